@@ -1,0 +1,142 @@
+package relay
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Template is the JSON object of an answer, with placeholders in its texts. It
+// is filled value by value and then encoded, so that nothing in a decider's
+// text can break or forge the body.
+type Template struct{ fields map[string]any }
+
+// Placeholders that a template's texts may hold.
+const (
+	placeVisitor = "{visitorText}"
+	placeAdmin   = "{adminNote}"
+	placeRef     = "{ref}"
+	placeDecider = "{decider}"
+)
+
+// Placeholders lists what a template's texts may hold.
+var Placeholders = []string{placeVisitor, placeAdmin, placeRef, placeDecider}
+
+// The answers that Sine is believed to read; see the page on connecting Sine
+// for how sure anyone is of each field.
+var (
+	DefaultAccept = mustTemplate(map[string]any{"code": "SUCCESS", "adminNotes": placeAdmin, "visitorNotes": placeVisitor})
+	DefaultReject = mustTemplate(map[string]any{"code": "REJECTED", "message": placeVisitor, "adminNotes": placeAdmin, "visitorNotes": placeVisitor})
+)
+
+// NewTemplate makes a template from a JSON object: texts, numbers, booleans,
+// nulls, lists and objects. A brace in a text that is no placeholder is a fault.
+func NewTemplate(fields map[string]any) (Template, error) {
+	if len(fields) == 0 {
+		return Template{}, fmt.Errorf("is empty: an answer needs one field at least")
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if err := checkTemplate(name, fields[name]); err != nil {
+			return Template{}, err
+		}
+	}
+	return Template{fields}, nil
+}
+
+func mustTemplate(fields map[string]any) Template {
+	t, err := NewTemplate(fields)
+	if err != nil {
+		panic(err) // a constant of this file is wrong
+	}
+	return t
+}
+
+func checkTemplate(path string, v any) error {
+	switch v := v.(type) {
+	case string:
+		rest := v
+		for _, p := range Placeholders {
+			rest = strings.ReplaceAll(rest, p, "")
+		}
+		if at := strings.IndexAny(rest, "{}"); at >= 0 {
+			return fmt.Errorf("%s: %q holds a brace that is no placeholder; these are known: %s", path, v, strings.Join(Placeholders, " "))
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if err := checkTemplate(path+"."+name, v[name]); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for i, e := range v {
+			if err := checkTemplate(fmt.Sprintf("%s[%d]", path, i), e); err != nil {
+				return err
+			}
+		}
+	case nil, bool, int, int64, uint64, float64:
+	default:
+		return fmt.Errorf("%s: a %T has no place in JSON", path, v)
+	}
+	return nil
+}
+
+func (t Template) isZero() bool { return t.fields == nil }
+
+// fill returns the body for an answer. Fields that the decider adds to an
+// accepted pass go in where the template has no field of that name; a text that
+// was nothing but placeholders and came out empty is left out.
+func (t Template) fill(d visit.Decision, reference string) []byte {
+	withRef := func(s string) string { return strings.ReplaceAll(s, placeRef, reference) }
+	replace := strings.NewReplacer(
+		placeVisitor, withRef(d.VisitorText), placeAdmin, withRef(d.AdminNote),
+		placeRef, reference, placeDecider, d.Decider)
+
+	out := make(map[string]any, len(t.fields)+len(d.Pass))
+	if d.Verdict == visit.Accept {
+		for name, value := range d.Pass {
+			out[name] = value
+		}
+	}
+	for name, value := range t.fields {
+		delete(out, name)
+		if filled, ok := fillValue(value, replace); ok {
+			out[name] = filled
+		}
+	}
+	body, err := json.Marshal(out)
+	if err != nil {
+		// Every value was checked by NewTemplate or parsed as JSON.
+		panic(fmt.Sprintf("encode answer: %v", err))
+	}
+	return body
+}
+
+func fillValue(v any, replace *strings.Replacer) (any, bool) {
+	switch v := v.(type) {
+	case string:
+		filled := replace.Replace(v)
+		return filled, filled != "" || v == ""
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, value := range v {
+			if filled, ok := fillValue(value, replace); ok {
+				out[name] = filled
+			}
+		}
+		return out, true
+	case []any:
+		out := make([]any, 0, len(v))
+		for _, value := range v {
+			if filled, ok := fillValue(value, replace); ok {
+				out = append(out, filled)
+			}
+		}
+		return out, true
+	default:
+		return v, true
+	}
+}

@@ -1,0 +1,50 @@
+package visit
+
+// Event is the fact that a visitor was checked in or out. It is the body of a
+// message on [Subjects.Event].
+type Event struct {
+	// ID is the same for every delivery of the same fact; see [EventID]. It
+	// equals the message's "ce-id" and "Nats-Msg-Id".
+	ID   string `json:"id"`
+	Kind Kind   `json:"kind"`
+	Origin
+	Pass
+	// Cause is set on a check-out only.
+	Cause Cause `json:"cause,omitempty"`
+	// Source is always the last field on the wire, and byte for byte what
+	// Sine sent, white space included: decode with [encoding/json] into an
+	// Event and it is all there. Fields that the relay does not know are
+	// found in it. It may be absent.
+	Source Source `json:"source,omitempty"`
+}
+
+// Cause says why a pass ended.
+type Cause string
+
+const (
+	// CauseCheckedOut means that somebody checked the visitor out.
+	CauseCheckedOut Cause = "checked_out"
+	// CauseExpired means that the pass ran out: the visitor may still be
+	// inside.
+	CauseExpired Cause = "expired"
+	// CauseUnknown means that Sine did not say which of the two it was.
+	CauseUnknown Cause = "unknown"
+)
+
+// MarshalEvent returns the wire form of e. Source is spliced in byte for byte;
+// the caller guarantees that it is valid JSON in UTF-8.
+func MarshalEvent(e *Event) ([]byte, error) {
+	head := *e
+	head.Source = nil
+	return marshal(&head, e.Source)
+}
+
+// UnmarshalJSON reads the wire form and keeps Source byte for byte.
+func (e *Event) UnmarshalJSON(data []byte) error {
+	type plain Event
+	if err := unmarshal(data, (*plain)(e)); err != nil {
+		return err
+	}
+	e.Source = sourceBytes(data, e.Source)
+	return nil
+}

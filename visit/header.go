@@ -1,0 +1,55 @@
+package visit
+
+// Header names on NATS messages. NATS and its Go client compare them with their
+// case, so these spellings are part of the wire format.
+const (
+	// HeaderSpecVersion to HeaderContentType are the CloudEvents 1.0
+	// attributes in binary mode (NATS protocol binding 1.0.2).
+	HeaderSpecVersion     = "ce-specversion"
+	HeaderID              = "ce-id"
+	HeaderType            = "ce-type"
+	HeaderSource          = "ce-source"
+	HeaderTime            = "ce-time"
+	HeaderSubject         = "ce-subject"
+	HeaderDataContentType = "ce-datacontenttype"
+	HeaderContentType     = "content-type"
+
+	// HeaderMsgID makes JetStream recognise a repeat. Its value is that of
+	// HeaderID.
+	HeaderMsgID = "Nats-Msg-Id"
+
+	// HeaderRequestID is the id of the webhook call.
+	HeaderRequestID = "Sine-Relay-Request-Id"
+	// HeaderIntegration is the name of the integration that was called.
+	HeaderIntegration = "Sine-Relay-Integration"
+	// HeaderTimeout is on a question: the milliseconds that remained for an
+	// answer when it was sent. It is a duration because a few seconds
+	// between two clocks would make an absolute time useless.
+	HeaderTimeout = "Sine-Relay-Timeout-Ms"
+	// HeaderReceived is on a quarantined body: when the relay received it,
+	// RFC 3339.
+	HeaderReceived = "Sine-Relay-Received"
+	// HeaderReason is on a quarantined body: one of the [Reason] values.
+	HeaderReason = "Sine-Relay-Reason"
+	// HeaderKind is on a quarantined body whose URL names the event.
+	HeaderKind = "Sine-Relay-Kind"
+)
+
+// CloudEvents attribute values.
+const (
+	SpecVersion = "1.0"
+	ContentJSON = "application/json"
+
+	typePrefix = "io.github.sine-relay.visit."
+	typeSuffix = ".v1"
+)
+
+// EventType is the CloudEvents type of a kind, for example
+// "io.github.sine-relay.visit.checked_in.v1".
+func EventType(k Kind) string { return typePrefix + string(k) + typeSuffix }
+
+// EventSource is the CloudEvents source of everything that came in through an
+// integration.
+func EventSource(site, integration string) string {
+	return "/sites/" + site + "/integrations/" + integration
+}

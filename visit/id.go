@@ -1,0 +1,100 @@
+package visit
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"regexp"
+)
+
+// idAlphabet has 32 signs that cannot be mistaken for one another when read
+// aloud or copied by hand: no 0 and O, no 1 and I.
+const idAlphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+const (
+	requestIDLength = 20
+	referenceLength = 5
+)
+
+// NewRequestID returns 20 signs with 100 random bits. It names one webhook call
+// in the answer's header, the log, the messages and the records.
+func NewRequestID() string {
+	var b [requestIDLength]byte
+	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	for i := range b {
+		b[i] = idAlphabet[b[i]%byte(len(idAlphabet))]
+	}
+	return string(b[:])
+}
+
+// Reference is the short form of a request id, which a visitor can read out to
+// reception.
+func Reference(requestID string) string {
+	if len(requestID) < referenceLength {
+		return requestID
+	}
+	return requestID[:referenceLength]
+}
+
+// EventID returns the id of a fact: 32 hexadecimal digits. A repeat of the same
+// call gets the same id, two real visits never do. In order of preference it is
+// taken from
+//
+//   - what Sine calls the pass or visit, and the date as Sine wrote it,
+//   - a date that is precise to the second or better, and the body's bytes,
+//   - chance: losing a visitor is worse than counting one twice.
+//
+// The time of receipt is never part of it. The id is the first half of a
+// SHA-256 over the parts, each preceded by its length in eight bytes.
+func EventID(integration string, kind Kind, f Fingerprint) string {
+	switch {
+	case f.PassID != "" && f.Date != "":
+		return digest(integration, string(kind), "pass", f.PassID, f.Date)
+	case f.PreciseDate:
+		return digest(integration, string(kind), "body", string(f.Body))
+	default:
+		var b [16]byte
+		rand.Read(b[:])
+		return hex.EncodeToString(b[:])
+	}
+}
+
+// Fingerprint is what tells one fact from another.
+type Fingerprint struct {
+	// PassID is Sine's id of the pass or visit as received, or empty.
+	PassID string
+	// Date is the event's date as received, or empty.
+	Date string
+	// PreciseDate is set when Date could be read and is precise to the
+	// second or better.
+	PreciseDate bool
+	// Body is the whole body as received.
+	Body []byte
+}
+
+var portable = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+
+// NewKey makes a visit's key from Sine's id of the pass or visit, or the empty
+// key when there is none.
+func NewKey(id string) Key {
+	switch {
+	case id == "":
+		return Key{Basis: KeyNone}
+	case portable.MatchString(id):
+		return Key{Value: id, Basis: KeyFromSine}
+	default:
+		return Key{Value: digest("visit", id), Basis: KeyFromSine}
+	}
+}
+
+func digest(parts ...string) string {
+	h := sha256.New()
+	var length [8]byte
+	for _, p := range parts {
+		binary.BigEndian.PutUint64(length[:], uint64(len(p)))
+		h.Write(length[:])
+		h.Write([]byte(p))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

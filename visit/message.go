@@ -1,0 +1,105 @@
+package visit
+
+import (
+	"fmt"
+	"time"
+)
+
+// Message is something ready to be sent over NATS. Its header holds no name
+// that NATS would obey except [HeaderMsgID].
+type Message struct {
+	Root    Root
+	Subject string
+	// ID is what a repeat is recognised by. A question has none.
+	ID     string
+	Header map[string][]string
+	Data   []byte
+}
+
+// Message returns the event as it travels: a CloudEvent in binary mode.
+func (e *Event) Message(s Subjects) (Message, error) {
+	data, err := MarshalEvent(e)
+	if err != nil {
+		return Message{}, fmt.Errorf("encode event %s: %w", e.ID, err)
+	}
+	h := map[string][]string{
+		HeaderSpecVersion:     {SpecVersion},
+		HeaderID:              {e.ID},
+		HeaderMsgID:           {e.ID},
+		HeaderType:            {EventType(e.Kind)},
+		HeaderSource:          {EventSource(e.Site, e.Integration)},
+		HeaderTime:            {e.Time.Format(time.RFC3339Nano)},
+		HeaderDataContentType: {ContentJSON},
+		HeaderContentType:     {ContentJSON},
+		HeaderRequestID:       {e.RequestID},
+	}
+	if e.Visit.Basis == KeyFromSine {
+		h[HeaderSubject] = []string{e.Visit.Value}
+	}
+	return Message{Root: RootEvent, Subject: s.Event(e.Site, e.Kind), ID: e.ID, Header: h, Data: data}, nil
+}
+
+// Message returns the request as a question to one decider.
+func (r *Request) Message(s Subjects, decider string) (Message, error) {
+	data, err := MarshalRequest(r)
+	if err != nil {
+		return Message{}, fmt.Errorf("encode request %s: %w", r.RequestID, err)
+	}
+	return Message{
+		Root:    RootAsk,
+		Subject: s.Ask(r.Site, decider),
+		Header: map[string][]string{
+			HeaderContentType: {ContentJSON},
+			HeaderRequestID:   {r.RequestID},
+			HeaderIntegration: {r.Integration},
+		},
+		Data: data,
+	}, nil
+}
+
+// Reason says why a body could not be understood. Its values are part of the
+// wire format.
+type Reason string
+
+const (
+	// ReasonNotJSON is a body that is not valid JSON in UTF-8.
+	ReasonNotJSON Reason = "not_json"
+	// ReasonTooDeep is JSON that is nested deeper than the relay reads.
+	ReasonTooDeep Reason = "too_deep"
+	// ReasonUnknownEvent is JSON that names no event the relay knows and
+	// came to a URL that names none either, or is not a pass at all.
+	ReasonUnknownEvent Reason = "unknown_event"
+	// ReasonIncomplete is a body whose end never came.
+	ReasonIncomplete Reason = "incomplete"
+)
+
+// Quarantined is a body that an authenticated caller sent and the relay could
+// not understand. On the wire the body is the payload, byte for byte, and the
+// rest are headers.
+type Quarantined struct {
+	RequestID   string
+	Site        string
+	Integration string
+	Reason      Reason
+	// Pinned is the event that the URL named, or empty.
+	Pinned   Kind
+	Received time.Time
+	Body     []byte
+}
+
+// Message returns the body as it is stored. Its id is the call's own: what
+// cannot be read cannot be told from another visitor's, so a repeat is kept
+// again.
+func (q *Quarantined) Message(s Subjects) Message {
+	h := map[string][]string{
+		HeaderMsgID:       {q.RequestID},
+		HeaderRequestID:   {q.RequestID},
+		HeaderIntegration: {q.Integration},
+		HeaderReason:      {string(q.Reason)},
+		HeaderReceived:    {q.Received.Format(time.RFC3339Nano)},
+	}
+	if q.Pinned != "" {
+		h[HeaderKind] = []string{string(q.Pinned)}
+	}
+	return Message{Root: RootQuarantine, Subject: s.Quarantine(q.Site), ID: q.RequestID, Header: h, Data: q.Body}
+}

@@ -1,0 +1,97 @@
+package visit
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Pass is what Sine says about the person at the door. Every field may be
+// empty: Sine sends what its site collects, and the relay invents nothing.
+type Pass struct {
+	Person      Person   `json:"person"`
+	Company     string   `json:"company,omitempty"`
+	Host        *Host    `json:"host,omitempty"`
+	VisitorType string   `json:"visitorType,omitempty"`
+	Answers     []Answer `json:"answers,omitempty"`
+}
+
+// Person is the visitor.
+type Person struct {
+	FirstName string `json:"firstName,omitempty"`
+	LastName  string `json:"lastName,omitempty"`
+	Email     string `json:"email,omitempty"`
+	Mobile    string `json:"mobile,omitempty"`
+	PhotoURL  string `json:"photoUrl,omitempty"`
+}
+
+// Host is the person or the group that is visited; either part may be empty.
+type Host struct {
+	FirstName string `json:"firstName,omitempty"`
+	LastName  string `json:"lastName,omitempty"`
+	Group     string `json:"group,omitempty"`
+}
+
+// Answer is one answer to a question of a site's form. Value is the text that
+// Sine sent; an answer that was not a text is given as its JSON.
+type Answer struct {
+	Label string `json:"label,omitempty"`
+	Value string `json:"value"`
+}
+
+// TimeBasis says how far a time can be trusted.
+type TimeBasis string
+
+const (
+	// TimeFromSine is a time with a zone, or an epoch, as Sine sent it.
+	TimeFromSine TimeBasis = "sine"
+	// TimeInAssumedZone is a time that came without a zone and was read in
+	// the integration's configured zone.
+	TimeInAssumedZone TimeBasis = "assumed-zone"
+	// TimeReceived means that Sine sent no usable time; the time is that at
+	// which the relay received the call.
+	TimeReceived TimeBasis = "received"
+)
+
+// Key identifies one visit, so that its check-in and check-out can be put
+// together.
+type Key struct {
+	// Value is Sine's own id of the pass or visit. An id that is not made
+	// of 1 to 128 letters, digits and the signs "._:-" is replaced by its
+	// SHA-256, so that the value can be carried anywhere. Empty when the
+	// basis is [KeyNone].
+	Value string   `json:"value,omitempty"`
+	Basis KeyBasis `json:"basis"`
+}
+
+// KeyBasis says where a visit's key comes from. It is never guessed from names.
+type KeyBasis string
+
+const (
+	// KeyFromSine is an id that Sine sent.
+	KeyFromSine KeyBasis = "sine-id"
+	// KeyNone means that Sine sent no id.
+	KeyNone KeyBasis = "none"
+)
+
+// Origin says where something came in, and when. It is common to requests and
+// events.
+type Origin struct {
+	// RequestID is the id of the webhook call, as in the relay's log line
+	// and in the header of its answer.
+	RequestID string `json:"requestId"`
+	Site      string `json:"site"`
+	// Integration is the name of the WebHook integration in Sine.
+	Integration string    `json:"integration"`
+	Time        time.Time `json:"time"`
+	TimeBasis   TimeBasis `json:"timeBasis"`
+	// Received is when the relay received the call, by its own clock.
+	Received time.Time `json:"received"`
+	Visit    Key       `json:"visit"`
+	// Synthetic marks a call that somebody made to try the relay: nobody
+	// stood at the door.
+	Synthetic bool `json:"synthetic,omitempty"`
+}
+
+// Source is a body byte for byte as Sine sent it. It may be absent: v1 allows
+// an installation to leave it out.
+type Source = json.RawMessage

@@ -1,0 +1,29 @@
+package visit
+
+// Request is the question that a decider is asked while a visitor waits. The
+// message also carries the headers [HeaderRequestID], [HeaderIntegration] and
+// [HeaderTimeout].
+type Request struct {
+	Origin
+	Pass
+	// Source is last on the wire; see [Event.Source].
+	Source Source `json:"source,omitempty"`
+}
+
+// MarshalRequest returns the wire form of r. Source is spliced in byte for
+// byte; the caller guarantees that it is valid JSON in UTF-8.
+func MarshalRequest(r *Request) ([]byte, error) {
+	head := *r
+	head.Source = nil
+	return marshal(&head, r.Source)
+}
+
+// UnmarshalJSON reads the wire form and keeps Source byte for byte.
+func (r *Request) UnmarshalJSON(data []byte) error {
+	type plain Request
+	if err := unmarshal(data, (*plain)(r)); err != nil {
+		return err
+	}
+	r.Source = sourceBytes(data, r.Source)
+	return nil
+}

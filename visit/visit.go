@@ -1,0 +1,45 @@
+// Package visit holds the words of Sine Relay's contract: what a decider is
+// asked, what it answers, what an event says, and the names under which all of
+// it travels on NATS. Other teams import it, or read its golden files in
+// testdata and write the same thing in another language.
+//
+// The package needs nothing but the standard library and talks to nothing.
+//
+// # Compatibility
+//
+// Everything on the wire carries "v1" in its subject. Within v1, fields and
+// enumerated values are only ever added; none is renamed, removed, or given
+// another meaning. A reader must therefore ignore fields that it does not know
+// and treat an unknown enumerated value as its "unknown". The golden files fail
+// the build when a change would break this promise.
+package visit
+
+import "regexp"
+
+// Kind says which of Sine's three calls something comes from. Its values are
+// part of the wire format.
+type Kind string
+
+const (
+	// CheckInRequest is the question before a pass exists. A visitor waits
+	// for the answer.
+	CheckInRequest Kind = "check_in_request"
+	// CheckedIn is the fact that a pass was issued.
+	CheckedIn Kind = "checked_in"
+	// CheckedOut is the fact that a pass ended, by checking out or by
+	// expiring; [Event.Cause] tells which.
+	CheckedOut Kind = "checked_out"
+)
+
+// IsFact reports whether the kind is something that has happened, and so must
+// be stored, rather than a question.
+func (k Kind) IsFact() bool { return k == CheckedIn || k == CheckedOut }
+
+// NamePattern is the form of every name that becomes part of a NATS subject:
+// sites, integrations and deciders.
+const NamePattern = `[A-Za-z0-9_-]{1,64}`
+
+var name = regexp.MustCompile(`^` + NamePattern + `$`)
+
+// ValidName reports whether s may name a site, an integration or a decider.
+func ValidName(s string) bool { return name.MatchString(s) }
