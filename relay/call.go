@@ -1,0 +1,82 @@
+package relay
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// unknown stands in metrics and logs for a name that is not configured.
+const unknown = "unknown"
+
+// call is one HTTP request on its way through the relay, and what the log line
+// and the metrics say about it at the end.
+type call struct {
+	id    string
+	start time.Time
+	route string
+	// integration is a configured name, or unknown.
+	integration string
+	// kind is empty until it is known.
+	kind    visit.Kind
+	outcome outcome
+	status  int
+	eventID string
+	size    int
+	// fault says why a question or a fact went wrong; it holds nothing of a
+	// payload.
+	fault error
+	conn *http.ResponseController
+	// gone is how long after the start the caller hung up, in nanoseconds, or
+	// zero.
+	gone atomic.Int64
+}
+
+type callKey struct{}
+
+func newCall(w http.ResponseWriter, req *http.Request) (*call, *http.Request) {
+	c := &call{
+		id: visit.NewRequestID(), start: time.Now().UTC(), route: routeNone, integration: unknown,
+		conn: http.NewResponseController(w),
+	}
+	return c, req.WithContext(context.WithValue(req.Context(), callKey{}, c))
+}
+
+func callOf(req *http.Request) *call { return req.Context().Value(callKey{}).(*call) }
+
+// watch notes when the caller hangs up, until the returned function is called.
+// The server notices a hang-up only once it has read the body.
+func (c *call) watch(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() { c.gone.CompareAndSwap(0, int64(time.Since(c.start))) })
+}
+
+// hungUp returns after what time the caller hung up, or zero.
+func (c *call) hungUp() time.Duration { return time.Duration(c.gone.Load()) }
+
+// event is the call's kind as a label.
+func (c *call) event() string {
+	if c.kind == "" {
+		return unknown
+	}
+	return string(c.kind)
+}
+
+// HeaderRequestID is the answer's header that names the call.
+const HeaderRequestID = visit.HeaderRequestID
+
+func (c *call) write(w http.ResponseWriter, a answer) {
+	c.outcome, c.status = a.outcome, a.status
+	h := w.Header()
+	h.Set("Content-Type", visit.ContentJSON)
+	h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	h.Set(HeaderRequestID, c.id)
+	for name, value := range a.header {
+		h.Set(name, value)
+	}
+	w.WriteHeader(a.status)
+	w.Write(a.body) // a caller that is gone is noticed by watch
+}

@@ -1,0 +1,125 @@
+package relay
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// fact stores that a visitor was checked in or out, and says so only then.
+func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, body []byte) answer {
+	origin, when := c.origin(in, req, d)
+	e := visit.Event{
+		ID: visit.EventID(in.Name, c.kind, visit.Fingerprint{
+			PassID: d.passID(), Date: when.written, PreciseDate: when.precise, Body: body,
+		}),
+		Kind: c.kind, Origin: origin, Pass: d.pass(), Source: body,
+	}
+	if c.kind == visit.CheckedOut {
+		e.Cause = d.cause()
+	}
+	c.eventID = e.ID
+	if when.basis != visit.TimeReceived {
+		r.metrics.factAge.Observe(max(0, c.start.Sub(when.time).Seconds()))
+	}
+	return r.account(in, func() (outcome, answer) {
+		m, err := e.Message(r.subjects)
+		if err != nil {
+			c.fault = err
+			return outcomeRefused, errorAnswer(outcomeRefused)
+		}
+		receipt, err := r.store(c, in, req, m)
+		switch {
+		case err != nil:
+			return outcomeRefused, errorAnswer(outcomeRefused)
+		case receipt.Duplicate:
+			return outcomeDuplicate, factAnswer(outcomeDuplicate, e.ID)
+		default:
+			return outcomeStored, factAnswer(outcomeStored, e.ID)
+		}
+	})
+}
+
+// unreadable keeps a body that could not be understood, and then answers: by
+// the fallback where a visitor may be waiting, else with an error.
+func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, body []byte, reason visit.Reason) answer {
+	r.metrics.rejected.WithLabelValues(in.Name, string(reason)).Inc()
+	q := visit.Quarantined{
+		RequestID: c.id, Site: in.Site, Integration: in.Name,
+		Reason: reason, Pinned: c.kind, Received: c.start, Body: body,
+	}
+	return r.account(in, func() (outcome, answer) {
+		if _, err := r.store(c, in, req, q.Message(r.subjects)); err != nil {
+			return outcomeRefused, errorAnswer(outcomeRefused)
+		}
+		return outcomeQuarantined, r.cannotRead(c, in, outcomeQuarantined)
+	})
+}
+
+// tooLarge answers for a body that was not read to its end and is not kept.
+func (r *Relay) tooLarge(c *call, in *Integration) answer {
+	r.metrics.rejected.WithLabelValues(in.Name, reasonTooLarge).Inc()
+	return r.account(in, func() (outcome, answer) {
+		return outcomeRefused, r.cannotRead(c, in, outcomeTooLarge)
+	})
+}
+
+// turnAway answers a call whose body there was no room for. Only where the URL
+// says that nobody but a visitor can be waiting is a fallback truthful: a fact
+// must not be told 200.
+func (r *Relay) turnAway(c *call, in *Integration) answer {
+	if c.kind == visit.CheckInRequest {
+		return r.fallback(c, in, door.Overloaded)
+	}
+	return r.account(in, func() (outcome, answer) {
+		return outcomeRefused, errorAnswer(outcomeRefused)
+	})
+}
+
+// cannotRead answers what was not understood: with the fallback, unless the URL
+// says that no visitor waits.
+func (r *Relay) cannotRead(c *call, in *Integration, o outcome) answer {
+	if c.kind.IsFact() {
+		return errorAnswer(o)
+	}
+	a := r.fallback(c, in, door.Unreadable)
+	a.outcome = o
+	return a
+}
+
+// account enters a received body into the ledger, and then what became of it.
+// Both sides balance also when keeping it panics.
+func (r *Relay) account(in *Integration, keep func() (outcome, answer)) answer {
+	r.metrics.received.WithLabelValues(in.Name).Inc()
+	entry := outcomeRefused
+	defer func() { r.metrics.settled.WithLabelValues(in.Name, string(entry)).Inc() }()
+	var a answer
+	entry, a = keep()
+	return a
+}
+
+// store waits for its turn and publishes. What is under way is not given up when
+// the caller hangs up: the fact is a fact all the same.
+func (r *Relay) store(c *call, in *Integration, req *http.Request, m visit.Message) (visit.Receipt, error) {
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), c.start.Add(r.limits.StoreBudget))
+	defer cancel()
+	start := time.Now()
+	receipt, err := r.publish(ctx, m)
+	c.fault = err
+	result := publishResult(receipt, err)
+	r.metrics.publishes.WithLabelValues(in.Name, result).Inc()
+	r.metrics.publishSeconds.WithLabelValues(result).Observe(time.Since(start).Seconds())
+	return receipt, err
+}
+
+func (r *Relay) publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	leave, err := r.gate.queue(ctx)
+	if err != nil {
+		return visit.Receipt{}, err
+	}
+	defer leave()
+	return r.publisher.Publish(ctx, m)
+}

@@ -1,0 +1,72 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// errBusy is returned when a cap on what is in flight was reached and the
+// caller's time did not suffice to wait for a place.
+var errBusy = errors.New("too much at once")
+
+// gate bounds what is in flight: bodies in memory, visitors who wait for a
+// decision, facts that are being stored. Facts do not use the visitors' places,
+// nor visitors the facts'.
+type gate struct {
+	limits   Limits
+	memory   *semaphore.Weighted
+	requests *semaphore.Weighted
+	facts    *semaphore.Weighted
+	waiting  atomic.Int64
+}
+
+func newGate(l Limits) *gate {
+	return &gate{
+		limits:   l,
+		memory:   semaphore.NewWeighted(max(l.BodyMemory, l.Body)),
+		requests: semaphore.NewWeighted(l.Requests),
+		facts:    semaphore.NewWeighted(l.Facts),
+	}
+}
+
+// hold reserves memory for a body of the announced length, which is negative
+// when it is not known.
+func (g *gate) hold(ctx context.Context, length int64) (release func(), err error) {
+	if length < 0 || length > g.limits.Body {
+		length = g.limits.Body
+	}
+	if g.memory.Acquire(ctx, length) != nil {
+		return nil, fmt.Errorf("hold a body of up to %d bytes: %w", length, errBusy)
+	}
+	return func() { g.memory.Release(length) }, nil
+}
+
+// admit lets a visitor in if there is a place right now: waiting would only
+// make a late answer later.
+func (g *gate) admit() (leave func(), err error) {
+	if !g.requests.TryAcquire(1) {
+		return nil, fmt.Errorf("%d check-in requests are in flight: %w", g.limits.Requests, errBusy)
+	}
+	return func() { g.requests.Release(1) }, nil
+}
+
+// queue waits until a fact may be stored.
+func (g *gate) queue(ctx context.Context) (leave func(), err error) {
+	leave = func() { g.facts.Release(1) }
+	if g.facts.TryAcquire(1) {
+		return leave, nil
+	}
+	if g.waiting.Add(1) > g.limits.WaitingFacts {
+		g.waiting.Add(-1)
+		return nil, fmt.Errorf("%d facts are waiting: %w", g.limits.WaitingFacts, errBusy)
+	}
+	defer g.waiting.Add(-1)
+	if g.facts.Acquire(ctx, 1) != nil {
+		return nil, fmt.Errorf("wait to be stored: %w", errBusy)
+	}
+	return leave, nil
+}

@@ -1,0 +1,152 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Reasons for which a webhook is rejected, beside visit's reasons for which a
+// body is not understood.
+const (
+	reasonMissingKey         = "missing_key"
+	reasonWrongKey           = "wrong_key"
+	reasonUnknownIntegration = "unknown_integration"
+	reasonTooLarge           = "too_large"
+)
+
+// metrics holds what the relay counts. Counters and gauges carry the
+// integration, so that one broken lobby among ninety is visible; histograms do
+// not. Every combination of labels exists from the start.
+type metrics struct {
+	requests       *prometheus.CounterVec
+	requestSeconds *prometheus.HistogramVec
+	rejected       *prometheus.CounterVec
+	webhooks       *prometheus.CounterVec
+	inFlight       *prometheus.GaugeVec
+	lastWebhook    *prometheus.GaugeVec
+	contentTypes   *prometheus.CounterVec
+	disagreements  *prometheus.CounterVec
+
+	asks       *prometheus.CounterVec
+	askSeconds *prometheus.HistogramVec
+
+	publishes      *prometheus.CounterVec
+	publishSeconds *prometheus.HistogramVec
+	received       *prometheus.CounterVec
+	settled        *prometheus.CounterVec
+
+	factAge   prometheus.Observer
+	hungUpAge prometheus.Observer
+	repeatAge prometheus.Observer
+}
+
+func newMetrics(reg prometheus.Registerer, integrations []string) *metrics {
+	f := factory{reg}
+	m := &metrics{
+		requests:       f.counter("http_requests_total", "HTTP requests on the public listener.", "route", "method", "code"),
+		requestSeconds: f.histogram("http_request_duration_seconds", "Time from the arrival of a request's header to its answer.", fast, "route"),
+		rejected:       f.counter("webhooks_rejected_total", "Webhooks that were not let in or not understood.", "integration", "reason"),
+		webhooks:       f.counter("webhooks_total", "Authenticated webhooks by what became of them.", "integration", "event", "outcome"),
+		inFlight:       f.gauge("webhooks_in_flight", "Authenticated webhooks being answered.", "integration"),
+		lastWebhook:    f.gauge("last_webhook_timestamp_seconds", "Time of the last authenticated webhook, 0 if there was none.", "integration"),
+		contentTypes:   f.counter("webhooks_wrong_content_type_total", "Authenticated webhooks whose content type was not application/json; they were read all the same.", "integration"),
+		disagreements:  f.counter("webhooks_event_disagreements_total", "Webhooks whose body names another event than the URL; the URL's was used.", "integration"),
+
+		asks:       f.counter("asks_total", "Questions to deciders by how they ended.", "integration", "outcome"),
+		askSeconds: f.histogram("ask_duration_seconds", "Time from asking a decider to the decision, or to knowing that there is none.", fast, "outcome"),
+
+		publishes:      f.counter("publishes_total", "Attempts to store a message by result; the retries of one call count once.", "integration", "result"),
+		publishSeconds: f.histogram("publish_duration_seconds", "Time from a message being ready, waiting for its turn included, to its acknowledgement or the end of the attempt.", fast, "result"),
+		received:       f.counter("facts_received_total", "Ledger: authenticated bodies that were not a known check-in request. Equals the sum of facts_settled_total when nothing is in flight.", "integration"),
+		settled:        f.counter("facts_settled_total", "Ledger: what became of the bodies in facts_received_total, each counted once.", "integration", "result"),
+
+		factAge:   f.histogram("fact_age_seconds", "Age of a fact when it was received, by the date that Sine gave it.", slow).WithLabelValues(),
+		hungUpAge: f.histogram("hung_up_age_seconds", "Time after which callers hung up before their answer.", fast).WithLabelValues(),
+		repeatAge: f.histogram("repeat_age_seconds", "Time between the first arrival of a body and each repeat.", slow).WithLabelValues(),
+	}
+	m.initialise(integrations)
+	return m
+}
+
+// initialise creates every series, so that a rate over the first increment is
+// seen.
+func (m *metrics) initialise(integrations []string) {
+	for _, route := range []string{routeWebhook, routePinnedWebhook, routeNone} {
+		m.requestSeconds.WithLabelValues(route)
+	}
+	for _, result := range askResults {
+		m.askSeconds.WithLabelValues(result)
+	}
+	for _, result := range publishResults() {
+		m.publishSeconds.WithLabelValues(result)
+	}
+	m.rejected.WithLabelValues(unknown, reasonUnknownIntegration)
+	for _, i := range integrations {
+		m.initialiseFor(i)
+	}
+}
+
+func (m *metrics) initialiseFor(integration string) {
+	for _, reason := range []string{
+		reasonMissingKey, reasonWrongKey, reasonTooLarge, string(visit.ReasonNotJSON),
+		string(visit.ReasonTooDeep), string(visit.ReasonUnknownEvent), string(visit.ReasonIncomplete),
+	} {
+		m.rejected.WithLabelValues(integration, reason)
+	}
+	for event, outcomes := range eventOutcomes {
+		for _, o := range outcomes {
+			m.webhooks.WithLabelValues(integration, event, string(o))
+		}
+	}
+	for _, result := range askResults {
+		m.asks.WithLabelValues(integration, result)
+	}
+	for _, result := range publishResults() {
+		m.publishes.WithLabelValues(integration, result)
+	}
+	for _, o := range []outcome{outcomeStored, outcomeDuplicate, outcomeQuarantined, outcomeRefused} {
+		m.settled.WithLabelValues(integration, string(o))
+	}
+	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.disagreements, m.received} {
+		vec.WithLabelValues(integration)
+	}
+	m.inFlight.WithLabelValues(integration)
+	m.lastWebhook.WithLabelValues(integration)
+}
+
+// Classic buckets, in seconds. Native histograms are kept beside them.
+var (
+	fast = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2, 2.5, 3, 5, 10}
+	slow = []float64{.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400}
+)
+
+// factory makes and registers metrics under the relay's prefix.
+type factory struct{ reg prometheus.Registerer }
+
+func (f factory) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "sine_relay", Name: name, Help: help}, labels)
+	f.reg.MustRegister(c)
+	return c
+}
+
+func (f factory) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "sine_relay", Name: name, Help: help}, labels)
+	f.reg.MustRegister(g)
+	return g
+}
+
+func (f factory) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: "sine_relay", Name: name, Help: help, Buckets: buckets,
+		// A native bucket every 10 %, and no more than 160 of them: without
+		// a cap odd values would grow them without end.
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  160,
+		NativeHistogramMinResetDuration: time.Hour,
+	}, labels)
+	f.reg.MustRegister(h)
+	return h
+}

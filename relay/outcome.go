@@ -1,0 +1,191 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// outcome is what became of a call. Its values are metric labels.
+type outcome string
+
+const (
+	outcomeAccepted outcome = "accepted"
+	outcomeRejected outcome = "rejected"
+	// The situations of the door without a decision are outcomes of the same
+	// name; see fallbackOutcome.
+
+	outcomeStored      outcome = "stored"
+	outcomeDuplicate   outcome = "duplicate"
+	outcomeQuarantined outcome = "quarantined"
+	outcomeRefused     outcome = "refused"
+	outcomeTooLarge    outcome = "too_large"
+
+	outcomeUnauthorized     outcome = "unauthorized"
+	outcomeNotFound         outcome = "not_found"
+	outcomeMethodNotAllowed outcome = "method_not_allowed"
+	outcomeHungUp           outcome = "hung_up"
+	outcomePanicked         outcome = "panicked"
+)
+
+// consequence is what follows from an outcome: the one table from outcome to
+// answer and log level. Where text is empty, the body is made elsewhere.
+type consequence struct {
+	status int
+	level  slog.Level
+	code   string
+	text   string
+}
+
+var consequences = map[outcome]consequence{
+	outcomeAccepted: {status: http.StatusOK, level: slog.LevelInfo},
+	outcomeRejected: {status: http.StatusOK, level: slog.LevelInfo},
+
+	fallbackOutcome(door.NoDecider):    {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(door.Timeout):      {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(door.Disconnected): {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(door.Denied):       {status: http.StatusOK, level: slog.LevelError},
+	fallbackOutcome(door.BadReply):     {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(door.Overloaded):   {status: http.StatusOK, level: slog.LevelWarn},
+
+	outcomeStored:      {status: http.StatusOK, level: slog.LevelInfo},
+	outcomeDuplicate:   {status: http.StatusOK, level: slog.LevelInfo},
+	outcomeQuarantined: {http.StatusBadRequest, slog.LevelWarn, "UNREADABLE", "The body is not an event that can be read; it was kept for inspection."},
+	outcomeRefused:     {http.StatusServiceUnavailable, slog.LevelError, "UNAVAILABLE", "The event could not be stored. Please send it again."},
+	outcomeTooLarge:    {http.StatusRequestEntityTooLarge, slog.LevelError, "TOO_LARGE", "The body is larger than is accepted."},
+
+	outcomeUnauthorized:     {http.StatusUnauthorized, slog.LevelWarn, "UNAUTHORIZED", "The API key is missing or wrong."},
+	outcomeNotFound:         {http.StatusNotFound, slog.LevelWarn, "NOT_FOUND", "There is nothing here."},
+	outcomeMethodNotAllowed: {http.StatusMethodNotAllowed, slog.LevelWarn, "METHOD_NOT_ALLOWED", "Only POST is answered here."},
+	outcomePanicked:         {http.StatusInternalServerError, slog.LevelError, "INTERNAL", "Something went wrong."},
+	outcomeHungUp:           {level: slog.LevelWarn},
+}
+
+func fallbackOutcome(s door.Situation) outcome { return outcome(s) }
+
+// eventOutcomes lists the outcomes that each kind of webhook can have, so that
+// every counter exists from the start.
+var eventOutcomes = map[string][]outcome{
+	string(visit.CheckInRequest): {
+		outcomeAccepted, outcomeRejected, outcome(door.NoDecider), outcome(door.Timeout), outcome(door.Disconnected),
+		outcome(door.Denied), outcome(door.BadReply), outcome(door.Overloaded), outcomeQuarantined, outcomeRefused,
+		outcomeTooLarge, outcomeHungUp, outcomePanicked,
+	},
+	string(visit.CheckedIn):  factOutcomes,
+	string(visit.CheckedOut): factOutcomes,
+	unknown:                  {outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeHungUp, outcomePanicked},
+}
+
+var factOutcomes = []outcome{outcomeStored, outcomeDuplicate, outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeHungUp, outcomePanicked}
+
+// askResult names how a question to a decider ended, for metrics.
+func askResult(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return string(outcomeHungUp)
+	}
+	return string(door.Of(err))
+}
+
+var askResults = []string{
+	string(door.Decided), string(door.NoDecider), string(door.Timeout), string(door.Disconnected),
+	string(door.Denied), string(door.BadReply), string(outcomeHungUp),
+}
+
+// publishResult names how an attempt to store ended, for metrics.
+func publishResult(receipt visit.Receipt, err error) string {
+	switch {
+	case err == nil && receipt.Duplicate:
+		return "duplicate"
+	case err == nil:
+		return "stored"
+	}
+	for _, known := range publishFaults {
+		if errors.Is(err, known.err) {
+			return known.label
+		}
+	}
+	return "failed"
+}
+
+var publishFaults = []struct {
+	err   error
+	label string
+}{
+	{errBusy, "overloaded"},
+	{visit.ErrDisconnected, "disconnected"},
+	{visit.ErrDenied, "denied"},
+	{visit.ErrStreamFull, "stream_full"},
+	{visit.ErrStreamMissing, "stream_missing"},
+	{visit.ErrTooLarge, "too_large"},
+	{visit.ErrTimeout, "timeout"},
+	{context.DeadlineExceeded, "timeout"},
+}
+
+func publishResults() []string {
+	results := []string{"stored", "duplicate", "failed"}
+	for _, known := range publishFaults {
+		results = append(results, known.label)
+	}
+	return results
+}
+
+// answer is what a caller is told.
+type answer struct {
+	outcome outcome
+	status  int
+	header  map[string]string
+	body    []byte
+}
+
+// errorAnswer is the fixed answer of an outcome. No error's text ever reaches a
+// caller.
+func errorAnswer(o outcome) answer {
+	follows := consequences[o]
+	body, err := json.Marshal(struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}{follows.code, follows.text})
+	if err != nil {
+		panic(err) // two strings always encode
+	}
+	a := answer{outcome: o, status: follows.status, body: body}
+	switch o {
+	case outcomeMethodNotAllowed:
+		a.header = map[string]string{"Allow": http.MethodPost}
+	case outcomeRefused:
+		a.header = map[string]string{"Retry-After": "1"}
+	case outcomeUnauthorized:
+		// The body was not read and is not going to be.
+		a.header = map[string]string{"Connection": "close"}
+	}
+	return a
+}
+
+// factAnswer says that a fact is safe.
+func factAnswer(o outcome, eventID string) answer {
+	body, err := json.Marshal(struct {
+		Code    string `json:"code"`
+		EventID string `json:"eventId"`
+	}{"SUCCESS", eventID})
+	if err != nil {
+		panic(err) // two strings always encode
+	}
+	return answer{outcome: o, status: consequences[o].status, body: body}
+}
+
+// doorAnswer is the integration's template, filled.
+func (i *Integration) doorAnswer(o outcome, a door.Answer, requestID string) answer {
+	template, status := i.Accept, consequences[outcomeAccepted].status
+	if a.Verdict == visit.Reject {
+		template = i.Reject
+		if i.Say == SayStatus {
+			status = http.StatusForbidden
+		}
+	}
+	return answer{outcome: o, status: status, body: template.fill(a.Decision, visit.Reference(requestID))}
+}

@@ -1,0 +1,160 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// headerKey is where Sine puts the API key.
+const headerKey = "X-Sine-Auth"
+
+// HeaderSynthetic marks a call that tries the relay out. Its value is "true".
+const HeaderSynthetic = "Sine-Relay-Synthetic"
+
+// webhook answers one call from Sine. It checks, in this order, the path (mux
+// did), the method, the key, the size and the body, and looks at nothing
+// further once one of them fails.
+func (r *Relay) webhook(c *call, req *http.Request) answer {
+	vars := mux.Vars(req)
+	c.route, c.kind = routeWebhook, pinned[vars["event"]]
+	if c.kind != "" {
+		c.route = routePinnedWebhook
+	}
+	in := r.integrations[vars["integration"]]
+	if in != nil {
+		c.integration = in.Name
+	}
+	if req.Method != http.MethodPost {
+		return errorAnswer(outcomeMethodNotAllowed)
+	}
+	if reason := authenticate(in, req.Header); reason != "" {
+		r.metrics.rejected.WithLabelValues(c.integration, reason).Inc()
+		return errorAnswer(outcomeUnauthorized)
+	}
+	r.metrics.lastWebhook.WithLabelValues(in.Name).SetToCurrentTime()
+	r.metrics.inFlight.WithLabelValues(in.Name).Inc()
+	defer r.metrics.inFlight.WithLabelValues(in.Name).Dec()
+	defer c.watch(req.Context())()
+	if !strings.HasPrefix(strings.ToLower(req.Header.Get("Content-Type")), visit.ContentJSON) {
+		r.metrics.contentTypes.WithLabelValues(in.Name).Inc()
+	}
+	return r.receive(c, in, req)
+}
+
+// authenticate returns "" when the header holds one of the integration's keys,
+// else the reason why not. It costs the same time for an unknown integration
+// and a wrong key, and the caller is told no difference.
+func authenticate(in *Integration, h http.Header) (reason string) {
+	presented := h.Get(headerKey)
+	if in == nil {
+		matchKey(nobody, presented)
+		return reasonUnknownIntegration
+	}
+	switch match := matchKey(in.Keys, presented); {
+	case strings.TrimSpace(presented) == "":
+		return reasonMissingKey
+	case !match:
+		return reasonWrongKey
+	default:
+		return ""
+	}
+}
+
+// receive reads an authenticated call's body and passes it on by what it is.
+func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
+	patience, cancel := context.WithDeadline(req.Context(), c.start.Add(min(in.Budget, r.limits.StoreBudget)))
+	defer cancel()
+	release, err := r.gate.hold(patience, req.ContentLength)
+	if err != nil {
+		c.fault = err
+		return r.turnAway(c, in)
+	}
+	defer release()
+
+	body, err := r.read(c, req)
+	c.size = len(body)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return r.tooLarge(c, in)
+	case err != nil:
+		return r.unreadable(c, in, req, body, visit.ReasonIncomplete)
+	}
+	if since, again := r.repeats.seen(in.Name, body, c.start); again {
+		r.metrics.repeatAge.Observe(since.Seconds())
+	}
+	d, reason := decode(body, r.limits.JSONDepth)
+	if reason == "" {
+		reason = r.settleKind(c, in, &d)
+	}
+	switch {
+	case reason != "":
+		return r.unreadable(c, in, req, body, reason)
+	case c.kind.IsFact():
+		return r.fact(c, in, req, &d, body)
+	default:
+		return r.checkIn(c, in, req, &d, body)
+	}
+}
+
+// read returns the body, or what came of it and why no more did.
+func (r *Relay) read(c *call, req *http.Request) (body []byte, err error) {
+	limited := http.MaxBytesReader(nil, req.Body, r.limits.Body)
+	if n := req.ContentLength; n >= 0 && n <= r.limits.Body {
+		body = make([]byte, n)
+		var read int
+		read, err = io.ReadFull(limited, body)
+		body = body[:read]
+	} else {
+		body, err = io.ReadAll(limited)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		c.gone.Store(int64(time.Since(c.start)))
+	}
+	// The server goes on reading, to notice a hang-up. Were the deadline for
+	// the body still in force, its passing would look like one.
+	c.conn.SetReadDeadline(time.Time{})
+	return body, err
+}
+
+// settleKind decides what the call is: the URL's word wins over the body's.
+func (r *Relay) settleKind(c *call, in *Integration, d *delivery) visit.Reason {
+	named := in.kindOf(d.Event)
+	switch {
+	case c.kind == "" && named == "":
+		return visit.ReasonUnknownEvent
+	case c.kind == "":
+		c.kind = named
+	case d.Event == "" && !d.Data.present:
+		return visit.ReasonUnknownEvent // no pass at all: another product's call
+	case d.Event != "" && named != c.kind:
+		r.metrics.disagreements.WithLabelValues(in.Name).Inc()
+		c.fault = errDisagreement
+	}
+	return ""
+}
+
+var errDisagreement = errors.New("the body names another event than the URL; the URL's was used")
+
+// origin says where the call came in, and when.
+func (c *call) origin(in *Integration, req *http.Request, d *delivery) (visit.Origin, date) {
+	when := readDate(d.Date, in.Zone, c.start)
+	return visit.Origin{
+		RequestID:   c.id,
+		Site:        in.Site,
+		Integration: in.Name,
+		Time:        when.time,
+		TimeBasis:   when.basis,
+		Received:    c.start,
+		Visit:       visit.NewKey(d.passID()),
+		Synthetic:   req.Header.Get(HeaderSynthetic) == "true",
+	}, when
+}
