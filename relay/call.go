@@ -30,7 +30,7 @@ type call struct {
 	// fault says why a question or a fact went wrong; it holds nothing of a
 	// payload.
 	fault error
-	conn *http.ResponseController
+	conn  *http.ResponseController
 	// gone is how long after the start the caller hung up, in nanoseconds, or
 	// zero.
 	gone atomic.Int64
@@ -50,8 +50,14 @@ func callOf(req *http.Request) *call { return req.Context().Value(callKey{}).(*c
 
 // watch notes when the caller hangs up, until the returned function is called.
 // The server notices a hang-up only once it has read the body.
-func (c *call) watch(ctx context.Context) (stop func() bool) {
-	return context.AfterFunc(ctx, func() { c.gone.CompareAndSwap(0, int64(time.Since(c.start))) })
+func (c *call) watch(ctx context.Context) (stop func()) {
+	note := func() { c.gone.CompareAndSwap(0, int64(time.Since(c.start))) }
+	pending := context.AfterFunc(ctx, note)
+	return func() {
+		if !pending() {
+			note() // it was started, and may not have come to it yet
+		}
+	}
 }
 
 // hungUp returns after what time the caller hung up, or zero.

@@ -108,7 +108,9 @@ func (r *Relay) store(c *call, in *Integration, req *http.Request, m visit.Messa
 	defer cancel()
 	start := time.Now()
 	receipt, err := r.publish(ctx, m)
-	c.fault = err
+	if err != nil {
+		c.fault = err
+	}
 	result := publishResult(receipt, err)
 	r.metrics.publishes.WithLabelValues(in.Name, result).Inc()
 	r.metrics.publishSeconds.WithLabelValues(result).Observe(time.Since(start).Seconds())

@@ -92,6 +92,11 @@ func (i Integration) complete() (Integration, error) {
 		i.Reject = DefaultReject
 	}
 	i.Policy = i.Policy.Complete()
+	events := make(map[string]visit.Kind, len(i.Events))
+	for name, kind := range i.Events {
+		events[normalise(name)] = kind
+	}
+	i.Events = events
 	if len(faults) > 0 {
 		return i, fmt.Errorf("integration %q: %w", i.Name, errors.Join(faults...))
 	}

@@ -119,9 +119,13 @@ func (r *Relay) read(c *call, req *http.Request) (body []byte, err error) {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		c.gone.Store(int64(time.Since(c.start)))
 	}
-	// The server goes on reading, to notice a hang-up. Were the deadline for
-	// the body still in force, its passing would look like one.
-	c.conn.SetReadDeadline(time.Time{})
+	if err == nil {
+		// The server goes on reading, to notice a hang-up. Were the deadline
+		// for the body still in force, its passing would look like one. A
+		// body that did not end keeps its deadline: the server reads the
+		// rest before it can use the connection again.
+		c.conn.SetReadDeadline(time.Time{})
+	}
 	return body, err
 }
 

@@ -1,0 +1,153 @@
+package relay
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func TestWhatSineMayLeaveOutOrSendOddly(t *testing.T) {
+	for _, c := range []struct{ name, body, want string }{
+		{"data is null", `{"event":"signin_after","data":null}`, `"person":{}`},
+		{"data is missing", `{"event":"signin_after"}`, `"person":{}`},
+		{"data is a text", `{"event":"signin_after","data":"x"}`, `"person":{}`},
+		{"host is a text", `{"event":"signin_after","data":{"firstName":"Ada","host":"Dominic"}}`, `"person":{"firstName":"Ada"}`},
+		{"names are null", `{"event":"signin_after","data":{"firstName":null,"lastName":"L"}}`, `"person":{"lastName":"L"}`},
+		{"a name is a number", `{"event":"signin_after","data":{"firstName":7,"lastName":"L"}}`, `"person":{"lastName":"L"}`},
+		{"a mobile is a number", `{"event":"signin_after","data":{"mobile":61400000000}}`, `"mobile":"61400000000"`},
+		{"answers are null", `{"event":"signin_after","data":{"formResponses":null}}`, `"person":{}`},
+		{"an answer has no value", `{"event":"signin_after","data":{"formResponses":{"responses":[{"label":"A"}]}}}`, `"answers":[{"label":"A","value":""}]`},
+		{"an answer is a list", `{"event":"signin_after","data":{"formResponses":{"responses":[{"value":["a","b"]}]}}}`, `"answers":[{"value":"[\"a\",\"b\"]"}]`},
+		{"an answer is no object", `{"event":"signin_after","data":{"formResponses":{"responses":[7,{"value":"b"}]}}}`, `{"value":"b"}`},
+		{"an id is a large number", `{"event":"signin_after","data":{"id":1844674407370955161599}}`, `"visit":{"value":"1844674407370955161599","basis":"sine-id"}`},
+		{"an id in the pass", `{"event":"signin_after","data":{"pass":{"id":"p-1"}}}`, `"visit":{"value":"p-1","basis":"sine-id"}`},
+		{"an id beside the event is not the visit's", `{"event":"signin_after","id":"x","data":{}}`, `"visit":{"basis":"none"}`},
+		{"wrapped in payload", `{"payload":{"event":"signin_after","data":{"firstName":"Ada"}}}`, `"firstName":"Ada"`},
+		{"wrapped in body", `{"body":{"event":"signin_after","data":{"firstName":"Ada"}}}`, `"firstName":"Ada"`},
+		{"an expired pass", `{"event":"signout_after","data":{"status":"Auto-Expired"}}`, `"cause":"expired"`},
+		{"a pass checked out", `{"event":"signout_after","data":{"status":"CHECKED_OUT"}}`, `"cause":"checked_out"`},
+		{"keys in another case", `{"EVENT":"signin_after","Data":{"FirstName":"Ada"}}`, `"firstName":"Ada"`},
+		{"white space around it", " \n{\"event\":\"signin_after\"}\r\n", "\"source\": \n{\"event\":\"signin_after\"}\r\n}"},
+		{"signs that encoders escape", `{"event":"signin_after","data":{"company":"<A&B> ` + "\u2028" + `"}}`, `"company":"<A&B> ` + "\u2028" + `"}}}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			if w := r.post("/sine/lobby", c.body); w.Code != 200 || r.settledAs(outcomeStored) != 1 {
+				t.Fatalf("answered %d %s", w.Code, w.Body)
+			}
+			if data := string(r.broker.published[0].Data); !strings.Contains(data, c.want) || !strings.Contains(data, c.body) {
+				t.Errorf("%s\nwant in it %s\nand the body as sent", data, c.want)
+			}
+		})
+	}
+}
+
+func TestAWrappedWrapperIsNotUnderstood(t *testing.T) {
+	_, reason := decode([]byte(`{"payload":{"payload":{"event":"signin_after"}}}`), 32)
+	if reason != "" {
+		t.Errorf("reason %q", reason)
+	}
+	r := newRig(t)
+	r.post("/sine/lobby", `{"payload":{"payload":{"event":"signin_after"}}}`)
+	if r.settledAs(outcomeQuarantined) != 1 {
+		t.Error("it was not quarantined")
+	}
+}
+
+func TestDepthIsCountedOutsideTexts(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		deep       bool
+	}{
+		{"as deep as allowed", `{"a":[{}]}`, false},
+		{"one too deep", `{"a":[{"b":[]}]}`, true},
+		{"brackets in a text", `{"a":"[[[[[["}`, false},
+		{"an escaped quote", `{"a":"\"[[[[["}`, false},
+		{"an escaped backslash before the end", `{"a":"\\","b":[[[[]]]]}`, true},
+		{"many beside one another", `[[],[],[],[],[]]`, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := tooDeep([]byte(c.body), 3); got != c.deep {
+				t.Errorf("tooDeep = %v", got)
+			}
+		})
+	}
+}
+
+func TestEventIDs(t *testing.T) {
+	publish := func(body string) string {
+		r := newRig(t)
+		r.post("/sine/lobby", body)
+		return r.broker.published[0].ID
+	}
+	const withID = `{"event":"signin_after","date":"2026-11-18T21:42:31Z","data":{"id":"p1","firstName":"A"}}`
+	for _, c := range []struct {
+		name, a, b string
+		same       bool
+	}{
+		{"a repeat of the same bytes", checkedIn, checkedIn, true},
+		{"another person at the same second", checkedIn, strings.Replace(checkedIn, "Ada", "Bob", 1), false},
+		{"the same person at another second", checkedIn, strings.Replace(checkedIn, ":31", ":32", 1), false},
+		{"the same pass, with a field added", withID, strings.Replace(withID, `"A"`, `"A","x":1`, 1), true},
+		{"the same pass, checked out", withID, strings.Replace(withID, "signin", "signout", 1), false},
+		{"the same pass at another time", withID, strings.Replace(withID, ":31", ":32", 1), false},
+		{"no date", `{"event":"signin_after","data":{"firstName":"A"}}`, `{"event":"signin_after","data":{"firstName":"A"}}`, false},
+		{"a date to the minute", `{"event":"signin_after","date":"2026-11-18T21:42Z"}`, `{"event":"signin_after","date":"2026-11-18T21:42Z"}`, false},
+		{"a day", `{"event":"signin_after","date":"2026-11-18"}`, `{"event":"signin_after","date":"2026-11-18"}`, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if same := publish(c.a) == publish(c.b); same != c.same {
+				t.Errorf("same id: %v, want %v", same, c.same)
+			}
+		})
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, body := range samples(f) {
+		f.Add(body)
+	}
+	f.Add([]byte(`{"event":"signin_after","data":{"id":1e400,"formResponses":{"responses":[null,[],{}]}}}`))
+	in := &Integration{Name: "lobby", Site: "hq"}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		d, reason := decode(body, 32)
+		if reason != "" {
+			return
+		}
+		e := visit.Event{Kind: in.kindOf(d.Event), Pass: d.pass(), Source: body, Cause: d.cause()}
+		e.Visit = visit.NewKey(d.passID())
+		e.Time = readDate(d.Date, time.UTC, time.Unix(0, 0)).time
+		data, err := visit.MarshalEvent(&e)
+		if err != nil {
+			t.Fatalf("what was decoded does not encode: %v", err)
+		}
+		var back visit.Event
+		if err := back.UnmarshalJSON(data); err != nil {
+			t.Fatalf("what was encoded does not decode: %v", err)
+		}
+		if string(back.Source) != string(body) {
+			t.Fatalf("the source came back as %q, was %q", back.Source, body)
+		}
+	})
+}
+
+func samples(t testing.TB) [][]byte {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no samples: %v", err)
+	}
+	var bodies [][]byte
+	for _, file := range files {
+		body, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, body)
+	}
+	return bodies
+}

@@ -1,0 +1,132 @@
+package relay
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const testKey = "lobby-key-0123456789"
+
+// fakeBroker stands in for NATS. It keeps what it was given and does what its
+// functions say. It does not check deadlines, subjects or sizes: the tests with
+// the real broker do.
+type fakeBroker struct {
+	ask     func(context.Context, visit.Message) (visit.Decision, error)
+	publish func(context.Context, visit.Message) (visit.Receipt, error)
+
+	mu        sync.Mutex
+	asked     []visit.Message
+	published []visit.Message
+}
+
+func (f *fakeBroker) Ask(ctx context.Context, m visit.Message) (visit.Decision, error) {
+	f.mu.Lock()
+	f.asked = append(f.asked, m)
+	f.mu.Unlock()
+	if f.ask == nil {
+		return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome"}, nil
+	}
+	return f.ask(ctx, m)
+}
+
+func (f *fakeBroker) Publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	f.mu.Lock()
+	f.published = append(f.published, m)
+	f.mu.Unlock()
+	if f.publish == nil {
+		return visit.Receipt{Stream: "VISITORS", Sequence: 1}, nil
+	}
+	return f.publish(ctx, m)
+}
+
+// rig is a relay with the integration "lobby" at the site "hq".
+type rig struct {
+	*Relay
+	broker  *fakeBroker
+	metrics *prometheus.Registry
+	log     *strings.Builder
+}
+
+func newRig(t *testing.T, change ...func(*Config)) *rig {
+	t.Helper()
+	r := &rig{broker: &fakeBroker{}, metrics: prometheus.NewPedanticRegistry(), log: &strings.Builder{}}
+	cfg := Config{
+		Integrations: []Integration{{Name: "lobby", Site: "hq", Keys: []Key{NewKey("first", testKey)}}},
+		Asker:        r.broker,
+		Publisher:    r.broker,
+		Registerer:   r.metrics,
+		Logger:       slog.New(slog.NewJSONHandler(&lockedWriter{w: r.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	relay, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Relay = relay
+	return r
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// post calls the relay with the right key.
+func (r *rig) post(path, body string, change ...func(*http.Request)) *httptest.ResponseRecorder {
+	req := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	req.Header.Set("x-sine-auth", testKey)
+	req.Header.Set("Content-Type", "application/json")
+	for _, c := range change {
+		c(req)
+	}
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, req)
+	return w
+}
+
+// ledger returns the two sides of the ledger.
+func (r *rig) ledger(t *testing.T) (received, settled float64) {
+	t.Helper()
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			switch f.GetName() {
+			case "sine_relay_facts_received_total":
+				received += m.GetCounter().GetValue()
+			case "sine_relay_facts_settled_total":
+				settled += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return received, settled
+}
+
+func (r *rig) settledAs(o outcome) float64 {
+	return testutil.ToFloat64(r.Relay.metrics.settled.WithLabelValues("lobby", string(o)))
+}
+
+func (r *rig) outcomes(event string, o outcome) float64 {
+	return testutil.ToFloat64(r.Relay.metrics.webhooks.WithLabelValues("lobby", event, string(o)))
+}

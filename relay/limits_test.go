@@ -1,0 +1,294 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// patience bounds what a test waits for; it is far above what anything needs.
+const patience = 20 * time.Second
+
+// serve runs the relay behind a real listener.
+func (r *rig) serve(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := r.Server()
+	done := make(chan struct{})
+	go func() { defer close(done); server.Serve(listener) }()
+	t.Cleanup(func() { server.Close(); <-done })
+	return listener.Addr().String()
+}
+
+func request(path string, length int, body string) string {
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: relay\r\nX-Sine-Auth: %s\r\nContent-Length: %d\r\n\r\n%s", path, testKey, length, body)
+}
+
+// send opens a connection, writes and leaves it open.
+func send(t *testing.T, address, text string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatalf("not in %s: %s", patience, what)
+		case <-tick.C:
+		}
+	}
+}
+
+func TestASlowClientHoldsNothing(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = 50 * time.Millisecond })
+	address := r.serve(t)
+	for name, text := range map[string]string{
+		"half a header": "POST /sine/lobby HTTP/1.1\r\nHost: re",
+		"half a body":   request("/sine/lobby", 100, `{"event":`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := io.ReadAll(send(t, address, text)); err != nil {
+				t.Errorf("the connection was not closed: %v", err)
+			}
+		})
+	}
+	if r.settledAs(outcomeQuarantined) != 1 || string(r.broker.published[0].Data) != `{"event":` {
+		t.Error("what came of the body was not kept")
+	}
+}
+
+// The server reads on after the body, to notice a hang-up; were the read
+// deadline still set, a decision that takes longer would look like one.
+func TestTrap_ADecisionMayTakeLongerThanReadingTheBody(t *testing.T) {
+	const readTimeout = 30 * time.Millisecond
+	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = readTimeout })
+	r.broker.ask = func(ctx context.Context, _ visit.Message) (visit.Decision, error) {
+		select {
+		case <-ctx.Done():
+			return visit.Decision{}, ctx.Err()
+		case <-time.After(10 * readTimeout):
+			return visit.Decision{Verdict: visit.Accept}, nil
+		}
+	}
+	conn := send(t, r.serve(t), request("/sine/lobby", len(checkInBody), checkInBody))
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != 200 || r.outcomes("check_in_request", outcomeAccepted) != 1 {
+		t.Errorf("answered %d", answer.StatusCode)
+	}
+}
+
+func TestACallerThatHangsUp(t *testing.T) {
+	t.Run("a visitor's question is given up", func(t *testing.T) {
+		r := newRig(t)
+		asked := make(chan struct{})
+		r.broker.ask = func(ctx context.Context, _ visit.Message) (visit.Decision, error) {
+			close(asked)
+			<-ctx.Done()
+			return visit.Decision{}, ctx.Err()
+		}
+		conn := send(t, r.serve(t), request("/sine/lobby", len(checkInBody), checkInBody))
+		<-asked
+		conn.Close()
+		eventually(t, "an outcome", func() bool { return r.outcomes("check_in_request", outcomeHungUp) == 1 })
+		if !strings.Contains(string(gather(t, r)), "sine_relay_hung_up_age_seconds_count 1") {
+			t.Error("its age was not observed")
+		}
+	})
+	t.Run("a fact is stored all the same", func(t *testing.T) {
+		r := newRig(t)
+		publishing, proceed := make(chan struct{}), make(chan struct{})
+		var ctxErr error
+		r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) {
+			close(publishing)
+			<-proceed
+			ctxErr = ctx.Err()
+			return visit.Receipt{}, nil
+		}
+		conn := send(t, r.serve(t), request("/sine/lobby", len(checkedIn), checkedIn))
+		<-publishing
+		conn.Close()
+		// The server notices the hang-up in its own time.
+		eventually(t, "the hang-up", func() bool {
+			select {
+			case proceed <- struct{}{}:
+			default:
+			}
+			return r.settledAs(outcomeStored) == 1
+		})
+		if ctxErr != nil {
+			t.Errorf("the fact was given up: %v", ctxErr)
+		}
+	})
+	t.Run("in the middle of the body", func(t *testing.T) {
+		r := newRig(t)
+		conn := send(t, r.serve(t), request("/sine/lobby", 100, `{"event":`))
+		conn.Close()
+		eventually(t, "an outcome", func() bool { return r.outcomes(unknown, outcomeHungUp) == 1 })
+		if r.settledAs(outcomeQuarantined) != 1 {
+			t.Error("what came of the body was not kept")
+		}
+	})
+}
+
+func TestBeyondTheCapVisitorsGetTheFallbackAtOnce(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.Requests = 1 })
+	asked, proceed := make(chan struct{}), make(chan struct{})
+	r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
+		close(asked)
+		<-proceed
+		return visit.Decision{Verdict: visit.Accept}, nil
+	}
+	first := make(chan int)
+	go func() { first <- r.post("/sine/lobby", checkInBody).Code }()
+	<-asked
+	if w := r.post("/sine/lobby", checkInBody); w.Code != 200 || !strings.Contains(w.Body.String(), "REJECTED") {
+		t.Errorf("answered %d %s", w.Code, w.Body)
+	}
+	if r.outcomes("check_in_request", "overloaded") != 1 {
+		t.Error("not counted as overloaded")
+	}
+	if w := r.post("/sine/lobby", checkedIn); w.Code != 200 || r.settledAs(outcomeStored) != 1 {
+		t.Errorf("a fact was held up by waiting visitors: %d", w.Code)
+	}
+	close(proceed)
+	if code := <-first; code != 200 {
+		t.Errorf("the first visitor got %d", code)
+	}
+}
+
+func TestFactsBeyondTheirCapWait(t *testing.T) {
+	r := newRig(t, func(cfg *Config) {
+		cfg.Limits.Facts, cfg.Limits.WaitingFacts = 1, 2
+		cfg.Limits.StoreBudget = patience / 2
+		cfg.Limits.WriteTimeout = 2 * patience
+	})
+	publishing, proceed := make(chan struct{}, 10), make(chan struct{})
+	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
+		publishing <- struct{}{}
+		<-proceed
+		return visit.Receipt{}, nil
+	}
+	codes := make(chan int, 3)
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() { codes <- r.post("/sine/lobby", checkedIn).Code })
+	}
+	<-publishing
+	eventually(t, "two facts waiting", func() bool { return r.gate.waiting.Load() == 2 })
+	if w := r.post("/sine/lobby", checkedIn); w.Code != 503 {
+		t.Errorf("beyond the waiting room: %d, want 503", w.Code)
+	}
+	close(proceed)
+	all.Wait()
+	for range 3 {
+		if code := <-codes; code != 200 {
+			t.Errorf("a waiting fact got %d", code)
+		}
+	}
+	if received, settled := r.ledger(t); received != 4 || settled != 4 {
+		t.Errorf("%v received, %v settled", received, settled)
+	}
+}
+
+func TestAFactWaitsNoLongerThanItsBudget(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.Facts, cfg.Limits.StoreBudget = 1, 50*time.Millisecond })
+	if _, err := r.gate.queue(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if w := r.post("/sine/lobby", checkedIn); w.Code != 503 {
+		t.Errorf("answered %d, want 503", w.Code)
+	}
+}
+
+func TestWithoutRoomForABody(t *testing.T) {
+	for path, want := range map[string]int{
+		"/sine/lobby":                   503, // it may be a fact, which must not be told 200
+		"/sine/lobby/check-in-success":  503,
+		"/sine/lobby/check-in-request":  200, // the fallback
+		"/sine/lobby/check-out-success": 503,
+	} {
+		r := newRig(t, func(cfg *Config) {
+			cfg.Limits.Body, cfg.Limits.BodyMemory, cfg.Limits.StoreBudget = 1000, 1000, 50*time.Millisecond
+			cfg.Integrations[0].Budget = 50 * time.Millisecond
+		})
+		release, err := r.gate.hold(context.Background(), -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := r.post(path, checkedIn); w.Code != want {
+			t.Errorf("%s: %d, want %d", path, w.Code, want)
+		}
+		release()
+		if w := r.post(path, checkedIn); w.Code != 200 {
+			t.Errorf("%s: %d once there was room", path, w.Code)
+		}
+	}
+}
+
+func TestAChunkedBodyIsLimitedToo(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.Body = 1000 })
+	long := `{"event":"signin_after","data":{"company":"` + strings.Repeat("x", 2000) + `"}}`
+	for body, want := range map[string]int{checkedIn: 200, long: 413} {
+		w := r.post("/sine/lobby/check-in-success", body, func(req *http.Request) { req.ContentLength = -1 })
+		if w.Code != want {
+			t.Errorf("%d bytes: %d, want %d", len(body), w.Code, want)
+		}
+	}
+}
+
+func TestAHeaderThatIsTooLarge(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.Header = 1024 })
+	conn := send(t, r.serve(t), "GET / HTTP/1.1\r\nHost: relay\r\nX-Long: "+strings.Repeat("x", 16<<10)+"\r\n\r\n")
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("%v %v", answer, err)
+	}
+}
+
+func TestRememberedBodiesAreBounded(t *testing.T) {
+	r := newRepeats()
+	now := time.Unix(0, 0)
+	for i := range remembered + 10 {
+		if _, again := r.seen("lobby", fmt.Append(nil, i), now); again {
+			t.Fatalf("%d was taken for a repeat", i)
+		}
+	}
+	if len(r.first) != remembered || len(r.ring) != remembered {
+		t.Errorf("%d remembered", len(r.first))
+	}
+	if since, again := r.seen("lobby", []byte("20"), now.Add(time.Minute)); !again || since != time.Minute {
+		t.Errorf("since %s, again %v", since, again)
+	}
+	if _, again := r.seen("cellar", []byte("20"), now); again {
+		t.Error("another integration's body was taken for a repeat")
+	}
+}

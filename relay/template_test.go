@@ -1,0 +1,51 @@
+package relay
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func TestTemplates(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		fields   map[string]any
+		decision visit.Decision
+		want     string
+	}{
+		{"the default acceptance", DefaultAccept.fields, visit.Decision{Verdict: visit.Accept, VisitorText: "Hi", AdminNote: "ok"}, `{"adminNotes":"ok","code":"SUCCESS","visitorNotes":"Hi"}`},
+		{"texts that are missing are left out", DefaultAccept.fields, visit.Decision{Verdict: visit.Accept}, `{"code":"SUCCESS"}`},
+		{"the reference within a text", DefaultReject.fields, visit.Decision{Verdict: visit.Reject, VisitorText: "Ref {ref}"}, `{"code":"REJECTED","message":"Ref K7Q2M","visitorNotes":"Ref K7Q2M"}`},
+		{"a decider's text cannot break the body", map[string]any{"m": "{visitorText}"}, visit.Decision{VisitorText: "\"},\n\\</script>"}, `{"m":"\"},\n\\\u003c/script\u003e"}`},
+		{"a decider's text is not a template", map[string]any{"m": "{visitorText}"}, visit.Decision{VisitorText: "{adminNote}", AdminNote: "secret"}, `{"m":"{adminNote}"}`},
+		{"a decider cannot forge the code", DefaultAccept.fields, visit.Decision{Verdict: visit.Accept, Pass: map[string]json.RawMessage{"code": json.RawMessage(`"X"`), "zone": json.RawMessage(`"B"`)}}, `{"code":"SUCCESS","zone":"B"}`},
+		{"a rejected visitor gets no extra fields", DefaultReject.fields, visit.Decision{Verdict: visit.Reject, VisitorText: "No", Pass: map[string]json.RawMessage{"zone": json.RawMessage(`"B"`)}}, `{"code":"REJECTED","message":"No","visitorNotes":"No"}`},
+		{"nested values", map[string]any{"a": map[string]any{"b": []any{"{ref}", 1, true, nil}}, "empty": ""}, visit.Decision{}, `{"a":{"b":["K7Q2M",1,true,null]},"empty":""}`},
+		{"the decider's name", map[string]any{"by": "asked {decider}"}, visit.Decision{Decider: "watchlist"}, `{"by":"asked watchlist"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			template, err := NewTemplate(c.fields)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(template.fill(c.decision, "K7Q2M")); got != c.want {
+				t.Errorf("%s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestFaultyTemplates(t *testing.T) {
+	for name, fields := range map[string]map[string]any{
+		"empty":                   {},
+		"an unknown placeholder":  {"m": "{visitor}"},
+		"a stray brace":           {"m": "{visitorText}}"},
+		"a nested fault":          {"a": map[string]any{"b": []any{"{x}"}}},
+		"a value JSON cannot say": {"m": make(chan int)},
+	} {
+		if _, err := NewTemplate(fields); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

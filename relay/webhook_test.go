@@ -1,0 +1,274 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const (
+	checkInBody  = `{"event":"signin_before","date":"2026-11-18T21:42:07.000Z","data":{"firstName":"Ada"}}`
+	checkedIn    = `{"event":"signin_after","date":"2026-11-18T21:42:31.000Z","data":{"firstName":"Ada"}}`
+	checkedOut   = `{"event":"signout_after","date":"2026-11-18T22:00:00.000Z","data":{"firstName":"Ada"}}`
+	workflowBody = `{"user":{"firstName":"Ada"},"workflow":{"name":"Induction"}}`
+)
+
+func failAsk(err error) func(*rig) {
+	return func(r *rig) {
+		r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
+			return visit.Decision{}, fmt.Errorf("ask: %w", err)
+		}
+	}
+}
+
+func failPublish(err error) func(*rig) {
+	return func(r *rig) {
+		r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
+			return visit.Receipt{}, fmt.Errorf("publish: %w", err)
+		}
+	}
+}
+
+func decide(d visit.Decision) func(*rig) {
+	return func(r *rig) {
+		r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) { return d, nil }
+	}
+}
+
+// Every row of the answers table.
+func TestAnswers(t *testing.T) {
+	const door1, in1, out1 = "/sine/lobby/check-in-request", "/sine/lobby/check-in-success", "/sine/lobby/check-out-success"
+	large := `{"event":"signin_after","data":{"firstName":"` + strings.Repeat("x", 300<<10) + `"}}`
+	for _, c := range []struct {
+		name    string
+		path    string
+		body    string
+		setup   func(*rig)
+		status  int
+		code    string
+		outcome outcome
+		entry   outcome // in the ledger; empty for none
+	}{
+		{"an accepted visitor", "/sine/lobby", checkInBody, nil, 200, "SUCCESS", outcomeAccepted, ""},
+		{"an accepted visitor on the pinned URL", door1, checkInBody, nil, 200, "SUCCESS", outcomeAccepted, ""},
+		{"a trailing slash", "/sine/lobby/", checkInBody, nil, 200, "SUCCESS", outcomeAccepted, ""},
+		{"a trailing slash on the pinned URL", door1 + "/", checkInBody, nil, 200, "SUCCESS", outcomeAccepted, ""},
+		{"a rejected visitor", "/sine/lobby", checkInBody, decide(visit.Decision{Verdict: visit.Reject, VisitorText: "No"}), 200, "REJECTED", outcomeRejected, ""},
+		{"no decider", "/sine/lobby", checkInBody, failAsk(visit.ErrNoDecider), 200, "REJECTED", "no_decider", ""},
+		{"a timeout", "/sine/lobby", checkInBody, failAsk(visit.ErrTimeout), 200, "REJECTED", "timeout", ""},
+		{"no connection", "/sine/lobby", checkInBody, failAsk(visit.ErrDisconnected), 200, "REJECTED", "disconnected", ""},
+		{"a denied question", "/sine/lobby", checkInBody, failAsk(visit.ErrDenied), 200, "REJECTED", "denied", ""},
+		{"a bad reply", "/sine/lobby", checkInBody, failAsk(visit.ErrBadReply), 200, "REJECTED", "bad_reply", ""},
+
+		{"a stored check-in", "/sine/lobby", checkedIn, nil, 200, "SUCCESS", outcomeStored, outcomeStored},
+		{"a stored check-in on the pinned URL", in1, checkedIn, nil, 200, "SUCCESS", outcomeStored, outcomeStored},
+		{"a stored check-out", out1 + "/", checkedOut, nil, 200, "SUCCESS", outcomeStored, outcomeStored},
+		{"a repeat", "/sine/lobby", checkedIn, func(r *rig) {
+			r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
+				return visit.Receipt{Duplicate: true}, nil
+			}
+		}, 200, "SUCCESS", outcomeDuplicate, outcomeDuplicate},
+		{"a fact that cannot be stored", "/sine/lobby", checkedIn, failPublish(visit.ErrStreamFull), 503, "UNAVAILABLE", outcomeRefused, outcomeRefused},
+
+		{"no JSON on an open URL", "/sine/lobby", "hello", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
+		{"no JSON on the door's URL", door1, "hello", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
+		{"no JSON on a fact's URL", in1, "hello", nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
+		{"an empty body", "/sine/lobby", "", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
+		{"invalid UTF-8", in1, "{\"event\":\"signin_after\",\"data\":{\"firstName\":\"\xff\"}}", nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
+		{"an unknown event", "/sine/lobby", `{"event":"coffee_break","data":{}}`, nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
+		{"another product's call", "/sine/lobby", workflowBody, nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
+		{"another product's call on a fact's URL", out1, workflowBody, nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
+		{"a JSON list", "/sine/lobby", `[]`, nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
+		{"JSON that is too deep", in1, strings.Repeat("[", 40) + strings.Repeat("]", 40), nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
+		{"what cannot be read and not be kept", "/sine/lobby", "hello", failPublish(visit.ErrDisconnected), 503, "UNAVAILABLE", outcomeRefused, outcomeRefused},
+		{"too large on an open URL", "/sine/lobby", large, nil, 200, "REJECTED", outcomeTooLarge, outcomeRefused},
+		{"too large on a fact's URL", in1, large, nil, 413, "TOO_LARGE", outcomeTooLarge, outcomeRefused},
+
+		{"an unknown path", "/nowhere", checkedIn, nil, 404, "NOT_FOUND", "", ""},
+		{"an unknown event in the path", "/sine/lobby/check-in", checkedIn, nil, 404, "NOT_FOUND", "", ""},
+		{"an unknown integration", "/sine/cellar", checkedIn, nil, 401, "UNAUTHORIZED", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			if c.setup != nil {
+				c.setup(r)
+			}
+			w := r.post(c.path, c.body)
+			var answered struct{ Code, Message string }
+			if err := json.Unmarshal(w.Body.Bytes(), &answered); err != nil {
+				t.Fatalf("the answer is not JSON: %v: %s", err, w.Body)
+			}
+			if w.Code != c.status || answered.Code != c.code {
+				t.Errorf("answered %d %s, want %d %s", w.Code, answered.Code, c.status, c.code)
+			}
+			if answered.Code == "REJECTED" && answered.Message == "" {
+				t.Error("a rejection has no text for the visitor")
+			}
+			if got := w.Header().Get("Content-Type"); got != "application/json" {
+				t.Errorf("Content-Type is %q", got)
+			}
+			if len(w.Header().Get("Sine-Relay-Request-Id")) != 20 {
+				t.Error("no request id in the answer's header")
+			}
+			if c.outcome != "" {
+				r.wantOutcome(t, c.outcome)
+			}
+			if c.entry != "" && r.settledAs(c.entry) != 1 {
+				t.Errorf("the ledger has no %s", c.entry)
+			}
+			if received, settled := r.ledger(t); received != settled || (c.entry == "") != (received == 0) {
+				t.Errorf("the ledger does not balance: %v received, %v settled", received, settled)
+			}
+		})
+	}
+}
+
+// wantOutcome checks that exactly one webhook was counted, under one outcome.
+func (r *rig) wantOutcome(t *testing.T, o outcome) {
+	t.Helper()
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() != "sine_relay_webhooks_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if v := m.GetCounter().GetValue(); l.GetName() == "outcome" && v > 0 {
+					found[l.GetValue()] += v
+				}
+			}
+		}
+	}
+	if len(found) != 1 || found[string(o)] != 1 {
+		t.Errorf("outcomes counted: %v, want one %s", found, o)
+	}
+}
+
+func TestARefusedFactMayBeSentAgain(t *testing.T) {
+	r := newRig(t)
+	failPublish(visit.ErrTimeout)(r)
+	w := r.post("/sine/lobby", checkedIn)
+	if w.Header().Get("Retry-After") == "" {
+		t.Error("503 without Retry-After")
+	}
+	if strings.Contains(w.Body.String(), visit.ErrTimeout.Error()) {
+		t.Errorf("an error's text reached the caller: %s", w.Body)
+	}
+}
+
+func TestFallbacksAreTheIntegrations(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		say  Say
+		fall door.Fallback
+		want string
+		code int
+	}{
+		{"accept with a text", SayCode, door.Fallback{Verdict: visit.Accept, VisitorText: "Go on"}, `"visitorNotes":"Go on"`, 200},
+		{"reject with a text", SayCode, door.Fallback{Verdict: visit.Reject, VisitorText: "Wait"}, `"message":"Wait"`, 200},
+		{"reject by status", SayStatus, door.Fallback{Verdict: visit.Reject, VisitorText: "Wait"}, `"message":"Wait"`, 403},
+		{"accept where rejections are said by status", SayStatus, door.Fallback{Verdict: visit.Accept}, `"code":"SUCCESS"`, 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, func(cfg *Config) {
+				cfg.Integrations[0].Say = c.say
+				cfg.Integrations[0].Policy.Fallbacks = map[door.Situation]door.Fallback{door.NoDecider: c.fall}
+			})
+			failAsk(visit.ErrNoDecider)(r)
+			w := r.post("/sine/lobby", checkInBody)
+			if w.Code != c.code || !strings.Contains(w.Body.String(), c.want) {
+				t.Errorf("answered %d %s, want %d with %s", w.Code, w.Body, c.code, c.want)
+			}
+		})
+	}
+}
+
+func TestTheReferenceIsTheRequestIDsBeginning(t *testing.T) {
+	r := newRig(t)
+	failAsk(visit.ErrNoDecider)(r)
+	w := r.post("/sine/lobby", checkInBody)
+	ref := w.Header().Get("Sine-Relay-Request-Id")[:5]
+	if !strings.Contains(w.Body.String(), "Please see reception. Reference "+ref+".") {
+		t.Errorf("no reference %s in %s", ref, w.Body)
+	}
+}
+
+func TestOnlyPostIsAnswered(t *testing.T) {
+	r := newRig(t)
+	for _, path := range []string{"/sine/lobby", "/sine/lobby/", "/sine/lobby/check-in-success", "/sine/unknown"} {
+		for _, method := range []string{"GET", "PUT", "HEAD", "DELETE", "PROPFIND"} {
+			w := r.post(path, "", func(req *http.Request) { req.Method = method })
+			if w.Code != 405 || w.Header().Get("Allow") != "POST" {
+				t.Errorf("%s %s: %d, Allow %q", method, path, w.Code, w.Header().Get("Allow"))
+			}
+		}
+	}
+}
+
+func TestTheURLsEventWins(t *testing.T) {
+	r := newRig(t)
+	w := r.post("/sine/lobby/check-out-success", checkedIn)
+	if w.Code != 200 || r.broker.published[0].Subject != "visitors.v1.event.hq.checked_out" {
+		t.Errorf("%d, published to %s", w.Code, r.broker.published[0].Subject)
+	}
+	if !strings.Contains(r.log.String(), "another event") {
+		t.Errorf("the disagreement was not logged: %s", r.log)
+	}
+}
+
+func TestEventNamesOfAnIntegration(t *testing.T) {
+	r := newRig(t, func(cfg *Config) {
+		cfg.Integrations[0].Events = map[string]visit.Kind{"Visitor Arrived": visit.CheckedIn}
+	})
+	for _, name := range []string{"visitor_arrived", "VisitorArrived", "visitor.arrived", "SignIn-After", "CHECK IN SUCCESS"} {
+		w := r.post("/sine/lobby", `{"event":"`+name+`","data":{}}`)
+		if w.Code != 200 || !strings.Contains(w.Body.String(), "eventId") {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+func TestAWrongContentTypeIsReadAndCounted(t *testing.T) {
+	r := newRig(t)
+	w := r.post("/sine/lobby", checkedIn, func(req *http.Request) { req.Header.Set("Content-Type", "text/plain") })
+	if w.Code != 200 || r.settledAs(outcomeStored) != 1 {
+		t.Errorf("answered %d", w.Code)
+	}
+	metrics := string(gather(t, r))
+	if !strings.Contains(metrics, `sine_relay_webhooks_wrong_content_type_total{integration="lobby"} 1`) {
+		t.Error("it was not counted")
+	}
+}
+
+func TestSyntheticCallsAreMarked(t *testing.T) {
+	r := newRig(t)
+	r.post("/sine/lobby", checkedIn, func(req *http.Request) { req.Header.Set(HeaderSynthetic, "true") })
+	if !strings.Contains(string(r.broker.published[0].Data), `"synthetic":true`) {
+		t.Error("the event is not marked")
+	}
+}
+
+func TestAPanicIsAnsweredAndBalancesTheLedger(t *testing.T) {
+	r := newRig(t)
+	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) { panic("Ada Lovelace") }
+	w := r.post("/sine/lobby", checkedIn)
+	if w.Code != 500 || !strings.Contains(w.Body.String(), "INTERNAL") {
+		t.Errorf("answered %d %s", w.Code, w.Body)
+	}
+	if received, settled := r.ledger(t); received != 1 || settled != 1 {
+		t.Errorf("the ledger does not balance: %v received, %v settled", received, settled)
+	}
+	if strings.Contains(r.log.String(), "Ada") {
+		t.Error("the panic's value was logged")
+	}
+}
