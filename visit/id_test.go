@@ -1,0 +1,105 @@
+package visit_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// These ids are part of the contract: a relay of another version must give a
+// repeat the same id.
+func TestEventIDsAreFrozen(t *testing.T) {
+	for name, c := range map[string]struct {
+		f    visit.Fingerprint
+		want string
+	}{
+		"by pass and date": {visit.Fingerprint{PassID: "p", Date: "d", PreciseDate: true, Body: []byte("b")}, "ba026a4aa053e19b01c79c067c58e7e7"},
+		"by body":          {visit.Fingerprint{Date: "d", PreciseDate: true, Body: []byte("b")}, "648c01a69d47ba08d839b7892810b8d9"},
+	} {
+		if got := visit.EventID("lobby", visit.CheckedIn, c.f); got != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// Parts are told apart by their length: moving a letter from one to the next
+// makes another id.
+func TestPartsOfAnIDDoNotRunTogether(t *testing.T) {
+	a := visit.EventID("lobby", visit.CheckedIn, visit.Fingerprint{PassID: "ab", Date: "c"})
+	b := visit.EventID("lobby", visit.CheckedIn, visit.Fingerprint{PassID: "a", Date: "bc"})
+	c := visit.EventID("lobb", visit.CheckedIn, visit.Fingerprint{PassID: "yab", Date: "c"})
+	if a == b || a == c {
+		t.Error("different parts gave the same id")
+	}
+}
+
+func TestWithoutAnythingToGoByIDsAreRandom(t *testing.T) {
+	f := visit.Fingerprint{Date: "2026-11-18", Body: []byte("b")}
+	a, b := visit.EventID("lobby", visit.CheckedIn, f), visit.EventID("lobby", visit.CheckedIn, f)
+	if a == b || len(a) != 32 {
+		t.Errorf("%s %s", a, b)
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	form := regexp.MustCompile(`^[2-9A-HJ-NP-Z]{20}$`)
+	seen := map[string]bool{}
+	for range 1000 {
+		id := visit.NewRequestID()
+		if !form.MatchString(id) || seen[id] {
+			t.Fatalf("%s", id)
+		}
+		seen[id] = true
+	}
+	if got := visit.Reference("K7Q2M34567"); got != "K7Q2M" {
+		t.Error(got)
+	}
+	if got := visit.Reference("K7"); got != "K7" {
+		t.Error(got)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	for id, want := range map[string]visit.Key{
+		"":                       {Basis: visit.KeyNone},
+		"1844674407370955161599": {Value: "1844674407370955161599", Basis: visit.KeyFromSine},
+	} {
+		if got := visit.NewKey(id); got != want {
+			t.Errorf("%q: %+v", id, got)
+		}
+	}
+	for _, odd := range []string{"a b", "x\r\nNats-Rollup: all", "ada@example.com", strings.Repeat("x", 129)} {
+		if k := visit.NewKey(odd); len(k.Value) != 32 || k.Basis != visit.KeyFromSine {
+			t.Errorf("%q: %+v", odd, k)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"hq": true, "Head_Office-2": true, strings.Repeat("x", 64): true,
+		"": false, "a.b": false, ">": false, "*": false, "a b": false, "é": false, strings.Repeat("x", 65): false, "a\n": false,
+	} {
+		if visit.ValidName(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}
+
+func TestSubjects(t *testing.T) {
+	var s visit.Subjects
+	for got, want := range map[string]string{
+		s.Ask("hq", "watchlist"):            "visitors.v1.ask.hq.watchlist",
+		s.Event("hq", visit.CheckedIn):      "visitors.v1.event.hq.checked_in",
+		s.Events("hq"):                      "visitors.v1.event.hq.>",
+		s.Quarantine("hq"):                  "visitors.v1.quarantine.hq",
+		s.All(visit.RootAsk):                "visitors.v1.ask.>",
+		visit.Subjects{"acme"}.Events("hq"): "acme.v1.event.hq.>",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
