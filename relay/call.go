@@ -78,11 +78,12 @@ func (c *call) write(w http.ResponseWriter, a answer) {
 	c.outcome, c.status = a.outcome, a.status
 	h := w.Header()
 	h.Set("Content-Type", visit.ContentJSON)
-	h.Set("Content-Length", strconv.Itoa(len(a.body)))
+	body := append(a.body, '\n')
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set(HeaderRequestID, c.id)
 	for name, value := range a.header {
 		h.Set(name, value)
 	}
 	w.WriteHeader(a.status)
-	w.Write(a.body) // a caller that is gone is noticed by watch
+	w.Write(body) // a caller that is gone is noticed by watch
 }

@@ -1,0 +1,94 @@
+// Package broker puts questions and facts on NATS.
+//
+// It promises that a question ends by its deadline, as soon as its end can be
+// known, with a decision or with one of visit's errors that says why there is
+// none; that it is never sent after its deadline; and that publishing returns
+// nil only on the stream's acknowledgement. Nothing that ended in an error is
+// sent later by itself.
+//
+// What a message says, how long one may wait, what a visitor is told when
+// nobody decides, and counting questions and facts are left to others.
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Broker is a pair of connections to NATS and the streams behind one of them.
+// It is safe for concurrent use.
+type Broker struct {
+	log     *slog.Logger
+	metrics *metrics
+	// door and facts are apart, so that neither path waits behind the
+	// other's bytes. More than one connection per path is slower.
+	door, facts *link
+	inProcess   bool
+	keeper      *keeper
+	stop        context.CancelFunc
+	stopped     sync.WaitGroup
+	closing     sync.Once
+}
+
+// Connect starts to connect. It returns an error only for a configuration that
+// can never work: an unreadable file, a bad seed, an address that is none. A
+// NATS that is away is not an error; the broker keeps trying until [Broker.Close],
+// and [Broker.Status] says where it stands. A server that does not answer at all
+// delays the return by up to two seconds.
+func Connect(cfg Config) (*Broker, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	options, err := cfg.options()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	m := newMetrics(cfg)
+	b := &Broker{log: cfg.Logger, metrics: m, inProcess: cfg.InProcess != nil}
+	b.door = newLink("door", cfg.Logger, m)
+	b.facts = newLink("facts", cfg.Logger, m)
+	b.door.stray = m.lateReplies.Inc
+	if err := b.dial(cfg.urls(), options); err != nil {
+		b.door.close()
+		b.facts.close()
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	b.keeper = newKeeper(cfg, b.facts, m)
+	ctx, stop := context.WithCancel(context.Background())
+	b.stop = stop
+	b.stopped.Go(func() { b.keeper.run(ctx) })
+	return b, nil
+}
+
+// dial opens both connections at once: a server that does not answer costs its
+// timeout only once.
+func (b *Broker) dial(urls string, options []nats.Option) error {
+	var doorErr, factsErr error
+	var dialled sync.WaitGroup
+	dialled.Go(func() { doorErr = b.door.dial(urls, options) })
+	dialled.Go(func() { factsErr = b.facts.dial(urls, options) })
+	dialled.Wait()
+	return errors.Join(doorErr, factsErr)
+}
+
+// Close hands what was sent to the servers and disconnects. The caller has
+// stopped asking and publishing: what still waits fails with
+// visit.ErrDisconnected although it may be stored. When ctx ends first, Close
+// disconnects at once and says so. Later calls do nothing.
+func (b *Broker) Close(ctx context.Context) error {
+	var err error
+	b.closing.Do(func() {
+		b.stop()
+		b.stopped.Wait()
+		err = errors.Join(b.door.flush(ctx), b.facts.flush(ctx))
+		b.door.close()
+		b.facts.close()
+	})
+	return err
+}

@@ -1,0 +1,107 @@
+package broker
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Config says where NATS is and what the streams are like. Zero fields get the
+// defaults.
+type Config struct {
+	// Servers are URLs such as nats://host:4222, one or more of one cluster.
+	Servers []string
+	// InProcess is a server in this process, instead of Servers.
+	InProcess nats.InProcessConnProvider
+	Auth      Auth
+	TLS       TLS
+	Subjects  visit.Subjects
+	// Events and Quarantine are the streams of the roots of the same name.
+	Events, Quarantine StreamConfig
+	// DedupeWindow is how long a stream recognises a repeat. Default 24 h.
+	DedupeWindow time.Duration
+	// Replicas of the streams that the broker creates. Default 1.
+	Replicas int
+	// BodyLimit is the largest webhook body in bytes. Default 256 KiB. NATS
+	// and the streams must take the largest message that follows from it.
+	BodyLimit int
+	Logger    *slog.Logger
+	// Registerer gets the broker's metrics; nil registers none.
+	Registerer prometheus.Registerer
+}
+
+// Auth is how the relay proves who it is: at most one of a credentials file, an
+// NKEY seed file, a token, and a user with a password. Files are read again at
+// each connect.
+type Auth struct {
+	CredentialsFile string
+	NKeySeedFile    string
+	Token           string
+	User, Password  string
+}
+
+// TLS names PEM files. CAFile replaces the system's certificate authorities;
+// CertFile and KeyFile are the relay's own certificate. Any of them makes TLS
+// mandatory.
+type TLS struct {
+	CAFile, CertFile, KeyFile string
+}
+
+// StreamConfig is what a stream should be like. MaxAge and MaxBytes bound what
+// is kept; a full stream refuses new messages.
+type StreamConfig struct {
+	Name     string
+	MaxAge   time.Duration
+	MaxBytes int64
+}
+
+const (
+	day = 24 * time.Hour
+	mib = 1 << 20
+
+	defaultBodyLimit = 256 << 10
+)
+
+func (c Config) complete() (Config, error) {
+	c.Events = c.Events.orDefault(StreamConfig{visit.DefaultEventStream, 30 * day, 2048 * mib})
+	c.Quarantine = c.Quarantine.orDefault(StreamConfig{visit.DefaultQuarantineStream, 30 * day, 512 * mib})
+	c.DedupeWindow = cmp.Or(c.DedupeWindow, day)
+	c.Replicas = cmp.Or(c.Replicas, 1)
+	c.BodyLimit = cmp.Or(c.BodyLimit, defaultBodyLimit)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	var faults []error
+	if c.InProcess == nil && len(c.Servers) == 0 {
+		faults = append(faults, errors.New("no NATS server is configured"))
+	}
+	if c.InProcess != nil && len(c.Servers) > 0 {
+		faults = append(faults, errors.New("both a NATS server in this process and others are configured"))
+	}
+	if c.Events.Name == c.Quarantine.Name {
+		faults = append(faults, fmt.Errorf("events and quarantine share the stream %s; name two", c.Events.Name))
+	}
+	for _, s := range []StreamConfig{c.Events, c.Quarantine} {
+		// JetStream refuses a dedupe window that outlives the messages.
+		if s.MaxAge < c.DedupeWindow {
+			faults = append(faults, fmt.Errorf("stream %s: messages are kept %s, which is shorter than the dedupe window of %s", s.Name, s.MaxAge, c.DedupeWindow))
+		}
+	}
+	return c, errors.Join(faults...)
+}
+
+func (s StreamConfig) orDefault(d StreamConfig) StreamConfig {
+	return StreamConfig{cmp.Or(s.Name, d.Name), cmp.Or(s.MaxAge, d.MaxAge), cmp.Or(s.MaxBytes, d.MaxBytes)}
+}
+
+// largestMessage is the size of the largest message with its headers. A message
+// holds the body twice: once as it came, and once more in the typed fields,
+// where escaping may double what it escapes; the rest is for names and headers.
+func (c Config) largestMessage() int64 { return 3*int64(c.BodyLimit) + 4096 }

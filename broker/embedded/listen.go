@@ -1,0 +1,111 @@
+package embedded
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// listener is where other clients connect.
+type listener struct {
+	host string
+	port int
+	tls  *tls.Config // nil: plaintext
+}
+
+func newListener(cfg Config) (listener, error) {
+	host, port, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return listener{}, fmt.Errorf("listen on %q: %w", cfg.Listen, err)
+	}
+	number, err := net.LookupPort("tcp", port)
+	if err != nil {
+		return listener{}, fmt.Errorf("listen on %q: %w", cfg.Listen, err)
+	}
+	l := listener{host: host, port: number}
+	if l.tls, err = loadTLS(cfg.TLSCertFile, cfg.TLSKeyFile); err != nil {
+		return listener{}, err
+	}
+	if l.tls == nil && !cfg.AllowPlaintext && !loopback(host) {
+		return listener{}, fmt.Errorf("listen on %s: beyond this machine the messages would be readable on the network; "+
+			"set SINE_RELAY_NATS_LISTEN_TLS_CERT_FILE and SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE, "+
+			"or accept that with SINE_RELAY_NATS_LISTEN_PLAINTEXT=true", cfg.Listen)
+	}
+	if err := probe(l); err != nil {
+		return listener{}, err
+	}
+	return l.forServer(), nil
+}
+
+// forServer puts the server's own words in: it takes port 0 for its default
+// port and an empty host for IPv4.
+func (l listener) forServer() listener {
+	if l.port == 0 {
+		l.port = server.RANDOM_PORT
+	}
+	if l.host == "" {
+		l.host = "::"
+	}
+	return l
+}
+
+func loadTLS(certFile, keyFile string) (*tls.Config, error) {
+	if certFile == "" && keyFile == "" {
+		return nil, nil
+	}
+	if certFile == "" || keyFile == "" {
+		return nil, errors.New("SINE_RELAY_NATS_LISTEN_TLS_CERT_FILE and SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE belong together: one is not set")
+	}
+	certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load %s and %s: %w", certFile, keyFile, err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// loopback is certain of what it says: any other name than localhost might
+// resolve to another machine's address tomorrow.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// probe listens for a moment: nats-server only logs why it cannot, and a caller
+// could not tell a port in use from anything else.
+func probe(l listener) error {
+	socket, err := net.Listen("tcp", net.JoinHostPort(l.host, strconv.Itoa(l.port)))
+	if err != nil {
+		return err // says "listen tcp" and the address
+	}
+	return socket.Close()
+}
+
+// reachable is a host that a client on this machine can connect to.
+func (l listener) reachable() string {
+	if ip := net.ParseIP(l.host); ip == nil || !ip.IsUnspecified() {
+		return l.host
+	}
+	if l.tls != nil {
+		return certified(l.tls.Certificates[0].Leaf)
+	}
+	return "127.0.0.1"
+}
+
+// certified is a name that a client will accept the certificate for.
+func certified(leaf *x509.Certificate) string {
+	for _, name := range leaf.DNSNames {
+		if !strings.HasPrefix(name, "*") {
+			return name
+		}
+	}
+	if len(leaf.IPAddresses) > 0 {
+		return leaf.IPAddresses[0].String()
+	}
+	return "127.0.0.1"
+}

@@ -1,0 +1,138 @@
+package embedded_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/broker/embedded"
+)
+
+func TestAPortInUseIsAnErrorThatSaysSo(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	dir := t.TempDir()
+	_, err = embedded.Start(embedded.Config{StoreDir: dir, Listen: taken.Addr().String()})
+	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), taken.Addr().String()) {
+		t.Fatalf("%v", err)
+	}
+	start(t, embedded.Config{StoreDir: dir}) // nothing was left behind
+}
+
+func TestWhatCannotBeListenedOn(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t)
+	for name, c := range map[string]struct {
+		cfg  embedded.Config
+		want string
+	}{
+		"every address without TLS":  {embedded.Config{Listen: "0.0.0.0:0"}, "SINE_RELAY_NATS_LISTEN_TLS_CERT_FILE"},
+		"and the other way out":      {embedded.Config{Listen: ":0"}, "SINE_RELAY_NATS_LISTEN_PLAINTEXT"},
+		"a name that is not certain": {embedded.Config{Listen: "relay.example.com:0"}, "SINE_RELAY_NATS_LISTEN_PLAINTEXT"},
+		"a certificate without key":  {embedded.Config{Listen: "127.0.0.1:0", TLSCertFile: cert}, "SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE"},
+		"a key without certificate":  {embedded.Config{Listen: "127.0.0.1:0", TLSKeyFile: key}, "SINE_RELAY_NATS_LISTEN_TLS_CERT_FILE"},
+		"a certificate that is none": {embedded.Config{Listen: "127.0.0.1:0", TLSCertFile: key, TLSKeyFile: key}, key},
+		"an address without port":    {embedded.Config{Listen: "127.0.0.1"}, "127.0.0.1"},
+		"a port that is none":        {embedded.Config{Listen: "127.0.0.1:x"}, "127.0.0.1:x"},
+		"no store":                   {embedded.Config{Listen: "127.0.0.1:0"}, "SINE_RELAY_NATS_STORE_DIR"},
+	} {
+		if name != "no store" {
+			c.cfg.StoreDir = t.TempDir()
+		}
+		s, err := embedded.Start(c.cfg)
+		if err == nil {
+			s.Shutdown()
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestBeyondLoopback(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t)
+	for name, c := range map[string]struct {
+		cfg    embedded.Config
+		prefix string
+		host   string
+	}{
+		"plaintext, permitted":      {embedded.Config{Listen: "0.0.0.0:0", AllowPlaintext: true}, "nats://sine:", "@127.0.0.1:"},
+		"plaintext, no host at all": {embedded.Config{Listen: ":0", AllowPlaintext: true}, "nats://sine:", "@127.0.0.1:"},
+		"TLS":                       {embedded.Config{Listen: "0.0.0.0:0", TLSCertFile: cert, TLSKeyFile: key}, "tls://sine:", "@localhost:"},
+	} {
+		c.cfg.StoreDir = t.TempDir()
+		s := start(t, c.cfg)
+		if url := s.ClientURL(); !strings.HasPrefix(url, c.prefix) || !strings.Contains(url, c.host) {
+			t.Errorf("%s: at %s", name, s.Addr())
+		}
+		var o []nats.Option
+		if c.cfg.TLSCertFile != "" {
+			o = append(o, nats.RootCAs(cert))
+		}
+		js := connect(t, s.ClientURL(), o...)
+		if _, err := js.AccountInfo(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTLSIsForTheSocketOnly(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t)
+	s := start(t, embedded.Config{StoreDir: t.TempDir(), Listen: "localhost:0", TLSCertFile: cert, TLSKeyFile: key})
+	user := nats.UserInfo(s.User(), s.Password())
+	connect(t, "", nats.InProcessServer(s.InProcess()), user)
+	if nc, err := nats.Connect(s.ClientURL()); err == nil {
+		nc.Close()
+		t.Error("a client that does not know the certificate trusts it")
+	}
+}
+
+// certificate makes a self-signed one for localhost and returns its files.
+func certificate(t *testing.T) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"*.example.com", "localhost"}, IsCA: true, BasicConstraintsValid: true,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyBytes, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return writePEM(t, "CERTIFICATE", cert), writePEM(t, "PRIVATE KEY", keyBytes)
+}
+
+func writePEM(t *testing.T, kind string, der []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

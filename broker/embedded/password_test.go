@@ -1,0 +1,81 @@
+package embedded_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/broker/embedded"
+)
+
+func TestTheStoreIsItsOwnersAlone(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a", "store")
+	s := start(t, embedded.Config{StoreDir: dir})
+	for file, want := range map[string]os.FileMode{dir: 0o700, dir + "/nats-password": 0o600, dir + "/lock": 0o600} {
+		info, err := os.Stat(file)
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v %v", file, info, err)
+		}
+	}
+	content, err := os.ReadFile(dir + "/nats-password")
+	if err != nil || strings.TrimSpace(string(content)) != s.Password() || len(s.Password()) < 26 {
+		t.Errorf("the file does not hold the password, %v", err)
+	}
+	left, err := filepath.Glob(dir + "/nats-password-*")
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestTwoStoresHaveDifferentPasswords(t *testing.T) {
+	t.Parallel()
+	a, b := start(t, embedded.Config{StoreDir: t.TempDir()}), start(t, embedded.Config{StoreDir: t.TempDir()})
+	if a.Password() == b.Password() {
+		t.Error("the same password twice")
+	}
+}
+
+func TestAPasswordOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/nats-password", []byte(" s:e/c@r?t%20 \n"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, embedded.Config{StoreDir: dir})
+	if s.Password() != "s:e/c@r?t%20" {
+		t.Errorf("%q", s.Password())
+	}
+	connect(t, s.ClientURL())
+}
+
+func TestAPasswordThatIsNotSafe(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		content string
+		mode    os.FileMode
+		want    string
+	}{
+		"others may read it":    {"secret", 0o604, "chmod 600 "},
+		"the group may read it": {"secret", 0o640, "chmod 600 "},
+		"it is empty":           {"", 0o600, "is empty"},
+		"it is only white":      {" \n", 0o600, "is empty"},
+	} {
+		dir := t.TempDir()
+		file := dir + "/nats-password"
+		if err := os.WriteFile(file, []byte(c.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(file, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := embedded.Start(embedded.Config{StoreDir: dir, Listen: "127.0.0.1:0"})
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: the error tells the password", name)
+		}
+	}
+}

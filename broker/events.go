@@ -1,0 +1,166 @@
+package broker
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// handlers follow what happens to the connection. nats.go calls them one after
+// another, in the order of the events.
+func (l *link) handlers() []nats.Option {
+	return []nats.Option{
+		nats.Name("sine-relay " + l.name),
+		nats.ConnectHandler(func(nc *nats.Conn) { l.onConnect(nc, "connected to NATS") }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			l.metrics.reconnects.WithLabelValues(l.name).Inc()
+			l.onConnect(nc, "reconnected to NATS")
+		}),
+		nats.DisconnectErrHandler(l.onDisconnect),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.onError(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.onError(err) }),
+		nats.ClosedHandler(func(*nats.Conn) {
+			l.metrics.connected.WithLabelValues(l.name).Set(0)
+			l.log.Info("connection to NATS closed")
+		}),
+	}
+}
+
+// followStatus fails everybody who waits as soon as the connection drops. It
+// ends when the connection is closed.
+func (l *link) followStatus() {
+	for status := range l.statuses {
+		l.waiting.fail(visit.ErrDisconnected)
+		if status == nats.CLOSED {
+			l.nc.RemoveStatusListener(l.statuses)
+			return
+		}
+		// Until the first connect nats.go tells no handler that the server
+		// refused the credentials.
+		if err := l.nc.LastError(); isRefusal(err) {
+			l.onError(err)
+		}
+	}
+}
+
+func (l *link) onConnect(nc *nats.Conn, text string) {
+	// Rights may have changed; a refusal of the inbox follows at once if not.
+	l.waiting.admit()
+	l.mu.Lock()
+	close(l.up)
+	l.up = make(chan struct{})
+	l.refused, l.lastErr = nil, ""
+	clear(l.told)
+	l.mu.Unlock()
+	l.metrics.connected.WithLabelValues(l.name).Set(1)
+	l.log.Info(text, "server", nc.ConnectedUrlRedacted())
+}
+
+func (l *link) onDisconnect(nc *nats.Conn, err error) {
+	l.metrics.connected.WithLabelValues(l.name).Set(0)
+	if nc.IsClosed() {
+		return
+	}
+	text := "closed by the server"
+	if err != nil {
+		text = err.Error()
+	}
+	l.mu.Lock()
+	l.lastErr = text
+	l.mu.Unlock()
+	l.log.Warn("disconnected from NATS", "err", text)
+}
+
+var violation = regexp.MustCompile(`Permissions Violation for (Publish|Subscription) to "([^"]+)"`)
+
+func (l *link) onError(err error) {
+	kind := errorKind(err)
+	l.metrics.errors.WithLabelValues(l.name, kind).Inc()
+	l.mu.Lock()
+	l.lastErr = err.Error()
+	if isRefusal(err) {
+		l.refused = fmt.Errorf("connection %s: %w: %w", l.name, refusalOf(kind), err)
+	}
+	l.mu.Unlock()
+	l.tell(kind, err)
+	if kind == kindPermission {
+		l.deny(err)
+	}
+}
+
+// deny resolves those whom a permission violation concerns. It arrives here and
+// nowhere else, while they would wait out their time.
+func (l *link) deny(err error) {
+	parts := violation.FindStringSubmatch(err.Error())
+	switch {
+	case parts == nil:
+	case parts[1] == "Publish":
+		l.waiting.failSubject(parts[2], visit.ErrDenied)
+	default: // all that is subscribed to is inboxes
+		l.waiting.refuse(fmt.Errorf("%w: the inbox %s may not be subscribed to; allow the relay's user to subscribe to _INBOX.>", visit.ErrDenied, parts[2]))
+	}
+}
+
+// maxTold bounds the log while the connection is away: errors may carry a port
+// that is another one each time.
+const maxTold = 20
+
+// tell logs an error once between two connects.
+func (l *link) tell(kind string, err error) {
+	text := err.Error()
+	l.mu.Lock()
+	again := l.told[text] || len(l.told) >= maxTold
+	l.told[text] = l.told[text] || !again
+	l.mu.Unlock()
+	if !again {
+		l.log.Warn("NATS error", "kind", kind, "err", text)
+	}
+}
+
+// The kinds of errors on a connection.
+const (
+	kindAuthorization = "authorization"
+	kindTLS           = "tls"
+	kindPermission    = "permission"
+	kindSlowConsumer  = "slow_consumer"
+	kindOther         = "other"
+)
+
+var errorKinds = []string{kindAuthorization, kindTLS, kindPermission, kindSlowConsumer, kindOther}
+
+func errorKind(err error) string {
+	var certificate *tls.CertificateVerificationError
+	var alert tls.AlertError
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired),
+		errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
+		return kindAuthorization
+	case errors.As(err, &certificate), errors.As(err, &alert):
+		return kindTLS
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return kindPermission
+	case errors.Is(err, nats.ErrSlowConsumer):
+		return kindSlowConsumer
+	default:
+		return kindOther
+	}
+}
+
+// isRefusal reports whether only a person can mend what keeps a connection
+// from being made.
+func isRefusal(err error) bool {
+	kind := errorKind(err)
+	return kind == kindAuthorization || kind == kindTLS
+}
+
+func refusalOf(kind string) error {
+	if kind == kindTLS {
+		return errors.New("TLS failed; check the certificates of both sides")
+	}
+	return errors.New("authorisation failed; check the credentials")
+}

@@ -1,0 +1,158 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// link is one connection, its inbox, and those who wait for answers in it.
+//
+// The inbox is our own because nats.go's request waits out its time when the
+// connection drops, and lets a late reply vanish without a trace; its
+// PublishMsgAsync retries behind the caller's back and forgets the
+// acknowledgement of an attempt once it has timed out.
+type link struct {
+	name    string
+	log     *slog.Logger
+	metrics *metrics
+	waiting *waiting
+	stray   func() // called for a reply that nobody waits for
+
+	nc       *nats.Conn
+	inbox    string // prefix of the reply subjects, with its dot
+	statuses chan nats.Status
+
+	mu      sync.Mutex
+	up      chan struct{} // closed and replaced at each connect
+	refused error         // why a person must help before it can connect
+	lastErr string
+	told    map[string]bool // errors logged since the last connect
+}
+
+func newLink(name string, log *slog.Logger, m *metrics) *link {
+	return &link{
+		name: name, log: log.With("connection", name), metrics: m,
+		waiting: newWaiting(), stray: func() {},
+		up: make(chan struct{}), told: make(map[string]bool),
+	}
+}
+
+func (l *link) dial(urls string, options []nats.Option) error {
+	nc, err := nats.Connect(urls, append(l.handlers(), options...)...)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	l.nc = nc
+	l.statuses = nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	go l.followStatus()
+	l.inbox = nats.NewInbox() + "."
+	// Established again by nats.go at each reconnect.
+	if _, err := nc.Subscribe(l.inbox+"*", l.receive); err != nil {
+		return fmt.Errorf("subscribe to the inbox: %w", err)
+	}
+	return nil
+}
+
+// receive hands a reply to whoever waits for it.
+func (l *link) receive(m *nats.Msg) {
+	id, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, l.inbox), 36, 64)
+	if err != nil || !l.waiting.settle(id, m) {
+		l.stray()
+	}
+}
+
+// post sends m, to be answered to one. An error means that nothing was sent.
+func (l *link) post(m *nats.Msg, one *waiter) error {
+	// Before the first connect nats.go takes the server for one without
+	// headers and says so.
+	if !l.nc.IsConnected() {
+		return visit.ErrDisconnected
+	}
+	m.Reply = l.inbox + strconv.FormatUint(one.id, 36)
+	err := l.nc.PublishMsg(m)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, nats.ErrMaxPayload):
+		return fmt.Errorf("%w: NATS takes %d bytes", visit.ErrTooLarge, l.nc.MaxPayload())
+	case errors.Is(err, nats.ErrBadSubject):
+		return err
+	default:
+		return visit.ErrDisconnected
+	}
+}
+
+// request sends m and waits for its answer. It ends at once when the
+// connection drops or NATS refuses the subject.
+func (l *link) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	if !l.nc.IsConnected() {
+		return nil, visit.ErrDisconnected
+	}
+	one, err := l.waiting.add(m.Subject)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.post(m, one); err != nil {
+		l.waiting.remove(one)
+		return nil, err
+	}
+	select {
+	case s := <-one.settled:
+		return s.reply, s.err
+	case <-ctx.Done():
+	}
+	if l.waiting.remove(one) {
+		return nil, over(ctx)
+	}
+	s := <-one.settled
+	return s.reply, s.err
+}
+
+// over says why a context that is done ended the wait.
+func over(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return visit.ErrTimeout
+	}
+	return ctx.Err()
+}
+
+// isNoResponders reports whether a reply is the server's own word that nobody
+// listens.
+func isNoResponders(m *nats.Msg) bool {
+	return len(m.Data) == 0 && m.Header.Get("Status") == "503"
+}
+
+// connected is closed at the next connect.
+func (l *link) connected() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.up
+}
+
+// flush waits until the server has everything that was sent.
+func (l *link) flush(ctx context.Context) error {
+	if !l.nc.IsConnected() {
+		return nil // and so nothing is buffered
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	if err := l.nc.FlushWithContext(ctx); err != nil {
+		return fmt.Errorf("flush the %s connection: %w", l.name, err)
+	}
+	return nil
+}
+
+func (l *link) close() {
+	if l.nc != nil {
+		l.nc.Close()
+	}
+}

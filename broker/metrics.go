@@ -1,0 +1,73 @@
+package broker
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// metrics holds what the broker counts; questions and facts are counted by
+// those who have them. Every combination of labels exists from the start.
+type metrics struct {
+	connected   *prometheus.GaugeVec
+	reconnects  *prometheus.CounterVec
+	errors      *prometheus.CounterVec
+	lateReplies prometheus.Counter
+	usable      *prometheus.GaugeVec
+	drift       *prometheus.GaugeVec
+}
+
+func newMetrics(cfg Config) *metrics {
+	f := promauto.With(cfg.Registerer)
+	m := &metrics{
+		connected: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sine_relay_nats_connected",
+			Help: "1 while the connection to NATS stands.",
+		}, []string{"connection"}),
+		reconnects: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_nats_reconnects_total",
+			Help: "Times that a connection to NATS was made again after it dropped.",
+		}, []string{"connection"}),
+		errors: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_nats_errors_total",
+			Help: "Errors on a connection to NATS, failed attempts to connect included.",
+		}, []string{"connection", "kind"}),
+		lateReplies: f.NewCounter(prometheus.CounterOpts{
+			Name: "sine_relay_late_replies_total",
+			Help: "Replies of deciders that nobody waited for any more.",
+		}),
+		usable: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sine_relay_stream_usable",
+			Help: "1 when the stream was found fit at the last look.",
+		}, []string{"stream"}),
+		drift: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sine_relay_stream_drift",
+			Help: "1 when a field of the stream differs from the relay's settings and the stream still works.",
+		}, []string{"stream", "field"}),
+	}
+	for _, connection := range []string{"door", "facts"} {
+		m.connected.WithLabelValues(connection)
+		m.reconnects.WithLabelValues(connection)
+		for _, kind := range errorKinds {
+			m.errors.WithLabelValues(connection, kind)
+		}
+	}
+	for _, stream := range []string{cfg.Events.Name, cfg.Quarantine.Name} {
+		m.setStream(stream, finding{})
+		m.usable.WithLabelValues(stream).Set(0)
+	}
+	return m
+}
+
+func (m *metrics) setStream(name string, f finding) {
+	for _, field := range driftFields {
+		m.drift.WithLabelValues(name, field).Set(0)
+	}
+	for _, one := range f.drift {
+		m.drift.WithLabelValues(name, one.field).Set(1)
+	}
+	usable := 0.0
+	if f.fit() {
+		usable = 1
+	}
+	m.usable.WithLabelValues(name).Set(usable)
+}

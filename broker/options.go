@@ -1,0 +1,137 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	reconnectWait   = 250 * time.Millisecond
+	reconnectJitter = 250 * time.Millisecond
+	// A peer that went silent is noticed after about three intervals; with
+	// the default it takes minutes.
+	pingInterval = 5 * time.Second
+	maxPingsOut  = 2
+	// writeTimeout bounds how long a peer that reads nothing can hold up
+	// everybody: a write to it holds the connection's lock, also over the
+	// deadlines of those who only wait for the lock. The default is a minute.
+	writeTimeout = time.Second
+)
+
+// options are those of both connections.
+func (c Config) options() ([]nats.Option, error) {
+	if err := checkServers(c.Servers); err != nil {
+		return nil, err
+	}
+	auth, err := c.Auth.options()
+	if err != nil {
+		return nil, err
+	}
+	security, err := c.TLS.options()
+	if err != nil {
+		return nil, err
+	}
+	options := []nats.Option{
+		// By default 8 MB of messages are kept while reconnecting: the caller
+		// is told that it failed, and the message goes out later all the
+		// same. A question would reach the decider when the visitor is gone.
+		nats.ReconnectBufSize(-1),
+		nats.MaxReconnects(-1),
+		nats.RetryOnFailedConnect(true),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(maxPingsOut),
+		nats.FlusherTimeout(writeTimeout),
+		nats.ReconnectOnFlusherError(),
+		// Otherwise the second refusal closes the connection for good, and
+		// corrected credentials would need a restart of the relay.
+		nats.IgnoreAuthErrorAbort(),
+	}
+	if c.InProcess != nil {
+		options = append(options, nats.InProcessServer(c.InProcess))
+	}
+	return slices.Concat(options, auth, security), nil
+}
+
+func (c Config) urls() string { return strings.Join(c.Servers, ",") }
+
+// checkServers has errors of its own: those of net/url quote the URL, password
+// included.
+func checkServers(servers []string) error {
+	for i, s := range servers {
+		u, err := url.Parse(s)
+		if err != nil || strings.Contains(s, ",") || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) || u.Hostname() == "" {
+			return fmt.Errorf("NATS server %d of %d is not a URL such as nats://host:4222", i+1, len(servers))
+		}
+	}
+	return nil
+}
+
+func (a Auth) options() ([]nats.Option, error) {
+	var chosen []nats.Option
+	if a.CredentialsFile != "" {
+		o := nats.UserCredentials(a.CredentialsFile)
+		if err := tryCredentials(o); err != nil {
+			return nil, fmt.Errorf("credentials file: %w", err)
+		}
+		chosen = append(chosen, o)
+	}
+	if a.NKeySeedFile != "" {
+		o, err := nats.NkeyOptionFromSeed(a.NKeySeedFile)
+		if err != nil {
+			return nil, fmt.Errorf("NKEY seed file: %w", err)
+		}
+		chosen = append(chosen, o)
+	}
+	if a.Token != "" {
+		chosen = append(chosen, nats.Token(a.Token))
+	}
+	if a.User != "" || a.Password != "" {
+		chosen = append(chosen, nats.UserInfo(a.User, a.Password))
+	}
+	if len(chosen) > 1 {
+		return nil, errors.New("more than one of credentials file, NKEY seed file, token, and user with password is configured")
+	}
+	return chosen, nil
+}
+
+// tryCredentials reads the file now: nats.go reads it when it connects, and
+// would take a missing one for a server that is away.
+func tryCredentials(o nats.Option) error {
+	var probe nats.Options
+	if err := o(&probe); err != nil {
+		return err
+	}
+	if _, err := probe.UserJWT(); err != nil {
+		return err
+	}
+	_, err := probe.SignatureCB([]byte("probe"))
+	return err
+}
+
+func (t TLS) options() ([]nats.Option, error) {
+	var chosen []nats.Option
+	if t.CAFile != "" {
+		chosen = append(chosen, nats.RootCAs(t.CAFile))
+	}
+	if (t.CertFile == "") != (t.KeyFile == "") {
+		return nil, errors.New("TLS: a certificate needs a key, and a key a certificate")
+	}
+	if t.CertFile != "" {
+		chosen = append(chosen, nats.ClientCert(t.CertFile, t.KeyFile))
+	}
+	for _, o := range chosen {
+		var probe nats.Options
+		if err := o(&probe); err != nil {
+			return nil, fmt.Errorf("TLS: %w", err)
+		}
+	}
+	return chosen, nil
+}

@@ -1,0 +1,113 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// publication is one message on its way into its stream.
+type publication struct {
+	link   *link
+	stream string
+	msg    nats.Msg
+
+	one *waiter // kept over tries that bring no answer, so that a slow one still counts
+	// uncertain is set once something was sent and no answer seen: then a
+	// duplicate may be of our own making.
+	uncertain bool
+}
+
+// setback is an error after which another try may succeed.
+type setback struct {
+	cause error // nil when ctx ended before anything was known
+	again bool  // without a pause
+}
+
+func (s *setback) Error() string { return fmt.Sprintf("set back: %v", s.cause) }
+
+// try sends the message once and waits for an answer to this or an earlier try.
+func (p *publication) try(ctx context.Context) (*jetstream.PubAck, error) {
+	if err := p.send(); err != nil {
+		return nil, err
+	}
+	timer := time.NewTimer(resendAfter)
+	defer timer.Stop()
+	select {
+	case s := <-p.one.settled:
+		p.one = nil
+		return p.judge(s)
+	case <-timer.C:
+		p.uncertain = true
+		return nil, &setback{cause: visit.ErrTimeout, again: true}
+	case <-ctx.Done():
+		return p.lastGlance()
+	}
+}
+
+func (p *publication) send() error {
+	if p.link.nc.IsClosed() {
+		return visit.ErrDisconnected
+	}
+	if !p.link.nc.IsConnected() {
+		return &setback{cause: visit.ErrDisconnected}
+	}
+	if p.one == nil {
+		one, err := p.link.waiting.add(p.msg.Subject)
+		if err != nil {
+			return err
+		}
+		p.one = one
+	}
+	err := p.link.post(&p.msg, p.one)
+	if err == visit.ErrDisconnected {
+		return &setback{cause: err}
+	}
+	return err
+}
+
+// judge tells what a settlement means for the message.
+func (p *publication) judge(s settlement) (*jetstream.PubAck, error) {
+	switch {
+	case s.err == visit.ErrDisconnected:
+		p.uncertain = true
+		return nil, &setback{cause: s.err}
+	case s.err != nil:
+		return nil, s.err
+	case isNoResponders(s.reply):
+		return nil, &setback{cause: fmt.Errorf("%w: expected %s", visit.ErrStreamMissing, p.stream)}
+	}
+	ack, err := readAck(s.reply.Data, p.stream)
+	if err == errNoAck {
+		p.uncertain = true
+		return nil, &setback{cause: fmt.Errorf("%w: %w", visit.ErrTimeout, err)}
+	}
+	return ack, err
+}
+
+// lastGlance takes an answer that came together with the end of the time.
+func (p *publication) lastGlance() (*jetstream.PubAck, error) {
+	if p.link.waiting.remove(p.one) {
+		p.one = nil
+		return nil, &setback{again: true}
+	}
+	s := <-p.one.settled
+	p.one = nil
+	return p.judge(s)
+}
+
+// leave forgets whatever answers are still to come.
+func (p *publication) leave() {
+	if p.one != nil {
+		p.link.waiting.remove(p.one)
+	}
+}
+
+func (p *publication) receipt(ack *jetstream.PubAck) visit.Receipt {
+	return visit.Receipt{Stream: ack.Stream, Sequence: ack.Sequence, Duplicate: ack.Duplicate && !p.uncertain}
+}

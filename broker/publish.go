@@ -1,0 +1,109 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const (
+	// resendAfter is when an acknowledgement is given up for lost. A change
+	// of the stream's leader swallows what is published meanwhile.
+	resendAfter = 750 * time.Millisecond
+
+	firstPause   = 10 * time.Millisecond
+	longestPause = 250 * time.Millisecond
+)
+
+// Publish stores a message in the stream of its root. It returns nil only on
+// the stream's acknowledgement. Until ctx ends it tries again, with the same
+// message id, what may pass: no connection, no stream, no leader, no answer. A
+// message must carry an id in visit.HeaderMsgID, or a second try may store it
+// twice. On an error nothing more is sent; the message may be stored all the
+// same if an answer was lost. The errors are
+//
+//   - visit.ErrStreamMissing: no stream took the subject until ctx ended, or a
+//     stream of another name does;
+//   - visit.ErrDisconnected: there was no connection when ctx ended;
+//   - visit.ErrTimeout: no answer came until ctx ended;
+//   - visit.ErrStreamFull, visit.ErrTooLarge, visit.ErrDenied: at once;
+//   - the error of ctx when it was cancelled.
+//
+// Receipt.Duplicate is not set for a repeat of this call's own making.
+func (b *Broker) Publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	receipt, err := b.publish(ctx, m)
+	if err != nil {
+		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, err)
+	}
+	return receipt, nil
+}
+
+func (b *Broker) publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	stream, ok := b.keeper.streamOf(m.Root)
+	if !ok {
+		return visit.Receipt{}, fmt.Errorf("no stream is configured for the root %q", m.Root)
+	}
+	header := make(nats.Header, len(m.Header)+1)
+	maps.Copy(header, m.Header)
+	header[jetstream.ExpectedStreamHeader] = []string{stream}
+	p := publication{link: b.facts, stream: stream, msg: nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}}
+	defer p.leave()
+	return b.persist(ctx, &p)
+}
+
+// persist tries until the message is stored, cannot be, or ctx ends.
+func (b *Broker) persist(ctx context.Context, p *publication) (visit.Receipt, error) {
+	var last error
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		if ctx.Err() != nil {
+			return visit.Receipt{}, ended(ctx, last)
+		}
+		up := b.facts.connected()
+		ack, err := p.try(ctx)
+		if err == nil {
+			return p.receipt(ack), nil
+		}
+		var passing *setback
+		if !errors.As(err, &passing) {
+			return visit.Receipt{}, err
+		}
+		if passing.cause != nil {
+			last = passing.cause
+		}
+		if errors.Is(last, visit.ErrStreamMissing) {
+			b.keeper.nudge()
+		}
+		if !passing.again {
+			rest(ctx, pause, up)
+		}
+	}
+}
+
+// ended says why nothing was stored before ctx ended: the last thing that went
+// wrong, if anything did.
+func ended(ctx context.Context, last error) error {
+	if reason := over(ctx); last == nil || !errors.Is(reason, visit.ErrTimeout) {
+		return reason
+	}
+	return last
+}
+
+// rest waits for about the pause, but no longer than until the connection is
+// back.
+func rest(ctx context.Context, pause time.Duration, up <-chan struct{}) {
+	timer := time.NewTimer(pause/2 + rand.N(pause)) // spread, or all who wait come back at once
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-up:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,141 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Status is where the broker stands at one moment. "Disconnected" is
+// !DoorConnected or !FactsConnected without a Fault; whatever only a person can
+// mend is a Fault.
+type Status struct {
+	DoorConnected, FactsConnected bool
+	// Server is the URL of the server in use, without password, or empty.
+	Server string
+	// LastError is the last error of a connection since it was last made,
+	// or empty.
+	LastError string
+	Streams   []StreamStatus
+	// Verified is set once every stream was found fit; it stays set.
+	Verified bool
+	// Fault is set while a person must help: NATS refuses the credentials, a
+	// certificate or the answers' inbox, a stream is unusable, or one takes
+	// the questions. It names the remedy and clears by itself.
+	Fault error
+}
+
+// StreamStatus is what was last found about one stream.
+type StreamStatus struct {
+	Name string
+	// Verified is set once the stream was found fit; it stays set.
+	Verified bool
+	// Fault is why the stream is unusable, or nil.
+	Fault error
+	// Pending is why the last look at the stream brought nothing, or nil.
+	Pending error
+	// Drift has a line for each difference with which the stream still works.
+	Drift []string
+}
+
+// Status says where the broker stands.
+func (b *Broker) Status() Status {
+	s := Status{
+		DoorConnected:  b.door.nc.IsConnected(),
+		FactsConnected: b.facts.nc.IsConnected(),
+		Server:         b.facts.nc.ConnectedUrlRedacted(),
+	}
+	if s.Server != "" && b.inProcess {
+		s.Server = "in process"
+	}
+	doorFault, doorErr := b.door.state()
+	factsFault, factsErr := b.facts.state()
+	s.LastError = doorErr
+	if factsErr != "" {
+		s.LastError = factsErr
+	}
+	streams, streamFault := b.keeper.state()
+	s.Streams, s.Verified = streams, true
+	for _, one := range streams {
+		s.Verified = s.Verified && one.Verified
+	}
+	s.Fault = inOneLine(doorFault, factsFault, streamFault)
+	return s
+}
+
+// Lines is the status for somebody who looks closer.
+func (s Status) Lines() []string {
+	lines := []string{fmt.Sprintf("nats: door %s, facts %s", connectedOrNot(s.DoorConnected), connectedOrNot(s.FactsConnected))}
+	if s.Server != "" {
+		lines = append(lines, "server: "+s.Server)
+	}
+	if s.LastError != "" {
+		lines = append(lines, "last error: "+s.LastError)
+	}
+	for _, one := range s.Streams {
+		lines = append(lines, one.line())
+		lines = append(lines, one.Drift...)
+	}
+	return lines
+}
+
+func (s StreamStatus) line() string {
+	switch {
+	case s.Fault != nil:
+		return s.Fault.Error()
+	case s.Pending != nil:
+		return fmt.Sprintf("stream %s: %v", s.Name, s.Pending)
+	default:
+		return fmt.Sprintf("stream %s: verified", s.Name)
+	}
+}
+
+func connectedOrNot(connected bool) string {
+	if connected {
+		return "connected"
+	}
+	return "not connected"
+}
+
+// state returns what only a person can mend, and the last error.
+func (l *link) state() (fault error, lastErr string) {
+	l.mu.Lock()
+	refused, lastErr := l.refused, l.lastErr
+	l.mu.Unlock()
+	if l.nc.IsConnected() {
+		// A word of the refusal may come after the connection was made.
+		refused = nil
+	}
+	if inbox := l.waiting.refusal(); refused == nil && inbox != nil {
+		refused = fmt.Errorf("connection %s: %w", l.name, inbox)
+	}
+	return refused, lastErr
+}
+
+func (k *keeper) state() ([]StreamStatus, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	faults := []error{k.general}
+	var streams []StreamStatus
+	for _, s := range k.streams {
+		faults = append(faults, s.fault)
+		streams = append(streams, StreamStatus{
+			Name: s.want.name, Verified: s.verified, Fault: s.fault, Pending: s.pending, Drift: s.drift.lines(s.want.name),
+		})
+	}
+	return streams, inOneLine(faults...)
+}
+
+// inOneLine joins errors for a log line, where errors.Join would break it.
+func inOneLine(all ...error) error {
+	var texts []string
+	for _, err := range all {
+		if err != nil {
+			texts = append(texts, err.Error())
+		}
+	}
+	if texts == nil {
+		return nil
+	}
+	return errors.New(strings.Join(texts, "; "))
+}

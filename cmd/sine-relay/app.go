@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/embedded"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/relay"
+)
+
+// app is a running relay with everything that it needs.
+type app struct {
+	settings  config.Settings
+	log       *slog.Logger
+	embedded  *embedded.Server // nil when NATS is somewhere else
+	broker    *broker.Broker
+	readiness *relay.Readiness
+
+	public, admin             *http.Server
+	publicSocket, adminSocket net.Listener
+}
+
+// start brings everything up, in the order in which it is needed. On an error
+// nothing is left behind.
+func start(s config.Settings, log *slog.Logger) (_ *app, err error) {
+	a := &app{settings: s, log: log}
+	defer func() {
+		if err != nil {
+			a.release()
+		}
+	}()
+	if a.publicSocket, err = listen("SINE_RELAY_LISTEN", s.Listen, s.TLSCertFile, s.TLSKeyFile); err != nil {
+		return nil, err
+	}
+	if a.adminSocket, err = listen("SINE_RELAY_ADMIN_LISTEN", s.AdminListen, "", ""); err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registerBuildInfo(registry)
+
+	if s.NATSURL == "" {
+		if a.embedded, err = embedded.Start(embeddedConfig(s, log)); err != nil {
+			return nil, fmt.Errorf("embedded NATS: %w", err)
+		}
+	}
+	if a.broker, err = broker.Connect(brokerConfig(s, a.embedded, log, registry)); err != nil {
+		return nil, err
+	}
+	door, err := relay.New(relayConfig(s, a.broker, log, registry))
+	if err != nil {
+		return nil, err
+	}
+	a.readiness = relay.NewReadiness(a.health)
+	a.public = door.Server()
+	a.admin = relay.AdminServer(registry, a.readiness)
+	return a, nil
+}
+
+// listen opens a socket, with TLS when there is a certificate.
+func listen(variable, address, certFile, keyFile string) (net.Listener, error) {
+	socket, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", variable, err)
+	}
+	if certFile == "" {
+		return socket, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		socket.Close()
+		return nil, fmt.Errorf("SINE_RELAY_TLS_CERT_FILE: %w", err)
+	}
+	return tls.NewListener(socket, &tls.Config{
+		Certificates: []tls.Certificate{certificate},
+		MinVersion:   tls.VersionTLS12,
+		NextProtos:   []string{"http/1.1"},
+	}), nil
+}
+
+// serve answers until ctx ends and then shuts down. It returns nil after an
+// orderly end.
+func (a *app) serve(ctx context.Context) error {
+	failed := make(chan error, 2)
+	for server, socket := range map[*http.Server]net.Listener{a.public: a.publicSocket, a.admin: a.adminSocket} {
+		go func() {
+			if err := server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("serve %s: %w", socket.Addr(), err)
+			}
+		}()
+	}
+	a.announce()
+	go a.watch(ctx)
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping")
+	case err := <-failed:
+		a.release()
+		return err
+	}
+	return a.shutdown()
+}
+
+// shutdown ends in the only order that loses nothing. Draining NATS while calls
+// are in flight would fail what is stored all the same: the last answer comes
+// first.
+func (a *app) shutdown() error {
+	a.readiness.Drain()
+	wait(a.settings.DrainDelay) // until no more calls are sent here
+	ctx, cancel := context.WithTimeout(context.Background(), a.settings.ShutdownTimeout)
+	defer cancel()
+	err := a.public.Shutdown(ctx)
+	if err != nil {
+		err = fmt.Errorf("calls were still in flight after %s: %w", a.settings.ShutdownTimeout, err)
+	}
+	err = errors.Join(err, a.broker.Close(ctx), a.admin.Shutdown(ctx))
+	a.release()
+	a.log.Info("stopped")
+	return err
+}
+
+func wait(d time.Duration) {
+	if d > 0 {
+		<-time.After(d)
+	}
+}
+
+// release closes whatever is open.
+func (a *app) release() {
+	for _, server := range []*http.Server{a.public, a.admin} {
+		if server != nil {
+			server.Close()
+		}
+	}
+	for _, socket := range []net.Listener{a.publicSocket, a.adminSocket} {
+		if socket != nil {
+			socket.Close()
+		}
+	}
+	if a.broker != nil {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		a.broker.Close(ended)
+	}
+	if a.embedded != nil {
+		a.embedded.Shutdown()
+	}
+}
+
+// watch logs each change of readiness once.
+func (a *app) watch(ctx context.Context) {
+	ticker := time.NewTicker(250 * time.Millisecond)
+	defer ticker.Stop()
+	last := ""
+	for {
+		state, _ := a.readiness.State()
+		if now := state.String(); now != last {
+			level := slog.LevelInfo
+			if state.Word == "degraded" {
+				level = slog.LevelWarn
+			}
+			a.log.Log(ctx, level, "readiness", "state", state.Word, "reason", state.Reason)
+			last = now
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// announce is the one line at the start.
+func (a *app) announce() {
+	nats := "embedded, " + a.settings.NATSStoreDir
+	if a.embedded == nil {
+		nats = a.broker.Status().Server
+	}
+	a.log.Info("sine-relay",
+		"version", versionOf(), "listen", a.publicSocket.Addr().String(), "admin", a.adminSocket.Addr().String(),
+		"nats", nats, "integrations", len(a.settings.Integrations),
+		"streams", strings.Join([]string{a.settings.EventStream, a.settings.QuarantineStream}, ","))
+}
+
+// orderly reports how a command that ran an app ended.
+func orderly(in invocation, err error) int {
+	if err != nil {
+		fmt.Fprintln(in.err, "sine-relay:", err)
+		return exitFailed
+	}
+	return exitOK
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+)
+
+// healthPatience is shorter than a container's own timeout for the check.
+const healthPatience = 2 * time.Second
+
+// health asks the relay in the same container whether it is ready. It needs no
+// shell and no other program in the image, and only the address from the
+// configuration: a check must not fail because of the rest.
+func health(ctx context.Context, in invocation) int {
+	if !noArguments("health", in) {
+		return exitUsage
+	}
+	address := ":9090"
+	if v, ok := lookup(in.environ, config.Prefix+"ADMIN_LISTEN"); ok {
+		address = v
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		fmt.Fprintf(in.err, "sine-relay: SINE_RELAY_ADMIN_LISTEN: %v\n", err)
+		return exitUsage
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz?verbose", nil)
+	if err != nil {
+		return orderly(in, err)
+	}
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return orderly(in, err)
+	}
+	defer answer.Body.Close()
+	io.Copy(in.out, io.LimitReader(answer.Body, 16<<10))
+	if answer.StatusCode != http.StatusOK {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// lookup returns the value of a variable, if it is set and not empty.
+func lookup(environ []string, name string) (value string, ok bool) {
+	for _, pair := range environ {
+		if v, found := strings.CutPrefix(pair, name+"="); found {
+			value = v
+		}
+	}
+	return value, value != ""
+}

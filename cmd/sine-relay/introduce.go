@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strconv"
+	"text/template"
+	"time"
+)
+
+// introduction is what dev prints when everything runs.
+var introduction = template.Must(template.New("dev").Parse(`
+Sine Relay {{.Version}} is running. Ctrl-C ends it.
+
+  Webhook  {{.Webhook}}
+{{- if .Key}}
+  Key      {{.Key}}   (header x-sine-auth)
+{{- end}}
+  NATS     {{.NATS}}
+  Admin    {{.Admin}}/readyz?verbose  {{.Admin}}/metrics
+{{- if .Dir}}
+  State    {{.Dir}}
+{{- end}}
+{{if .Key}}
+A visitor asks to come in. The example decider says yes, unless the company is called Denied:
+
+  curl -i -H 'x-sine-auth: {{.Key}}' -H 'content-type: application/json' {{.Webhook}} -d '{"event":"signin_before","date":"{{.Now}}","data":{"firstName":"Marguerite","lastName":"Oyelaran","company":"Bexley Rigging"}}'
+
+She is checked in. Send it twice: the repeat is recognised, and stored once.
+
+  curl -i -H 'x-sine-auth: {{.Key}}' -H 'content-type: application/json' {{.Webhook}} -d '{"event":"signin_after","date":"{{.Now}}","data":{"firstName":"Marguerite","lastName":"Oyelaran","company":"Bexley Rigging"}}'
+
+She is checked out:
+
+  curl -i -H 'x-sine-auth: {{.Key}}' -H 'content-type: application/json' {{.Webhook}} -d '{"event":"signout_after","date":"{{.Now}}","data":{"firstName":"Marguerite","lastName":"Oyelaran","company":"Bexley Rigging"}}'
+{{end}}
+Events appear here as they arrive:
+
+`))
+
+// introduce tells a newcomer where everything is.
+func (a *app) introduce(out io.Writer, key string) {
+	scheme := "http"
+	if a.settings.TLSCertFile != "" {
+		scheme = "https"
+	}
+	integration := a.settings.Integrations[0].Name
+	dir := a.settings.NATSStoreDir
+	if absolute, err := filepath.Abs(dir); err == nil && dir != "" {
+		dir = absolute
+	}
+	err := introduction.Execute(out, map[string]string{
+		"Version": versionOf(),
+		"Webhook": scheme + "://" + reachable(a.publicSocket.Addr()) + "/sine/" + integration,
+		"Key":     key,
+		"NATS":    a.clientURL(),
+		"Admin":   "http://" + reachable(a.adminSocket.Addr()),
+		"Dir":     dir,
+		"Now":     time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
+	})
+	if err != nil {
+		fmt.Fprintln(out, err)
+	}
+}
+
+// reachable turns an address to listen on into one to call.
+func reachable(address net.Addr) string {
+	tcp, ok := address.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+	}
+	return address.String()
+}

@@ -1,0 +1,94 @@
+// Command sine-relay answers Sine's visitor webhook and puts it on NATS.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	_ "time/tzdata" // an image without a zone database still knows every site's zone
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	// exitUsage is for a wrong command or configuration.
+	exitUsage = 2
+)
+
+// invocation is what a command has to work with.
+type invocation struct {
+	args    []string
+	environ []string
+	out     io.Writer
+	err     io.Writer
+}
+
+type command struct {
+	name, summary string
+	run           func(context.Context, invocation) int
+}
+
+// commands in the order in which help lists them.
+func commands() []command {
+	return []command{
+		{"serve", "answer webhooks; this is what runs in production", serve},
+		{"dev", "relay, broker and an example decider in one process, to try it out", dev},
+		{"config check", "check the configuration and exit", configCheck},
+		{"config urls", "print what to paste into Sine, per integration", configURLs},
+		{"config docs", "print the table of settings in Markdown", configDocs},
+		{"health", "ask a relay on this machine whether it is ready; for container health checks", health},
+		{"version", "print the version", printVersion},
+	}
+}
+
+func main() {
+	os.Exit(run(invocation{args: os.Args[1:], environ: os.Environ(), out: os.Stdout, err: os.Stderr}))
+}
+
+// run picks the command. The first signal ends it in an orderly way, the second
+// at once.
+func run(in invocation) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	line := strings.Join(in.args, " ")
+	for _, c := range commands() {
+		if rest, ok := strings.CutPrefix(line+" ", c.name+" "); ok {
+			in.args = strings.Fields(rest)
+			return c.run(ctx, in)
+		}
+	}
+	if line == "" || line == "help" || line == "-h" || line == "--help" {
+		usage(in.out)
+		return exitOK
+	}
+	fmt.Fprintf(in.err, "sine-relay: unknown command %q\n\n", line)
+	usage(in.err)
+	return exitUsage
+}
+
+func usage(w io.Writer) {
+	fmt.Fprintln(w, "Usage: sine-relay <command>")
+	fmt.Fprintln(w)
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-13s %s\n", c.name, c.summary)
+	}
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, "Settings are read from the environment; sine-relay config docs lists them.")
+}
+
+// noArguments complains about arguments to a command that takes none.
+func noArguments(name string, in invocation) bool {
+	if len(in.args) == 0 {
+		return true
+	}
+	fmt.Fprintf(in.err, "sine-relay %s takes no arguments, but was given %q\n", name, in.args)
+	return false
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+)
+
+// serve runs the relay until a signal ends it.
+func serve(ctx context.Context, in invocation) int {
+	if !noArguments("serve", in) {
+		return exitUsage
+	}
+	settings, err := config.Load(in.environ, nil)
+	if err != nil {
+		return misconfigured(in, err)
+	}
+	log := newLogger(in.out, settings.Level, settings.LogFormat)
+	for _, w := range settings.Warnings {
+		log.Warn(w)
+	}
+	a, err := start(settings, log)
+	if err != nil {
+		return orderly(in, err)
+	}
+	return orderly(in, a.serve(ctx))
+}
+
+// misconfigured prints every fault of the configuration.
+func misconfigured(in invocation, err error) int {
+	fmt.Fprintln(in.err, "sine-relay: the configuration has faults:")
+	fmt.Fprintln(in.err, err)
+	return exitUsage
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/embedded"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// This file maps the settings to what each part wants.
+
+func embeddedConfig(s config.Settings, log *slog.Logger) embedded.Config {
+	return embedded.Config{
+		StoreDir:       s.NATSStoreDir,
+		Listen:         s.NATSListen,
+		TLSCertFile:    s.NATSListenTLSCert,
+		TLSKeyFile:     s.NATSListenTLSKey,
+		AllowPlaintext: s.NATSListenPlaintext,
+		Logger:         log,
+	}
+}
+
+func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, reg prometheus.Registerer) broker.Config {
+	cfg := broker.Config{
+		Servers: s.NATSServers(),
+		Auth: broker.Auth{
+			CredentialsFile: s.NATSCredentialsFile,
+			NKeySeedFile:    s.NATSNKeyFile,
+			Token:           s.NATSToken.Reveal(),
+			User:            s.NATSUser,
+			Password:        s.NATSPassword.Reveal(),
+		},
+		TLS:          broker.TLS{CAFile: s.NATSCAFile, CertFile: s.NATSCertFile, KeyFile: s.NATSKeyFile},
+		Subjects:     visit.Subjects{Prefix: s.SubjectPrefix},
+		Events:       broker.StreamConfig{Name: s.EventStream, MaxAge: s.EventMaxAge, MaxBytes: s.EventMaxBytes},
+		Quarantine:   broker.StreamConfig{Name: s.QuarantineStream, MaxAge: s.QuarantineMaxAge, MaxBytes: s.QuarantineMaxBytes},
+		DedupeWindow: s.DedupeWindow,
+		Replicas:     s.NATSReplicas,
+		BodyLimit:    int(s.BodyLimit),
+		Logger:       log,
+		Registerer:   reg,
+	}
+	if nats != nil {
+		cfg.InProcess = nats.InProcess()
+		cfg.Auth = broker.Auth{User: nats.User(), Password: nats.Password()}
+	}
+	return cfg
+}
+
+func relayConfig(s config.Settings, b *broker.Broker, log *slog.Logger, reg prometheus.Registerer) relay.Config {
+	return relay.Config{
+		Integrations: s.Integrations,
+		Subjects:     visit.Subjects{Prefix: s.SubjectPrefix},
+		Asker:        b,
+		Publisher:    b,
+		Limits: relay.Limits{
+			Body: s.BodyLimit, Header: int(s.HeaderLimit), JSONDepth: s.JSONDepth,
+			ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout,
+			StoreBudget: s.StoreBudget,
+			Requests:    s.MaxRequests, Facts: s.MaxFacts, WaitingFacts: s.MaxWaitingFacts,
+			BodyMemory: s.MaxBodyMemory,
+		},
+		Logger:     log,
+		Registerer: reg,
+	}
+}
+
+// health translates the broker's state for readiness.
+func (a *app) health() relay.Health {
+	s := a.broker.Status()
+	return relay.Health{Connected: s.DoorConnected && s.FactsConnected, Verified: s.Verified, Fault: s.Fault, Details: s.Lines()}
+}

@@ -1,0 +1,91 @@
+package subscriber_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+	"github.com/sine-relay/sine-relay/visit/subscriber"
+)
+
+// A program that opens the car park's barrier for visitors of one site.
+func ExampleEvents() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	nc, err := nats.Connect(os.Getenv("NATS_URL"), nats.MaxReconnects(-1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	cfg := subscriber.EventsConfig{Durable: "car-park", Site: "hq", OnError: func(err error) { log.Print(err) }}
+	err = subscriber.Events(ctx, js, cfg, func(ctx context.Context, e visit.Event) error {
+		// e.ID is the same when an event comes a second time.
+		fmt.Println(e.ID, e.Kind, e.Time, e.VisitorType)
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// A program that reads yesterday's events once more, under a name of its own.
+func ExampleEvents_startTime() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	nc, err := nats.Connect(os.Getenv("NATS_URL"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	cfg := subscriber.EventsConfig{Durable: "audit-again", StartTime: time.Now().AddDate(0, 0, -1)}
+	err = subscriber.Events(ctx, js, cfg, func(ctx context.Context, e visit.Event) error {
+		fmt.Println(e.Site, e.Kind, e.Time)
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// A decider that lets contractors in during working hours only.
+func ExampleDecide() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	nc, err := nats.Connect(os.Getenv("NATS_URL"), nats.MaxReconnects(-1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer nc.Close()
+
+	cfg := subscriber.DeciderConfig{Sites: []string{"hq"}, Version: "1.0.0", OnError: func(err error) { log.Print(err) }}
+	err = subscriber.Decide(ctx, nc, cfg, func(ctx context.Context, q visit.Request) (visit.Decision, error) {
+		if hour := q.Time.Hour(); q.VisitorType == "Contractor" && (hour < 7 || hour >= 18) {
+			return visit.Decision{
+				Verdict:     visit.Reject,
+				VisitorText: "Contractors are welcome from 7 to 18 o'clock.",
+				AdminNote:   "Outside working hours.",
+			}, nil
+		}
+		return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome!"}, nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+}
