@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"regexp"
 
@@ -120,47 +118,4 @@ func (l *link) tell(kind string, err error) {
 	if !again {
 		l.log.Warn("NATS error", "kind", kind, "err", text)
 	}
-}
-
-// The kinds of errors on a connection.
-const (
-	kindAuthorization = "authorization"
-	kindTLS           = "tls"
-	kindPermission    = "permission"
-	kindSlowConsumer  = "slow_consumer"
-	kindOther         = "other"
-)
-
-var errorKinds = []string{kindAuthorization, kindTLS, kindPermission, kindSlowConsumer, kindOther}
-
-func errorKind(err error) string {
-	var certificate *tls.CertificateVerificationError
-	var alert tls.AlertError
-	switch {
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired),
-		errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAccountAuthExpired):
-		return kindAuthorization
-	case errors.As(err, &certificate), errors.As(err, &alert):
-		return kindTLS
-	case errors.Is(err, nats.ErrPermissionViolation):
-		return kindPermission
-	case errors.Is(err, nats.ErrSlowConsumer):
-		return kindSlowConsumer
-	default:
-		return kindOther
-	}
-}
-
-// isRefusal reports whether only a person can mend what keeps a connection
-// from being made.
-func isRefusal(err error) bool {
-	kind := errorKind(err)
-	return kind == kindAuthorization || kind == kindTLS
-}
-
-func refusalOf(kind string) error {
-	if kind == kindTLS {
-		return errors.New("TLS failed; check the certificates of both sides")
-	}
-	return errors.New("authorisation failed; check the credentials")
 }

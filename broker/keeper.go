@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -108,70 +107,4 @@ func (k *keeper) interval() time.Duration {
 		return recheckInterval
 	}
 	return checkInterval
-}
-
-// check looks at everything once. What was found before stands while NATS is
-// away.
-func (k *keeper) check(ctx context.Context) {
-	if !k.link.nc.IsConnected() {
-		return
-	}
-	overlap := k.overlap(ctx)
-	if overlap == nil {
-		overlap = k.payloadFault()
-	}
-	k.mu.Lock()
-	k.general = overlap
-	k.mu.Unlock()
-	if overlap != nil {
-		k.tell(overlap)
-	}
-	for _, s := range k.streams {
-		k.conclude(s, k.look(ctx, s.want))
-	}
-}
-
-// payloadFault compares NATS' limit with our largest message.
-func (k *keeper) payloadFault() error {
-	limit := k.link.nc.MaxPayload()
-	if limit == 0 || limit >= k.largest {
-		return nil
-	}
-	return fmt.Errorf("NATS takes messages of %d bytes, the largest of the relay is %d: raise max_payload of the NATS server or lower the relay's body limit", limit, k.largest)
-}
-
-// conclude takes over what was found about a stream.
-func (k *keeper) conclude(s *stream, f finding) {
-	k.mu.Lock()
-	fresh := !s.verified && f.fit()
-	s.verified = s.verified || f.fit()
-	s.pending = f.pending
-	if f.pending == nil {
-		s.fault, s.drift = f.fault, f.drift
-	}
-	k.mu.Unlock()
-	if f.pending != nil {
-		return
-	}
-	k.metrics.setStream(s.want.name, f)
-	if f.fault != nil {
-		k.tell(f.fault)
-	}
-	for _, line := range f.drift.lines(s.want.name) {
-		k.tell(errors.New(line))
-	}
-	if fresh {
-		k.log.Info("stream verified", "stream", s.want.name)
-	}
-}
-
-// tell warns of each thing once.
-func (k *keeper) tell(what error) {
-	k.mu.Lock()
-	again := k.told[what.Error()]
-	k.told[what.Error()] = true
-	k.mu.Unlock()
-	if !again {
-		k.log.Warn("streams", "found", what.Error())
-	}
 }

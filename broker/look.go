@@ -2,12 +2,9 @@ package broker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -64,63 +61,4 @@ func failure(want blueprint, operation, subject string, err error) finding {
 	default:
 		return finding{pending: err}
 	}
-}
-
-// overlap returns a fault when any stream takes questions: it would answer
-// them with its own acknowledgement, before every decider.
-func (k *keeper) overlap(ctx context.Context) error {
-	var names struct {
-		Streams []string `json:"streams"`
-	}
-	err := k.api(ctx, "STREAM.NAMES", map[string]string{"subject": k.askAll}, &names)
-	switch {
-	case errors.Is(err, visit.ErrDenied):
-		k.tell(fmt.Errorf("whether a stream takes the questions on %s cannot be known: allow the relay's user to publish to %sSTREAM.NAMES", k.askAll, apiPrefix))
-		return nil
-	case err != nil || len(names.Streams) == 0:
-		return nil
-	default:
-		name := names.Streams[0]
-		return fmt.Errorf("stream %s: its subjects overlap %s, wanted none that does, since it would answer for the deciders: nats stream edit %s --subjects <without them>", strings.Join(names.Streams, ", "), k.askAll, name)
-	}
-}
-
-const apiPrefix = "$JS.API."
-
-var errNoJetStream = errors.New("JetStream is not enabled")
-
-// streamInfo is the part of an answer that we read.
-type streamInfo struct {
-	Config jetstream.StreamConfig `json:"config"`
-}
-
-// api makes one request to JetStream. nats.go's own waits out its time when a
-// subject is denied or the connection drops.
-func (k *keeper) api(ctx context.Context, subject string, request, response any) error {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	var data []byte
-	if request != nil {
-		var err error
-		if data, err = json.Marshal(request); err != nil {
-			return err
-		}
-	}
-	reply, err := k.link.request(ctx, &nats.Msg{Subject: apiPrefix + subject, Data: data})
-	if err != nil {
-		return err
-	}
-	if isNoResponders(reply) {
-		return errNoJetStream
-	}
-	var status struct {
-		Error *jetstream.APIError `json:"error"`
-	}
-	if err := json.Unmarshal(reply.Data, &status); err != nil {
-		return fmt.Errorf("read the answer to %s: %w", subject, err)
-	}
-	if status.Error != nil {
-		return status.Error
-	}
-	return json.Unmarshal(reply.Data, response)
 }

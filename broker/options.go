@@ -16,7 +16,7 @@ const (
 	reconnectJitter = 250 * time.Millisecond
 	// A peer that went silent is noticed after about three intervals; with
 	// the default it takes minutes.
-	pingInterval = 5 * time.Second
+	pingInterval = 2 * time.Second
 	maxPingsOut  = 2
 	// writeTimeout bounds how long a peer that reads nothing can hold up
 	// everybody: a write to it holds the connection's lock, also over the

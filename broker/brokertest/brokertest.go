@@ -97,3 +97,8 @@ func (s *Server) JetStream(o ...nats.Option) jetstream.JetStream {
 	}
 	return js
 }
+
+// WithUser lets one user in, and nobody else.
+func WithUser(name, password string) func(*server.Options) {
+	return func(o *server.Options) { o.Users = []*server.User{{Username: name, Password: password}} }
+}

@@ -53,7 +53,7 @@ func start(s config.Settings, log *slog.Logger) (_ *app, err error) {
 
 	if s.NATSURL == "" {
 		if a.embedded, err = embedded.Start(embeddedConfig(s, log)); err != nil {
-			return nil, fmt.Errorf("embedded NATS: %w", err)
+			return nil, fmt.Errorf("embedded NATS (SINE_RELAY_NATS_LISTEN %s, SINE_RELAY_NATS_STORE_DIR %s): %w", s.NATSListen, s.NATSStoreDir, err)
 		}
 	}
 	if a.broker, err = broker.Connect(brokerConfig(s, a.embedded, log, registry)); err != nil {

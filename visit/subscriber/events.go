@@ -2,276 +2,174 @@ package subscriber
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// EventsConfig says which events to receive. Only Durable is required.
-type EventsConfig struct {
-	// Durable names the consumer. NATS remembers under it what has been
-	// handled; programs that use the same name share the events.
-	Durable string
-	// Stream is [visit.DefaultEventStream] unless the installation named it
-	// otherwise, and Subjects likewise.
-	Stream   string
-	Subjects visit.Subjects
-	// Site and Kind narrow the events to one site, one kind, or both. Whatever
-	// they are, the consumer has exactly one filter subject, so that NATS can
-	// confine a user to a site: permit it to publish to
-	// $JS.API.CONSUMER.CREATE.VISITORS.*.visitors.v1.event.hq.> and no other
-	// CONSUMER.CREATE.
-	Site string
-	Kind visit.Kind
-	// StartTime or StartSequence say where a new durable begins; by default
-	// with the oldest event that is kept. A durable that exists goes on where
-	// it was, whatever they say.
-	StartTime     time.Time
-	StartSequence uint64
-	// Backoff is how long an event whose handling failed stays away, by the
-	// number of failures; the last entry is for all further ones.
-	Backoff []time.Duration
-	// AckWait is how long the server waits before it delivers an event again
-	// that a program took and never answered for: how long a crash delays it.
-	// A handler may take longer. 30 s by default.
-	AckWait time.Duration
-	// Concurrency is how many events are handled at once. With the default of
-	// 1 they come in the order of the stream, except that one whose handling
-	// failed comes again after its backoff, behind others.
-	Concurrency int
-	// Grace is how long handlers may go on once the context has ended, before
-	// their own context ends too. 10 s by default.
-	Grace time.Duration
-	// OnError hears of what does not end Events: a handler's failure, a
-	// message that is no event, a connection that dropped.
-	OnError func(error)
-}
-
 // ErrConsumerGone is returned when somebody deleted the consumer or the stream
 // under a running [Events].
 var ErrConsumerGone = errors.New("the consumer was deleted")
 
-// ErrNotAnEvent is reported to OnError for a message that cannot be read as an
-// event. It is not delivered again, since that would not make it one; it stays
-// in the stream.
-var ErrNotAnEvent = errors.New("the message is not an event")
-
-var defaultBackoff = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
-
-func (c EventsConfig) complete() (EventsConfig, error) {
-	if !visit.ValidName(c.Durable) {
-		return c, fmt.Errorf("durable name %q must match %s", c.Durable, visit.NamePattern)
-	}
-	if c.Site != "" && !visit.ValidName(c.Site) {
-		return c, fmt.Errorf("site %q must match %s", c.Site, visit.NamePattern)
-	}
-	if c.Kind != "" && !c.Kind.IsFact() {
-		return c, fmt.Errorf("kind %q is no event; choose %s or %s", c.Kind, visit.CheckedIn, visit.CheckedOut)
-	}
-	if !c.StartTime.IsZero() && c.StartSequence > 0 {
-		return c, errors.New("StartTime and StartSequence exclude each other")
-	}
-	if c.Stream == "" {
-		c.Stream = visit.DefaultEventStream
-	}
-	if len(c.Backoff) == 0 {
-		c.Backoff = defaultBackoff
-	}
-	if c.AckWait <= 0 {
-		c.AckWait = 30 * time.Second
-	}
-	if c.Concurrency <= 0 {
-		c.Concurrency = 1
-	}
-	if c.Grace <= 0 {
-		c.Grace = 10 * time.Second
-	}
-	if c.OnError == nil {
-		c.OnError = func(error) {}
-	}
-	return c, nil
-}
-
-func (c EventsConfig) filter() string {
-	switch {
-	case c.Site != "" && c.Kind != "":
-		return c.Subjects.Event(c.Site, c.Kind)
-	case c.Site != "":
-		return c.Subjects.Events(c.Site)
-	case c.Kind != "":
-		return c.Subjects.Event("*", c.Kind)
-	default:
-		return c.Subjects.All(visit.RootEvent)
-	}
-}
+const (
+	// heartbeat is how often the server says that it still knows of a pull;
+	// when it is silent for twice as long, the pull is made again.
+	heartbeat = 5 * time.Second
+	askWait   = 2 * time.Second
+)
 
 // Events calls handle for every event, until ctx ends; then it waits for
 // handlers that run and returns nil. An event counts as handled once handle has
 // returned nil for it. After an error or a panic it is delivered again, without
-// end, after a pause. A process that dies in between gets it again, too.
+// end, after a pause; see [EventsConfig].Backoff.
 //
-// It rides out lost connections and elections. It returns an error when there is
-// nothing to receive from: the configuration is wrong, the stream is missing,
-// permission is lacking, or the consumer was deleted ([ErrConsumerGone]).
-func Events(ctx context.Context, js jetstream.JetStream, cfg EventsConfig, handle func(context.Context, visit.Event) error) error {
+// Every event comes at least once, and now and then twice: after a crash, or
+// when an acknowledgement was lost. Its ID is then the same, so keep the ID
+// beside what the event made you do, in one transaction.
+//
+// Lost connections, server restarts and elections are ridden out. Events returns
+// an error when there is nothing to receive from and waiting does not cure it:
+// the configuration is wrong, the stream is missing, permission is lacking
+// ([ErrDenied]), the name is taken ([ErrDurableTaken]), the consumer was deleted
+// ([ErrConsumerGone]) or the connection was closed ([nats.ErrConnectionClosed]).
+//
+// To confine the durable "badges" of a team to the site hq, permit its NATS user
+// to publish to these subjects, and to subscribe to its inbox:
+//
+//	$JS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.hq.>
+//	$JS.API.CONSUMER.INFO.VISITORS.badges
+//	$JS.API.CONSUMER.MSG.NEXT.VISITORS.badges
+//	$JS.ACK.VISITORS.badges.>
+//
+// With * instead of the name in the first of them the team may choose names, and
+// may take another team's.
+func Events(ctx context.Context, js jetstream.JetStream, cfg EventsConfig, handle func(ctx context.Context, e visit.Event) error) error {
 	cfg, err := cfg.complete()
 	if err != nil {
 		return fmt.Errorf("subscribe to events: %w", err)
 	}
-	consumer, err := cfg.consumer(ctx, js)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("subscribe to %s: %w", cfg.filter(), err)
-	}
-	// Few are fetched ahead: what is fetched and not handled is away from
-	// other programs of the same durable.
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(2 * cfg.Concurrency))
-	if err != nil {
-		return fmt.Errorf("subscribe to %s: %w", cfg.filter(), err)
-	}
-	r := receiver{cfg: cfg, handle: handle}
-	return r.run(ctx, messages)
-}
+	r := &receiver{cfg: cfg, nc: js.Conn(), handle: handle}
+	before := r.nc.LastError()
+	fetching, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go watchDenials(fetching, r.nc, before, func(s string) bool { return cfg.needs(r.nc, s) }, stop)
 
-// consumer creates the durable, or finds it.
-func (c EventsConfig) consumer(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
-	want := jetstream.ConsumerConfig{
-		Durable:       c.Durable,
-		FilterSubject: c.filter(),
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       c.AckWait,
-		MaxDeliver:    -1,
-		DeliverPolicy: jetstream.DeliverAllPolicy,
+	consumer, err := cfg.attach(fetching, js)
+	if err == nil {
+		err = r.run(fetching, stop, consumer)
+	} else if fetching.Err() != nil {
+		err = context.Cause(fetching)
 	}
-	switch {
-	case !c.StartTime.IsZero():
-		want.DeliverPolicy, want.OptStartTime = jetstream.DeliverByStartTimePolicy, &c.StartTime
-	case c.StartSequence > 0:
-		want.DeliverPolicy, want.OptStartSeq = jetstream.DeliverByStartSequencePolicy, c.StartSequence
+	if ctx.Err() != nil && !errors.Is(err, ErrStillRunning) {
+		return nil
 	}
-	created, err := js.CreateConsumer(ctx, c.Stream, want)
-	if !errors.Is(err, jetstream.ErrConsumerExists) {
-		return created, err
-	}
-	found, err := js.Consumer(ctx, c.Stream, c.Durable)
-	if err != nil {
-		return nil, err
-	}
-	if has := found.CachedInfo().Config.FilterSubject; has != want.FilterSubject {
-		return nil, fmt.Errorf("the durable %s exists and receives %s: choose another name, or delete it: nats consumer rm %s %s", c.Durable, has, c.Stream, c.Durable)
-	}
-	return found, nil
+	return fmt.Errorf("receive %s from %s: %w", cfg.filter(), cfg.Stream, err)
 }
 
 // receiver hands messages to the handler.
 type receiver struct {
-	cfg     EventsConfig
-	handle  func(context.Context, visit.Event) error
-	running sync.WaitGroup
+	cfg    EventsConfig
+	nc     *nats.Conn
+	handle func(context.Context, visit.Event) error
+	// working is the handlers' context.
+	working context.Context
 }
 
-func (r *receiver) run(ctx context.Context, messages jetstream.MessagesContext) error {
-	working, abort := context.WithCancel(context.WithoutCancel(ctx))
+// run returns why it ended, when every worker has, or the grace period is over.
+func (r *receiver) run(fetching context.Context, stop context.CancelCauseFunc, consumer jetstream.Consumer) error {
+	var abort context.CancelFunc
+	r.working, abort = context.WithCancel(context.WithoutCancel(fetching))
 	defer abort()
-	// Draining hands over what was fetched before it ends; it is given back.
-	stop := context.AfterFunc(ctx, messages.Drain)
-	defer stop()
-
-	slots := make(chan struct{}, r.cfg.Concurrency)
-	var ended error
-	for ended == nil {
-		m, err := messages.Next()
-		switch {
-		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
-			ended = err
-		case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrConsumerNotFound):
-			ended = fmt.Errorf("%w: %w", ErrConsumerGone, err)
-		case errors.Is(err, jetstream.ErrConnectionClosed):
-			ended = err
-		case err != nil:
-			r.cfg.OnError(fmt.Errorf("receive: %w", err))
-		case ctx.Err() != nil:
-			r.report("give back", m.Nak())
-		default:
-			slots <- struct{}{}
-			r.running.Go(func() {
-				defer func() { <-slots }()
-				r.receive(working, m)
-			})
-		}
-	}
-	messages.Stop()
-	grace := time.AfterFunc(r.cfg.Grace, abort)
-	r.running.Wait()
-	grace.Stop()
-	if ctx.Err() != nil || errors.Is(ended, jetstream.ErrMsgIteratorClosed) {
-		return nil
-	}
-	return fmt.Errorf("receive from %s: %w", r.cfg.filter(), ended)
-}
-
-// receive handles one message and answers for it.
-func (r *receiver) receive(ctx context.Context, m jetstream.Msg) {
-	event, err := parse(m.Data())
-	if err != nil {
-		r.cfg.OnError(fmt.Errorf("on %s: %w", m.Subject(), err))
-		r.report("terminate", m.TermWithReason("not an event"))
-		return
-	}
-	// A handler may take longer than the server waits for it.
-	beat := time.NewTicker(r.cfg.AckWait / 3)
-	done := make(chan struct{})
-	r.running.Go(func() {
-		defer beat.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-beat.C:
-				r.report("extend", m.InProgress())
+	var workers sync.WaitGroup
+	for range r.cfg.Concurrency {
+		workers.Go(func() {
+			if err := r.work(fetching, consumer); err != nil {
+				stop(err)
 			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { workers.Wait(); close(done) }()
+
+	<-fetching.Done()
+	overdue := finished(done, r.cfg.GracePeriod, abort)
+	r.flush()
+	if overdue != nil {
+		return errors.Join(overdue, context.Cause(fetching))
+	}
+	return context.Cause(fetching)
+}
+
+// work fetches one message at a time and handles it. Messages that waited in a
+// buffer for their handler would come again elsewhere when AckWait is over.
+func (r *receiver) work(ctx context.Context, consumer jetstream.Consumer) error {
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullHeartbeat(heartbeat))
+	if err != nil {
+		return err
+	}
+	defer r.giveBack(messages)
+	for ctx.Err() == nil {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err == nil {
+			r.receive(m)
+			continue
 		}
-	})
-	err = recovered(func() error { return r.handle(ctx, event) })
-	close(done)
-	if err != nil {
-		r.cfg.OnError(fmt.Errorf("handle event %s: %w", event.ID, err))
-		r.report("give back", m.NakWithDelay(r.pause(m)))
-		return
+		if err := r.lasting(ctx, consumer, err); err != nil {
+			return err
+		}
 	}
-	r.report("acknowledge", m.Ack())
+	return nil
 }
 
-func parse(data []byte) (visit.Event, error) {
-	var e visit.Event
-	if err := json.Unmarshal(data, &e); err != nil {
-		return e, ErrNotAnEvent // the decoder's error may quote the message
+// lasting returns nil for a fault of fetching that passes.
+func (r *receiver) lasting(ctx context.Context, consumer jetstream.Consumer, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case errors.Is(err, jetstream.ErrConsumerDeleted):
+		return fmt.Errorf("%w: %w", ErrConsumerGone, err)
+	case r.nc.IsClosed():
+		return nats.ErrConnectionClosed
+	case !errors.Is(err, jetstream.ErrNoHeartbeat):
+		return err
 	}
-	if e.ID == "" || !e.Kind.IsFact() {
-		return e, ErrNotAnEvent
+	// A consumer that was deleted while nobody pulled is as silent as a
+	// network that fails.
+	asking, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	_, asked := consumer.Info(asking)
+	if errors.Is(asked, jetstream.ErrConsumerNotFound) || errors.Is(asked, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("%w: %w", ErrConsumerGone, asked)
 	}
-	return e, nil
+	r.cfg.OnError(fmt.Errorf("pull from %s, will go on: %w", r.cfg.Stream, err))
+	return nil
 }
 
-// pause is how long a message stays away after its latest failure.
-func (r *receiver) pause(m jetstream.Msg) time.Duration {
-	failures := 1
-	if meta, err := m.Metadata(); err == nil {
-		failures = int(meta.NumDelivered)
+// giveBack ends the pull and returns what came all the same, so that others
+// need not wait until AckWait is over. What it misses comes again after that.
+func (r *receiver) giveBack(messages jetstream.MessagesContext) {
+	messages.Drain()
+	for {
+		m, err := messages.Next(jetstream.NextMaxWait(lastWait))
+		if err != nil {
+			return
+		}
+		r.report("give back", m.Nak())
 	}
-	return r.cfg.Backoff[min(failures, len(r.cfg.Backoff))-1]
 }
 
-func (r *receiver) report(what string, err error) {
-	if err != nil {
-		r.cfg.OnError(fmt.Errorf("%s a message: %w", what, err))
+// flush sends the last acknowledgements on their way: the caller may close the
+// connection at once.
+func (r *receiver) flush() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWait)
+	defer cancel()
+	if err := r.nc.FlushWithContext(ctx); err != nil && !r.nc.IsClosed() {
+		r.cfg.OnError(fmt.Errorf("flush acknowledgements: %w", err))
 	}
 }

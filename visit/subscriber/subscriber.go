@@ -10,8 +10,23 @@
 package subscriber
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
+	"time"
+)
+
+// ErrStillRunning is returned when the context has ended, and handlers went on
+// beyond the grace period although their own context had ended too. Nothing is
+// lost: an event comes again, a question gets the relay's fallback.
+var ErrStillRunning = errors.New("handlers were still running after the grace period")
+
+const (
+	defaultGrace = 20 * time.Second
+	// lastWait is what remains for things that end by themselves: handlers
+	// that heed their context, the last acknowledgements on their way.
+	lastWait = time.Second
 )
 
 // PanicError is reported when a handler panicked. It says what with, which may
@@ -31,4 +46,28 @@ func recovered(f func() error) (err error) {
 		}
 	}()
 	return f()
+}
+
+// logError stands in for a missing OnError: a handler that fails for ever must
+// not do so in silence.
+func logError(err error) { slog.Warn("sine relay subscriber", "error", err) }
+
+// finished waits for done, at most for grace, then ends the handlers' context
+// and gives those that heed it a moment.
+func finished(done <-chan struct{}, grace time.Duration, abort func()) error {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-timer.C:
+	}
+	abort()
+	timer.Reset(lastWait)
+	select {
+	case <-done:
+		return nil
+	case <-timer.C:
+		return ErrStillRunning
+	}
 }

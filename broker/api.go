@@ -1,0 +1,51 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const apiPrefix = "$JS.API."
+
+var errNoJetStream = errors.New("JetStream is not enabled")
+
+// streamInfo is the part of an answer that we read.
+type streamInfo struct {
+	Config jetstream.StreamConfig `json:"config"`
+}
+
+// api makes one request to JetStream. nats.go's own waits out its time when a
+// subject is denied or the connection drops.
+func (k *keeper) api(ctx context.Context, subject string, request, response any) error {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	var data []byte
+	if request != nil {
+		var err error
+		if data, err = json.Marshal(request); err != nil {
+			return err
+		}
+	}
+	reply, err := k.link.request(ctx, &nats.Msg{Subject: apiPrefix + subject, Data: data})
+	if err != nil {
+		return err
+	}
+	if isNoResponders(reply) {
+		return errNoJetStream
+	}
+	var status struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Data, &status); err != nil {
+		return fmt.Errorf("read the answer to %s: %w", subject, err)
+	}
+	if status.Error != nil {
+		return status.Error
+	}
+	return json.Unmarshal(reply.Data, response)
+}

@@ -1,0 +1,283 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func TestADeciderDecides(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	asked := make(chan *nats.Msg, 1)
+	decide(t, s.Connect(), func(m *nats.Msg) {
+		asked <- m
+		m.Respond([]byte(`{"decision":"reject","visitorText":"No"}`))
+	})
+	q := question()
+	d, err := b.Ask(within(t, patience), q)
+	if err != nil || d.Verdict != visit.Reject || d.VisitorText != "No" {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	m := <-asked
+	left, err := strconv.Atoi(m.Header.Get(visit.HeaderTimeout))
+	if err != nil || left <= 0 || left > int(patience.Milliseconds()) {
+		t.Errorf("the decider is told that %q ms remain", m.Header.Get(visit.HeaderTimeout))
+	}
+	if m.Header.Get(visit.HeaderRequestID) != "R" || string(m.Data) != string(q.Data) {
+		t.Errorf("the question arrived as %v %s", m.Header, m.Data)
+	}
+	if _, mutated := q.Header[visit.HeaderTimeout]; mutated {
+		t.Error("the caller's header was changed")
+	}
+}
+
+func TestManyQuestionsGetTheirOwnAnswers(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	decide(t, s.Connect(), func(m *nats.Msg) {
+		go m.Respond([]byte(`{"decision":"accept","adminNote":"` + string(m.Data) + `"}`))
+	})
+	ctx := within(t, patience)
+	results := make(chan error)
+	for i := range 200 {
+		go func() {
+			q := question()
+			q.Data = []byte(strconv.Itoa(i))
+			d, err := b.Ask(ctx, q)
+			if err == nil && d.AdminNote != strconv.Itoa(i) {
+				err = errors.New("somebody else's answer")
+			}
+			results <- err
+		}()
+	}
+	for range 200 {
+		if err := <-results; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestRepliesThatAreNoDecisions(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	nc := s.Connect()
+	for name, c := range map[string]struct {
+		reply nats.Msg
+		want  string
+	}{
+		"not JSON":                       {nats.Msg{Data: []byte("Zmark")}, "not a JSON object"},
+		"nothing":                        {nats.Msg{}, "not a JSON object"},
+		"an acknowledgement of a stream": {nats.Msg{Data: []byte(`{"stream":"VISITORS","seq":7}`)}, `"decision" is missing`},
+		"over size":                      {nats.Msg{Data: []byte(`{"decision":"accept","visitorText":"` + strings.Repeat("Zmark", 20000) + `"}`)}, "at most 65536"},
+		"an error of the micro service":  {nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"503"}, "Nats-Service-Error": {"Zmark"}}, Data: []byte(`{"decision":"accept"}`)}, "reports error 503"},
+		"an error without a number":      {nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"Zmark"}}}, "reports an error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sub, err := nc.Subscribe("visitors.v1.ask.>", func(m *nats.Msg) {
+				reply := c.reply
+				m.RespondMsg(&reply)
+			})
+			if err != nil || nc.Flush() != nil {
+				t.Fatal(err)
+			}
+			defer nc.Flush()
+			defer sub.Unsubscribe()
+			_, err = b.Ask(within(t, patience), question())
+			if !errors.Is(err, visit.ErrBadReply) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v", err)
+			}
+			if strings.Contains(err.Error(), "Zmark") {
+				t.Errorf("the error quotes the reply: %v", err)
+			}
+		})
+	}
+}
+
+func TestNoDeciderIsKnownAtOnce(t *testing.T) {
+	t.Parallel()
+	b := ready(t, brokertest.Start(t))
+	start := time.Now()
+	_, err := b.Ask(within(t, patience), question())
+	if !errors.Is(err, visit.ErrNoDecider) || time.Since(start) > atOnce {
+		t.Errorf("%v after %s", err, time.Since(start))
+	}
+	if want := "ask visitors.v1.ask.hq.watchlist: no decider is listening"; err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
+}
+
+func TestASilentDecider(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	decide(t, s.Connect(), func(*nats.Msg) {})
+	if _, err := b.Ask(within(t, 50*time.Millisecond), question()); !errors.Is(err, visit.ErrTimeout) {
+		t.Errorf("%v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	asked := make(chan error, 1)
+	go func() {
+		_, err := b.Ask(ctx, question())
+		asked <- err
+	}()
+	cancel()
+	if err := <-asked; !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestAQuestionWhoseTimeIsOverIsNotSent(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	asked := make(chan *nats.Msg, 2)
+	decide(t, s.Connect(), func(m *nats.Msg) {
+		asked <- m
+		m.Respond([]byte(`{"decision":"accept"}`))
+	})
+	over, cancel := context.WithDeadline(context.Background(), time.Now())
+	defer cancel()
+	if _, err := b.Ask(over, question()); !errors.Is(err, visit.ErrTimeout) {
+		t.Errorf("%v", err)
+	}
+	second := question()
+	second.Data = []byte("second")
+	if _, err := b.Ask(within(t, patience), second); err != nil {
+		t.Fatal(err)
+	}
+	if first := <-asked; string(first.Data) != "second" {
+		t.Error("the question was sent after its deadline")
+	}
+}
+
+func TestTrap_ALateReplyVanishesWithoutATrace(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	reg := prometheus.NewRegistry()
+	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
+	questions := make(chan *nats.Msg, 1)
+	decide(t, s.Connect(), func(m *nats.Msg) { questions <- m })
+	if _, err := b.Ask(within(t, 50*time.Millisecond), question()); !errors.Is(err, visit.ErrTimeout) {
+		t.Fatal(err)
+	}
+	if n := sample(t, reg, "sine_relay_late_replies_total"); n != 0 {
+		t.Errorf("%v late replies before any", n)
+	}
+	if err := (<-questions).Respond([]byte(`{"decision":"accept"}`)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the late reply is counted", func() bool {
+		return sample(t, reg, "sine_relay_late_replies_total") == 1
+	})
+}
+
+func TestTrap_ARequestSitsOutItsTimeoutWhenTheConnectionDrops(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	const askers = 20
+	questions := make(chan *nats.Msg, askers)
+	decide(t, s.Connect(), func(m *nats.Msg) { questions <- m })
+	ctx := within(t, patience)
+	results := make(chan error, askers)
+	for range askers {
+		go func() {
+			_, err := b.Ask(ctx, question())
+			results <- err
+		}()
+	}
+	for range askers {
+		<-questions
+	}
+	go s.Server().Shutdown()
+	for range askers {
+		if err := <-results; !errors.Is(err, visit.ErrDisconnected) {
+			t.Errorf("%v", err)
+		}
+	}
+	if ctx.Err() != nil {
+		t.Error("they sat out their time")
+	}
+	s.Stop()
+	start := time.Now()
+	if _, err := b.Ask(ctx, question()); !errors.Is(err, visit.ErrDisconnected) || time.Since(start) > 50*time.Millisecond {
+		t.Errorf("while disconnected: %v after %s", err, time.Since(start))
+	}
+}
+
+// withUser gives the server a user "relay" with the permissions, and another
+// "team" who may do everything.
+func withUser(p *server.Permissions) func(*server.Options) {
+	return func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "relay", Password: "Zsecret", Permissions: p},
+			{Username: "team", Password: "Zsecret"},
+		}
+	}
+}
+
+func asRelay(c *broker.Config) { c.Auth = broker.Auth{User: "relay", Password: "Zsecret"} }
+
+var asTeam = nats.UserInfo("team", "Zsecret")
+
+func TestTrap_AViolationArrivesOnlyAtTheErrorHandler(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, withUser(&server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.ask.>"}},
+	}))
+	b := ready(t, s, asRelay)
+	start := time.Now()
+	_, err := b.Ask(within(t, patience), question())
+	if !errors.Is(err, visit.ErrDenied) || time.Since(start) > atOnce {
+		t.Errorf("%v after %s", err, time.Since(start))
+	}
+}
+
+func TestAnInboxThatIsDenied(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, withUser(&server.Permissions{
+		Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}},
+	}))
+	b := connectTo(t, s, asRelay)
+	decide(t, s.Connect(asTeam), func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
+	awaitFault(t, b, "connection door: permission denied by NATS: the inbox")
+	awaitFault(t, b, "connection facts: permission denied")
+	start := time.Now()
+	_, askErr := b.Ask(within(t, patience), question())
+	_, publishErr := b.Publish(within(t, patience), fact("1"))
+	if !errors.Is(askErr, visit.ErrDenied) || !errors.Is(publishErr, visit.ErrDenied) || time.Since(start) > atOnce {
+		t.Errorf("%v, %v after %s", askErr, publishErr, time.Since(start))
+	}
+	s.Stop()
+	s.Restart(withUser(nil))
+	awaitReady(t, b)
+	eventually(t, "the decider is back", func() bool {
+		_, err := b.Ask(within(t, patience), question())
+		return err == nil
+	})
+}
+
+func TestAQuestionThatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	b := ready(t, brokertest.Start(t))
+	q := question()
+	q.Data = make([]byte, 2<<20)
+	if _, err := b.Ask(within(t, patience), q); !errors.Is(err, visit.ErrTooLarge) {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,206 @@
+package broker_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+)
+
+func TestConfigurationsThatCanNeverWork(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	rubbish := filepath.Join(dir, "rubbish")
+	if err := os.WriteFile(rubbish, []byte("Zsecret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	absent := filepath.Join(dir, "absent")
+	for name, c := range map[string]struct {
+		change func(*broker.Config)
+		want   string
+	}{
+		"no server":                {func(c *broker.Config) { c.Servers = nil }, "no NATS server"},
+		"two kinds of servers":     {func(c *broker.Config) { c.InProcess = &server.Server{} }, "both"},
+		"an address that is none":  {func(c *broker.Config) { c.Servers = []string{"nats://u:Zsecret/@h:4222"} }, "server 1 of 1 is not a URL"},
+		"another protocol":         {func(c *broker.Config) { c.Servers = []string{"http://u:Zsecret@h"} }, "server 1 of 1 is not a URL"},
+		"no credentials file":      {func(c *broker.Config) { c.Auth.CredentialsFile = absent }, "credentials file"},
+		"a bad credentials file":   {func(c *broker.Config) { c.Auth.CredentialsFile = rubbish }, "credentials file"},
+		"no seed file":             {func(c *broker.Config) { c.Auth.NKeySeedFile = absent }, "NKEY seed file"},
+		"a bad seed":               {func(c *broker.Config) { c.Auth.NKeySeedFile = rubbish }, "NKEY seed file"},
+		"two ways to authenticate": {func(c *broker.Config) { c.Auth.Token, c.Auth.User = "Zsecret", "u" }, "more than one of"},
+		"no CA file":               {func(c *broker.Config) { c.TLS.CAFile = absent }, "TLS"},
+		"a bad CA file":            {func(c *broker.Config) { c.TLS.CAFile = rubbish }, "TLS"},
+		"a certificate, no key":    {func(c *broker.Config) { c.TLS.CertFile = rubbish }, "needs a key"},
+		"a bad certificate":        {func(c *broker.Config) { c.TLS.CertFile, c.TLS.KeyFile = rubbish, rubbish }, "TLS"},
+		"forgotten too soon":       {func(c *broker.Config) { c.Events.MaxAge = time.Hour }, "stream VISITORS: messages are kept 1h0m0s, which is shorter than the dedupe window of 24h"},
+		"one stream for two":       {func(c *broker.Config) { c.Events.Name = "VISITOR_QUARANTINE" }, "share the stream"},
+	} {
+		cfg := broker.Config{Servers: []string{"nats://127.0.0.1:1"}}
+		c.change(&cfg)
+		b, err := broker.Connect(cfg)
+		if err == nil {
+			b.Close(context.Background())
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "Zsecret") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWaysToAuthenticate(t *testing.T) {
+	t.Parallel()
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, _ := pair.Seed()
+	public, _ := pair.PublicKey()
+	seedFile := filepath.Join(t.TempDir(), "seed")
+	if err := os.WriteFile(seedFile, seed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		server func(*server.Options)
+		auth   broker.Auth
+	}{
+		"user and password": {withUser(nil), broker.Auth{User: "relay", Password: "Zsecret"}},
+		"token":             {func(o *server.Options) { o.Authorization = "Zsecret" }, broker.Auth{Token: "Zsecret"}},
+		"NKEY seed file":    {func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }, broker.Auth{NKeySeedFile: seedFile}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ready(t, brokertest.Start(t, c.server), func(cfg *broker.Config) { cfg.Auth = c.auth })
+		})
+	}
+}
+
+func TestPasswordsInURLsStayThere(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, withUser(nil))
+	var log buffer
+	b := ready(t, s, func(c *broker.Config) {
+		c.Servers = []string{strings.Replace(s.URL(), "nats://", "nats://relay:Zsecret@", 1)}
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	if at := b.Status().Server; !strings.Contains(at, "relay") || strings.Contains(at, "Zsecret") {
+		t.Errorf("server is %s", at)
+	}
+	s.Stop()
+	s.Restart(func(o *server.Options) { o.Users[0].Password = "Zother" })
+	awaitFault(t, b, "authorisation failed")
+	if said := log.String() + strings.Join(b.Status().Lines(), "\n"); strings.Contains(said, "Zsecret") {
+		t.Errorf("the password got out:\n%s", said)
+	}
+}
+
+// Both before the first connect, where nats.go tells no handler of a refusal,
+// and after it.
+func TestTrap_RefusedCredentialsThatAreCorrectedRecover(t *testing.T) {
+	t.Parallel()
+	wrong := func(o *server.Options) { withUser(nil)(o); o.Users[0].Password = "Zother" }
+	for name, begin := range map[string]func(*brokertest.Server){
+		"refused at the start":         func(*brokertest.Server) {},
+		"away at first, then refusing": func(s *brokertest.Server) { s.Stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := brokertest.Start(t, wrong)
+			begin(s)
+			var log buffer
+			b := connectTo(t, s, asRelay, func(c *broker.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+			if !s.Server().Running() {
+				s.Restart()
+			}
+			awaitFault(t, b, "connection door: authorisation failed; check the credentials")
+			awaitFault(t, b, "connection facts: authorisation failed")
+			s.Stop()
+			s.Restart(withUser(nil))
+			awaitReady(t, b)
+			if n := strings.Count(log.String(), "Authorization Violation"); n > 4 {
+				t.Errorf("the refusal was logged %d times:\n%s", n, log.String())
+			}
+		})
+	}
+}
+
+func TestInProcess(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, func(o *server.Options) { o.DontListen = true })
+	b := ready(t, s, func(c *broker.Config) { c.Servers, c.InProcess = nil, s.Server() })
+	if at := b.Status().Server; at != "in process" {
+		t.Errorf("server is %s", at)
+	}
+	if _, err := b.Publish(within(t, patience), fact("1")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConnectionChangesAreToldOnce(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	var log buffer
+	b := ready(t, s, func(c *broker.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	s.Stop()
+	s.Restart()
+	eventually(t, "both are back", func() bool { return strings.Count(log.String(), "reconnected to NATS") == 2 })
+	if err := b.Close(within(t, patience)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both are closed", func() bool { return strings.Count(log.String(), "connection to NATS closed") == 2 })
+	for text, times := range map[string]int{`msg="connected to NATS`: 2, `msg="disconnected from NATS`: 2, "stream created": 2, "stream verified": 2} {
+		if n := strings.Count(log.String(), text); n != times {
+			t.Errorf("%q is told %d times:\n%s", text, n, log.String())
+		}
+	}
+}
+
+func TestMetricsAreThereFromTheStart(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	s.Stop()
+	reg := prometheus.NewRegistry()
+	connectTo(t, s, func(c *broker.Config) { c.Registerer = reg })
+	for name, series := range map[string]int{
+		"sine_relay_nats_connected": 2, "sine_relay_nats_reconnects_total": 2, "sine_relay_nats_errors_total": 10,
+		"sine_relay_late_replies_total": 1, "sine_relay_stream_usable": 2, "sine_relay_stream_drift": 18,
+	} {
+		if n, err := testutil.GatherAndCount(reg, name); n != series || err != nil {
+			t.Errorf("%s has %d series, want %d; %v", name, n, series, err)
+		}
+	}
+	problems, err := testutil.GatherAndLint(reg)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+}
+
+// buffer is a log that can be read while it is written.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

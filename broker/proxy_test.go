@@ -1,0 +1,109 @@
+package broker_test
+
+import (
+	"bytes"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+)
+
+// proxy stands between a broker and the server. It can cut the connection in
+// place of handing something over, and it can fall silent.
+type proxy struct {
+	listener net.Listener
+	server   string
+	ended    chan struct{}
+
+	mu     sync.Mutex
+	trap   []byte
+	sprung bool
+	frozen bool
+}
+
+func startProxy(t *testing.T, s *brokertest.Server) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{listener: l, server: s.Server().Addr().String(), ended: make(chan struct{})}
+	t.Cleanup(func() { close(p.ended); l.Close() })
+	go p.serve()
+	return p
+}
+
+func (p *proxy) url() string { return "nats://" + p.listener.Addr().String() }
+
+// swallow cuts the connection the next time that the server sends text, which
+// the broker then never sees.
+func (p *proxy) swallow(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trap = []byte(text)
+}
+
+func (p *proxy) swallowed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sprung
+}
+
+// freeze makes it read nothing more and close nothing, like a host that hangs.
+func (p *proxy) freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.frozen = true
+}
+
+func (p *proxy) serve() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.server)
+		if err != nil {
+			client.Close()
+			continue
+		}
+		never := func([]byte) bool { return false }
+		go p.carry(server, client, never)
+		go p.carry(client, server, p.springs)
+	}
+}
+
+func (p *proxy) carry(to, from net.Conn, cut func([]byte) bool) {
+	defer to.Close()
+	defer from.Close()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if p.isFrozen() {
+			<-p.ended
+		}
+		if err != nil || cut(buffer[:n]) {
+			return
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func (p *proxy) isFrozen() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.frozen
+}
+
+func (p *proxy) springs(data []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.trap == nil || !bytes.Contains(data, p.trap) {
+		return false
+	}
+	p.trap, p.sprung = nil, true
+	return true
+}

@@ -1,0 +1,224 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func TestAFactIsStored(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	m := fact("1")
+	receipt, err := b.Publish(within(t, patience), m)
+	if err != nil || receipt != (visit.Receipt{Stream: "VISITORS", Sequence: 1}) {
+		t.Fatalf("%+v, %v", receipt, err)
+	}
+	stream, err := s.JetStream().Stream(within(t, patience), "VISITORS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := stream.GetMsg(within(t, patience), 1)
+	if err != nil || got.Subject != m.Subject || string(got.Data) != string(m.Data) || got.Header.Get(visit.HeaderID) != "1" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if len(m.Header) != 2 {
+		t.Errorf("the caller's header was changed: %v", m.Header)
+	}
+}
+
+func TestARepeatIsADuplicate(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	for i := range 3 {
+		receipt, err := b.Publish(within(t, patience), fact("1"))
+		if err != nil || receipt.Duplicate != (i > 0) || receipt.Sequence != 1 {
+			t.Errorf("%+v, %v", receipt, err)
+		}
+	}
+	if n := stored(t, s); n != 1 {
+		t.Errorf("stored %d times", n)
+	}
+}
+
+func TestConcurrentRepeatsAreStoredOnce(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	ctx := within(t, patience)
+	const senders = 50
+	results := make(chan bool, senders)
+	for range senders {
+		go func() {
+			receipt, err := b.Publish(ctx, fact("1"))
+			if err != nil {
+				t.Error(err)
+			}
+			results <- receipt.Duplicate
+		}()
+	}
+	first := 0
+	for range senders {
+		if !<-results {
+			first++
+		}
+	}
+	if n := stored(t, s); n != 1 || first != 1 {
+		t.Errorf("stored %d times, told %d senders that theirs was the first", n, first)
+	}
+}
+
+func TestWhatCannotBeUnderstoodIsStored(t *testing.T) {
+	t.Parallel()
+	b := ready(t, brokertest.Start(t))
+	q := visit.Quarantined{RequestID: "R", Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON, Body: []byte("hello")}
+	receipt, err := b.Publish(within(t, patience), q.Message(visit.Subjects{}))
+	if err != nil || receipt.Stream != "VISITOR_QUARANTINE" {
+		t.Errorf("%+v, %v", receipt, err)
+	}
+	if _, err := b.Publish(within(t, patience), question()); err == nil {
+		t.Error("a question was published as a fact")
+	}
+}
+
+func TestTrap_AFullStreamDropsTheOldestInSilence(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s, func(c *broker.Config) { c.Events.MaxBytes = 4096 })
+	m := fact("1")
+	m.Data = make([]byte, 3000)
+	if _, err := b.Publish(within(t, patience), m); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	m.Header = fact("2").Header
+	_, err := b.Publish(within(t, patience), m)
+	if !errors.Is(err, visit.ErrStreamFull) || time.Since(start) > atOnce {
+		t.Errorf("%v after %s", err, time.Since(start))
+	}
+	if n := stored(t, s); n != 1 {
+		t.Errorf("%d are stored", n)
+	}
+}
+
+func TestAStreamThatIsFullByOtherLimits(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]func(*jetstream.StreamConfig){
+		"messages":             func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 },
+		"messages per subject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject, c.DiscardNewPerSubject = 1, true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := brokertest.Start(t)
+			createStream(t, s, limit)
+			b := ready(t, s)
+			if _, err := b.Publish(within(t, patience), fact("1")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.Publish(within(t, patience), fact("2")); !errors.Is(err, visit.ErrStreamFull) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+func TestAServerWhoseStorageIsUsedUp(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 64 << 10 })
+	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
+	b := connectTo(t, s, func(c *broker.Config) { c.Quarantine.MaxBytes = 1024 })
+	awaitReady(t, b)
+	m := fact("1")
+	m.Data = make([]byte, 60<<10)
+	var err error
+	for i := 0; i < 3 && err == nil; i++ {
+		m.Header = fact(string(rune('a' + i))).Header
+		_, err = b.Publish(within(t, patience), m)
+	}
+	if !errors.Is(err, visit.ErrStreamFull) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestMessagesThatAreTooLarge(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 8 << 10 })
+	b := ready(t, s, func(c *broker.Config) { c.BodyLimit = 1 << 10 })
+	for name, size := range map[string]int{"for the stream": 9 << 10, "for NATS": 2 << 20} {
+		m := fact(name)
+		m.Data = make([]byte, size)
+		start := time.Now()
+		if _, err := b.Publish(within(t, patience), m); !errors.Is(err, visit.ErrTooLarge) || time.Since(start) > atOnce {
+			t.Errorf("%s: %v after %s", name, err, time.Since(start))
+		}
+	}
+}
+
+func TestPublishingThatIsDenied(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, withUser(&server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.event.>"}},
+	}))
+	b := ready(t, s, asRelay)
+	start := time.Now()
+	_, err := b.Publish(within(t, patience), fact("1"))
+	if !errors.Is(err, visit.ErrDenied) || time.Since(start) > atOnce {
+		t.Errorf("%v after %s", err, time.Since(start))
+	}
+}
+
+func TestAStreamOfAnotherName(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	createStream(t, s, func(c *jetstream.StreamConfig) { c.Name = "OTHERS" })
+	b := connectTo(t, s)
+	awaitFault(t, b, "create stream VISITORS")
+	_, err := b.Publish(within(t, patience), fact("1"))
+	if !errors.Is(err, visit.ErrStreamMissing) || !strings.Contains(err.Error(), "expected VISITORS, but OTHERS takes it") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestACallerWhoGivesUp(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	s.Stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	published := make(chan error, 1)
+	go func() {
+		_, err := b.Publish(ctx, fact("1"))
+		published <- err
+	}()
+	cancel()
+	if err := <-published; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAfterCloseNothingIsTaken(t *testing.T) {
+	t.Parallel()
+	b := ready(t, brokertest.Start(t))
+	for range 2 {
+		if err := b.Close(within(t, patience)); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}
+	if _, err := b.Publish(within(t, patience), fact("1")); !errors.Is(err, visit.ErrDisconnected) {
+		t.Errorf("publish: %v", err)
+	}
+	if _, err := b.Ask(within(t, patience), question()); !errors.Is(err, visit.ErrDisconnected) {
+		t.Errorf("ask: %v", err)
+	}
+}

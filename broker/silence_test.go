@@ -1,0 +1,59 @@
+package broker_test
+
+import (
+	"errors"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func TestTrap_ASilentPeerIsNoticedAfterMinutes(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	p := startProxy(t, s)
+	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
+	p.freeze()
+	start := time.Now()
+	_, err := b.Ask(within(t, patience), question())
+	if !errors.Is(err, visit.ErrDisconnected) {
+		t.Errorf("%v after %s", err, time.Since(start))
+	}
+	eventually(t, "both connections are given up", func() bool {
+		st := b.Status()
+		return !st.DoorConnected && !st.FactsConnected
+	})
+}
+
+// A write to a peer that reads nothing holds the connection's lock; by default
+// for a minute, over the deadline of everybody behind it.
+func TestTrap_APeerThatReadsNothingHoldsUpEverybody(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	p := startProxy(t, s)
+	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
+	p.freeze()
+	const senders = 60
+	started := time.Now()
+	ctx := within(t, 500*time.Millisecond)
+	results := make(chan error, senders)
+	for i := range senders {
+		go func() {
+			m := fact(strconv.Itoa(i))
+			m.Data = make([]byte, 512<<10) // more in all than the sockets hold
+			_, err := b.Publish(ctx, m)
+			results <- err
+		}()
+	}
+	for range senders {
+		if err := <-results; !errors.Is(err, visit.ErrTimeout) && !errors.Is(err, visit.ErrDisconnected) {
+			t.Errorf("%v", err)
+		}
+	}
+	if took := time.Since(started); took > 10*time.Second {
+		t.Errorf("the last sender got its answer after %s", took)
+	}
+}

@@ -1,0 +1,225 @@
+package broker_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+)
+
+// createStream creates the event stream as the relay would, but for a change.
+func createStream(t *testing.T, s *brokertest.Server, change func(*jetstream.StreamConfig), o ...nats.Option) {
+	t.Helper()
+	c := jetstream.StreamConfig{
+		Name: "VISITORS", Subjects: []string{"visitors.v1.event.>"}, Storage: jetstream.FileStorage,
+		Discard: jetstream.DiscardNew, MaxBytes: 8 << 20, MaxAge: 30 * 24 * time.Hour, Duplicates: 24 * time.Hour, Replicas: 1,
+	}
+	change(&c)
+	if _, err := s.JetStream(o...).CreateStream(within(t, patience), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAbsentStreamsAreCreated(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	js := s.JetStream()
+	for name, subject := range map[string]string{"VISITORS": "visitors.v1.event.>", "VISITOR_QUARANTINE": "visitors.v1.quarantine.>"} {
+		stream, err := js.Stream(within(t, patience), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := stream.CachedInfo().Config
+		if len(c.Subjects) != 1 || c.Subjects[0] != subject || c.Storage != jetstream.FileStorage || c.Discard != jetstream.DiscardNew ||
+			c.MaxBytes != 8<<20 || c.MaxAge != 30*24*time.Hour || c.Duplicates != 24*time.Hour || c.Replicas != 1 ||
+			c.Retention != jetstream.LimitsPolicy || c.Description == "" || c.PersistMode != jetstream.DefaultPersistMode {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	for _, one := range b.Status().Streams {
+		if len(one.Drift) > 0 || one.Fault != nil || one.Pending != nil || !one.Verified {
+			t.Errorf("what was created is found unfit: %+v", one)
+		}
+	}
+}
+
+func TestStreamsThatAreUnusable(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*jetstream.StreamConfig)
+		want   string
+	}{
+		"memory":             {func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }, "stream VISITORS: storage is memory, wanted file"},
+		"one site only":      {func(c *jetstream.StreamConfig) { c.Subjects = []string{"visitors.v1.event.hq.>"} }, "subjects is visitors.v1.event.hq.>, wanted visitors.v1.event.>"},
+		"one level only":     {func(c *jetstream.StreamConfig) { c.Subjects = []string{"visitors.v1.event.*"} }, "subjects is visitors.v1.event.*"},
+		"other subjects":     {func(c *jetstream.StreamConfig) { c.Subjects = []string{"other.>"} }, "nats stream edit VISITORS --subjects 'visitors.v1.event.>'"},
+		"small messages":     {func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1024 }, "max_msg_size is 1024, wanted at least 790528"},
+		"no acknowledgement": {func(c *jetstream.StreamConfig) { c.NoAck = true }, "no_ack is true"},
+		"interest":           {func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy }, "retention is interest"},
+		"async persistence":  {func(c *jetstream.StreamConfig) { c.PersistMode = jetstream.AsyncPersistMode }, "persist_mode is async"},
+		"covers questions":   {func(c *jetstream.StreamConfig) { c.Subjects = []string{"visitors.v1.>"} }, "overlap visitors.v1.ask.>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := brokertest.Start(t)
+			createStream(t, s, c.change)
+			b := connectTo(t, s)
+			awaitFault(t, b, c.want)
+			if b.Status().Verified {
+				t.Error("verified all the same")
+			}
+		})
+	}
+}
+
+func TestASealedStream(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	createStream(t, s, func(*jetstream.StreamConfig) {})
+	js := s.JetStream()
+	stream, err := js.Stream(within(t, patience), "VISITORS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := stream.CachedInfo().Config
+	c.Sealed = true
+	if _, err := js.UpdateStream(within(t, patience), c); err != nil {
+		t.Fatal(err)
+	}
+	awaitFault(t, connectTo(t, s), "sealed is true, wanted false")
+}
+
+func TestTrap_AStreamThatCoversTheQuestionsWouldAnswerThem(t *testing.T) {
+	t.Parallel()
+	for _, subject := range []string{"visitors.v1.ask.>", "visitors.>", "*.v1.ask.hq.watchlist", "visitors.v1.ask.hq.*"} {
+		s := brokertest.Start(t)
+		createStream(t, s, func(c *jetstream.StreamConfig) {
+			c.Name, c.Subjects = "SOMEBODYS", []string{subject}
+			c.NoAck = strings.HasPrefix(subject, "*") // else the server itself refuses
+		})
+		b := connectTo(t, s)
+		awaitFault(t, b, "SOMEBODYS: its subjects overlap visitors.v1.ask.>")
+		// The last line of defence.
+		if subject == "visitors.v1.ask.>" {
+			if _, err := b.Ask(within(t, patience), question()); err == nil || !strings.Contains(err.Error(), `"decision" is missing`) {
+				t.Errorf("%v", err)
+			}
+		}
+	}
+}
+
+func TestAnOverlapThatCannotBeLookedForIsNoFault(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, withUser(&server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.NAMES"}},
+	}))
+	ready(t, s, asRelay)
+}
+
+func TestStreamsThatDiffer(t *testing.T) {
+	t.Parallel()
+	for field, change := range map[string]func(*jetstream.StreamConfig){
+		"discard":              func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld },
+		"max_bytes":            func(c *jetstream.StreamConfig) { c.MaxBytes = -1 },
+		"max_age":              func(c *jetstream.StreamConfig) { c.MaxAge = 31 * 24 * time.Hour },
+		"max_msgs":             func(c *jetstream.StreamConfig) { c.MaxMsgs = 1000 },
+		"max_msgs_per_subject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 1000 },
+		"duplicate_window":     func(c *jetstream.StreamConfig) { c.Duplicates = 2 * time.Minute },
+		"retention":            func(c *jetstream.StreamConfig) { c.Retention = jetstream.WorkQueuePolicy },
+		"subject_transform": func(c *jetstream.StreamConfig) {
+			c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "visitors.v1.event.>", Destination: "v.>"}
+		},
+	} {
+		t.Run(field, func(t *testing.T) {
+			s := brokertest.Start(t)
+			createStream(t, s, change)
+			reg := prometheus.NewRegistry()
+			b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
+			if lines := b.Status().Streams[0].Drift; len(lines) != 1 || !strings.HasPrefix(lines[0], "stream VISITORS: "+field+" is ") {
+				t.Errorf("%q", lines)
+			}
+			for _, other := range []string{field, "num_replicas"} {
+				want := 0.0
+				if other == field {
+					want = 1
+				}
+				if n := sample(t, reg, "sine_relay_stream_drift", "stream", "VISITORS", "field", other); n != want {
+					t.Errorf("drift of %s is %v", other, n)
+				}
+			}
+		})
+	}
+}
+
+func TestFewerReplicasThanWanted(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	createStream(t, s, func(*jetstream.StreamConfig) {})
+	b := connectTo(t, s, func(c *broker.Config) { c.Replicas = 3 })
+	eventually(t, "the drift is seen", func() bool {
+		return len(b.Status().Streams[0].Drift) == 1 && strings.Contains(b.Status().Streams[0].Drift[0], "num_replicas is 1, wanted 3")
+	})
+}
+
+func TestStreamsThatCannotBeCreated(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		options func(*server.Options)
+		want    string
+	}{
+		"not permitted to look":   {withUser(&server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.INFO.>"}}}), "publish to $JS.API.STREAM.INFO.VISITORS"},
+		"not permitted to create": {cannotCreate, "nats stream add VISITORS --subjects 'visitors.v1.event.>' --storage file"},
+		"no room":                 {func(o *server.Options) { withUser(nil)(o); o.JetStreamMaxStore = 1 << 20 }, "raise max_file_store"},
+		"no JetStream":            {func(o *server.Options) { withUser(nil)(o); o.JetStream = false }, "enable JetStream"},
+		"small payloads":          {func(o *server.Options) { withUser(nil)(o); o.MaxPayload = 64 << 10 }, "raise max_payload"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			awaitFault(t, connectTo(t, brokertest.Start(t, c.options), asRelay), c.want)
+		})
+	}
+}
+
+func TestAStreamThatIsMendedClearsTheFault(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1024 })
+	b := connectTo(t, s)
+	awaitFault(t, b, "max_msg_size")
+	js := s.JetStream()
+	stream, err := js.Stream(within(t, patience), "VISITORS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := stream.CachedInfo().Config
+	c.MaxMsgSize = -1
+	if _, err := js.UpdateStream(within(t, patience), c); err != nil {
+		t.Fatal(err)
+	}
+	awaitReady(t, b)
+}
+
+func TestADriftThatComesLaterIsSeen(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	js := s.JetStream()
+	stream, err := js.Stream(within(t, patience), "VISITORS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := stream.CachedInfo().Config
+	c.Discard = jetstream.DiscardOld
+	if _, err := js.UpdateStream(within(t, patience), c); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	s.Restart()
+	eventually(t, "the drift is seen", func() bool { return len(b.Status().Streams[0].Drift) == 1 })
+}

@@ -1,0 +1,148 @@
+package subscriber
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Errors that are reported to [DeciderConfig].OnError.
+var (
+	// ErrOverloaded: more questions came at once than the configuration
+	// allows.
+	ErrOverloaded = errors.New("more questions at once than configured")
+	// ErrExpired: the question's time was over before it was answered.
+	ErrExpired = errors.New("the question's time was over")
+	// ErrNotARequest: the question cannot be read.
+	ErrNotARequest = errors.New("the message is not a check-in request")
+)
+
+// Error replies, as NATS micro services have them. Their texts are fixed: an
+// error's own might say who stands at the door.
+const (
+	codeOverloaded = "503"
+	codeFailed     = "500"
+	codeUnreadable = "400"
+)
+
+const (
+	// timeUnsaid is for a question that does not say how long it has, and
+	// timeLimit for one that claims more.
+	timeUnsaid = 10 * time.Second
+	timeLimit  = 10 * time.Minute
+)
+
+// receive is called serially by the client: a decider that takes 200 ms would
+// answer five questions in a second. So it only starts the answering.
+//
+// Replies are published here and not through req, whose bookkeeping is not made
+// for another goroutine.
+func (d *decider) receive(req micro.Request) {
+	question := question{subject: req.Subject(), reply: req.Reply(), data: req.Data(), arrived: time.Now()}
+	select {
+	case d.slots <- struct{}{}:
+	default:
+		d.overloaded.Add(1)
+		d.refuse(question, codeOverloaded, "overloaded", ErrOverloaded)
+		return
+	}
+	ctx, cancel := context.WithDeadline(d.working, question.arrived.Add(timeLeft(req.Headers())))
+	d.running.Go(func() {
+		defer func() { cancel(); <-d.slots }()
+		d.answer(ctx, question)
+	})
+}
+
+type question struct {
+	subject, reply string
+	data           []byte
+	arrived        time.Time
+}
+
+// timeLeft is what the question says remained when it was sent.
+func timeLeft(h micro.Headers) time.Duration {
+	ms, err := strconv.ParseInt(h.Get(visit.HeaderTimeout), 10, 64)
+	if err != nil {
+		return timeUnsaid
+	}
+	return time.Duration(min(max(ms, 0), timeLimit.Milliseconds())) * time.Millisecond
+}
+
+func (d *decider) answer(ctx context.Context, q question) {
+	reply, err := d.decision(ctx, q.data)
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		d.expired.Add(1)
+		d.cfg.OnError(fmt.Errorf("decide %s: %w", q.subject, errors.Join(ErrExpired, err)))
+	case errors.Is(err, ErrNotARequest):
+		d.failed.Add(1)
+		d.refuse(q, codeUnreadable, "not a check-in request", err)
+	case err != nil:
+		d.failed.Add(1)
+		d.refuse(q, codeFailed, "the decider failed", err)
+	default:
+		d.send(q, reply)
+	}
+}
+
+// decision asks the program and returns its reply, encoded.
+func (d *decider) decision(ctx context.Context, data []byte) ([]byte, error) {
+	var asked visit.Request
+	if err := json.Unmarshal(data, &asked); err != nil {
+		return nil, ErrNotARequest // the decoder's error may quote the message
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // the visitor has gone: do not even begin
+	}
+	var decided visit.Decision
+	err := recovered(func() (err error) {
+		decided, err = d.decide(ctx, asked)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if decided.Decider == "" {
+		decided.Decider = d.cfg.Decider
+	}
+	if decided.Version == "" {
+		decided.Version = d.cfg.Version
+	}
+	reply, err := json.Marshal(decided)
+	if err != nil {
+		return nil, fmt.Errorf("encode the decision: %w", err)
+	}
+	if _, err := visit.ParseDecision(reply); err != nil {
+		return nil, err // the relay would not take it either
+	}
+	return reply, nil
+}
+
+func (d *decider) send(q question, reply []byte) {
+	if err := d.nc.Publish(q.reply, reply); err != nil {
+		d.failed.Add(1)
+		d.cfg.OnError(fmt.Errorf("reply to %s: %w", q.subject, err))
+		return
+	}
+	d.answered.Add(1)
+	d.nanoseconds.Add(int64(time.Since(q.arrived)))
+}
+
+// refuse sends an error reply, and reports why.
+func (d *decider) refuse(q question, code, description string, why error) {
+	err := d.nc.PublishMsg(&nats.Msg{Subject: q.reply, Header: nats.Header{
+		micro.ErrorCodeHeader: {code}, micro.ErrorHeader: {description},
+	}})
+	if err != nil {
+		why = errors.Join(why, fmt.Errorf("reply: %w", err))
+	}
+	d.cfg.OnError(fmt.Errorf("decide %s: %w", q.subject, why))
+}
