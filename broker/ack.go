@@ -14,12 +14,17 @@ import (
 // Error codes of JetStream, named as in nats-server's errors.json.
 const (
 	codeAccountResourcesExceeded = 10002
+	codeNoSuitablePeers          = 10005
 	codeInsufficientResources    = 10023
 	codeMemoryResourcesExceeded  = 10028
+	codeNotEnabledForAccount     = 10039
 	codeStorageResourcesExceeded = 10047
 	codeMessageExceedsMaximum    = 10054
+	codeStreamNameExists         = 10058
 	codeStreamNotFound           = 10059
 	codeStreamNotMatch           = 10060
+	codeReplicasNotSupported     = 10074
+	codeNotEnabled               = 10076
 	codeStoreFailed              = 10077
 	codeHeaderExceedsMaximum     = 10097
 	codeStreamSealed             = 10109

@@ -44,8 +44,12 @@ func (k *keeper) api(ctx context.Context, subject string, request, response any)
 	if err := json.Unmarshal(reply.Data, &status); err != nil {
 		return fmt.Errorf("read the answer to %s: %w", subject, err)
 	}
-	if status.Error != nil {
-		return status.Error
+	switch e := status.Error; {
+	case e == nil:
+		return json.Unmarshal(reply.Data, response)
+	case e.ErrorCode == codeNotEnabled || e.ErrorCode == codeNotEnabledForAccount:
+		return errNoJetStream
+	default:
+		return e
 	}
-	return json.Unmarshal(reply.Data, response)
 }

@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/brokertest"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -68,43 +64,6 @@ func TestManyQuestionsGetTheirOwnAnswers(t *testing.T) {
 		if err := <-results; err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-func TestRepliesThatAreNoDecisions(t *testing.T) {
-	t.Parallel()
-	s := brokertest.Start(t)
-	b := ready(t, s)
-	nc := s.Connect()
-	for name, c := range map[string]struct {
-		reply nats.Msg
-		want  string
-	}{
-		"not JSON":                       {nats.Msg{Data: []byte("Zmark")}, "not a JSON object"},
-		"nothing":                        {nats.Msg{}, "not a JSON object"},
-		"an acknowledgement of a stream": {nats.Msg{Data: []byte(`{"stream":"VISITORS","seq":7}`)}, `"decision" is missing`},
-		"over size":                      {nats.Msg{Data: []byte(`{"decision":"accept","visitorText":"` + strings.Repeat("Zmark", 20000) + `"}`)}, "at most 65536"},
-		"an error of the micro service":  {nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"503"}, "Nats-Service-Error": {"Zmark"}}, Data: []byte(`{"decision":"accept"}`)}, "reports error 503"},
-		"an error without a number":      {nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"Zmark"}}}, "reports an error"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			sub, err := nc.Subscribe("visitors.v1.ask.>", func(m *nats.Msg) {
-				reply := c.reply
-				m.RespondMsg(&reply)
-			})
-			if err != nil || nc.Flush() != nil {
-				t.Fatal(err)
-			}
-			defer nc.Flush()
-			defer sub.Unsubscribe()
-			_, err = b.Ask(within(t, patience), question())
-			if !errors.Is(err, visit.ErrBadReply) || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%v", err)
-			}
-			if strings.Contains(err.Error(), "Zmark") {
-				t.Errorf("the error quotes the reply: %v", err)
-			}
-		})
 	}
 }
 
@@ -165,27 +124,6 @@ func TestAQuestionWhoseTimeIsOverIsNotSent(t *testing.T) {
 	}
 }
 
-func TestTrap_ALateReplyVanishesWithoutATrace(t *testing.T) {
-	t.Parallel()
-	s := brokertest.Start(t)
-	reg := prometheus.NewRegistry()
-	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
-	questions := make(chan *nats.Msg, 1)
-	decide(t, s.Connect(), func(m *nats.Msg) { questions <- m })
-	if _, err := b.Ask(within(t, 50*time.Millisecond), question()); !errors.Is(err, visit.ErrTimeout) {
-		t.Fatal(err)
-	}
-	if n := sample(t, reg, "sine_relay_late_replies_total"); n != 0 {
-		t.Errorf("%v late replies before any", n)
-	}
-	if err := (<-questions).Respond([]byte(`{"decision":"accept"}`)); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the late reply is counted", func() bool {
-		return sample(t, reg, "sine_relay_late_replies_total") == 1
-	})
-}
-
 func TestTrap_ARequestSitsOutItsTimeoutWhenTheConnectionDrops(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
@@ -218,58 +156,6 @@ func TestTrap_ARequestSitsOutItsTimeoutWhenTheConnectionDrops(t *testing.T) {
 	if _, err := b.Ask(ctx, question()); !errors.Is(err, visit.ErrDisconnected) || time.Since(start) > 50*time.Millisecond {
 		t.Errorf("while disconnected: %v after %s", err, time.Since(start))
 	}
-}
-
-// withUser gives the server a user "relay" with the permissions, and another
-// "team" who may do everything.
-func withUser(p *server.Permissions) func(*server.Options) {
-	return func(o *server.Options) {
-		o.Users = []*server.User{
-			{Username: "relay", Password: "Zsecret", Permissions: p},
-			{Username: "team", Password: "Zsecret"},
-		}
-	}
-}
-
-func asRelay(c *broker.Config) { c.Auth = broker.Auth{User: "relay", Password: "Zsecret"} }
-
-var asTeam = nats.UserInfo("team", "Zsecret")
-
-func TestTrap_AViolationArrivesOnlyAtTheErrorHandler(t *testing.T) {
-	t.Parallel()
-	s := brokertest.Start(t, withUser(&server.Permissions{
-		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.ask.>"}},
-	}))
-	b := ready(t, s, asRelay)
-	start := time.Now()
-	_, err := b.Ask(within(t, patience), question())
-	if !errors.Is(err, visit.ErrDenied) || time.Since(start) > atOnce {
-		t.Errorf("%v after %s", err, time.Since(start))
-	}
-}
-
-func TestAnInboxThatIsDenied(t *testing.T) {
-	t.Parallel()
-	s := brokertest.Start(t, withUser(&server.Permissions{
-		Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}},
-	}))
-	b := connectTo(t, s, asRelay)
-	decide(t, s.Connect(asTeam), func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
-	awaitFault(t, b, "connection door: permission denied by NATS: the inbox")
-	awaitFault(t, b, "connection facts: permission denied")
-	start := time.Now()
-	_, askErr := b.Ask(within(t, patience), question())
-	_, publishErr := b.Publish(within(t, patience), fact("1"))
-	if !errors.Is(askErr, visit.ErrDenied) || !errors.Is(publishErr, visit.ErrDenied) || time.Since(start) > atOnce {
-		t.Errorf("%v, %v after %s", askErr, publishErr, time.Since(start))
-	}
-	s.Stop()
-	s.Restart(withUser(nil))
-	awaitReady(t, b)
-	eventually(t, "the decider is back", func() bool {
-		_, err := b.Ask(within(t, patience), question())
-		return err == nil
-	})
 }
 
 func TestAQuestionThatIsTooLarge(t *testing.T) {

@@ -48,17 +48,35 @@ func (k *keeper) create(ctx context.Context, want blueprint) finding {
 // failure tells what passes from what a person must mend.
 func failure(want blueprint, operation, subject string, err error) finding {
 	err = fmt.Errorf("%s stream %s: %w", operation, want.name, err)
-	var refused *jetstream.APIError
-	switch {
-	case errors.Is(err, visit.ErrDenied):
-		return finding{fault: fmt.Errorf("%w: allow the relay's user to publish to %s%s, or, when the stream is absent, create it: nats stream add %s --subjects '%s' --storage file --discard new", err, apiPrefix, subject, want.name, want.subject)}
-	case errors.Is(err, errNoJetStream):
-		return finding{fault: fmt.Errorf("%w: enable JetStream on the NATS server and for the relay's account", err)}
-	case errors.As(err, &refused) && (refused.ErrorCode == codeStorageResourcesExceeded || refused.ErrorCode == codeAccountResourcesExceeded):
-		return finding{fault: fmt.Errorf("%w: raise max_file_store of NATS (or the account's limit) or lower the stream's byte limit of %d in the relay's settings", err, want.maxBytes)}
-	case errors.As(err, &refused) && refused.Code < 500:
-		return finding{fault: fmt.Errorf("%w: compare with nats stream ls --subjects", err)}
-	default:
+	remedy := remedyFor(want, subject, err)
+	if remedy == "" {
 		return finding{pending: err}
 	}
+	return finding{fault: fmt.Errorf("%w: %s", err, remedy)}
+}
+
+// remedyFor is empty for what may pass by itself.
+func remedyFor(want blueprint, subject string, err error) string {
+	if errors.Is(err, visit.ErrDenied) {
+		return fmt.Sprintf("allow the relay's user to publish to %s%s, or, when the stream is absent, create it: nats stream add %s --subjects '%s' --storage file --discard new", apiPrefix, subject, want.name, want.subject)
+	}
+	if errors.Is(err, errNoJetStream) {
+		return "enable JetStream on the NATS server and for the relay's account"
+	}
+	var refused *jetstream.APIError
+	if !errors.As(err, &refused) {
+		return ""
+	}
+	switch refused.ErrorCode {
+	case codeStorageResourcesExceeded, codeAccountResourcesExceeded:
+		return fmt.Sprintf("raise max_file_store of NATS (or the account's limit) or lower the stream's byte limit of %d in the relay's settings", want.maxBytes)
+	case codeReplicasNotSupported, codeNoSuitablePeers:
+		return fmt.Sprintf("lower the %d replicas in the relay's settings or enlarge the NATS cluster", want.replicas)
+	case codeStreamNameExists:
+		return "" // another relay was faster; the next look finds its stream
+	}
+	if refused.Code == 503 {
+		return ""
+	}
+	return "compare with nats stream ls --subjects"
 }

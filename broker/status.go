@@ -48,8 +48,8 @@ func (b *Broker) Status() Status {
 	if s.Server != "" && b.inProcess {
 		s.Server = "in process"
 	}
-	doorFault, doorErr := b.door.state()
-	factsFault, factsErr := b.facts.state()
+	doorErr, doorFault := b.door.state()
+	factsErr, factsFault := b.facts.state()
 	s.LastError = doorErr
 	if factsErr != "" {
 		s.LastError = factsErr
@@ -97,8 +97,8 @@ func connectedOrNot(connected bool) string {
 	return "not connected"
 }
 
-// state returns what only a person can mend, and the last error.
-func (l *link) state() (fault error, lastErr string) {
+// state returns the last error, and what only a person can mend.
+func (l *link) state() (lastErr string, fault error) {
 	l.mu.Lock()
 	refused, lastErr := l.refused, l.lastErr
 	l.mu.Unlock()
@@ -109,7 +109,7 @@ func (l *link) state() (fault error, lastErr string) {
 	if inbox := l.waiting.refusal(); refused == nil && inbox != nil {
 		refused = fmt.Errorf("connection %s: %w", l.name, inbox)
 	}
-	return refused, lastErr
+	return lastErr, refused
 }
 
 func (k *keeper) state() ([]StreamStatus, error) {

@@ -102,9 +102,14 @@ func (r *Relay) account(in *Integration, keep func() (outcome, answer)) answer {
 }
 
 // store waits for its turn and publishes. What is under way is not given up when
-// the caller hangs up: the fact is a fact all the same.
+// the caller hangs up: the fact is a fact all the same. Where a visitor may be
+// waiting, the door's budget bounds it, too.
 func (r *Relay) store(c *call, in *Integration, req *http.Request, m visit.Message) (visit.Receipt, error) {
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), c.start.Add(r.limits.StoreBudget))
+	budget := r.limits.StoreBudget
+	if !c.kind.IsFact() {
+		budget = min(budget, in.Budget)
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), c.start.Add(budget))
 	defer cancel()
 	start := time.Now()
 	receipt, err := r.publish(ctx, m)

@@ -87,3 +87,19 @@ func TestRepeatsAreCountedByTheTimeSinceTheFirst(t *testing.T) {
 		t.Error("the repeat was not counted")
 	}
 }
+
+func TestHistogramsAreClassicAndNative(t *testing.T) {
+	r := newRig(t)
+	exercise(r)
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if h := m.GetHistogram(); h != nil && (h.Schema == nil || len(h.GetBucket()) == 0) {
+				t.Errorf("%s is not both", f.GetName())
+			}
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -58,18 +59,18 @@ func run(in invocation) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 
-	line := strings.Join(in.args, " ")
-	for _, c := range commands() {
-		if rest, ok := strings.CutPrefix(line+" ", c.name+" "); ok {
-			in.args = strings.Fields(rest)
-			return c.run(ctx, in)
-		}
-	}
-	if line == "" || line == "help" || line == "-h" || line == "--help" {
+	if len(in.args) == 0 || slices.Contains([]string{"help", "-h", "--help"}, in.args[0]) {
 		usage(in.out)
 		return exitOK
 	}
-	fmt.Fprintf(in.err, "sine-relay: unknown command %q\n\n", line)
+	for _, c := range commands() {
+		words := strings.Fields(c.name)
+		if len(in.args) >= len(words) && slices.Equal(in.args[:len(words)], words) {
+			in.args = in.args[len(words):]
+			return c.run(ctx, in)
+		}
+	}
+	fmt.Fprintf(in.err, "sine-relay: unknown command %q\n\n", strings.Join(in.args, " "))
 	usage(in.err)
 	return exitUsage
 }

@@ -1,0 +1,89 @@
+package broker_test
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+)
+
+func TestWaysToAuthenticate(t *testing.T) {
+	t.Parallel()
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, _ := pair.Seed()
+	public, _ := pair.PublicKey()
+	seedFile := filepath.Join(t.TempDir(), "seed")
+	if err := os.WriteFile(seedFile, seed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		server func(*server.Options)
+		auth   broker.Auth
+	}{
+		"user and password": {withUser(nil), broker.Auth{User: "relay", Password: "Zsecret"}},
+		"token":             {func(o *server.Options) { o.Authorization = "Zsecret" }, broker.Auth{Token: "Zsecret"}},
+		"NKEY seed file":    {func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }, broker.Auth{NKeySeedFile: seedFile}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ready(t, brokertest.Start(t, c.server), func(cfg *broker.Config) { cfg.Auth = c.auth })
+		})
+	}
+}
+
+func TestPasswordsInURLsStayThere(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, withUser(nil))
+	var log buffer
+	b := ready(t, s, func(c *broker.Config) {
+		c.Servers = []string{strings.Replace(s.URL(), "nats://", "nats://relay:Zsecret@", 1)}
+		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	if at := b.Status().Server; !strings.Contains(at, "relay") || strings.Contains(at, "Zsecret") {
+		t.Errorf("server is %s", at)
+	}
+	s.Stop()
+	s.Restart(func(o *server.Options) { o.Users[0].Password = "Zother" })
+	awaitFault(t, b, "authorisation failed")
+	if said := log.String() + strings.Join(b.Status().Lines(), "\n"); strings.Contains(said, "Zsecret") {
+		t.Errorf("the password got out:\n%s", said)
+	}
+}
+
+// Both before the first connect, where nats.go tells no handler of a refusal,
+// and after it.
+func TestTrap_RefusedCredentialsThatAreCorrectedRecover(t *testing.T) {
+	t.Parallel()
+	wrong := func(o *server.Options) { withUser(nil)(o); o.Users[0].Password = "Zother" }
+	for name, begin := range map[string]func(*brokertest.Server){
+		"refused at the start":         func(*brokertest.Server) {},
+		"away at first, then refusing": func(s *brokertest.Server) { s.Stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := brokertest.Start(t, wrong)
+			begin(s)
+			var log buffer
+			b := connectTo(t, s, asRelay, func(c *broker.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+			if !s.Server().Running() {
+				s.Restart()
+			}
+			awaitFault(t, b, "connection door: authorisation failed; check the credentials")
+			awaitFault(t, b, "connection facts: authorisation failed")
+			s.Stop()
+			s.Restart(withUser(nil))
+			awaitReady(t, b)
+			if n := strings.Count(log.String(), "Authorization Violation"); n > 4 {
+				t.Errorf("the refusal was logged %d times:\n%s", n, log.String())
+			}
+		})
+	}
+}

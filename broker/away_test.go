@@ -1,0 +1,101 @@
+package broker_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func TestAServerThatRestartsWhileAFactWaits(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	reg := prometheus.NewRegistry()
+	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
+	s.Stop()
+	if up := sample(t, reg, "sine_relay_nats_connected", "connection", "facts"); up != 0 {
+		eventually(t, "the gauge says disconnected", func() bool {
+			return sample(t, reg, "sine_relay_nats_connected", "connection", "facts") == 0
+		})
+	}
+	published := make(chan error, 1)
+	go func() {
+		receipt, err := b.Publish(within(t, patience), fact("1"))
+		if receipt.Duplicate {
+			t.Error("its own retry is called a duplicate")
+		}
+		published <- err
+	}()
+	s.Restart()
+	if err := <-published; err != nil {
+		t.Fatal(err)
+	}
+	if n := stored(t, s); n != 1 {
+		t.Errorf("stored %d times", n)
+	}
+	if n := sample(t, reg, "sine_relay_nats_reconnects_total", "connection", "facts"); n != 1 {
+		t.Errorf("%v reconnects", n)
+	}
+}
+
+func TestTrap_ReconnectBufferWouldPublishAfterTheFailure(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	s.Stop()
+	start := time.Now()
+	_, err := b.Publish(within(t, 200*time.Millisecond), fact("late"))
+	if !errors.Is(err, visit.ErrDisconnected) || time.Since(start) > atOnce {
+		t.Errorf("publish: %v after %s", err, time.Since(start))
+	}
+	if _, err := b.Ask(within(t, patience), question()); !errors.Is(err, visit.ErrDisconnected) {
+		t.Errorf("ask: %v", err)
+	}
+	s.Restart()
+	asked := make(chan *nats.Msg, 10)
+	decide(t, s.Connect(), func(m *nats.Msg) {
+		asked <- m
+		m.Respond([]byte(`{"decision":"accept"}`))
+	})
+	// What comes next on each connection proves that nothing came before it.
+	if _, err := b.Publish(within(t, patience), fact("next")); err != nil {
+		t.Fatal(err)
+	}
+	if n := stored(t, s); n != 1 {
+		t.Errorf("%d facts are stored, one of them after its failure", n)
+	}
+	eventually(t, "a decision", func() bool {
+		_, err := b.Ask(within(t, patience), question())
+		return err == nil
+	})
+	if n := len(asked); n != 1 {
+		t.Errorf("%d questions arrived, one of them after its failure", n)
+	}
+}
+
+func TestTrap_BeforeTheFirstConnectNothingIsKeptEither(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	s.Stop()
+	b := connectTo(t, s)
+	if _, err := b.Ask(within(t, patience), question()); !errors.Is(err, visit.ErrDisconnected) {
+		t.Errorf("ask: %v", err)
+	}
+	if _, err := b.Publish(within(t, 50*time.Millisecond), fact("late")); !errors.Is(err, visit.ErrDisconnected) {
+		t.Errorf("publish: %v", err)
+	}
+	if st := b.Status(); st.DoorConnected || st.FactsConnected || st.Fault != nil || st.LastError == "" {
+		t.Errorf("%+v", st)
+	}
+	s.Restart()
+	awaitReady(t, b)
+	if n := stored(t, s); n != 0 {
+		t.Errorf("%d facts were stored after their failure", n)
+	}
+}

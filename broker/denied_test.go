@@ -1,0 +1,66 @@
+package broker_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// withUser gives the server a user "relay" with the permissions, and another
+// "team" who may do everything.
+func withUser(p *server.Permissions) func(*server.Options) {
+	return func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "relay", Password: "Zsecret", Permissions: p},
+			{Username: "team", Password: "Zsecret"},
+		}
+	}
+}
+
+func asRelay(c *broker.Config) { c.Auth = broker.Auth{User: "relay", Password: "Zsecret"} }
+
+var asTeam = nats.UserInfo("team", "Zsecret")
+
+func TestTrap_AViolationArrivesOnlyAtTheErrorHandler(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, withUser(&server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.ask.>"}},
+	}))
+	b := ready(t, s, asRelay)
+	start := time.Now()
+	_, err := b.Ask(within(t, patience), question())
+	if !errors.Is(err, visit.ErrDenied) || time.Since(start) > atOnce {
+		t.Errorf("%v after %s", err, time.Since(start))
+	}
+}
+
+func TestAnInboxThatIsDenied(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, withUser(&server.Permissions{
+		Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}},
+	}))
+	b := connectTo(t, s, asRelay)
+	decide(t, s.Connect(asTeam), func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
+	awaitFault(t, b, "connection door: permission denied by NATS: the inbox")
+	awaitFault(t, b, "connection facts: permission denied")
+	start := time.Now()
+	_, askErr := b.Ask(within(t, patience), question())
+	_, publishErr := b.Publish(within(t, patience), fact("1"))
+	if !errors.Is(askErr, visit.ErrDenied) || !errors.Is(publishErr, visit.ErrDenied) || time.Since(start) > atOnce {
+		t.Errorf("%v, %v after %s", askErr, publishErr, time.Since(start))
+	}
+	s.Stop()
+	s.Restart(withUser(nil))
+	awaitReady(t, b)
+	eventually(t, "the decider is back", func() bool {
+		_, err := b.Ask(within(t, patience), question())
+		return err == nil
+	})
+}

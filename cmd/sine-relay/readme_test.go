@@ -1,0 +1,81 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+)
+
+var update = flag.Bool("update", false, "rewrite the README's tables")
+
+// The README's tables are made from the program. A stale one fails here.
+func TestTheREADMEsTablesAreTheProgramsOwn(t *testing.T) {
+	const file = "../../README.md"
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := content
+	for name, table := range map[string]string{"settings": config.Docs(), "metrics": metricsTable(t)} {
+		begin, end := fmt.Appendf(nil, "<!-- %s: begin -->\n", name), fmt.Appendf(nil, "<!-- %s: end -->\n", name)
+		head, rest, found := bytes.Cut(want, begin)
+		_, tail, closed := bytes.Cut(rest, end)
+		if !found || !closed {
+			t.Fatalf("README.md has no marks for the table %s", name)
+		}
+		want = slices.Concat(head, begin, []byte(table), end, tail)
+	}
+	if bytes.Equal(content, want) {
+		return
+	}
+	if !*update {
+		t.Fatal("a table of README.md is stale: go test ./cmd/sine-relay -run README -update")
+	}
+	if err := os.WriteFile(file, want, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// metricsTable lists what a running relay exposes of its own.
+func metricsTable(t *testing.T) string {
+	t.Helper()
+	server := brokertest.Start(t)
+	p := runServe(t, "NATS_URL="+server.URL()).ready()
+	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
+	_, text := p.get("/metrics")
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	b.WriteString("| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(families)) {
+		if f := families[name]; strings.HasPrefix(name, "sine_relay_") {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, strings.ToLower(f.GetType().String()), labels(f), f.GetHelp())
+		}
+	}
+	return b.String()
+}
+
+func labels(f *dto.MetricFamily) string {
+	names := map[string]bool{}
+	for _, m := range f.GetMetric() {
+		for _, l := range m.GetLabel() {
+			names["`"+l.GetName()+"`"] = true
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(names)), " ")
+}

@@ -1,0 +1,132 @@
+package subscriber_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+	"github.com/sine-relay/sine-relay/visit/subscriber"
+)
+
+// documented are the permissions that the comment of Events names.
+func documented() []string {
+	return []string{
+		"$JS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.hq.>",
+		"$JS.API.CONSUMER.INFO.VISITORS.badges",
+		"$JS.API.CONSUMER.MSG.NEXT.VISITORS.badges",
+		"$JS.ACK.VISITORS.badges.>",
+	}
+}
+
+// confined is a server with a user "team" that may publish to and subscribe to
+// these subjects only, and may reply when it may publish nothing.
+func confined(t *testing.T, publish, subscribe []string) *site {
+	t.Helper()
+	var replies *server.ResponsePermission // it would cover acknowledgements too
+	if len(publish) == 0 {
+		replies = &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
+		publish = []string{"nothing"}
+	}
+	s := brokertest.Start(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "admin", Password: "x"}, {
+			Username: "team", Password: "x",
+			Permissions: &server.Permissions{
+				Publish:   &server.SubjectPermission{Allow: publish},
+				Subscribe: &server.SubjectPermission{Allow: subscribe},
+				Response:  replies,
+			},
+		}}
+	})
+	return withStream(t, s, nats.UserInfo("admin", "x"))
+}
+
+func asTeam() nats.Option { return nats.UserInfo("team", "x") }
+
+func TestATeamIsConfinedToOneSite(t *testing.T) {
+	t.Parallel()
+	s := confined(t, documented(), []string{"_INBOX.>"})
+	s.store(t, "lab", "lab", 1)
+	s.store(t, "hq", "hq", 1)
+	js := s.JetStream(asTeam())
+	for range 2 { // the second finds the durable
+		ids := make(chan string, 10)
+		r := runEvents(t, js, subscriber.EventsConfig{Site: "hq"}, collect(ids))
+		if got := next(t, ids); got != "hq-0" {
+			t.Error(got)
+		}
+		r.stop(t)
+		s.store(t, "hq", "hq", 1)
+	}
+	for name, cfg := range map[string]subscriber.EventsConfig{
+		"another site": {Site: "lab"},
+		"every site":   {},
+		"another name": {Site: "hq", Durable: "cards"},
+		"every kind":   {Kind: visit.CheckedIn},
+	} {
+		err := runEvents(t, s.JetStream(asTeam()), cfg, nil).wait(t)
+		if !errors.Is(err, subscriber.ErrDenied) || !errors.Is(err, nats.ErrPermissionViolation) {
+			t.Errorf("%s: %v", name, err)
+		}
+		contains(t, err, "$JS.API.CONSUMER.CREATE.VISITORS.")
+	}
+}
+
+// The server refuses these without an answer; only waiting would be left.
+func TestAMissingPermissionIsSaid(t *testing.T) {
+	t.Parallel()
+	p, inbox := documented(), []string{"_INBOX.>"}
+	for name, c := range map[string]struct {
+		publish, subscribe []string
+		want               string
+	}{
+		"to pull":             {[]string{p[0], p[1], p[3]}, inbox, "CONSUMER.MSG.NEXT.VISITORS.badges"},
+		"to acknowledge":      {p[:3], inbox, "$JS.ACK.VISITORS.badges."},
+		"to receive answers":  {p, []string{"_INBOX_team.>"}, "_INBOX."},
+		"to do anything else": {[]string{"x"}, inbox, "CONSUMER.CREATE.VISITORS.badges"},
+	} {
+		s := confined(t, c.publish, c.subscribe)
+		s.store(t, "hq", "a", 1)
+		ids := make(chan string, 100)
+		err := runEvents(t, s.JetStream(asTeam()), subscriber.EventsConfig{Site: "hq"}, collect(ids)).wait(t)
+		if !errors.Is(err, subscriber.ErrDenied) {
+			t.Errorf("%s: %v", name, err)
+		}
+		contains(t, err, c.want)
+	}
+}
+
+func TestATeamWithItsOwnInbox(t *testing.T) {
+	t.Parallel()
+	s := confined(t, documented(), []string{"_INBOX_team.>"})
+	s.store(t, "hq", "a", 1)
+	ids := make(chan string, 10)
+	r := runEvents(t, s.JetStream(asTeam(), nats.CustomInboxPrefix("_INBOX_team")), subscriber.EventsConfig{Site: "hq"}, collect(ids))
+	next(t, ids)
+	r.stop(t)
+}
+
+func TestADeciderThatMayNotHearTheQuestions(t *testing.T) {
+	t.Parallel()
+	s := confined(t, nil, []string{"$SRV.>", "visitors.v1.ask.hq.default"})
+	cfg := subscriber.DeciderConfig{Sites: []string{"lab"}, Version: "1.0.0"}
+	err := runDecide(t, s.Connect(asTeam()), cfg, accept).wait(t)
+	if !errors.Is(err, subscriber.ErrDenied) {
+		t.Errorf("%v", err)
+	}
+	contains(t, err, "visitors.v1.ask.lab.default")
+}
+
+func TestADeciderWithTheDocumentedPermissions(t *testing.T) {
+	t.Parallel()
+	s := confined(t, nil, []string{"$SRV.>", "visitors.v1.ask.hq.default"})
+	r := runDecide(t, s.Connect(asTeam()), subscriber.DeciderConfig{Sites: []string{"hq"}, Version: "1.0.0"}, accept)
+	if d := s.ask(t, "hq", "default"); d.Verdict != visit.Accept {
+		t.Errorf("%+v", d)
+	}
+	r.stop(t)
+}
