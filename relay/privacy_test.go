@@ -59,3 +59,32 @@ func traces(t *testing.T, path, body string, failing bool) string {
 	}
 	return out.String()
 }
+
+// NATS obeys headers like Nats-Rollup; none of a caller's may reach a message.
+func TestTrap_NoHTTPHeaderIsCopiedThrough(t *testing.T) {
+	r := newRig(t)
+	ours := map[string]bool{}
+	for _, body := range []string{checkInBody, checkedIn, "nonsense"} {
+		r.post("/sine/lobby", body)
+	}
+	for _, m := range append(r.broker.asked, r.broker.published...) {
+		for name := range m.Header {
+			ours[name] = true
+		}
+	}
+	hostile := newRig(t)
+	for _, body := range []string{checkInBody, checkedIn, "nonsense"} {
+		hostile.post("/sine/lobby", body, func(req *http.Request) {
+			for _, name := range []string{"Nats-Rollup", "Nats-Msg-Id", "Nats-Expected-Stream", "Nats-TTL", "ce-id", "Traceparent"} {
+				req.Header.Set(name, "Zmark")
+			}
+		})
+	}
+	for _, m := range append(hostile.broker.asked, hostile.broker.published...) {
+		for name, values := range m.Header {
+			if !ours[name] || strings.Contains(strings.Join(values, ""), "Zmark") {
+				t.Errorf("%s: %s came through", name, values)
+			}
+		}
+	}
+}
