@@ -100,7 +100,7 @@ func TestDev(t *testing.T) {
 		var out, errOut output
 		ended := make(chan int, 1)
 		go func() {
-			ended <- dev(ctx, invocation{environ: environment("NATS_STORE_DIR="+dir), out: &out, err: &errOut})
+			ended <- dev(ctx, invocation{environ: environment("NATS_STORE_DIR=" + dir), out: &out, err: &errOut})
 		}()
 		t.Cleanup(stop)
 		eventually(t, "it is up", func() bool { return strings.Contains(out.String(), "Events appear here") })
