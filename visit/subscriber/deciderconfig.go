@@ -74,7 +74,7 @@ func (c DeciderConfig) check() error {
 		}
 	}
 	if c.Concurrency < 0 || c.GracePeriod < 0 {
-		return errors.New("Concurrency and GracePeriod must not be negative")
+		return errors.New("concurrency and grace period must not be negative")
 	}
 	return nil
 }
