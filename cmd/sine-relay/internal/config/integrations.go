@@ -97,7 +97,7 @@ func (s *Settings) addIntegration(at place, e entry, defaults options, keys *key
 	if o.Decider != "" {
 		at.name("decider", o.Decider)
 	}
-	if e.Name != "" && len(keys.keys[e.Name]) == 0 {
+	if visit.ValidName(e.Name) && len(keys.keys[e.Name]) == 0 {
 		at.add("name", "%q has no key: put one into the file %s of SINE_RELAY_KEYS_DIR", e.Name, e.Name)
 	}
 	i := relay.Integration{
