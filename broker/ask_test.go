@@ -152,9 +152,16 @@ func TestTrap_ARequestSitsOutItsTimeoutWhenTheConnectionDrops(t *testing.T) {
 		t.Error("they sat out their time")
 	}
 	s.Stop()
-	start := time.Now()
-	if _, err := b.Ask(ctx, question()); !errors.Is(err, visit.ErrDisconnected) || time.Since(start) > 50*time.Millisecond {
-		t.Errorf("while disconnected: %v after %s", err, time.Since(start))
+	fastest := patience
+	for range 50 {
+		start := time.Now()
+		if _, err := b.Ask(ctx, question()); !errors.Is(err, visit.ErrDisconnected) {
+			t.Fatalf("while disconnected: %v", err)
+		}
+		fastest = min(fastest, time.Since(start))
+	}
+	if fastest > time.Millisecond {
+		t.Errorf("while disconnected it takes %s at least to say so", fastest)
 	}
 }
 

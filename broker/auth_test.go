@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/brokertest"
@@ -72,16 +73,25 @@ func TestTrap_RefusedCredentialsThatAreCorrectedRecover(t *testing.T) {
 			s := brokertest.Start(t, wrong)
 			begin(s)
 			var log buffer
-			b := connectTo(t, s, asRelay, func(c *broker.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+			reg := prometheus.NewRegistry()
+			b := connectTo(t, s, asRelay, func(c *broker.Config) {
+				c.Logger, c.Registerer = slog.New(slog.NewTextHandler(&log, nil)), reg
+			})
 			if !s.Server().Running() {
 				s.Restart()
 			}
 			awaitFault(t, b, "connection door: authorisation failed; check the credentials")
 			awaitFault(t, b, "connection facts: authorisation failed")
+			// By default nats.go gives up for good at the second refusal.
+			for _, connection := range []string{"door", "facts"} {
+				eventually(t, "it goes on trying", func() bool {
+					return sample(t, reg, "sine_relay_nats_errors_total", "connection", connection, "kind", "authorization") >= 4
+				})
+			}
 			s.Stop()
 			s.Restart(withUser(nil))
 			awaitReady(t, b)
-			if n := strings.Count(log.String(), "Authorization Violation"); n > 4 {
+			if n := strings.Count(log.String(), "Authorization Violation"); n > 2 {
 				t.Errorf("the refusal was logged %d times:\n%s", n, log.String())
 			}
 		})

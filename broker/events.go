@@ -40,7 +40,7 @@ func (l *link) followStatus() {
 		}
 		// Until the first connect nats.go tells no handler that the server
 		// refused the credentials.
-		if err := l.nc.LastError(); isRefusal(err) {
+		if err := l.nc.LastError(); isRefusal(err) && !l.wasConnected() {
 			l.onError(err)
 		}
 	}
@@ -51,7 +51,7 @@ func (l *link) onConnect(nc *nats.Conn, text string) {
 	l.waiting.admit()
 	l.mu.Lock()
 	close(l.up)
-	l.up = make(chan struct{})
+	l.up, l.made = make(chan struct{}), true
 	l.refused, l.lastErr = nil, ""
 	clear(l.told)
 	l.mu.Unlock()

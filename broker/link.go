@@ -33,6 +33,7 @@ type link struct {
 
 	mu      sync.Mutex
 	up      chan struct{} // closed and replaced at each connect
+	made    bool          // connected at least once
 	refused error         // why a person must help before it can connect
 	lastErr string
 	told    map[string]bool // errors logged since the last connect
@@ -136,6 +137,12 @@ func (l *link) connected() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.up
+}
+
+func (l *link) wasConnected() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.made
 }
 
 // flush waits until the server has everything that was sent.

@@ -42,8 +42,8 @@ func Of(err error) Situation {
 		return NoDecider
 	case errors.Is(err, visit.ErrDisconnected):
 		return Disconnected
-	case errors.Is(err, visit.ErrDenied):
-		return Denied
+	case errors.Is(err, visit.ErrDenied), errors.Is(err, visit.ErrTooLarge):
+		return Denied // either way the broker would not carry the question
 	case errors.Is(err, visit.ErrBadReply):
 		return BadReply
 	default:

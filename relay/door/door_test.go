@@ -19,6 +19,7 @@ func TestEveryErrorIsASituation(t *testing.T) {
 		{visit.ErrTimeout, Timeout},
 		{visit.ErrDisconnected, Disconnected},
 		{visit.ErrDenied, Denied},
+		{visit.ErrTooLarge, Denied},
 		{visit.ErrBadReply, BadReply},
 		{context.DeadlineExceeded, Timeout},
 		{errors.New("anything else"), Timeout},
