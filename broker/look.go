@@ -78,5 +78,5 @@ func remedyFor(want blueprint, subject string, err error) string {
 	if refused.Code == 503 {
 		return ""
 	}
-	return "compare with nats stream ls --subjects"
+	return "see which streams take the subject: nats stream find --subject '" + want.subject + "'"
 }
