@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -186,7 +187,7 @@ func (a *app) watch(ctx context.Context) {
 func (a *app) announce() {
 	nats := "embedded, " + a.settings.NATSStoreDir
 	if a.embedded == nil {
-		nats = a.broker.Status().Server
+		nats = cmp.Or(a.broker.Status().Server, "not connected yet")
 	}
 	a.log.Info("sine-relay",
 		"version", versionOf(), "listen", a.publicSocket.Addr().String(), "admin", a.adminSocket.Addr().String(),

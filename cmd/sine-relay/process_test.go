@@ -1,0 +1,83 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+)
+
+// build makes the real binary, stamped.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "sine-relay")
+	out, err := exec.Command("go", "build", "-ldflags", "-X main.version=9.8.7", "-o", binary, ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return binary
+}
+
+// process is the real binary, running.
+type process struct {
+	*exec.Cmd
+	out output
+}
+
+func startProcess(t *testing.T, binary string, settings ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command(binary, "serve")}
+	p.Env = append(os.Environ(), environment(append([]string{"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "KEYS=" + testKey}, settings...)...)...)
+	p.Stdout, p.Stderr = &p.out, &p.out
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
+	eventually(t, "it is ready", func() bool { return strings.Contains(p.out.String(), `"state":"ready"`) })
+	return p
+}
+
+func (p *process) signal(t *testing.T) {
+	t.Helper()
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSignals(t *testing.T) {
+	binary := build(t)
+	server := brokertest.Start(t)
+	if out, err := exec.Command(binary, "version").Output(); err != nil || !strings.HasPrefix(string(out), "sine-relay 9.8.7 ") {
+		t.Errorf("version: %s %v", out, err)
+	}
+	t.Run("the first ends it in an orderly way", func(t *testing.T) {
+		p := startProcess(t, binary, "NATS_URL="+server.URL(), "DRAIN_DELAY=100ms")
+		p.signal(t)
+		if err := p.Wait(); err != nil {
+			t.Errorf("%v:\n%s", err, p.out.String())
+		}
+		if !strings.Contains(p.out.String(), `"msg":"stopped"`) {
+			t.Errorf("no orderly end:\n%s", p.out.String())
+		}
+	})
+	t.Run("the second ends it at once", func(t *testing.T) {
+		p := startProcess(t, binary, "NATS_URL="+server.URL(), "DRAIN_DELAY=1h")
+		p.signal(t)
+		eventually(t, "it is stopping", func() bool { return strings.Contains(p.out.String(), `"msg":"stopping"`) })
+		p.signal(t)
+		ended := make(chan error, 1)
+		go func() { ended <- p.Wait() }()
+		select {
+		case <-ended:
+		case <-time.After(patience):
+			t.Error("it goes on")
+		}
+	})
+}
