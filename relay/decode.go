@@ -16,7 +16,7 @@ import (
 type delivery struct {
 	Event   string          `json:"event"`
 	Date    json.RawMessage `json:"date"`
-	Data    sinePass        `json:"data"`
+	Data    *sinePass       `json:"data"`
 	PassID  json.RawMessage `json:"passId"`
 	VisitID json.RawMessage `json:"visitId"`
 
@@ -26,8 +26,6 @@ type delivery struct {
 }
 
 type sinePass struct {
-	present bool
-
 	FirstName     string          `json:"firstName"`
 	LastName      string          `json:"lastName"`
 	Email         json.RawMessage `json:"email"`
@@ -60,14 +58,6 @@ type sineForms struct {
 	} `json:"responses"`
 }
 
-// UnmarshalJSON notes that there was a pass at all.
-func (p *sinePass) UnmarshalJSON(b []byte) error {
-	type plain sinePass
-	err := lenient(b, (*plain)(p))
-	p.present = len(b) > 0 && b[0] == '{'
-	return err
-}
-
 // lenient decodes what fits and leaves out what has another type: encoding/json
 // goes on after such a mismatch and reports it at the end.
 func lenient(b []byte, into any) error {
@@ -91,17 +81,20 @@ func decode(body []byte, maxDepth int) (delivery, visit.Reason) {
 	if err := lenient(body, &d); err != nil {
 		return delivery{}, visit.ReasonNotJSON
 	}
-	if d.Event != "" || d.Data.present {
+	if d.isEvent() {
 		return d, ""
 	}
 	for _, wrapped := range []json.RawMessage{d.Payload, d.Body} {
 		var inner delivery
-		if bytes.HasPrefix(wrapped, []byte("{")) && lenient(wrapped, &inner) == nil && (inner.Event != "" || inner.Data.present) {
+		if bytes.HasPrefix(wrapped, []byte("{")) && lenient(wrapped, &inner) == nil && inner.isEvent() {
 			return inner, ""
 		}
 	}
 	return d, ""
 }
+
+// isEvent reports whether the object looks like what Sine sends at all.
+func (d *delivery) isEvent() bool { return d.Event != "" || d.Data != nil }
 
 // tooDeep reports whether brackets are nested deeper than max, without parsing:
 // it runs before the parser does.
@@ -142,6 +135,9 @@ func textOrJSON(raw json.RawMessage) string {
 	if raw[0] != '"' {
 		return string(raw)
 	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1])
+	}
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
 		return "" // raw was parsed before, so this cannot be
@@ -152,7 +148,8 @@ func textOrJSON(raw json.RawMessage) string {
 // passID is Sine's own id of the visit or the pass. A bare "id" beside the
 // event could be the event's or the integration's, and is not used.
 func (d *delivery) passID() string {
-	for _, raw := range []json.RawMessage{d.Data.VisitID, d.Data.PassID, d.Data.Pass.ID, d.Data.ID, d.VisitID, d.PassID} {
+	p := d.details()
+	for _, raw := range []json.RawMessage{p.VisitID, p.PassID, p.Pass.ID, p.ID, d.VisitID, d.PassID} {
 		if id := strings.TrimSpace(text(raw)); id != "" {
 			return id
 		}
@@ -162,7 +159,7 @@ func (d *delivery) passID() string {
 
 // cause reads why a pass ended from its status, where Sine sends one.
 func (d *delivery) cause() visit.Cause {
-	switch s := normalise(d.Data.Status); {
+	switch s := normalise(d.details().Status); {
 	case strings.Contains(s, "expired"):
 		return visit.CauseExpired
 	case s == "checkedout" || s == "signedout":
@@ -174,20 +171,29 @@ func (d *delivery) cause() visit.Cause {
 
 // pass translates to the contract's words.
 func (d *delivery) pass() visit.Pass {
+	from := d.details()
 	p := visit.Pass{
 		Person: visit.Person{
-			FirstName: d.Data.FirstName, LastName: d.Data.LastName,
-			Email: text(d.Data.Email), Mobile: text(d.Data.Mobile),
-			PhotoURL: d.Data.PhotoURL,
+			FirstName: from.FirstName, LastName: from.LastName,
+			Email: text(from.Email), Mobile: text(from.Mobile),
+			PhotoURL: from.PhotoURL,
 		},
-		Company:     d.Data.Company,
-		VisitorType: d.Data.PassType,
+		Company:     from.Company,
+		VisitorType: from.PassType,
 	}
-	if h := d.Data.Host; h != nil {
+	if h := from.Host; h != nil {
 		p.Host = &visit.Host{FirstName: h.FirstName, LastName: h.LastName, Group: h.HostGroupName}
 	}
-	for _, r := range d.Data.FormResponses.Responses {
+	for _, r := range from.FormResponses.Responses {
 		p.Answers = append(p.Answers, visit.Answer{Label: r.Label, Value: textOrJSON(r.Value)})
 	}
 	return p
+}
+
+// details is the pass, empty when there is none.
+func (d *delivery) details() *sinePass {
+	if d.Data == nil {
+		return &sinePass{}
+	}
+	return d.Data
 }

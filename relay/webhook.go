@@ -137,7 +137,7 @@ func (r *Relay) settleKind(c *call, in *Integration, d *delivery) visit.Reason {
 		return visit.ReasonUnknownEvent
 	case c.kind == "":
 		c.kind = named
-	case d.Event == "" && !d.Data.present:
+	case !d.isEvent():
 		return visit.ReasonUnknownEvent // no pass at all: another product's call
 	case d.Event != "" && named != c.kind:
 		r.metrics.disagreements.WithLabelValues(in.Name).Inc()
