@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -156,4 +157,20 @@ func call(t *testing.T, url, key, body string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+func TestADefaultPortThatIsTakenGivesWay(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	address := taken.Addr().String()
+	if got := free(address); got == address || !strings.HasPrefix(got, "127.0.0.1:") {
+		t.Errorf("%s is taken, and %s was chosen", address, got)
+	}
+	code, _, errOut := commandLine(environment("LISTEN="+address, "NATS_STORE_DIR="+t.TempDir()), "dev")
+	if code != exitFailed || !strings.Contains(errOut, "SINE_RELAY_LISTEN") {
+		t.Errorf("a port that was set and is taken: ended with %d: %s", code, errOut)
+	}
 }

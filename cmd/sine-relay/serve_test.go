@@ -325,3 +325,17 @@ func TestANATSUserWithAWrongPassword(t *testing.T) {
 		t.Error("the password was logged")
 	}
 }
+
+func TestWhileDrainingItServesOn(t *testing.T) {
+	server := brokertest.Start(t)
+	p := runServe(t, "NATS_URL="+server.URL(), "DRAIN_DELAY=1s").ready()
+	p.stop()
+	eventually(t, "it is unready", func() bool {
+		code, body := p.get("/readyz")
+		return code == 503 && strings.HasPrefix(body, "draining")
+	})
+	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
+	if code := p.end(); code != exitOK {
+		t.Errorf("it ended with %d: %s", code, p.err.String())
+	}
+}
