@@ -11,19 +11,10 @@ import (
 
 // fact stores that a visitor was checked in or out, and says so only then.
 func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, body []byte) answer {
-	origin, when := c.origin(in, req, d)
-	e := visit.Event{
-		ID: visit.EventID(in.Name, c.kind, visit.Fingerprint{
-			PassID: d.passID(), Date: when.written, PreciseDate: when.precise, Body: body,
-		}),
-		Kind: c.kind, Origin: origin, Pass: d.pass(), Source: body,
-	}
-	if c.kind == visit.CheckedOut {
-		e.Cause = d.cause()
-	}
+	e := c.happened(in, req, d, body)
 	c.eventID = e.ID
-	if when.basis != visit.TimeReceived {
-		r.metrics.factAge.Observe(max(0, c.start.Sub(when.time).Seconds()))
+	if e.TimeBasis != visit.TimeReceived {
+		r.metrics.factAge.Observe(max(0, c.start.Sub(e.Time).Seconds()))
 	}
 	return r.account(in, func() (outcome, answer) {
 		m, err := e.Message(r.subjects)
@@ -41,6 +32,21 @@ func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, b
 			return outcomeStored, factAnswer(outcomeStored, e.ID)
 		}
 	})
+}
+
+// happened is the fact in the contract's words.
+func (c *call) happened(in *Integration, req *http.Request, d *delivery, body []byte) *visit.Event {
+	origin, when := c.origin(in, req, d)
+	e := &visit.Event{
+		ID: visit.EventID(in.Name, c.kind, visit.Fingerprint{
+			PassID: d.passID(), Date: when.written, PreciseDate: when.precise, Body: body,
+		}),
+		Kind: c.kind, Origin: origin, Pass: d.pass(), Source: body,
+	}
+	if c.kind == visit.CheckedOut {
+		e.Cause = d.cause()
+	}
+	return e
 }
 
 // unreadable keeps a body that could not be understood, and then answers: by

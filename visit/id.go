@@ -50,9 +50,9 @@ func Reference(requestID string) string {
 func EventID(integration string, kind Kind, f Fingerprint) string {
 	switch {
 	case f.PassID != "" && f.Date != "":
-		return digest(integration, string(kind), "pass", f.PassID, f.Date)
+		return digest([]byte(integration), []byte(kind), []byte("pass"), []byte(f.PassID), []byte(f.Date))
 	case f.PreciseDate:
-		return digest(integration, string(kind), "body", string(f.Body))
+		return digest([]byte(integration), []byte(kind), []byte("body"), f.Body)
 	default:
 		var b [16]byte
 		rand.Read(b[:])
@@ -84,17 +84,17 @@ func NewKey(id string) Key {
 	case portable.MatchString(id):
 		return Key{Value: id, Basis: KeyFromSine}
 	default:
-		return Key{Value: digest("visit", id), Basis: KeyFromSine}
+		return Key{Value: digest([]byte("visit"), []byte(id)), Basis: KeyFromSine}
 	}
 }
 
-func digest(parts ...string) string {
+func digest(parts ...[]byte) string {
 	h := sha256.New()
 	var length [8]byte
 	for _, p := range parts {
 		binary.BigEndian.PutUint64(length[:], uint64(len(p)))
 		h.Write(length[:])
-		h.Write([]byte(p))
+		h.Write(p)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

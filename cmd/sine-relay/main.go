@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -49,7 +50,17 @@ func commands() []command {
 }
 
 func main() {
+	calmCollector(os.Environ())
 	os.Exit(run(invocation{args: os.Args[1:], environ: os.Environ(), out: os.Stdout, err: os.Stderr}))
+}
+
+// calmCollector lets the heap grow to three times what is live before it is
+// collected, unless the operator set GOGC: a few megabytes are live, so that the
+// default would collect them fifty times a second under load.
+func calmCollector(environ []string) {
+	if _, set := lookup(environ, "GOGC"); !set {
+		debug.SetGCPercent(200)
+	}
 }
 
 // run picks the command. The first signal ends it in an orderly way, the second

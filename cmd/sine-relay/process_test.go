@@ -15,10 +15,10 @@ import (
 )
 
 // build makes the real binary, stamped.
-func build(t *testing.T) string {
+func build(t testing.TB) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "sine-relay")
-	out, err := exec.Command("go", "build", "-ldflags", "-X main.version=9.8.7", "-o", binary, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=9.8.7", "-o", binary, ".").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -1,60 +1,100 @@
 package config
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
-	"regexp"
-	"slices"
-	"strings"
+	"strconv"
 	"time"
+
+	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
-var (
-	streamName    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-	subjectPrefix = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
-)
-
-// check looks at the settings of the environment together.
-func (s *Settings) check() Faults {
-	var f Faults
-	s.checkListeners(&f)
-	s.checkNATS(&f)
-	s.checkStreams(&f)
-	s.checkLimits(&f)
+// check looks at the settings of the environment, alone and together.
+func (s *Settings) check(f *Faults) {
+	s.checkListeners(f)
+	s.checkFiles(f)
+	s.checkServers(f)
+	s.checkStreams(f)
+	s.checkLimits(f)
+	if !visit.ValidName(s.Site) {
+		f.setting("SITE", "%s", noName(s.Site))
+	}
 	if err := s.Level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 		s.Level = slog.LevelInfo
-		f.add("SINE_RELAY_LOG_LEVEL", "%q is none of debug, info, warn, error", s.LogLevel)
+		f.setting("LOG_LEVEL", "%q is none of debug, info, warn, error", s.LogLevel)
 	}
 	if s.LogFormat != "json" && s.LogFormat != "text" && s.LogFormat != "auto" {
-		f.add("SINE_RELAY_LOG_FORMAT", "%q is none of json, text, auto", s.LogFormat)
+		f.setting("LOG_FORMAT", "%q is none of json, text, auto", s.LogFormat)
 	}
-	return f
+}
+
+// noName says that a value names no integration, site or decider.
+func noName(value string) string {
+	if value == "" {
+		return "is missing"
+	}
+	what := strconv.Quote(value) + " must match " + visit.NamePattern
+	if better := relay.SuggestName(value); better != "" {
+		what += "; how about " + strconv.Quote(better) + "?"
+	}
+	return what
 }
 
 func (s *Settings) checkListeners(f *Faults) {
-	for name, address := range map[string]string{"LISTEN": s.Listen, "ADMIN_LISTEN": s.AdminListen, "NATS_LISTEN": s.NATSListen} {
-		if _, _, err := net.SplitHostPort(address); err != nil {
-			f.add(Prefix+name, "%q is no address; write host:port or :port", address)
-		}
-	}
-	together(f, "TLS_CERT_FILE", s.TLSCertFile, "TLS_KEY_FILE", s.TLSKeyFile)
-	together(f, "NATS_LISTEN_TLS_CERT_FILE", s.NATSListenTLSCert, "NATS_LISTEN_TLS_KEY_FILE", s.NATSListenTLSKey)
-	together(f, "NATS_CERT_FILE", s.NATSCertFile, "NATS_KEY_FILE", s.NATSKeyFile)
-	for name, file := range map[string]string{
-		"TLS_CERT_FILE": s.TLSCertFile, "TLS_KEY_FILE": s.TLSKeyFile,
-		"NATS_LISTEN_TLS_CERT_FILE": s.NATSListenTLSCert, "NATS_LISTEN_TLS_KEY_FILE": s.NATSListenTLSKey,
-		"NATS_CERT_FILE": s.NATSCertFile, "NATS_KEY_FILE": s.NATSKeyFile, "NATS_CA_FILE": s.NATSCAFile,
-		"NATS_CREDENTIALS_FILE": s.NATSCredentialsFile, "NATS_NKEY_FILE": s.NATSNKeyFile,
+	for _, l := range []struct{ name, address string }{
+		{"LISTEN", s.Listen}, {"ADMIN_LISTEN", s.AdminListen}, {"NATS_LISTEN", s.NATSListen},
 	} {
-		if file == "" {
-			continue
+		_, port, err := net.SplitHostPort(l.address)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
 		}
-		if _, err := os.Stat(file); err != nil {
-			f.add(Prefix+name, "%v", err)
+		if err != nil || port == "" {
+			f.setting(l.name, "%q is no address; write host:port or :port", l.address)
 		}
 	}
+	if _, port, _ := net.SplitHostPort(s.Listen); s.Listen == s.AdminListen && port != "0" {
+		f.setting("ADMIN_LISTEN", "%s is SINE_RELAY_LISTEN as well: the admin listener needs a port of its own", s.AdminListen)
+	}
+}
+
+func (s *Settings) checkFiles(f *Faults) {
+	checkPair(f, "TLS_CERT_FILE", s.TLSCertFile, "TLS_KEY_FILE", s.TLSKeyFile)
+	checkPair(f, "NATS_LISTEN_TLS_CERT_FILE", s.NATSListenTLSCert, "NATS_LISTEN_TLS_KEY_FILE", s.NATSListenTLSKey)
+	checkPair(f, "NATS_CERT_FILE", s.NATSCertFile, "NATS_KEY_FILE", s.NATSKeyFile)
+	readable(f, "NATS_CREDENTIALS_FILE", s.NATSCredentialsFile)
+	readable(f, "NATS_NKEY_FILE", s.NATSNKeyFile)
+	if pem, ok := readable(f, "NATS_CA_FILE", s.NATSCAFile); ok && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		f.setting("NATS_CA_FILE", "%s holds no certificate in PEM", s.NATSCAFile)
+	}
+}
+
+// checkPair looks at a certificate and its key.
+func checkPair(f *Faults, certName, certFile, keyName, keyFile string) {
+	together(f, certName, certFile, keyName, keyFile)
+	cert, haveCert := readable(f, certName, certFile)
+	key, haveKey := readable(f, keyName, keyFile)
+	if !haveCert || !haveKey {
+		return
+	}
+	if _, err := tls.X509KeyPair(cert, key); err != nil {
+		f.setting(certName, "%s and %s are no certificate and its key: %v", certFile, keyFile, err)
+	}
+}
+
+// readable returns a file's content, if one is named and can be read.
+func readable(f *Faults, name, file string) ([]byte, bool) {
+	if file == "" {
+		return nil, false
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		f.unreadable(name, err)
+	}
+	return content, err == nil
 }
 
 func together(f *Faults, a, valueA, b, valueB string) {
@@ -65,104 +105,40 @@ func together(f *Faults, a, valueA, b, valueB string) {
 	if valueB == "" {
 		missing, given = b, a
 	}
-	f.add(Prefix+missing, "must be set together with %s", Prefix+given)
-}
-
-func (s *Settings) checkNATS(f *Faults) {
-	switch {
-	case s.NATSURL != "" && s.NATSStoreDir != "":
-		f.add("SINE_RELAY_NATS_STORE_DIR", "is set, and so is SINE_RELAY_NATS_URL: set the one for the embedded NATS or the other for an existing one")
-	case s.NATSURL == "" && s.NATSStoreDir == "":
-		f.add("SINE_RELAY_NATS_URL", "is not set: set it to the servers of your NATS, or set SINE_RELAY_NATS_STORE_DIR to run the embedded one")
-	}
-	for i, server := range s.NATSServers() {
-		u, err := url.Parse(server)
-		if err != nil || u.Hostname() == "" {
-			f.add("SINE_RELAY_NATS_URL", "server %d is no URL; write for example nats://nats:4222", i+1)
-		} else if !strings.Contains(" nats tls ws wss ", " "+u.Scheme+" ") {
-			f.add("SINE_RELAY_NATS_URL", "server %d has the scheme %q; known are nats, tls, ws and wss", i+1, u.Scheme)
-		}
-	}
-	var ways []string
-	for name, given := range map[string]bool{
-		"NATS_CREDENTIALS_FILE": s.NATSCredentialsFile != "", "NATS_NKEY_FILE": s.NATSNKeyFile != "",
-		"NATS_TOKEN": s.NATSToken != "", "NATS_USER": s.NATSUser != "",
-	} {
-		if given {
-			ways = append(ways, Prefix+name)
-		}
-	}
-	if len(ways) > 1 {
-		f.add(strings.Join(slices.Sorted(slices.Values(ways)), ", "), "are %d ways to sign in to NATS: set one", len(ways))
-	}
-	together(f, "NATS_USER", s.NATSUser, "NATS_PASSWORD", s.NATSPassword.Reveal())
-	if s.NATSReplicas < 1 || s.NATSReplicas > 5 {
-		f.add("SINE_RELAY_NATS_REPLICAS", "%d is not between 1 and 5", s.NATSReplicas)
-	}
-}
-
-// NATSServers are the servers of the existing NATS, or none.
-func (s Settings) NATSServers() []string {
-	var servers []string
-	for server := range strings.SplitSeq(s.NATSURL.Reveal(), ",") {
-		if server = strings.TrimSpace(server); server != "" {
-			servers = append(servers, server)
-		}
-	}
-	return servers
-}
-
-func (s *Settings) checkStreams(f *Faults) {
-	if !subjectPrefix.MatchString(s.SubjectPrefix) {
-		f.add("SINE_RELAY_SUBJECT_PREFIX", "%q is no subject; write names of letters, digits, _ and -, joined by dots", s.SubjectPrefix)
-	}
-	for _, stream := range []struct {
-		variable, name string
-		age            time.Duration
-		bytes          int64
-	}{
-		{"EVENT_STREAM", s.EventStream, s.EventMaxAge, s.EventMaxBytes},
-		{"QUARANTINE_STREAM", s.QuarantineStream, s.QuarantineMaxAge, s.QuarantineMaxBytes},
-	} {
-		if !streamName.MatchString(stream.name) {
-			f.add(Prefix+stream.variable, "%q is no name for a stream; use letters, digits, _ and -", stream.name)
-		}
-		if stream.age < s.DedupeWindow {
-			f.add(Prefix+stream.variable+"_MAX_AGE", "%s is shorter than SINE_RELAY_STREAM_DEDUPE_WINDOW, %s", stream.age, s.DedupeWindow)
-		}
-		positive(f, stream.variable+"_MAX_BYTES", stream.bytes)
-	}
-	if s.EventStream == s.QuarantineStream {
-		f.add("SINE_RELAY_QUARANTINE_STREAM", "is the name of the stream of events, too")
-	}
-	positive(f, "STREAM_DEDUPE_WINDOW", int64(s.DedupeWindow))
+	f.setting(missing, "must be set together with %s", Prefix+given)
 }
 
 func (s *Settings) checkLimits(f *Faults) {
-	for name, value := range map[string]int64{
-		"DECISION_BUDGET": int64(s.DecisionBudget), "STORE_BUDGET": int64(s.StoreBudget),
-		"BODY_LIMIT": s.BodyLimit, "HEADER_LIMIT": s.HeaderLimit, "JSON_DEPTH": int64(s.JSONDepth),
-		"READ_TIMEOUT": int64(s.ReadTimeout), "WRITE_TIMEOUT": int64(s.WriteTimeout), "IDLE_TIMEOUT": int64(s.IdleTimeout),
-		"MAX_REQUESTS": s.MaxRequests, "MAX_FACTS": s.MaxFacts, "MAX_WAITING_FACTS": s.MaxWaitingFacts,
-		"SHUTDOWN_TIMEOUT": int64(s.ShutdownTimeout),
+	for _, limit := range []struct {
+		name  string
+		value int64
+	}{
+		{"DECISION_BUDGET", int64(s.DecisionBudget)}, {"STORE_BUDGET", int64(s.StoreBudget)},
+		{"BODY_LIMIT", s.BodyLimit}, {"HEADER_LIMIT", s.HeaderLimit}, {"JSON_DEPTH", int64(s.JSONDepth)},
+		{"READ_TIMEOUT", int64(s.ReadTimeout)}, {"WRITE_TIMEOUT", int64(s.WriteTimeout)}, {"IDLE_TIMEOUT", int64(s.IdleTimeout)},
+		{"MAX_REQUESTS", s.MaxRequests}, {"MAX_FACTS", s.MaxFacts}, {"MAX_WAITING_FACTS", s.MaxWaitingFacts},
+		{"SHUTDOWN_TIMEOUT", int64(s.ShutdownTimeout)},
 	} {
-		positive(f, name, value)
+		positive(f, limit.name, limit.value)
 	}
 	if s.DrainDelay < 0 {
-		f.add("SINE_RELAY_DRAIN_DELAY", "%s is negative", s.DrainDelay)
+		f.setting("DRAIN_DELAY", "%s is negative", s.DrainDelay)
 	}
 	if s.MaxBodyMemory < s.BodyLimit {
-		f.add("SINE_RELAY_MAX_BODY_MEMORY", "%d bytes is less than SINE_RELAY_BODY_LIMIT, %d: no body would fit", s.MaxBodyMemory, s.BodyLimit)
+		f.setting("MAX_BODY_MEMORY", "%d bytes is less than SINE_RELAY_BODY_LIMIT, %d: no body would fit", s.MaxBodyMemory, s.BodyLimit)
 	}
-	for name, budget := range map[string]time.Duration{"DECISION_BUDGET": s.DecisionBudget, "STORE_BUDGET": s.StoreBudget} {
-		if budget >= s.WriteTimeout {
-			f.add(Prefix+name, "%s is not shorter than SINE_RELAY_WRITE_TIMEOUT, %s: the answer would never leave", budget, s.WriteTimeout)
-		}
+	s.checkBudget(f, Prefix+"DECISION_BUDGET", s.DecisionBudget)
+	s.checkBudget(f, Prefix+"STORE_BUDGET", s.StoreBudget)
+}
+
+func (s *Settings) checkBudget(f *Faults, where string, budget time.Duration) {
+	if budget >= s.WriteTimeout {
+		f.add(where, "%s is not shorter than SINE_RELAY_WRITE_TIMEOUT, %s: the answer would never leave", budget, s.WriteTimeout)
 	}
 }
 
 func positive(f *Faults, name string, value int64) {
 	if value <= 0 {
-		f.add(Prefix+name, "must be more than nothing")
+		f.setting(name, "must be more than nothing")
 	}
 }

@@ -3,13 +3,11 @@
 // and what would be right, and hands back plain values. It decides nothing else.
 //
 // Names are part of the product's interface: none is renamed, and an unknown one
-// is a fault.
+// is a fault. No fault and no warning ever holds a secret.
 package config
 
 import (
-	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/sine-relay/sine-relay/relay"
 )
@@ -31,111 +29,23 @@ type Settings struct {
 	set map[string]bool
 }
 
-// Environment holds the settings of the environment. The tags are the source of
-// the table in the README: "unit" says how a value is written, "help" what it
-// means; a field of type Secret can also be given as a file, by …_FILE.
-type Environment struct {
-	Listen      string `env:"LISTEN, default=:8080" help:"where Sine's calls come in, host:port"`
-	AdminListen string `env:"ADMIN_LISTEN, default=:9090" help:"where /metrics, /livez and /readyz are, host:port; never route it from outside"`
-	TLSCertFile string `env:"TLS_CERT_FILE" help:"certificate of the public listener; HTTPS when set"`
-	TLSKeyFile  string `env:"TLS_KEY_FILE" help:"its key"`
-
-	NATSURL             Secret `env:"NATS_URL" help:"servers of an existing NATS, comma-separated; without it, serve needs NATS_STORE_DIR"`
-	NATSStoreDir        string `env:"NATS_STORE_DIR" help:"runs the embedded NATS with its store here"`
-	NATSListen          string `env:"NATS_LISTEN, default=127.0.0.1:4222" help:"where the embedded NATS is reached by other programs"`
-	NATSListenTLSCert   string `env:"NATS_LISTEN_TLS_CERT_FILE" help:"certificate of that listener"`
-	NATSListenTLSKey    string `env:"NATS_LISTEN_TLS_KEY_FILE" help:"its key"`
-	NATSListenPlaintext bool   `env:"NATS_LISTEN_PLAINTEXT, default=false" help:"permits that listener beyond loopback without TLS"`
-	NATSCredentialsFile string `env:"NATS_CREDENTIALS_FILE" help:"NATS user credentials (.creds)"`
-	NATSNKeyFile        string `env:"NATS_NKEY_FILE" help:"NATS nkey seed"`
-	NATSToken           Secret `env:"NATS_TOKEN" help:"NATS token"`
-	NATSUser            string `env:"NATS_USER" help:"NATS user"`
-	NATSPassword        Secret `env:"NATS_PASSWORD" help:"its password"`
-	NATSCAFile          string `env:"NATS_CA_FILE" help:"authorities to trust for TLS to NATS, beside the system's"`
-	NATSCertFile        string `env:"NATS_CERT_FILE" help:"the relay's own certificate for NATS"`
-	NATSKeyFile         string `env:"NATS_KEY_FILE" help:"its key"`
-	NATSReplicas        int    `env:"NATS_REPLICAS, default=1" help:"replicas of the streams that the relay creates, 1 to 5"`
-
-	SubjectPrefix      string        `env:"SUBJECT_PREFIX, default=visitors" help:"first part of every NATS subject"`
-	EventStream        string        `env:"EVENT_STREAM, default=VISITORS" help:"name of the stream of events"`
-	EventMaxAge        time.Duration `env:"EVENT_STREAM_MAX_AGE, default=30d" unit:"duration" help:"how long events are kept"`
-	EventMaxBytes      int64         `env:"EVENT_STREAM_MAX_BYTES, default=2GiB" unit:"bytes" help:"how much of them is kept; a full stream refuses new ones"`
-	QuarantineStream   string        `env:"QUARANTINE_STREAM, default=VISITOR_QUARANTINE" help:"name of the stream of what could not be understood"`
-	QuarantineMaxAge   time.Duration `env:"QUARANTINE_STREAM_MAX_AGE, default=30d" unit:"duration" help:"how long that is kept"`
-	QuarantineMaxBytes int64         `env:"QUARANTINE_STREAM_MAX_BYTES, default=512MiB" unit:"bytes" help:"how much of it is kept"`
-	DedupeWindow       time.Duration `env:"STREAM_DEDUPE_WINDOW, default=24h" unit:"duration" help:"for how long a repeat is recognised"`
-
-	Keys             Secret `env:"KEYS" help:"API keys of the integration \"default\", comma-separated"`
-	Site             string `env:"SITE, default=default" help:"site of the integration \"default\""`
-	TimeZone         string `env:"TIME_ZONE, default=UTC" help:"zone of dates without one, for integrations that name none, as in Australia/Adelaide"`
-	IntegrationsFile string `env:"INTEGRATIONS_FILE" help:"many integrations, YAML or JSON"`
-	KeysDir          string `env:"KEYS_DIR" help:"their keys: a file per integration, of its name, a key a line"`
-
-	DecisionBudget time.Duration `env:"DECISION_BUDGET, default=2.5s" unit:"duration" help:"how long a visitor waits for a decision, for integrations that say nothing else"`
-	StoreBudget    time.Duration `env:"STORE_BUDGET, default=2s" unit:"duration" help:"how long a fact may take to be stored before it is refused"`
-
-	BodyLimit       int64         `env:"BODY_LIMIT, default=256KiB" unit:"bytes" help:"largest body that is accepted"`
-	HeaderLimit     int64         `env:"HEADER_LIMIT, default=16KiB" unit:"bytes" help:"largest HTTP header that is accepted"`
-	JSONDepth       int           `env:"JSON_DEPTH, default=32" help:"how deep a body may be nested"`
-	ReadTimeout     time.Duration `env:"READ_TIMEOUT, default=5s" unit:"duration" help:"how long a caller may take to send its request"`
-	WriteTimeout    time.Duration `env:"WRITE_TIMEOUT, default=10s" unit:"duration" help:"how long an answer may take altogether; longer than every budget"`
-	IdleTimeout     time.Duration `env:"IDLE_TIMEOUT, default=2m" unit:"duration" help:"how long a connection without a request is kept"`
-	MaxRequests     int64         `env:"MAX_REQUESTS, default=512" help:"check-in requests in flight; beyond it, the fallback for overload"`
-	MaxFacts        int64         `env:"MAX_FACTS, default=256" help:"facts being stored at once; more wait"`
-	MaxWaitingFacts int64         `env:"MAX_WAITING_FACTS, default=10000" help:"facts that wait; beyond it they are refused"`
-	MaxBodyMemory   int64         `env:"MAX_BODY_MEMORY, default=64MiB" unit:"bytes" help:"memory for bodies in flight"`
-
-	DrainDelay      time.Duration `env:"DRAIN_DELAY, default=5s" unit:"duration" help:"after a signal, how long the relay goes on serving while it reports unready"`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT, default=20s" unit:"duration" help:"after that, how long calls in flight may take"`
-
-	LogLevel  string `env:"LOG_LEVEL, default=info" help:"debug, info, warn or error"`
-	LogFormat string `env:"LOG_FORMAT, default=auto" help:"json or text; auto is text on a terminal"`
-}
-
 // Load reads the settings from environ, which has the form of os.Environ, and
 // the files that they name. Defaults stand in for variables that are not set,
 // by name with the prefix. An error is a [Faults].
 func Load(environ []string, defaults map[string]string) (Settings, error) {
-	e := newEnvironment(environ, defaults)
+	var f Faults
+	e := newEnvironment(environ, defaults, &f)
 	s := Settings{set: e.set}
 	e.decode(&s.Environment)
-	faults := append(e.faults, s.check()...)
-	faults = append(faults, s.loadIntegrations()...)
-	if len(faults) > 0 {
-		return Settings{}, faults
+	s.check(&f)
+	s.loadIntegrations(&f)
+	if len(f) > 0 {
+		return Settings{}, f
 	}
 	s.warn()
 	return s, nil
 }
 
-// IsSet reports whether the operator set a variable, by name with the prefix,
-// and it is not a default.
+// IsSet reports whether the operator set a variable or its …_FILE, by name with
+// the prefix, and it is not a default.
 func (s Settings) IsSet(name string) bool { return s.set[name] }
-
-// Fault is one thing that is wrong.
-type Fault struct {
-	// Where is a variable, a file, or a place in one.
-	Where string
-	// What is wrong and what would be right. It never holds a secret.
-	What string
-}
-
-func (f Fault) String() string { return f.Where + ": " + f.What }
-
-// Faults is everything that is wrong.
-type Faults []Fault
-
-func (f Faults) Error() string {
-	text := ""
-	for i, fault := range f {
-		if i > 0 {
-			text += "\n"
-		}
-		text += "  " + fault.String()
-	}
-	return text
-}
-
-func (f *Faults) add(where, format string, args ...any) {
-	*f = append(*f, Fault{where, fmt.Sprintf(format, args...)})
-}

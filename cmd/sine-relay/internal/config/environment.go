@@ -1,18 +1,72 @@
 package config
 
 import (
-	"context"
-	"maps"
-	"os"
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/sethvargo/go-envconfig"
 )
+
+// Environment holds the settings of the environment. The tags are the source of
+// the table in the README: "unit" says how a value is written, "help" what it
+// means; a field of type Secret can also be given as a file, by …_FILE.
+type Environment struct {
+	Listen      string `env:"LISTEN, default=:8080" help:"where Sine's calls come in, host:port"`
+	AdminListen string `env:"ADMIN_LISTEN, default=:9090" help:"where /metrics, /livez and /readyz are, host:port; never route it from outside"`
+	TLSCertFile string `env:"TLS_CERT_FILE" help:"certificate of the public listener; HTTPS when set"`
+	TLSKeyFile  string `env:"TLS_KEY_FILE" help:"its key"`
+
+	NATSURL             Secret `env:"NATS_URL" help:"servers of an existing NATS, comma-separated, by nats://, tls://, ws:// or wss://; without it, serve needs NATS_STORE_DIR"`
+	NATSStoreDir        string `env:"NATS_STORE_DIR" help:"runs the embedded NATS with its store here"`
+	NATSListen          string `env:"NATS_LISTEN, default=127.0.0.1:4222" help:"where the embedded NATS is reached by other programs"`
+	NATSListenTLSCert   string `env:"NATS_LISTEN_TLS_CERT_FILE" help:"certificate of that listener"`
+	NATSListenTLSKey    string `env:"NATS_LISTEN_TLS_KEY_FILE" help:"its key"`
+	NATSListenPlaintext bool   `env:"NATS_LISTEN_PLAINTEXT, default=false" help:"permits that listener beyond loopback without TLS"`
+	NATSCredentialsFile string `env:"NATS_CREDENTIALS_FILE" help:"NATS user credentials (.creds)"`
+	NATSNKeyFile        string `env:"NATS_NKEY_FILE" help:"NATS nkey seed"`
+	NATSToken           Secret `env:"NATS_TOKEN" help:"NATS token"`
+	NATSUser            string `env:"NATS_USER" help:"NATS user"`
+	NATSPassword        Secret `env:"NATS_PASSWORD" help:"its password"`
+	NATSCAFile          string `env:"NATS_CA_FILE" help:"authorities to trust for TLS to NATS, in place of the system's"`
+	NATSCertFile        string `env:"NATS_CERT_FILE" help:"the relay's own certificate for NATS"`
+	NATSKeyFile         string `env:"NATS_KEY_FILE" help:"its key"`
+	NATSReplicas        int    `env:"NATS_REPLICAS, default=1" help:"replicas of the streams that the relay creates, 1 to 5"`
+
+	SubjectPrefix      string        `env:"SUBJECT_PREFIX, default=visitors" help:"first part of every NATS subject"`
+	EventStream        string        `env:"EVENT_STREAM, default=VISITORS" help:"name of the stream of events"`
+	EventMaxAge        time.Duration `env:"EVENT_STREAM_MAX_AGE, default=30d" unit:"duration" help:"how long events are kept"`
+	EventMaxBytes      int64         `env:"EVENT_STREAM_MAX_BYTES, default=2GiB" unit:"bytes" help:"how much of them is kept; a full stream refuses new ones"`
+	QuarantineStream   string        `env:"QUARANTINE_STREAM, default=VISITOR_QUARANTINE" help:"name of the stream of what could not be understood"`
+	QuarantineMaxAge   time.Duration `env:"QUARANTINE_STREAM_MAX_AGE, default=30d" unit:"duration" help:"how long that is kept"`
+	QuarantineMaxBytes int64         `env:"QUARANTINE_STREAM_MAX_BYTES, default=512MiB" unit:"bytes" help:"how much of it is kept"`
+	DedupeWindow       time.Duration `env:"STREAM_DEDUPE_WINDOW, default=24h" unit:"duration" help:"for how long a repeat is recognised"`
+
+	Keys             Secret `env:"KEYS" help:"API keys of the integration \"default\", comma-separated"`
+	Site             string `env:"SITE, default=default" help:"site of the integration \"default\""`
+	TimeZone         string `env:"TIME_ZONE, default=UTC" help:"zone of dates without one, for integrations that name none, as in Australia/Adelaide"`
+	IntegrationsFile string `env:"INTEGRATIONS_FILE" help:"many integrations, YAML or JSON"`
+	KeysDir          string `env:"KEYS_DIR" help:"their keys: a file per integration, of its name, a key a line"`
+
+	DecisionBudget time.Duration `env:"DECISION_BUDGET, default=2.5s" unit:"duration" help:"how long a visitor waits for a decision, for integrations that say nothing else"`
+	StoreBudget    time.Duration `env:"STORE_BUDGET, default=2s" unit:"duration" help:"how long a fact may take to be stored before it is refused"`
+
+	BodyLimit       int64         `env:"BODY_LIMIT, default=256KiB" unit:"bytes" help:"largest body that is accepted"`
+	HeaderLimit     int64         `env:"HEADER_LIMIT, default=16KiB" unit:"bytes" help:"largest HTTP header that is accepted"`
+	JSONDepth       int           `env:"JSON_DEPTH, default=32" help:"how deep a body may be nested"`
+	ReadTimeout     time.Duration `env:"READ_TIMEOUT, default=5s" unit:"duration" help:"how long a caller may take to send its request"`
+	WriteTimeout    time.Duration `env:"WRITE_TIMEOUT, default=10s" unit:"duration" help:"how long an answer may take altogether; longer than every budget"`
+	IdleTimeout     time.Duration `env:"IDLE_TIMEOUT, default=2m" unit:"duration" help:"how long a connection without a request is kept"`
+	MaxRequests     int64         `env:"MAX_REQUESTS, default=512" help:"check-in requests in flight; beyond it, the fallback for overload"`
+	MaxFacts        int64         `env:"MAX_FACTS, default=256" help:"facts being stored at once; more wait"`
+	MaxWaitingFacts int64         `env:"MAX_WAITING_FACTS, default=10000" help:"facts that wait; beyond it they are refused"`
+	MaxBodyMemory   int64         `env:"MAX_BODY_MEMORY, default=64MiB" unit:"bytes" help:"memory for bodies in flight"`
+
+	DrainDelay      time.Duration `env:"DRAIN_DELAY, default=5s" unit:"duration" help:"after a signal, how long the relay goes on serving while it reports unready"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT, default=20s" unit:"duration" help:"after that, how long calls in flight may take"`
+
+	LogLevel  string `env:"LOG_LEVEL, default=info" help:"debug, info, warn or error"`
+	LogFormat string `env:"LOG_FORMAT, default=auto" help:"json or text; auto is text on a terminal"`
+}
 
 // setting is one variable, as the tags of [Environment] describe it.
 type setting struct {
@@ -41,215 +95,3 @@ func settingNamed(name string) (setting, bool) {
 	}
 	return settings[i], true
 }
-
-// environment is a look-up for envconfig that knows what was asked for last, so
-// that a fault can be told by its variable, and every fault be found: envconfig
-// stops at the first.
-type environment struct {
-	values map[string]string // by name without the prefix
-	set    map[string]bool   // by name with the prefix
-	faults Faults
-	last   string
-	faulty map[string]bool
-}
-
-// newEnvironment takes what is ours from environ. A variable that is set but
-// empty counts as not set: envconfig would let it suppress the default.
-func newEnvironment(environ []string, defaults map[string]string) *environment {
-	e := &environment{values: map[string]string{}, set: map[string]bool{}, faulty: map[string]bool{}}
-	for _, pair := range environ {
-		name, value, _ := strings.Cut(pair, "=")
-		short, ours := strings.CutPrefix(name, Prefix)
-		if !ours || value == "" || serviceLink.MatchString(name) {
-			continue
-		}
-		if !e.known(short) {
-			e.faults.add(name, "is not a setting%s", didYouMean(name, e.names()))
-			continue
-		}
-		e.values[short] = value
-		e.set[name] = true
-	}
-	slices.SortFunc(e.faults, func(a, b Fault) int { return strings.Compare(a.Where, b.Where) })
-	e.readSecretFiles()
-	for name, value := range defaults {
-		short := strings.TrimPrefix(name, Prefix)
-		if _, ok := e.values[short]; !ok {
-			e.values[short] = value
-		}
-	}
-	return e
-}
-
-// serviceLink matches what Kubernetes puts into the environment of every pod
-// beside a Service whose name begins with sine-relay.
-var serviceLink = regexp.MustCompile(`^SINE_RELAY_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_ADDR|_PORT|_PROTO)?)$`)
-
-func (e *environment) known(name string) bool {
-	if _, ok := settingNamed(name); ok {
-		return true
-	}
-	base, isFile := strings.CutSuffix(name, "_FILE")
-	s, ok := settingNamed(base)
-	return isFile && ok && s.secret
-}
-
-func (e *environment) names() []string {
-	var names []string
-	for _, s := range settings {
-		names = append(names, Prefix+s.name)
-		if s.secret {
-			names = append(names, Prefix+s.name+"_FILE")
-		}
-	}
-	return names
-}
-
-// readSecretFiles replaces each …_FILE by what the file holds.
-func (e *environment) readSecretFiles() {
-	for _, s := range settings {
-		file, given := e.values[s.name+"_FILE"]
-		if !s.secret || !given {
-			continue
-		}
-		where := Prefix + s.name + "_FILE"
-		if _, both := e.values[s.name]; both {
-			e.faults.add(where, "is set, and so is %s: set one of them", Prefix+s.name)
-			continue
-		}
-		content, err := os.ReadFile(file)
-		switch value := strings.TrimSpace(string(content)); {
-		case err != nil:
-			e.faults.add(where, "%v", err)
-		case value == "":
-			e.faults.add(where, "%s is empty", file)
-		default:
-			e.values[s.name] = value
-		}
-	}
-}
-
-// Lookup is called by envconfig.
-func (e *environment) Lookup(name string) (string, bool) {
-	e.last = name
-	value, ok := e.values[name]
-	return value, ok && !e.faulty[name]
-}
-
-// EnvMutate is called by envconfig for each value, defaults included: it turns
-// sizes and days into what Go parses.
-func (e *environment) EnvMutate(_ context.Context, name, _, _, value string) (string, bool, error) {
-	s, _ := settingNamed(name)
-	switch s.unit {
-	case "bytes":
-		if n, ok := parseSize(value); ok {
-			return strconv.FormatInt(n, 10), false, nil
-		}
-		return "not a size", false, nil
-	case "duration":
-		if d, ok := parseDuration(value); ok {
-			return d.String(), false, nil
-		}
-		return "not a duration", false, nil
-	}
-	return strings.TrimSpace(value), false, nil
-}
-
-// decode fills into. After each fault the variable is taken for not set and
-// decoding begins anew, until there is no fault left.
-func (e *environment) decode(into *Environment) {
-	for {
-		*into = Environment{}
-		err := envconfig.ProcessWith(context.Background(), &envconfig.Config{
-			Target: into, Lookuper: e, Mutators: []envconfig.Mutator{e},
-		})
-		if err == nil {
-			return
-		}
-		if e.faulty[e.last] {
-			// A default that cannot be decoded is a mistake in this package.
-			panic("config: " + err.Error())
-		}
-		s, _ := settingNamed(e.last)
-		e.faulty[e.last] = true
-		e.faults.add(Prefix+e.last, "%s", s.misfit(e.values[e.last]))
-	}
-}
-
-// misfit says what is wrong with a value, which is not secret: secrets are texts
-// and always fit.
-func (s setting) misfit(value string) string {
-	quoted := strconv.Quote(value)
-	switch {
-	case s.unit == "duration":
-		return quoted + " is no duration; write for example 500ms, 2.5s or 30d"
-	case s.unit == "bytes":
-		return quoted + " is no size; write for example 65536, 256KiB, 64MiB or 2GiB"
-	case s.kind == reflect.Bool:
-		return quoted + " is neither true nor false"
-	default:
-		return quoted + " is no whole number"
-	}
-}
-
-var sizeUnits = map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-
-func parseSize(s string) (int64, bool) {
-	s = strings.TrimSpace(s)
-	digits := strings.TrimRight(s, "BKMGTi ")
-	unit, ok := sizeUnits[strings.TrimSpace(s[len(digits):])]
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if !ok || err != nil || n < 0 || n > (1<<62)/unit {
-		return 0, false
-	}
-	return n * unit, true
-}
-
-// parseDuration reads what Go reads, and whole days.
-func parseDuration(s string) (time.Duration, bool) {
-	s = strings.TrimSpace(s)
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.Atoi(days)
-		return time.Duration(n) * 24 * time.Hour, err == nil && n >= 0 && n <= 36500
-	}
-	d, err := time.ParseDuration(s)
-	return d, err == nil
-}
-
-// didYouMean proposes the nearest name, if one is near.
-func didYouMean(name string, known []string) string {
-	best, distance := "", len(name)/3+1
-	for _, k := range slices.Sorted(slices.Values(known)) {
-		if d := editDistance(name, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return "; did you mean " + best + "?"
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
-
-// sortedKeys keeps messages in a stable order.
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,54 +1,91 @@
 package config
 
 import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/visit"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/relay"
 )
 
 // Whatever stands in the file, it is refused with faults that say where, or
-// gives integrations with valid names and at least one key.
+// gives integrations that the relay takes and can answer for.
 func FuzzIntegrationsFile(f *testing.F) {
 	f.Add("integrations: [{name: a}]")
-	f.Add("defaults: {timeZone: Australia/Adelaide, fallbacks: {timeout: {answer: accept}}}\nintegrations:\n- {name: a, site: hq, events: [checked_in]}\n")
+	f.Add("defaults: {timeZone: Australia/Adelaide, rejectBy: status, fallbacks: {timeout: {answer: accept}}}\nintegrations:\n- {name: a, site: hq, events: [checked_in]}\n")
 	f.Add(`{"integrations":[{"name":"a","answers":{"reject":{"code":"REJECTED","message":"{visitorText}","n":[1,null,{"x":true}]}}}]}`)
+	f.Add("integrations: [{name: a, answers: {accept: {n: .nan}, reject: {1: .inf}}}]")
 	f.Add("integrations: [{name: Head Office, decisionBudget: 3, eventNames: {x: y}}]")
 	f.Add("integrations: &a [*a]")
+	f.Add("integrations: [{<<: {name: a}, fallbacks: {bad_reply: {visitorText: 'Ask {ref}'}}}]")
 	dir := f.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "a"), []byte(key), 0o600); err != nil {
+	file := filepath.Join(dir, "i.yaml")
+	if err := os.Mkdir(filepath.Join(dir, "keys"), 0o700); err != nil {
+		f.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "keys", "a"), []byte(key), 0o600); err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, content string) {
-		file, faults := parseFile([]byte(content))
-		if faults != nil {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Load(environ("KEYS=", "INTEGRATIONS_FILE="+file, "KEYS_DIR="+filepath.Join(dir, "keys")), nil)
+		if err != nil {
+			checkFaults(t, err)
 			return
 		}
-		s := Settings{Environment: Environment{KeysDir: dir, TimeZone: "UTC", DecisionBudget: 1, WriteTimeout: 2}}
-		keys := newKeyring()
-		keys.addFile("a", key)
-		for i, e := range file.Integrations {
-			var found Faults
-			s.addIntegration(place{&found, "x"}, e, file.Defaults, keys)
-			for _, fault := range found {
-				if !strings.HasPrefix(fault.Where, "x.") || fault.What == "" {
-					t.Errorf("fault without a place: %v", fault)
-				}
-			}
-			if in := s.Integrations[i]; found == nil && (!visit.ValidName(in.Name) || !visit.ValidName(in.Site) || len(in.Keys) == 0) {
-				t.Errorf("accepted: %+v", in)
-			}
-		}
+		serveOnce(t, s)
 	})
+}
+
+// checkFaults: each says where and what.
+func checkFaults(t *testing.T, err error) {
+	t.Helper()
+	faults, ok := err.(Faults)
+	if !ok || len(faults) == 0 {
+		t.Fatalf("no faults: %v", err)
+	}
+	for _, fault := range faults {
+		if fault.Where == "" || fault.What == "" {
+			t.Errorf("half a fault: %+v", fault)
+		}
+	}
+}
+
+// serveOnce gives the integrations to the relay and has the first refuse a
+// visitor. The body is none, so that neither broker is called.
+func serveOnce(t *testing.T, s Settings) {
+	t.Helper()
+	r, err := relay.New(relay.Config{
+		Integrations: s.Integrations, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+		Limits: relay.Limits{Body: 1},
+	})
+	if err != nil {
+		t.Fatalf("the relay takes it not: %v", err)
+	}
+	req := httptest.NewRequest("POST", "/sine/"+s.Integrations[0].Name, strings.NewReader("too large"))
+	req.Header.Set("X-Sine-Auth", key)
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, req)
+	if w.Code != http.StatusOK && w.Code != http.StatusForbidden {
+		t.Errorf("answered %d: %s", w.Code, w.Body)
+	}
 }
 
 // Whatever the environment holds, loading it ends with settings or with faults.
 func FuzzEnvironment(f *testing.F) {
 	f.Add("LISTEN", ":8080", "BODY_LIMIT", "1MiB")
 	f.Add("NATS_URL", "nats://a:b@c:4222,tls://d", "KEYS", "a,b,,c")
+	f.Add("NATS_URL", ",", "KEYS", "# x\n,")
 	f.Add("STORE_BUDGET", "-5s", "EVENT_STREAM_MAX_AGE", "99999999999d")
+	f.Add("PORT", "tcp://10.0.0.1:80", "LISTEN_PORT", "80")
 	f.Fuzz(func(t *testing.T, name1, value1, name2, value2 string) {
 		for _, name := range []string{name1, name2} {
 			if strings.HasSuffix(name, "_FILE") || strings.HasSuffix(name, "_DIR") {
@@ -58,7 +95,11 @@ func FuzzEnvironment(f *testing.F) {
 		s, err := Load([]string{Prefix + name1 + "=" + value1, Prefix + name2 + "=" + value2}, map[string]string{
 			"SINE_RELAY_NATS_URL": "nats://nats:4222", "SINE_RELAY_KEYS": key,
 		})
-		if err == nil && (len(s.Integrations) == 0 || len(s.NATSServers()) == 0 && s.NATSStoreDir == "") {
+		if err != nil {
+			checkFaults(t, err)
+			return
+		}
+		if len(s.Integrations) == 0 || len(s.Integrations[0].Keys) == 0 || len(s.NATSServers()) == 0 {
 			t.Errorf("accepted without an integration or a NATS: %+v", s.Environment)
 		}
 	})

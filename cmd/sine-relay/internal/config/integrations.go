@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay"
@@ -26,204 +25,95 @@ type Entry struct {
 }
 
 // loadIntegrations reads the integrations and their keys.
-func (s *Settings) loadIntegrations() Faults {
-	var faults Faults
-	keys := newKeyring()
-	if s.KeysDir != "" {
-		faults = append(faults, keys.addDir(s.KeysDir)...)
-	}
-	var file integrationsFile
-	where := ""
-	if s.IntegrationsFile != "" {
-		var misread Faults
-		file, misread = readFile(s.IntegrationsFile)
-		faults = append(faults, misread...)
-		where = filepath.Base(s.IntegrationsFile) + ": "
-		if misread != nil {
-			return faults // what follows from it would only confuse
-		}
-	}
-	entries := file.Integrations
-	if s.Keys != "" {
-		keys.addList(relay.DefaultIntegration, s.Keys.Reveal())
-		for _, e := range entries {
-			if e.Name == relay.DefaultIntegration {
-				faults.add("SINE_RELAY_KEYS", "defines the integration %q, and so does the integrations file: give its keys by SINE_RELAY_KEYS_DIR", e.Name)
-			}
-		}
-		entries = append(entries, entry{Name: relay.DefaultIntegration, Site: s.Site})
-	}
-	if len(entries) == 0 {
-		faults.add("SINE_RELAY_KEYS", "is not set, and no integrations file names an integration: nobody could call. Set it to the API key that you typed into Sine")
-	}
+func (s *Settings) loadIntegrations(f *Faults) {
+	file := s.readFile(f)
+	where := filepath.Base(s.IntegrationsFile) + ": "
+	defaults := s.choose(place{f, where + "defaults"}, file.Defaults).or(s.base(f))
+	keys := newKeyring(f)
+	keys.addDir(s.KeysDir)
+
 	seen := map[string]bool{}
-	for i, e := range entries {
-		at := place{faults: &faults, prefix: fmt.Sprintf("%sintegrations[%d]", where, i)}
-		if i >= len(file.Integrations) {
-			at.prefix = "integration default"
+	for i, e := range file.Integrations {
+		p := place{f, fmt.Sprintf("%sintegrations[%d]", where, i)}
+		s.checkEntry(p, e, seen, file.partial)
+		if len(keys.of(e.Name)) == 0 && visit.ValidName(e.Name) && keys.complete {
+			p.add("name", "%q has no key: put one into the file %s of SINE_RELAY_KEYS_DIR", e.Name, e.Name)
 		}
-		if seen[e.Name] {
-			at.add("name", "%q is used twice", e.Name)
-		}
-		seen[e.Name] = true
-		s.addIntegration(at, e, file.Defaults, keys)
+		s.addIntegration(e, s.choose(p, e.options).or(defaults), keys)
 	}
-	for _, name := range sortedKeys(keys.keys) {
-		if !seen[name] {
-			faults.add("SINE_RELAY_KEYS_DIR", "the file %s belongs to no integration%s", name, didYouMean(name, sortedKeys(seen)))
-		}
+	if s.Keys != "" {
+		s.addDefault(f, seen, defaults, keys)
+	}
+	switch {
+	case file.partial:
+	case len(seen) == 0:
+		f.setting("KEYS", "is not set, and no integrations file names an integration: nobody could call. Set it to the API key that you typed into Sine")
+	case len(file.Integrations) > 0 && s.KeysDir == "":
+		f.setting("KEYS_DIR", "is not set, and the integrations of SINE_RELAY_INTEGRATIONS_FILE have no keys without it")
+	}
+	if !file.partial && !seen[""] {
+		keys.checkOwners(seen)
 	}
 	s.Warnings = keys.warnings
-	return faults
 }
 
-// place collects faults below a place in the file.
-type place struct {
-	faults *Faults
-	prefix string
+// base holds what the environment chooses for every integration.
+func (s *Settings) base(f *Faults) choices {
+	zone, err := time.LoadLocation(s.TimeZone)
+	if err != nil {
+		f.setting("TIME_ZONE", "%s", noZone(s.TimeZone))
+	}
+	accept, reject := relay.DefaultAccept, relay.DefaultReject
+	return choices{
+		decider: relay.DefaultDecider, zone: zone, budget: s.DecisionBudget, say: relay.SayCode,
+		accept: &accept, reject: &reject, confirmed: new(bool),
+	}
 }
 
-func (p place) add(field, format string, args ...any) {
-	p.faults.add(p.prefix+"."+field, format, args...)
+// checkEntry looks at an entry's names. One that is missing from a file of which
+// a part could not be read may stand in that part.
+func (s *Settings) checkEntry(p place, e entry, seen map[string]bool, partial bool) {
+	switch {
+	case e.Name == "" && partial:
+	case !visit.ValidName(e.Name):
+		p.add("name", "%s", noName(e.Name))
+	case seen[e.Name]:
+		p.add("name", "%q is used twice", e.Name)
+	}
+	if e.Site != "" && !visit.ValidName(e.Site) {
+		p.add("site", "%s", noName(e.Site))
+	}
+	seen[e.Name] = true
 }
 
-func (s *Settings) addIntegration(at place, e entry, defaults options, keys *keyring) {
-	o := e.options.or(defaults)
-	if e.Site == "" {
-		e.Site = e.Name
-	}
-	at.name("name", e.Name)
-	at.name("site", e.Site)
-	if o.Decider != "" {
-		at.name("decider", o.Decider)
-	}
-	if visit.ValidName(e.Name) && len(keys.keys[e.Name]) == 0 {
-		at.add("name", "%q has no key: put one into the file %s of SINE_RELAY_KEYS_DIR", e.Name, e.Name)
-	}
-	i := relay.Integration{
-		Name: e.Name, Site: e.Site, Keys: keys.keys[e.Name], Decider: o.Decider,
-		Zone:   at.zone(o.TimeZone, s.TimeZone),
-		Budget: at.budget(o.DecisionBudget, s.DecisionBudget, s.WriteTimeout),
-		Policy: door.Policy{RejectText: o.RejectText, Fallbacks: at.fallbacks(o.Fallbacks)},
-		Say:    at.say(o.RejectBy),
-		Accept: at.template("answers.accept", o.Answers.Accept, relay.DefaultAccept),
-		Reject: at.template("answers.reject", o.Answers.Reject, relay.DefaultReject),
-		Events: at.eventNames(o.EventNames),
-	}
-	described := Entry{
-		Name: e.Name, DisplayName: e.DisplayName, Site: e.Site, ExternalID: e.ExternalID,
-		Events: at.events(o.Events), RejectBy: i.Say,
-		Confirmed: o.RejectionConfirmed != nil && *o.RejectionConfirmed,
-	}
-	for _, k := range i.Keys {
-		described.KeyNames = append(described.KeyNames, k.Name())
-	}
-	s.Integrations = append(s.Integrations, i)
-	s.Entries = append(s.Entries, described)
-}
-
-func (p place) name(field, value string) {
-	if visit.ValidName(value) {
+// addDefault adds the integration whose keys the environment holds.
+func (s *Settings) addDefault(f *Faults, seen map[string]bool, c choices, keys *keyring) {
+	if seen[relay.DefaultIntegration] {
+		f.setting("KEYS", "defines the integration %q, and so does the integrations file: give its keys by SINE_RELAY_KEYS_DIR", relay.DefaultIntegration)
 		return
 	}
-	proposal := ""
-	if better := relay.SuggestName(value); better != "" {
-		proposal = fmt.Sprintf("; how about %q? displayName is free text", better)
+	seen[relay.DefaultIntegration] = true
+	keys.addList(Prefix+"KEYS", relay.DefaultIntegration, s.Keys.Reveal())
+	if len(keys.of(relay.DefaultIntegration)) == 0 {
+		f.setting("KEYS", "holds no key")
 	}
-	p.add(field, "%q must match %s%s", value, visit.NamePattern, proposal)
+	s.addIntegration(entry{Name: relay.DefaultIntegration, Site: s.Site}, c, keys)
 }
 
-func (p place) zone(own, inherited string) *time.Location {
-	name, field := own, "timeZone"
-	if name == "" {
-		name = inherited
+func (s *Settings) addIntegration(e entry, c choices, keys *keyring) {
+	e.Site = orElse(e.Site, e.Name)
+	described := Entry{
+		Name: e.Name, DisplayName: e.DisplayName, Site: e.Site, ExternalID: e.ExternalID,
+		Events: c.events, RejectBy: c.say, Confirmed: *c.confirmed,
 	}
-	zone, err := time.LoadLocation(name)
-	if err != nil {
-		p.add(field, "%q is no time zone; write for example Australia/Adelaide", name)
-		return time.UTC
+	for _, k := range keys.of(e.Name) {
+		described.KeyNames = append(described.KeyNames, k.Name())
 	}
-	return zone
-}
-
-func (p place) budget(own string, inherited, limit time.Duration) time.Duration {
-	if own == "" {
-		return inherited
-	}
-	d, ok := parseDuration(own)
-	switch {
-	case !ok || d <= 0:
-		p.add("decisionBudget", "%q is no duration; write for example 2.5s", own)
-	case d >= limit:
-		p.add("decisionBudget", "%s is not shorter than SINE_RELAY_WRITE_TIMEOUT, %s: the answer would never leave", d, limit)
-	}
-	return d
-}
-
-func (p place) say(by string) relay.Say {
-	switch say := relay.Say(by); say {
-	case "":
-		return relay.SayCode
-	case relay.SayCode, relay.SayStatus:
-		return say
-	default:
-		p.add("rejectBy", "%q is neither code nor status", by)
-		return relay.SayCode
-	}
-}
-
-func (p place) template(field string, fields map[string]any, fallback relay.Template) relay.Template {
-	if fields == nil {
-		return fallback
-	}
-	t, err := relay.NewTemplate(fields)
-	if err != nil {
-		p.add(field, "%v", err)
-	}
-	return t
-}
-
-func (p place) fallbacks(configured map[string]fallback) map[door.Situation]door.Fallback {
-	var known []string
-	for _, s := range door.Missed {
-		known = append(known, string(s))
-	}
-	all := map[door.Situation]door.Fallback{}
-	for _, name := range sortedKeys(configured) {
-		f, field := configured[name], "fallbacks."+name
-		if !strings.Contains(" "+strings.Join(known, " ")+" ", " "+name+" ") {
-			p.add(field, "is no situation%s; known are %s", didYouMean(name, known), strings.Join(known, ", "))
-		}
-		verdict := visit.Verdict(f.Answer)
-		if verdict != "" && verdict != visit.Accept && verdict != visit.Reject {
-			p.add(field+".answer", "%q is neither accept nor reject", f.Answer)
-		}
-		all[door.Situation(name)] = door.Fallback{Verdict: verdict, VisitorText: f.VisitorText, AdminNote: f.AdminNote}
-	}
-	return all
-}
-
-var kinds = []string{string(visit.CheckInRequest), string(visit.CheckedIn), string(visit.CheckedOut)}
-
-func (p place) kind(field, name string) visit.Kind {
-	if !strings.Contains(" "+strings.Join(kinds, " ")+" ", " "+name+" ") {
-		p.add(field, "%q is no event; known are %s", name, strings.Join(kinds, ", "))
-	}
-	return visit.Kind(name)
-}
-
-func (p place) eventNames(names map[string]string) map[string]visit.Kind {
-	all := map[string]visit.Kind{}
-	for _, spelling := range sortedKeys(names) {
-		all[spelling] = p.kind("eventNames."+spelling, names[spelling])
-	}
-	return all
-}
-
-func (p place) events(names []string) []visit.Kind {
-	var all []visit.Kind
-	for i, name := range names {
-		all = append(all, p.kind(fmt.Sprintf("events[%d]", i), name))
-	}
-	return all
+	s.Entries = append(s.Entries, described)
+	s.Integrations = append(s.Integrations, relay.Integration{
+		Name: e.Name, Site: e.Site, Keys: keys.of(e.Name), Decider: c.decider,
+		Zone: c.zone, Budget: c.budget, Say: c.say, Accept: *c.accept, Reject: *c.reject,
+		Policy: door.Policy{RejectText: c.rejectText, Fallbacks: c.fallbacks},
+		Events: c.eventNames,
+	})
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sine-relay/sine-relay/relay"
 )
@@ -14,49 +16,41 @@ const shortKey = 16
 
 // keyring holds the keys by integration.
 type keyring struct {
+	// keys has an entry for every file, even where it holds no key.
 	keys map[string][]relay.Key
-	// owners tells which integration a key was first seen at.
+	// owners tells which integration a key was last seen at.
 	owners   map[string]string
+	faults   *Faults
 	warnings []string
+	// complete is set once a directory was read: a key that is missing then
+	// is a fault of its own.
+	complete bool
 }
 
-func newKeyring() *keyring {
-	return &keyring{keys: map[string][]relay.Key{}, owners: map[string]string{}}
+func newKeyring(f *Faults) *keyring {
+	return &keyring{keys: map[string][]relay.Key{}, owners: map[string]string{}, faults: f}
 }
 
-func (k *keyring) add(integration, name, secret string) {
-	if len(secret) < shortKey {
-		k.warnings = append(k.warnings, fmt.Sprintf("integration %s: the key %s has fewer than %d characters and may be guessed", integration, name, shortKey))
+func (k *keyring) of(integration string) []relay.Key { return k.keys[integration] }
+
+// addList adds keys from the environment, separated by commas or lines.
+func (k *keyring) addList(where, integration, list string) {
+	k.addLines(where, integration, list, func(line string) []string { return strings.Split(line, ",") })
+}
+
+// addDir adds the keys of a directory, if one is named: a file per integration,
+// of its name, with one key a line. Names that begin with a dot are not looked
+// at: Kubernetes keeps the files of a mounted secret there and links to them.
+func (k *keyring) addDir(dir string) {
+	if dir == "" {
+		return
 	}
-	if owner, known := k.owners[secret]; known && owner != integration {
-		k.warnings = append(k.warnings, fmt.Sprintf("integrations %s and %s share a key", owner, integration))
-	}
-	k.owners[secret] = integration
-	k.keys[integration] = append(k.keys[integration], relay.NewKey(name, secret))
-}
-
-// addList adds keys from the environment: separated by commas or lines.
-func (k *keyring) addList(integration, list string) {
-	n := 0
-	for _, secret := range strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == '\n' }) {
-		if secret = strings.TrimSpace(secret); secret != "" {
-			n++
-			k.add(integration, fmt.Sprintf("%s#%d", integration, n), secret)
-		}
-	}
-}
-
-// addDir adds the keys of a directory: one file per integration, named like it,
-// one key a line. A comment "# name: …" names the key below it; other comments
-// and empty lines are skipped. Names that begin with a dot are not looked at:
-// Kubernetes keeps its own links there.
-func (k *keyring) addDir(dir string) Faults {
-	var f Faults
 	files, err := os.ReadDir(dir)
 	if err != nil {
-		f.add(Prefix+"KEYS_DIR", "%v", err)
-		return f
+		k.faults.unreadable("KEYS_DIR", err)
+		return
 	}
+	k.complete = true
 	for _, file := range files {
 		path := filepath.Join(dir, file.Name())
 		info, err := os.Stat(path) // through the links of a mounted secret
@@ -65,31 +59,68 @@ func (k *keyring) addDir(dir string) Faults {
 		}
 		content, err := os.ReadFile(path)
 		if err != nil {
-			f.add(Prefix+"KEYS_DIR", "%v", err)
+			k.faults.setting("KEYS_DIR", "%v", err)
 			continue
 		}
-		k.addFile(file.Name(), string(content))
+		where := filepath.Join(filepath.Base(dir), file.Name())
+		k.addLines(where, file.Name(), string(content), func(line string) []string { return []string{line} })
 	}
-	return f
 }
 
-func (k *keyring) addFile(integration, content string) {
-	n, name := 0, ""
+// addLines adds keys line by line. A line that begins with # is a comment; the
+// comment "# name: …" names the next key. Any other line is split into keys, so
+// that a key may hold every sign that can be printed, but not begin with #.
+func (k *keyring) addLines(where, integration, content string, split func(string) []string) {
+	k.keys[integration] = k.of(integration)
+	name, number := "", 0
 	for line := range strings.Lines(content) {
+		number++
 		line = strings.TrimSpace(line)
-		comment, isComment := strings.CutPrefix(line, "#")
-		switch given, named := strings.CutPrefix(strings.TrimSpace(comment), "name:"); {
-		case line == "":
-		case isComment && named:
-			name = strings.TrimSpace(given)
-		case isComment:
-		default:
-			n++
-			if name == "" {
-				name = fmt.Sprintf("%s#%d", integration, n)
+		if comment, ok := strings.CutPrefix(line, "#"); ok {
+			if given, ok := strings.CutPrefix(strings.TrimSpace(comment), "name:"); ok {
+				name = strings.TrimSpace(given)
 			}
-			k.add(integration, name, line)
-			name = ""
+			continue
+		}
+		if !printable(line) {
+			k.faults.add(fmt.Sprintf("%s:%d", where, number), "holds a sign that cannot be printed and Sine would not send; is it plain text in UTF-8, without a byte order mark?")
+			continue
+		}
+		for _, secret := range split(line) {
+			if k.add(integration, name, strings.TrimSpace(secret)) {
+				name = ""
+			}
+		}
+	}
+}
+
+func printable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r != '\t' && !unicode.IsPrint(r) })
+}
+
+func (k *keyring) add(integration, name, secret string) (added bool) {
+	if secret == "" {
+		return false
+	}
+	if name == "" {
+		name = fmt.Sprintf("%s#%d", integration, len(k.of(integration))+1)
+	}
+	if len(secret) < shortKey {
+		k.warnings = append(k.warnings, fmt.Sprintf("integration %s: the key %s has fewer than %d characters and may be guessed", integration, name, shortKey))
+	}
+	if owner, known := k.owners[secret]; known && owner != integration {
+		k.warnings = append(k.warnings, fmt.Sprintf("integrations %s and %s share a key", owner, integration))
+	}
+	k.owners[secret] = integration
+	k.keys[integration] = append(k.of(integration), relay.NewKey(name, secret))
+	return true
+}
+
+// checkOwners finds the files that belong to no integration.
+func (k *keyring) checkOwners(integrations map[string]bool) {
+	for _, name := range sortedKeys(k.keys) {
+		if !integrations[name] {
+			k.faults.setting("KEYS_DIR", "the file %s belongs to no integration%s", name, didYouMean(name, sortedKeys(integrations)))
 		}
 	}
 }

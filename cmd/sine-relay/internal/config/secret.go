@@ -1,6 +1,10 @@
 package config
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 // Secret is a text that prints as a mask, whichever way it is printed.
 type Secret string
@@ -17,6 +21,9 @@ func (s Secret) String() string {
 	return mask
 }
 
-func (s Secret) GoString() string             { return s.String() }
+// Format masks under every verb: fmt asks a Stringer for some verbs only, and
+// prints the text itself in its complaint about the others.
+func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
+
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (s Secret) LogValue() slog.Value         { return slog.StringValue(s.String()) }

@@ -13,23 +13,37 @@ import (
 func (s *Settings) warn() {
 	s.warnOfRepeatedFacts()
 	s.warnOfUnconfirmedRejections()
+	s.warnOfNoEffect()
+}
+
+func (s *Settings) warning(format string, args ...any) {
+	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
+}
+
+// sends reports whether Sine sends the event through the integration, as far as
+// the configuration tells.
+func (e Entry) sends(kind visit.Kind) bool {
+	return len(e.Events) == 0 || slices.Contains(e.Events, kind)
 }
 
 // warnOfRepeatedFacts: two integrations of a site that both send a fact make two
 // events of it, since Sine tells nothing by which they could be known as one.
 func (s *Settings) warnOfRepeatedFacts() {
 	for _, kind := range []visit.Kind{visit.CheckedIn, visit.CheckedOut} {
-		bySite := map[string][]string{}
+		bySite, verb := map[string][]string{}, map[string]string{}
 		for _, e := range s.Entries {
-			if len(e.Events) == 0 || slices.Contains(e.Events, kind) {
-				bySite[e.Site] = append(bySite[e.Site], e.Name)
+			if !e.sends(kind) {
+				continue
+			}
+			bySite[e.Site] = append(bySite[e.Site], e.Name)
+			if len(e.Events) == 0 {
+				verb[e.Site] = "may each" // nothing is said about one of them
 			}
 		}
 		for _, site := range sortedKeys(bySite) {
 			if names := bySite[site]; len(names) > 1 {
-				s.Warnings = append(s.Warnings, fmt.Sprintf(
-					"site %s: the integrations %s may each send %s, which would be stored once for each; say in \"events\" which of them does",
-					site, strings.Join(names, ", "), kind))
+				s.warning("site %s: the integrations %s %s send %s, which would be stored once for each; say in \"events\" which of them does",
+					site, strings.Join(names, ", "), orElse(verb[site], "each"), kind)
 			}
 		}
 	}
@@ -38,13 +52,33 @@ func (s *Settings) warnOfRepeatedFacts() {
 func (s *Settings) warnOfUnconfirmedRejections() {
 	var names []string
 	for _, e := range s.Entries {
-		if e.RejectBy == relay.SayCode && !e.Confirmed {
+		if e.RejectBy == relay.SayCode && !e.Confirmed && e.sends(visit.CheckInRequest) {
 			names = append(names, e.Name)
 		}
 	}
 	if len(names) > 0 {
-		s.Warnings = append(s.Warnings, fmt.Sprintf(
-			"no test visit has confirmed that Sine obeys a rejection said by code at %s: make one, then set rejectionConfirmed: true, or set rejectBy: status until then",
-			strings.Join(names, ", ")))
+		s.warning("no test visit has confirmed that Sine obeys a rejection said by code at %s: make one, then set rejectionConfirmed: true, or set rejectBy: status until then",
+			strings.Join(names, ", "))
+	}
+}
+
+// warnOfNoEffect names settings of the kind of NATS that is not used, and of the
+// integration that is not there.
+func (s *Settings) warnOfNoEffect() {
+	reason, idle := "the embedded NATS is used", []string{
+		"NATS_CREDENTIALS_FILE", "NATS_NKEY_FILE", "NATS_TOKEN", "NATS_USER", "NATS_PASSWORD",
+		"NATS_CA_FILE", "NATS_CERT_FILE", "NATS_KEY_FILE",
+	}
+	if s.NATSURL != "" {
+		reason, idle = "an existing NATS is used", []string{
+			"NATS_LISTEN", "NATS_LISTEN_TLS_CERT_FILE", "NATS_LISTEN_TLS_KEY_FILE", "NATS_LISTEN_PLAINTEXT",
+		}
+	}
+	idle = slices.DeleteFunc(idle, func(name string) bool { return !s.IsSet(Prefix + name) })
+	for _, name := range idle {
+		s.warning("%s has no effect: %s", Prefix+name, reason)
+	}
+	if s.Keys == "" && s.IsSet(Prefix+"SITE") {
+		s.warning("SINE_RELAY_SITE has no effect: without SINE_RELAY_KEYS there is no integration from the environment")
 	}
 }

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"testing"
+)
+
+func TestFaults(t *testing.T) {
+	dir := files(t, map[string]string{"text": "no PEM", "empty": " \n"})
+	for _, c := range []struct {
+		name     string
+		settings []string
+		want     string
+	}{
+		{"no NATS at all", []string{"NATS_URL="}, "SINE_RELAY_NATS_URL: is not set"},
+		{"two kinds of NATS", []string{"NATS_STORE_DIR=/x"}, "SINE_RELAY_NATS_STORE_DIR: is set, and so is SINE_RELAY_NATS_URL"},
+		{"a list of no servers", []string{"NATS_URL=, ,"}, "SINE_RELAY_NATS_URL: holds no server"},
+		{"a server without a scheme", []string{"NATS_URL=nats:4222"}, "SINE_RELAY_NATS_URL: server 1 is no URL"},
+		{"a server on a port beyond all", []string{"NATS_URL=nats://a,nats://b:70000"}, "SINE_RELAY_NATS_URL: server 2 is no URL"},
+		{"another scheme", []string{"NATS_URL=mqtt://a"}, "SINE_RELAY_NATS_URL: server 1 begins with none of"},
+		{"WebSocket and TCP together", []string{"NATS_URL=nats://a,wss://b"}, "SINE_RELAY_NATS_URL: mixes"},
+		{"no key", []string{"KEYS="}, "SINE_RELAY_KEYS: is not set"},
+		{"only separators for keys", []string{"KEYS=, ,"}, "SINE_RELAY_KEYS: holds no key"},
+		{"two ways to sign in", []string{"NATS_TOKEN=t", "NATS_USER=u", "NATS_PASSWORD=p"}, "SINE_RELAY_NATS_TOKEN, SINE_RELAY_NATS_USER: are 2 ways"},
+		{"a user in the URL and a token", []string{"NATS_URL=nats://u:p@a", "NATS_TOKEN=t"}, "SINE_RELAY_NATS_TOKEN, SINE_RELAY_NATS_URL (its user): are 2 ways"},
+		{"a user without a password", []string{"NATS_USER=u"}, "SINE_RELAY_NATS_PASSWORD: must be set together"},
+		{"a password without a user", []string{"NATS_PASSWORD=p"}, "SINE_RELAY_NATS_USER: must be set together"},
+		{"a missing CA", []string{"NATS_CA_FILE=/nowhere"}, "SINE_RELAY_NATS_CA_FILE: what it names cannot be read: no such file"},
+		{"a CA that is none", []string{"NATS_CA_FILE=" + dir + "/text"}, "SINE_RELAY_NATS_CA_FILE: " + dir + "/text holds no certificate"},
+		{"missing credentials", []string{"NATS_CREDENTIALS_FILE=/nowhere"}, "SINE_RELAY_NATS_CREDENTIALS_FILE"},
+		{"a seed that is a directory", []string{"NATS_NKEY_FILE=" + dir}, "SINE_RELAY_NATS_NKEY_FILE: what it names cannot be read: is a directory"},
+		{"a certificate that is none", []string{"TLS_CERT_FILE=" + dir + "/text", "TLS_KEY_FILE=" + dir + "/text"}, "SINE_RELAY_TLS_CERT_FILE: " + dir + "/text and"},
+		{"a key without its certificate", []string{"NATS_KEY_FILE=" + dir + "/text"}, "SINE_RELAY_NATS_CERT_FILE: must be set together with SINE_RELAY_NATS_KEY_FILE"},
+		{"half a pair for the NATS listener", []string{"NATS_LISTEN_TLS_CERT_FILE=" + dir + "/text"}, "SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE: must be set together"},
+		{"an address without a port", []string{"LISTEN=localhost"}, `SINE_RELAY_LISTEN: "localhost" is no address`},
+		{"an address with an empty port", []string{"LISTEN=:"}, "SINE_RELAY_LISTEN"},
+		{"a port beyond all", []string{"NATS_LISTEN=:99999"}, "SINE_RELAY_NATS_LISTEN"},
+		{"one address for both listeners", []string{"ADMIN_LISTEN=:8080"}, "SINE_RELAY_ADMIN_LISTEN: :8080 is SINE_RELAY_LISTEN as well"},
+		{"a budget that outlasts the answer", []string{"DECISION_BUDGET=11s"}, "SINE_RELAY_DECISION_BUDGET: 11s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
+		{"an answer that ends before the budget", []string{"WRITE_TIMEOUT=2s"}, "SINE_RELAY_STORE_BUDGET: 2s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
+		{"a limit of nothing", []string{"MAX_FACTS=0"}, "SINE_RELAY_MAX_FACTS: must be more than nothing"},
+		{"a negative timeout", []string{"READ_TIMEOUT=-5s"}, "SINE_RELAY_READ_TIMEOUT: must be more than nothing"},
+		{"less memory than one body", []string{"MAX_BODY_MEMORY=1KiB"}, "SINE_RELAY_MAX_BODY_MEMORY: 1024 bytes is less than SINE_RELAY_BODY_LIMIT"},
+		{"a prefix with a wildcard", []string{"SUBJECT_PREFIX=visitors.*"}, "SINE_RELAY_SUBJECT_PREFIX"},
+		{"a prefix with an empty part", []string{"SUBJECT_PREFIX=a..b"}, "SINE_RELAY_SUBJECT_PREFIX"},
+		{"a stream with a dot", []string{"EVENT_STREAM=a.b"}, "SINE_RELAY_EVENT_STREAM"},
+		{"one stream for both", []string{"QUARANTINE_STREAM=VISITORS"}, "SINE_RELAY_QUARANTINE_STREAM"},
+		{"events kept shorter than repeats are known", []string{"EVENT_STREAM_MAX_AGE=1h"}, "SINE_RELAY_EVENT_STREAM_MAX_AGE: 1h0m0s is shorter"},
+		{"repeats known for longer than the quarantine is kept", []string{"STREAM_DEDUPE_WINDOW=31d"}, "SINE_RELAY_QUARANTINE_STREAM_MAX_AGE: 720h0m0s is shorter"},
+		{"a stream of no size", []string{"EVENT_STREAM_MAX_BYTES=0"}, "SINE_RELAY_EVENT_STREAM_MAX_BYTES"},
+		{"too many replicas", []string{"NATS_REPLICAS=7"}, "SINE_RELAY_NATS_REPLICAS: 7 is not between 1 and 5"},
+		{"replicas in the embedded NATS", []string{"NATS_URL=", "NATS_STORE_DIR=/x", "NATS_REPLICAS=3"}, "SINE_RELAY_NATS_REPLICAS: 3 replicas need as many servers"},
+		{"a site that is no name", []string{"SITE=Head Office"}, `SINE_RELAY_SITE: "Head Office" must match [A-Za-z0-9_-]{1,64}; how about "head-office"?`},
+		{"an unknown zone", []string{"TIME_ZONE=Mars"}, `SINE_RELAY_TIME_ZONE: "Mars" is no time zone`},
+		{"a negative delay", []string{"DRAIN_DELAY=-1s"}, "SINE_RELAY_DRAIN_DELAY"},
+		{"a log level", []string{"LOG_LEVEL=loud"}, "SINE_RELAY_LOG_LEVEL"},
+		{"a log format", []string{"LOG_FORMAT=xml"}, "SINE_RELAY_LOG_FORMAT"},
+		{"a missing integrations file", []string{"INTEGRATIONS_FILE=/nowhere"}, "SINE_RELAY_INTEGRATIONS_FILE"},
+		{"a missing directory of keys", []string{"KEYS_DIR=/nowhere"}, "SINE_RELAY_KEYS_DIR"},
+		{"a missing secret file", []string{"NATS_TOKEN_FILE=/nowhere"}, "SINE_RELAY_NATS_TOKEN_FILE"},
+		{"an empty secret file", []string{"NATS_TOKEN_FILE=" + dir + "/empty"}, "SINE_RELAY_NATS_TOKEN_FILE: " + dir + "/empty is empty"},
+		{"a secret and its file", []string{"NATS_TOKEN=t", "NATS_TOKEN_FILE=" + dir + "/text"}, "SINE_RELAY_NATS_TOKEN_FILE: is set, and so is SINE_RELAY_NATS_TOKEN"},
+	} {
+		t.Run(c.name, func(t *testing.T) { expect(t, faulty(t, c.settings...), c.want) })
+	}
+}
+
+func TestWhatIsNoFault(t *testing.T) {
+	for name, settings := range map[string][]string{
+		"every form of URL":             {"NATS_URL=nats://a, tls://b:4222,nats://[::1]:4222"},
+		"servers over WebSocket":        {"NATS_URL=ws://a:80,wss://b/nats"},
+		"a user in the URL":             {"NATS_URL=nats://u:p@a,nats://u:p@b"},
+		"two listeners on chosen ports": {"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0"},
+		"a port by its name":            {"LISTEN=:http"},
+		"a prefix of several parts":     {"SUBJECT_PREFIX=acme.visitors"},
+		"an embedded NATS":              {"NATS_URL=", "NATS_STORE_DIR=/var/lib/x"},
+		"a level in capitals":           {"LOG_LEVEL=DEBUG"},
+		"no delay before the end":       {"DRAIN_DELAY=0s"},
+	} {
+		t.Run(name, func(t *testing.T) { load(t, settings...) })
+	}
+}

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"time"
+
+	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// choices are options that were understood. What is zero was not chosen.
+type choices struct {
+	decider        string
+	zone           *time.Location
+	budget         time.Duration
+	say            relay.Say
+	confirmed      *bool
+	events         []visit.Kind
+	eventNames     map[string]visit.Kind
+	rejectText     string
+	fallbacks      map[door.Situation]door.Fallback
+	accept, reject *relay.Template
+}
+
+// or returns the choices, with defaults where nothing was chosen. Fallbacks and
+// event names are taken one by one.
+func (c choices) or(d choices) choices {
+	return choices{
+		decider:    orElse(c.decider, d.decider),
+		zone:       orElse(c.zone, d.zone),
+		budget:     orElse(c.budget, d.budget),
+		say:        orElse(c.say, d.say),
+		confirmed:  orElse(c.confirmed, d.confirmed),
+		events:     orElseList(c.events, d.events),
+		eventNames: overlay(d.eventNames, c.eventNames, func(_, own visit.Kind) visit.Kind { return own }),
+		rejectText: orElse(c.rejectText, d.rejectText),
+		fallbacks:  overlay(d.fallbacks, c.fallbacks, orFallback),
+		accept:     orElse(c.accept, d.accept),
+		reject:     orElse(c.reject, d.reject),
+	}
+}
+
+// orFallback: a fallback that names its answer stands alone, since the texts of
+// another answer would not fit. One that only rewords keeps the answer: it must
+// not turn an accept into a reject.
+func orFallback(inherited, own door.Fallback) door.Fallback {
+	if own.Verdict != "" {
+		return own
+	}
+	return door.Fallback{
+		Verdict:     inherited.Verdict,
+		VisitorText: orElse(own.VisitorText, inherited.VisitorText),
+		AdminNote:   orElse(own.AdminNote, inherited.AdminNote),
+	}
+}
+
+func orElse[T comparable](own, inherited T) T {
+	var zero T
+	if own == zero {
+		return inherited
+	}
+	return own
+}
+
+func orElseList[T any](own, inherited []T) []T {
+	if own == nil {
+		return inherited
+	}
+	return own
+}
+
+func overlay[K comparable, V any](under, over map[K]V, merge func(under, over V) V) map[K]V {
+	all := make(map[K]V, len(under)+len(over))
+	for key, value := range under {
+		all[key] = value
+	}
+	for key, value := range over {
+		if inherited, both := under[key]; both {
+			value = merge(inherited, value)
+		}
+		all[key] = value
+	}
+	return all
+}

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func TestFaultsOfTheFile(t *testing.T) {
+	for _, c := range []struct{ name, content, want string }{
+		{"not YAML", "integrations: [", "i.yaml:"},
+		{"a tab", "integrations:\n\t- a", "i.yaml:2: "},
+		{"empty", "", "i.yaml: is empty"},
+		{"a list", "- a", "i.yaml:1: here belongs a block of fields, not a list"},
+		{"a single value for the integrations", "integrations: 7", "i.yaml:1: here belongs a list, not a single value"},
+		{"an entry that is a name", "integrations:\n- a\n", "i.yaml:2: here belongs a block of fields, not a single value"},
+		{"a list for a text", "integrations:\n- name: [a]\n", "i.yaml:2: here belongs a text, not a list"},
+		{"neither true nor false", "integrations: [{name: a, rejectionConfirmed: maybe}]", "i.yaml:1: here belongs true or false"},
+		{"an unknown field", "integrations:\n- name: a\n  sitee: hq\n", `i.yaml:3: unknown field "sitee"; did you mean site?`},
+		{"a swapped pair of letters", "integrations: [{nmae: a}]", `unknown field "nmae"; did you mean name?`},
+		{"an unknown field of the defaults", "defaults: {timezone: UTC}\nintegrations: [{name: a}]\n", `unknown field "timezone"; did you mean timeZone?`},
+		{"a name in the defaults", "defaults: {name: a}\nintegrations: [{name: a}]\n", `i.yaml:1: unknown field "name"`},
+		{"an unknown field in JSON", `{"integrations": [{"name": "a",` + "\n" + `"displayname": "A"}]}`, `i.yaml:2: unknown field "displayname"; did you mean displayName?`},
+		{"a field twice", "integrations:\n- name: a\n  name: b\n", "i.yaml:3: "},
+		{"two documents", "integrations: []\n---\nintegrations: []\n", "single document"},
+		{"an alias of itself", "integrations: &a [*a]", "i.yaml"},
+		{"a key in the file", "integrations: [{name: a, keys: [x]}]\n", `unknown field "keys": this file holds no secret`},
+		{"no name", "integrations: [{site: a}]\n", "i.yaml: integrations[0].name: is missing"},
+		{"a site with a space", "integrations: [{name: a, site: Head Office}]\n", `integrations[0].site: "Head Office" must match [A-Za-z0-9_-]{1,64}; how about "head-office"?`},
+		{"a name of nothing usable", "integrations: [{name: 東京}]\n", `integrations[0].name: "東京" must match`},
+		{"an unknown situation", "integrations: [{name: a, fallbacks: {time_out: {answer: accept}}}]\n", "fallbacks.time_out: is no situation; did you mean timeout?"},
+		{"an unknown answer", "integrations: [{name: a, fallbacks: {timeout: {answer: perhaps}}}]\n", `fallbacks.timeout.answer: "perhaps" is neither accept nor reject`},
+		{"a placeholder in a fallback", "integrations: [{name: a, fallbacks: {timeout: {visitorText: 'Call {reference}'}}}]\n", "fallbacks.timeout.visitorText: {reference} has no meaning"},
+		{"a placeholder in a text", "integrations: [{name: a, rejectText: '{visitorText}'}]\n", "integrations[0].rejectText: {visitorText} has no meaning"},
+		{"an unknown placeholder", "integrations: [{name: a, answers: {reject: {m: '{visitor}'}}}]\n", "answers.reject: m: "},
+		{"an empty answer", "integrations: [{name: a, answers: {reject: {}}}]\n", "answers.reject: is empty"},
+		{"a number that JSON does not know", "integrations: [{name: a, answers: {accept: {n: .nan}}}]\n", "answers.accept: "},
+		{"a date in an answer", "integrations: [{name: a, answers: {accept: {n: !!timestamp 2026-01-01}}}]\n", "answers.accept: n: "},
+		{"an unknown event", "integrations: [{name: a, events: [checkedin]}]\n", `events[0]: "checkedin" is no event; did you mean checked_in?`},
+		{"a name for an unknown event", "integrations: [{name: a, eventNames: {x: y}}]\n", `eventNames.x: "y" is no event`},
+		{"two meanings of an event name", "integrations: [{name: a, eventNames: {Came In: checked_in, came_in: checked_out}}]\n", "eventNames.came_in: is another spelling"},
+		{"an event name of separators", "integrations: [{name: a, eventNames: {'-': checked_in}}]\n", "eventNames.-: holds neither"},
+		{"a decider with a wildcard", "integrations: [{name: a, decider: '>'}]\n", `decider: ">" must match`},
+		{"a budget that outlasts the answer", "integrations: [{name: a, decisionBudget: 10s}]\n", "integrations[0].decisionBudget: 10s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
+		{"a budget without a unit", "integrations: [{name: a, decisionBudget: 3}]\n", "did you mean 3s?"},
+		{"a budget of nothing", "defaults: {decisionBudget: 0s}\nintegrations: [{name: a}]\n", "i.yaml: defaults.decisionBudget: must be more than nothing"},
+		{"the default integration twice", "integrations: [{name: default}, {name: a}]\n", "SINE_RELAY_KEYS: defines the integration"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			expect(t, faulty(t, append(withFile(t, c.content, "a"), "KEYS="+key)...), c.want)
+		})
+	}
+}
+
+func TestAMistakeInTheDefaultsIsToldOnce(t *testing.T) {
+	file := "defaults: {timeZone: Mars, decisionBudget: 1h, fallbacks: {late: {answer: accept}}, answers: {reject: {a: '{b}'}}}\nintegrations: [{name: a}, {name: b}, {name: c}]"
+	text := faulty(t, withFile(t, file, "a", "b", "c")...)
+	expect(t, text, "defaults.timeZone", "defaults.decisionBudget", "defaults.fallbacks.late", "defaults.answers.reject")
+	if got := strings.Count(text, "\n") + 1; got != 4 {
+		t.Errorf("%d faults:\n%s", got, text)
+	}
+}
+
+// What is missing may stand in the part that could not be read.
+func TestAPartThatCannotBeReadIsOneFault(t *testing.T) {
+	for _, file := range []string{"integrations: [{name: [a]}, {name: b}]", "integrations: [a, {name: b}]", "integrations: 7", "integrations: ["} {
+		if text := faulty(t, withFile(t, file, "a", "b")...); strings.Contains(text, "\n") {
+			t.Errorf("%s has more than one fault:\n%s", file, text)
+		}
+	}
+}
+
+func TestTextsThatYAMLCouldTakeForSomethingElse(t *testing.T) {
+	s := load(t, withFile(t, "integrations: [{name: 007, displayName: No, site: 2026-11-23, externalId: 0x1F, rejectText: 1e3, decider: true}]", "007")...)
+	e, i := s.Entries[0], s.Integrations[0]
+	if e.Name != "007" || e.DisplayName != "No" || e.Site != "2026-11-23" || e.ExternalID != "0x1F" || i.Policy.RejectText != "1e3" || i.Decider != "true" {
+		t.Errorf("%+v %+v", e, i)
+	}
+}
+
+func TestNinetyIntegrationsAreNinetyShortEntries(t *testing.T) {
+	var file strings.Builder
+	file.WriteString("defaults:\n  timeZone: Australia/Adelaide\n  decisionBudget: 1s\n  rejectBy: status\n" +
+		"  fallbacks: {timeout: {answer: accept}, no_decider: {visitorText: Nobody is in}}\n  eventNames: {arrived: checked_in}\nintegrations:\n")
+	contents := map[string]string{}
+	for i := range 90 {
+		fmt.Fprintf(&file, "- {name: lobby-%d, site: site-%d}\n", i, i%45)
+		contents[fmt.Sprintf("keys/lobby-%d", i)] = fmt.Sprintf("a-key-of-its-own-%d\n", i)
+	}
+	file.WriteString("- {name: odd, decisionBudget: 3s, fallbacks: {timeout: {answer: reject, visitorText: Wait}}, eventNames: {left: checked_out}}\n")
+	contents["keys/odd"] = "# a comment\n\n# name: spring\nan-odd-key-0123456789\nanother-odd-key-0123456789\n"
+	contents["i.yaml"] = file.String()
+	dir := files(t, contents)
+	s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
+	if len(s.Integrations) != 91 {
+		t.Fatalf("%d integrations", len(s.Integrations))
+	}
+	first, odd := s.Integrations[0], s.Integrations[90]
+	if first.Budget != time.Second || first.Zone.String() != "Australia/Adelaide" || first.Say != relay.SayStatus || first.Policy.Fallbacks["timeout"].Verdict != visit.Accept {
+		t.Errorf("the first: %+v", first)
+	}
+	if odd.Site != "odd" || odd.Budget != 3*time.Second || odd.Policy.Fallbacks["timeout"].VisitorText != "Wait" || odd.Policy.Fallbacks["no_decider"].VisitorText != "Nobody is in" {
+		t.Errorf("the odd one: %+v", odd)
+	}
+	if odd.Events["arrived"] != visit.CheckedIn || odd.Events["left"] != visit.CheckedOut {
+		t.Errorf("its event names: %v", odd.Events)
+	}
+	if names := s.Entries[90].KeyNames; !slices.Equal(names, []string{"spring", "odd#2"}) {
+		t.Errorf("its keys: %v", names)
+	}
+}
+
+func TestFallbacksOverDefaults(t *testing.T) {
+	s := load(t, withFile(t, `
+defaults:
+  events: [checked_in]
+  fallbacks:
+    timeout: {answer: accept, visitorText: Come in, adminNote: Unchecked}
+    denied: {answer: accept}
+integrations:
+- {name: inherits}
+- {name: rewords, events: [], fallbacks: {timeout: {visitorText: Willkommen}}}
+- {name: decides, fallbacks: {timeout: {answer: reject}}}
+`, "inherits", "rewords", "decides")...)
+	for i, want := range []string{"accept Come in Unchecked", "accept Willkommen Unchecked", "reject  "} {
+		f := s.Integrations[i].Policy.Fallbacks["timeout"]
+		if got := fmt.Sprintf("%s %s %s", f.Verdict, f.VisitorText, f.AdminNote); got != want {
+			t.Errorf("%s: %s, want %s", s.Entries[i].Name, got, want)
+		}
+		if s.Integrations[i].Policy.Fallbacks["denied"].Verdict != visit.Accept {
+			t.Errorf("%s lost the other fallback", s.Entries[i].Name)
+		}
+	}
+	if len(s.Entries[0].Events) != 1 || len(s.Entries[1].Events) != 0 {
+		t.Errorf("events %v, %v", s.Entries[0].Events, s.Entries[1].Events)
+	}
+}

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Kubernetes keeps the files of a mounted secret behind links in directories
+// whose names begin with two dots.
+func TestKeysFromAMountedSecret(t *testing.T) {
+	dir := files(t, map[string]string{"..2026_11_23/default": key, "..2026_11_23/.hidden": "x"})
+	for link, target := range map[string]string{"..data": "..2026_11_23", "default": "..data/default"} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	iFile := files(t, map[string]string{"i.yaml": "integrations: [{name: default}]"})
+	s := load(t, "KEYS=", "KEYS_DIR="+dir, "INTEGRATIONS_FILE="+iFile+"/i.yaml")
+	if len(s.Integrations[0].Keys) != 1 {
+		t.Errorf("%d keys", len(s.Integrations[0].Keys))
+	}
+}
+
+func TestAFileOfKeys(t *testing.T) {
+	dir := files(t, map[string]string{
+		"i.yaml": "integrations: [{name: a}]",
+		"keys/a": "# of the reception\n\n# name: 2026-spring\n key, with: signs #1\r\n#name:autumn\nanother-key-012345\na-third-key-012345\n#the-last-is-not-a-key",
+	})
+	s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
+	if names := s.Entries[0].KeyNames; !slices.Equal(names, []string{"2026-spring", "autumn", "a#3"}) {
+		t.Errorf("named %q", names)
+	}
+}
+
+func TestFaultsOfKeys(t *testing.T) {
+	const file = "integrations: [{name: lobby}, {name: dock}]"
+	for _, c := range []struct {
+		name string
+		keys map[string]string
+		want []string
+	}{
+		{"no file at all", nil, []string{`i.yaml: integrations[0].name: "lobby" has no key`, `integrations[1].name: "dock" has no key`}},
+		{"an empty file", map[string]string{"lobby": key, "dock": "\n# nothing\n"}, []string{`integrations[1].name: "dock" has no key`}},
+		{"a file of nobody", map[string]string{"lobby": key, "dock": key + "2", "doc": key}, []string{"SINE_RELAY_KEYS_DIR: the file doc belongs to no integration; did you mean dock?"}},
+		{"an empty file of nobody", map[string]string{"lobby": key, "dock": key + "2", "loby": ""}, []string{"the file loby belongs to no integration; did you mean lobby?"}},
+		{"a byte order mark", map[string]string{"lobby": "\ufeff" + key, "dock": key}, []string{"keys/lobby:1: holds a sign that cannot be printed"}},
+		{"another encoding", map[string]string{"lobby": key, "dock": "# x\nk\x00e\x00y\x00"}, []string{"keys/dock:2: holds a sign that cannot be printed"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			contents := map[string]string{"i.yaml": file, "keys/.keep": ""}
+			for name, content := range c.keys {
+				contents["keys/"+name] = content
+			}
+			dir := files(t, contents)
+			text := faulty(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
+			expect(t, text, c.want...)
+			expectNot(t, text, key)
+		})
+	}
+}
+
+func TestWithoutADirectoryOfKeysThereIsOneFault(t *testing.T) {
+	dir := files(t, map[string]string{"i.yaml": "integrations: [{name: lobby}, {name: dock}]"})
+	text := faulty(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml")
+	expect(t, text, "SINE_RELAY_KEYS_DIR: is not set")
+	if strings.Count(text, "\n") != 0 {
+		t.Errorf("more than one:\n%s", text)
+	}
+}
+
+func TestTheEnvironmentsIntegrationStandsBesideTheFiles(t *testing.T) {
+	settings := withFile(t, "defaults: {rejectBy: status, timeZone: Europe/Vienna}\nintegrations: [{name: lobby}]", "lobby")
+	s := load(t, append(settings, "KEYS="+key, "SITE=hq")...)
+	if len(s.Integrations) != 2 || s.Entries[1].Name != "default" || s.Entries[1].Site != "hq" || s.Entries[1].RejectBy != "status" || s.Integrations[1].Zone.String() != "Europe/Vienna" {
+		t.Errorf("%+v", s.Entries)
+	}
+}

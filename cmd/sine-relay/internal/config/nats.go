@@ -1,0 +1,119 @@
+package config
+
+import (
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var (
+	streamName    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	subjectPrefix = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+)
+
+// NATSServers are the servers of the existing NATS, or none.
+func (s Settings) NATSServers() []string {
+	var servers []string
+	for server := range strings.SplitSeq(s.NATSURL.Reveal(), ",") {
+		if server = strings.TrimSpace(server); server != "" {
+			servers = append(servers, server)
+		}
+	}
+	return servers
+}
+
+func (s *Settings) checkServers(f *Faults) {
+	switch {
+	case s.NATSURL != "" && s.NATSStoreDir != "":
+		f.setting("NATS_STORE_DIR", "is set, and so is SINE_RELAY_NATS_URL: set the one for the embedded NATS or the other for an existing one")
+	case s.NATSURL == "" && s.NATSStoreDir == "":
+		f.setting("NATS_URL", "is not set: set it to the servers of your NATS, or set SINE_RELAY_NATS_STORE_DIR to run the embedded one")
+	case s.NATSURL != "" && len(s.NATSServers()) == 0:
+		f.setting("NATS_URL", "holds no server; write for example nats://nats:4222")
+	}
+	schemes, signedIn := s.checkURLs(f)
+	if schemes["ws"] && schemes["nats"] {
+		f.setting("NATS_URL", "mixes servers over WebSocket (ws, wss) with others (nats, tls): use one kind")
+	}
+	s.checkSignIn(f, signedIn)
+	switch {
+	case s.NATSReplicas < 1 || s.NATSReplicas > 5:
+		f.setting("NATS_REPLICAS", "%d is not between 1 and 5", s.NATSReplicas)
+	case s.NATSReplicas > 1 && s.NATSStoreDir != "":
+		f.setting("NATS_REPLICAS", "%d replicas need as many servers, and the embedded NATS is one", s.NATSReplicas)
+	}
+}
+
+// checkURLs returns which kinds of connection the servers' URLs ask for, and
+// whether one says who signs in. Its faults quote nothing: any part of a URL
+// that went wrong may be a password.
+func (s *Settings) checkURLs(f *Faults) (kinds map[string]bool, signedIn bool) {
+	kinds = map[string]bool{}
+	for i, server := range s.NATSServers() {
+		u, err := url.Parse(server)
+		if err != nil || u.Hostname() == "" || !validPort(u.Port()) {
+			f.setting("NATS_URL", "server %d is no URL; write for example nats://nats:4222", i+1)
+			continue
+		}
+		signedIn = signedIn || u.User != nil
+		switch u.Scheme {
+		case "nats", "tls":
+			kinds["nats"] = true
+		case "ws", "wss":
+			kinds["ws"] = true
+		default:
+			f.setting("NATS_URL", "server %d begins with none of nats://, tls://, ws:// and wss://", i+1)
+		}
+	}
+	return kinds, signedIn
+}
+
+func validPort(port string) bool {
+	_, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil
+}
+
+func (s *Settings) checkSignIn(f *Faults, byURL bool) {
+	together(f, "NATS_USER", s.NATSUser, "NATS_PASSWORD", s.NATSPassword.Reveal())
+	ways := map[string]bool{
+		"NATS_CREDENTIALS_FILE": s.NATSCredentialsFile != "", "NATS_NKEY_FILE": s.NATSNKeyFile != "",
+		"NATS_TOKEN": s.NATSToken != "", "NATS_USER": s.NATSUser != "", "NATS_URL (its user)": byURL,
+	}
+	var given []string
+	for _, name := range sortedKeys(ways) {
+		if ways[name] {
+			given = append(given, Prefix+name)
+		}
+	}
+	if len(given) > 1 {
+		f.add(strings.Join(given, ", "), "are %d ways to sign in to NATS: set one", len(given))
+	}
+}
+
+func (s *Settings) checkStreams(f *Faults) {
+	if !subjectPrefix.MatchString(s.SubjectPrefix) {
+		f.setting("SUBJECT_PREFIX", "%q is no subject; write names of letters, digits, _ and -, joined by dots", s.SubjectPrefix)
+	}
+	for _, stream := range []struct {
+		variable, name string
+		age            time.Duration
+		bytes          int64
+	}{
+		{"EVENT_STREAM", s.EventStream, s.EventMaxAge, s.EventMaxBytes},
+		{"QUARANTINE_STREAM", s.QuarantineStream, s.QuarantineMaxAge, s.QuarantineMaxBytes},
+	} {
+		if !streamName.MatchString(stream.name) {
+			f.setting(stream.variable, "%q is no name for a stream; use letters, digits, _ and -", stream.name)
+		}
+		if stream.age < s.DedupeWindow {
+			f.setting(stream.variable+"_MAX_AGE", "%s is shorter than SINE_RELAY_STREAM_DEDUPE_WINDOW, %s", stream.age, s.DedupeWindow)
+		}
+		positive(f, stream.variable+"_MAX_BYTES", stream.bytes)
+	}
+	if s.EventStream == s.QuarantineStream {
+		f.setting("QUARANTINE_STREAM", "is the name of the stream of events, too")
+	}
+	positive(f, "STREAM_DEDUPE_WINDOW", int64(s.DedupeWindow))
+}

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// place collects faults below a place in the file.
+type place struct {
+	faults *Faults
+	prefix string
+}
+
+func (p place) add(field, format string, args ...any) {
+	p.faults.add(p.prefix+"."+field, format, args...)
+}
+
+// choose reads the options that stand at a place. A fault is told there once,
+// however many integrations inherit it.
+func (s *Settings) choose(p place, o options) choices {
+	c := choices{
+		decider: o.Decider, confirmed: o.RejectionConfirmed, rejectText: o.RejectText,
+		zone: p.zone(o.TimeZone), say: p.say(o.RejectBy), events: p.events(o.Events),
+		eventNames: p.eventNames(o.EventNames), fallbacks: p.fallbacks(o.Fallbacks),
+		accept: p.template("answers.accept", o.Answers.Accept), reject: p.template("answers.reject", o.Answers.Reject),
+	}
+	p.text("rejectText", o.RejectText)
+	if o.Decider != "" && !visit.ValidName(o.Decider) {
+		p.add("decider", "%s", noName(o.Decider))
+	}
+	if o.DecisionBudget != "" {
+		c.budget = s.budget(p, o.DecisionBudget)
+	}
+	return c
+}
+
+func (s *Settings) budget(p place, value string) time.Duration {
+	d, ok := parseDuration(value)
+	switch {
+	case !ok:
+		p.add("decisionBudget", "%s", noDuration(value))
+	case d <= 0:
+		p.add("decisionBudget", "must be more than nothing")
+	default:
+		s.checkBudget(p.faults, p.prefix+".decisionBudget", d)
+	}
+	return d
+}
+
+func (p place) zone(name string) *time.Location {
+	if name == "" {
+		return nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		p.add("timeZone", "%s", noZone(name))
+	}
+	return zone
+}
+
+func noZone(name string) string {
+	return fmt.Sprintf("%q is no time zone; write for example Australia/Adelaide", name)
+}
+
+func (p place) say(by string) relay.Say {
+	say := relay.Say(by)
+	if say != "" && say != relay.SayCode && say != relay.SayStatus {
+		p.add("rejectBy", "%q is neither code nor status", by)
+	}
+	return say
+}
+
+func (p place) template(field string, fields map[string]any) *relay.Template {
+	if fields == nil {
+		return nil
+	}
+	t, err := relay.NewTemplate(fields)
+	if err == nil {
+		// YAML knows numbers that JSON does not, such as .nan: encoding
+		// one would fail when a visitor waits.
+		_, err = json.Marshal(fields)
+	}
+	if err != nil {
+		p.add(field, "%v", err)
+	}
+	return &t
+}
+
+var placeholder = regexp.MustCompile(`\{[A-Za-z]*\}`)
+
+// text looks for placeholders that the texts of a fallback do not know: they
+// would be shown to the visitor as they are.
+func (p place) text(field, text string) {
+	for _, found := range placeholder.FindAllString(text, -1) {
+		if found != "{ref}" {
+			p.add(field, "%s has no meaning here; {ref} stands for the reference", found)
+		}
+	}
+}
+
+func (p place) fallbacks(configured map[string]fallback) map[door.Situation]door.Fallback {
+	var known []string
+	for _, s := range door.Missed {
+		known = append(known, string(s))
+	}
+	all := map[door.Situation]door.Fallback{}
+	for _, name := range sortedKeys(configured) {
+		f, field := configured[name], "fallbacks."+name
+		if !slices.Contains(known, name) {
+			p.add(field, "is no situation%s; known are %s", didYouMean(name, known), strings.Join(known, ", "))
+		}
+		verdict := visit.Verdict(f.Answer)
+		if verdict != "" && verdict != visit.Accept && verdict != visit.Reject {
+			p.add(field+".answer", "%q is neither accept nor reject", f.Answer)
+		}
+		p.text(field+".visitorText", f.VisitorText)
+		p.text(field+".adminNote", f.AdminNote)
+		all[door.Situation(name)] = door.Fallback{Verdict: verdict, VisitorText: f.VisitorText, AdminNote: f.AdminNote}
+	}
+	return all
+}
