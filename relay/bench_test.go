@@ -44,7 +44,7 @@ func BenchmarkDecode(b *testing.B) {
 		if reason != "" {
 			b.Fatal(reason)
 		}
-		c := &call{id: "K7Q2M3456789ABCDEFGH", start: time.Now(), kind: in.kindOf(d.Event)}
+		c := &call{id: "K7Q2M3456789ABCDEFGH", start: time.Now(), kind: in.kindOf(d.event)}
 		if _, err := c.happened(&in, req, &d, body).Message(visit.Subjects{}); err != nil {
 			b.Fatal(err)
 		}

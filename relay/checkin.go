@@ -24,7 +24,7 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 	ctx, cancel := context.WithDeadline(req.Context(), c.start.Add(in.Budget))
 	defer cancel()
 	origin, _ := c.origin(in, req, d)
-	question := visit.Request{Origin: origin, Pass: d.pass(), Source: body}
+	question := visit.Request{Origin: origin, Pass: d.pass, Source: body}
 	decision, err := r.ask(ctx, in, &question)
 	c.fault = err
 	given := in.Policy.Decide(decision, err)

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -34,8 +33,8 @@ var (
 // readDate reads a date as ISO text, with or without zone, or as an epoch in
 // seconds or milliseconds, number or text. What cannot be read stands for the
 // time of receipt.
-func readDate(raw json.RawMessage, zone *time.Location, received time.Time) date {
-	written := strings.TrimSpace(text(raw))
+func readDate(written string, zone *time.Location, received time.Time) date {
+	written = strings.TrimSpace(written)
 	d := date{time: received, basis: visit.TimeReceived, written: written}
 	if written == "" {
 		return d

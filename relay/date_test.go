@@ -1,7 +1,7 @@
 package relay
 
 import (
-	"encoding/json"
+	"cmp"
 	"testing"
 	"time"
 
@@ -44,7 +44,11 @@ func TestDates(t *testing.T) {
 		{"a boolean", `true`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d := readDate(json.RawMessage(c.raw), adelaide, received)
+			sent, err := readDelivery([]byte(`{"date":` + cmp.Or(c.raw, "null") + `}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := readDate(sent.date, adelaide, received)
 			if got := d.time.UTC().Format(time.RFC3339Nano); got != c.want || d.basis != c.basis || d.precise != c.precise {
 				t.Errorf("%s %s precise=%v, want %s %s precise=%v", got, d.basis, d.precise, c.want, c.basis, c.precise)
 			}

@@ -30,7 +30,10 @@ func TestWhatSineMayLeaveOutOrSendOddly(t *testing.T) {
 		{"wrapped in body", `{"body":{"event":"signin_after","data":{"firstName":"Ada"}}}`, `"firstName":"Ada"`},
 		{"an expired pass", `{"event":"signout_after","data":{"status":"Auto-Expired"}}`, `"cause":"expired"`},
 		{"a pass checked out", `{"event":"signout_after","data":{"status":"CHECKED_OUT"}}`, `"cause":"checked_out"`},
-		{"keys in another case", `{"EVENT":"signin_after","Data":{"FirstName":"Ada"}}`, `"firstName":"Ada"`},
+		{"half a surrogate pair", `{"event":"signin_after","data":{"firstName":"Ada \ud83d"}}`, `"firstName":"Ada ` + "\ufffd" + `"`},
+		{"escaped letters", `{"event":"signin_after","data":{"firstName":"\u0041da \"A\" \\"}}`, `"firstName":"Ada \"A\" \\"`},
+		{"a field twice", `{"event":"signin_after","data":{"firstName":"Eve","firstName":"Ada"}}`, `"firstName":"Ada"`},
+		{"responses are an object", `{"event":"signin_after","data":{"formResponses":{"responses":{"value":"x"}}}}`, `"person":{}`},
 		{"white space around it", " \n{\"event\":\"signin_after\"}\r\n", "\"source\": \n{\"event\":\"signin_after\"}\r\n}"},
 		{"signs that encoders escape", `{"event":"signin_after","data":{"company":"<A&B> ` + "\u2028" + `"}}`, `"company":"<A&B> ` + "\u2028" + `"}}}`},
 	} {
@@ -118,9 +121,9 @@ func FuzzDecode(f *testing.F) {
 		if reason != "" {
 			return
 		}
-		e := visit.Event{Kind: in.kindOf(d.Event), Pass: d.pass(), Source: body, Cause: d.cause()}
+		e := visit.Event{Kind: in.kindOf(d.event), Pass: d.pass, Source: body, Cause: d.cause()}
 		e.Visit = visit.NewKey(d.passID())
-		e.Time = readDate(d.Date, time.UTC, time.Unix(0, 0)).time
+		e.Time = readDate(d.date, time.UTC, time.Unix(0, 0)).time
 		data, err := visit.MarshalEvent(&e)
 		if err != nil {
 			t.Fatalf("what was decoded does not encode: %v", err)

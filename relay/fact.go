@@ -41,7 +41,7 @@ func (c *call) happened(in *Integration, req *http.Request, d *delivery, body []
 		ID: visit.EventID(in.Name, c.kind, visit.Fingerprint{
 			PassID: d.passID(), Date: when.written, PreciseDate: when.precise, Body: body,
 		}),
-		Kind: c.kind, Origin: origin, Pass: d.pass(), Source: body,
+		Kind: c.kind, Origin: origin, Pass: d.pass, Source: body,
 	}
 	if c.kind == visit.CheckedOut {
 		e.Cause = d.cause()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -77,7 +78,11 @@ func checkTemplate(path string, v any) error {
 				return err
 			}
 		}
-	case nil, bool, int, int64, uint64, float64:
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("%s: %v has no place in JSON", path, v)
+		}
+	case nil, bool, int, int64, uint64:
 	default:
 		return fmt.Errorf("%s: a %T has no place in JSON", path, v)
 	}

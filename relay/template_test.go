@@ -2,6 +2,7 @@ package relay
 
 import (
 	"encoding/json"
+	"math"
 	"testing"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -43,6 +44,7 @@ func TestFaultyTemplates(t *testing.T) {
 		"a stray brace":           {"m": "{visitorText}}"},
 		"a nested fault":          {"a": map[string]any{"b": []any{"{x}"}}},
 		"a value JSON cannot say": {"m": make(chan int)},
+		"no number":               {"m": math.NaN()},
 	} {
 		if _, err := NewTemplate(fields); err == nil {
 			t.Errorf("%s: no error", name)

@@ -131,15 +131,15 @@ func (r *Relay) read(c *call, req *http.Request) (body []byte, err error) {
 
 // settleKind decides what the call is: the URL's word wins over the body's.
 func (r *Relay) settleKind(c *call, in *Integration, d *delivery) visit.Reason {
-	named := in.kindOf(d.Event)
+	named := in.kindOf(d.event)
 	switch {
 	case c.kind == "" && named == "":
 		return visit.ReasonUnknownEvent
 	case c.kind == "":
 		c.kind = named
-	case !d.isEvent():
+	case !d.isEvent:
 		return visit.ReasonUnknownEvent // no pass at all: another product's call
-	case d.Event != "" && named != c.kind:
+	case d.event != "" && named != c.kind:
 		r.metrics.disagreements.WithLabelValues(in.Name).Inc()
 		c.fault = errDisagreement
 	}
@@ -150,7 +150,7 @@ var errDisagreement = errors.New("the body names another event than the URL; the
 
 // origin says where the call came in, and when.
 func (c *call) origin(in *Integration, req *http.Request, d *delivery) (visit.Origin, date) {
-	when := readDate(d.Date, in.Zone, c.start)
+	when := readDate(d.date, in.Zone, c.start)
 	return visit.Origin{
 		RequestID:   c.id,
 		Site:        in.Site,

@@ -7,7 +7,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
-	"github.com/sine-relay/sine-relay/visit"
 )
 
 // configCheck prints every fault, or that there is none, and the warnings.
@@ -34,19 +33,12 @@ func configDocs(_ context.Context, in invocation) int {
 	return exitOK
 }
 
-// pinnedPaths is how the URL names an event that Sine is set to send.
-var pinnedPaths = map[visit.Kind]string{
-	visit.CheckInRequest: "check-in-request",
-	visit.CheckedIn:      "check-in-success",
-	visit.CheckedOut:     "check-out-success",
-}
-
 // configURLs prints what to paste into Sine. An integration that sends one event
 // only gets the URL that names it.
 func configURLs(_ context.Context, in invocation) int {
 	base := "https://relay.example.com"
 	if len(in.args) > 0 {
-		base = strings.TrimRight(in.args[0], "/")
+		base = in.args[0]
 	}
 	settings, err := config.Load(in.environ, nil)
 	if err != nil {
@@ -54,16 +46,12 @@ func configURLs(_ context.Context, in invocation) int {
 	}
 	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "INTEGRATION\tSITE\tURL\tKEYS")
-	for _, e := range settings.Entries {
-		url := base + "/sine/" + e.Name
-		if len(e.Events) == 1 {
-			url += "/" + pinnedPaths[e.Events[0]]
+	for _, row := range settings.URLTable(base) {
+		name := row.Integration
+		if row.DisplayName != "" {
+			name += " (" + row.DisplayName + ")"
 		}
-		name := e.Name
-		if e.DisplayName != "" {
-			name += " (" + e.DisplayName + ")"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, e.Site, url, strings.Join(e.KeyNames, ", "))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, row.Site, row.URL, strings.Join(row.KeyNames, ", "))
 	}
 	table.Flush()
 	if len(in.args) == 0 {

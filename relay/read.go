@@ -1,0 +1,207 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Sine's JSON is read field by field, in one pass: a field of an unexpected type
+// is skipped without failing the rest, and numbers are never rounded.
+
+// readDelivery reads one object. An error means that the whole is not JSON; any
+// other JSON than an object is an empty delivery.
+func readDelivery(body []byte) (delivery, error) {
+	d := delivery{}
+	in := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if err := eachField(in, d.readField); err != nil {
+		return d, err
+	}
+	if _, err := in.ReadToken(); !errors.Is(err, io.EOF) {
+		return d, errors.New("something follows the object")
+	}
+	return d, nil
+}
+
+func (d *delivery) readField(in *jsontext.Decoder, name jsontext.Value) error {
+	switch string(name) {
+	case `"event"`:
+		err := readText(in, &d.event)
+		d.isEvent = d.isEvent || d.event != ""
+		return err
+	case `"date"`:
+		return readScalar(in, &d.date)
+	case `"data"`:
+		d.isEvent = d.isEvent || in.PeekKind() == '{'
+		return eachField(in, d.readPassField)
+	case `"visitId"`:
+		return readScalar(in, &d.ids[idOuterVisit])
+	case `"passId"`:
+		return readScalar(in, &d.ids[idOuterPass])
+	case `"payload"`, `"body"`:
+		value, err := in.ReadValue()
+		d.wrapped = append(d.wrapped, value.Clone())
+		return err
+	default:
+		return in.SkipValue()
+	}
+}
+
+func (d *delivery) readPassField(in *jsontext.Decoder, name jsontext.Value) error {
+	p := &d.pass
+	switch string(name) {
+	case `"firstName"`:
+		return readText(in, &p.Person.FirstName)
+	case `"lastName"`:
+		return readText(in, &p.Person.LastName)
+	case `"email"`:
+		return readScalar(in, &p.Person.Email)
+	case `"mobile"`:
+		return readScalar(in, &p.Person.Mobile)
+	case `"photoURL"`:
+		return readText(in, &p.Person.PhotoURL)
+	case `"company"`:
+		return readText(in, &p.Company)
+	case `"passType"`:
+		return readText(in, &p.VisitorType)
+	case `"status"`:
+		return readText(in, &d.status)
+	case `"visitId"`:
+		return readScalar(in, &d.ids[idVisit])
+	case `"passId"`:
+		return readScalar(in, &d.ids[idPass])
+	case `"id"`:
+		return readScalar(in, &d.ids[idBare])
+	case `"pass"`:
+		return eachField(in, d.readNestedPassField)
+	case `"host"`:
+		if in.PeekKind() == '{' {
+			p.Host = &visit.Host{}
+		}
+		return eachField(in, d.readHostField)
+	case `"formResponses"`:
+		return eachField(in, d.readFormField)
+	default:
+		return in.SkipValue()
+	}
+}
+
+func (d *delivery) readNestedPassField(in *jsontext.Decoder, name jsontext.Value) error {
+	if string(name) == `"id"` {
+		return readScalar(in, &d.ids[idNested])
+	}
+	return in.SkipValue()
+}
+
+func (d *delivery) readHostField(in *jsontext.Decoder, name jsontext.Value) error {
+	switch string(name) {
+	case `"firstName"`:
+		return readText(in, &d.pass.Host.FirstName)
+	case `"lastName"`:
+		return readText(in, &d.pass.Host.LastName)
+	case `"hostGroupName"`:
+		return readText(in, &d.pass.Host.Group)
+	default:
+		return in.SkipValue()
+	}
+}
+
+func (d *delivery) readFormField(in *jsontext.Decoder, name jsontext.Value) error {
+	if string(name) != `"responses"` || in.PeekKind() != '[' {
+		return in.SkipValue()
+	}
+	if _, err := in.ReadToken(); err != nil {
+		return err
+	}
+	for in.PeekKind() != ']' {
+		if in.PeekKind() == '{' {
+			d.pass.Answers = append(d.pass.Answers, visit.Answer{})
+		}
+		if err := eachField(in, d.readAnswerField); err != nil {
+			return err
+		}
+	}
+	_, err := in.ReadToken()
+	return err
+}
+
+func (d *delivery) readAnswerField(in *jsontext.Decoder, name jsontext.Value) error {
+	answer := &d.pass.Answers[len(d.pass.Answers)-1]
+	switch string(name) {
+	case `"label"`:
+		return readText(in, &answer.Label)
+	case `"value"`:
+		value, err := in.ReadValue()
+		if err != nil || value.Kind() == 'n' {
+			return err
+		}
+		answer.Value = content(value)
+		return nil
+	default:
+		return in.SkipValue()
+	}
+}
+
+// eachField calls read for each field of an object, with the name as it is
+// written, quotes included; read takes the value. Anything but an object is
+// skipped.
+func eachField(in *jsontext.Decoder, read func(in *jsontext.Decoder, name jsontext.Value) error) error {
+	if in.PeekKind() != '{' {
+		return in.SkipValue()
+	}
+	if _, err := in.ReadToken(); err != nil {
+		return err
+	}
+	for in.PeekKind() != '}' {
+		name, err := in.ReadValue()
+		if err != nil {
+			return err
+		}
+		if err := read(in, name); err != nil {
+			return err
+		}
+	}
+	_, err := in.ReadToken()
+	return err
+}
+
+// readText reads a text, and skips anything else.
+func readText(in *jsontext.Decoder, into *string) error {
+	if in.PeekKind() != '"' {
+		return in.SkipValue()
+	}
+	return readScalar(in, into)
+}
+
+// readScalar reads a text's content, or a number or boolean as it is written,
+// and skips null, objects and lists.
+func readScalar(in *jsontext.Decoder, into *string) error {
+	switch in.PeekKind() {
+	case '"', '0', 't', 'f':
+		value, err := in.ReadValue()
+		if err == nil {
+			*into = content(value)
+		}
+		return err
+	default:
+		return in.SkipValue()
+	}
+}
+
+// content is what a text says, and anything else as it is written.
+func content(value jsontext.Value) string {
+	if value.Kind() != '"' {
+		return string(value)
+	}
+	if bytes.IndexByte(value, '\\') < 0 {
+		return string(value[1 : len(value)-1])
+	}
+	// Half a surrogate pair becomes the replacement character, and is an
+	// error that changes nothing.
+	text, _ := jsontext.AppendUnquote(nil, value)
+	return string(text)
+}
