@@ -1,0 +1,65 @@
+package relay
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// answer is what a caller is told.
+type answer struct {
+	outcome outcome
+	status  int
+	header  map[string]string
+	body    []byte
+}
+
+// errorAnswer is the fixed answer of an outcome. No error's text ever reaches a
+// caller.
+func errorAnswer(o outcome) answer {
+	follows := consequences[o]
+	body, err := json.Marshal(struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}{follows.code, follows.text})
+	if err != nil {
+		panic(err) // two strings always encode
+	}
+	a := answer{outcome: o, status: follows.status, body: body}
+	switch o {
+	case outcomeMethodNotAllowed:
+		a.header = map[string]string{"Allow": http.MethodPost}
+	case outcomeRefused:
+		a.header = map[string]string{"Retry-After": "1"}
+	case outcomeUnauthorized:
+		// The body was not read and is not going to be.
+		a.header = map[string]string{"Connection": "close"}
+	}
+	return a
+}
+
+// factAnswer says that a fact is safe.
+func factAnswer(o outcome, eventID string) answer {
+	body, err := json.Marshal(struct {
+		Code    string `json:"code"`
+		EventID string `json:"eventId"`
+	}{"SUCCESS", eventID})
+	if err != nil {
+		panic(err) // two strings always encode
+	}
+	return answer{outcome: o, status: consequences[o].status, body: body}
+}
+
+// doorAnswer is the integration's template, filled.
+func (i *Integration) doorAnswer(o outcome, a door.Answer, requestID string) answer {
+	template, status := i.Accept, consequences[outcomeAccepted].status
+	if a.Verdict == visit.Reject {
+		template = i.Reject
+		if i.Say == SayStatus {
+			status = http.StatusForbidden
+		}
+	}
+	return answer{outcome: o, status: status, body: template.fill(a.Decision, visit.Reference(requestID))}
+}

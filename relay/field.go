@@ -1,0 +1,67 @@
+package relay
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// eachField calls read for each field of an object, with the name as it is
+// written, quotes included; read takes the value. Anything but an object is
+// skipped.
+func eachField(in *jsontext.Decoder, read func(in *jsontext.Decoder, name jsontext.Value) error) error {
+	if in.PeekKind() != '{' {
+		return in.SkipValue()
+	}
+	if _, err := in.ReadToken(); err != nil {
+		return err
+	}
+	for in.PeekKind() != '}' {
+		name, err := in.ReadValue()
+		if err != nil {
+			return err
+		}
+		if err := read(in, name); err != nil {
+			return err
+		}
+	}
+	_, err := in.ReadToken()
+	return err
+}
+
+// readText reads a text, and skips anything else.
+func readText(in *jsontext.Decoder, into *string) error {
+	if in.PeekKind() != '"' {
+		return in.SkipValue()
+	}
+	return readScalar(in, into)
+}
+
+// readScalar reads a text's content, or a number or boolean as it is written,
+// and skips null, objects and lists.
+func readScalar(in *jsontext.Decoder, into *string) error {
+	switch in.PeekKind() {
+	case '"', '0', 't', 'f':
+		value, err := in.ReadValue()
+		if err == nil {
+			*into = content(value)
+		}
+		return err
+	default:
+		return in.SkipValue()
+	}
+}
+
+// content is what a text says, and anything else as it is written.
+func content(value jsontext.Value) string {
+	if value.Kind() != '"' {
+		return string(value)
+	}
+	if bytes.IndexByte(value, '\\') < 0 {
+		return string(value[1 : len(value)-1])
+	}
+	// Half a surrogate pair becomes the replacement character, and is an
+	// error that changes nothing.
+	text, _ := jsontext.AppendUnquote(nil, value)
+	return string(text)
+}
