@@ -26,7 +26,7 @@ func blueprints(cfg Config) []blueprint {
 		return blueprint{
 			root: root, name: s.Name, subject: cfg.Subjects.All(root), about: about,
 			maxAge: s.MaxAge, maxBytes: s.MaxBytes,
-			dedupe: cfg.DedupeWindow, replicas: cfg.Replicas, largest: cfg.largestMessage(),
+			dedupe: cfg.DedupeWindow, replicas: cfg.Replicas, largest: LargestMessage(cfg.BodyLimit),
 		}
 	}
 	return []blueprint{

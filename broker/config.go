@@ -101,7 +101,7 @@ func (s StreamConfig) orDefault(d StreamConfig) StreamConfig {
 	return StreamConfig{cmp.Or(s.Name, d.Name), cmp.Or(s.MaxAge, d.MaxAge), cmp.Or(s.MaxBytes, d.MaxBytes)}
 }
 
-// largestMessage is the size of the largest message with its headers. A message
-// holds the body twice: once as it came, and once more in the typed fields,
+// LargestMessage is the size in bytes of the largest message, headers included,
+// that a body of up to bodyLimit bytes becomes. A message holds the body twice: once as it came, and once more in the typed fields,
 // where escaping may double what it escapes; the rest is for names and headers.
-func (c Config) largestMessage() int64 { return 3*int64(c.BodyLimit) + 4096 }
+func LargestMessage(bodyLimit int) int64 { return 3*int64(bodyLimit) + 4096 }

@@ -51,7 +51,7 @@ type stream struct {
 func newKeeper(cfg Config, l *link, m *metrics) *keeper {
 	k := &keeper{
 		link: l, log: cfg.Logger, metrics: m,
-		askAll: cfg.Subjects.All(visit.RootAsk), largest: cfg.largestMessage(),
+		askAll: cfg.Subjects.All(visit.RootAsk), largest: LargestMessage(cfg.BodyLimit),
 		wanted: make(chan struct{}, 1), told: make(map[string]bool),
 	}
 	for _, want := range blueprints(cfg) {

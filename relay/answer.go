@@ -33,9 +33,6 @@ func errorAnswer(o outcome) answer {
 		a.header = map[string]string{"Allow": http.MethodPost}
 	case outcomeRefused:
 		a.header = map[string]string{"Retry-After": "1"}
-	case outcomeUnauthorized:
-		// The body was not read and is not going to be.
-		a.header = map[string]string{"Connection": "close"}
 	}
 	return a
 }

@@ -31,6 +31,11 @@ type call struct {
 	// payload.
 	fault error
 	conn  *http.ResponseController
+	// arrived is set once the whole body was read. Until then the connection
+	// is of no further use: the server would read the rest before it answers.
+	arrived bool
+	// leave asks the caller to close its connection.
+	leave bool
 	// gone is how long after the start the caller hung up, in nanoseconds, or
 	// zero.
 	gone atomic.Int64
@@ -41,7 +46,7 @@ type callKey struct{}
 func newCall(w http.ResponseWriter, req *http.Request) (*call, *http.Request) {
 	c := &call{
 		id: visit.NewRequestID(), start: time.Now().UTC(), route: routeNone, integration: unknown,
-		conn: http.NewResponseController(w),
+		conn: http.NewResponseController(w), arrived: req.ContentLength == 0,
 	}
 	return c, req.WithContext(context.WithValue(req.Context(), callKey{}, c))
 }
@@ -81,6 +86,9 @@ func (c *call) write(w http.ResponseWriter, a answer) {
 	body := append(a.body, '\n')
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set(HeaderRequestID, c.id)
+	if c.leave || !c.arrived {
+		h.Set("Connection", "close")
+	}
 	for name, value := range a.header {
 		h.Set(name, value)
 	}

@@ -19,9 +19,9 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 	}
 	defer leave()
 
-	// The context ends when the visitor's time is up or the caller hangs up:
-	// in both cases nobody waits any more.
-	ctx, cancel := context.WithDeadline(req.Context(), c.start.Add(in.Budget))
+	// Not ended by a hang-up: a caller that only closed its sending side looks
+	// the same, and still waits for the truth.
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), c.start.Add(in.Budget))
 	defer cancel()
 	origin, _ := c.origin(in, req, d)
 	question := visit.Request{Origin: origin, Pass: d.pass, Source: body}
@@ -38,7 +38,7 @@ func (r *Relay) ask(ctx context.Context, in *Integration, question *visit.Reques
 	}
 	start := time.Now()
 	decision, err := r.asker.Ask(ctx, m)
-	result := askResult(err)
+	result := string(door.Of(err))
 	r.metrics.asks.WithLabelValues(in.Name, result).Inc()
 	r.metrics.askSeconds.WithLabelValues(result).Observe(time.Since(start).Seconds())
 	return decision, err

@@ -55,7 +55,8 @@ func readDate(written string, zone *time.Location, received time.Time) date {
 		{minuteWithoutZone, zone, visit.TimeInAssumedZone, false},
 	} {
 		for _, layout := range form.layouts {
-			if t, err := time.ParseInLocation(layout, written, form.zone); err == nil {
+			t, err := time.ParseInLocation(layout, written, form.zone)
+			if err == nil && encodes(t) {
 				d.time, d.basis, d.precise = t, form.basis, form.precise
 				return d
 			}
@@ -72,6 +73,9 @@ const (
 )
 
 func readEpoch(s string) (time.Time, bool) {
+	if strings.Trim(s, "0123456789.") != "" {
+		return time.Time{}, false // ParseFloat reads more than numbers as people write them
+	}
 	n, err := strconv.ParseFloat(s, 64)
 	switch {
 	case err != nil:
@@ -84,4 +88,11 @@ func readEpoch(s string) (time.Time, bool) {
 	default:
 		return time.Time{}, false
 	}
+}
+
+// encodes reports whether a time can be said in a message: Go parses zones up to
+// 24 hours away and refuses to write them.
+func encodes(t time.Time) bool {
+	_, err := t.MarshalText()
+	return err == nil
 }

@@ -36,6 +36,8 @@ func TestDates(t *testing.T) {
 		{"a number that is no date", `12`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
 		{"not a number", `"NaN"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
 		{"an infinite number", `1e999`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"a zone a day away", `"2026-03-01T10:00:00+24:00"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"a hexadecimal number", `"0x1p31"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
 		{"a day", `"2026-11-18"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
 		{"prose", `"yesterday"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
 		{"null", `null`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},

@@ -14,6 +14,7 @@ import (
 // still in the source.
 type delivery struct {
 	isEvent bool // it looks like what Sine sends at all
+	hasPass bool
 
 	event   string
 	date    string
@@ -51,7 +52,7 @@ func decode(body []byte, maxDepth int) (delivery, visit.Reason) {
 		return delivery{}, visit.ReasonNotJSON
 	}
 	for _, wrapped := range d.wrapped {
-		if inner, err := readDelivery(wrapped); !d.isEvent && err == nil && inner.isEvent {
+		if inner, err := readDelivery(wrapped); !d.hasPass && err == nil && inner.isEvent {
 			return inner, ""
 		}
 	}
@@ -83,7 +84,7 @@ func tooDeep(body []byte, max int) bool {
 // passID is Sine's own id of the visit or the pass, or empty.
 func (d *delivery) passID() string {
 	for _, id := range d.ids {
-		if id = strings.TrimSpace(id); id != "" {
+		if id != "" {
 			return id
 		}
 	}

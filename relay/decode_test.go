@@ -28,6 +28,7 @@ func TestWhatSineMayLeaveOutOrSendOddly(t *testing.T) {
 		{"an id beside the event is not the visit's", `{"event":"signin_after","id":"x","data":{}}`, `"visit":{"basis":"none"}`},
 		{"wrapped in payload", `{"payload":{"event":"signin_after","data":{"firstName":"Ada"}}}`, `"firstName":"Ada"`},
 		{"wrapped in body", `{"body":{"event":"signin_after","data":{"firstName":"Ada"}}}`, `"firstName":"Ada"`},
+		{"wrapped, with an event around it", `{"event":"webhook","payload":{"event":"signin_after","data":{"firstName":"Ada"}}}`, `"firstName":"Ada"`},
 		{"an expired pass", `{"event":"signout_after","data":{"status":"Auto-Expired"}}`, `"cause":"expired"`},
 		{"a pass checked out", `{"event":"signout_after","data":{"status":"CHECKED_OUT"}}`, `"cause":"checked_out"`},
 		{"half a surrogate pair", `{"event":"signin_after","data":{"firstName":"Ada \ud83d"}}`, `"firstName":"Ada ` + "\ufffd" + `"`},
@@ -58,6 +59,33 @@ func TestAWrappedWrapperIsNotUnderstood(t *testing.T) {
 	r.post("/sine/lobby", `{"payload":{"payload":{"event":"signin_after"}}}`)
 	if r.settledAs(outcomeQuarantined) != 1 {
 		t.Error("it was not quarantined")
+	}
+}
+
+// Programs write these where they have no id; two visitors who leave at the same
+// clock time would be one.
+func TestPlaceholdersAreNoIDs(t *testing.T) {
+	for _, id := range []string{`0`, `-1`, `"0"`, `"null"`, `"undefined"`, `true`, `false`, `null`, `""`, `"00000000-0000-0000-0000-000000000000"`, `{}`} {
+		d, reason := decode([]byte(`{"event":"signin_after","data":{"id":`+id+`}}`), 32)
+		if got := d.passID(); reason != "" || got != "" {
+			t.Errorf("%s was taken for the id %q", id, got)
+		}
+	}
+}
+
+func TestTheLargestMessageIsWhatWasChecked(t *testing.T) {
+	for name, element := range map[string]string{
+		"empty answers": `{},`, "numbers": `1,`, "nulls": `null,`, "lists": `[],`, "labels": `{"label":"x"},`,
+		"values": `{"value":1},`, "quotes": `{"value":["\""]},`, "line separators": `{"value":"` + "\u2028" + `"},`,
+	} {
+		const limit = 64 << 10
+		body := `{"event":"signin_after","data":{"formResponses":{"responses":[`
+		body += strings.TrimSuffix(strings.Repeat(element, (limit-len(body)-10)/len(element)), ",") + `]}}}`
+		r := newRig(t)
+		r.post("/sine/lobby", body)
+		if size := len(r.broker.published[0].Data); size > 3*len(body) {
+			t.Errorf("%s: %d bytes became %d", name, len(body), size)
+		}
 	}
 }
 

@@ -108,14 +108,15 @@ func (r *Relay) account(in *Integration, keep func() (outcome, answer)) answer {
 }
 
 // store waits for its turn and publishes. What is under way is not given up when
-// the caller hangs up: the fact is a fact all the same. Where a visitor may be
-// waiting, the door's budget bounds it, too.
+// the caller hangs up: the fact is a fact all the same. The budget of a fact
+// begins when its body is there; where a visitor may be waiting, the door's does
+// with the call.
 func (r *Relay) store(c *call, in *Integration, req *http.Request, m visit.Message) (visit.Receipt, error) {
-	budget := r.limits.StoreBudget
+	deadline := time.Now().Add(r.limits.StoreBudget)
 	if !c.kind.IsFact() {
-		budget = min(budget, in.Budget)
+		deadline = c.start.Add(in.Budget)
 	}
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), c.start.Add(budget))
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), deadline)
 	defer cancel()
 	start := time.Now()
 	receipt, err := r.publish(ctx, m)

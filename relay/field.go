@@ -2,6 +2,8 @@ package relay
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -50,6 +52,23 @@ func readScalar(in *jsontext.Decoder, into *string) error {
 	default:
 		return in.SkipValue()
 	}
+}
+
+// placeholders are what programs write where they have no id. Taken for one,
+// they would make one visit of many.
+var placeholders = []string{"0", "-1", "null", "undefined", "none", "00000000-0000-0000-0000-000000000000"}
+
+// readID reads an id, text or number, and leaves a placeholder out.
+func readID(in *jsontext.Decoder, into *string) error {
+	if kind := in.PeekKind(); kind != '"' && kind != '0' {
+		return in.SkipValue()
+	}
+	var id string
+	err := readScalar(in, &id)
+	if id = strings.TrimSpace(id); !slices.Contains(placeholders, strings.ToLower(id)) {
+		*into = id
+	}
+	return err
 }
 
 // content is what a text says, and anything else as it is written.

@@ -35,15 +35,31 @@ func newGate(l Limits) *gate {
 
 // hold reserves memory for a body of the announced length, which is negative
 // when it is not known.
-func (g *gate) hold(ctx context.Context, length int64) (release func(), err error) {
+func (g *gate) hold(ctx context.Context, length int64) (*held, error) {
 	if length < 0 || length > g.limits.Body {
 		length = g.limits.Body
 	}
 	if g.memory.Acquire(ctx, length) != nil {
 		return nil, fmt.Errorf("hold a body of up to %d bytes: %w", length, errBusy)
 	}
-	return func() { g.memory.Release(length) }, nil
+	return &held{g, length}, nil
 }
+
+// held is memory reserved for one body.
+type held struct {
+	gate  *gate
+	bytes int64
+}
+
+// shrink gives back what the body did not need.
+func (h *held) shrink(bytes int64) {
+	if surplus := h.bytes - bytes; surplus > 0 {
+		h.gate.memory.Release(surplus)
+		h.bytes = bytes
+	}
+}
+
+func (h *held) release() { h.gate.memory.Release(h.bytes) }
 
 // admit lets a visitor in if there is a place right now: waiting would only
 // make a late answer later.

@@ -107,45 +107,57 @@ func TestTrap_ADecisionMayTakeLongerThanReadingTheBody(t *testing.T) {
 }
 
 func TestACallerThatHangsUp(t *testing.T) {
-	t.Run("a visitor's question is given up", func(t *testing.T) {
+	t.Run("a visitor's question is counted as such", func(t *testing.T) {
 		r := newRig(t)
-		asked := make(chan struct{})
+		calls, proceed := make(chan *call, 1), make(chan struct{})
 		r.broker.ask = func(ctx context.Context, _ visit.Message) (visit.Decision, error) {
-			close(asked)
-			<-ctx.Done()
-			return visit.Decision{}, ctx.Err()
+			calls <- ctx.Value(callKey{}).(*call)
+			<-proceed
+			return visit.Decision{Verdict: visit.Accept}, nil
 		}
 		conn := send(t, r.serve(t), request("/sine/lobby", len(checkInBody), checkInBody))
-		<-asked
+		c := <-calls
 		conn.Close()
+		eventually(t, "the hang-up is noticed", func() bool { return c.hungUp() > 0 })
+		close(proceed)
 		eventually(t, "an outcome", func() bool { return r.outcomes("check_in_request", outcomeHungUp) == 1 })
 		if !strings.Contains(string(gather(t, r)), "sine_relay_hung_up_age_seconds_count 1") {
 			t.Error("its age was not observed")
 		}
 	})
+	t.Run("that only closed its sending side gets the decision", func(t *testing.T) {
+		r := newRig(t)
+		conn := send(t, r.serve(t), request("/sine/lobby", len(checkInBody), checkInBody))
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		if err != nil || !strings.Contains(string(body), "Welcome") {
+			t.Errorf("%s %v", body, err)
+		}
+	})
 	t.Run("a fact is stored all the same", func(t *testing.T) {
 		r := newRig(t)
-		publishing, proceed := make(chan struct{}), make(chan struct{})
-		var ctxErr error
+		calls, proceed := make(chan *call, 1), make(chan struct{})
+		var given error
 		r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) {
-			close(publishing)
+			calls <- ctx.Value(callKey{}).(*call)
 			<-proceed
-			ctxErr = ctx.Err()
+			given = ctx.Err()
 			return visit.Receipt{}, nil
 		}
 		conn := send(t, r.serve(t), request("/sine/lobby", len(checkedIn), checkedIn))
-		<-publishing
+		c := <-calls
 		conn.Close()
-		// The server notices the hang-up in its own time.
-		eventually(t, "the hang-up", func() bool {
-			select {
-			case proceed <- struct{}{}:
-			default:
-			}
-			return r.settledAs(outcomeStored) == 1
-		})
-		if ctxErr != nil {
-			t.Errorf("the fact was given up: %v", ctxErr)
+		eventually(t, "the hang-up is noticed", func() bool { return c.hungUp() > 0 })
+		close(proceed)
+		eventually(t, "an outcome", func() bool { return r.outcomes("checked_in", outcomeHungUp) == 1 })
+		if given != nil || r.settledAs(outcomeStored) != 1 {
+			t.Errorf("the fact was given up: %v", given)
 		}
 	})
 	t.Run("in the middle of the body", func(t *testing.T) {
@@ -240,14 +252,14 @@ func TestWithoutRoomForABody(t *testing.T) {
 			cfg.Limits.Body, cfg.Limits.BodyMemory, cfg.Limits.StoreBudget = 1000, 1000, 50*time.Millisecond
 			cfg.Integrations[0].Budget = 50 * time.Millisecond
 		})
-		release, err := r.gate.hold(context.Background(), -1)
+		held, err := r.gate.hold(context.Background(), -1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if w := r.post(path, checkedIn); w.Code != want {
 			t.Errorf("%s: %d, want %d", path, w.Code, want)
 		}
-		release()
+		held.release()
 		if w := r.post(path, checkedIn); w.Code != 200 {
 			t.Errorf("%s: %d once there was room", path, w.Code)
 		}
@@ -290,5 +302,94 @@ func TestRememberedBodiesAreBounded(t *testing.T) {
 	}
 	if _, again := r.seen("cellar", []byte("20"), now); again {
 		t.Error("another integration's body was taken for a repeat")
+	}
+}
+
+// late is a connection on which half of a body is sent, and the rest later.
+func late(t *testing.T, r *rig, path, body string, after time.Duration) (*http.Response, time.Duration) {
+	t.Helper()
+	start := time.Now()
+	conn := send(t, r.serve(t), request(path, len(body), body[:len(body)/2]))
+	timer := time.AfterFunc(after, func() { io.WriteString(conn, body[len(body)/2:]) })
+	defer timer.Stop()
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer, time.Since(start)
+}
+
+func TestABodyThatComesSlowly(t *testing.T) {
+	const budget = 200 * time.Millisecond
+	slow := func(cfg *Config) {
+		cfg.Limits.StoreBudget, cfg.Integrations[0].Budget = budget, budget
+		cfg.Limits.ReadTimeout, cfg.Limits.WriteTimeout = patience, 2*patience
+	}
+	t.Run("a fact's budget begins when it is there", func(t *testing.T) {
+		r := newRig(t, slow)
+		r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) { return visit.Receipt{}, ctx.Err() }
+		if answer, _ := late(t, r, "/sine/lobby/check-in-success", checkedIn, 2*budget); answer.StatusCode != 200 {
+			t.Errorf("answered %d", answer.StatusCode)
+		}
+	})
+	for _, path := range []string{"/sine/lobby", "/sine/lobby/check-in-request"} {
+		t.Run("a visitor does not wait for it: "+path, func(t *testing.T) {
+			r := newRig(t, slow)
+			r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) { return visit.Receipt{}, ctx.Err() }
+			answer, took := late(t, r, path, checkInBody, patience)
+			if answer.StatusCode != 200 || took > patience/2 || r.settledAs(outcomeQuarantined) != 1 {
+				t.Errorf("answered %d after %s", answer.StatusCode, took)
+			}
+		})
+	}
+}
+
+// The server reads the rest of a body before it answers, unless the connection
+// is to be closed.
+func TestTrap_AnAnswerDoesNotWaitForTheRestOfTheBody(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = patience })
+	address := r.serve(t)
+	for path, want := range map[string]int{"/sine/lobby": 200, "/sine/lobby/check-in-success": 413, "/sine/cellar": 401, "/nowhere": 404} {
+		start := time.Now()
+		conn := send(t, address, request(path, 300_000, strings.Repeat("x", 100_000)))
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); answer.StatusCode != want || took > patience/2 || !answer.Close {
+			t.Errorf("%s: answered %d after %s, closed: %v", path, answer.StatusCode, took, answer.Close)
+		}
+	}
+}
+
+func TestSmallChunkedBodiesHoldLittleMemory(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.Body, cfg.Limits.BodyMemory = 1000, 1500 })
+	publishing, proceed := make(chan struct{}), make(chan struct{})
+	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
+		publishing <- struct{}{}
+		<-proceed
+		return visit.Receipt{}, nil
+	}
+	chunked := func(req *http.Request) { req.ContentLength = -1 }
+	var facts sync.WaitGroup
+	for range 3 {
+		facts.Go(func() { r.post("/sine/lobby", checkedIn, chunked) })
+		<-publishing
+	}
+	if w := r.post("/sine/lobby", checkInBody, chunked); !strings.Contains(w.Body.String(), "Welcome") {
+		t.Errorf("the door was held up: %s", w.Body)
+	}
+	close(proceed)
+	facts.Wait()
+}
+
+func TestWhileDrainingCallersAreAskedToLeave(t *testing.T) {
+	r := newRig(t)
+	if w := r.post("/sine/lobby", checkedIn); w.Header().Get("Connection") != "" {
+		t.Error("a connection is closed without need")
+	}
+	r.Drain()
+	if w := r.post("/sine/lobby", checkedOut); w.Code != 200 || w.Header().Get("Connection") != "close" {
+		t.Errorf("answered %d, Connection: %q", w.Code, w.Header().Get("Connection"))
 	}
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,6 +78,7 @@ func (m *metrics) initialise(integrations []string) {
 	for _, route := range []string{routeWebhook, routePinnedWebhook, routeNone} {
 		m.requestSeconds.WithLabelValues(route)
 	}
+	m.initialiseRequests()
 	for _, result := range askResults {
 		m.askSeconds.WithLabelValues(result)
 	}
@@ -86,6 +88,23 @@ func (m *metrics) initialise(integrations []string) {
 	m.rejected.WithLabelValues(unknown, reasonUnknownIntegration)
 	for _, i := range integrations {
 		m.initialiseFor(i)
+	}
+}
+
+// initialiseRequests: which answers a request can get follows from its route and
+// method.
+func (m *metrics) initialiseRequests() {
+	for _, method := range methods {
+		m.requests.WithLabelValues(routeNone, method, "404")
+		for _, route := range []string{routeWebhook, routePinnedWebhook} {
+			if method != http.MethodPost {
+				m.requests.WithLabelValues(route, method, "405")
+				continue
+			}
+			for _, code := range []string{"200", "400", "401", "403", "413", "500", "503"} {
+				m.requests.WithLabelValues(route, method, code)
+			}
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -15,6 +16,7 @@ import (
 func (r *Relay) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		c, req := newCall(w, req)
+		c.leave = r.draining.Load()
 		defer r.conclude(c, req)
 		defer r.recover(c, w)
 		next.ServeHTTP(w, req)
@@ -85,12 +87,18 @@ func counts(o outcome) bool {
 	return o != outcomeUnauthorized && o != outcomeNotFound && o != outcomeMethodNotAllowed
 }
 
+// methods are the values of that label.
+var methods = []string{
+	http.MethodPost, http.MethodGet, http.MethodHead, http.MethodPut,
+	http.MethodDelete, http.MethodOptions, http.MethodPatch, otherMethod,
+}
+
+const otherMethod = "other"
+
 // method keeps a caller's invented methods out of the labels.
 func method(req *http.Request) string {
-	switch req.Method {
-	case http.MethodPost, http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch:
+	if slices.Contains(methods, req.Method) {
 		return req.Method
-	default:
-		return "other"
 	}
+	return otherMethod
 }

@@ -82,17 +82,10 @@ var eventOutcomes = map[string][]outcome{
 
 var factOutcomes = []outcome{outcomeStored, outcomeDuplicate, outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeHungUp, outcomePanicked}
 
-// askResult names how a question to a decider ended, for metrics.
-func askResult(err error) string {
-	if errors.Is(err, context.Canceled) {
-		return string(outcomeHungUp)
-	}
-	return string(door.Of(err))
-}
-
+// askResults are how a question to a decider can end, for metrics.
 var askResults = []string{
 	string(door.Decided), string(door.NoDecider), string(door.Timeout), string(door.Disconnected),
-	string(door.Denied), string(door.BadReply), string(outcomeHungUp),
+	string(door.Denied), string(door.BadReply),
 }
 
 // publishResult names how an attempt to store ended, for metrics.

@@ -36,12 +36,13 @@ func (d *delivery) readField(in *jsontext.Decoder, name jsontext.Value) error {
 	case `"date"`:
 		return readScalar(in, &d.date)
 	case `"data"`:
-		d.isEvent = d.isEvent || in.PeekKind() == '{'
+		d.hasPass = in.PeekKind() == '{'
+		d.isEvent = d.isEvent || d.hasPass
 		return eachField(in, d.readPassField)
 	case `"visitId"`:
-		return readScalar(in, &d.ids[idOuterVisit])
+		return readID(in, &d.ids[idOuterVisit])
 	case `"passId"`:
-		return readScalar(in, &d.ids[idOuterPass])
+		return readID(in, &d.ids[idOuterPass])
 	case `"payload"`, `"body"`:
 		value, err := in.ReadValue()
 		d.wrapped = append(d.wrapped, value.Clone())
@@ -71,11 +72,11 @@ func (d *delivery) readPassField(in *jsontext.Decoder, name jsontext.Value) erro
 	case `"status"`:
 		return readText(in, &d.status)
 	case `"visitId"`:
-		return readScalar(in, &d.ids[idVisit])
+		return readID(in, &d.ids[idVisit])
 	case `"passId"`:
-		return readScalar(in, &d.ids[idPass])
+		return readID(in, &d.ids[idPass])
 	case `"id"`:
-		return readScalar(in, &d.ids[idBare])
+		return readID(in, &d.ids[idBare])
 	case `"pass"`:
 		return eachField(in, d.readNestedPassField)
 	case `"host"`:
@@ -92,7 +93,7 @@ func (d *delivery) readPassField(in *jsontext.Decoder, name jsontext.Value) erro
 
 func (d *delivery) readNestedPassField(in *jsontext.Decoder, name jsontext.Value) error {
 	if string(name) == `"id"` {
-		return readScalar(in, &d.ids[idNested])
+		return readID(in, &d.ids[idNested])
 	}
 	return in.SkipValue()
 }
@@ -118,11 +119,17 @@ func (d *delivery) readFormField(in *jsontext.Decoder, name jsontext.Value) erro
 		return err
 	}
 	for in.PeekKind() != ']' {
+		answers := d.pass.Answers
 		if in.PeekKind() == '{' {
-			d.pass.Answers = append(d.pass.Answers, visit.Answer{})
+			d.pass.Answers = append(answers, visit.Answer{})
 		}
 		if err := eachField(in, d.readAnswerField); err != nil {
 			return err
+		}
+		// An answer that says nothing would be longer in our words than in
+		// Sine's, and the largest message longer than was checked.
+		if n := len(d.pass.Answers); n > len(answers) && d.pass.Answers[n-1] == (visit.Answer{}) {
+			d.pass.Answers = answers
 		}
 	}
 	_, err := in.ReadToken()

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -61,6 +62,7 @@ type Relay struct {
 	metrics      *metrics
 	log          *slog.Logger
 	handler      http.Handler
+	draining     atomic.Bool
 }
 
 // New returns a relay for the configured integrations, or everything that is
@@ -102,6 +104,10 @@ func New(cfg Config) (*Relay, error) {
 // ServeHTTP answers one call.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.handler.ServeHTTP(w, req) }
 
+// Drain asks callers to leave: each answer from now on closes its connection, so
+// that none is cut off with a call on its way when the listener closes.
+func (r *Relay) Drain() { r.draining.Store(true) }
+
 // Server returns a server for the public listener, with the relay's limits.
 func (r *Relay) Server() *http.Server {
 	return &http.Server{
@@ -112,5 +118,7 @@ func (r *Relay) Server() *http.Server {
 		WriteTimeout:      r.limits.WriteTimeout,
 		IdleTimeout:       r.limits.IdleTimeout,
 		ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+		// Otherwise "OPTIONS *" is answered 200 by the server itself.
+		DisableGeneralOptionsHandler: true,
 	}
 }

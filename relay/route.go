@@ -24,13 +24,14 @@ const (
 
 // routes maps paths to handlers.
 //
-// Three habits of mux are avoided here. Clean-up of a path would answer with a
+// Four habits of mux are avoided here. Clean-up of a path would answer with a
 // redirect, which aborts a check-in: SkipClean. Matching by method answers some
 // wrong methods with 404 and none with Allow: the handler looks at the method
 // itself. Middleware given to Use is not run for 404 and 405: everything that
-// must see those wraps the router from outside.
+// must see those wraps the router from outside. And an encoded slash is taken for
+// a slash: UseEncodedPath.
 func (r *Relay) routes() http.Handler {
-	router := mux.NewRouter().SkipClean(true)
+	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	const integration, event = "/sine/{integration:[^/]+}", "/{event:check-in-request|check-in-success|check-out-success}"
 	webhook := r.serve(r.webhook)
 	for _, slash := range []string{"", "/"} {

@@ -52,3 +52,11 @@ func TestTrap_AWrongMethodIsNeverAnUnknownPath(t *testing.T) {
 		}
 	}
 }
+
+// mux takes an encoded slash for a slash by default.
+func TestTrap_AnEncodedSlashIsNone(t *testing.T) {
+	r := newRig(t)
+	if w := r.post("/sine/lobby%2Fcheck-in-success", checkedIn); w.Code != 401 {
+		t.Errorf("answered %d", w.Code)
+	}
+}

@@ -70,17 +70,21 @@ func authenticate(in *Integration, h http.Header) (reason string) {
 
 // receive reads an authenticated call's body and passes it on by what it is.
 func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
-	patience, cancel := context.WithDeadline(req.Context(), c.start.Add(min(in.Budget, r.limits.StoreBudget)))
+	if req.ContentLength > r.limits.Body {
+		return r.tooLarge(c, in)
+	}
+	patience, cancel := context.WithDeadline(req.Context(), c.start.Add(r.patience(c, in)))
 	defer cancel()
-	release, err := r.gate.hold(patience, req.ContentLength)
+	held, err := r.gate.hold(patience, req.ContentLength)
 	if err != nil {
 		c.fault = err
 		return r.turnAway(c, in)
 	}
-	defer release()
+	defer held.release()
 
-	body, err := r.read(c, req)
+	body, err := r.read(c, in, req)
 	c.size = len(body)
+	held.shrink(int64(len(body)))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -105,8 +109,21 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	}
 }
 
-// read returns the body, or what came of it and why no more did.
-func (r *Relay) read(c *call, req *http.Request) (body []byte, err error) {
+// patience is how long a call may take that could not be read yet: where a
+// visitor may be waiting, not longer than the door allows.
+func (r *Relay) patience(c *call, in *Integration) time.Duration {
+	if c.kind.IsFact() {
+		return r.limits.StoreBudget
+	}
+	return min(in.Budget, r.limits.StoreBudget)
+}
+
+// read returns the body, or what came of it and why no more did. Where a visitor
+// may be waiting, it leaves a quarter of the budget for the answer.
+func (r *Relay) read(c *call, in *Integration, req *http.Request) (body []byte, err error) {
+	if !c.kind.IsFact() {
+		c.conn.SetReadDeadline(c.start.Add(min(r.limits.ReadTimeout, in.Budget*3/4)))
+	}
 	limited := http.MaxBytesReader(nil, req.Body, r.limits.Body)
 	if n := req.ContentLength; n >= 0 && n <= r.limits.Body {
 		body = make([]byte, n)
@@ -120,6 +137,7 @@ func (r *Relay) read(c *call, req *http.Request) (body []byte, err error) {
 		c.gone.Store(int64(time.Since(c.start)))
 	}
 	if err == nil {
+		c.arrived = true
 		// The server goes on reading, to notice a hang-up. Were the deadline
 		// for the body still in force, its passing would look like one. A
 		// body that did not end keeps its deadline: the server reads the

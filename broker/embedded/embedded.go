@@ -43,6 +43,9 @@ type Config struct {
 	// AllowPlaintext permits listening beyond loopback without TLS: names
 	// and phone numbers of visitors then cross the network readable.
 	AllowPlaintext bool
+	// MaxPayload is the largest message in bytes that the server must take;
+	// it takes 1 MiB at least.
+	MaxPayload int64
 	// Logger receives the server's own warnings and errors, and the rest at
 	// debug level; nil discards them. It gets no payload and no password.
 	Logger *slog.Logger
@@ -55,13 +58,14 @@ type Server struct {
 	store    *store
 	listener listener
 	addr     string
+	largest  int64
 	stop     sync.Once
 }
 
 // Start returns when clients can connect and JetStream is up, or with an error
 // that says what to change. A port in use wraps [syscall.EADDRINUSE].
 func Start(cfg Config) (_ *Server, err error) {
-	s := &Server{log: newLogger(cfg.Logger)}
+	s := &Server{log: newLogger(cfg.Logger), largest: cfg.MaxPayload}
 	if s.listener, err = newListener(cfg); err != nil {
 		return nil, err
 	}
@@ -88,6 +92,7 @@ func (s *Server) options() *server.Options {
 		Username:   user,
 		Password:   s.store.password,
 		JetStream:  true,
+		MaxPayload: int32(max(s.largest, server.MAX_PAYLOAD_SIZE)),
 		StoreDir:   s.store.dir, // JetStream appends "jetstream"
 		// The default syncs every two minutes: acknowledged messages would
 		// not survive a power cut.

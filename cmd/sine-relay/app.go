@@ -26,6 +26,7 @@ type app struct {
 	log       *slog.Logger
 	embedded  *embedded.Server // nil when NATS is somewhere else
 	broker    *broker.Broker
+	relay     *relay.Relay
 	readiness *relay.Readiness
 
 	public, admin             *http.Server
@@ -59,12 +60,11 @@ func start(s config.Settings, log *slog.Logger) (_ *app, err error) {
 	if a.broker, err = broker.Connect(brokerConfig(s, a.embedded, log, registry)); err != nil {
 		return nil, err
 	}
-	door, err := relay.New(relayConfig(s, a.broker, log, registry))
-	if err != nil {
+	if a.relay, err = relay.New(relayConfig(s, a.broker, log, registry)); err != nil {
 		return nil, err
 	}
 	a.readiness = relay.NewReadiness(a.health)
-	a.public = door.Server()
+	a.public = a.relay.Server()
 	a.admin = relay.AdminServer(registry, a.readiness)
 	return a, nil
 }

@@ -37,6 +37,7 @@ func (a *app) serve(ctx context.Context) error {
 // first.
 func (a *app) shutdown() error {
 	a.readiness.Drain()
+	a.relay.Drain()
 	wait(a.settings.DrainDelay) // until no more calls are sent here
 	ctx, cancel := context.WithTimeout(context.Background(), a.settings.ShutdownTimeout)
 	defer cancel()

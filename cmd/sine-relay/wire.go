@@ -21,6 +21,7 @@ func embeddedConfig(s config.Settings, log *slog.Logger) embedded.Config {
 		TLSCertFile:    s.NATSListenTLSCert,
 		TLSKeyFile:     s.NATSListenTLSKey,
 		AllowPlaintext: s.NATSListenPlaintext,
+		MaxPayload:     broker.LargestMessage(int(s.BodyLimit)),
 		Logger:         log,
 	}
 }
@@ -48,6 +49,7 @@ func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 	if nats != nil {
 		cfg.InProcess = nats.InProcess()
 		cfg.Auth = broker.Auth{User: nats.User(), Password: nats.Password()}
+		cfg.TLS = broker.TLS{} // in process there is none
 	}
 	return cfg
 }
