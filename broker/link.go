@@ -71,15 +71,42 @@ func (l *link) receive(m *nats.Msg) {
 	}
 }
 
-// post sends m, to be answered to one. An error means that nothing was sent.
-func (l *link) post(m *nats.Msg, one *waiter) error {
+// post sends m, to be answered to one, before ctx ends. An error other than
+// that of ctx means that nothing was sent.
+//
+// The client may be writing to a peer that reads nothing, and holds its lock
+// meanwhile; those who only want to send wait for the lock, whatever their
+// deadline. So somebody else waits for it.
+func (l *link) post(ctx context.Context, m *nats.Msg, one *waiter) error {
+	sent := make(chan error, 1)
+	go func() { sent <- l.hand(ctx, m, one) }()
+	select {
+	case err := <-sent:
+		return err
+	case <-ctx.Done():
+		return over(ctx)
+	}
+}
+
+// errClosed is the end of the connection, which is not made again.
+var errClosed = fmt.Errorf("%w: closed", visit.ErrDisconnected)
+
+// hand gives m to the client.
+func (l *link) hand(ctx context.Context, m *nats.Msg, one *waiter) error {
 	// Before the first connect nats.go takes the server for one without
 	// headers and says so.
-	if !l.nc.IsConnected() {
+	switch {
+	case l.nc.IsClosed():
+		return errClosed
+	case !l.nc.IsConnected():
 		return visit.ErrDisconnected
 	}
-	m.Reply = l.inbox + strconv.FormatUint(one.id, 36)
-	err := l.nc.PublishMsg(m)
+	if ctx.Err() != nil {
+		return over(ctx)
+	}
+	addressed := *m // an earlier try may still be being sent
+	addressed.Reply = l.inbox + strconv.FormatUint(one.id, 36)
+	err := l.nc.PublishMsg(&addressed)
 	switch {
 	case err == nil:
 		return nil
@@ -95,14 +122,11 @@ func (l *link) post(m *nats.Msg, one *waiter) error {
 // request sends m and waits for its answer. It ends at once when the
 // connection drops or NATS refuses the subject.
 func (l *link) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	if !l.nc.IsConnected() {
-		return nil, visit.ErrDisconnected
-	}
 	one, err := l.waiting.add(m.Subject)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.post(m, one); err != nil {
+	if err := l.post(ctx, m, one); err != nil {
 		l.waiting.remove(one)
 		return nil, err
 	}

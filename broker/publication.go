@@ -33,7 +33,7 @@ func (s *setback) Error() string { return fmt.Sprintf("set back: %v", s.cause) }
 
 // try sends the message once and waits for an answer to this or an earlier try.
 func (p *publication) try(ctx context.Context) (*jetstream.PubAck, error) {
-	if err := p.send(); err != nil {
+	if err := p.send(ctx); err != nil {
 		return nil, err
 	}
 	timer := time.NewTimer(resendAfter)
@@ -50,13 +50,7 @@ func (p *publication) try(ctx context.Context) (*jetstream.PubAck, error) {
 	}
 }
 
-func (p *publication) send() error {
-	if p.link.nc.IsClosed() {
-		return visit.ErrDisconnected
-	}
-	if !p.link.nc.IsConnected() {
-		return &setback{cause: visit.ErrDisconnected}
-	}
+func (p *publication) send(ctx context.Context) error {
 	if p.one == nil {
 		one, err := p.link.waiting.add(p.msg.Subject)
 		if err != nil {
@@ -64,7 +58,7 @@ func (p *publication) send() error {
 		}
 		p.one = one
 	}
-	err := p.link.post(&p.msg, p.one)
+	err := p.link.post(ctx, &p.msg, p.one)
 	if err == visit.ErrDisconnected {
 		return &setback{cause: err}
 	}

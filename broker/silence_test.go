@@ -3,6 +3,7 @@ package broker_test
 import (
 	"errors"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,4 +57,28 @@ func TestTrap_APeerThatReadsNothingHoldsUpEverybody(t *testing.T) {
 	if took := time.Since(started); took > 10*time.Second {
 		t.Errorf("the last sender got its answer after %s", took)
 	}
+}
+
+// While the client writes to such a peer it holds its lock, for a second: nobody
+// who asks may wait for it beyond the deadline.
+func TestTrap_TheClientsLockOutlastsDeadlines(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	p := startProxy(t, s)
+	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
+	p.freeze()
+	const deadline = 50 * time.Millisecond
+	var all sync.WaitGroup
+	for range 60 {
+		all.Go(func() {
+			q := question()
+			q.Data = make([]byte, 512<<10)
+			started := time.Now()
+			_, err := b.Ask(within(t, deadline), q)
+			if took := time.Since(started); took > 10*deadline {
+				t.Errorf("answered after %s: %v", took, err)
+			}
+		})
+	}
+	all.Wait()
 }

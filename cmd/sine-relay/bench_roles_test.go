@@ -82,6 +82,7 @@ type floor struct {
 }
 
 func playFloor(role string) error {
+	calmCollector(os.Environ()) // as the relay does
 	nc, err := nats.Connect(os.Getenv("BENCH_NATS"))
 	if err != nil {
 		return err

@@ -129,6 +129,9 @@ func (s *Settings) checkLimits(f *Faults) {
 	}
 	s.checkBudget(f, Prefix+"DECISION_BUDGET", s.DecisionBudget)
 	s.checkBudget(f, Prefix+"STORE_BUDGET", s.StoreBudget)
+	if s.ReadTimeout+s.StoreBudget >= s.WriteTimeout {
+		f.setting("WRITE_TIMEOUT", "%s is not longer than SINE_RELAY_READ_TIMEOUT and SINE_RELAY_STORE_BUDGET together, %s: the answer to a slow caller would never leave", s.WriteTimeout, s.ReadTimeout+s.StoreBudget)
+	}
 }
 
 func (s *Settings) checkBudget(f *Faults, where string, budget time.Duration) {

@@ -37,6 +37,7 @@ func TestFaults(t *testing.T) {
 		{"one address for both listeners", []string{"ADMIN_LISTEN=:8080"}, "SINE_RELAY_ADMIN_LISTEN: :8080 is SINE_RELAY_LISTEN as well"},
 		{"a budget that outlasts the answer", []string{"DECISION_BUDGET=11s"}, "SINE_RELAY_DECISION_BUDGET: 11s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
 		{"an answer that ends before the budget", []string{"WRITE_TIMEOUT=2s"}, "SINE_RELAY_STORE_BUDGET: 2s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
+		{"an answer that ends before a slow caller is done", []string{"READ_TIMEOUT=9s"}, "SINE_RELAY_WRITE_TIMEOUT: 10s is not longer than SINE_RELAY_READ_TIMEOUT and SINE_RELAY_STORE_BUDGET together"},
 		{"a limit of nothing", []string{"MAX_FACTS=0"}, "SINE_RELAY_MAX_FACTS: must be more than nothing"},
 		{"a negative timeout", []string{"READ_TIMEOUT=-5s"}, "SINE_RELAY_READ_TIMEOUT: must be more than nothing"},
 		{"less memory than one body", []string{"MAX_BODY_MEMORY=1KiB"}, "SINE_RELAY_MAX_BODY_MEMORY: 1024 bytes is less than SINE_RELAY_BODY_LIMIT"},
