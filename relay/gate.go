@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -34,11 +35,16 @@ func newGate(l Limits) *gate {
 }
 
 // hold reserves memory for a body of the announced length, which is negative
-// when it is not known.
-func (g *gate) hold(ctx context.Context, length int64) (*held, error) {
+// when it is not known, and waits for it until the deadline.
+func (g *gate) hold(ctx context.Context, deadline time.Time, length int64) (*held, error) {
 	if length < 0 || length > g.limits.Body {
 		length = g.limits.Body
 	}
+	if g.memory.TryAcquire(length) {
+		return &held{g, length}, nil
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
 	if g.memory.Acquire(ctx, length) != nil {
 		return nil, fmt.Errorf("hold a body of up to %d bytes: %w", length, errBusy)
 	}

@@ -14,7 +14,8 @@ type Limits struct {
 	// ReadTimeout, WriteTimeout and IdleTimeout bound a connection, so that
 	// a slow client holds nothing. WriteTimeout must exceed every budget.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
-	// StoreBudget is how long the caller of a fact waits at most.
+	// StoreBudget is how long storing a fact may take, from its body being
+	// there to the answer.
 	StoreBudget time.Duration
 	// Requests is how many check-in requests may be in flight.
 	Requests int64

@@ -252,7 +252,7 @@ func TestWithoutRoomForABody(t *testing.T) {
 			cfg.Limits.Body, cfg.Limits.BodyMemory, cfg.Limits.StoreBudget = 1000, 1000, 50*time.Millisecond
 			cfg.Integrations[0].Budget = 50 * time.Millisecond
 		})
-		held, err := r.gate.hold(context.Background(), -1)
+		held, err := r.gate.hold(context.Background(), time.Now().Add(patience), -1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -96,9 +96,7 @@ func (t Template) isZero() bool { return t.fields == nil }
 // was nothing but placeholders and came out empty is left out.
 func (t Template) fill(d visit.Decision, reference string) []byte {
 	withRef := func(s string) string { return strings.ReplaceAll(s, placeRef, reference) }
-	replace := strings.NewReplacer(
-		placeVisitor, withRef(d.VisitorText), placeAdmin, withRef(d.AdminNote),
-		placeRef, reference, placeDecider, d.Decider)
+	values := filling{placeVisitor: withRef(d.VisitorText), placeAdmin: withRef(d.AdminNote), placeRef: reference, placeDecider: d.Decider}
 
 	out := make(map[string]any, len(t.fields)+len(d.Pass))
 	if d.Verdict == visit.Accept {
@@ -108,7 +106,7 @@ func (t Template) fill(d visit.Decision, reference string) []byte {
 	}
 	for name, value := range t.fields {
 		delete(out, name)
-		if filled, ok := fillValue(value, replace); ok {
+		if filled, ok := values.fill(value); ok {
 			out[name] = filled
 		}
 	}
@@ -120,15 +118,20 @@ func (t Template) fill(d visit.Decision, reference string) []byte {
 	return body
 }
 
-func fillValue(v any, replace *strings.Replacer) (any, bool) {
+// filling is what stands for each placeholder.
+type filling map[string]string
+
+// fill returns a value with its placeholders replaced, and whether it is to be
+// there at all.
+func (f filling) fill(v any) (any, bool) {
 	switch v := v.(type) {
 	case string:
-		filled := replace.Replace(v)
-		return filled, filled != "" || v == ""
+		text := f.text(v)
+		return text, text != "" || v == ""
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for name, value := range v {
-			if filled, ok := fillValue(value, replace); ok {
+			if filled, ok := f.fill(value); ok {
 				out[name] = filled
 			}
 		}
@@ -136,7 +139,7 @@ func fillValue(v any, replace *strings.Replacer) (any, bool) {
 	case []any:
 		out := make([]any, 0, len(v))
 		for _, value := range v {
-			if filled, ok := fillValue(value, replace); ok {
+			if filled, ok := f.fill(value); ok {
 				out = append(out, filled)
 			}
 		}
@@ -144,4 +147,20 @@ func fillValue(v any, replace *strings.Replacer) (any, bool) {
 	default:
 		return v, true
 	}
+}
+
+// text replaces the placeholders in a text at once, so that what stands for one
+// is not looked through for others.
+func (f filling) text(s string) string {
+	if value, whole := f[s]; whole {
+		return value
+	}
+	if !strings.Contains(s, "{") {
+		return s
+	}
+	var pairs []string
+	for placeholder, value := range f {
+		pairs = append(pairs, placeholder, value)
+	}
+	return strings.NewReplacer(pairs...).Replace(s)
 }

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -73,9 +72,7 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	if req.ContentLength > r.limits.Body {
 		return r.tooLarge(c, in)
 	}
-	patience, cancel := context.WithDeadline(req.Context(), c.start.Add(r.patience(c, in)))
-	defer cancel()
-	held, err := r.gate.hold(patience, req.ContentLength)
+	held, err := r.gate.hold(req.Context(), c.start.Add(r.patience(c, in)), req.ContentLength)
 	if err != nil {
 		c.fault = err
 		return r.turnAway(c, in)
