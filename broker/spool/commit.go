@@ -1,0 +1,192 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// batchBytes ends a batch, so that one commit stays short and its pages fit
+// into memory.
+const batchBytes = 8 << 20
+
+// commitAll commits what is queued until the spool is closed and the queue is
+// empty. Whatever arrives during a commit goes into the next one together, so
+// nobody waits for company when idle.
+func (s *Spool) commitAll() {
+	defer close(s.stopped)
+	for {
+		batch, closed := s.take()
+		if len(batch) > 0 {
+			s.commit(batch)
+			continue
+		}
+		if closed {
+			return
+		}
+		<-s.wake
+	}
+}
+
+// take marks the next operations as started and returns them.
+func (s *Spool) take() (batch []*operation, closed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bytes, n := 0, 0
+	for ; n < len(s.queue) && bytes < batchBytes; n++ {
+		o := s.queue[n]
+		if o.withdrawn {
+			continue
+		}
+		o.started = true
+		bytes += len(o.value)
+		batch = append(batch, o)
+	}
+	s.queue = slices.Delete(s.queue, 0, n)
+	return batch, s.closed
+}
+
+func (s *Spool) commit(batch []*operation) {
+	if s.holdCommit != nil {
+		s.holdCommit()
+	}
+	for _, o := range batch {
+		if o.add != nil {
+			seal(o.add.sequence, o.value)
+		}
+	}
+	err := s.write(batch)
+	puts, others := split(batch)
+	if err == nil || len(puts) == 0 || len(others) == 0 {
+		s.settle(batch, err)
+		return
+	}
+	// On a full disk the entries to be added must not keep back those to be
+	// removed, which make room.
+	s.settle(others, s.write(others))
+	s.settle(puts, s.write(puts))
+}
+
+// split parts what needs room from what does not.
+func split(batch []*operation) (puts, others []*operation) {
+	for _, o := range batch {
+		if o.add != nil {
+			puts = append(puts, o)
+		} else {
+			others = append(others, o)
+		}
+	}
+	return puts, others
+}
+
+// write makes all changes in one transaction. After a panic the database is not
+// written again: what bbolt holds in memory is in doubt.
+func (s *Spool) write(batch []*operation) error {
+	if s.broken != nil {
+		return s.broken
+	}
+	err := guarded(func() error {
+		tx, err := s.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		// Not db.Update: after a panic it would read the whole file, in a
+		// goroutine whose faults nobody can catch.
+		defer tx.Rollback()
+		// Entries come in the order of their keys, so no later one needs
+		// room in a page before the last.
+		tx.Bucket(bucketEntries).FillPercent = 1
+		for _, o := range batch {
+			if err := o.apply(tx); err != nil {
+				return err
+			}
+		}
+		return tx.Commit()
+	})
+	if errors.Is(err, ErrDamaged) {
+		s.broken = err
+		s.log.Error("spool takes nothing until it is opened anew", "err", err)
+	}
+	return err
+}
+
+// settle brings the index up to date and wakes those who wait.
+func (s *Spool) settle(batch []*operation, err error) {
+	is := func(uint64) bool { return false }
+	if err != nil {
+		is = s.stored(batch)
+	}
+	s.mu.Lock()
+	s.commits++
+	for _, o := range batch {
+		s.release(o)
+		o.err = err
+		if o.add != nil && (err == nil || is(o.add.sequence)) {
+			s.index.add(o.add)
+		}
+		for _, sequence := range o.remove {
+			if !is(sequence) {
+				s.index.remove(sequence)
+			}
+		}
+	}
+	s.mu.Unlock()
+	for _, o := range batch {
+		close(o.done)
+	}
+}
+
+// stored tells which of the entries of a failed commit the file holds. When
+// the very last sync fails, bbolt goes on from the new state although nobody
+// knows whether it is on the disk: the index must say what the file says.
+func (s *Spool) stored(batch []*operation) func(sequence uint64) bool {
+	there := make(map[uint64]bool)
+	err := guarded(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			entries := tx.Bucket(bucketEntries)
+			for _, o := range batch {
+				if o.add != nil {
+					there[o.add.sequence] = entries.Get(key(o.add.sequence)) != nil
+				}
+				for _, sequence := range o.remove {
+					there[sequence] = entries.Get(key(sequence)) != nil
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		// Nothing is known, so nothing was added and nothing was removed.
+		s.log.Error("spool cannot be read after a failed commit", "err", err)
+		for _, o := range batch {
+			for _, sequence := range o.remove {
+				there[sequence] = true
+			}
+			if o.add != nil {
+				there[o.add.sequence] = false
+			}
+		}
+	}
+	return func(sequence uint64) bool { return there[sequence] }
+}
+
+// guarded runs an operation on the database. bbolt panics on a damaged page,
+// and a file that was cut while it is mapped is a memory fault, which would end
+// the process: both become errors.
+func guarded(operation func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, r)
+		}
+	}()
+	err = operation()
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+		return ErrClosed
+	}
+	return err
+}

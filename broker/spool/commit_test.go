@@ -1,0 +1,101 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+)
+
+func TestManyPutsShareACommit(t *testing.T) {
+	const clients, each = 64, 20
+	s := openAt(t, t.TempDir())
+	var wg sync.WaitGroup
+	for client := range clients {
+		wg.Go(func() {
+			for n := range each {
+				if err := s.Put(t.Context(), entry("a", fmt.Sprint(client, n))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	st := s.Stats()
+	if st.Entries != clients*each || st.Commits > clients*each/8 {
+		t.Errorf("%d puts in %d commits", st.Entries, st.Commits)
+	}
+}
+
+func TestAContextThatEndsInTheQueueStoresNothing(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	begun, goOn := hold(s)
+	first := make(chan error, 1)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() { first <- s.Put(ctx, entry("a", "begun")) }()
+	<-begun
+	second := make(chan error, 1)
+	queued, giveUp := context.WithCancelCause(t.Context())
+	go func() { second <- s.Put(queued, entry("b", "queued")) }()
+	for !s.Waiting("b") {
+		runtime.Gosched()
+	}
+	reason := errors.New("the caller has gone")
+	giveUp(reason)
+	if err := <-second; !errors.Is(err, reason) {
+		t.Errorf("a put that was queued: %v", err)
+	}
+	if s.Waiting("b") {
+		t.Error("what was withdrawn is waiting")
+	}
+	cancel(reason)
+	select {
+	case err := <-first:
+		t.Errorf("a put whose commit had begun did not wait: %v", err)
+	default:
+	}
+	close(goOn)
+	if err := <-first; err != nil {
+		t.Errorf("a put whose commit had begun: %v", err)
+	}
+	if err := s.Put(ctx, entry("c", "late")); !errors.Is(err, reason) {
+		t.Errorf("a put whose context had ended: %v", err)
+	}
+	put(t, s, entry("d", "after"))
+	if got := ids(all(t, s)); !slices.Equal(got, []string{"begun", "after"}) {
+		t.Errorf("stored %v", got)
+	}
+	if st := s.Stats(); st.Bytes != s.index.bytes {
+		t.Errorf("bytes stay reserved: %+v", st)
+	}
+}
+
+func TestCloseCommitsWhatIsQueued(t *testing.T) {
+	dir := t.TempDir()
+	s := openAt(t, dir)
+	begun, goOn := hold(s)
+	done := make(chan error, 2)
+	go func() { done <- s.Put(context.Background(), entry("a", "1")) }()
+	<-begun
+	go func() { done <- s.Put(context.Background(), entry("b", "2")) }()
+	for !s.Waiting("b") {
+		runtime.Gosched()
+	}
+	shut := make(chan error)
+	go func() { shut <- s.Close() }()
+	close(goOn)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := <-shut; err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(all(t, openAt(t, dir))); !slices.Equal(got, []string{"1", "2"}) {
+		t.Errorf("stored %v", got)
+	}
+}

@@ -1,0 +1,202 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"testing"
+)
+
+func init() {
+	children["limited"] = fillLimited
+	children["tmpfs"] = fillTmpfs
+}
+
+// fillLimited runs out of room at a limit on the size of files, which any user
+// may set, and lifts it.
+func fillLimited(dir string) error {
+	signal.Ignore(syscall.SIGXFSZ)
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		return err
+	}
+	now := syscall.Rlimit{Cur: 2 << 20, Max: was.Max}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &now); err != nil {
+		return err
+	}
+	return fill(dir, nil, func() error { return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was) })
+}
+
+// fillTmpfs runs out of room on a small file system in a mount namespace of its
+// own, and makes it larger.
+func fillTmpfs(dir string) error {
+	err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
+	if err == nil {
+		err = syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m")
+	}
+	if err != nil {
+		fmt.Println("no right to mount, a limit on files instead:", err)
+		return fillLimited(dir)
+	}
+	return fill(dir, syscall.ENOSPC, func() error {
+		return syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=8m")
+	})
+}
+
+// fill puts until there is no room, drains some of it, has room made, and
+// audits. cause is what the refusal must wrap, where it is known.
+func fill(dir string, cause error, makeRoom func() error) error {
+	ctx := context.Background()
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30})
+	if err != nil {
+		return err
+	}
+	stored := map[string]bool{}
+	next := 0
+	putOne := func() error {
+		id := fmt.Sprint("id-", next)
+		next++
+		err := s.Put(ctx, sized("a", id, 20_000))
+		if err == nil {
+			stored[id] = true
+		}
+		return err
+	}
+	for err == nil {
+		err = putOne()
+	}
+	if errors.Is(err, ErrFull) || errors.Is(err, ErrDamaged) || cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("on a full disk: %w", err)
+	}
+	fmt.Println("full after", len(stored), ":", err)
+	for range 10 {
+		items, err := s.Heads(1)
+		if err != nil {
+			return err
+		}
+		if err := s.Remove(ctx, items[0].Sequence); err != nil {
+			return fmt.Errorf("on a full disk: %w", err)
+		}
+		delete(stored, items[0].Message.ID)
+	}
+	if err := putOne(); err != nil {
+		return fmt.Errorf("after removing: %w", err)
+	}
+	for err = nil; err == nil; {
+		err = putOne()
+	}
+	if err := removeBesidePut(s, stored); err != nil {
+		return err
+	}
+	if err := makeRoom(); err != nil {
+		return err
+	}
+	for range 100 {
+		if err := putOne(); err != nil {
+			return fmt.Errorf("with room again: %w", err)
+		}
+	}
+	for range 2 {
+		if err := same(s, stored); err != nil {
+			return err
+		}
+		if err := s.Close(); err != nil {
+			return err
+		}
+		if s, err = OpenExisting(dir, nil); err != nil {
+			return err
+		}
+	}
+	return s.Close()
+}
+
+// removeBesidePut has a removal share its commit with a put that finds no room.
+func removeBesidePut(s *Spool, stored map[string]bool) error {
+	ctx := context.Background()
+	items, err := s.Heads(1)
+	if err != nil {
+		return err
+	}
+	begun, goOn := hold(s)
+	first, large, removed := make(chan error), make(chan error), make(chan error)
+	go func() { first <- s.Remove(ctx) }()
+	<-begun
+	go func() { large <- s.Put(ctx, sized("large", "large", 16<<20)) }()
+	for !s.Waiting("large") {
+		runtime.Gosched()
+	}
+	// The queue is cut at the size of a batch, so the removal goes first.
+	s.mu.Lock()
+	put := s.queue[0]
+	s.queue = nil
+	s.mu.Unlock()
+	go func() { removed <- s.Remove(ctx, items[0].Sequence) }()
+	for !queue(s, put) {
+		runtime.Gosched()
+	}
+	close(goOn)
+	if err := <-large; err == nil {
+		return errors.New("a put of 16 MiB found room")
+	}
+	delete(stored, items[0].Message.ID)
+	return errors.Join(<-first, <-removed)
+}
+
+// queue adds a put behind a removal once that is there.
+func queue(s *Spool, put *operation) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.queue) == 0 {
+		return false
+	}
+	s.queue = append(s.queue, put)
+	return true
+}
+
+func same(s *Spool, stored map[string]bool) error {
+	n := 0
+	err := s.Each(func(i Item) error {
+		n++
+		if !stored[i.Message.ID] {
+			return fmt.Errorf("%s was refused and is there", i.Message.ID)
+		}
+		return nil
+	})
+	if err == nil && n != len(stored) {
+		err = fmt.Errorf("%d of %d are there", n, len(stored))
+	}
+	return err
+}
+
+func TestAFileThatMayNotGrow(t *testing.T) {
+	out, err := command(t, "limited", t.TempDir()).Output()
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAFullDisk needs the right to mount within a namespace. Where that is
+// missing it makes do with the limit on files.
+func TestAFullDisk(t *testing.T) {
+	c := command(t, "tmpfs", t.TempDir())
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	if os.Getuid() != 0 {
+		c.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		c.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		c.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	out, err := c.Output()
+	if errors.Is(err, syscall.EPERM) {
+		t.Log("no right to a namespace, a limit on files instead")
+		out, err = command(t, "limited", t.TempDir()).Output()
+	}
+	t.Logf("%s", out)
+	if err != nil {
+		t.Fatal(err)
+	}
+}

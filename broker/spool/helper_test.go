@@ -1,0 +1,119 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// children are what this binary does when a test starts it as a process of its
+// own, in the directory that it is given.
+var children = map[string]func(dir string) error{
+	"put":   putUntilKilled,
+	"hold":  holdOpen,
+	"audit": openAndUse,
+}
+
+func TestMain(m *testing.M) {
+	child, ok := children[os.Getenv("SPOOL_CHILD")]
+	if !ok {
+		os.Exit(m.Run())
+	}
+	if err := child(os.Getenv("SPOOL_DIR")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func command(t *testing.T, child, dir string, env ...string) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.CommandContext(t.Context(), exe)
+	c.Env = append(append(os.Environ(), "SPOOL_CHILD="+child, "SPOOL_DIR="+dir), env...)
+	c.Stderr = os.Stderr
+	return c
+}
+
+func openAt(t testing.TB, dir string) *Spool {
+	t.Helper()
+	return openWith(t, Config{Dir: dir, MaxBytes: 1 << 30})
+}
+
+func openWith(t testing.TB, cfg Config) *Spool {
+	t.Helper()
+	s, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func closed(t testing.TB, s *Spool) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func entry(order, id string) Entry {
+	return sized(order, id, 100)
+}
+
+func sized(order, id string, bytes int) Entry {
+	return Entry{Order: order, Message: visit.Message{
+		Root: visit.RootEvent, Subject: "visitors.v1.event.hq.checked_in", ID: id,
+		Header: map[string][]string{"ce-id": {id}}, Data: make([]byte, bytes),
+	}}
+}
+
+func put(t testing.TB, s *Spool, entries ...Entry) {
+	t.Helper()
+	for _, e := range entries {
+		if err := s.Put(context.Background(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// all returns what is in the spool, oldest first.
+func all(t testing.TB, s *Spool) []Item {
+	t.Helper()
+	var items []Item
+	if err := s.Each(func(i Item) error { items = append(items, i); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return items
+}
+
+func ids(items []Item) []string {
+	got := []string{}
+	for _, i := range items {
+		got = append(got, i.Message.ID)
+	}
+	return got
+}
+
+func heads(t testing.TB, s *Spool, max int) []Item {
+	t.Helper()
+	items, err := s.Heads(max)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return items
+}
+
+func remove(t testing.TB, s *Spool, sequences ...uint64) {
+	t.Helper()
+	if err := s.Remove(context.Background(), sequences...); err != nil {
+		t.Fatal(err)
+	}
+}

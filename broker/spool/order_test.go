@@ -1,0 +1,180 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+)
+
+func TestHeadsAreTheOldestOfEachKey(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	put(t, s, entry("a", "a1"), entry("a", "a2"), entry("b", "b1"), entry("c", "c1"), entry("b", "b2"))
+	for _, c := range []struct {
+		max    int
+		remove uint64
+		want   []string
+	}{
+		{9, 0, []string{"a1", "b1", "c1"}},
+		{2, 0, []string{"a1", "b1"}},
+		{0, 0, []string{}},
+		{9, 1, []string{"a2", "b1", "c1"}},
+		{9, 2, []string{"b1", "c1"}},
+		{9, 5, []string{"b1", "c1"}}, // not a head
+		{9, 3, []string{"c1"}},
+		{9, 4, []string{}},
+	} {
+		if c.remove > 0 {
+			remove(t, s, c.remove)
+		}
+		if got := ids(heads(t, s, c.max)); !slices.Equal(got, c.want) {
+			t.Errorf("max %d after removing %d: %v, want %v", c.max, c.remove, got, c.want)
+		}
+	}
+}
+
+func TestHeadsOfManyKeysComeOldestFirst(t *testing.T) {
+	x := newIndex(&contents{})
+	for i := range 1000 {
+		x.add(&record{sequence: uint64(i + 1), order: fmt.Sprint(i * 7919 % 500)})
+	}
+	for gone := range 900 {
+		var want []uint64
+		seen := map[string]bool{}
+		for _, sequence := range x.sequences() {
+			if r := x.records[sequence]; !seen[r.order] && len(want) < 20 {
+				seen[r.order] = true
+				want = append(want, sequence)
+			}
+		}
+		var got []uint64
+		for _, l := range x.oldest(20) {
+			got = append(got, l.records[0].sequence)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("after %d: %v, want %v", gone, got, want)
+		}
+		x.remove(uint64(gone*7%1000 + 1))
+	}
+}
+
+func TestRunsKeepTheOrderOfAKey(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	put(t, s, entry("a", "a1"), entry("b", "b1"), entry("a", "a2"), entry("a", "a3"),
+		sized("c", "c1", readBytes), entry("c", "c2"))
+	runs, err := s.Runs(9, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := [][]string{}
+	for _, run := range runs {
+		got = append(got, ids(run))
+	}
+	// c1 would take more than one call brings.
+	if want := "[[a1 a2] [b1]]"; fmt.Sprint(got) != want {
+		t.Errorf("runs %v, want %s", got, want)
+	}
+	remove(t, s, 1, 2, 3, 4)
+	if runs, err = s.Runs(9, 2); err != nil || len(runs) != 1 || len(runs[0]) != 1 {
+		t.Errorf("an entry larger than one call brings: %d runs, %v", len(runs), err)
+	}
+}
+
+// TestOrderUnderConcurrency has clients put under a key of their own while one
+// drains by Heads.
+func TestOrderUnderConcurrency(t *testing.T) {
+	const clients, each = 16, 40
+	s := openAt(t, t.TempDir())
+	ctx := t.Context()
+	var wg sync.WaitGroup
+	for client := range clients {
+		wg.Go(func() {
+			order := fmt.Sprint(client)
+			for n := range each {
+				if err := s.Put(ctx, entry(order, fmt.Sprint(n))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	next := map[string]int{}
+	for sent := 0; sent < clients*each; {
+		var gone []uint64
+		for _, i := range heads(t, s, 10) {
+			if want := fmt.Sprint(next[i.Order]); i.Message.ID != want {
+				t.Fatalf("key %s: %s, want %s", i.Order, i.Message.ID, want)
+			}
+			next[i.Order]++
+			gone = append(gone, i.Sequence)
+		}
+		if len(gone) > 0 {
+			remove(t, s, gone...)
+		}
+		sent += len(gone)
+	}
+	wg.Wait()
+	if st := s.Stats(); st.Entries != 0 || st.Bytes != 0 || st.Orders != 0 {
+		t.Errorf("left: %+v", st)
+	}
+}
+
+func TestWaitingIsExactUnderConcurrency(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	ctx := t.Context()
+	var wg sync.WaitGroup
+	for client := range 16 {
+		wg.Go(func() {
+			order := fmt.Sprint(client)
+			for n := range 30 {
+				if s.Waiting(order) {
+					t.Errorf("key %s waits before put %d", order, n)
+				}
+				if err := s.Put(ctx, entry(order, order)); err != nil {
+					t.Error(err)
+				}
+				if !s.Waiting(order) {
+					t.Errorf("key %s does not wait after put %d", order, n)
+				}
+				items, err := s.Heads(100)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, i := range items {
+					if i.Order == order {
+						if err := s.Remove(ctx, i.Sequence); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestWhatIsBeingCommittedIsWaiting(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	begun, goOn := hold(s)
+	done := make(chan error)
+	go func() { done <- s.Put(context.Background(), entry("a", "1")) }()
+	<-begun
+	if !s.Waiting("a") || s.Waiting("b") {
+		t.Error("waiting is wrong during the commit")
+	}
+	close(goOn)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hold stops each commit at its beginning until goOn is closed. The first one
+// is reported.
+func hold(s *Spool) (begun <-chan struct{}, goOn chan struct{}) {
+	b, g := make(chan struct{}), make(chan struct{})
+	first := sync.OnceFunc(func() { close(b) })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holdCommit = func() { first(); <-g }
+	return b, g
+}

@@ -1,0 +1,181 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// operation is one change that waits for a commit: an entry to add, entries to
+// remove, or an attempt to write down.
+type operation struct {
+	add    *record
+	value  []byte
+	remove []uint64
+	count  *record
+
+	attempts  int
+	started   bool // guarded by the spool's mutex
+	withdrawn bool // likewise
+	done      chan struct{}
+	err       error // may be read once done is closed
+}
+
+// apply makes the change within a transaction.
+func (o *operation) apply(tx *bolt.Tx) error {
+	entries, attempts := tx.Bucket(bucketEntries), tx.Bucket(bucketAttempts)
+	switch {
+	case o.add != nil:
+		if err := entries.SetSequence(o.add.sequence); err != nil {
+			return err
+		}
+		return entries.Put(key(o.add.sequence), o.value)
+	case o.count != nil:
+		if entries.Get(key(o.count.sequence)) == nil {
+			return nil // removed meanwhile
+		}
+		return attempts.Put(key(o.count.sequence), key(uint64(o.attempts)))
+	}
+	for _, sequence := range o.remove {
+		err := errors.Join(entries.Delete(key(sequence)), attempts.Delete(key(sequence)))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Put stores an entry, and returns nil only once it is on the disk. It shares
+// its commit with all others that wait at that time.
+//
+// It returns [ErrFull] when there is no room, and [ErrClosed]. When ctx ends
+// while the entry is still queued, the entry is not stored and the error wraps
+// the context's; once its commit has begun, Put waits for the end of that. Any
+// other error comes from the disk and means that nothing is promised: the entry
+// is not stored, or, when the last sync of all failed, may be sent all the same.
+// The next Put tries the disk anew.
+func (s *Spool) Put(ctx context.Context, e Entry) error {
+	if e.Stored.IsZero() {
+		e.Stored = time.Now()
+	}
+	if e.Attempts < 0 {
+		return fmt.Errorf("put into spool: %d attempts", e.Attempts)
+	}
+	// The sequence is known in the queue only; the committer puts it into the
+	// checksum.
+	value := encode(0, e)
+	o := &operation{value: value, done: make(chan struct{})}
+	o.add = &record{size: keySize + int64(len(value)), stored: e.Stored, attempts: e.Attempts, order: e.Order}
+	if err := s.enqueue(ctx, o); err != nil {
+		return fmt.Errorf("put into spool: %w", err)
+	}
+	return s.await(ctx, "put into spool", o)
+}
+
+// Remove forgets entries, and returns nil only once that is on the disk. Those
+// that are not there are passed over. A crash before it means that they are
+// offered again, with the same id. After any error the entries may be removed
+// again.
+func (s *Spool) Remove(ctx context.Context, sequences ...uint64) error {
+	o := &operation{remove: sequences, done: make(chan struct{})}
+	if err := s.enqueue(ctx, o); err != nil {
+		return fmt.Errorf("remove from spool: %w", err)
+	}
+	return s.await(ctx, "remove from spool", o)
+}
+
+// Failed counts an attempt to send an entry that its receiver refused, and
+// returns how many there were. The count survives a restart unless there is an
+// error; in this process it holds in either case, so that a full disk does not
+// make a message that nobody takes be tried for ever. It is 0 for an entry that
+// is not there.
+func (s *Spool) Failed(ctx context.Context, sequence uint64) (attempts int, err error) {
+	s.mu.Lock()
+	r := s.index.records[sequence]
+	if r != nil {
+		r.attempts++
+		attempts = r.attempts
+	}
+	s.mu.Unlock()
+	if r == nil {
+		return 0, nil
+	}
+	o := &operation{count: r, attempts: attempts, done: make(chan struct{})}
+	if err := s.enqueue(ctx, o); err != nil {
+		return attempts, fmt.Errorf("count attempt in spool: %w", err)
+	}
+	return attempts, s.await(ctx, "count attempt in spool", o)
+}
+
+// enqueue gives an entry its place: from here on it is waiting.
+func (s *Spool) enqueue(ctx context.Context, o *operation) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	if r := o.add; r != nil {
+		if r.size > s.cfg.MaxBytes-s.index.bytes-s.reserved {
+			return ErrFull
+		}
+		s.last++
+		r.sequence = s.last
+		s.pending[r.order]++
+		s.reserved += r.size
+	}
+	s.queue = append(s.queue, o)
+	s.nudge()
+	return nil
+}
+
+func (s *Spool) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Spool) await(ctx context.Context, operation string, o *operation) error {
+	select {
+	case <-o.done:
+	case <-ctx.Done():
+		if s.withdraw(o) {
+			return ended(operation, ctx)
+		}
+		<-o.done
+	}
+	if o.err != nil {
+		return fmt.Errorf("%s: %w", operation, o.err)
+	}
+	return nil
+}
+
+// withdraw takes an operation back unless its commit has begun.
+func (s *Spool) withdraw(o *operation) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o.started {
+		return false
+	}
+	o.withdrawn = true
+	s.release(o)
+	return true
+}
+
+// release gives the place of a put back. The caller holds the mutex.
+func (s *Spool) release(o *operation) {
+	r := o.add
+	if r == nil {
+		return
+	}
+	s.reserved -= r.size
+	if s.pending[r.order]--; s.pending[r.order] == 0 {
+		delete(s.pending, r.order)
+	}
+}

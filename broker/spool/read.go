@@ -1,0 +1,122 @@
+package spool
+
+import (
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// readBytes bounds what one call of Heads or Runs brings into memory.
+const readBytes = 16 << 20
+
+// Waiting reports whether anything of an order key is in the spool, is being
+// committed or waits for its commit. A new message behind it must be put too,
+// lest it overtake. It reads memory only.
+func (s *Spool) Waiting(order string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.index.lines[order] != nil || s.pending[order] > 0
+}
+
+// Heads returns the oldest entry of each order key, oldest first, at most max:
+// what may be sent at the same time. It returns them again until they are
+// removed.
+func (s *Spool) Heads(max int) ([]Item, error) {
+	runs, err := s.Runs(max, 1)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]Item, len(runs))
+	for i, run := range runs {
+		items[i] = run[0]
+	}
+	return items, nil
+}
+
+// Runs returns the oldest entries of each order key, at most depth of each and
+// of at most max keys, that with the oldest entry first. Runs may be sent at the
+// same time, but the entries of one only one after another. It returns fewer
+// where they would take more than 16 MiB, but at least one where there is one.
+func (s *Spool) Runs(max, depth int) ([][]Item, error) {
+	s.mu.Lock()
+	var wanted [][]record
+	var bytes int64
+	for _, l := range s.index.oldest(max) {
+		var run []record
+		for _, r := range l.records[:min(depth, len(l.records))] {
+			if bytes += r.size; bytes > readBytes && bytes > r.size {
+				break
+			}
+			run = append(run, *r)
+		}
+		if len(run) > 0 {
+			wanted = append(wanted, run)
+		}
+	}
+	s.mu.Unlock()
+	var runs [][]Item
+	for _, run := range wanted {
+		items, err := s.read(run)
+		if err != nil {
+			return nil, fmt.Errorf("read spool: %w", err)
+		}
+		if len(items) > 0 {
+			runs = append(runs, items)
+		}
+	}
+	return runs, nil
+}
+
+// Each calls fn for each entry that is stored when it is called, oldest first,
+// except for those that were removed meanwhile, until fn returns an error,
+// which it returns. fn may use the spool.
+func (s *Spool) Each(fn func(Item) error) error {
+	s.mu.Lock()
+	sequences := s.index.sequences()
+	s.mu.Unlock()
+	for _, sequence := range sequences {
+		s.mu.Lock()
+		r := s.index.records[sequence]
+		var run []record
+		if r != nil {
+			run = []record{*r}
+		}
+		s.mu.Unlock()
+		// Read one by one: bbolt cannot grow its file while somebody reads,
+		// so fn must not be called within a transaction.
+		items, err := s.read(run)
+		if err != nil {
+			return fmt.Errorf("read spool: %w", err)
+		}
+		for _, item := range items {
+			if err := fn(item); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// read returns those of the entries that are still there.
+func (s *Spool) read(records []record) ([]Item, error) {
+	var items []Item
+	err := guarded(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			entries := tx.Bucket(bucketEntries)
+			for _, r := range records {
+				value := entries.Get(key(r.sequence))
+				if value == nil {
+					continue
+				}
+				e, err := decode(r.sequence, value)
+				if err != nil {
+					return fmt.Errorf("%w: entry %d: %w", ErrDamaged, r.sequence, err)
+				}
+				e.Attempts = r.attempts
+				items = append(items, Item{Sequence: r.sequence, Entry: e})
+			}
+			return nil
+		})
+	})
+	return items, err
+}

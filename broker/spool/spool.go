@@ -1,0 +1,175 @@
+// Package spool keeps messages that NATS cannot take right now on a local disk.
+//
+// It promises that what [Spool.Put] has taken is on the disk, survives a crash
+// of the process and of the machine, comes back byte for byte, and leaves only
+// by [Spool.Remove]; that messages of one order key are offered in the order in
+// which they came; and that one process at a time has a spool open. A file that
+// cannot be trusted is moved aside, never deleted, and what is still readable
+// in it is carried over.
+//
+// It is the store only. When to put, to send and to give up is its user's to
+// decide, and it knows neither NATS nor HTTP.
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+	bolt "go.etcd.io/bbolt"
+)
+
+var (
+	// ErrInUse comes from opening a spool that somebody has open, in this
+	// process or another.
+	ErrInUse = errors.New("the spool is in use")
+	// ErrFull comes from Put when the entry would not fit into MaxBytes.
+	ErrFull = errors.New("the spool is full")
+	// ErrClosed comes from every call after Close.
+	ErrClosed = errors.New("the spool is closed")
+	// ErrDamaged comes from OpenExisting when the file is damaged or is not a
+	// spool, and from any other call when that shows later.
+	ErrDamaged = errors.New("the spool is damaged")
+)
+
+// Config says where a spool is and how much it holds.
+type Config struct {
+	// Dir is created with mode 0700 where it is absent.
+	Dir string
+	// MaxBytes bounds the live entries as they are stored, and must be
+	// positive. The file is larger, up to about twice, and does not shrink
+	// while it is open.
+	MaxBytes int64
+	// MaxAge is the age beyond which entries count as expired in [Stats]; 0
+	// means never. Age neither drops what is stored nor refuses what is new:
+	// either would lose a visitor, and a single message that nobody takes
+	// would close the spool for all others.
+	MaxAge time.Duration
+	Logger *slog.Logger
+}
+
+// Entry is a message that waits, and what is known about its waiting.
+type Entry struct {
+	Message visit.Message
+	// Order is the key within which messages leave in the order in which
+	// they came.
+	Order string
+	// Stored is when the entry was put. Put fills it in where it is zero.
+	Stored time.Time
+	// Attempts is how often sending was tried in vain; see [Spool.Failed].
+	Attempts int
+}
+
+// Item is an entry in the spool. Sequences rise in the order of Put, and are
+// not used again after a restart.
+type Item struct {
+	Sequence uint64
+	Entry
+}
+
+// Spool is an open spool. It is safe for concurrent use.
+type Spool struct {
+	cfg    Config
+	log    *slog.Logger
+	db     *bolt.DB
+	unlock func()
+	damage *Damage
+
+	wake    chan struct{}
+	stopped chan struct{}
+	broken  error // the committer's own
+	// holdCommit is for tests: it is called before each commit, after the
+	// operations in it were marked as started.
+	holdCommit func()
+
+	mu       sync.Mutex
+	index    *index
+	pending  map[string]int // puts that are queued or being committed, by order
+	reserved int64          // bytes of those puts
+	last     uint64         // the last sequence that was given out
+	queue    []*operation
+	closed   bool
+	commits  uint64
+}
+
+// Open opens the spool in cfg.Dir, and makes one where there is none. It
+// returns [ErrInUse] when somebody has it open. A damaged or foreign file is
+// moved aside and an ordinary spool is returned; see [Spool.Damaged]. Reading
+// the file takes about a second for each gigabyte.
+func Open(cfg Config) (*Spool, error) {
+	if cfg.MaxBytes <= 0 {
+		return nil, errors.New("open spool: MaxBytes must be positive")
+	}
+	return open(cfg, prepare)
+}
+
+// OpenExisting opens the spool in dir without a bound on its size, to look at
+// it or to empty it. It returns [ErrInUse] when a relay has it open, an error
+// that is fs.ErrNotExist when there is none, and [ErrDamaged] when the file
+// cannot be trusted, which is then left as it is.
+func OpenExisting(dir string, logger *slog.Logger) (*Spool, error) {
+	if err := exists(dir); err != nil {
+		return nil, fmt.Errorf("open spool %s: %w", dir, err)
+	}
+	return open(Config{Dir: dir, MaxBytes: math.MaxInt64, Logger: logger}, examine)
+}
+
+// open opens the file once ready, which runs under the lock of the directory,
+// has found that it can be trusted or has seen to it.
+func open(cfg Config, ready func(Config) (*contents, *Damage, error)) (*Spool, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Spool{
+		cfg: cfg, log: cfg.Logger,
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		pending: make(map[string]int),
+	}
+	var err error
+	if s.unlock, err = claim(cfg.Dir); err != nil {
+		return nil, fmt.Errorf("open spool %s: %w", cfg.Dir, err)
+	}
+	found, damage, err := ready(cfg)
+	if err == nil {
+		s.damage = damage
+		s.index, s.last = newIndex(found), found.last
+		s.db, err = openFile(file(cfg.Dir))
+	}
+	if err != nil {
+		s.unlock()
+		return nil, fmt.Errorf("open spool %s: %w", cfg.Dir, err)
+	}
+	go s.commitAll()
+	return s, nil
+}
+
+// Close commits what was put before it, waits for that, and gives the spool
+// free for others. Calling it again does nothing.
+func (s *Spool) Close() error {
+	s.mu.Lock()
+	was := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if was {
+		<-s.stopped
+		return nil
+	}
+	s.nudge()
+	<-s.stopped
+	err := s.db.Close()
+	s.unlock()
+	if err != nil {
+		return fmt.Errorf("close spool %s: %w", s.cfg.Dir, err)
+	}
+	return nil
+}
+
+// ended wraps the reason why a context ended.
+func ended(operation string, ctx context.Context) error {
+	return fmt.Errorf("%s: %w", operation, context.Cause(ctx))
+}

@@ -1,0 +1,52 @@
+package spool
+
+import (
+	"os"
+	"time"
+)
+
+// Stats are a spool's numbers at one moment.
+type Stats struct {
+	// Entries wait in the spool, under so many different Orders. Those that
+	// are being committed are not among them.
+	Entries, Orders int
+	// Bytes of MaxBytes are used, those being committed included.
+	Bytes, MaxBytes int64
+	// Full is Bytes as a fraction of MaxBytes.
+	Full float64
+	// Oldest is when the oldest entry was stored; zero when there is none.
+	Oldest time.Time
+	// Expired entries are older than MaxAge. They are kept.
+	Expired int
+	// FileBytes is the size of the file, which may have holes.
+	FileBytes int64
+	// Commits were tried since the spool was opened.
+	Commits uint64
+}
+
+// Stats returns the spool's numbers. It looks at each entry in memory: some
+// milliseconds for 100,000.
+func (s *Spool) Stats() Stats {
+	var size int64
+	if info, err := os.Stat(file(s.cfg.Dir)); err == nil {
+		size = info.Size()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := Stats{
+		Entries: len(s.index.records), Orders: len(s.index.lines),
+		Bytes: s.index.bytes + s.reserved, MaxBytes: s.cfg.MaxBytes,
+		FileBytes: size, Commits: s.commits,
+	}
+	st.Full = float64(st.Bytes) / float64(st.MaxBytes)
+	limit := time.Now().Add(-s.cfg.MaxAge)
+	for _, r := range s.index.records {
+		if st.Oldest.IsZero() || r.stored.Before(st.Oldest) {
+			st.Oldest = r.stored
+		}
+		if s.cfg.MaxAge > 0 && r.stored.Before(limit) {
+			st.Expired++
+		}
+	}
+	return st
+}
