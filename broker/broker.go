@@ -30,6 +30,7 @@ type Broker struct {
 	door, facts *link
 	inProcess   bool
 	keeper      *keeper
+	buffer      *buffer // nil without a spool
 	stop        context.CancelFunc
 	stopped     sync.WaitGroup
 	closing     sync.Once
@@ -63,6 +64,10 @@ func Connect(cfg Config) (*Broker, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	b.stop = stop
 	b.stopped.Go(func() { b.keeper.run(ctx) })
+	if cfg.Spool != nil {
+		b.buffer = newBuffer(cfg, b)
+		b.stopped.Go(func() { b.buffer.drain(ctx) })
+	}
 	return b, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -32,7 +33,10 @@ type Config struct {
 	// BodyLimit is the largest webhook body in bytes. Default 256 KiB. NATS
 	// and the streams must take the largest message that follows from it.
 	BodyLimit int
-	Logger    *slog.Logger
+	// Spool takes what NATS cannot take right now; nil for none. The broker
+	// empties it while there is a connection, and does not close it.
+	Spool  *spool.Spool
+	Logger *slog.Logger
 	// Registerer gets the broker's metrics; nil registers none.
 	Registerer prometheus.Registerer
 }

@@ -24,13 +24,14 @@ const (
 // keeper creates the streams that are absent and watches over those that are
 // there.
 type keeper struct {
-	link    *link
-	log     *slog.Logger
-	metrics *metrics
-	streams []*stream
-	askAll  string // the filter for all questions
-	largest int64
-	wanted  chan struct{}
+	link     *link
+	log      *slog.Logger
+	metrics  *metrics
+	streams  []*stream
+	subjects visit.Subjects
+	askAll   string // the filter for all questions
+	largest  int64
+	wanted   chan struct{}
 
 	mu      sync.Mutex
 	general error           // a fault that is no single stream's
@@ -51,7 +52,7 @@ type stream struct {
 func newKeeper(cfg Config, l *link, m *metrics) *keeper {
 	k := &keeper{
 		link: l, log: cfg.Logger, metrics: m,
-		askAll: cfg.Subjects.All(visit.RootAsk), largest: LargestMessage(cfg.BodyLimit),
+		subjects: cfg.Subjects, askAll: cfg.Subjects.All(visit.RootAsk), largest: LargestMessage(cfg.BodyLimit),
 		wanted: make(chan struct{}, 1), told: make(map[string]bool),
 	}
 	for _, want := range blueprints(cfg) {

@@ -38,12 +38,25 @@ const (
 //   - the error of ctx when it was cancelled.
 //
 // Receipt.Duplicate is not set for a repeat of this call's own making.
+//
+// With a spool, a message that cannot be stored goes there, at once when there
+// is no connection, and when the time is nearly up otherwise; and so does one
+// behind another of the same order that waits there. Then an error means that
+// neither took it.
 func (b *Broker) Publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
-	receipt, err := b.publish(ctx, m)
+	receipt, err := b.store(ctx, m)
 	if err != nil {
 		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, err)
 	}
 	return receipt, nil
+}
+
+// store publishes, or spools where there is a spool.
+func (b *Broker) store(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	if b.buffer == nil {
+		return b.publish(ctx, m)
+	}
+	return b.buffer.store(ctx, m)
 }
 
 func (b *Broker) publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
@@ -77,6 +90,9 @@ func (b *Broker) persist(ctx context.Context, p *publication) (visit.Receipt, er
 		}
 		if passing.cause != nil {
 			last = passing.cause
+		}
+		if b.buffer != nil && errors.Is(last, visit.ErrDisconnected) {
+			return visit.Receipt{}, last // the spool need not wait
 		}
 		if errors.Is(last, visit.ErrStreamMissing) {
 			b.keeper.nudge()

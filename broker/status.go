@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/sine-relay/sine-relay/broker/spool"
 )
 
 // Status is where the broker stands at one moment. "Disconnected" is
@@ -17,6 +19,8 @@ type Status struct {
 	// or empty.
 	LastError string
 	Streams   []StreamStatus
+	// Spool is nil where there is none.
+	Spool *spool.Stats
 	// Verified is set once every stream was found fit; it stays set.
 	Verified bool
 	// Fault is set while a person must help: NATS refuses the credentials, a
@@ -71,6 +75,9 @@ func (s Status) Lines() []string {
 	}
 	if s.LastError != "" {
 		lines = append(lines, "last error: "+s.LastError)
+	}
+	if s.Spool != nil {
+		lines = append(lines, fmt.Sprintf("spool: %d messages wait, %.0f %% full", s.Spool.Entries, 100*s.Spool.Full))
 	}
 	for _, one := range s.Streams {
 		lines = append(lines, one.line())

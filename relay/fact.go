@@ -28,6 +28,8 @@ func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, b
 			return outcomeRefused, errorAnswer(outcomeRefused)
 		case receipt.Duplicate:
 			return outcomeDuplicate, factAnswer(outcomeDuplicate, e.ID)
+		case receipt.Spooled:
+			return outcomeSpooled, factAnswer(outcomeSpooled, e.ID)
 		default:
 			return outcomeStored, factAnswer(outcomeStored, e.ID)
 		}

@@ -126,7 +126,7 @@ func (m *metrics) initialiseFor(integration string) {
 	for _, result := range publishResults() {
 		m.publishes.WithLabelValues(integration, result)
 	}
-	for _, o := range []outcome{outcomeStored, outcomeDuplicate, outcomeQuarantined, outcomeRefused} {
+	for _, o := range []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, outcomeQuarantined, outcomeRefused} {
 		m.settled.WithLabelValues(integration, string(o))
 	}
 	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.disagreements, m.received} {

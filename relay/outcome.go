@@ -21,6 +21,7 @@ const (
 
 	outcomeStored      outcome = "stored"
 	outcomeDuplicate   outcome = "duplicate"
+	outcomeSpooled     outcome = "spooled"
 	outcomeQuarantined outcome = "quarantined"
 	outcomeRefused     outcome = "refused"
 	outcomeTooLarge    outcome = "too_large"
@@ -54,6 +55,7 @@ var consequences = map[outcome]consequence{
 
 	outcomeStored:      {status: http.StatusOK, level: slog.LevelInfo},
 	outcomeDuplicate:   {status: http.StatusOK, level: slog.LevelInfo},
+	outcomeSpooled:     {status: http.StatusOK, level: slog.LevelWarn},
 	outcomeQuarantined: {http.StatusBadRequest, slog.LevelWarn, "UNREADABLE", "The body is not an event that can be read; it was kept for inspection."},
 	outcomeRefused:     {http.StatusServiceUnavailable, slog.LevelError, "UNAVAILABLE", "The event could not be stored. Please send it again."},
 	outcomeTooLarge:    {http.StatusRequestEntityTooLarge, slog.LevelError, "TOO_LARGE", "The body is larger than is accepted."},
@@ -80,7 +82,7 @@ var eventOutcomes = map[string][]outcome{
 	unknown:                  {outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeHungUp, outcomePanicked},
 }
 
-var factOutcomes = []outcome{outcomeStored, outcomeDuplicate, outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeHungUp, outcomePanicked}
+var factOutcomes = []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeHungUp, outcomePanicked}
 
 // askResults are how a question to a decider can end, for metrics.
 var askResults = []string{
@@ -93,6 +95,8 @@ func publishResult(receipt visit.Receipt, err error) string {
 	switch {
 	case err == nil && receipt.Duplicate:
 		return "duplicate"
+	case err == nil && receipt.Spooled:
+		return "spooled"
 	case err == nil:
 		return "stored"
 	}
@@ -119,7 +123,7 @@ var publishFaults = []struct {
 }
 
 func publishResults() []string {
-	results := []string{"stored", "duplicate", "failed"}
+	results := []string{"stored", "duplicate", "spooled", "failed"}
 	for _, known := range publishFaults {
 		results = append(results, known.label)
 	}

@@ -74,6 +74,11 @@ func TestAnswers(t *testing.T) {
 				return visit.Receipt{Duplicate: true}, nil
 			}
 		}, 200, "SUCCESS", outcomeDuplicate, outcomeDuplicate},
+		{"a spooled fact", "/sine/lobby", checkedIn, func(r *rig) {
+			r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
+				return visit.Receipt{Spooled: true}, nil
+			}
+		}, 200, "SUCCESS", outcomeSpooled, outcomeSpooled},
 		{"a fact that cannot be stored", "/sine/lobby", checkedIn, failPublish(visit.ErrStreamFull), 503, "UNAVAILABLE", outcomeRefused, outcomeRefused},
 
 		{"no JSON on an open URL", "/sine/lobby", "hello", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},

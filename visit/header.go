@@ -31,6 +31,8 @@ const (
 	HeaderReceived = "Sine-Relay-Received"
 	// HeaderReason is on a quarantined body: one of the [Reason] values.
 	HeaderReason = "Sine-Relay-Reason"
+	// HeaderRefusedSubject is on an event in the quarantine: where it belonged.
+	HeaderRefusedSubject = "Sine-Relay-Refused-Subject"
 	// HeaderKind is on a quarantined body whose URL names the event.
 	HeaderKind = "Sine-Relay-Kind"
 )

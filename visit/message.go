@@ -11,7 +11,10 @@ type Message struct {
 	Root    Root
 	Subject string
 	// ID is what a repeat is recognised by. A question has none.
-	ID     string
+	ID string
+	// Order is what messages have in common that must stay in their order: the
+	// visit where Sine names it, else the integration. It does not travel.
+	Order  string
 	Header map[string][]string
 	Data   []byte
 }
@@ -32,11 +35,14 @@ func (e *Event) Message(s Subjects) (Message, error) {
 		HeaderDataContentType: {ContentJSON},
 		HeaderContentType:     {ContentJSON},
 		HeaderRequestID:       {e.RequestID},
+		HeaderIntegration:     {e.Integration},
 	}
+	order := "integration/" + e.Integration
 	if e.Visit.Basis == KeyFromSine {
 		h[HeaderSubject] = []string{e.Visit.Value}
+		order = "visit/" + e.Visit.Value
 	}
-	return Message{Root: RootEvent, Subject: s.Event(e.Site, e.Kind), ID: e.ID, Header: h, Data: data}, nil
+	return Message{Root: RootEvent, Subject: s.Event(e.Site, e.Kind), ID: e.ID, Order: order, Header: h, Data: data}, nil
 }
 
 // Message returns the request as a question to one decider.
@@ -71,6 +77,10 @@ const (
 	ReasonUnknownEvent Reason = "unknown_event"
 	// ReasonIncomplete is a body whose end never came.
 	ReasonIncomplete Reason = "incomplete"
+	// ReasonRefused is an event that the stream refused for its own sake, time
+	// and again. The payload is the event's, not Sine's; its id and subject
+	// are in [HeaderID] and [HeaderRefusedSubject].
+	ReasonRefused Reason = "refused"
 )
 
 // Quarantined is a body that an authenticated caller sent and the relay could
@@ -101,5 +111,5 @@ func (q *Quarantined) Message(s Subjects) Message {
 	if q.Pinned != "" {
 		h[HeaderKind] = []string{string(q.Pinned)}
 	}
-	return Message{Root: RootQuarantine, Subject: s.Quarantine(q.Site), ID: q.RequestID, Header: h, Data: q.Body}
+	return Message{Root: RootQuarantine, Subject: s.Quarantine(q.Site), ID: q.RequestID, Order: "integration/" + q.Integration, Header: h, Data: q.Body}
 }

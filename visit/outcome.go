@@ -37,4 +37,8 @@ type Receipt struct {
 	// Duplicate is set when the stream already held the message, from an
 	// earlier call and not from the publisher's own retry.
 	Duplicate bool
+	// Spooled is set when the message is not in a stream yet but synced to the
+	// relay's own disk, from where it will go there. Stream and Sequence are
+	// empty then.
+	Spooled bool
 }

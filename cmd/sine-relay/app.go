@@ -16,6 +16,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/embedded"
+	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/relay"
 )
@@ -25,6 +26,7 @@ type app struct {
 	settings  config.Settings
 	log       *slog.Logger
 	embedded  *embedded.Server // nil when NATS is somewhere else
+	spool     *spool.Spool     // nil where there is none
 	broker    *broker.Broker
 	relay     *relay.Relay
 	readiness *relay.Readiness
@@ -57,7 +59,12 @@ func start(s config.Settings, log *slog.Logger) (_ *app, err error) {
 			return nil, fmt.Errorf("embedded NATS (SINE_RELAY_NATS_LISTEN %s, SINE_RELAY_NATS_STORE_DIR %s): %w", s.NATSListen, s.NATSStoreDir, err)
 		}
 	}
-	if a.broker, err = broker.Connect(brokerConfig(s, a.embedded, log, registry)); err != nil {
+	if s.SpoolDir != "" {
+		if a.spool, err = spool.Open(spool.Config{Dir: s.SpoolDir, MaxBytes: s.SpoolMaxBytes, MaxAge: s.SpoolMaxAge, Logger: log}); err != nil {
+			return nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
+		}
+	}
+	if a.broker, err = broker.Connect(brokerConfig(s, a.embedded, a.spool, log, registry)); err != nil {
 		return nil, err
 	}
 	if a.relay, err = relay.New(relayConfig(s, a.broker, log, registry)); err != nil {

@@ -83,6 +83,7 @@ func TestLibrariesKeepToTheirRooms(t *testing.T) {
 	rooms := map[string][]string{
 		"github.com/gorilla/mux":               {"relay"},
 		"github.com/sethvargo/go-envconfig":    {"cmd/sine-relay/internal/config"},
+		"go.etcd.io/bbolt":                     {"broker/spool"},
 		"go.yaml.in/yaml/v4":                   {"cmd/sine-relay/internal/config"},
 		"github.com/nats-io/nats.go":           {"broker", "broker/brokertest", "broker/embedded", "visit/subscriber", "cmd/sine-relay"},
 		"github.com/nats-io/nats.go/jetstream": {"broker", "broker/brokertest", "visit/subscriber", "cmd/sine-relay"},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net"
@@ -19,7 +18,7 @@ import (
 
 // command runs a command line and returns its exit code and what it printed.
 func commandLine(environ []string, args ...string) (code int, out, errOut string) {
-	var o, e bytes.Buffer
+	var o, e output // a connection that closes may still log
 	code = run(invocation{args: args, environ: environ, out: &o, err: &e})
 	return code, o.String(), e.String()
 }

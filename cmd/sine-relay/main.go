@@ -44,6 +44,8 @@ func commands() []command {
 		{"config check", "check the configuration and exit", configCheck},
 		{"config urls", "print what to paste into Sine, per integration", configURLs},
 		{"config docs", "print the table of settings in Markdown", configDocs},
+		{"spool ls", "list what waits in a spool that no relay has open: spool ls DIR", spoolList},
+		{"spool drain", "send it to NATS, as a relay would: spool drain DIR", spoolDrain},
 		{"health", "ask a relay on this machine whether it is ready; for container health checks", health},
 		{"version", "print the version", printVersion},
 	}
@@ -90,7 +92,7 @@ func usage(w io.Writer) {
 	fmt.Fprintln(w, "Usage: sine-relay <command>")
 	fmt.Fprintln(w)
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-13s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-14s%s\n", c.name, c.summary)
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "Settings are read from the environment; sine-relay config docs lists them.")

@@ -52,7 +52,7 @@ func TestTheREADMEsTablesAreTheProgramsOwn(t *testing.T) {
 func metricsTable(t *testing.T) string {
 	t.Helper()
 	server := brokertest.Start(t)
-	p := runServe(t, "NATS_URL="+server.URL()).ready()
+	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir()).ready()
 	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
 	_, text := p.get("/metrics")
 	parser := expfmt.NewTextParser(model.UTF8Validation)

@@ -74,6 +74,11 @@ func (a *app) release() {
 		cancel()
 		a.broker.Close(ended)
 	}
+	if a.spool != nil {
+		if err := a.spool.Close(); err != nil {
+			a.log.Error("close the spool", "err", err.Error())
+		}
+	}
 	if a.embedded != nil {
 		a.embedded.Shutdown()
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/embedded"
+	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
@@ -26,7 +27,7 @@ func embeddedConfig(s config.Settings, log *slog.Logger) embedded.Config {
 	}
 }
 
-func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, reg prometheus.Registerer) broker.Config {
+func brokerConfig(s config.Settings, nats *embedded.Server, buffer *spool.Spool, log *slog.Logger, reg prometheus.Registerer) broker.Config {
 	cfg := broker.Config{
 		Servers: s.NATSServers(),
 		Auth: broker.Auth{
@@ -43,6 +44,7 @@ func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 		DedupeWindow: s.DedupeWindow,
 		Replicas:     s.NATSReplicas,
 		BodyLimit:    int(s.BodyLimit),
+		Spool:        buffer,
 		Logger:       log,
 		Registerer:   reg,
 	}

@@ -50,6 +50,10 @@ type Environment struct {
 	DecisionBudget time.Duration `env:"DECISION_BUDGET, default=2.5s" unit:"duration" help:"how long a visitor waits for a decision, for integrations that say nothing else"`
 	StoreBudget    time.Duration `env:"STORE_BUDGET, default=2s" unit:"duration" help:"how long a fact may take to be stored before it is refused"`
 
+	SpoolDir      string        `env:"SPOOL_DIR" help:"where facts are kept that NATS cannot take right now; without it they are refused"`
+	SpoolMaxBytes int64         `env:"SPOOL_MAX_BYTES, default=1GiB" unit:"bytes" help:"how much may wait there; the disk should have twice as much"`
+	SpoolMaxAge   time.Duration `env:"SPOOL_MAX_AGE, default=24h" unit:"duration" help:"how long something may wait there before a metric says so"`
+
 	BodyLimit       int64         `env:"BODY_LIMIT, default=256KiB" unit:"bytes" help:"largest body that is accepted"`
 	HeaderLimit     int64         `env:"HEADER_LIMIT, default=16KiB" unit:"bytes" help:"largest HTTP header that is accepted"`
 	JSONDepth       int           `env:"JSON_DEPTH, default=32" help:"how deep a body may be nested"`

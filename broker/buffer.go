@@ -1,0 +1,95 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const (
+	// diskShare is what part of the time that remains is kept for the disk.
+	diskShare = 4
+	// drainRate and drainBurst bound how many messages a second leave the
+	// spool, so that a cluster that recovers is not trampled.
+	drainRate  = 2000
+	drainBurst = 256
+	// drainPatience is how long one message from the spool may take.
+	drainPatience = 10 * time.Second
+	// drainKeys messages of different orders are on their way at once, and
+	// drainDepth of one order are sent, one after another, before the spool is
+	// told.
+	drainKeys  = 32
+	drainDepth = 32
+	// maxRefusals is how often a stream may refuse a message for its own sake
+	// before it is set aside.
+	maxRefusals = 5
+	// idlePoll is how often an empty spool is looked at without being told.
+	idlePoll = 250 * time.Millisecond
+	// longestDrainPause is between two tries while nothing can be stored.
+	longestDrainPause = 5 * time.Second
+)
+
+// buffer stores messages in NATS or in the spool, and moves them from there.
+//
+// Within one relay, messages of one order reach the stream in the order in which
+// their calls were answered. Across relays there is none: readers go by ce-time.
+type buffer struct {
+	b       *Broker
+	spool   *spool.Spool
+	log     *slog.Logger
+	metrics *spoolMetrics
+	limit   *rate.Limiter
+	wake    chan struct{}
+}
+
+func newBuffer(cfg Config, b *Broker) *buffer {
+	return &buffer{
+		b: b, spool: cfg.Spool, log: cfg.Logger, metrics: newSpoolMetrics(cfg.Registerer, cfg.Spool),
+		limit: rate.NewLimiter(drainRate, drainBurst), wake: make(chan struct{}, 1),
+	}
+}
+
+// store publishes a message, or spools it.
+func (f *buffer) store(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	if f.spool.Waiting(m.Order) {
+		return f.keep(ctx, m, nil)
+	}
+	early, cancel := withMargin(ctx)
+	defer cancel()
+	receipt, err := f.b.publish(early, m)
+	if err == nil {
+		return receipt, nil
+	}
+	return f.keep(ctx, m, err)
+}
+
+// withMargin ends early enough to leave time for the disk.
+func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/diskShare))
+}
+
+// keep spools a message that could not be published because of cause.
+func (f *buffer) keep(ctx context.Context, m visit.Message, cause error) (visit.Receipt, error) {
+	err := f.spool.Put(ctx, spool.Entry{Message: m, Order: m.Order})
+	if err != nil {
+		f.metrics.refused.Inc()
+		return visit.Receipt{}, errors.Join(cause, fmt.Errorf("spool: %w", err))
+	}
+	f.metrics.spooled.Inc()
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+	return visit.Receipt{Spooled: true}, nil
+}

@@ -1,0 +1,159 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// drain empties the spool whenever there is a connection, until ctx ends. A stop
+// at any instant only means that a message is sent again, with the same id.
+func (f *buffer) drain(ctx context.Context) {
+	pause := time.Duration(0)
+	for ctx.Err() == nil {
+		up := f.b.facts.connected()
+		stuck, moved := false, 0
+		if f.b.facts.nc.IsConnected() {
+			moved, stuck = f.round(ctx)
+		}
+		switch {
+		case stuck:
+			pause = min(max(2*pause, firstPause), longestDrainPause)
+			rest(ctx, pause, up)
+		case moved == 0:
+			pause = 0
+			f.idle(ctx, up)
+		default:
+			pause = 0
+		}
+	}
+}
+
+// idle waits until there may be something to do.
+func (f *buffer) idle(ctx context.Context, up <-chan struct{}) {
+	timer := time.NewTimer(idlePoll/2 + rand.N(idlePoll))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-f.wake:
+	case <-up:
+	case <-timer.C:
+	}
+}
+
+// round sends what may be sent now, and tells how many messages left the spool
+// and whether nothing more can be stored at the moment.
+func (f *buffer) round(ctx context.Context) (moved int, stuck bool) {
+	runs, err := f.spool.Runs(drainKeys, drainDepth)
+	if err != nil {
+		f.log.Error("the spool cannot be read", "err", err.Error())
+		return 0, true
+	}
+	results := make([]result, len(runs))
+	var sending sync.WaitGroup
+	for i, run := range runs {
+		sending.Go(func() { results[i] = f.send(ctx, run) })
+	}
+	sending.Wait()
+	var gone []uint64
+	for _, r := range results {
+		gone = append(gone, r.gone...)
+		stuck = stuck || r.stuck
+	}
+	if len(gone) == 0 {
+		return 0, stuck
+	}
+	// Not given up with ctx: what is forgotten here is sent again.
+	if err := f.spool.Remove(context.WithoutCancel(ctx), gone...); err != nil {
+		f.log.Error("the spool cannot forget what was sent", "err", err.Error())
+		return 0, true
+	}
+	return len(gone), stuck
+}
+
+// result is what became of the messages of one order.
+type result struct {
+	gone  []uint64
+	stuck bool
+}
+
+// send sends messages of one order, one after another, up to the first that
+// cannot be.
+func (f *buffer) send(ctx context.Context, run []spool.Item) (r result) {
+	for _, item := range run {
+		if f.limit.Wait(ctx) != nil {
+			return r
+		}
+		sending, cancel := context.WithTimeout(ctx, drainPatience)
+		_, err := f.b.publish(sending, item.Message)
+		cancel()
+		switch {
+		case err == nil:
+			f.metrics.drained.Inc()
+		case passes(err):
+			r.stuck = true
+			return r
+		case !f.setAside(ctx, item, err):
+			return r
+		}
+		r.gone = append(r.gone, item.Sequence)
+	}
+	return r
+}
+
+// passes reports whether an error is of the moment and not of the message.
+func passes(err error) bool {
+	for _, e := range []error{
+		visit.ErrDisconnected, visit.ErrTimeout, visit.ErrStreamMissing, visit.ErrStreamFull, visit.ErrDenied,
+		context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// setAside counts a refusal of a message for its own sake, and after some puts
+// the message into the quarantine. It reports whether the message is gone from
+// its place.
+func (f *buffer) setAside(ctx context.Context, item spool.Item, refusal error) bool {
+	attempts, err := f.spool.Failed(ctx, item.Sequence)
+	if err != nil {
+		f.log.Error("the spool cannot count a refusal", "err", err.Error())
+	}
+	if attempts < maxRefusals {
+		return false
+	}
+	sending, cancel := context.WithTimeout(ctx, drainPatience)
+	defer cancel()
+	if _, err := f.b.publish(sending, f.quarantined(item.Message)); err != nil {
+		f.log.Error("a refused message stays in the spool", "id", item.Message.ID, "err", err.Error())
+		return false
+	}
+	f.metrics.setAside.Inc()
+	f.log.Error("a message was set aside to the quarantine", "id", item.Message.ID, "reason", refusal.Error())
+	return true
+}
+
+// quarantined is a refused message as the quarantine keeps it.
+func (f *buffer) quarantined(m visit.Message) visit.Message {
+	first := func(header string) string { return strings.Join(m.Header[header], "") }
+	site := strings.Split(strings.TrimPrefix(m.Subject, strings.TrimSuffix(f.b.keeper.subjects.All(m.Root), ">")), ".")[0]
+	q := visit.Quarantined{
+		RequestID: first(visit.HeaderRequestID), Site: site, Integration: first(visit.HeaderIntegration),
+		Reason: visit.ReasonRefused, Received: time.Now().UTC(), Body: m.Data,
+	}
+	message := q.Message(f.b.keeper.subjects)
+	message.Header[visit.HeaderID] = []string{m.ID}
+	message.Header[visit.HeaderRefusedSubject] = []string{m.Subject}
+	message.Header[visit.HeaderMsgID] = []string{fmt.Sprintf("refused-%s", m.ID)}
+	return message
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// A volume that a relay left behind, scaled away or moved, keeps its visitors.
+// These commands show and empty it, from wherever it is mounted.
+
+// spoolList shows what waits, and nothing personal.
+func spoolList(_ context.Context, in invocation) int {
+	left, code := openLeft(in, "ls")
+	if left == nil {
+		return code
+	}
+	defer left.Close()
+	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "WAITING SINCE\tATTEMPTS\tSUBJECT\tINTEGRATION\tID")
+	err := left.Each(func(i spool.Item) error {
+		integration := ""
+		if name := i.Message.Header[visit.HeaderIntegration]; len(name) > 0 {
+			integration = name[0]
+		}
+		_, err := fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\n", i.Stored.UTC().Format(time.RFC3339), i.Attempts, i.Message.Subject, integration, i.Message.ID)
+		return err
+	})
+	table.Flush()
+	fmt.Fprintf(in.out, "%d messages wait.\n", left.Stats().Entries)
+	return orderly(in, err)
+}
+
+// openLeft opens the spool that is the one argument.
+func openLeft(in invocation, name string) (*spool.Spool, int) {
+	if len(in.args) != 1 {
+		fmt.Fprintf(in.err, "usage: sine-relay spool %s DIR\n", name)
+		return nil, exitUsage
+	}
+	left, err := spool.OpenExisting(in.args[0], nil)
+	if err != nil {
+		return nil, orderly(in, err)
+	}
+	return left, exitOK
+}
+
+// spoolDrain sends what waits to the NATS of the settings, and returns when
+// nothing is left or a signal comes.
+func spoolDrain(ctx context.Context, in invocation) int {
+	settings, err := config.Load(in.environ, nil)
+	if err != nil {
+		return misconfigured(in, err)
+	}
+	if settings.NATSURL == "" {
+		fmt.Fprintln(in.err, "sine-relay: set SINE_RELAY_NATS_URL: only an existing NATS can be drained into")
+		return exitUsage
+	}
+	left, code := openLeft(in, "drain")
+	if left == nil {
+		return code
+	}
+	defer left.Close()
+	log := newLogger(in.err, settings.Level, settings.LogFormat)
+	b, err := broker.Connect(brokerConfig(settings, nil, left, log, prometheus.NewRegistry()))
+	if err != nil {
+		return orderly(in, err)
+	}
+	defer b.Close(context.Background())
+	before := left.Stats().Entries
+	awaitEmpty(ctx, left)
+	waiting := left.Stats().Entries
+	fmt.Fprintf(in.out, "%d messages were sent, %d wait.\n", before-waiting, waiting)
+	if waiting > 0 {
+		for _, line := range b.Status().Lines() {
+			fmt.Fprintln(in.err, line)
+		}
+		return exitFailed
+	}
+	return exitOK
+}
+
+func awaitEmpty(ctx context.Context, left *spool.Spool) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for left.Stats().Entries > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
