@@ -52,6 +52,10 @@ func (b *Broker) Status() Status {
 	if s.Server != "" && b.inProcess {
 		s.Server = "in process"
 	}
+	if b.buffer != nil {
+		stats := b.buffer.spool.Stats()
+		s.Spool = &stats
+	}
 	doorErr, doorFault := b.door.state()
 	factsErr, factsFault := b.facts.state()
 	s.LastError = doorErr
