@@ -1,0 +1,272 @@
+package broker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func openSpool(t *testing.T, dir string, maxBytes int64) *spool.Spool {
+	t.Helper()
+	s, err := spool.Open(spool.Config{Dir: dir, MaxBytes: maxBytes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func with(s *spool.Spool, reg *prometheus.Registry) func(*broker.Config) {
+	return func(c *broker.Config) {
+		c.Spool = s
+		if reg != nil {
+			c.Registerer = reg
+		}
+	}
+}
+
+// ordered is a fact of an order.
+func ordered(order, id string) visit.Message {
+	m := fact(id)
+	m.Order = order
+	return m
+}
+
+func mustSpool(t *testing.T, b *broker.Broker, m visit.Message) {
+	t.Helper()
+	receipt, err := b.Publish(within(t, patience), m)
+	if err != nil || !receipt.Spooled {
+		t.Errorf("%s: %+v %v", m.ID, receipt, err)
+	}
+}
+
+// ids are those in the stream of events, in their order.
+func ids(t *testing.T, js jetstream.JetStream) []string {
+	t.Helper()
+	stream, err := js.Stream(within(t, patience), "VISITORS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	state := stream.CachedInfo().State
+	for seq := state.FirstSeq; seq <= state.LastSeq; seq++ {
+		m, err := stream.GetMsg(within(t, patience), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, m.Header.Get(visit.HeaderMsgID))
+	}
+	return all
+}
+
+func awaitDrained(t *testing.T, s *spool.Spool) {
+	t.Helper()
+	eventually(t, "the spool is empty", func() bool { return s.Stats().Entries == 0 })
+}
+
+func TestWhileNATSIsAwayFactsAreSpooledAtOnceAndLeaveInTheirOrder(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	buffer, reg := openSpool(t, t.TempDir(), 1<<20), prometheus.NewRegistry()
+	b := ready(t, s, with(buffer, reg))
+	if _, err := b.Publish(within(t, patience), ordered("a", "a-0")); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	eventually(t, "the connection is gone", func() bool { return !b.Status().FactsConnected })
+	started := time.Now()
+	for i := 1; i < 20; i++ {
+		for _, order := range []string{"a", "b"} {
+			mustSpool(t, b, ordered(order, fmt.Sprintf("%s-%d", order, i)))
+		}
+	}
+	if took := time.Since(started); took > atOnce {
+		t.Errorf("spooling took %s", took)
+	}
+	if lines := strings.Join(b.Status().Lines(), "\n"); !strings.Contains(lines, "spool: 38 messages wait") {
+		t.Errorf("the status says:\n%s", lines)
+	}
+	s.Restart()
+	awaitDrained(t, buffer)
+	last := map[string]int{"a": -1, "b": 0}
+	all := ids(t, s.JetStream())
+	for _, id := range all {
+		var n int
+		order, number, _ := strings.Cut(id, "-")
+		fmt.Sscan(number, &n)
+		if n != last[order]+1 {
+			t.Errorf("%s came after %s-%d", id, order, last[order])
+		}
+		last[order] = n
+	}
+	if len(all) != 39 {
+		t.Errorf("%d are stored, want 39", len(all))
+	}
+	for name, want := range map[string]float64{"spooled_total": 38, "drained_total": 38, "recovered_total": 0, "set_aside_total": 0, "messages": 0} {
+		if got := sample(t, reg, "sine_relay_spool_"+name); got != want {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+}
+
+// bound limits the messages in the stream.
+func bound(t *testing.T, js jetstream.JetStream, change func(*jetstream.StreamConfig)) {
+	t.Helper()
+	stream, err := js.Stream(within(t, patience), "VISITORS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	change(&cfg)
+	if _, err := js.UpdateStream(within(t, patience), cfg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFactBehindAWaitingOneOfItsOrderQueues(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	buffer := openSpool(t, t.TempDir(), 1<<20)
+	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
+	if _, err := b.Publish(within(t, patience), ordered("other", "x")); err != nil {
+		t.Fatal(err)
+	}
+	// A stream that is full for a while: the first waits, and so does what comes
+	// behind it, also once there is room.
+	bound(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 })
+	mustSpool(t, b, ordered("a", "1"))
+	bound(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = -1 })
+	if _, err := b.Publish(within(t, patience), ordered("a", "2")); err != nil {
+		t.Fatal(err)
+	}
+	awaitDrained(t, buffer)
+	if got := strings.Join(ids(t, js), " "); got != "x 1 2" {
+		t.Errorf("stored as %s", got)
+	}
+}
+
+func TestWhatAnEarlierProcessLeftIsDrained(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	dir := t.TempDir()
+	first := openSpool(t, dir, 1<<20)
+	b := ready(t, s, with(first, nil))
+	s.Stop()
+	for i := range 5 {
+		mustSpool(t, b, ordered("a", fmt.Sprint(i)))
+	}
+	b.Close(context.Background())
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Restart()
+	second, reg := openSpool(t, dir, 1<<20), prometheus.NewRegistry()
+	ready(t, s, with(second, reg))
+	awaitDrained(t, second)
+	if got := strings.Join(ids(t, s.JetStream()), " "); got != "0 1 2 3 4" {
+		t.Errorf("stored as %s", got)
+	}
+	if got := sample(t, reg, "sine_relay_spool_recovered_total"); got != 5 {
+		t.Errorf("%v were recovered", got)
+	}
+}
+
+func TestAFullSpoolRefuses(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	reg := prometheus.NewRegistry()
+	b := ready(t, s, with(openSpool(t, t.TempDir(), 1000), reg))
+	s.Stop()
+	large := ordered("a", "1")
+	large.Data = make([]byte, 2000)
+	_, err := b.Publish(within(t, patience), large)
+	if !errors.Is(err, spool.ErrFull) || !errors.Is(err, visit.ErrDisconnected) {
+		t.Errorf("%v", err)
+	}
+	if got := sample(t, reg, "sine_relay_spool_refused_total"); got != 1 {
+		t.Errorf("%v refused", got)
+	}
+}
+
+func TestAMessageThatIsRefusedForItsOwnSakeIsSetAsideAndBlocksNothing(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	buffer, reg := openSpool(t, t.TempDir(), 1<<20), prometheus.NewRegistry()
+	b, js := ready(t, s, with(buffer, reg)), s.JetStream()
+	bound(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 2000 })
+	large := ordered("a", "large")
+	large.Data = make([]byte, 5000)
+	mustSpool(t, b, large)
+	for _, m := range []visit.Message{ordered("a", "behind"), ordered("b", "beside")} {
+		if _, err := b.Publish(within(t, patience), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	awaitDrained(t, buffer)
+	if got := ids(t, js); len(got) != 2 {
+		t.Errorf("stored: %v", got)
+	}
+	quarantine, err := js.Stream(within(t, patience), "VISITOR_QUARANTINE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := quarantine.GetMsg(within(t, patience), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Header.Get(visit.HeaderReason) != string(visit.ReasonRefused) || m.Header.Get(visit.HeaderID) != "large" ||
+		m.Header.Get(visit.HeaderRefusedSubject) != large.Subject || m.Subject != "visitors.v1.quarantine.hq" || len(m.Data) != 5000 {
+		t.Errorf("set aside on %s as %v", m.Subject, m.Header)
+	}
+	if got := sample(t, reg, "sine_relay_spool_set_aside_total"); got != 1 {
+		t.Errorf("%v set aside", got)
+	}
+}
+
+// Repeats from Sine that come while NATS is away end as one message.
+func TestRepeatsInTheSpoolAreStoredOnce(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	buffer := openSpool(t, t.TempDir(), 1<<20)
+	b := ready(t, s, with(buffer, nil))
+	s.Stop()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { mustSpool(t, b, ordered("a", "same")) })
+	}
+	all.Wait()
+	s.Restart()
+	awaitDrained(t, buffer)
+	if got := ids(t, s.JetStream()); len(got) != 1 {
+		t.Errorf("stored: %v", got)
+	}
+}
+
+// Rights that come back are enough: nothing is given up for lack of them.
+func TestAFactThatIsDeniedWaitsInTheSpool(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, func(o *server.Options) {
+		o.Users = []*server.User{{Username: "relay", Password: "p", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.event.>"}},
+		}}}
+	})
+	buffer := openSpool(t, t.TempDir(), 1<<20)
+	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Auth.User, c.Auth.Password = "relay", "p" })
+	mustSpool(t, b, ordered("a", "1"))
+	s.Stop()
+	s.Restart(brokertest.WithUser("relay", "p"))
+	awaitDrained(t, buffer)
+}
