@@ -76,16 +76,13 @@ func (c *call) event() string {
 	return string(c.kind)
 }
 
-// HeaderRequestID is the answer's header that names the call.
-const HeaderRequestID = visit.HeaderRequestID
-
 func (c *call) write(w http.ResponseWriter, a answer) {
 	c.outcome, c.status = a.outcome, a.status
 	h := w.Header()
 	h.Set("Content-Type", visit.ContentJSON)
 	body := append(a.body, '\n')
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set(HeaderRequestID, c.id)
+	h.Set(visit.HeaderRequestID, c.id)
 	if c.leave || !c.arrived {
 		h.Set("Connection", "close")
 	}
