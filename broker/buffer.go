@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -47,6 +48,7 @@ type buffer struct {
 	metrics *spoolMetrics
 	limit   *rate.Limiter
 	wake    chan struct{}
+	later   sync.Map // orders that are left alone, with the time until when
 }
 
 func newBuffer(cfg Config, b *Broker) *buffer {

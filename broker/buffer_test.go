@@ -122,10 +122,10 @@ func TestWhileNATSIsAwayFactsAreSpooledAtOnceAndLeaveInTheirOrder(t *testing.T) 
 	}
 }
 
-// bound limits the messages in the stream.
-func bound(t *testing.T, js jetstream.JetStream, change func(*jetstream.StreamConfig)) {
+// bound changes a stream's limits.
+func bound(t *testing.T, js jetstream.JetStream, name string, change func(*jetstream.StreamConfig)) {
 	t.Helper()
-	stream, err := js.Stream(within(t, patience), "VISITORS")
+	stream, err := js.Stream(within(t, patience), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,9 +146,9 @@ func TestAFactBehindAWaitingOneOfItsOrderQueues(t *testing.T) {
 	}
 	// A stream that is full for a while: the first waits, and so does what comes
 	// behind it, also once there is room.
-	bound(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 })
+	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 })
 	mustSpool(t, b, ordered("a", "1"))
-	bound(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = -1 })
+	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.MaxMsgs = -1 })
 	if _, err := b.Publish(within(t, patience), ordered("a", "2")); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestAMessageThatIsRefusedForItsOwnSakeIsSetAsideAndBlocksNothing(t *testing
 	s := brokertest.Start(t)
 	buffer, reg := openSpool(t, t.TempDir(), 1<<20), prometheus.NewRegistry()
 	b, js := ready(t, s, with(buffer, reg)), s.JetStream()
-	bound(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 2000 })
+	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.MaxMsgSize = 2000 })
 	large := ordered("a", "large")
 	large.Data = make([]byte, 5000)
 	mustSpool(t, b, large)
@@ -234,6 +234,37 @@ func TestAMessageThatIsRefusedForItsOwnSakeIsSetAsideAndBlocksNothing(t *testing
 	if got := sample(t, reg, "sine_relay_spool_set_aside_total"); got != 1 {
 		t.Errorf("%v set aside", got)
 	}
+}
+
+func TestWhatTheQuarantineRefusesTooStaysAndBlocksNothingElse(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	buffer := openSpool(t, t.TempDir(), 1<<20)
+	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
+	for _, name := range []string{"VISITORS", "VISITOR_QUARANTINE"} {
+		bound(t, js, name, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 2000 })
+	}
+	large := ordered("a", "large")
+	large.Data = make([]byte, 5000)
+	mustSpool(t, b, large)
+	mustSpool(t, b, ordered("a", "behind"))
+	for i := range 20 {
+		if _, err := b.Publish(within(t, patience), ordered("b", fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "it was tried", func() bool {
+		tried := false
+		buffer.Each(func(i spool.Item) error { tried = tried || i.Attempts >= 5; return nil })
+		return tried
+	})
+	if got := buffer.Stats().Entries; got != 2 || len(ids(t, js)) != 20 {
+		t.Errorf("%d wait, %d are stored", got, len(ids(t, js)))
+	}
+	for _, name := range []string{"VISITORS", "VISITOR_QUARANTINE"} {
+		bound(t, js, name, func(c *jetstream.StreamConfig) { c.MaxMsgSize = -1 })
+	}
+	awaitDrained(t, buffer)
 }
 
 // Repeats from Sine that come while NATS is away end as one message.

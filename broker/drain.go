@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,31 +63,40 @@ func (f *buffer) round(ctx context.Context) (moved int, stuck bool) {
 		sending.Go(func() { results[i] = f.send(ctx, run) })
 	}
 	sending.Wait()
-	var gone []uint64
+	var all result
 	for _, r := range results {
-		gone = append(gone, r.gone...)
-		stuck = stuck || r.stuck
+		all.drained = append(all.drained, r.drained...)
+		all.setAside = append(all.setAside, r.setAside...)
+		all.stuck = all.stuck || r.stuck
 	}
+	gone := slices.Concat(all.drained, all.setAside)
 	if len(gone) == 0 {
-		return 0, stuck
+		return 0, all.stuck
 	}
-	// Not given up with ctx: what is forgotten here is sent again.
+	// Not given up with ctx: what is not forgotten here is sent again.
 	if err := f.spool.Remove(context.WithoutCancel(ctx), gone...); err != nil {
 		f.log.Error("the spool cannot forget what was sent", "err", err.Error())
 		return 0, true
 	}
-	return len(gone), stuck
+	// The ledger counts what has left the spool, and so not before.
+	f.metrics.drained.Add(float64(len(all.drained)))
+	f.metrics.setAside.Add(float64(len(all.setAside)))
+	return len(gone), all.stuck
 }
 
-// result is what became of the messages of one order.
+// result is what became of messages: their sequences, and whether nothing more
+// can be stored at the moment.
 type result struct {
-	gone  []uint64
-	stuck bool
+	drained, setAside []uint64
+	stuck             bool
 }
 
 // send sends messages of one order, one after another, up to the first that
 // cannot be.
 func (f *buffer) send(ctx context.Context, run []spool.Item) (r result) {
+	if f.postponed(run[0].Order) {
+		return r
+	}
 	for _, item := range run {
 		if f.limit.Wait(ctx) != nil {
 			return r
@@ -96,16 +106,29 @@ func (f *buffer) send(ctx context.Context, run []spool.Item) (r result) {
 		cancel()
 		switch {
 		case err == nil:
-			f.metrics.drained.Inc()
+			r.drained = append(r.drained, item.Sequence)
 		case passes(err):
 			r.stuck = true
 			return r
-		case !f.setAside(ctx, item, err):
+		case f.setAside(ctx, item, err):
+			r.setAside = append(r.setAside, item.Sequence)
+		default:
 			return r
 		}
-		r.gone = append(r.gone, item.Sequence)
 	}
 	return r
+}
+
+// postpone leaves an order alone for a while: the others go on.
+func (f *buffer) postpone(order string) { f.later.Store(order, time.Now().Add(longestDrainPause)) }
+
+func (f *buffer) postponed(order string) bool {
+	until, found := f.later.Load(order)
+	if found && time.Now().After(until.(time.Time)) {
+		f.later.Delete(order)
+		return false
+	}
+	return found
 }
 
 // passes reports whether an error is of the moment and not of the message.
@@ -136,9 +159,9 @@ func (f *buffer) setAside(ctx context.Context, item spool.Item, refusal error) b
 	defer cancel()
 	if _, err := f.b.publish(sending, f.quarantined(item.Message)); err != nil {
 		f.log.Error("a refused message stays in the spool", "id", item.Message.ID, "err", err.Error())
+		f.postpone(item.Order)
 		return false
 	}
-	f.metrics.setAside.Inc()
 	f.log.Error("a message was set aside to the quarantine", "id", item.Message.ID, "reason", refusal.Error())
 	return true
 }

@@ -18,24 +18,56 @@ func newSpoolMetrics(reg prometheus.Registerer, s *spool.Spool) *spoolMetrics {
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Name: "sine_relay_spool_" + name, Help: help})
 	}
-	gauge := func(name, help string, value func(spool.Stats) float64) {
-		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sine_relay_spool_" + name, Help: help}, func() float64 { return value(s.Stats()) })
+	recovered, _ := s.Usage()
+	counter("recovered_total", "Ledger: messages that an earlier process left in the spool.").Add(float64(recovered))
+	if reg != nil {
+		reg.MustRegister(spoolGauges{s})
 	}
-	counter("recovered_total", "Ledger: messages that an earlier process left in the spool.").Add(float64(s.Stats().Entries))
-	gauge("messages", "Ledger: messages that wait in the spool.", func(s spool.Stats) float64 { return float64(s.Entries) })
-	gauge("bytes", "Bytes of the messages that wait.", func(s spool.Stats) float64 { return float64(s.Bytes) })
-	gauge("limit_bytes", "Bytes that may wait; beyond it facts are refused.", func(s spool.Stats) float64 { return float64(s.MaxBytes) })
-	gauge("expired_messages", "Messages that wait for longer than SINE_RELAY_SPOOL_MAX_AGE.", func(s spool.Stats) float64 { return float64(s.Expired) })
-	gauge("oldest_timestamp_seconds", "Time since when the oldest message waits, 0 if there is none.", func(s spool.Stats) float64 {
-		if s.Oldest.IsZero() {
-			return 0
-		}
-		return float64(s.Oldest.UnixMilli()) / 1000
-	})
 	return &spoolMetrics{
 		spooled:  counter("spooled_total", "Ledger: messages that went into the spool."),
 		drained:  counter("drained_total", "Ledger: messages that went from the spool into their stream."),
 		setAside: counter("set_aside_total", "Ledger: messages that went from the spool into the quarantine, because their stream refused them time and again."),
 		refused:  counter("refused_total", "Messages that the spool did not take: it is full, or its disk fails."),
+	}
+}
+
+// spoolGauges looks at the spool once for each scrape: it has to look at every
+// message to find the oldest.
+type spoolGauges struct{ spool *spool.Spool }
+
+// gauges are the numbers, with what each says.
+var gauges = []struct {
+	desc  *prometheus.Desc
+	value func(spool.Stats) float64
+}{
+	{spoolGauge("messages", "Ledger: messages that wait in the spool."), func(s spool.Stats) float64 { return float64(s.Entries) }},
+	{spoolGauge("bytes", "Bytes of the messages that wait."), func(s spool.Stats) float64 { return float64(s.Bytes) }},
+	{spoolGauge("limit_bytes", "Bytes that may wait; beyond it facts are refused."), func(s spool.Stats) float64 { return float64(s.MaxBytes) }},
+	{spoolGauge("expired_messages", "Messages that wait for longer than SINE_RELAY_SPOOL_MAX_AGE."), func(s spool.Stats) float64 { return float64(s.Expired) }},
+	{spoolGauge("oldest_timestamp_seconds", "Time since when the oldest message waits, 0 if there is none."), oldest},
+}
+
+func spoolGauge(name, help string) *prometheus.Desc {
+	return prometheus.NewDesc("sine_relay_spool_"+name, help, nil, nil)
+}
+
+func oldest(s spool.Stats) float64 {
+	if s.Oldest.IsZero() {
+		return 0
+	}
+	return float64(s.Oldest.UnixMilli()) / 1000
+}
+
+// Describe and Collect make it a prometheus.Collector.
+func (g spoolGauges) Describe(c chan<- *prometheus.Desc) {
+	for _, one := range gauges {
+		c <- one.desc
+	}
+}
+
+func (g spoolGauges) Collect(c chan<- prometheus.Metric) {
+	stats := g.spool.Stats()
+	for _, one := range gauges {
+		c <- prometheus.MustNewConstMetric(one.desc, prometheus.GaugeValue, one.value(stats))
 	}
 }

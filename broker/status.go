@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/sine-relay/sine-relay/broker/spool"
 )
 
 // Status is where the broker stands at one moment. "Disconnected" is
@@ -20,13 +18,20 @@ type Status struct {
 	LastError string
 	Streams   []StreamStatus
 	// Spool is nil where there is none.
-	Spool *spool.Stats
+	Spool *SpoolStatus
 	// Verified is set once every stream was found fit; it stays set.
 	Verified bool
 	// Fault is set while a person must help: NATS refuses the credentials, a
 	// certificate or the answers' inbox, a stream is unusable, or one takes
 	// the questions. It names the remedy and clears by itself.
 	Fault error
+}
+
+// SpoolStatus is how many messages wait in the spool, and what fraction of it
+// they fill.
+type SpoolStatus struct {
+	Messages int
+	Full     float64
 }
 
 // StreamStatus is what was last found about one stream.
@@ -53,8 +58,8 @@ func (b *Broker) Status() Status {
 		s.Server = "in process"
 	}
 	if b.buffer != nil {
-		stats := b.buffer.spool.Stats()
-		s.Spool = &stats
+		messages, full := b.buffer.spool.Usage()
+		s.Spool = &SpoolStatus{messages, full}
 	}
 	doorErr, doorFault := b.door.state()
 	factsErr, factsFault := b.facts.state()
@@ -81,7 +86,7 @@ func (s Status) Lines() []string {
 		lines = append(lines, "last error: "+s.LastError)
 	}
 	if s.Spool != nil {
-		lines = append(lines, fmt.Sprintf("spool: %d messages wait, %.0f %% full", s.Spool.Entries, 100*s.Spool.Full))
+		lines = append(lines, fmt.Sprintf("spool: %d messages wait, %.0f %% full", s.Spool.Messages, 100*s.Spool.Full))
 	}
 	for _, one := range s.Streams {
 		lines = append(lines, one.line())

@@ -24,6 +24,16 @@ type Stats struct {
 	Commits uint64
 }
 
+// Usage returns how many entries wait and how full the spool is, at no cost.
+func (s *Spool) Usage() (entries int, full float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.index.records), s.full()
+}
+
+// full is the fraction of MaxBytes in use. The lock is held.
+func (s *Spool) full() float64 { return float64(s.index.bytes+s.reserved) / float64(s.cfg.MaxBytes) }
+
 // Stats returns the spool's numbers. It looks at each entry in memory: some
 // milliseconds for 100,000.
 func (s *Spool) Stats() Stats {
@@ -38,7 +48,7 @@ func (s *Spool) Stats() Stats {
 		Bytes: s.index.bytes + s.reserved, MaxBytes: s.cfg.MaxBytes,
 		FileBytes: size, Commits: s.commits,
 	}
-	st.Full = float64(st.Bytes) / float64(st.MaxBytes)
+	st.Full = s.full()
 	limit := time.Now().Add(-s.cfg.MaxAge)
 	for _, r := range s.index.records {
 		if st.Oldest.IsZero() || r.stored.Before(st.Oldest) {

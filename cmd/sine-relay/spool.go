@@ -74,9 +74,8 @@ func spoolDrain(ctx context.Context, in invocation) int {
 		return orderly(in, err)
 	}
 	defer b.Close(context.Background())
-	before := left.Stats().Entries
-	awaitEmpty(ctx, left)
-	waiting := left.Stats().Entries
+	before, _ := left.Usage()
+	waiting := awaitEmpty(ctx, left)
 	fmt.Fprintf(in.out, "%d messages were sent, %d wait.\n", before-waiting, waiting)
 	if waiting > 0 {
 		for _, line := range b.Status().Lines() {
@@ -87,13 +86,17 @@ func spoolDrain(ctx context.Context, in invocation) int {
 	return exitOK
 }
 
-func awaitEmpty(ctx context.Context, left *spool.Spool) {
+// awaitEmpty returns how many messages are left when ctx ends or none is.
+func awaitEmpty(ctx context.Context, left *spool.Spool) (waiting int) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for left.Stats().Entries > 0 {
+	for {
+		waiting, _ = left.Usage()
+		if waiting == 0 || ctx.Err() != nil {
+			return waiting
+		}
 		select {
 		case <-ctx.Done():
-			return
 		case <-tick.C:
 		}
 	}
