@@ -2,9 +2,10 @@
 //
 // It promises that a question ends by its deadline, as soon as its end can be
 // known, with a decision or with one of visit's errors that says why there is
-// none; that it is never sent after its deadline; and that publishing returns
-// nil only on the stream's acknowledgement. Nothing that ended in an error is
-// sent later by itself.
+// none; and that publishing returns nil only on the stream's acknowledgement.
+// Nothing that ended in an error is sent later by itself, with one exception:
+// what waits for a peer that reads nothing may leave up to a second after its
+// deadline, because a write cannot be called back.
 //
 // What a message says, how long one may wait, what a visitor is told when
 // nobody decides, and counting questions and facts are left to others.

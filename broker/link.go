@@ -71,12 +71,13 @@ func (l *link) receive(m *nats.Msg) {
 	}
 }
 
-// post sends m, to be answered to one, before ctx ends. An error other than
-// that of ctx means that nothing was sent.
+// post sends m, to be answered to one, and returns when ctx ends at the latest.
+// An error other than that of ctx means that nothing was sent.
 //
 // The client may be writing to a peer that reads nothing, and holds its lock
-// meanwhile; those who only want to send wait for the lock, whatever their
-// deadline. So somebody else waits for it.
+// meanwhile, for writeTimeout at most; those who only want to send wait for the
+// lock, whatever their deadline. So somebody else waits for it, and sends m late
+// when ctx ended meanwhile.
 func (l *link) post(ctx context.Context, m *nats.Msg, one *waiter) error {
 	sent := make(chan error, 1)
 	go func() { sent <- l.hand(ctx, m, one) }()

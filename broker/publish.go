@@ -27,8 +27,8 @@ const (
 // the stream's acknowledgement. Until ctx ends it tries again, with the same
 // message id, what may pass: no connection, no stream, no leader, no answer. A
 // message must carry an id in visit.HeaderMsgID, or a second try may store it
-// twice. On an error nothing more is sent; the message may be stored all the
-// same if an answer was lost. The errors are
+// twice. On an error nothing more is sent (but see the package's one exception);
+// the message may be stored all the same if an answer was lost. The errors are
 //
 //   - visit.ErrStreamMissing: no stream took the subject until ctx ended, or a
 //     stream of another name does;

@@ -26,8 +26,7 @@ import (
 type Asker interface {
 	// Ask returns the decision, or an error that wraps visit.ErrNoDecider,
 	// visit.ErrTimeout, visit.ErrDisconnected, visit.ErrDenied or
-	// visit.ErrBadReply. It returns when ctx ends at the latest, and sends
-	// nothing after that.
+	// visit.ErrBadReply. It returns when ctx ends at the latest.
 	Ask(ctx context.Context, question visit.Message) (visit.Decision, error)
 }
 
