@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
@@ -33,10 +35,16 @@ func (a *app) accompany(ctx context.Context, out io.Writer, running *sync.WaitGr
 	}
 	subjects := visit.Subjects{Prefix: a.settings.SubjectPrefix}
 	sites, deciders := a.doors()
-	var companions sync.WaitGroup
+	var companions, listening sync.WaitGroup
 	for _, decider := range deciders {
+		listening.Add(1)
 		companions.Go(func() {
-			cfg := subscriber.DeciderConfig{Sites: sites[decider], Decider: decider, Version: "0.0.1", Description: "The example of sine-relay dev", Subjects: subjects}
+			ready := sync.OnceFunc(listening.Done)
+			defer ready() // also when it cannot start
+			cfg := subscriber.DeciderConfig{
+				Sites: sites[decider], Decider: decider, Version: "0.0.1", Description: "The example of sine-relay dev",
+				Subjects: subjects, OnReady: ready,
+			}
 			a.complain(subscriber.Decide(ctx, nc, cfg, exampleDecision))
 		})
 	}
@@ -51,6 +59,7 @@ func (a *app) accompany(ctx context.Context, out io.Writer, running *sync.WaitGr
 		companions.Wait()
 		nc.Close()
 	})
+	listening.Wait() // or the first visitor would find nobody
 	return nil
 }
 
@@ -93,10 +102,7 @@ func (a *app) doors() (sites map[string][]string, deciders []string) {
 	sites = map[string][]string{}
 	seen := map[string]bool{}
 	for _, i := range a.settings.Integrations {
-		decider, site := i.Decider, i.Site
-		if decider == "" {
-			decider = "default"
-		}
+		decider, site := cmp.Or(i.Decider, relay.DefaultDecider), i.Site
 		if !seen[site+"/"+decider] {
 			seen[site+"/"+decider] = true
 			if sites[decider] == nil {

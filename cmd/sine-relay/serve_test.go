@@ -28,9 +28,11 @@ func decider(t *testing.T, nats *brokertest.Server, decide func(context.Context,
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	nc := nats.Connect()
+	nc, ready := nats.Connect(), make(chan struct{})
 	go func() {
-		ended <- subscriber.Decide(ctx, nc, subscriber.DeciderConfig{Sites: []string{"default"}, Version: "1.0.0"}, decide)
+		ended <- subscriber.Decide(ctx, nc, subscriber.DeciderConfig{
+			Sites: []string{"default"}, Version: "1.0.0", OnReady: func() { close(ready) },
+		}, decide)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -38,10 +40,11 @@ func decider(t *testing.T, nats *brokertest.Server, decide func(context.Context,
 			t.Error(err)
 		}
 	})
-	eventually(t, "the decider listens", func() bool {
-		_, err := nc.Request("$SRV.PING", nil, time.Second)
-		return err == nil
-	})
+	select {
+	case <-ready:
+	case <-time.After(patience):
+		t.Fatal("the decider is not ready")
+	}
 }
 
 func TestTheWholePath(t *testing.T) {

@@ -45,6 +45,7 @@ func Decide(ctx context.Context, nc *nats.Conn, cfg DeciderConfig, decide func(c
 	if err := d.listen(service); err != nil {
 		return errors.Join(err, d.finish(service, abort))
 	}
+	cfg.OnReady()
 	select {
 	case <-ctx.Done():
 		return d.finish(service, abort)

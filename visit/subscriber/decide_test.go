@@ -269,3 +269,28 @@ func TestWhatEndsDecide(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestAQuestionAfterOnReadyFindsTheDecider(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	ctx, stop := context.WithCancel(context.Background())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- subscriber.Decide(ctx, s.Connect(), subscriber.DeciderConfig{
+			Sites: []string{"hq", "depot"}, Version: "1.0.0", OnReady: func() { close(ready) },
+		}, func(context.Context, visit.Request) (visit.Decision, error) {
+			return visit.Decision{Verdict: visit.Accept}, nil
+		})
+	}()
+	<-ready
+	asking := s.Connect()
+	for _, site := range []string{"hq", "depot"} {
+		if _, err := asking.Request(visit.Subjects{}.Ask(site, "default"), []byte("{}"), patience); err != nil {
+			t.Errorf("%s: %v", site, err)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

@@ -33,6 +33,9 @@ type DeciderConfig struct {
 	// GracePeriod is how long questions may still be answered once the context
 	// has ended, before the context given to decide ends too. 20 s by default.
 	GracePeriod time.Duration
+	// OnReady is called once, when the questions of all sites come here; without
+	// a connection, when they will as soon as there is one.
+	OnReady func()
 	// OnError hears of every question that could not be answered. The error
 	// may hold what the program put into it. It is called by several
 	// goroutines at once and must be quick: the next question waits for it.
@@ -51,6 +54,9 @@ func (c DeciderConfig) complete() (DeciderConfig, error) {
 	}
 	if c.GracePeriod == 0 {
 		c.GracePeriod = defaultGrace
+	}
+	if c.OnReady == nil {
+		c.OnReady = func() {}
 	}
 	if c.OnError == nil {
 		c.OnError = logError
