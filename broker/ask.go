@@ -23,10 +23,10 @@ import (
 //   - visit.ErrBadReply: the answer was an error or not a decision;
 //   - the error of ctx when it was cancelled.
 //
-// A question is sent at most once, not after the deadline (but see the package's
-// one exception), and with the time
-// that remains in the header visit.HeaderTimeout. The time is the caller's: a
-// ctx without a deadline waits for as long as the connection stands.
+// A question is sent at most once, with the time that remains in the header
+// visit.HeaderTimeout, and not after the deadline (but see the package's one
+// exception). The time is the caller's: a ctx without a deadline waits for as long
+// as the connection stands.
 func (b *Broker) Ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
 	decision, err := b.ask(ctx, question)
 	if err != nil {
