@@ -6,7 +6,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// aliases are the event names seen or expected on the wire, normalised. An
+// aliases are the event names seen or expected on the wire, as Spelling has them. An
 // integration may add its own.
 var aliases = map[string]visit.Kind{
 	"signinbefore":    visit.CheckInRequest,
@@ -19,15 +19,16 @@ var aliases = map[string]visit.Kind{
 
 var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")
 
-// normalise makes spellings of one name equal.
-func normalise(name string) string { return separators.Replace(strings.ToLower(name)) }
+// Spelling makes spellings of one name equal, such as "signin_after" and
+// "SignIn-After".
+func Spelling(name string) string { return separators.Replace(strings.ToLower(name)) }
 
 // kindOf returns the kind that the body's event name stands for, or "".
 func (i *Integration) kindOf(event string) visit.Kind {
 	if event == "" {
 		return ""
 	}
-	name := normalise(event)
+	name := Spelling(event)
 	if kind, ok := i.Events[name]; ok {
 		return kind
 	}

@@ -93,7 +93,7 @@ func (d *delivery) passID() string {
 
 // cause reads why a pass ended from its status, where Sine sends one.
 func (d *delivery) cause() visit.Cause {
-	switch s := normalise(d.status); {
+	switch s := Spelling(d.status); {
 	case strings.Contains(s, "expired"):
 		return visit.CauseExpired
 	case s == "checkedout" || s == "signedout":

@@ -94,7 +94,7 @@ func (i Integration) complete() (Integration, error) {
 	i.Policy = i.Policy.Complete()
 	events := make(map[string]visit.Kind, len(i.Events))
 	for name, kind := range i.Events {
-		events[normalise(name)] = kind
+		events[Spelling(name)] = kind
 	}
 	i.Events = events
 	if len(faults) > 0 {

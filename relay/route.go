@@ -15,6 +15,18 @@ var pinned = map[string]visit.Kind{
 	"check-out-success": visit.CheckedOut,
 }
 
+// Path is where an integration is called. With a kind it is the path that names
+// the event.
+func Path(integration string, kind visit.Kind) string {
+	path := "/sine/" + integration
+	for event, k := range pinned {
+		if k == kind {
+			path += "/" + event
+		}
+	}
+	return path
+}
+
 // Names of the routes, for metrics.
 const (
 	routeWebhook       = "/sine/{integration}"

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"text/template"
 	"time"
+
+	"github.com/sine-relay/sine-relay/relay"
 )
 
 // introduction is what dev prints when everything runs.
@@ -53,7 +55,7 @@ func (a *app) introduce(out io.Writer, key string) {
 	}
 	err := introduction.Execute(out, map[string]string{
 		"Version": versionOf(),
-		"Webhook": scheme + "://" + reachable(a.publicSocket.Addr()) + "/sine/" + integration,
+		"Webhook": scheme + "://" + reachable(a.publicSocket.Addr()) + relay.Path(integration, ""),
 		"Key":     key,
 		"NATS":    a.clientURL(),
 		"Admin":   "http://" + reachable(a.adminSocket.Addr()),

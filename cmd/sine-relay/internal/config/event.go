@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -29,17 +30,12 @@ func (p place) events(names []string) []visit.Kind {
 	return all
 }
 
-// spelling makes those spellings equal that relay takes for one event name.
-func spelling(name string) string {
-	return strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(strings.ToLower(name))
-}
-
 // eventNames returns kinds by spelling. Two entries of one spelling would win in
 // turns.
 func (p place) eventNames(names map[string]string) map[string]visit.Kind {
 	all := map[string]visit.Kind{}
 	for _, name := range sortedKeys(names) {
-		field, key := "eventNames."+name, spelling(name)
+		field, key := "eventNames."+name, relay.Spelling(name)
 		kind := p.kind(field, names[name])
 		if other, twice := all[key]; twice && other != kind {
 			p.add(field, "is another spelling of an event that is %s already", other)

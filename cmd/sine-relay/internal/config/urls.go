@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 
+	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -15,24 +16,17 @@ type URLRow struct {
 	KeyNames []string
 }
 
-// pinnedPaths is how a URL names its event.
-var pinnedPaths = map[visit.Kind]string{
-	visit.CheckInRequest: "/check-in-request",
-	visit.CheckedIn:      "/check-in-success",
-	visit.CheckedOut:     "/check-out-success",
-}
-
 // URLTable lists what to enter into Sine, in the order of the integrations. Base
 // is the address at which Sine reaches the relay, such as
 // https://relay.example.com.
 func (s Settings) URLTable(base string) []URLRow {
 	rows := make([]URLRow, len(s.Entries))
 	for i, e := range s.Entries {
-		url := strings.TrimRight(base, "/") + "/sine/" + e.Name
+		var only visit.Kind
 		if len(e.Events) == 1 {
-			url += pinnedPaths[e.Events[0]]
+			only = e.Events[0]
 		}
-		rows[i] = URLRow{e.Name, e.DisplayName, e.Site, url, e.KeyNames}
+		rows[i] = URLRow{e.Name, e.DisplayName, e.Site, strings.TrimRight(base, "/") + relay.Path(e.Name, only), e.KeyNames}
 	}
 	return rows
 }
