@@ -1,6 +1,9 @@
 package relay
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Limits bound what callers can make the relay hold. A zero field stands for
 // its default.
@@ -41,28 +44,19 @@ var DefaultLimits = Limits{
 	BodyMemory:   64 << 20,
 }
 
-// orDefault returns the value, or the default where it is zero.
-func orDefault[T comparable](value, fallback T) T {
-	var zero T
-	if value == zero {
-		return fallback
-	}
-	return value
-}
-
 func (l Limits) complete() Limits {
 	d := DefaultLimits
 	return Limits{
-		Body:         orDefault(l.Body, d.Body),
-		Header:       orDefault(l.Header, d.Header),
-		JSONDepth:    orDefault(l.JSONDepth, d.JSONDepth),
-		ReadTimeout:  orDefault(l.ReadTimeout, d.ReadTimeout),
-		WriteTimeout: orDefault(l.WriteTimeout, d.WriteTimeout),
-		IdleTimeout:  orDefault(l.IdleTimeout, d.IdleTimeout),
-		StoreBudget:  orDefault(l.StoreBudget, d.StoreBudget),
-		Requests:     orDefault(l.Requests, d.Requests),
-		Facts:        orDefault(l.Facts, d.Facts),
-		WaitingFacts: orDefault(l.WaitingFacts, d.WaitingFacts),
-		BodyMemory:   orDefault(l.BodyMemory, d.BodyMemory),
+		Body:         cmp.Or(l.Body, d.Body),
+		Header:       cmp.Or(l.Header, d.Header),
+		JSONDepth:    cmp.Or(l.JSONDepth, d.JSONDepth),
+		ReadTimeout:  cmp.Or(l.ReadTimeout, d.ReadTimeout),
+		WriteTimeout: cmp.Or(l.WriteTimeout, d.WriteTimeout),
+		IdleTimeout:  cmp.Or(l.IdleTimeout, d.IdleTimeout),
+		StoreBudget:  cmp.Or(l.StoreBudget, d.StoreBudget),
+		Requests:     cmp.Or(l.Requests, d.Requests),
+		Facts:        cmp.Or(l.Facts, d.Facts),
+		WaitingFacts: cmp.Or(l.WaitingFacts, d.WaitingFacts),
+		BodyMemory:   cmp.Or(l.BodyMemory, d.BodyMemory),
 	}
 }

@@ -73,8 +73,8 @@ func fallbackOutcome(s door.Situation) outcome { return outcome(s) }
 // every counter exists from the start.
 var eventOutcomes = map[string][]outcome{
 	string(visit.CheckInRequest): {
-		outcomeAccepted, outcomeRejected, outcome(door.NoDecider), outcome(door.Timeout), outcome(door.Disconnected),
-		outcome(door.Denied), outcome(door.BadReply), outcome(door.Overloaded), outcomeQuarantined, outcomeRefused,
+		outcomeAccepted, outcomeRejected, fallbackOutcome(door.NoDecider), fallbackOutcome(door.Timeout), fallbackOutcome(door.Disconnected),
+		fallbackOutcome(door.Denied), fallbackOutcome(door.BadReply), fallbackOutcome(door.Overloaded), outcomeQuarantined, outcomeRefused,
 		outcomeTooLarge, outcomeHungUp, outcomePanicked,
 	},
 	string(visit.CheckedIn):  factOutcomes,

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
@@ -50,14 +49,4 @@ func health(ctx context.Context, in invocation) int {
 		return exitFailed
 	}
 	return exitOK
-}
-
-// lookup returns the value of a variable, if it is set and not empty.
-func lookup(environ []string, name string) (value string, ok bool) {
-	for _, pair := range environ {
-		if v, found := strings.CutPrefix(pair, name+"="); found {
-			value = v
-		}
-	}
-	return value, value != ""
 }

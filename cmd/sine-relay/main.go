@@ -98,6 +98,16 @@ func usage(w io.Writer) {
 	fmt.Fprintln(w, "Settings are read from the environment; sine-relay config docs lists them.")
 }
 
+// lookup returns the value of a variable, if it is set and not empty.
+func lookup(environ []string, name string) (value string, ok bool) {
+	for _, pair := range environ {
+		if v, found := strings.CutPrefix(pair, name+"="); found {
+			value = v
+		}
+	}
+	return value, value != ""
+}
+
 // noArguments complains about arguments to a command that takes none.
 func noArguments(name string, in invocation) bool {
 	if len(in.args) == 0 {

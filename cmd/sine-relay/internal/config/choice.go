@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay"
@@ -26,17 +27,17 @@ type choices struct {
 // event names are taken one by one.
 func (c choices) or(d choices) choices {
 	return choices{
-		decider:    orElse(c.decider, d.decider),
-		zone:       orElse(c.zone, d.zone),
-		budget:     orElse(c.budget, d.budget),
-		say:        orElse(c.say, d.say),
-		confirmed:  orElse(c.confirmed, d.confirmed),
+		decider:    cmp.Or(c.decider, d.decider),
+		zone:       cmp.Or(c.zone, d.zone),
+		budget:     cmp.Or(c.budget, d.budget),
+		say:        cmp.Or(c.say, d.say),
+		confirmed:  cmp.Or(c.confirmed, d.confirmed),
 		events:     orElseList(c.events, d.events),
 		eventNames: overlay(d.eventNames, c.eventNames, func(_, own visit.Kind) visit.Kind { return own }),
-		rejectText: orElse(c.rejectText, d.rejectText),
+		rejectText: cmp.Or(c.rejectText, d.rejectText),
 		fallbacks:  overlay(d.fallbacks, c.fallbacks, orFallback),
-		accept:     orElse(c.accept, d.accept),
-		reject:     orElse(c.reject, d.reject),
+		accept:     cmp.Or(c.accept, d.accept),
+		reject:     cmp.Or(c.reject, d.reject),
 	}
 }
 
@@ -49,17 +50,9 @@ func orFallback(inherited, own door.Fallback) door.Fallback {
 	}
 	return door.Fallback{
 		Verdict:     inherited.Verdict,
-		VisitorText: orElse(own.VisitorText, inherited.VisitorText),
-		AdminNote:   orElse(own.AdminNote, inherited.AdminNote),
+		VisitorText: cmp.Or(own.VisitorText, inherited.VisitorText),
+		AdminNote:   cmp.Or(own.AdminNote, inherited.AdminNote),
 	}
-}
-
-func orElse[T comparable](own, inherited T) T {
-	var zero T
-	if own == zero {
-		return inherited
-	}
-	return own
 }
 
 func orElseList[T any](own, inherited []T) []T {

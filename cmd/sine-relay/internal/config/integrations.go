@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -101,7 +102,7 @@ func (s *Settings) addDefault(f *Faults, seen map[string]bool, c choices, keys *
 }
 
 func (s *Settings) addIntegration(e entry, c choices, keys *keyring) {
-	e.Site = orElse(e.Site, e.Name)
+	e.Site = cmp.Or(e.Site, e.Name)
 	described := Entry{
 		Name: e.Name, DisplayName: e.DisplayName, Site: e.Site, ExternalID: e.ExternalID,
 		Events: c.events, RejectBy: c.say, Confirmed: *c.confirmed,

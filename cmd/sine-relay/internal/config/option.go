@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -83,11 +82,6 @@ func (p place) template(field string, fields map[string]any) *relay.Template {
 		return nil
 	}
 	t, err := relay.NewTemplate(fields)
-	if err == nil {
-		// YAML knows numbers that JSON does not, such as .nan: encoding
-		// one would fail when a visitor waits.
-		_, err = json.Marshal(fields)
-	}
 	if err != nil {
 		p.add(field, "%v", err)
 	}

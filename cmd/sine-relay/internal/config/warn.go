@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ func (s *Settings) warnOfRepeatedFacts() {
 		for _, site := range sortedKeys(bySite) {
 			if names := bySite[site]; len(names) > 1 {
 				s.warning("site %s: the integrations %s %s send %s, which would be stored once for each; say in \"events\" which of them does",
-					site, strings.Join(names, ", "), orElse(verb[site], "each"), kind)
+					site, strings.Join(names, ", "), cmp.Or(verb[site], "each"), kind)
 			}
 		}
 	}
