@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -129,4 +130,21 @@ func (r *rig) settledAs(o outcome) float64 {
 
 func (r *rig) outcomes(event string, o outcome) float64 {
 	return testutil.ToFloat64(r.Relay.metrics.webhooks.WithLabelValues("lobby", event, string(o)))
+}
+
+// patience bounds what a test waits for; it is far above what anything needs.
+const patience = 20 * time.Second
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatalf("not in %s: %s", patience, what)
+		case <-tick.C:
+		}
+	}
 }

@@ -1,0 +1,231 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func request(path string, length int, body string) string {
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: relay\r\nX-Sine-Auth: %s\r\nContent-Length: %d\r\n\r\n%s", path, testKey, length, body)
+}
+
+// send opens a connection, writes and leaves it open.
+func send(t *testing.T, address, text string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func TestASlowClientHoldsNothing(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = 50 * time.Millisecond })
+	address := r.serve(t)
+	for name, text := range map[string]string{
+		"half a header": "POST /sine/lobby HTTP/1.1\r\nHost: re",
+		"half a body":   request("/sine/lobby", 100, `{"event":`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := io.ReadAll(send(t, address, text)); err != nil {
+				t.Errorf("the connection was not closed: %v", err)
+			}
+		})
+	}
+	if r.settledAs(outcomeQuarantined) != 1 || string(r.broker.published[0].Data) != `{"event":` {
+		t.Error("what came of the body was not kept")
+	}
+}
+
+// The server reads on after the body, to notice a hang-up; were the read
+// deadline still set, a decision that takes longer would look like one.
+func TestTrap_ADecisionMayTakeLongerThanReadingTheBody(t *testing.T) {
+	const readTimeout = 30 * time.Millisecond
+	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = readTimeout })
+	r.broker.ask = func(ctx context.Context, _ visit.Message) (visit.Decision, error) {
+		select {
+		case <-ctx.Done():
+			return visit.Decision{}, ctx.Err()
+		case <-time.After(10 * readTimeout):
+			return visit.Decision{Verdict: visit.Accept}, nil
+		}
+	}
+	conn := send(t, r.serve(t), request("/sine/lobby", len(checkInBody), checkInBody))
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != 200 || r.outcomes("check_in_request", outcomeAccepted) != 1 {
+		t.Errorf("answered %d", answer.StatusCode)
+	}
+}
+
+func TestACallerThatHangsUp(t *testing.T) {
+	t.Run("a visitor's question is counted as such", func(t *testing.T) {
+		r := newRig(t)
+		calls, proceed := make(chan *call, 1), make(chan struct{})
+		r.broker.ask = func(ctx context.Context, _ visit.Message) (visit.Decision, error) {
+			calls <- ctx.Value(callKey{}).(*call)
+			<-proceed
+			return visit.Decision{Verdict: visit.Accept}, nil
+		}
+		conn := send(t, r.serve(t), request("/sine/lobby", len(checkInBody), checkInBody))
+		c := <-calls
+		conn.Close()
+		eventually(t, "the hang-up is noticed", func() bool { return c.hungUp() > 0 })
+		close(proceed)
+		eventually(t, "an outcome", func() bool { return r.outcomes("check_in_request", outcomeHungUp) == 1 })
+		if !strings.Contains(string(gather(t, r)), "sine_relay_hung_up_age_seconds_count 1") {
+			t.Error("its age was not observed")
+		}
+	})
+	t.Run("that only closed its sending side gets the decision", func(t *testing.T) {
+		r := newRig(t)
+		conn := send(t, r.serve(t), request("/sine/lobby", len(checkInBody), checkInBody))
+		if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		if err != nil || !strings.Contains(string(body), "Welcome") {
+			t.Errorf("%s %v", body, err)
+		}
+	})
+	t.Run("a fact is stored all the same", func(t *testing.T) {
+		r := newRig(t)
+		calls, proceed := make(chan *call, 1), make(chan struct{})
+		var given error
+		r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) {
+			calls <- ctx.Value(callKey{}).(*call)
+			<-proceed
+			given = ctx.Err()
+			return visit.Receipt{}, nil
+		}
+		conn := send(t, r.serve(t), request("/sine/lobby", len(checkedIn), checkedIn))
+		c := <-calls
+		conn.Close()
+		eventually(t, "the hang-up is noticed", func() bool { return c.hungUp() > 0 })
+		close(proceed)
+		eventually(t, "an outcome", func() bool { return r.outcomes("checked_in", outcomeHungUp) == 1 })
+		if given != nil || r.settledAs(outcomeStored) != 1 {
+			t.Errorf("the fact was given up: %v", given)
+		}
+	})
+	t.Run("in the middle of the body", func(t *testing.T) {
+		r := newRig(t)
+		conn := send(t, r.serve(t), request("/sine/lobby", 100, `{"event":`))
+		conn.Close()
+		eventually(t, "an outcome", func() bool { return r.outcomes(unknown, outcomeHungUp) == 1 })
+		if r.settledAs(outcomeQuarantined) != 1 {
+			t.Error("what came of the body was not kept")
+		}
+	})
+}
+
+// late is a connection on which half of a body is sent, and the rest later.
+func late(t *testing.T, r *rig, path, body string, after time.Duration) (*http.Response, time.Duration) {
+	t.Helper()
+	start := time.Now()
+	conn := send(t, r.serve(t), request(path, len(body), body[:len(body)/2]))
+	timer := time.AfterFunc(after, func() { io.WriteString(conn, body[len(body)/2:]) })
+	defer timer.Stop()
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer, time.Since(start)
+}
+
+func TestABodyThatComesSlowly(t *testing.T) {
+	const budget = 200 * time.Millisecond
+	slow := func(cfg *Config) {
+		cfg.Limits.StoreBudget, cfg.Integrations[0].Budget = budget, budget
+		cfg.Limits.ReadTimeout, cfg.Limits.WriteTimeout = patience, 2*patience
+	}
+	t.Run("a fact's budget begins when it is there", func(t *testing.T) {
+		r := newRig(t, slow)
+		r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) { return visit.Receipt{}, ctx.Err() }
+		if answer, _ := late(t, r, "/sine/lobby/check-in-success", checkedIn, 2*budget); answer.StatusCode != 200 {
+			t.Errorf("answered %d", answer.StatusCode)
+		}
+	})
+	for _, path := range []string{"/sine/lobby", "/sine/lobby/check-in-request"} {
+		t.Run("a visitor does not wait for it: "+path, func(t *testing.T) {
+			r := newRig(t, slow)
+			r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) { return visit.Receipt{}, ctx.Err() }
+			answer, took := late(t, r, path, checkInBody, patience)
+			if answer.StatusCode != 200 || took > patience/2 || r.settledAs(outcomeQuarantined) != 1 {
+				t.Errorf("answered %d after %s", answer.StatusCode, took)
+			}
+		})
+	}
+}
+
+// The server reads the rest of a body before it answers, unless the connection
+// is to be closed.
+func TestTrap_AnAnswerDoesNotWaitForTheRestOfTheBody(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = patience })
+	address := r.serve(t)
+	for path, want := range map[string]int{"/sine/lobby": 200, "/sine/lobby/check-in-success": 413, "/sine/cellar": 401, "/nowhere": 404} {
+		start := time.Now()
+		conn := send(t, address, request(path, 300_000, strings.Repeat("x", 100_000)))
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); answer.StatusCode != want || took > patience/2 || !answer.Close {
+			t.Errorf("%s: answered %d after %s, closed: %v", path, answer.StatusCode, took, answer.Close)
+		}
+	}
+}
+
+func TestAHeaderThatIsTooLarge(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.Header = 1024 })
+	conn := send(t, r.serve(t), "GET / HTTP/1.1\r\nHost: relay\r\nX-Long: "+strings.Repeat("x", 16<<10)+"\r\n\r\n")
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("%v %v", answer, err)
+	}
+}
+
+func TestWhileDrainingCallersAreAskedToLeave(t *testing.T) {
+	r := newRig(t)
+	if w := r.post("/sine/lobby", checkedIn); w.Header().Get("Connection") != "" {
+		t.Error("a connection is closed without need")
+	}
+	r.Drain()
+	if w := r.post("/sine/lobby", checkedOut); w.Code != 200 || w.Header().Get("Connection") != "close" {
+		t.Errorf("answered %d, Connection: %q", w.Code, w.Header().Get("Connection"))
+	}
+}
+
+// serve runs the relay behind a real listener.
+func (r *rig) serve(t *testing.T) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := r.Server()
+	done := make(chan struct{})
+	go func() { defer close(done); server.Serve(listener) }()
+	t.Cleanup(func() { server.Close(); <-done })
+	return listener.Addr().String()
+}
