@@ -242,7 +242,10 @@ func TestEventsRideOutARestart(t *testing.T) {
 	until(5)
 	s.Stop()
 	s.Restart()
-	eventually(t, "connected again", s.js.Conn().IsConnected)
+	// It may not have noticed yet that it was disconnected.
+	eventually(t, "connected again", func() bool {
+		return s.js.Conn().Stats().Reconnects > 0 && s.js.Conn().IsConnected()
+	})
 	s.store(t, "hq", "after", 5)
 	until(10)
 	r.stop(t)
