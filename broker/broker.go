@@ -31,6 +31,7 @@ type Broker struct {
 	door, facts *link
 	inProcess   bool
 	keeper      *keeper
+	lanes       lanes
 	buffer      *buffer // nil without a spool
 	stop        context.CancelFunc
 	stopped     sync.WaitGroup

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -17,17 +15,12 @@ import (
 const (
 	// diskShare is what part of the time that remains is kept for the disk.
 	diskShare = 4
-	// drainRate and drainBurst bound how many messages a second leave the
-	// spool, so that a cluster that recovers is not trampled.
-	drainRate  = 2000
-	drainBurst = 256
 	// drainPatience is how long one message from the spool may take.
 	drainPatience = 10 * time.Second
 	// drainKeys messages of different orders are on their way at once, and
-	// drainDepth of one order are sent, one after another, before the spool is
-	// told.
+	// drainRound altogether are sent before the spool is told.
 	drainKeys  = 32
-	drainDepth = 32
+	drainRound = 1024
 	// maxRefusals is how often a stream may refuse a message for its own sake
 	// before it is set aside.
 	maxRefusals = 5
@@ -46,30 +39,52 @@ type buffer struct {
 	spool   *spool.Spool
 	log     *slog.Logger
 	metrics *spoolMetrics
-	limit   *rate.Limiter
+	pace    *pace
 	wake    chan struct{}
 	later   sync.Map // orders that are left alone, with the time until when
 }
 
 func newBuffer(cfg Config, b *Broker) *buffer {
 	return &buffer{
-		b: b, spool: cfg.Spool, log: cfg.Logger, metrics: newSpoolMetrics(cfg.Registerer, cfg.Spool),
-		limit: rate.NewLimiter(drainRate, drainBurst), wake: make(chan struct{}, 1),
+		b: b, spool: cfg.Spool, log: cfg.Logger, metrics: newSpoolMetrics(cfg),
+		pace: newPace(), wake: make(chan struct{}, 1),
 	}
 }
 
 // store publishes a message, or spools it.
 func (f *buffer) store(ctx context.Context, m visit.Message) (visit.Receipt, error) {
-	if f.spool.Waiting(m.Order) {
-		return f.keep(ctx, m, nil)
-	}
 	early, cancel := withMargin(ctx)
 	defer cancel()
+	// With all of the time: the one in front gives up early, and with it the
+	// turn, and then there is a margin left.
+	leave, err := f.b.lanes.enter(ctx, m)
+	if err != nil {
+		return visit.Receipt{}, err
+	}
+	defer leave()
+	if f.queues(early, m.Order) {
+		return f.keep(ctx, m, nil)
+	}
 	receipt, err := f.b.publish(early, m)
 	if err == nil {
 		return receipt, nil
 	}
 	return f.keep(ctx, m, err)
+}
+
+// queues reports whether a message has to queue in the spool behind others of
+// its order. While they leave, that is decided with some patience: what is
+// nearly empty would otherwise never be.
+func (f *buffer) queues(ctx context.Context, order string) bool {
+	waiting := func() bool { return f.spool.Waiting(order) }
+	if !waiting() {
+		return false
+	}
+	if !f.b.facts.nc.IsConnected() {
+		return true
+	}
+	n, _ := f.spool.Usage()
+	return !f.pace.hold(ctx, n, waiting)
 }
 
 // withMargin ends early enough to leave time for the disk.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -184,16 +185,33 @@ func TestWhatAnEarlierProcessLeftIsDrained(t *testing.T) {
 	}
 }
 
-func TestAFullSpoolRefuses(t *testing.T) {
+func TestASpoolFillsAndRefuses(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	reg := prometheus.NewRegistry()
-	b := ready(t, s, with(openSpool(t, t.TempDir(), 1000), reg))
+	largest := broker.LargestMessage(1000)
+	b := ready(t, s, with(openSpool(t, t.TempDir(), 4*largest), reg), func(c *broker.Config) { c.BodyLimit = 1000 })
 	s.Stop()
+	gauges := func(nearly, full float64) {
+		t.Helper()
+		for name, want := range map[string]float64{"nearly_full": nearly, "full": full} {
+			if got := sample(t, reg, "sine_relay_spool_"+name); got != want {
+				t.Errorf("%s is %v, want %v", name, got, want)
+			}
+		}
+	}
 	large := ordered("a", "1")
-	large.Data = make([]byte, 2000)
+	large.Data = make([]byte, largest-512)
+	for range 3 {
+		gauges(0, 0)
+		mustSpool(t, b, large)
+	}
+	half := large
+	half.Data = large.Data[:largest/2]
+	mustSpool(t, b, half)
+	gauges(1, 1)
 	_, err := b.Publish(within(t, patience), large)
-	if !errors.Is(err, spool.ErrFull) || !errors.Is(err, visit.ErrDisconnected) {
+	if !errors.Is(err, spool.ErrFull) {
 		t.Errorf("%v", err)
 	}
 	if got := sample(t, reg, "sine_relay_spool_refused_total"); got != 1 {
@@ -300,4 +318,38 @@ func TestAFactThatIsDeniedWaitsInTheSpool(t *testing.T) {
 	s.Stop()
 	s.Restart(brokertest.WithUser("relay", "p"))
 	awaitDrained(t, buffer)
+}
+
+// Senders that go on without a pause, all of one order, would fill the spool as
+// fast as it empties.
+func TestTheSpoolBecomesEmptyWhileCallsGoOn(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	buffer := openSpool(t, t.TempDir(), 1<<28)
+	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Events.MaxBytes = 1 << 28 })
+	ctx, stop := context.WithCancel(t.Context())
+	var senders sync.WaitGroup
+	defer senders.Wait()
+	defer stop()
+	var spooled, direct atomic.Int64
+	for sender := range 16 {
+		senders.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				receipt, err := b.Publish(within(t, patience), ordered("a", fmt.Sprint(sender, "-", i)))
+				switch {
+				case err != nil:
+					t.Error(err)
+				case receipt.Spooled:
+					spooled.Add(1)
+				default:
+					direct.Add(1)
+				}
+			}
+		})
+	}
+	s.Stop()
+	eventually(t, "many wait", func() bool { return spooled.Load() > 3000 })
+	s.Restart()
+	before := direct.Load()
+	eventually(t, "they are published directly again", func() bool { return direct.Load() > before+3000 })
 }

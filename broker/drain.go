@@ -20,12 +20,13 @@ func (f *buffer) drain(ctx context.Context) {
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
 		up := f.b.facts.connected()
-		stuck, moved := false, 0
+		stuck, moved, began := false, 0, time.Now()
 		if f.b.facts.nc.IsConnected() {
 			moved, stuck = f.round(ctx)
 		}
 		switch {
 		case stuck:
+			f.pace.setback()
 			pause = min(max(2*pause, firstPause), longestDrainPause)
 			rest(ctx, pause, up)
 		case moved == 0:
@@ -33,6 +34,7 @@ func (f *buffer) drain(ctx context.Context) {
 			f.idle(ctx, up)
 		default:
 			pause = 0
+			f.pace.well(moved, time.Since(began))
 		}
 	}
 }
@@ -52,7 +54,7 @@ func (f *buffer) idle(ctx context.Context, up <-chan struct{}) {
 // round sends what may be sent now, and tells how many messages left the spool
 // and whether nothing more can be stored at the moment.
 func (f *buffer) round(ctx context.Context) (moved int, stuck bool) {
-	runs, err := f.spool.Runs(drainKeys, drainDepth)
+	runs, err := f.spool.Runs(drainKeys, drainRound, f.postponed)
 	if err != nil {
 		f.log.Error("the spool cannot be read", "err", err.Error())
 		return 0, true
@@ -94,11 +96,8 @@ type result struct {
 // send sends messages of one order, one after another, up to the first that
 // cannot be.
 func (f *buffer) send(ctx context.Context, run []spool.Item) (r result) {
-	if f.postponed(run[0].Order) {
-		return r
-	}
 	for _, item := range run {
-		if f.limit.Wait(ctx) != nil {
+		if !f.pace.leave(ctx) {
 			return r
 		}
 		sending, cancel := context.WithTimeout(ctx, drainPatience)

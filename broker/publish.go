@@ -39,6 +39,8 @@ const (
 //
 // Receipt.Duplicate is not set for a repeat of this call's own making.
 //
+// Messages of one visit are stored one at a time, in the order of the calls.
+//
 // With a spool, a message that cannot be stored goes there, at once when there
 // is no connection, and when the time is nearly up otherwise; and so does one
 // behind another of the same order that waits there. Then an error means that
@@ -53,10 +55,15 @@ func (b *Broker) Publish(ctx context.Context, m visit.Message) (visit.Receipt, e
 
 // store publishes, or spools where there is a spool.
 func (b *Broker) store(ctx context.Context, m visit.Message) (visit.Receipt, error) {
-	if b.buffer == nil {
-		return b.publish(ctx, m)
+	if b.buffer != nil {
+		return b.buffer.store(ctx, m)
 	}
-	return b.buffer.store(ctx, m)
+	leave, err := b.lanes.enter(ctx, m)
+	if err != nil {
+		return visit.Receipt{}, err
+	}
+	defer leave()
+	return b.publish(ctx, m)
 }
 
 func (b *Broker) publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {

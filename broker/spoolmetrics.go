@@ -13,7 +13,8 @@ type spoolMetrics struct {
 	spooled, drained, setAside, refused prometheus.Counter
 }
 
-func newSpoolMetrics(reg prometheus.Registerer, s *spool.Spool) *spoolMetrics {
+func newSpoolMetrics(cfg Config) *spoolMetrics {
+	reg, s := cfg.Registerer, cfg.Spool
 	f := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Name: "sine_relay_spool_" + name, Help: help})
@@ -21,7 +22,7 @@ func newSpoolMetrics(reg prometheus.Registerer, s *spool.Spool) *spoolMetrics {
 	recovered, _ := s.Usage()
 	counter("recovered_total", "Ledger: messages that an earlier process left in the spool.").Add(float64(recovered))
 	if reg != nil {
-		reg.MustRegister(spoolGauges{s})
+		reg.MustRegister(spoolGauges{s, LargestMessage(cfg.BodyLimit)})
 	}
 	return &spoolMetrics{
 		spooled:  counter("spooled_total", "Ledger: messages that went into the spool."),
@@ -33,17 +34,25 @@ func newSpoolMetrics(reg prometheus.Registerer, s *spool.Spool) *spoolMetrics {
 
 // spoolGauges looks at the spool once for each scrape: it has to look at every
 // message to find the oldest.
-type spoolGauges struct{ spool *spool.Spool }
+type spoolGauges struct {
+	spool   *spool.Spool
+	largest int64 // message that there may be
+}
+
+// nearlyFull is the fraction from which on a person should look.
+const nearlyFull = 0.8
 
 // gauges are the numbers, with what each says.
 var gauges = []struct {
 	desc  *prometheus.Desc
-	value func(spool.Stats) float64
+	value func(s spool.Stats, largest int64) float64
 }{
-	{spoolGauge("messages", "Ledger: messages that wait in the spool."), func(s spool.Stats) float64 { return float64(s.Entries) }},
-	{spoolGauge("bytes", "Bytes of the messages that wait."), func(s spool.Stats) float64 { return float64(s.Bytes) }},
-	{spoolGauge("limit_bytes", "Bytes that may wait; beyond it facts are refused."), func(s spool.Stats) float64 { return float64(s.MaxBytes) }},
-	{spoolGauge("expired_messages", "Messages that wait for longer than SINE_RELAY_SPOOL_MAX_AGE."), func(s spool.Stats) float64 { return float64(s.Expired) }},
+	{spoolGauge("messages", "Ledger: messages that wait in the spool."), func(s spool.Stats, _ int64) float64 { return float64(s.Entries) }},
+	{spoolGauge("bytes", "Bytes of the messages that wait."), func(s spool.Stats, _ int64) float64 { return float64(s.Bytes) }},
+	{spoolGauge("limit_bytes", "Bytes that may wait; beyond it facts are refused."), func(s spool.Stats, _ int64) float64 { return float64(s.MaxBytes) }},
+	{spoolGauge("nearly_full", "1 while at least 80 % of the bytes that may wait do."), func(s spool.Stats, _ int64) float64 { return oneIf(s.Full >= nearlyFull) }},
+	{spoolGauge("full", "1 while there is no room for the largest message."), func(s spool.Stats, largest int64) float64 { return oneIf(s.MaxBytes-s.Bytes < largest) }},
+	{spoolGauge("expired_messages", "Messages that wait for longer than SINE_RELAY_SPOOL_MAX_AGE."), func(s spool.Stats, _ int64) float64 { return float64(s.Expired) }},
 	{spoolGauge("oldest_timestamp_seconds", "Time since when the oldest message waits, 0 if there is none."), oldest},
 }
 
@@ -51,7 +60,14 @@ func spoolGauge(name, help string) *prometheus.Desc {
 	return prometheus.NewDesc("sine_relay_spool_"+name, help, nil, nil)
 }
 
-func oldest(s spool.Stats) float64 {
+func oneIf(holds bool) float64 {
+	if holds {
+		return 1
+	}
+	return 0
+}
+
+func oldest(s spool.Stats, _ int64) float64 {
 	if s.Oldest.IsZero() {
 		return 0
 	}
@@ -68,6 +84,6 @@ func (g spoolGauges) Describe(c chan<- *prometheus.Desc) {
 func (g spoolGauges) Collect(c chan<- prometheus.Metric) {
 	stats := g.spool.Stats()
 	for _, one := range gauges {
-		c <- prometheus.MustNewConstMetric(one.desc, prometheus.GaugeValue, one.value(stats))
+		c <- prometheus.MustNewConstMetric(one.desc, prometheus.GaugeValue, one.value(stats, g.largest))
 	}
 }

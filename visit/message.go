@@ -2,6 +2,7 @@ package visit
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,15 @@ type Message struct {
 	Header map[string][]string
 	Data   []byte
 }
+
+// What an [Message.Order] begins with.
+const (
+	orderVisit       = "visit/"
+	orderIntegration = "integration/"
+)
+
+// OfVisit reports whether the message's order is that of one visit.
+func (m Message) OfVisit() bool { return strings.HasPrefix(m.Order, orderVisit) }
 
 // Message returns the event as it travels: a CloudEvent in binary mode.
 func (e *Event) Message(s Subjects) (Message, error) {
@@ -37,10 +47,10 @@ func (e *Event) Message(s Subjects) (Message, error) {
 		HeaderRequestID:       {e.RequestID},
 		HeaderIntegration:     {e.Integration},
 	}
-	order := "integration/" + e.Integration
+	order := orderIntegration + e.Integration
 	if e.Visit.Basis == KeyFromSine {
 		h[HeaderSubject] = []string{e.Visit.Value}
-		order = "visit/" + e.Visit.Value
+		order = orderVisit + e.Visit.Value
 	}
 	return Message{Root: RootEvent, Subject: s.Event(e.Site, e.Kind), ID: e.ID, Order: order, Header: h, Data: data}, nil
 }
@@ -111,5 +121,5 @@ func (q *Quarantined) Message(s Subjects) Message {
 	if q.Pinned != "" {
 		h[HeaderKind] = []string{string(q.Pinned)}
 	}
-	return Message{Root: RootQuarantine, Subject: s.Quarantine(q.Site), ID: q.RequestID, Order: "integration/" + q.Integration, Header: h, Data: q.Body}
+	return Message{Root: RootQuarantine, Subject: s.Quarantine(q.Site), ID: q.RequestID, Order: orderIntegration + q.Integration, Header: h, Data: q.Body}
 }

@@ -74,10 +74,11 @@ func (x *index) remove(sequence uint64) {
 	heap.Fix(&x.heads, l.position)
 }
 
-// oldest returns at most n lines, that with the oldest head first. It walks
-// the heap from its top: only the children of a line that was taken can be
-// next, so its time grows with n and not with the number of lines.
-func (x *index) oldest(n int) []*line {
+// oldest returns at most n lines that are not skipped, that with the oldest head
+// first. It walks the heap from its top: only the children of a line that was
+// visited can be next, so its time grows with n and those skipped, and not with
+// the number of lines.
+func (x *index) oldest(n int, skip func(order string) bool) []*line {
 	var taken []*line
 	var next []int
 	if len(x.heads) > 0 {
@@ -92,7 +93,9 @@ func (x *index) oldest(n int) []*line {
 		}
 		at := next[best]
 		next = slices.Delete(next, best, best+1)
-		taken = append(taken, x.heads[at])
+		if l := x.heads[at]; skip == nil || !skip(l.records[0].order) {
+			taken = append(taken, l)
+		}
 		for _, child := range []int{2*at + 1, 2*at + 2} {
 			if child < len(x.heads) {
 				next = append(next, child)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -49,7 +50,7 @@ func TestHeadsOfManyKeysComeOldestFirst(t *testing.T) {
 			}
 		}
 		var got []uint64
-		for _, l := range x.oldest(20) {
+		for _, l := range x.oldest(20, nil) {
 			got = append(got, l.records[0].sequence)
 		}
 		if !slices.Equal(got, want) {
@@ -63,7 +64,7 @@ func TestRunsKeepTheOrderOfAKey(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "a1"), entry("b", "b1"), entry("a", "a2"), entry("a", "a3"),
 		sized("c", "c1", readBytes), entry("c", "c2"))
-	runs, err := s.Runs(9, 2)
+	runs, err := s.Runs(9, 6, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func TestRunsKeepTheOrderOfAKey(t *testing.T) {
 		t.Errorf("runs %v, want %s", got, want)
 	}
 	remove(t, s, 1, 2, 3, 4)
-	if runs, err = s.Runs(9, 2); err != nil || len(runs) != 1 || len(runs[0]) != 1 {
+	if runs, err = s.Runs(9, 6, nil); err != nil || len(runs) != 1 || len(runs[0]) != 1 {
 		t.Errorf("an entry larger than one call brings: %d runs, %v", len(runs), err)
 	}
 }
@@ -177,4 +178,16 @@ func hold(s *Spool) (begun <-chan struct{}, goOn chan struct{}) {
 	defer s.mu.Unlock()
 	s.holdCommit = func() { first(); <-g }
 	return b, g
+}
+
+func TestRunsPassOverKeysThatAreSkipped(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	for i := range 100 {
+		put(t, s, entry(fmt.Sprint("stuck-", i), fmt.Sprint(i)))
+	}
+	put(t, s, entry("free", "free"))
+	runs, err := s.Runs(2, 2, func(order string) bool { return strings.HasPrefix(order, "stuck") })
+	if err != nil || len(runs) != 1 || runs[0][0].Message.ID != "free" {
+		t.Errorf("runs %v %v", runs, err)
+	}
 }

@@ -22,7 +22,7 @@ func (s *Spool) Waiting(order string) bool {
 // what may be sent at the same time. It returns them again until they are
 // removed.
 func (s *Spool) Heads(max int) ([]Item, error) {
-	runs, err := s.Runs(max, 1)
+	runs, err := s.Runs(max, 1, nil) // one of each
 	if err != nil {
 		return nil, err
 	}
@@ -33,15 +33,19 @@ func (s *Spool) Heads(max int) ([]Item, error) {
 	return items, nil
 }
 
-// Runs returns the oldest entries of each order key, at most depth of each and
-// of at most max keys, that with the oldest entry first. Runs may be sent at the
-// same time, but the entries of one only one after another. It returns fewer
-// where they would take more than 16 MiB, but at least one where there is one.
-func (s *Spool) Runs(max, depth int) ([][]Item, error) {
+// Runs returns the oldest entries of each of at most max order keys, that with
+// the oldest entry first: about total altogether, in even shares. Keys for which
+// skip returns true are passed over; skip must not use the spool. Runs may be
+// sent at the same time, but the entries of one only one after another. It
+// returns fewer where they would take more than 16 MiB, but at least one where
+// there is one.
+func (s *Spool) Runs(max, total int, skip func(order string) bool) ([][]Item, error) {
 	s.mu.Lock()
 	var wanted [][]record
 	var bytes int64
-	for _, l := range s.index.oldest(max) {
+	lines := s.index.oldest(max, skip)
+	for _, l := range lines {
+		depth := (total + len(lines) - 1) / len(lines)
 		var run []record
 		for _, r := range l.records[:min(depth, len(l.records))] {
 			if bytes += r.size; bytes > readBytes && bytes > r.size {
