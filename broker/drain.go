@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -171,11 +170,7 @@ func (f *buffer) quarantined(m visit.Message) visit.Message {
 	site := strings.Split(strings.TrimPrefix(m.Subject, strings.TrimSuffix(f.b.keeper.subjects.All(m.Root), ">")), ".")[0]
 	q := visit.Quarantined{
 		RequestID: first(visit.HeaderRequestID), Site: site, Integration: first(visit.HeaderIntegration),
-		Reason: visit.ReasonRefused, Received: time.Now().UTC(), Body: m.Data,
+		Reason: visit.ReasonRefused, Received: time.Now().UTC(), EventID: m.ID, RefusedSubject: m.Subject, Body: m.Data,
 	}
-	message := q.Message(f.b.keeper.subjects)
-	message.Header[visit.HeaderID] = []string{m.ID}
-	message.Header[visit.HeaderRefusedSubject] = []string{m.Subject}
-	message.Header[visit.HeaderMsgID] = []string{fmt.Sprintf("refused-%s", m.ID)}
-	return message
+	return q.Message(f.b.keeper.subjects)
 }

@@ -33,10 +33,6 @@ func BenchmarkDecode(b *testing.B) {
 		b.Fatal(err)
 	}
 	body := []byte(typical)
-	req, err := http.NewRequest(http.MethodPost, "/sine/lobby", nil)
-	if err != nil {
-		b.Fatal(err)
-	}
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -45,7 +41,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.Fatal(reason)
 		}
 		c := &call{id: "K7Q2M3456789ABCDEFGH", start: time.Now(), kind: in.kindOf(d.event)}
-		if _, err := c.happened(&in, req, &d, body).Message(visit.Subjects{}); err != nil {
+		if _, err := c.happened(&in, &d, body).Message(visit.Subjects{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -22,7 +22,11 @@ type call struct {
 	// integration is a configured name, or unknown.
 	integration string
 	// kind is empty until it is known.
-	kind    visit.Kind
+	kind visit.Kind
+	// synthetic is set when somebody tries the relay out.
+	synthetic bool
+	// again is set when a body comes from the quarantine and not from Sine.
+	again   bool
 	outcome outcome
 	status  int
 	eventID string
@@ -46,7 +50,8 @@ type callKey struct{}
 func newCall(w http.ResponseWriter, req *http.Request) (*call, *http.Request) {
 	c := &call{
 		id: visit.NewRequestID(), start: time.Now().UTC(), route: routeNone, integration: unknown,
-		conn: http.NewResponseController(w), arrived: req.ContentLength == 0,
+		synthetic: req.Header.Get(visit.HeaderSynthetic) == "true",
+		conn:      http.NewResponseController(w), arrived: req.ContentLength == 0,
 	}
 	return c, req.WithContext(context.WithValue(req.Context(), callKey{}, c))
 }

@@ -23,7 +23,7 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 	// the same, and still waits for the truth.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), c.start.Add(in.Budget))
 	defer cancel()
-	origin, _ := c.origin(in, req, d)
+	origin, _ := c.origin(in, d)
 	question := visit.Request{Origin: origin, Pass: d.pass, Source: body}
 	decision, err := r.ask(ctx, in, &question)
 	c.fault = err

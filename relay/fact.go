@@ -11,7 +11,7 @@ import (
 
 // fact stores that a visitor was checked in or out, and says so only then.
 func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, body []byte) answer {
-	e := c.happened(in, req, d, body)
+	e := c.happened(in, d, body)
 	c.eventID = e.ID
 	if e.TimeBasis != visit.TimeReceived {
 		r.metrics.factAge.Observe(max(0, c.start.Sub(e.Time).Seconds()))
@@ -37,13 +37,14 @@ func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, b
 }
 
 // happened is the fact in the contract's words.
-func (c *call) happened(in *Integration, req *http.Request, d *delivery, body []byte) *visit.Event {
-	origin, when := c.origin(in, req, d)
+func (c *call) happened(in *Integration, d *delivery, body []byte) *visit.Event {
+	origin, when := c.origin(in, d)
+	fingerprint := visit.Fingerprint{PassID: d.passID(), Date: when.written, PreciseDate: when.precise, Body: body}
+	if c.again {
+		fingerprint.Call = c.id
+	}
 	e := &visit.Event{
-		ID: visit.EventID(in.Name, c.kind, visit.Fingerprint{
-			PassID: d.passID(), Date: when.written, PreciseDate: when.precise, Body: body,
-		}),
-		Kind: c.kind, Origin: origin, Pass: d.pass, Source: body,
+		ID: visit.EventID(in.Name, c.kind, fingerprint), Kind: c.kind, Origin: origin, Pass: d.pass, Source: body,
 	}
 	if c.kind == visit.CheckedOut {
 		e.Cause = d.cause()
@@ -57,7 +58,7 @@ func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, body []b
 	r.metrics.rejected.WithLabelValues(in.Name, string(reason)).Inc()
 	q := visit.Quarantined{
 		RequestID: c.id, Site: in.Site, Integration: in.Name,
-		Reason: reason, Pinned: c.kind, Received: c.start, Body: body,
+		Reason: reason, Pinned: c.kind, Received: c.start, Synthetic: c.synthetic, Body: body,
 	}
 	return r.account(in, func() (outcome, answer) {
 		if _, err := r.store(c, in, req, q.Message(r.subjects)); err != nil {

@@ -15,9 +15,6 @@ import (
 // headerKey is where Sine puts the API key.
 const headerKey = "X-Sine-Auth"
 
-// HeaderSynthetic marks a call that tries the relay out. Its value is "true".
-const HeaderSynthetic = "Sine-Relay-Synthetic"
-
 // webhook answers one call from Sine. It checks, in this order, the path (mux
 // did), the method, the key, the size and the body, and looks at nothing
 // further once one of them fails.
@@ -144,27 +141,39 @@ func (r *Relay) read(c *call, in *Integration, req *http.Request) (body []byte, 
 	return body, err
 }
 
-// settleKind decides what the call is: the URL's word wins over the body's.
+// settleKind decides what the call is.
 func (r *Relay) settleKind(c *call, in *Integration, d *delivery) visit.Reason {
-	named := in.kindOf(d.event)
-	switch {
-	case c.kind == "" && named == "":
-		return visit.ReasonUnknownEvent
-	case c.kind == "":
-		c.kind = named
-	case !d.isEvent:
-		return visit.ReasonUnknownEvent // no pass at all: another product's call
-	case d.event != "" && named != c.kind:
+	kind, reason := in.kind(c.kind, d)
+	if reason == "" && d.event != "" && in.kindOf(d.event) != kind {
 		r.metrics.disagreements.WithLabelValues(in.Name).Inc()
 		c.fault = errDisagreement
 	}
-	return ""
+	if reason == "" {
+		c.kind = kind
+	}
+	return reason
 }
 
 var errDisagreement = errors.New("the body names another event than the URL; the URL's was used")
 
+// kind is what a call is: the URL's word, where it names one, wins over the
+// body's.
+func (in *Integration) kind(pinned visit.Kind, d *delivery) (visit.Kind, visit.Reason) {
+	named := in.kindOf(d.event)
+	switch {
+	case pinned == "" && named == "":
+		return "", visit.ReasonUnknownEvent
+	case pinned == "":
+		return named, ""
+	case !d.isEvent:
+		return "", visit.ReasonUnknownEvent // no pass at all: another product's call
+	default:
+		return pinned, ""
+	}
+}
+
 // origin says where the call came in, and when.
-func (c *call) origin(in *Integration, req *http.Request, d *delivery) (visit.Origin, date) {
+func (c *call) origin(in *Integration, d *delivery) (visit.Origin, date) {
 	when := readDate(d.date, in.Zone, c.start)
 	return visit.Origin{
 		RequestID:   c.id,
@@ -174,6 +183,6 @@ func (c *call) origin(in *Integration, req *http.Request, d *delivery) (visit.Or
 		TimeBasis:   when.basis,
 		Received:    c.start,
 		Visit:       visit.NewKey(d.passID()),
-		Synthetic:   req.Header.Get(HeaderSynthetic) == "true",
+		Synthetic:   c.synthetic,
 	}, when
 }

@@ -257,7 +257,7 @@ func TestAWrongContentTypeIsReadAndCounted(t *testing.T) {
 
 func TestSyntheticCallsAreMarked(t *testing.T) {
 	r := newRig(t)
-	r.post("/sine/lobby", checkedIn, func(req *http.Request) { req.Header.Set(HeaderSynthetic, "true") })
+	r.post("/sine/lobby", checkedIn, func(req *http.Request) { req.Header.Set(visit.HeaderSynthetic, "true") })
 	if !strings.Contains(string(r.broker.published[0].Data), `"synthetic":true`) {
 		t.Error("the event is not marked")
 	}

@@ -33,6 +33,9 @@ const (
 	HeaderReason = "Sine-Relay-Reason"
 	// HeaderRefusedSubject is on an event in the quarantine: where it belonged.
 	HeaderRefusedSubject = "Sine-Relay-Refused-Subject"
+	// HeaderSynthetic is "true" on a call that tries the relay out, and on what
+	// is quarantined of it.
+	HeaderSynthetic = "Sine-Relay-Synthetic"
 	// HeaderKind is on a quarantined body whose URL names the event.
 	HeaderKind = "Sine-Relay-Kind"
 )

@@ -43,6 +43,7 @@ func Reference(requestID string) string {
 //
 //   - what Sine calls the pass or visit, and the date as Sine wrote it,
 //   - a date that is precise to the second or better, and the body's bytes,
+//   - the call, where it was named: it is submitted again,
 //   - chance: losing a visitor is worse than counting one twice.
 //
 // The time of receipt is never part of it. The id is the first half of a
@@ -53,6 +54,8 @@ func EventID(integration string, kind Kind, f Fingerprint) string {
 		return digest([]byte(integration), []byte(kind), []byte("pass"), []byte(f.PassID), []byte(f.Date))
 	case f.PreciseDate:
 		return digest([]byte(integration), []byte(kind), []byte("body"), f.Body)
+	case f.Call != "":
+		return digest([]byte(integration), []byte(kind), []byte("call"), []byte(f.Call))
 	default:
 		var b [16]byte
 		rand.Read(b[:])
@@ -71,6 +74,8 @@ type Fingerprint struct {
 	PreciseDate bool
 	// Body is the whole body as received.
 	Body []byte
+	// Call is the request id of a call whose body is submitted again, or empty.
+	Call string
 }
 
 var portable = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)

@@ -180,7 +180,7 @@ func stored(t *testing.T, js jetstream.JetStream) map[string]int {
 	}
 	ids := map[string]int{}
 	state := stream.CachedInfo().State
-	for seq := state.FirstSeq; seq <= state.LastSeq; seq++ {
+	for seq := max(1, state.FirstSeq); seq <= state.LastSeq; seq++ {
 		m, err := stream.GetMsg(ctx, seq)
 		if err != nil {
 			t.Fatal(err)

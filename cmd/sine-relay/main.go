@@ -46,6 +46,9 @@ func commands() []command {
 		{"config docs", "print the table of settings in Markdown", configDocs},
 		{"spool ls", "list what waits in a spool that no relay has open: spool ls DIR", spoolList},
 		{"spool drain", "send it to NATS, as a relay would: spool drain DIR", spoolDrain},
+		{"quarantine ls", "list what could not be understood, by reason", quarantineList},
+		{"quarantine show", "show one of it: quarantine show SEQUENCE", quarantineShow},
+		{"quarantine replay", "read it again, as after a change of the configuration, and store it with --submit", quarantineReplay},
 		{"health", "ask a relay on this machine whether it is ready; for container health checks", health},
 		{"version", "print the version", printVersion},
 	}
@@ -92,7 +95,7 @@ func usage(w io.Writer) {
 	fmt.Fprintln(w, "Usage: sine-relay <command>")
 	fmt.Fprintln(w)
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-14s%s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-19s%s\n", c.name, c.summary)
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "Settings are read from the environment; sine-relay config docs lists them.")

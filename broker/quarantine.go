@@ -1,0 +1,152 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// pullWait is how long the next message of a stream that has one may take.
+const pullWait = 5 * time.Second
+
+// Quarantine is an operator's view of what could not be understood. It creates
+// and changes no stream.
+type Quarantine struct {
+	cfg    Config
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	stream jetstream.Stream
+}
+
+// Kept is a message in the quarantine.
+type Kept struct {
+	Sequence uint64
+	Stored   time.Time
+	Size     int // of the body in bytes
+	visit.Quarantined
+	// Fault is why the rest of it cannot be read, or nil: somebody else than
+	// the relay wrote it.
+	Fault error
+}
+
+// OpenQuarantine connects with what cfg says about servers, authentication and
+// names.
+func OpenQuarantine(ctx context.Context, cfg Config) (*Quarantine, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	options, err := cfg.options()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	// The relay waits for a server that is away; whoever sits at a terminal
+	// wants to know.
+	nc, err := nats.Connect(cfg.urls(), append(options,
+		nats.RetryOnFailedConnect(false), nats.MaxReconnects(5),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // by default it prints; see explain
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	q := &Quarantine{cfg: cfg, nc: nc}
+	if q.js, err = jetstream.New(nc); err == nil {
+		q.stream, err = q.js.Stream(ctx, cfg.Quarantine.Name)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("stream %s: %w", cfg.Quarantine.Name, q.explain(err))
+	}
+	return q, nil
+}
+
+// Close disconnects.
+func (q *Quarantine) Close() { q.nc.Close() }
+
+// Each calls fn for each message, oldest first, until fn returns an error, which
+// it returns. The bodies are not fetched.
+func (q *Quarantine) Each(ctx context.Context, fn func(Kept) error) error {
+	consumer, err := q.js.OrderedConsumer(ctx, q.cfg.Quarantine.Name, jetstream.OrderedConsumerConfig{HeadersOnly: true})
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", q.cfg.Quarantine.Name, q.explain(err))
+	}
+	left := consumer.CachedInfo().NumPending
+	messages, err := consumer.Messages()
+	if err != nil {
+		return fmt.Errorf("read stream %s: %w", q.cfg.Quarantine.Name, err)
+	}
+	defer messages.Stop()
+	for ; left > 0; left-- {
+		waiting, cancel := context.WithTimeout(ctx, pullWait)
+		m, err := messages.Next(jetstream.NextContext(waiting))
+		cancel()
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", q.cfg.Quarantine.Name, err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fmt.Errorf("read stream %s: %w", q.cfg.Quarantine.Name, err)
+		}
+		k := keptFrom(meta.Sequence.Stream, meta.Timestamp, m.Subject(), m.Headers(), nil)
+		k.Size, _ = strconv.Atoi(m.Headers().Get("Nats-Msg-Size"))
+		if err := fn(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Get returns one message with its body.
+func (q *Quarantine) Get(ctx context.Context, sequence uint64) (Kept, error) {
+	m, err := q.stream.GetMsg(ctx, sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Kept{}, fmt.Errorf("stream %s has no message %d", q.cfg.Quarantine.Name, sequence)
+	}
+	if err != nil {
+		return Kept{}, fmt.Errorf("get message %d of stream %s: %w", sequence, q.cfg.Quarantine.Name, q.explain(err))
+	}
+	return keptFrom(m.Sequence, m.Time, m.Subject, m.Header, m.Data), nil
+}
+
+func keptFrom(sequence uint64, stored time.Time, subject string, header nats.Header, body []byte) Kept {
+	k := Kept{Sequence: sequence, Stored: stored, Size: len(body)}
+	k.Quarantined, k.Fault = visit.ParseQuarantined(subject, header, body)
+	return k
+}
+
+// Submit stores an event in its stream. Receipt.Duplicate says that it was there.
+func (q *Quarantine) Submit(ctx context.Context, e *visit.Event) (visit.Receipt, error) {
+	m, err := e.Message(q.cfg.Subjects)
+	if err != nil {
+		return visit.Receipt{}, err
+	}
+	ack, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, jetstream.WithExpectStream(q.cfg.Events.Name))
+	if err != nil {
+		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, q.explain(err))
+	}
+	return visit.Receipt{Stream: ack.Stream, Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil
+}
+
+// Delete takes a message out of the quarantine for good.
+func (q *Quarantine) Delete(ctx context.Context, sequence uint64) error {
+	if err := q.stream.SecureDeleteMsg(ctx, sequence); err != nil {
+		return fmt.Errorf("delete message %d of stream %s: %w", sequence, q.cfg.Quarantine.Name, q.explain(err))
+	}
+	return nil
+}
+
+// explain names what NATS refused: the client itself only says that the time was
+// up.
+func (q *Quarantine) explain(err error) error {
+	if refused := q.nc.LastError(); refused != nil && errors.Is(refused, nats.ErrPermissionViolation) {
+		return fmt.Errorf("%w: %w", visit.ErrDenied, refused)
+	}
+	return err
+}

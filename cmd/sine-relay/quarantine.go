@@ -1,0 +1,213 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// natsPatience is how long one answer of NATS may take for somebody at a
+// terminal.
+const natsPatience = 10 * time.Second
+
+// selection is which messages of the quarantine are meant.
+type selection struct {
+	reason, integration string
+	sequences           []uint64
+}
+
+func (s *selection) flags(name string, in invocation) *flag.FlagSet {
+	f := flag.NewFlagSet("sine-relay quarantine "+name, flag.ContinueOnError)
+	f.SetOutput(in.err)
+	f.StringVar(&s.reason, "reason", "", fmt.Sprintf("only what was quarantined for this reason, one of %v", visit.Reasons))
+	f.StringVar(&s.integration, "integration", "", "only what came to this integration")
+	return f
+}
+
+// parse reads flags and sequence numbers in any order.
+func (s *selection) parse(f *flag.FlagSet, args []string) error {
+	for {
+		if err := f.Parse(args); err != nil {
+			return err
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		sequence, err := strconv.ParseUint(f.Arg(0), 10, 64)
+		if err != nil {
+			return complain(f, "%q is not the sequence number of a message; ls --all shows them", f.Arg(0))
+		}
+		s.sequences = append(s.sequences, sequence)
+		args = f.Args()[1:]
+	}
+	if s.reason != "" && !slices.Contains(visit.Reasons, visit.Reason(s.reason)) {
+		return complain(f, "%q is no reason; there are %v", s.reason, visit.Reasons)
+	}
+	return nil
+}
+
+func complain(f *flag.FlagSet, format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	fmt.Fprintf(f.Output(), "%s: %v\n", f.Name(), err)
+	return err
+}
+
+func (s *selection) holds(k broker.Kept) bool {
+	return (s.reason == "" || string(k.Reason) == s.reason) &&
+		(s.integration == "" || k.Integration == s.integration) &&
+		(len(s.sequences) == 0 || slices.Contains(s.sequences, k.Sequence))
+}
+
+// openQuarantine connects as the settings say.
+func openQuarantine(ctx context.Context, in invocation) (*broker.Quarantine, config.Settings, int) {
+	settings, err := config.Load(in.environ, nil)
+	if err != nil {
+		return nil, settings, misconfigured(in, err)
+	}
+	if settings.NATSURL == "" {
+		fmt.Fprintln(in.err, "sine-relay: set SINE_RELAY_NATS_URL to where the relay's NATS listens")
+		return nil, settings, exitUsage
+	}
+	ctx, cancel := context.WithTimeout(ctx, natsPatience)
+	defer cancel()
+	q, err := broker.OpenQuarantine(ctx, brokerConfig(settings, nil, nil, nil, nil))
+	if err != nil {
+		return nil, settings, orderly(in, err)
+	}
+	return q, settings, exitOK
+}
+
+// quarantineList shows what could not be understood, by reason and integration.
+func quarantineList(ctx context.Context, in invocation) int {
+	var s selection
+	f := s.flags("ls", in)
+	all := f.Bool("all", false, "list every message")
+	if s.parse(f, in.args) != nil {
+		return exitUsage
+	}
+	q, _, code := openQuarantine(ctx, in)
+	if q == nil {
+		return code
+	}
+	defer q.Close()
+	var found []broker.Kept
+	err := q.Each(ctx, func(k broker.Kept) error {
+		if s.holds(k) {
+			found = append(found, k)
+		}
+		return nil
+	})
+	if *all {
+		listEach(in.out, found)
+	} else {
+		listByReason(in.out, found)
+	}
+	fmt.Fprintf(in.out, "%d messages.\n", len(found))
+	return orderly(in, err)
+}
+
+func listEach(out io.Writer, found []broker.Kept) {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "SEQUENCE\tSTORED\tREASON\tINTEGRATION\tSITE\tBYTES\tREQUEST")
+	for _, k := range found {
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\n", k.Sequence, shown(k.Stored), reasonOf(k), k.Integration, k.Site, k.Size, k.RequestID)
+	}
+	table.Flush()
+}
+
+func reasonOf(k broker.Kept) string {
+	if k.Fault != nil {
+		return "? " + k.Fault.Error()
+	}
+	return string(k.Reason)
+}
+
+func shown(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// listByReason sums up.
+func listByReason(out io.Writer, found []broker.Kept) {
+	type group struct{ reason, integration string }
+	type sum struct {
+		n           int
+		first, last time.Time
+	}
+	sums := map[group]*sum{}
+	var groups []group
+	for _, k := range found {
+		g := group{reasonOf(k), k.Integration}
+		if sums[g] == nil {
+			sums[g] = &sum{first: k.Stored}
+			groups = append(groups, g)
+		}
+		sums[g].n++
+		sums[g].last = k.Stored
+	}
+	slices.SortFunc(groups, func(a, b group) int {
+		return cmp.Or(cmp.Compare(a.reason, b.reason), cmp.Compare(a.integration, b.integration))
+	})
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "REASON\tINTEGRATION\tMESSAGES\tFIRST SEEN\tLAST SEEN")
+	for _, g := range groups {
+		s := sums[g]
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", g.reason, g.integration, s.n, shown(s.first), shown(s.last))
+	}
+	table.Flush()
+}
+
+// quarantineShow shows one message, and its body only when asked.
+func quarantineShow(ctx context.Context, in invocation) int {
+	var s selection
+	f := flag.NewFlagSet("sine-relay quarantine show", flag.ContinueOnError)
+	f.SetOutput(in.err)
+	body := f.Bool("body", false, "print the body too, byte for byte: it holds personal data")
+	if s.parse(f, in.args) != nil {
+		return exitUsage
+	}
+	if len(s.sequences) != 1 {
+		complain(f, "which one? Give its sequence number; ls --all shows them")
+		return exitUsage
+	}
+	q, settings, code := openQuarantine(ctx, in)
+	if q == nil {
+		return code
+	}
+	defer q.Close()
+	getting, cancel := context.WithTimeout(ctx, natsPatience)
+	defer cancel()
+	k, err := q.Get(getting, s.sequences[0])
+	if err != nil {
+		return orderly(in, err)
+	}
+	describe(in.out, k, verdictOf(settings, k))
+	if *body {
+		fmt.Fprintln(in.out)
+		in.out.Write(k.Body)
+		fmt.Fprintln(in.out)
+	}
+	return exitOK
+}
+
+func describe(out io.Writer, k broker.Kept, verdict string) {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, row := range [][2]string{
+		{"sequence", fmt.Sprint(k.Sequence)}, {"stored", shown(k.Stored)}, {"received", shown(k.Received)},
+		{"reason", reasonOf(k)}, {"integration", k.Integration}, {"site", k.Site}, {"request", k.RequestID},
+		{"event of the URL", string(k.Pinned)}, {"event id", k.EventID}, {"refused on", k.RefusedSubject},
+		{"bytes", fmt.Sprint(k.Size)}, {"today", verdict},
+	} {
+		if row[1] != "" {
+			fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
+		}
+	}
+	table.Flush()
+}

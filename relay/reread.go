@@ -1,0 +1,65 @@
+package relay
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// ErrQuestion is returned for a body that asks whether a visitor may come in:
+// nobody waits for the answer any more.
+var ErrQuestion = errors.New("a check-in request, to which nobody waits for an answer any more")
+
+// Reader reads bodies that were kept in the quarantine as the webhook would read
+// them today, after a change of the configuration or a new release.
+type Reader struct {
+	integrations map[string]*Integration
+	depth        int
+}
+
+// NewReader returns a reader for the configured integrations, or everything that
+// is wrong with them.
+func NewReader(integrations []Integration, limits Limits) (*Reader, error) {
+	r := &Reader{integrations: make(map[string]*Integration), depth: limits.complete().JSONDepth}
+	var faults []error
+	for _, i := range integrations {
+		complete, err := i.complete()
+		faults = append(faults, err)
+		r.integrations[i.Name] = &complete
+	}
+	return r, errors.Join(faults...)
+}
+
+// Event returns the fact that a body stands for, with the id and the times that
+// it would have had at once: one that is already stored is recognised. What has
+// neither an id nor a date of its own gets its id from the call, so that it is
+// recognised when it is submitted a second time. The error says why there is no
+// fact; it wraps [ErrQuestion] where that is so, and holds nothing of the body.
+func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
+	if q.Reason == visit.ReasonRefused {
+		e := &visit.Event{}
+		if err := json.Unmarshal(q.Body, e); err != nil || e.ID == "" || e.ID != q.EventID {
+			return nil, errors.New("not the event that its headers name")
+		}
+		return e, nil
+	}
+	in := r.integrations[q.Integration]
+	if in == nil {
+		return nil, fmt.Errorf("no integration %s is configured", q.Integration)
+	}
+	d, reason := decode(q.Body, r.depth)
+	kind := visit.Kind("")
+	if reason == "" {
+		kind, reason = in.kind(q.Pinned, &d)
+	}
+	switch {
+	case reason != "":
+		return nil, fmt.Errorf("still not understood: %s", reason)
+	case !kind.IsFact():
+		return nil, ErrQuestion
+	}
+	c := &call{id: q.RequestID, start: q.Received, kind: kind, synthetic: q.Synthetic, again: true}
+	return c.happened(in, &d, q.Body), nil
+}

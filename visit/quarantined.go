@@ -1,0 +1,101 @@
+package visit
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Reason says why a body could not be understood. Its values are part of the
+// wire format.
+type Reason string
+
+const (
+	// ReasonNotJSON is a body that is not valid JSON in UTF-8.
+	ReasonNotJSON Reason = "not_json"
+	// ReasonTooDeep is JSON that is nested deeper than the relay reads.
+	ReasonTooDeep Reason = "too_deep"
+	// ReasonUnknownEvent is JSON that names no event the relay knows and
+	// came to a URL that names none either, or is not a pass at all.
+	ReasonUnknownEvent Reason = "unknown_event"
+	// ReasonIncomplete is a body whose end never came.
+	ReasonIncomplete Reason = "incomplete"
+	// ReasonRefused is an event that the stream refused for its own sake, time
+	// and again. The payload is the event's, not Sine's; its id and subject
+	// are in [HeaderID] and [HeaderRefusedSubject].
+	ReasonRefused Reason = "refused"
+)
+
+// Reasons are all of them.
+var Reasons = []Reason{ReasonNotJSON, ReasonTooDeep, ReasonUnknownEvent, ReasonIncomplete, ReasonRefused}
+
+// Quarantined is a body that an authenticated caller sent and the relay could
+// not understand, or an event that its stream refused. On the wire the body is
+// the payload, byte for byte, and the rest are headers.
+type Quarantined struct {
+	RequestID   string
+	Site        string
+	Integration string
+	Reason      Reason
+	// Pinned is the event that the URL named, or empty.
+	Pinned   Kind
+	Received time.Time
+	// Synthetic is set when somebody tried the relay out.
+	Synthetic bool
+	// EventID and RefusedSubject are set for [ReasonRefused] only.
+	EventID, RefusedSubject string
+	Body                    []byte
+}
+
+// Message returns the body as it is stored. Its id is the call's own: what
+// cannot be read cannot be told from another visitor's, so a repeat is kept
+// again.
+func (q *Quarantined) Message(s Subjects) Message {
+	m := Message{
+		Root: RootQuarantine, Subject: s.Quarantine(q.Site), ID: q.RequestID, Order: orderIntegration + q.Integration,
+		Header: map[string][]string{
+			HeaderRequestID:   {q.RequestID},
+			HeaderIntegration: {q.Integration},
+			HeaderReason:      {string(q.Reason)},
+			HeaderReceived:    {q.Received.Format(time.RFC3339Nano)},
+		},
+		Data: q.Body,
+	}
+	for name, value := range map[string]string{
+		HeaderKind: string(q.Pinned), HeaderID: q.EventID, HeaderRefusedSubject: q.RefusedSubject,
+	} {
+		if value != "" {
+			m.Header[name] = []string{value}
+		}
+	}
+	if q.Synthetic {
+		m.Header[HeaderSynthetic] = []string{"true"}
+	}
+	if q.EventID != "" {
+		m.ID = "refused-" + q.EventID
+	}
+	m.Header[HeaderMsgID] = []string{m.ID}
+	return m
+}
+
+// ParseQuarantined reads a message of the quarantine. Its error names the header
+// that is missing or wrong.
+func ParseQuarantined(subject string, header map[string][]string, body []byte) (Quarantined, error) {
+	get := func(name string) string { return strings.Join(header[name], "") }
+	q := Quarantined{
+		RequestID: get(HeaderRequestID), Integration: get(HeaderIntegration), Reason: Reason(get(HeaderReason)),
+		Pinned: Kind(get(HeaderKind)), Synthetic: get(HeaderSynthetic) == "true",
+		EventID: get(HeaderID), RefusedSubject: get(HeaderRefusedSubject),
+		Site: subject[strings.LastIndexByte(subject, '.')+1:], Body: body,
+	}
+	for _, name := range []string{HeaderRequestID, HeaderIntegration, HeaderReason} {
+		if get(name) == "" {
+			return q, fmt.Errorf("the header %s is missing", name)
+		}
+	}
+	var err error
+	if q.Received, err = time.Parse(time.RFC3339Nano, get(HeaderReceived)); err != nil {
+		return q, fmt.Errorf("the header %s is no time of RFC 3339", HeaderReceived)
+	}
+	return q, nil
+}

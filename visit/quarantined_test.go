@@ -1,0 +1,39 @@
+package visit_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func TestWhatIsQuarantinedComesBack(t *testing.T) {
+	at := time.Date(2026, 11, 18, 21, 42, 32, 5e6, time.UTC)
+	for _, q := range []visit.Quarantined{
+		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON, Received: at, Body: []byte("hello")},
+		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonIncomplete, Pinned: visit.CheckedIn, Received: at, Synthetic: true, Body: []byte{0xff}},
+		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonRefused, Received: at, EventID: "0011", RefusedSubject: "visitors.v1.event.hq.checked_in", Body: []byte("{}")},
+	} {
+		m := q.Message(visit.Subjects{Prefix: "acme.visitors"})
+		back, err := visit.ParseQuarantined(m.Subject, m.Header, m.Data)
+		if err != nil || !reflect.DeepEqual(back, q) {
+			t.Errorf("%+v came back as %+v, %v", q, back, err)
+		}
+		if m.ID == "" || m.Header[visit.HeaderMsgID][0] != m.ID {
+			t.Errorf("%s has the id %v", q.Reason, m.Header[visit.HeaderMsgID])
+		}
+	}
+}
+
+func TestAMessageThatTheRelayDidNotQuarantine(t *testing.T) {
+	good := (&visit.Quarantined{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON}).Message(visit.Subjects{})
+	for _, name := range []string{visit.HeaderRequestID, visit.HeaderIntegration, visit.HeaderReason, visit.HeaderReceived} {
+		delete(good.Header, name)
+		if _, err := visit.ParseQuarantined(good.Subject, good.Header, nil); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
+		}
+		good.Header[name] = []string{"x"}
+	}
+}
