@@ -33,6 +33,7 @@ type Broker struct {
 	keeper      *keeper
 	lanes       lanes
 	buffer      *buffer // nil without a spool
+	impaired    error
 	stop        context.CancelFunc
 	stopped     sync.WaitGroup
 	closing     sync.Once
@@ -70,6 +71,7 @@ func Connect(cfg Config) (*Broker, error) {
 		b.buffer = newBuffer(cfg, b)
 		b.stopped.Go(func() { b.buffer.drain(ctx) })
 	}
+	b.impaired = cfg.impairment()
 	return b, nil
 }
 

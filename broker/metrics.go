@@ -44,6 +44,16 @@ func newMetrics(cfg Config) *metrics {
 			Help: "1 when a field of the stream differs from the relay's settings and the stream still works.",
 		}, []string{"stream", "field"}),
 	}
+	if cfg.Spool != nil || cfg.SpoolFault != nil {
+		f.NewGauge(prometheus.GaugeOpts{
+			Name: "sine_relay_spool_usable",
+			Help: "1 when the spool could be opened; otherwise facts are refused while NATS cannot take them.",
+		}).Set(oneIf(cfg.Spool != nil))
+		f.NewGauge(prometheus.GaugeOpts{
+			Name: "sine_relay_spool_damaged",
+			Help: "1 when the spool's file was damaged at the start and moved aside.",
+		}).Set(oneIf(cfg.Spool != nil && cfg.Spool.Damaged() != nil))
+	}
 	for _, connection := range []string{"door", "facts"} {
 		m.connected.WithLabelValues(connection)
 		m.reconnects.WithLabelValues(connection)

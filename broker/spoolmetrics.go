@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"fmt"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
@@ -29,6 +31,19 @@ func newSpoolMetrics(cfg Config) *spoolMetrics {
 		drained:  counter("drained_total", "Ledger: messages that went from the spool into their stream."),
 		setAside: counter("set_aside_total", "Ledger: messages that went from the spool into the quarantine, because their stream refused them time and again."),
 		refused:  counter("refused_total", "Messages that the spool did not take: it is full, or its disk fails."),
+	}
+}
+
+// impairment is what a person should know about the spool.
+func (c Config) impairment() error {
+	switch {
+	case c.SpoolFault != nil:
+		return fmt.Errorf("facts are not spooled: %w", c.SpoolFault)
+	case c.Spool != nil && c.Spool.Damaged() != nil:
+		d := c.Spool.Damaged()
+		return fmt.Errorf("the spool was damaged: what could be read of it is carried over, %d messages; the file itself is kept as %s", d.Rescued, d.Path)
+	default:
+		return nil
 	}
 }
 

@@ -19,6 +19,9 @@ type Status struct {
 	Streams   []StreamStatus
 	// Spool is nil where there is none.
 	Spool *SpoolStatus
+	// Impaired is why facts cannot be spooled although they should be, or a
+	// reason to look at the spool's directory, or nil.
+	Impaired error
 	// Verified is set once every stream was found fit; it stays set.
 	Verified bool
 	// Fault is set while a person must help: NATS refuses the credentials, a
@@ -61,6 +64,7 @@ func (b *Broker) Status() Status {
 		messages, full := b.buffer.spool.Usage()
 		s.Spool = &SpoolStatus{messages, full}
 	}
+	s.Impaired = b.impaired
 	doorErr, doorFault := b.door.state()
 	factsErr, factsFault := b.facts.state()
 	s.LastError = doorErr
@@ -87,6 +91,9 @@ func (s Status) Lines() []string {
 	}
 	if s.Spool != nil {
 		lines = append(lines, fmt.Sprintf("spool: %d messages wait, %.0f %% full", s.Spool.Messages, 100*s.Spool.Full))
+	}
+	if s.Impaired != nil {
+		lines = append(lines, s.Impaired.Error())
 	}
 	for _, one := range s.Streams {
 		lines = append(lines, one.line())

@@ -20,6 +20,9 @@ type Health struct {
 	// Fault is what only a person can mend: a refused credential, an unusable
 	// stream.
 	Fault error
+	// Impaired is what a person must mend while everything else works, or nil.
+	// It keeps nobody out.
+	Impaired error
 	// Details are lines for somebody who looks closer.
 	Details []string
 }
@@ -73,6 +76,8 @@ func (r *Readiness) stateAt(now time.Time) (State, Health) {
 		return State{Ready: true, Word: "degraded", Reason: "not connected to NATS"}, h
 	case !h.Verified:
 		return State{Ready: true, Word: "degraded", Reason: "the streams have not been verified yet"}, h
+	case h.Impaired != nil:
+		return State{Ready: true, Word: "degraded", Reason: h.Impaired.Error()}, h
 	default:
 		return State{Ready: true, Word: "ready"}, h
 	}

@@ -119,6 +119,10 @@ func OpenExisting(dir string, logger *slog.Logger) (*Spool, error) {
 	return open(Config{Dir: dir, MaxBytes: math.MaxInt64, Logger: logger}, examine)
 }
 
+// Exists reports whether dir was a spool's before: one that cannot be opened
+// now holds messages, or did.
+func Exists(dir string) bool { return exists(dir) == nil }
+
 // open opens the file once ready, which runs under the lock of the directory,
 // has found that it can be trusted or has seen to it.
 func open(cfg Config, ready func(Config) (*contents, *Damage, error)) (*Spool, error) {

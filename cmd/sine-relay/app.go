@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -59,12 +60,12 @@ func start(s config.Settings, log *slog.Logger) (_ *app, err error) {
 			return nil, fmt.Errorf("embedded NATS (SINE_RELAY_NATS_LISTEN %s, SINE_RELAY_NATS_STORE_DIR %s): %w", s.NATSListen, s.NATSStoreDir, err)
 		}
 	}
-	if s.SpoolDir != "" {
-		if a.spool, err = spool.Open(spool.Config{Dir: s.SpoolDir, MaxBytes: s.SpoolMaxBytes, MaxAge: s.SpoolMaxAge, Logger: log}); err != nil {
-			return nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
-		}
+	cfg := brokerConfig(s, a.embedded, log, registry)
+	if cfg.Spool, cfg.SpoolFault, err = openSpool(s, log); err != nil {
+		return nil, err
 	}
-	if a.broker, err = broker.Connect(brokerConfig(s, a.embedded, a.spool, log, registry)); err != nil {
+	a.spool = cfg.Spool
+	if a.broker, err = broker.Connect(cfg); err != nil {
 		return nil, err
 	}
 	if a.relay, err = relay.New(relayConfig(s, a.broker, log, registry)); err != nil {
@@ -74,6 +75,26 @@ func start(s config.Settings, log *slog.Logger) (_ *app, err error) {
 	a.public = a.relay.Server()
 	a.admin = relay.AdminServer(registry, a.readiness)
 	return a, nil
+}
+
+// openSpool opens the spool, if there is to be one. A directory that never was a
+// spool and cannot become one is a slip of the configuration. One that was and
+// fails now, because its disk does, must not close the door as well: the relay
+// goes on without, and says so.
+func openSpool(s config.Settings, log *slog.Logger) (opened *spool.Spool, fault, err error) {
+	if s.SpoolDir == "" {
+		return nil, nil, nil
+	}
+	opened, err = spool.Open(spool.Config{Dir: s.SpoolDir, MaxBytes: s.SpoolMaxBytes, MaxAge: s.SpoolMaxAge, Logger: log})
+	switch {
+	case err == nil:
+		return opened, nil, nil
+	case errors.Is(err, spool.ErrInUse), !spool.Exists(s.SpoolDir):
+		return nil, nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
+	default:
+		log.Error("the spool cannot be used: facts are refused while NATS cannot take them", "err", err.Error())
+		return nil, err, nil
+	}
 }
 
 // listen opens a socket, with TLS when there is a certificate.

@@ -80,7 +80,7 @@ func openQuarantine(ctx context.Context, in invocation) (*broker.Quarantine, con
 	}
 	ctx, cancel := context.WithTimeout(ctx, natsPatience)
 	defer cancel()
-	q, err := broker.OpenQuarantine(ctx, brokerConfig(settings, nil, nil, nil, nil))
+	q, err := broker.OpenQuarantine(ctx, brokerConfig(settings, nil, nil, nil))
 	if err != nil {
 		return nil, settings, orderly(in, err)
 	}

@@ -69,7 +69,9 @@ func spoolDrain(ctx context.Context, in invocation) int {
 	}
 	defer left.Close()
 	log := newLogger(in.err, settings.Level, settings.LogFormat)
-	b, err := broker.Connect(brokerConfig(settings, nil, left, log, prometheus.NewRegistry()))
+	cfg := brokerConfig(settings, nil, log, prometheus.NewRegistry())
+	cfg.Spool = left
+	b, err := broker.Connect(cfg)
 	if err != nil {
 		return orderly(in, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -133,5 +135,59 @@ func TestASpoolCommandRefuses(t *testing.T) {
 				t.Errorf("ended with %d: %s%s\nwant %d and %s", code, out, errOut, c.code, c.want)
 			}
 		})
+	}
+}
+
+// A disk that fails must not close the door: the relay goes on without a spool
+// where there was one, and says so. A directory that never was one is a slip.
+func TestASpoolThatCannotBeOpened(t *testing.T) {
+	server := brokertest.Start(t)
+	dir := t.TempDir()
+	spoil := func() {
+		t.Helper()
+		os.Remove(filepath.Join(dir, "lock"))
+		if err := os.MkdirAll(filepath.Join(dir, "lock"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings := []string{"NATS_URL=" + server.URL(), "SPOOL_DIR=" + dir}
+	spoil()
+	code, _, errOut := commandLine(environment(append(settings, "LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "KEYS="+testKey)...), "serve")
+	if code != exitFailed || !strings.Contains(errOut, "SINE_RELAY_SPOOL_DIR: open spool "+dir) {
+		t.Errorf("a directory that never was a spool: ended with %d: %s", code, errOut)
+	}
+	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+		t.Fatal(err)
+	}
+	runServe(t, settings...).ready().end()
+
+	spoil()
+	p := runServe(t, settings...)
+	eventually(t, "it is up", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
+	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
+	if _, body := p.get("/readyz?verbose"); !strings.HasPrefix(body, "degraded") || !strings.Contains(body, "facts are not spooled: open spool") {
+		t.Errorf("readiness: %s", body)
+	}
+	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, "\nsine_relay_spool_usable 0\n") {
+		t.Error("the metric does not say so")
+	}
+	server.Stop()
+	eventually(t, "facts are refused", func() bool { code, _, _ := p.post(webhook("signin_after", noon, "Bob")); return code == 503 })
+}
+
+func TestADamagedSpoolIsReported(t *testing.T) {
+	server := brokertest.Start(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "spool.db"), []byte("not a spool"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+dir)
+	eventually(t, "it is up", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
+	eventually(t, "it says so", func() bool {
+		_, body := p.get("/readyz?verbose")
+		return strings.HasPrefix(body, "degraded") && strings.Contains(body, "the spool was damaged") && strings.Contains(body, "spool.db.damaged-")
+	})
+	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, "\nsine_relay_spool_damaged 1\n") {
+		t.Error("the metric does not say so")
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/embedded"
-	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
@@ -27,7 +26,7 @@ func embeddedConfig(s config.Settings, log *slog.Logger) embedded.Config {
 	}
 }
 
-func brokerConfig(s config.Settings, nats *embedded.Server, buffer *spool.Spool, log *slog.Logger, reg prometheus.Registerer) broker.Config {
+func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, reg prometheus.Registerer) broker.Config {
 	cfg := broker.Config{
 		Servers: s.NATSServers(),
 		Auth: broker.Auth{
@@ -44,7 +43,6 @@ func brokerConfig(s config.Settings, nats *embedded.Server, buffer *spool.Spool,
 		DedupeWindow: s.DedupeWindow,
 		Replicas:     s.NATSReplicas,
 		BodyLimit:    int(s.BodyLimit),
-		Spool:        buffer,
 		Logger:       log,
 		Registerer:   reg,
 	}
@@ -77,5 +75,5 @@ func relayConfig(s config.Settings, b *broker.Broker, log *slog.Logger, reg prom
 // health translates the broker's state for readiness.
 func (a *app) health() relay.Health {
 	s := a.broker.Status()
-	return relay.Health{Connected: s.DoorConnected && s.FactsConnected, Verified: s.Verified, Fault: s.Fault, Details: s.Lines()}
+	return relay.Health{Connected: s.DoorConnected && s.FactsConnected, Verified: s.Verified, Fault: s.Fault, Impaired: s.Impaired, Details: s.Lines()}
 }
