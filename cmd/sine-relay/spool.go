@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -39,13 +40,20 @@ func spoolList(_ context.Context, in invocation) int {
 	return orderly(in, err)
 }
 
-// openLeft opens the spool that is the one argument.
+// openLeft opens the spool of --dir.
 func openLeft(in invocation, name string) (*spool.Spool, int) {
-	if len(in.args) != 1 {
-		fmt.Fprintf(in.err, "usage: sine-relay spool %s DIR\n", name)
+	f := flag.NewFlagSet("sine-relay spool "+name, flag.ContinueOnError)
+	f.SetOutput(in.err)
+	preset, _ := lookup(in.environ, config.Prefix+"SPOOL_DIR")
+	dir := f.String("dir", preset, "the spool's directory; SINE_RELAY_SPOOL_DIR unless given")
+	if f.Parse(in.args) != nil {
 		return nil, exitUsage
 	}
-	left, err := spool.OpenExisting(in.args[0], nil)
+	if *dir == "" || f.NArg() > 0 {
+		fmt.Fprintf(in.err, "usage: sine-relay spool %s --dir DIR\n", name)
+		return nil, exitUsage
+	}
+	left, err := spool.OpenExisting(*dir, nil)
 	if err != nil {
 		return nil, orderly(in, err)
 	}

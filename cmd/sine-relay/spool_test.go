@@ -84,12 +84,12 @@ func TestAKilledRelayLosesNothing(t *testing.T) {
 	senders.Wait()
 	p.Wait()
 
-	code, listed, errOut := commandLine(nil, "spool", "ls", dir)
+	code, listed, errOut := commandLine(nil, "spool", "ls", "--dir", dir)
 	if code != exitOK || !strings.Contains(listed, "visitors.v1.event.default.checked_in") || strings.Contains(listed, "Ada") {
 		t.Errorf("spool ls: %d %s %s", code, listed[:min(300, len(listed))], errOut)
 	}
 	server.Restart()
-	code, out, errOut := commandLine(environment("NATS_URL="+server.URL(), "KEYS="+testKey), "spool", "drain", dir)
+	code, out, errOut := commandLine(environment("NATS_URL="+server.URL(), "KEYS="+testKey), "spool", "drain", "--dir", dir)
 	if code != exitOK || !strings.Contains(out, ", 0 wait.") {
 		t.Fatalf("spool drain: %d %s %s", code, out, errOut)
 	}
@@ -124,10 +124,11 @@ func TestASpoolCommandRefuses(t *testing.T) {
 		code int
 		want string
 	}{
-		{"a spool that a relay has open", []string{"spool", "ls", dir}, exitFailed, "in use"},
-		{"to drain one that a relay has open", []string{"spool", "drain", dir}, exitFailed, "in use"},
-		{"a directory without a spool", []string{"spool", "ls", t.TempDir()}, exitFailed, "no such file"},
+		{"a spool that a relay has open", []string{"spool", "ls", "--dir", dir}, exitFailed, "in use"},
+		{"to drain one that a relay has open", []string{"spool", "drain", "--dir", dir}, exitFailed, "in use"},
+		{"a directory without a spool", []string{"spool", "ls", "--dir", t.TempDir()}, exitFailed, "no such file"},
 		{"no directory", []string{"spool", "ls"}, exitUsage, "usage"},
+		{"a directory without its flag", []string{"spool", "ls", dir}, exitUsage, "--dir DIR"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, out, errOut := commandLine(environment("NATS_URL="+server.URL(), "KEYS="+testKey), c.args...)
