@@ -53,6 +53,17 @@ func newBuffer(cfg Config, b *Broker) *buffer {
 
 // store publishes a message, or spools it.
 func (f *buffer) store(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	receipt, err := f.place(ctx, m)
+	if errors.Is(err, errNotSpooled) {
+		f.metrics.refused.Inc()
+	}
+	return receipt, err
+}
+
+// errNotSpooled is wrapped where the spool was the last resort.
+var errNotSpooled = errors.New("not spooled either")
+
+func (f *buffer) place(ctx context.Context, m visit.Message) (visit.Receipt, error) {
 	early, cancel := withMargin(ctx)
 	defer cancel()
 	// With all of the time: the one in front gives up early, and with it the
@@ -63,7 +74,10 @@ func (f *buffer) store(ctx context.Context, m visit.Message) (visit.Receipt, err
 	}
 	defer leave()
 	if f.queues(early, m.Order) {
-		return f.keep(ctx, m, nil)
+		receipt, err := f.keep(ctx, m, nil)
+		if err == nil || !f.mayOvertake(early, m) {
+			return receipt, err
+		}
 	}
 	receipt, err := f.b.publish(early, m)
 	if err == nil {
@@ -87,6 +101,16 @@ func (f *buffer) queues(ctx context.Context, order string) bool {
 	return !f.pace.hold(ctx, n, waiting)
 }
 
+// mayOvertake reports whether a message that the spool does not take may be
+// published although others of its order waited there: when they have left, or
+// when it is better stored out of order than lost. A visit's order is kept.
+func (f *buffer) mayOvertake(ctx context.Context, m visit.Message) bool {
+	if !f.b.facts.nc.IsConnected() {
+		return false
+	}
+	return !m.OfVisit() || f.pace.gone(ctx, func() bool { return f.spool.Waiting(m.Order) })
+}
+
 // withMargin ends early enough to leave time for the disk.
 func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
@@ -100,8 +124,7 @@ func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 func (f *buffer) keep(ctx context.Context, m visit.Message, cause error) (visit.Receipt, error) {
 	err := f.spool.Put(ctx, spool.Entry{Message: m, Order: m.Order})
 	if err != nil {
-		f.metrics.refused.Inc()
-		return visit.Receipt{}, errors.Join(cause, fmt.Errorf("spool: %w", err))
+		return visit.Receipt{}, errors.Join(cause, fmt.Errorf("%w: %w", errNotSpooled, err))
 	}
 	f.metrics.spooled.Inc()
 	select {

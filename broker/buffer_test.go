@@ -353,3 +353,49 @@ func TestTheSpoolBecomesEmptyWhileCallsGoOn(t *testing.T) {
 	before := direct.Load()
 	eventually(t, "they are published directly again", func() bool { return direct.Load() > before+3000 })
 }
+
+// While the spool is full but NATS is there, what would queue behind others is
+// stored all the same: losing it would be worse than its place.
+func TestAFullSpoolDoesNotStandBetweenAFactAndNATS(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	reg := prometheus.NewRegistry()
+	buffer := openSpool(t, t.TempDir(), 3000)
+	b, js := ready(t, s, with(buffer, reg)), s.JetStream()
+	for _, name := range []string{"VISITORS", "VISITOR_QUARANTINE"} {
+		bound(t, js, name, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 2000 })
+	}
+	large := ordered("integration/hq", "large")
+	large.Data = make([]byte, 2780)
+	mustSpool(t, b, large)
+	receipt, err := b.Publish(within(t, patience), ordered("integration/hq", "next"))
+	if err != nil || receipt.Spooled {
+		t.Errorf("%+v %v", receipt, err)
+	}
+	if got := sample(t, reg, "sine_relay_spool_refused_total"); got != 0 {
+		t.Errorf("%v refused", got)
+	}
+}
+
+// The order of a visit is kept even then.
+func TestAFullSpoolDoesNotMakeACheckOutOvertakeItsCheckIn(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	buffer := openSpool(t, t.TempDir(), 3000)
+	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
+	for _, name := range []string{"VISITORS", "VISITOR_QUARANTINE"} {
+		bound(t, js, name, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 2000 })
+	}
+	in := ordered("visit/1", "in")
+	in.Data = make([]byte, 2800)
+	mustSpool(t, b, in)
+	if _, err := b.Publish(within(t, 200*time.Millisecond), ordered("visit/1", "out")); !errors.Is(err, spool.ErrFull) {
+		t.Errorf("the check-out: %v", err)
+	}
+	if _, err := b.Publish(within(t, patience), ordered("visit/2", "other")); err != nil {
+		t.Errorf("another visit: %v", err)
+	}
+	if got := strings.Join(ids(t, js), " "); got != "other" {
+		t.Errorf("stored: %s", got)
+	}
+}

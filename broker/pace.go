@@ -77,6 +77,12 @@ func (p *pace) hold(ctx context.Context, n int, waiting func() bool) (gone bool)
 		_ = p.queueing.Wait(ctx) // an error, and at once, when its turn would come too late
 		return !waiting()
 	}
+	return p.gone(ctx, waiting)
+}
+
+// gone waits until nothing waits any more, and reports whether that came before
+// the end of ctx.
+func (p *pace) gone(ctx context.Context, waiting func() bool) bool {
 	for {
 		_, left := p.last()
 		if !waiting() {

@@ -59,16 +59,39 @@ func (s *Spool) commit(batch []*operation) {
 			seal(o.add.sequence, o.value)
 		}
 	}
-	err := s.write(batch)
 	puts, others := split(batch)
-	if err == nil || len(puts) == 0 || len(others) == 0 {
+	if len(puts) > 0 && !s.reserve.hold() {
+		s.settle(puts, errShort)
+		batch, puts = others, nil
+	}
+	if len(batch) == 0 {
+		return
+	}
+	err := s.write(batch)
+	if err == nil || len(others) == 0 {
 		s.settle(batch, err)
 		return
 	}
-	// On a full disk the entries to be added must not keep back those to be
-	// removed, which make room.
-	s.settle(others, s.write(others))
-	s.settle(puts, s.write(puts))
+	// What is to be added must not keep back what is to be removed, which makes
+	// room.
+	if len(puts) > 0 {
+		err = s.write(others)
+	}
+	if noRoom(err) {
+		err = s.makeRoom(others)
+	}
+	s.settle(others, err)
+	if len(puts) > 0 {
+		s.settle(puts, s.add(puts))
+	}
+}
+
+// add writes puts, unless the removals needed the reserve.
+func (s *Spool) add(puts []*operation) error {
+	if !s.reserve.hold() {
+		return errShort
+	}
+	return s.write(puts)
 }
 
 // split parts what needs room from what does not.

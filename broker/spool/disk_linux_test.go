@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"runtime"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 func init() {
 	children["limited"] = fillLimited
 	children["tmpfs"] = fillTmpfs
+	children["scattered"] = emptyTmpfs
 }
 
 // fillLimited runs out of room at a limit on the size of files, which any user
@@ -34,17 +36,67 @@ func fillLimited(dir string) error {
 // fillTmpfs runs out of room on a small file system in a mount namespace of its
 // own, and makes it larger.
 func fillTmpfs(dir string) error {
-	err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
-	if err == nil {
-		err = syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=2m")
-	}
-	if err != nil {
+	if err := mountSmall(dir, "size=3m"); err != nil {
 		fmt.Println("no right to mount, a limit on files instead:", err)
 		return fillLimited(dir)
 	}
 	return fill(dir, syscall.ENOSPC, func() error {
 		return syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=8m")
 	})
+}
+
+func mountSmall(dir, size string) error {
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	return syscall.Mount("tmpfs", dir, "tmpfs", 0, size)
+}
+
+// emptyTmpfs fills a small file system with small entries, and then removes them
+// as a drain does: many at once, from all over the file. On a disk without any
+// room each needs more than is left.
+func emptyTmpfs(dir string) error {
+	if err := mountSmall(dir, "size=3m"); err != nil {
+		fmt.Println("no right to mount:", err)
+		return nil
+	}
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30})
+	if err != nil {
+		return err
+	}
+	for range 2 {
+		if err := fillAndEmpty(s); err != nil {
+			return err
+		}
+	}
+	return s.Close()
+}
+
+func fillAndEmpty(s *Spool) error {
+	ctx := context.Background()
+	var err error
+	for n := 0; err == nil; n++ {
+		err = s.Put(ctx, sized(fmt.Sprint("order-", n%50), fmt.Sprint(n), 300+n%7*200))
+	}
+	if !noRoom(err) && !errors.Is(err, ErrFull) {
+		return err
+	}
+	for s.Stats().Entries > 0 {
+		runs, err := s.Runs(32, 1024, nil)
+		if err != nil {
+			return err
+		}
+		var gone []uint64
+		for i, run := range runs {
+			for _, item := range run[:len(run)-min(i%2, len(run)-1)] {
+				gone = append(gone, item.Sequence)
+			}
+		}
+		if err := s.Remove(ctx, gone...); err != nil {
+			return fmt.Errorf("with %d left: %w", s.Stats().Entries, err)
+		}
+	}
+	return nil
 }
 
 // fill puts until there is no room, drains some of it, has room made, and
@@ -180,16 +232,21 @@ func TestAFileThatMayNotGrow(t *testing.T) {
 	}
 }
 
-// TestAFullDisk needs the right to mount within a namespace. Where that is
-// missing it makes do with the limit on files.
-func TestAFullDisk(t *testing.T) {
-	c := command(t, "tmpfs", t.TempDir())
+// inNamespace gives a child the right to mount where the system lets it.
+func inNamespace(c *exec.Cmd) *exec.Cmd {
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Getuid() != 0 {
 		c.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		c.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
 		c.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
+	return c
+}
+
+// TestAFullDisk needs the right to mount within a namespace. Where that is
+// missing it makes do with the limit on files.
+func TestAFullDisk(t *testing.T) {
+	c := inNamespace(command(t, "tmpfs", t.TempDir()))
 	out, err := c.Output()
 	if errors.Is(err, syscall.EPERM) {
 		t.Log("no right to a namespace, a limit on files instead")
@@ -197,6 +254,14 @@ func TestAFullDisk(t *testing.T) {
 	}
 	t.Logf("%s", out)
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFullDiskIsEmptied(t *testing.T) {
+	out, err := inNamespace(command(t, "scattered", t.TempDir())).Output()
+	t.Logf("%s", out)
+	if err != nil && !errors.Is(err, syscall.EPERM) {
 		t.Fatal(err)
 	}
 }

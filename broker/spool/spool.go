@@ -82,7 +82,8 @@ type Spool struct {
 
 	wake    chan struct{}
 	stopped chan struct{}
-	broken  error // the committer's own
+	broken  error    // the committer's own, and so is the reserve
+	reserve *reserve // room for removals on a full disk
 	// holdCommit is for tests: it is called before each commit, after the
 	// operations in it were marked as started.
 	holdCommit func()
@@ -148,6 +149,7 @@ func open(cfg Config, ready func(Config) (*contents, *Damage, error)) (*Spool, e
 		s.unlock()
 		return nil, fmt.Errorf("open spool %s: %w", cfg.Dir, err)
 	}
+	s.reserve = newReserve(cfg.Dir)
 	go s.commitAll()
 	return s, nil
 }

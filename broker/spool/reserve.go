@@ -1,0 +1,96 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// reserveBytes is room on the disk that is kept for removals. bbolt writes the
+// pages that a removal changes anew before it gives the old ones free, so that
+// on a full disk nothing could be removed any more, and nothing would ever
+// become free. It suffices to remove one entry of up to that size.
+const reserveBytes = 1 << 20
+
+// errShort comes from a put while the reserve is in use.
+var errShort = fmt.Errorf("%w: there is no room on its disk", ErrFull)
+
+// reserve is a file that takes up room until it is needed.
+type reserve struct {
+	path string
+	held bool
+}
+
+func newReserve(dir string) *reserve {
+	r := &reserve{path: filepath.Join(dir, "spool.reserve")}
+	r.hold()
+	return r
+}
+
+// hold takes the room up, and reports whether it is there.
+func (r *reserve) hold() bool {
+	if r.held {
+		return true
+	}
+	if info, err := os.Stat(r.path); err == nil && info.Size() == reserveBytes {
+		r.held = true // from an earlier process
+		return true
+	}
+	if err := r.fill(); err != nil {
+		r.release()
+		return false
+	}
+	r.held = true
+	return true
+}
+
+// fill writes: a file that is only made long takes up no room.
+func (r *reserve) fill() error {
+	f, err := os.OpenFile(r.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, reserveBytes))
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// release gives the room free.
+func (r *reserve) release() {
+	r.held = false
+	os.Remove(r.path)
+}
+
+// noRoom reports whether an error says that a disk, a quota or a file is full.
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// makeRoom removes and counts on a disk that is full: with the reserve, and in
+// parts, because each needs room for the pages that it changes.
+func (s *Spool) makeRoom(batch []*operation) error {
+	s.reserve.release()
+	var parts []*operation
+	for _, o := range batch {
+		if o.count != nil {
+			parts = append(parts, o)
+		}
+		for _, sequence := range o.remove {
+			parts = append(parts, &operation{remove: []uint64{sequence}})
+		}
+	}
+	for size := len(parts); len(parts) > 0; {
+		size = min(size, len(parts))
+		err := s.write(parts[:size])
+		switch {
+		case err == nil:
+			parts = parts[size:]
+		case !noRoom(err) || size == 1:
+			return err
+		default:
+			size = max(size/4, 1)
+		}
+	}
+	return nil
+}
