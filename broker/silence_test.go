@@ -82,3 +82,16 @@ func TestTrap_TheClientsLockOutlastsDeadlines(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// A server that says nothing any more cannot make an orderly end a failure: all
+// that anybody was promised had been acknowledged before.
+func TestClosingWhileThePeerIsSilentIsNoFailure(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	p := startProxy(t, s)
+	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
+	p.freeze()
+	if err := b.Close(within(t, patience)); err != nil {
+		t.Error(err)
+	}
+}
