@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// diskShare is what part of the time that remains is kept for the disk.
-	diskShare = 4
+	// diskShare is what part of the time that remains is kept for the disk; more
+	// where it has been slow, up to slowDiskShare.
+	diskShare, slowDiskShare = 4, 2
 	// drainPatience is how long one message from the spool may take.
 	drainPatience = 10 * time.Second
 	// drainKeys messages of different orders are on their way at once, and
@@ -64,7 +65,7 @@ func (f *buffer) store(ctx context.Context, m visit.Message) (visit.Receipt, err
 var errNotSpooled = errors.New("not spooled either")
 
 func (f *buffer) place(ctx context.Context, m visit.Message) (visit.Receipt, error) {
-	early, cancel := withMargin(ctx)
+	early, cancel := f.withMargin(ctx)
 	defer cancel()
 	// With all of the time: the one in front gives up early, and with it the
 	// turn, and then there is a margin left.
@@ -111,13 +112,16 @@ func (f *buffer) mayOvertake(ctx context.Context, m visit.Message) bool {
 	return !m.OfVisit() || f.pace.gone(ctx, func() bool { return f.spool.Waiting(m.Order) })
 }
 
-// withMargin ends early enough to leave time for the disk.
-func withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
+// withMargin ends early enough to leave time for the disk: for the commit under
+// way, for the message's own, and as much again.
+func (f *buffer) withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/diskShare))
+	remaining := time.Until(deadline)
+	margin := min(max(remaining/diskShare, 4*f.spool.Slowness()), remaining/slowDiskShare)
+	return context.WithDeadline(ctx, deadline.Add(-margin))
 }
 
 // keep spools a message that could not be published because of cause.

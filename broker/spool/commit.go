@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -112,6 +113,8 @@ func (s *Spool) write(batch []*operation) error {
 	if s.broken != nil {
 		return s.broken
 	}
+	began := time.Now()
+	defer func() { s.took(time.Since(began)) }()
 	err := guarded(func() error {
 		tx, err := s.db.Begin(true)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestManyPutsShareACommit(t *testing.T) {
@@ -97,5 +98,24 @@ func TestCloseCommitsWhatIsQueued(t *testing.T) {
 	}
 	if got := ids(all(t, openAt(t, dir))); !slices.Equal(got, []string{"1", "2"}) {
 		t.Errorf("stored %v", got)
+	}
+}
+
+func TestASlowDiskIsRememberedForAWhile(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	put(t, s, entry("a", "1"))
+	if s.Slowness() == 0 {
+		t.Error("a put was not measured")
+	}
+	s.took(time.Second)
+	s.took(time.Millisecond)
+	if got := s.Slowness(); got > time.Second || got < time.Second/2 {
+		t.Errorf("just after a second: %s", got)
+	}
+	for range 200 {
+		s.took(time.Millisecond)
+	}
+	if got := s.Slowness(); got > 2*time.Millisecond {
+		t.Errorf("long after: %s", got)
 	}
 }

@@ -96,6 +96,7 @@ type Spool struct {
 	queue    []*operation
 	closed   bool
 	commits  uint64
+	slowness time.Duration // see Slowness
 }
 
 // Open opens the spool in cfg.Dir, and makes one where there is none. It

@@ -31,6 +31,21 @@ func (s *Spool) Usage() (entries int, full float64) {
 	return len(s.index.records), s.full()
 }
 
+// Slowness is how long the slowest of the recent commits took. A put may have to
+// wait for the one before it and for its own.
+func (s *Spool) Slowness() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.slowness
+}
+
+// took notes how long a commit took; each later one makes it matter less.
+func (s *Spool) took(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slowness = max(d, s.slowness*15/16)
+}
+
 // full is the fraction of MaxBytes in use. The lock is held.
 func (s *Spool) full() float64 { return float64(s.index.bytes+s.reserved) / float64(s.cfg.MaxBytes) }
 
