@@ -106,7 +106,7 @@ func moveAside(cfg Config, cause error) (*contents, *Damage, error) {
 
 // rescue copies all that can be read into db. Of the two states that the file
 // may hold, the older may have what is damaged in the newer; it comes first, so
-// that the newer prevails.
+// that the newer prevails. What neither leads to comes last.
 func (c *contents) rescue(dir string, db *bolt.DB) error {
 	f, err := os.Open(file(dir))
 	if err != nil {
@@ -125,6 +125,7 @@ func (c *contents) rescue(dir string, db *bolt.DB) error {
 		// Its faults are known and cannot be helped.
 		_ = c.walk(f, m)
 	}
+	c.salvage(f, uint64(info.Size()/pageSize))
 	return out.flush(c.last)
 }
 

@@ -53,6 +53,29 @@ func readMeta(f io.ReaderAt, page int64) (meta, error) {
 	}, nil
 }
 
+// readPage reads a page with its overflow, of a file with so many pages.
+func readPage(f io.ReaderAt, id, pages uint64) ([]byte, error) {
+	head := make([]byte, pageSize)
+	if id < 2 || id >= pages {
+		return nil, fmt.Errorf("page %d: there are %d", id, pages)
+	}
+	if _, err := f.ReadAt(head, int64(id)*pageSize); err != nil {
+		return nil, fmt.Errorf("page %d: %w", id, err)
+	}
+	overflow := uint64(native.Uint32(head[12:]))
+	if native.Uint64(head) != id || overflow >= pages-id {
+		return nil, fmt.Errorf("page %d: says it is %d, and %d more", id, native.Uint64(head), overflow)
+	}
+	if overflow == 0 {
+		return head, nil
+	}
+	b := make([]byte, (overflow+1)*pageSize)
+	if _, err := f.ReadAt(b, int64(id)*pageSize); err != nil {
+		return nil, fmt.Errorf("page %d: %w", id, err)
+	}
+	return b, nil
+}
+
 // element is one of a page: a key with a child of a branch, or with the value
 // of a leaf, which may be a bucket.
 type element struct {

@@ -129,29 +129,15 @@ func (w *walk) bucket(e element) {
 
 // page reads a page with its overflow. Each belongs to one place in the tree.
 func (w *walk) page(id uint64) ([]byte, error) {
-	head := make([]byte, pageSize)
-	if id < 2 || id >= w.meta.pages {
-		return nil, fmt.Errorf("page %d: there are %d", id, w.meta.pages)
+	b, err := readPage(w.file, id, w.meta.pages)
+	if err != nil {
+		return nil, err
 	}
-	if _, err := w.file.ReadAt(head, int64(id)*pageSize); err != nil {
-		return nil, fmt.Errorf("page %d: %w", id, err)
-	}
-	overflow := uint64(native.Uint32(head[12:]))
-	if native.Uint64(head) != id || overflow >= w.meta.pages-id {
-		return nil, fmt.Errorf("page %d: says it is %d, and %d more", id, native.Uint64(head), overflow)
-	}
-	for p := id; p <= id+overflow; p++ {
+	for p := id; p < id+uint64(len(b)/pageSize); p++ {
 		if w.seen[p/64]&(1<<(p%64)) != 0 {
 			return nil, fmt.Errorf("page %d: in two places", p)
 		}
 		w.seen[p/64] |= 1 << (p % 64)
-	}
-	if overflow == 0 {
-		return head, nil
-	}
-	b := make([]byte, (overflow+1)*pageSize)
-	if _, err := w.file.ReadAt(b, int64(id)*pageSize); err != nil {
-		return nil, fmt.Errorf("page %d: %w", id, err)
 	}
 	return b, nil
 }
