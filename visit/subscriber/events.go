@@ -31,7 +31,7 @@ const (
 //
 // Every event comes at least once, and now and then twice: after a crash, or
 // when an acknowledgement was lost. Its ID is then the same, so keep the ID
-// beside what the event made you do, in one transaction.
+// beside what the event made you do, in one transaction, or use [Once].
 //
 // Lost connections, server restarts and elections are ridden out. Events returns
 // an error when there is nothing to receive from and waiting does not cure it:

@@ -40,6 +40,35 @@ func ExampleEvents() {
 	}
 }
 
+// A program that prints a badge, which twice would be a nuisance.
+func ExampleOnce() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	nc, err := nats.Connect(os.Getenv("NATS_URL"), nats.MaxReconnects(-1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		log.Fatal(err)
+	}
+	// As long as events are kept, and a little longer.
+	bucket, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: "badges-seen", TTL: 31 * 24 * time.Hour})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	printBadge := func(ctx context.Context, e visit.Event) error {
+		fmt.Println("badge for visitor", e.ID)
+		return nil
+	}
+	cfg := subscriber.EventsConfig{Durable: "badges", Kind: visit.CheckedIn}
+	if err := subscriber.Events(ctx, js, cfg, subscriber.Once(subscriber.SeenInBucket(bucket), printBadge)); err != nil {
+		log.Fatal(err)
+	}
+}
+
 // A program that reads yesterday's events once more, under a name of its own.
 func ExampleEvents_startTime() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -2,8 +2,8 @@
 // decide check-in requests.
 //
 // [Events] hands over every event at least once: a program must expect the same
-// event again, with the same ID, and do its work only once. [Decide] answers
-// check-in requests while a visitor waits.
+// event again, with the same ID, and do its work only once; [Once] helps with
+// that. [Decide] answers check-in requests while a visitor waits.
 //
 // Both end in an orderly way with their context and lose nothing. Neither
 // connects to NATS nor closes a connection: that is the caller's.

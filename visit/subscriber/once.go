@@ -1,0 +1,86 @@
+package subscriber
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Seen remembers the ids of events. [SeenInMemory] and [SeenInBucket] make one;
+// a table beside the program's own is better than either.
+type Seen interface {
+	// Has reports whether the id was added, as far as it is remembered.
+	Has(ctx context.Context, id string) (bool, error)
+	Add(ctx context.Context, id string) error
+}
+
+// Once returns a handler for [Events] that hands an event to handle only when its
+// ID was not seen: the relay recognises a repeat for 24 hours, this for as long
+// as seen remembers. The ID is added once handle has returned nil.
+//
+// Within one program an ID is handled by one worker at a time. A crash between
+// handle and the adding, or an error of seen, which Once returns, lets the event
+// come again and be handled again: at least once is still the promise. Where twice
+// would do harm, write the ID in the transaction of the work itself, in place of
+// Once.
+func Once(seen Seen, handle func(ctx context.Context, e visit.Event) error) func(ctx context.Context, e visit.Event) error {
+	o := &once{seen: seen, handle: handle, busy: make(map[string]chan struct{})}
+	return o.receive
+}
+
+type once struct {
+	seen   Seen
+	handle func(context.Context, visit.Event) error
+
+	mu   sync.Mutex
+	busy map[string]chan struct{} // closed when the id's worker is done
+}
+
+func (o *once) receive(ctx context.Context, e visit.Event) error {
+	if err := o.enter(ctx, e.ID); err != nil {
+		return err
+	}
+	defer o.leave(e.ID)
+	known, err := o.seen.Has(ctx, e.ID)
+	if err != nil {
+		return fmt.Errorf("look whether event %s was seen: %w", e.ID, err)
+	}
+	if known {
+		return nil
+	}
+	if err := o.handle(ctx, e); err != nil {
+		return err
+	}
+	if err := o.seen.Add(ctx, e.ID); err != nil {
+		return fmt.Errorf("remember event %s, which was handled: %w", e.ID, err)
+	}
+	return nil
+}
+
+// enter waits until nobody works on the id.
+func (o *once) enter(ctx context.Context, id string) error {
+	for {
+		o.mu.Lock()
+		done, taken := o.busy[id]
+		if !taken {
+			o.busy[id] = make(chan struct{})
+			o.mu.Unlock()
+			return nil
+		}
+		o.mu.Unlock()
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (o *once) leave(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	close(o.busy[id])
+	delete(o.busy, id)
+}
