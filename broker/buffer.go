@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker/spool"
@@ -28,7 +29,10 @@ const (
 	// idlePoll is how often an empty spool is looked at without being told.
 	idlePoll = 250 * time.Millisecond
 	// longestDrainPause is between two tries while nothing can be stored.
-	longestDrainPause = 5 * time.Second
+	longestDrainPause = time.Second
+	// postponement is how long an order is left alone whose message nobody
+	// takes.
+	postponement = 5 * time.Second
 )
 
 // buffer stores messages in NATS or in the spool, and moves them from there.
@@ -43,6 +47,9 @@ type buffer struct {
 	pace    *pace
 	wake    chan struct{}
 	later   sync.Map // orders that are left alone, with the time until when
+	// silent is set while NATS is connected and acknowledges nothing: it hangs,
+	// or the stream has no leader. Then the drain asks, and nobody else waits.
+	silent atomic.Bool
 }
 
 func newBuffer(cfg Config, b *Broker) *buffer {
@@ -74,17 +81,55 @@ func (f *buffer) place(ctx context.Context, m visit.Message) (visit.Receipt, err
 		return visit.Receipt{}, err
 	}
 	defer leave()
-	if f.queues(early, m.Order) {
+	if f.quiet() || f.queues(early, m.Order) {
 		receipt, err := f.keep(ctx, m, nil)
 		if err == nil || !f.mayOvertake(early, m) {
 			return receipt, err
 		}
+		return f.insist(ctx, m, err)
 	}
-	receipt, err := f.b.publish(early, m)
+	receipt, err := f.b.publishUnless(early, m, f.hopeless)
 	if err == nil {
 		return receipt, nil
 	}
-	return f.keep(ctx, m, err)
+	receipt, err = f.keep(ctx, m, err)
+	if err == nil {
+		return receipt, nil
+	}
+	return f.insist(ctx, m, err)
+}
+
+// insist publishes a message that the spool did not take, until its time is up.
+func (f *buffer) insist(ctx context.Context, m visit.Message, refusal error) (visit.Receipt, error) {
+	receipt, err := f.b.publish(ctx, m)
+	if err != nil {
+		return visit.Receipt{}, errors.Join(err, refusal)
+	}
+	f.silent.Store(false)
+	return receipt, nil
+}
+
+// hopeless reports, when a try to publish has failed, whether others would too:
+// then the spool need not wait.
+func (f *buffer) hopeless(failure error) bool {
+	if errors.Is(failure, visit.ErrDisconnected) {
+		return true
+	}
+	if f.b.facts.silence() < resendAfter {
+		return false
+	}
+	f.silent.Store(true)
+	return true
+}
+
+// quiet reports whether the drain is waiting for NATS to store something. Then
+// nobody else needs to.
+func (f *buffer) quiet() bool {
+	if !f.silent.Load() {
+		return false
+	}
+	n, _ := f.spool.Usage()
+	return n > 0
 }
 
 // queues reports whether a message has to queue in the spool behind others of

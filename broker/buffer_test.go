@@ -399,3 +399,47 @@ func TestAFullSpoolDoesNotMakeACheckOutOvertakeItsCheckIn(t *testing.T) {
 		t.Errorf("stored: %s", got)
 	}
 }
+
+// NATS is connected and acknowledges nothing, as while a cluster elects a leader:
+// one caller finds out, and nobody else waits for it.
+func TestWhileNATSIsSilentFactsAreSpooledAtOnce(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	buffer := openSpool(t, t.TempDir(), 1<<20)
+	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
+	watchFacts(t, s) // a listener that does not answer, and so no "no responders"
+	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere"} })
+	mustSpool(t, b, ordered("first", "first"))
+	const callers = 50
+	started := time.Now()
+	for i := range callers {
+		mustSpool(t, b, ordered(fmt.Sprint(i), fmt.Sprint(i)))
+	}
+	if took := time.Since(started); took > atOnce {
+		t.Errorf("%d took %s", callers, took)
+	}
+	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"visitors.v1.event.>"} })
+	awaitDrained(t, buffer)
+	receipt, err := b.Publish(within(t, patience), ordered("last", "last"))
+	if err != nil || receipt.Spooled {
+		t.Errorf("afterwards: %+v %v", receipt, err)
+	}
+	if got := len(ids(t, js)); got != callers+2 {
+		t.Errorf("%d are stored", got)
+	}
+}
+
+// The spool is full and NATS away for a moment: what can still be done is to wait.
+func TestWithAFullSpoolAFactWaitsForNATS(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s, with(openSpool(t, t.TempDir(), 1), nil))
+	s.Stop()
+	stored := make(chan error, 1)
+	go func() { _, err := b.Publish(within(t, patience), ordered("a", "1")); stored <- err }()
+	eventually(t, "the connection is gone", func() bool { return !b.Status().FactsConnected })
+	s.Restart()
+	if err := <-stored; err != nil {
+		t.Error(err)
+	}
+}

@@ -100,10 +100,11 @@ func (f *buffer) send(ctx context.Context, run []spool.Item) (r result) {
 			return r
 		}
 		sending, cancel := context.WithTimeout(ctx, drainPatience)
-		_, err := f.b.publish(sending, item.Message)
+		_, err := f.b.publishUnless(sending, item.Message, isDisconnected)
 		cancel()
 		switch {
 		case err == nil:
+			f.silent.Store(false)
 			r.drained = append(r.drained, item.Sequence)
 		case passes(err):
 			r.stuck = true
@@ -117,8 +118,10 @@ func (f *buffer) send(ctx context.Context, run []spool.Item) (r result) {
 	return r
 }
 
+func isDisconnected(err error) bool { return errors.Is(err, visit.ErrDisconnected) }
+
 // postpone leaves an order alone for a while: the others go on.
-func (f *buffer) postpone(order string) { f.later.Store(order, time.Now().Add(longestDrainPause)) }
+func (f *buffer) postpone(order string) { f.later.Store(order, time.Now().Add(postponement)) }
 
 func (f *buffer) postponed(order string) bool {
 	until, found := f.later.Load(order)

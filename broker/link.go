@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -30,6 +32,8 @@ type link struct {
 	nc       *nats.Conn
 	inbox    string // prefix of the reply subjects, with its dot
 	statuses chan nats.Status
+
+	lastAck atomic.Int64 // when the last message was stored, in nanoseconds
 
 	mu      sync.Mutex
 	up      chan struct{} // closed and replaced at each connect
@@ -162,6 +166,14 @@ func (l *link) connected() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.up
+}
+
+// heard notes that a message was stored.
+func (l *link) heard() { l.lastAck.Store(time.Now().UnixNano()) }
+
+// silence is for how long none was.
+func (l *link) silence() time.Duration {
+	return time.Duration(time.Now().UnixNano() - l.lastAck.Load())
 }
 
 func (l *link) wasConnected() bool {

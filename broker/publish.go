@@ -17,7 +17,7 @@ import (
 const (
 	// resendAfter is when an acknowledgement is given up for lost. A change
 	// of the stream's leader swallows what is published meanwhile.
-	resendAfter = 750 * time.Millisecond
+	resendAfter = 500 * time.Millisecond
 
 	firstPause   = 10 * time.Millisecond
 	longestPause = 250 * time.Millisecond
@@ -66,7 +66,14 @@ func (b *Broker) store(ctx context.Context, m visit.Message) (visit.Receipt, err
 	return b.publish(ctx, m)
 }
 
+// publish tries until the message is stored, cannot be, or ctx ends.
 func (b *Broker) publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	return b.publishUnless(ctx, m, func(error) bool { return false })
+}
+
+// publishUnless gives up before ctx ends when a try has failed and it is hopeless
+// to try again.
+func (b *Broker) publishUnless(ctx context.Context, m visit.Message, hopeless func(error) bool) (visit.Receipt, error) {
 	stream, ok := b.keeper.streamOf(m.Root)
 	if !ok {
 		return visit.Receipt{}, fmt.Errorf("no stream is configured for the root %q", m.Root)
@@ -76,11 +83,10 @@ func (b *Broker) publish(ctx context.Context, m visit.Message) (visit.Receipt, e
 	header[jetstream.ExpectedStreamHeader] = []string{stream}
 	p := publication{link: b.facts, stream: stream, msg: nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}}
 	defer p.leave()
-	return b.persist(ctx, &p)
+	return b.persist(ctx, &p, hopeless)
 }
 
-// persist tries until the message is stored, cannot be, or ctx ends.
-func (b *Broker) persist(ctx context.Context, p *publication) (visit.Receipt, error) {
+func (b *Broker) persist(ctx context.Context, p *publication, hopeless func(error) bool) (visit.Receipt, error) {
 	var last error
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		if ctx.Err() != nil {
@@ -89,6 +95,7 @@ func (b *Broker) persist(ctx context.Context, p *publication) (visit.Receipt, er
 		up := b.facts.connected()
 		ack, err := p.try(ctx)
 		if err == nil {
+			b.facts.heard()
 			return p.receipt(ack), nil
 		}
 		var passing *setback
@@ -98,11 +105,11 @@ func (b *Broker) persist(ctx context.Context, p *publication) (visit.Receipt, er
 		if passing.cause != nil {
 			last = passing.cause
 		}
-		if b.buffer != nil && errors.Is(last, visit.ErrDisconnected) {
-			return visit.Receipt{}, last // the spool need not wait
-		}
 		if errors.Is(last, visit.ErrStreamMissing) {
 			b.keeper.nudge()
+		}
+		if hopeless(last) {
+			return visit.Receipt{}, last
 		}
 		if !passing.again {
 			rest(ctx, pause, up)
