@@ -50,10 +50,12 @@ func TestTrap_WhileALeaderIsElectedNothingIsAcknowledged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stream, err := js.Stream(within(t, patience), "VISITORS")
-		if err != nil {
-			t.Fatal(err)
-		}
+		// A request to a leader that is being elected is lost.
+		var stream jetstream.Stream
+		eventually(t, "the stream is found", func() bool {
+			stream, err = js.Stream(within(t, atOnce), "VISITORS")
+			return err == nil
+		})
 		if n := stream.CachedInfo().State.Msgs; n != senders*each {
 			t.Errorf("%d messages are stored, want %d", n, senders*each)
 		}
