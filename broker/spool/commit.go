@@ -15,12 +15,23 @@ import (
 // into memory.
 const batchBytes = 8 << 20
 
+const (
+	// gatherTime is between the beginnings of two commits, unless company
+	// operations wait: a commit costs the processor and the disk the same for
+	// one as for many, and both are needed elsewhere.
+	gatherTime = 10 * time.Millisecond
+	company    = 16
+)
+
 // commitAll commits what is queued until the spool is closed and the queue is
-// empty. Whatever arrives during a commit goes into the next one together, so
-// nobody waits for company when idle.
+// empty. Whatever arrives during a commit goes into the next one together. What
+// comes to an idle spool is committed at once.
 func (s *Spool) commitAll() {
 	defer close(s.stopped)
+	var last time.Time
 	for {
+		s.gather(last)
+		last = time.Now()
 		batch, closed := s.take()
 		if len(batch) > 0 {
 			s.commit(batch)
@@ -30,7 +41,28 @@ func (s *Spool) commitAll() {
 			return
 		}
 		<-s.wake
+		s.nudge() // for gather, which looks again
 	}
+}
+
+// gather waits until there is company, or enough time since the last commit.
+func (s *Spool) gather(last time.Time) {
+	enough := time.NewTimer(time.Until(last.Add(s.cfg.gather)))
+	defer enough.Stop()
+	for !s.crowded() {
+		select {
+		case <-s.wake:
+		case <-enough.C:
+			return
+		}
+	}
+}
+
+// crowded reports whether a commit need not wait any longer.
+func (s *Spool) crowded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed || len(s.queue) >= company
 }
 
 // take marks the next operations as started and returns them.

@@ -31,6 +31,40 @@ func TestManyPutsShareACommit(t *testing.T) {
 	}
 }
 
+// Puts that trickle in share commits, too: a door that is asked meanwhile needs
+// the processor.
+func TestPutsThatTrickleInShareCommits(t *testing.T) {
+	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, gather: time.Hour})
+	put(t, s, entry("a", "the first is not held up"))
+	var wg sync.WaitGroup
+	for i := range company {
+		wg.Go(func() {
+			if err := s.Put(t.Context(), entry("a", fmt.Sprint(i))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if st := s.Stats(); st.Commits != 2 {
+		t.Errorf("%d puts in %d commits", company+1, st.Commits)
+	}
+	closing := make(chan error)
+	go func() { closing <- s.Put(context.Background(), entry("a", "last")) }()
+	for { // until it is queued: then Close must not wait for company
+		s.mu.Lock()
+		queued := len(s.queue) > 0
+		s.mu.Unlock()
+		if queued {
+			break
+		}
+		runtime.Gosched()
+	}
+	closed(t, s)
+	if err := <-closing; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAContextThatEndsInTheQueueStoresNothing(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	begun, goOn := hold(s)

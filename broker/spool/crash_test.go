@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 const crashClients = 8
@@ -18,7 +19,7 @@ const crashClients = 8
 // putUntilKilled puts from several clients and prints each id once its Put has
 // returned, and now and then removes a head, which it announces before.
 func putUntilKilled(dir string) error {
-	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30})
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, gather: time.Nanosecond})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -36,7 +37,7 @@ func useDamaged(dir string) error {
 		return fmt.Errorf("OpenExisting: %w", err)
 	}
 	for range 2 {
-		s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30})
+		s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, gather: time.Nanosecond})
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func init() {
@@ -60,7 +61,7 @@ func emptyTmpfs(dir string) error {
 		fmt.Println("no right to mount:", err)
 		return nil
 	}
-	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30})
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, gather: time.Nanosecond})
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func fillAndEmpty(s *Spool) error {
 // audits. cause is what the refusal must wrap, where it is known.
 func fill(dir string, cause error, makeRoom func() error) error {
 	ctx := context.Background()
-	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30})
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, gather: time.Nanosecond})
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,13 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -49,6 +51,7 @@ func openAt(t testing.TB, dir string) *Spool {
 
 func openWith(t testing.TB, cfg Config) *Spool {
 	t.Helper()
+	cfg.gather = cmp.Or(cfg.gather, time.Nanosecond) // most tests put one by one
 	s, err := Open(cfg)
 	if err != nil {
 		t.Fatal(err)

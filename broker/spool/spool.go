@@ -51,6 +51,8 @@ type Config struct {
 	// would close the spool for all others.
 	MaxAge time.Duration
 	Logger *slog.Logger
+
+	gather time.Duration // gatherTime, but in tests
 }
 
 // Entry is a message that waits, and what is known about its waiting.
@@ -130,6 +132,9 @@ func Exists(dir string) bool { return exists(dir) == nil }
 func open(cfg Config, ready func(Config) (*contents, *Damage, error)) (*Spool, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.gather == 0 {
+		cfg.gather = gatherTime
 	}
 	s := &Spool{
 		cfg: cfg, log: cfg.Logger,
