@@ -1,0 +1,145 @@
+//go:build linux
+
+package faults
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// evidence is all that is held together once every fault has been mended.
+type evidence struct {
+	calls      []*call
+	events     []message // of the stream, in its order
+	quarantine []message
+	excused    []excuse
+	books      []book
+}
+
+// message is one in a stream.
+type message struct {
+	sequence uint64
+	subject  string
+	header   nats.Header
+	data     []byte
+}
+
+func (m message) id() string { return m.header.Get(visit.HeaderMsgID) }
+
+// excuse names messages that a fault destroyed after they were acknowledged. Of
+// these ids at most so many may be missing, unless they were sent and kept again
+// after the fault. What was being sent between from and until, where from is
+// set, may be missing too.
+type excuse struct {
+	ids         []string
+	most        int
+	from, until time.Time
+}
+
+// verdict is what the audit found. The counts from missing on are faults.
+type verdict struct {
+	sent, kept, refused, stored, spooled, quarantined int
+	longest                                           time.Duration
+
+	missing, twice, altered, inverted, strange, ledger int
+	notes                                              []string
+}
+
+func (v *verdict) clean() bool {
+	return v.missing+v.twice+v.altered+v.inverted+v.strange+v.ledger == 0
+}
+
+// maxNotes bounds what a failed test prints.
+const maxNotes = 25
+
+func (v *verdict) fault(count *int, format string, args ...any) {
+	*count++
+	if len(v.notes) < maxNotes {
+		v.notes = append(v.notes, fmt.Sprintf(format, args...))
+	}
+}
+
+// judge compares what senders were told with what is stored.
+func (e *evidence) judge() *verdict {
+	v := &verdict{stored: len(e.events), quarantined: len(e.quarantine)}
+	e.count(v)
+	events := index(e.events)
+	quarantined := index(e.quarantine)
+	e.judgeCalls(v, events, quarantined)
+	e.judgeEvents(v, events)
+	e.judgeQuarantine(v, quarantined)
+	e.judgeOrder(v, events)
+	for _, b := range e.books {
+		b.judge(v, e.calls)
+	}
+	return v
+}
+
+func (e *evidence) count(v *verdict) {
+	for _, c := range e.calls {
+		v.sent++
+		v.longest = max(v.longest, c.end.Sub(c.start))
+		switch {
+		case c.kept():
+			v.kept++
+		case c.refused():
+			v.refused++
+		case c.err == nil:
+			v.fault(&v.strange, "a call %s was answered %d", c.requestID, c.status)
+		}
+	}
+}
+
+// index is messages by their id.
+func index(all []message) map[string][]message {
+	byID := make(map[string][]message, len(all))
+	for _, m := range all {
+		byID[m.id()] = append(byID[m.id()], m)
+	}
+	return byID
+}
+
+// judgeCalls looks for all that was said to be kept.
+func (e *evidence) judgeCalls(v *verdict, events, quarantined map[string][]message) {
+	told := map[string]*call{}
+	for _, c := range e.calls {
+		switch {
+		case !c.kept():
+		case c.isEvent() && c.eventID != c.id:
+			v.fault(&v.strange, "event %s was answered with the id %q", c.id, c.eventID)
+		case c.isEvent() && len(events[c.id]) == 0:
+			told[c.id] = c // the last one
+		case !c.isEvent() && len(quarantined[c.requestID]) == 0:
+			told[c.requestID] = c
+		}
+	}
+	for _, x := range e.excused {
+		x.forgive(told)
+	}
+	for id, c := range told {
+		v.fault(&v.missing, "missing: %s (%s) was answered %d by relay %d in life %d at %s", id, c.kind, c.status, c.relay, c.life, c.end.Format(clock))
+	}
+}
+
+// forgive takes out what the fault may have destroyed.
+func (x excuse) forgive(told map[string]*call) {
+	lost := 0
+	for _, id := range x.ids {
+		if c := told[id]; c != nil && c.start.Before(x.until) && lost < x.most {
+			lost++
+			delete(told, id)
+		}
+	}
+	for id, c := range told {
+		if !x.from.IsZero() && c.start.Before(x.until) && c.end.After(x.from) {
+			delete(told, id)
+		}
+	}
+}
+
+// clock is fit to compare with logs.
+const clock = "15:04:05.000000"

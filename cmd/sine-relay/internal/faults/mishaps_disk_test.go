@@ -1,0 +1,136 @@
+//go:build linux
+
+package faults
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// filesBounded makes the writes to a spool fail, as on a full disk. The relay
+// must have the role for it.
+func filesBounded(r *rig, lasting time.Duration, pick int) error {
+	one := r.oneRelay(pick)
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	pid := one.process.cmd.Process.Pid
+	err := limitFiles(pid, 16<<10)
+	hold(lasting)
+	return errors.Join(err, limitFiles(pid, 1<<62))
+}
+
+// harm is done to the file of a spool.
+type harm func(file *os.File, size int64, rng *rand.Rand) error
+
+// truncated cuts off between a tenth and nearly all.
+func truncated(file *os.File, size int64, rng *rand.Rand) error {
+	return file.Truncate(size/100 + rng.Int64N(size*9/10))
+}
+
+// overwritten puts noise over some of it.
+func overwritten(file *os.File, size int64, rng *rand.Rand) error {
+	noise := make([]byte, 100+rng.IntN(20_000))
+	for i := range noise {
+		noise[i] = byte(rng.Uint32())
+	}
+	_, err := file.WriteAt(noise, rng.Int64N(size))
+	return err
+}
+
+// spoolDamaged kills a relay, harms what is in its spool and starts it again:
+// what can be read must still be kept, and nothing be deleted.
+func spoolDamaged(do harm) fault {
+	return func(r *rig, lasting time.Duration, pick int) error {
+		one := r.oneRelay(pick)
+		one.mu.Lock()
+		defer one.mu.Unlock()
+		one.kill()
+		waiting, err := one.waiting(r.programs)
+		err = errors.Join(err, one.harm(do, uint64(pick)))
+		hold(lasting)
+		x := excuse{ids: waiting, until: time.Now()}
+		from, before := one.out.length(), len(one.damaged())
+		if err := errors.Join(err, one.start(r.programs)); err != nil {
+			return err
+		}
+		aside, err := one.movedAside(from, before)
+		if aside != "" {
+			// Some whose bytes are there lie in a page that has lost its head.
+			x.most = len(waiting) - max(0, r.legible(aside, waiting)*8/10-20)
+		}
+		r.excuse(x)
+		return err
+	}
+}
+
+// waiting lists the ids in the spool of a relay that does not run. The first and
+// the last line of the list are about the rest.
+func (r *relay) waiting(b binaries) (ids []string, err error) {
+	out, err := r.command(b, "spool", "ls")
+	if err != nil {
+		return nil, err
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	for _, line := range lines[1 : len(lines)-1] {
+		fields := strings.Fields(line)
+		ids = append(ids, fields[len(fields)-1])
+	}
+	return ids, nil
+}
+
+func (r *relay) harm(do harm, seed uint64) error {
+	file, err := os.OpenFile(filepath.Join(r.spool, "spool.db"), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		err = do(file, info.Size(), rand.New(rand.NewPCG(seed, 0)))
+	}
+	return errors.Join(err, file.Close())
+}
+
+// damaged are the files that were moved aside.
+func (r *relay) damaged() []string {
+	files, _ := filepath.Glob(filepath.Join(r.spool, "spool.db.damaged-*")) // the pattern is good
+	return files
+}
+
+// movedAside is the file that the relay says was damaged. A harm that hit
+// nothing of use goes without a word, and everything is there.
+func (r *relay) movedAside(from, before int) (path string, err error) {
+	var said struct{ Msg, Path string }
+	for line := range strings.Lines(r.out.since(from)) {
+		if json.Unmarshal([]byte(line), &said) == nil && strings.Contains(said.Msg, "damaged and is moved aside") {
+			_, err := os.Stat(said.Path)
+			return said.Path, err
+		}
+	}
+	if len(r.damaged()) > before {
+		err = fmt.Errorf("relay %d moved its spool aside and did not say so", r.number)
+	}
+	return "", err
+}
+
+// legible is how many of the events that waited are byte for byte in a file.
+func (r *rig) legible(file string, waiting []string) (count int) {
+	left, err := os.ReadFile(file)
+	r.report(err)
+	bodies := map[string][]byte{}
+	for _, c := range r.load.record() {
+		bodies[c.id] = c.body
+	}
+	for _, id := range waiting {
+		if body := bodies[id]; body != nil && bytes.Contains(left, body) {
+			count++
+		}
+	}
+	return count
+}

@@ -1,0 +1,134 @@
+//go:build linux
+
+package faults
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// streamFull has the stream refuse everything new.
+func streamFull(r *rig, lasting time.Duration, _ int) error {
+	r.stream.Lock()
+	defer r.stream.Unlock()
+	err := r.auditor.change(func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 })
+	hold(lasting)
+	return errors.Join(err, r.auditor.change(func(c *jetstream.StreamConfig) { c.MaxMsgs = -1 }))
+}
+
+// streamDeleted takes the stream away while messages are on their way to it. It
+// is for a rig whose spools are empty: what they send into the stream unseen,
+// between the look and the end, would be taken for lost.
+func streamDeleted(r *rig, lasting time.Duration, _ int) error {
+	from := time.Now()
+	lost, err := r.auditor.messages(visit.DefaultEventStream)
+	if err == nil {
+		err = r.destroy(lost, from)
+	}
+	hold(lasting)
+	return err
+}
+
+// fullStreamDeleted first has the stream take no more, so that it is known what
+// was destroyed.
+func fullStreamDeleted(r *rig, lasting time.Duration, _ int) error {
+	r.stream.Lock()
+	defer r.stream.Unlock()
+	from := time.Now()
+	err := r.auditor.change(func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 })
+	var lost []message
+	if err == nil {
+		lost, err = r.atRest()
+	}
+	if err == nil {
+		err = r.destroy(lost, from)
+	}
+	hold(lasting)
+	return err
+}
+
+// atRest reads a stream that takes no more. What its leader had accepted before
+// may still come in, for as long as the others take to agree.
+func (r *rig) atRest() ([]message, error) {
+	last := -1
+	for end := time.Now().Add(patience); time.Now().Before(end); hold(100 * time.Millisecond) {
+		all, err := r.auditor.messages(visit.DefaultEventStream)
+		if err != nil || len(all) == last {
+			return all, err
+		}
+		last = len(all)
+	}
+	return nil, errors.New("a full stream goes on growing")
+}
+
+// destroy takes the stream away, and excuses what was in it and what was being
+// sent.
+func (r *rig) destroy(lost []message, from time.Time) error {
+	err := r.auditor.delete(visit.DefaultEventStream)
+	x := excuse{most: len(lost), from: from, until: time.Now()}
+	for _, m := range lost {
+		x.ids = append(x.ids, m.id())
+	}
+	r.excuse(x)
+	return err
+}
+
+// delete takes a stream away, and not the one that a relay makes in its place.
+func (a *auditor) delete(name string) error {
+	var first time.Time
+	return persist("the stream is deleted", func(ctx context.Context) error {
+		info, err := a.info(ctx, name)
+		switch {
+		case errors.Is(err, jetstream.ErrStreamNotFound):
+			return nil // an earlier try did it
+		case err != nil:
+			return err
+		case first.IsZero():
+			first = info.Created
+		case !first.Equal(info.Created):
+			return nil // likewise
+		}
+		return a.js.DeleteStream(ctx, name)
+	})
+}
+
+// permissionRevoked denies the relays to publish events.
+func permissionRevoked(r *rig, lasting time.Duration, _ int) error {
+	return r.whileAdmitting(passwords(relayPassword, "visitors.v1.event.>"), lasting)
+}
+
+// passwordChanged locks the relays out.
+func passwordChanged(r *rig, lasting time.Duration, _ int) error {
+	return r.whileAdmitting(passwords("another"), lasting)
+}
+
+func (r *rig) whileAdmitting(auth string, lasting time.Duration) error {
+	r.rights.Lock()
+	defer r.rights.Unlock()
+	err := each(r.nodes, func(n *node) error { return n.reload(auth) })
+	hold(lasting)
+	return errors.Join(err, each(r.nodes, func(n *node) error { return n.reload(passwords(relayPassword)) }))
+}
+
+func (n *node) reload(auth string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.admit(auth)
+}
+
+// credentialsExpire waits until the relay's time is over, and gives it new ones.
+func credentialsExpire(r *rig, lasting time.Duration, _ int) error {
+	one := r.relays[0]
+	err := await("the credentials expire", func() bool {
+		m, err := one.read()
+		return err == nil && m[`sine_relay_nats_connected{connection="facts"}`] == 0
+	})
+	hold(lasting)
+	r.issuer.issue(r.creds, time.Time{})
+	return err
+}

@@ -1,0 +1,164 @@
+//go:build linux
+
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// plan is what a seed stands for: the same seed is the same plan.
+type plan struct {
+	seed    uint64
+	layout  layout
+	strokes []stroke
+}
+
+// mishap is a fault with its name.
+type mishap struct {
+	name   string
+	befall fault
+}
+
+// stroke is one mishap within a plan.
+type stroke struct {
+	mishap
+	after, lasting time.Duration // after is from the beginning of the plan
+	pick           int
+}
+
+const (
+	relayIsPaused    = "a relay is paused"
+	diskTakesNothing = "a disk takes nothing"
+)
+
+// mishaps that a plan may hold.
+var (
+	everywhere = []mishap{
+		{"a relay is killed", relayKilled},
+		{"a relay ends", relayEnded},
+		{relayIsPaused, relayPaused},
+		{"a node is killed", nodeKilled},
+		{"a node is paused", nodePaused},
+		{"a node ends", nodeEnded},
+		{"the stream is full", streamFull},
+		{"the stream is full and deleted", fullStreamDeleted},
+		{"the permission is revoked", permissionRevoked},
+		{"the password is changed", passwordChanged},
+		{"a spool is cut short", spoolDamaged(truncated)},
+		{"a spool is overwritten", spoolDamaged(overwritten)},
+		{diskTakesNothing, filesBounded},
+	}
+	onlyThroughProxies = []mishap{
+		{"the network is cut", networkCut},
+		{"the network stalls", networkStalled},
+		{"the network loses what goes up", networkDeafUp},
+		{"the network loses what comes down", networkDeafDown},
+		{"the network is slow", networkSlow},
+		{"connections are reset within a frame", networkResets},
+	}
+	onlyInClusters = []mishap{
+		{"the leader is killed", leaderKilled},
+		{"the leader is paused", leaderPaused},
+		{"each node in turn", everyNodeInTurn},
+	}
+)
+
+func planOf(seed uint64) plan {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	p := plan{seed: seed}
+	p.layout = layout{
+		nodes: 1, relays: 1 + rng.IntN(2), senders: 4 + rng.IntN(8),
+		role: roleBoundedFiles, proxied: rng.IntN(2) == 0, echo: rng.IntN(6) == 0,
+	}
+	possible := append([]mishap(nil), everywhere...)
+	if rng.IntN(10) < 4 {
+		p.layout.nodes = 3
+		possible = append(possible, onlyInClusters...)
+	}
+	if p.layout.proxied {
+		possible = append(possible, onlyThroughProxies...)
+	}
+	var at time.Duration
+	for range 2 + rng.IntN(4) {
+		one := stroke{
+			mishap: possible[rng.IntN(len(possible))],
+			after:  at, lasting: 200*time.Millisecond + below(rng, 2800*time.Millisecond), pick: rng.IntN(1000),
+		}
+		p.strokes = append(p.strokes, one)
+		at += below(rng, one.lasting*3/2) // often before the last one is over
+	}
+	return p
+}
+
+func below(rng *rand.Rand, d time.Duration) time.Duration {
+	return time.Duration(rng.Int64N(int64(d)))
+}
+
+func (p plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d: %d nodes, %d relays, %d senders", p.seed, p.layout.nodes, p.layout.relays, p.layout.senders)
+	if p.layout.proxied {
+		b.WriteString(", proxies between them")
+	}
+	if p.layout.echo {
+		b.WriteString(", all facts to all relays")
+	}
+	for _, s := range p.strokes {
+		fmt.Fprintf(&b, "\n  after %4d ms, for %4d ms, pick %3d: %s", s.after.Milliseconds(), s.lasting.Milliseconds(), s.pick, s.name)
+	}
+	return b.String()
+}
+
+// carryOut has everything go wrong that is planned.
+func (p plan) carryOut(r *rig) {
+	var striking sync.WaitGroup
+	for _, s := range p.strokes {
+		striking.Go(func() {
+			hold(s.after)
+			if err := s.befall(r, s.lasting, s.pick); err != nil {
+				r.report(fmt.Errorf("%s: %w", s.name, err))
+			}
+		})
+	}
+	striking.Wait()
+}
+
+// mayRefuse reports whether the plan leaves a relay without time or room.
+func (p plan) mayRefuse() bool {
+	return slices.ContainsFunc(p.strokes, func(s stroke) bool {
+		return s.name == diskTakesNothing || s.name == relayIsPaused
+	})
+}
+
+func TestRandomFaults(t *testing.T) {
+	for i := range *flagRuns {
+		p := planOf(*flagSeed + uint64(i))
+		t.Run(fmt.Sprintf("seed %d", p.seed), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, p.layout)
+			v := r.play(p.seed, func() { p.carryOut(r) })
+			closing.add("random", v)
+			r.demand(v)
+			if !p.mayRefuse() {
+				r.demandNoRefusals(v)
+			}
+			if t.Failed() {
+				t.Logf("%s\nagain: go test ./cmd/sine-relay/internal/faults -count=1 -run TestRandomFaults -faults.runs=1 -faults.seed=%d", p, p.seed)
+			}
+		})
+	}
+}
+
+func TestASeedIsAPlan(t *testing.T) {
+	for seed := range uint64(100) {
+		if a, b := planOf(seed).String(), planOf(seed).String(); a != b {
+			t.Errorf("%s\nand then %s", a, b)
+		}
+	}
+}
