@@ -140,7 +140,7 @@ func (f *buffer) queues(ctx context.Context, order string) bool {
 	if !waiting() {
 		return false
 	}
-	if !f.b.facts.nc.IsConnected() {
+	if !f.b.facts.live.Load() {
 		return true
 	}
 	n, _ := f.spool.Usage()
@@ -151,7 +151,7 @@ func (f *buffer) queues(ctx context.Context, order string) bool {
 // published although others of its order waited there: when they have left, or
 // when it is better stored out of order than lost. A visit's order is kept.
 func (f *buffer) mayOvertake(ctx context.Context, m visit.Message) bool {
-	if !f.b.facts.nc.IsConnected() {
+	if !f.b.facts.live.Load() {
 		return false
 	}
 	return !m.OfVisit() || f.pace.gone(ctx, func() bool { return f.spool.Waiting(m.Order) })

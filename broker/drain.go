@@ -20,7 +20,7 @@ func (f *buffer) drain(ctx context.Context) {
 	for ctx.Err() == nil {
 		up := f.b.facts.connected()
 		stuck, moved, began := false, 0, time.Now()
-		if f.b.facts.nc.IsConnected() {
+		if f.b.facts.live.Load() {
 			moved, stuck = f.round(ctx)
 		}
 		switch {

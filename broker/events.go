@@ -33,6 +33,7 @@ func (l *link) handlers() []nats.Option {
 // ends when the connection is closed.
 func (l *link) followStatus() {
 	for status := range l.statuses {
+		l.live.Store(false)
 		l.waiting.fail(visit.ErrDisconnected)
 		if status == nats.CLOSED {
 			l.nc.RemoveStatusListener(l.statuses)
@@ -43,23 +44,27 @@ func (l *link) followStatus() {
 		if err := l.nc.LastError(); isRefusal(err) && !l.wasConnected() {
 			l.onError(err)
 		}
+		l.look() // it may have been made again meanwhile
 	}
 }
 
 func (l *link) onConnect(nc *nats.Conn, text string) {
+	server := nc.ConnectedUrlRedacted()
 	// Rights may have changed; a refusal of the inbox follows at once if not.
 	l.waiting.admit()
+	l.live.Store(true)
 	l.mu.Lock()
 	close(l.up)
 	l.up, l.made = make(chan struct{}), true
-	l.refused, l.lastErr = nil, ""
+	l.refused, l.lastErr, l.server = nil, "", server
 	clear(l.told)
 	l.mu.Unlock()
 	l.metrics.connected.WithLabelValues(l.name).Set(1)
-	l.log.Info(text, "server", nc.ConnectedUrlRedacted())
+	l.log.Info(text, "server", server)
 }
 
 func (l *link) onDisconnect(nc *nats.Conn, err error) {
+	l.live.Store(false)
 	l.metrics.connected.WithLabelValues(l.name).Set(0)
 	if nc.IsClosed() {
 		return

@@ -33,13 +33,18 @@ type link struct {
 	inbox    string // prefix of the reply subjects, with its dot
 	statuses chan nats.Status
 
-	lastAck atomic.Int64 // when the last message was stored, in nanoseconds
+	// live is whether the connection stands. Asking nats.go would not do: it
+	// holds its lock while it shakes hands, for two seconds with a peer that
+	// accepts connections and says nothing.
+	live, closed atomic.Bool
+	lastAck      atomic.Int64 // when the last message was stored, in nanoseconds
 
 	mu      sync.Mutex
 	up      chan struct{} // closed and replaced at each connect
 	made    bool          // connected at least once
 	refused error         // why a person must help before it can connect
 	lastErr string
+	server  string          // the last that was connected to
 	told    map[string]bool // errors logged since the last connect
 }
 
@@ -57,6 +62,7 @@ func (l *link) dial(urls string, options []nats.Option) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	l.nc = nc
+	l.look()
 	l.statuses = nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	go l.followStatus()
 	l.inbox = nats.NewInbox() + "."
@@ -65,6 +71,23 @@ func (l *link) dial(urls string, options []nats.Option) error {
 		return fmt.Errorf("subscribe to the inbox: %w", err)
 	}
 	return nil
+}
+
+// look asks nats.go whether the connection stands. It may wait for a handshake.
+func (l *link) look() {
+	if l.nc.IsConnected() {
+		l.live.Store(true)
+	}
+}
+
+// serverInUse is the URL of the server, without password, or empty.
+func (l *link) serverInUse() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.live.Load() {
+		return ""
+	}
+	return l.server
 }
 
 // receive hands a reply to whoever waits for it.
@@ -101,9 +124,9 @@ func (l *link) hand(ctx context.Context, m *nats.Msg, one *waiter) error {
 	// Before the first connect nats.go takes the server for one without
 	// headers and says so.
 	switch {
-	case l.nc.IsClosed():
+	case l.closed.Load():
 		return errClosed
-	case !l.nc.IsConnected():
+	case !l.live.Load():
 		return visit.ErrDisconnected
 	}
 	if ctx.Err() != nil {
@@ -185,7 +208,7 @@ func (l *link) wasConnected() bool {
 // flush waits until the server has everything that was sent, or for a moment.
 // What it then does not have nobody was promised: whoever was, had an answer.
 func (l *link) flush(ctx context.Context) error {
-	if !l.nc.IsConnected() {
+	if !l.live.Load() {
 		return nil // and so nothing is buffered
 	}
 	waiting, cancel := context.WithTimeout(ctx, writeTimeout)
@@ -201,6 +224,7 @@ func (l *link) flush(ctx context.Context) error {
 }
 
 func (l *link) close() {
+	l.closed.Store(true)
 	if l.nc != nil {
 		l.nc.Close()
 	}

@@ -53,9 +53,9 @@ type StreamStatus struct {
 // Status says where the broker stands.
 func (b *Broker) Status() Status {
 	s := Status{
-		DoorConnected:  b.door.nc.IsConnected(),
-		FactsConnected: b.facts.nc.IsConnected(),
-		Server:         b.facts.nc.ConnectedUrlRedacted(),
+		DoorConnected:  b.door.live.Load(),
+		FactsConnected: b.facts.live.Load(),
+		Server:         b.facts.serverInUse(),
 	}
 	if s.Server != "" && b.inProcess {
 		s.Server = "in process"
@@ -125,7 +125,7 @@ func (l *link) state() (lastErr string, fault error) {
 	l.mu.Lock()
 	refused, lastErr := l.refused, l.lastErr
 	l.mu.Unlock()
-	if l.nc.IsConnected() {
+	if l.live.Load() {
 		// A word of the refusal may come after the connection was made.
 		refused = nil
 	}
