@@ -135,10 +135,16 @@ func (x excuse) forgive(told map[string]*call) {
 		}
 	}
 	for id, c := range told {
-		if !x.from.IsZero() && c.start.Before(x.until) && c.end.After(x.from) {
+		if x.meanwhile(c) {
 			delete(told, id)
 		}
 	}
+}
+
+// meanwhile reports whether a call was under way while the fault destroyed what
+// nobody can list.
+func (x excuse) meanwhile(c *call) bool {
+	return !x.from.IsZero() && c.start.Before(x.until) && c.end.After(x.from)
 }
 
 // clock is fit to compare with logs.

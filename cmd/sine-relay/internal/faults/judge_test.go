@@ -173,6 +173,22 @@ func TestTheAuditExcuses(t *testing.T) {
 	}
 }
 
+// A check-in that was destroyed and comes again, behind its check-out, is no
+// inversion.
+func TestTheAuditExcusesTheOrderOfWhatWasDestroyed(t *testing.T) {
+	for _, destroyed := range []func(*evidence) excuse{
+		func(e *evidence) excuse { return excuse{ids: []string{e.calls[0].id}, most: 1} },
+		func(e *evidence) excuse { return excuse{from: e.calls[0].start, until: e.calls[0].end} },
+	} {
+		e := fabricated(t)
+		e.events[0].sequence, e.events[1].sequence = e.events[1].sequence, e.events[0].sequence
+		e.excused = []excuse{destroyed(e)}
+		if v := e.judge(); !v.clean() {
+			t.Errorf("%q", v.notes)
+		}
+	}
+}
+
 // faults are the counts that should be zero.
 func (v *verdict) faults() [6]int {
 	return [6]int{v.missing, v.twice, v.altered, v.inverted, v.strange, v.ledger}

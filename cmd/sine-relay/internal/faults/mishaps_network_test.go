@@ -13,7 +13,7 @@ func under(w weather) fault {
 		affected := r.affected(pick)
 		for _, p := range affected {
 			p.turn(w)
-			if w.refusing {
+			if w.anew {
 				p.cut()
 			}
 		}
@@ -37,7 +37,8 @@ func (r *rig) affected(pick int) []*proxy {
 }
 
 var (
-	networkCut      = under(weather{refusing: true})
+	networkCut      = under(weather{anew: true, refusing: true})
+	networkMute     = under(weather{anew: true, deaf: [2]bool{down: true}})
 	networkStalled  = under(weather{stalled: true})
 	networkDeafUp   = under(weather{deaf: [2]bool{up: true}})
 	networkDeafDown = under(weather{deaf: [2]bool{down: true}})

@@ -19,14 +19,9 @@ type history struct {
 
 // judgeOrder holds visits to their order: whose check-in was answered before the
 // check-out was sent to the same relay must have checked in first in the stream.
-// Across relays there is no order, and none for what was destroyed.
+// Across relays there is no order, and none for what may have been destroyed.
 func (e *evidence) judgeOrder(v *verdict, events map[string][]message) {
-	destroyed := map[string]bool{}
-	for _, x := range e.excused {
-		for _, id := range x.ids {
-			destroyed[id] = true
-		}
-	}
+	destroyed := e.destroyed()
 	for key, h := range e.histories() {
 		in, out := events[h.checkIn], events[h.checkOut]
 		if len(h.relays) != 1 || len(in) == 0 || len(out) == 0 || destroyed[h.checkIn] || !h.keptBy.Before(h.begun) {
@@ -36,6 +31,21 @@ func (e *evidence) judgeOrder(v *verdict, events map[string][]message) {
 			v.fault(&v.inverted, "inverted: visit %s checks out at %d and in at %d", key, out[0].sequence, in[0].sequence)
 		}
 	}
+}
+
+// destroyed are the ids that a fault may have taken from the stream: what of
+// them is there now may have come again.
+func (e *evidence) destroyed() map[string]bool {
+	ids := map[string]bool{}
+	for _, x := range e.excused {
+		for _, id := range x.ids {
+			ids[id] = true
+		}
+		for _, c := range e.calls {
+			ids[c.id] = ids[c.id] || x.meanwhile(c)
+		}
+	}
+	return ids
 }
 
 func (e *evidence) histories() map[string]*history {

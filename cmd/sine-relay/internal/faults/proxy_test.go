@@ -31,7 +31,8 @@ const (
 
 // weather is what the network does to connections. The zero value is fair.
 type weather struct {
-	refusing bool // new connections are reset
+	anew     bool // begins with a reset of all connections
+	refusing bool // new ones are reset too
 	stalled  bool // bytes wait, and arrive once it is over
 	// deaf is a direction in which bytes vanish. A connection that lost some
 	// stays deaf for good, as behind a firewall that has forgotten it: what

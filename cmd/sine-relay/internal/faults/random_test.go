@@ -56,6 +56,7 @@ var (
 	}
 	onlyThroughProxies = []mishap{
 		{"the network is cut", networkCut},
+		{"NATS accepts connections and says nothing", networkMute},
 		{"the network stalls", networkStalled},
 		{"the network loses what goes up", networkDeafUp},
 		{"the network loses what comes down", networkDeafDown},

@@ -42,6 +42,7 @@ var scenarios = []scenario{
 	{"NATS is paused", alone, nodePaused, 2.5},
 	{"NATS ends and starts again", alone, nodeEnded, 1},
 	{"the network is cut", distant, networkCut, 1.5},
+	{"NATS accepts connections and says nothing", distant, networkMute, 2.5},
 	{"the network stalls", distant, networkStalled, 2.5},
 	{"the network loses what goes up", distant, networkDeafUp, 2},
 	{"the network loses what comes down", distant, networkDeafDown, 2},
