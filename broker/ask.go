@@ -28,19 +28,23 @@ import (
 // exception). The time is the caller's: a ctx without a deadline waits for as long
 // as the connection stands.
 func (b *Broker) Ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
-	decision, err := b.ask(ctx, question)
+	return b.door.ask(ctx, question)
+}
+
+func (l *link) ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
+	decision, err := l.decision(ctx, question)
 	if err != nil {
 		return visit.Decision{}, fmt.Errorf("ask %s: %w", question.Subject, err)
 	}
 	return decision, nil
 }
 
-func (b *Broker) ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
+func (l *link) decision(ctx context.Context, question visit.Message) (visit.Decision, error) {
 	header, err := timed(ctx, question.Header)
 	if err != nil {
 		return visit.Decision{}, err
 	}
-	reply, err := b.door.request(ctx, &nats.Msg{Subject: question.Subject, Header: header, Data: question.Data})
+	reply, err := l.request(ctx, &nats.Msg{Subject: question.Subject, Header: header, Data: question.Data})
 	if err != nil {
 		return visit.Decision{}, err
 	}

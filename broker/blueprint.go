@@ -31,6 +31,7 @@ func blueprints(cfg Config) []blueprint {
 	}
 	return []blueprint{
 		build(visit.RootEvent, cfg.Events, "Visitors checked in and out. Holds personal data."),
+		build(visit.RootDecision, cfg.Decisions, "How check-in requests were answered, and why. Holds no personal data but ids that lead to it."),
 		build(visit.RootQuarantine, cfg.Quarantine, "What Sine sent and the relay could not understand. Holds personal data."),
 	}
 }

@@ -19,6 +19,9 @@ import (
 	"sync"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/broker/orders"
 )
 
 // Broker is a pair of connections to NATS and the streams behind one of them.
@@ -34,6 +37,7 @@ type Broker struct {
 	lanes       lanes
 	buffer      *buffer // nil without a spool
 	impaired    error
+	orders      *orders.Watcher
 	stop        context.CancelFunc
 	stopped     sync.WaitGroup
 	closing     sync.Once
@@ -72,6 +76,14 @@ func Connect(cfg Config) (*Broker, error) {
 		b.stopped.Go(func() { b.buffer.drain(ctx) })
 	}
 	b.impaired = cfg.impairment()
+	js, err := jetstream.New(b.facts.nc)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("broker: %w", err), b.Close(ctx))
+	}
+	b.orders = orders.Watch(orders.WatchConfig{
+		JetStream: js, Bucket: cfg.Orders, Replicas: cfg.Replicas, KeptFile: cfg.OrdersFile, Logger: cfg.Logger,
+	})
+	watchOrders(cfg.Registerer, b.orders)
 	return b, nil
 }
 
@@ -94,6 +106,9 @@ func (b *Broker) Close(ctx context.Context) error {
 	var err error
 	b.closing.Do(func() {
 		b.stop()
+		if b.orders != nil {
+			b.orders.Close()
+		}
 		b.stopped.Wait()
 		err = errors.Join(b.door.flush(ctx), b.facts.flush(ctx))
 		b.door.close()

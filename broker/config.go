@@ -24,10 +24,15 @@ type Config struct {
 	Auth      Auth
 	TLS       TLS
 	Subjects  visit.Subjects
-	// Events and Quarantine are the streams of the roots of the same name.
-	Events, Quarantine StreamConfig
+	// Events, Decisions and Quarantine are the streams of the roots of the
+	// same name.
+	Events, Decisions, Quarantine StreamConfig
 	// DedupeWindow is how long a stream recognises a repeat. Default 24 h.
 	DedupeWindow time.Duration
+	// Orders is the bucket of the operator's standing orders, VISITOR_ORDERS by
+	// default, and OrdersFile where the last known ones are kept; empty for
+	// nowhere.
+	Orders, OrdersFile string
 	// Replicas of the streams that the broker creates. Default 1.
 	Replicas int
 	// BodyLimit is the largest webhook body in bytes. Default 256 KiB. NATS
@@ -77,7 +82,9 @@ const (
 
 func (c Config) complete() (Config, error) {
 	c.Events = c.Events.orDefault(StreamConfig{visit.DefaultEventStream, 30 * day, 2048 * mib})
+	c.Decisions = c.Decisions.orDefault(StreamConfig{visit.DefaultDecisionStream, 400 * day, 256 * mib})
 	c.Quarantine = c.Quarantine.orDefault(StreamConfig{visit.DefaultQuarantineStream, 30 * day, 512 * mib})
+	c.Orders = cmp.Or(c.Orders, visit.DefaultOrderBucket)
 	c.DedupeWindow = cmp.Or(c.DedupeWindow, day)
 	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.BodyLimit = cmp.Or(c.BodyLimit, defaultBodyLimit)
@@ -91,10 +98,12 @@ func (c Config) complete() (Config, error) {
 	if c.InProcess != nil && len(c.Servers) > 0 {
 		faults = append(faults, errors.New("both a NATS server in this process and others are configured"))
 	}
-	if c.Events.Name == c.Quarantine.Name {
-		faults = append(faults, fmt.Errorf("events and quarantine share the stream %s; name two", c.Events.Name))
-	}
-	for _, s := range []StreamConfig{c.Events, c.Quarantine} {
+	seen := make(map[string]bool)
+	for _, s := range c.streams() {
+		if seen[s.Name] {
+			faults = append(faults, fmt.Errorf("events, decisions and quarantine need three streams, and two of them share %s", s.Name))
+		}
+		seen[s.Name] = true
 		// JetStream refuses a dedupe window that outlives the messages.
 		if s.MaxAge < c.DedupeWindow {
 			faults = append(faults, fmt.Errorf("stream %s: messages are kept %s, which is shorter than the dedupe window of %s", s.Name, s.MaxAge, c.DedupeWindow))
@@ -102,6 +111,8 @@ func (c Config) complete() (Config, error) {
 	}
 	return c, errors.Join(faults...)
 }
+
+func (c Config) streams() []StreamConfig { return []StreamConfig{c.Events, c.Decisions, c.Quarantine} }
 
 func (s StreamConfig) orDefault(d StreamConfig) StreamConfig {
 	return StreamConfig{cmp.Or(s.Name, d.Name), cmp.Or(s.MaxAge, d.MaxAge), cmp.Or(s.MaxBytes, d.MaxBytes)}

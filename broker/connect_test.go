@@ -45,7 +45,7 @@ func TestConfigurationsThatCanNeverWork(t *testing.T) {
 		"a certificate, no key":    {func(c *broker.Config) { c.TLS.CertFile = rubbish }, "needs a key"},
 		"a bad certificate":        {func(c *broker.Config) { c.TLS.CertFile, c.TLS.KeyFile = rubbish, rubbish }, "TLS"},
 		"forgotten too soon":       {func(c *broker.Config) { c.Events.MaxAge = time.Hour }, "stream VISITORS: messages are kept 1h0m0s, which is shorter than the dedupe window of 24h"},
-		"one stream for two":       {func(c *broker.Config) { c.Events.Name = "VISITOR_QUARANTINE" }, "share the stream"},
+		"one stream for two":       {func(c *broker.Config) { c.Events.Name = "VISITOR_QUARANTINE" }, "share VISITOR_QUARANTINE"},
 	} {
 		cfg := broker.Config{Servers: []string{"nats://127.0.0.1:1"}}
 		c.change(&cfg)
@@ -85,7 +85,7 @@ func TestConnectionChangesAreToldOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "both are closed", func() bool { return strings.Count(log.String(), "connection to NATS closed") == 2 })
-	for text, times := range map[string]int{`msg="connected to NATS`: 2, `msg="disconnected from NATS`: 2, "stream created": 2, "stream verified": 2} {
+	for text, times := range map[string]int{`msg="connected to NATS`: 2, `msg="disconnected from NATS`: 2, "stream created": 3, "stream verified": 3} {
 		if n := strings.Count(log.String(), text); n != times {
 			t.Errorf("%q is told %d times:\n%s", text, n, log.String())
 		}
@@ -100,7 +100,7 @@ func TestMetricsAreThereFromTheStart(t *testing.T) {
 	connectTo(t, s, func(c *broker.Config) { c.Registerer = reg })
 	for name, series := range map[string]int{
 		"sine_relay_nats_connected": 2, "sine_relay_nats_reconnects_total": 2, "sine_relay_nats_errors_total": 10,
-		"sine_relay_late_replies_total": 1, "sine_relay_stream_usable": 2, "sine_relay_stream_drift": 18,
+		"sine_relay_late_replies_total": 1, "sine_relay_stream_usable": 3, "sine_relay_stream_drift": 27,
 	} {
 		if n, err := testutil.GatherAndCount(reg, name); n != series || err != nil {
 			t.Errorf("%s has %d series, want %d; %v", name, n, series, err)

@@ -57,7 +57,7 @@ func TestAServerWhoseStorageIsUsedUp(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 64 << 10 })
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
-	b := connectTo(t, s, func(c *broker.Config) { c.Quarantine.MaxBytes = 1024 })
+	b := connectTo(t, s, func(c *broker.Config) { c.Decisions.MaxBytes, c.Quarantine.MaxBytes = 1024, 1024 })
 	awaitReady(t, b)
 	m := fact("1")
 	m.Data = make([]byte, 60<<10)

@@ -41,6 +41,7 @@ func connectTo(t *testing.T, s *brokertest.Server, change ...func(*broker.Config
 	cfg := broker.Config{
 		Servers:    []string{s.URL()},
 		Events:     broker.StreamConfig{MaxBytes: 8 << 20},
+		Decisions:  broker.StreamConfig{MaxBytes: 8 << 20},
 		Quarantine: broker.StreamConfig{MaxBytes: 8 << 20},
 	}
 	for _, c := range change {

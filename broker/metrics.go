@@ -61,9 +61,9 @@ func newMetrics(cfg Config) *metrics {
 			m.errors.WithLabelValues(connection, kind)
 		}
 	}
-	for _, stream := range []string{cfg.Events.Name, cfg.Quarantine.Name} {
-		m.setStream(stream, finding{})
-		m.usable.WithLabelValues(stream).Set(0)
+	for _, stream := range cfg.streams() {
+		m.setStream(stream.Name, finding{})
+		m.usable.WithLabelValues(stream.Name).Set(0)
 	}
 	return m
 }

@@ -13,9 +13,6 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// pullWait is how long the next message of a stream that has one may take.
-const pullWait = 5 * time.Second
-
 // Quarantine is an operator's view of what could not be understood. It creates
 // and changes no stream.
 type Quarantine struct {
@@ -43,18 +40,9 @@ func OpenQuarantine(ctx context.Context, cfg Config) (*Quarantine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	options, err := cfg.options()
+	nc, err := cfg.dialOnce()
 	if err != nil {
-		return nil, fmt.Errorf("broker: %w", err)
-	}
-	// The relay waits for a server that is away; whoever sits at a terminal
-	// wants to know.
-	nc, err := nats.Connect(cfg.urls(), append(options,
-		nats.RetryOnFailedConnect(false), nats.MaxReconnects(5),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // by default it prints; see explain
-	)...)
-	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, err
 	}
 	q := &Quarantine{cfg: cfg, nc: nc}
 	if q.js, err = jetstream.New(nc); err == nil {
@@ -62,7 +50,7 @@ func OpenQuarantine(ctx context.Context, cfg Config) (*Quarantine, error) {
 	}
 	if err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("stream %s: %w", cfg.Quarantine.Name, q.explain(err))
+		return nil, fmt.Errorf("stream %s: %w", cfg.Quarantine.Name, explain(q.nc, err))
 	}
 	return q, nil
 }
@@ -73,34 +61,11 @@ func (q *Quarantine) Close() { q.nc.Close() }
 // Each calls fn for each message, oldest first, until fn returns an error, which
 // it returns. The bodies are not fetched.
 func (q *Quarantine) Each(ctx context.Context, fn func(Kept) error) error {
-	consumer, err := q.js.OrderedConsumer(ctx, q.cfg.Quarantine.Name, jetstream.OrderedConsumerConfig{HeadersOnly: true})
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", q.cfg.Quarantine.Name, q.explain(err))
-	}
-	left := consumer.CachedInfo().NumPending
-	messages, err := consumer.Messages()
-	if err != nil {
-		return fmt.Errorf("read stream %s: %w", q.cfg.Quarantine.Name, err)
-	}
-	defer messages.Stop()
-	for ; left > 0; left-- {
-		waiting, cancel := context.WithTimeout(ctx, pullWait)
-		m, err := messages.Next(jetstream.NextContext(waiting))
-		cancel()
-		if err != nil {
-			return fmt.Errorf("read stream %s: %w", q.cfg.Quarantine.Name, err)
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("read stream %s: %w", q.cfg.Quarantine.Name, err)
-		}
+	return scan(ctx, q.js, q.cfg.Quarantine.Name, jetstream.OrderedConsumerConfig{HeadersOnly: true}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
 		k := keptFrom(meta.Sequence.Stream, meta.Timestamp, m.Subject(), m.Headers(), nil)
-		k.Size, _ = strconv.Atoi(m.Headers().Get("Nats-Msg-Size"))
-		if err := fn(k); err != nil {
-			return err
-		}
-	}
-	return nil
+		k.Size, _ = strconv.Atoi(m.Headers().Get(nats.MsgSize))
+		return fn(k)
+	})
 }
 
 // Get returns one message with its body.
@@ -110,7 +75,7 @@ func (q *Quarantine) Get(ctx context.Context, sequence uint64) (Kept, error) {
 		return Kept{}, fmt.Errorf("stream %s has no message %d", q.cfg.Quarantine.Name, sequence)
 	}
 	if err != nil {
-		return Kept{}, fmt.Errorf("get message %d of stream %s: %w", sequence, q.cfg.Quarantine.Name, q.explain(err))
+		return Kept{}, fmt.Errorf("get message %d of stream %s: %w", sequence, q.cfg.Quarantine.Name, explain(q.nc, err))
 	}
 	return keptFrom(m.Sequence, m.Time, m.Subject, m.Header, m.Data), nil
 }
@@ -129,7 +94,7 @@ func (q *Quarantine) Submit(ctx context.Context, e *visit.Event) (visit.Receipt,
 	}
 	ack, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, jetstream.WithExpectStream(q.cfg.Events.Name))
 	if err != nil {
-		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, q.explain(err))
+		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, explain(q.nc, err))
 	}
 	return visit.Receipt{Stream: ack.Stream, Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil
 }
@@ -137,16 +102,7 @@ func (q *Quarantine) Submit(ctx context.Context, e *visit.Event) (visit.Receipt,
 // Delete takes a message out of the quarantine for good.
 func (q *Quarantine) Delete(ctx context.Context, sequence uint64) error {
 	if err := q.stream.SecureDeleteMsg(ctx, sequence); err != nil {
-		return fmt.Errorf("delete message %d of stream %s: %w", sequence, q.cfg.Quarantine.Name, q.explain(err))
+		return fmt.Errorf("delete message %d of stream %s: %w", sequence, q.cfg.Quarantine.Name, explain(q.nc, err))
 	}
 	return nil
-}
-
-// explain names what NATS refused: the client itself only says that the time was
-// up.
-func (q *Quarantine) explain(err error) error {
-	if refused := q.nc.LastError(); refused != nil && errors.Is(refused, nats.ErrPermissionViolation) {
-		return fmt.Errorf("%w: %w", visit.ErrDenied, refused)
-	}
-	return err
 }

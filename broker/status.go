@@ -19,6 +19,8 @@ type Status struct {
 	Streams   []StreamStatus
 	// Spool is nil where there is none.
 	Spool *SpoolStatus
+	// Orders has lines about the operator's standing orders.
+	Orders []string
 	// Impaired is why facts cannot be spooled although they should be, or a
 	// reason to look at the spool's directory, or nil.
 	Impaired error
@@ -65,6 +67,7 @@ func (b *Broker) Status() Status {
 		s.Spool = &SpoolStatus{messages, full}
 	}
 	s.Impaired = b.impaired
+	s.Orders = b.orderLines()
 	doorErr, doorFault := b.door.state()
 	factsErr, factsFault := b.facts.state()
 	s.LastError = doorErr
@@ -95,6 +98,7 @@ func (s Status) Lines() []string {
 	if s.Impaired != nil {
 		lines = append(lines, s.Impaired.Error())
 	}
+	lines = append(lines, s.Orders...)
 	for _, one := range s.Streams {
 		lines = append(lines, one.line())
 		lines = append(lines, one.Drift...)

@@ -31,7 +31,7 @@ func errorAnswer(o outcome) answer {
 	switch o {
 	case outcomeMethodNotAllowed:
 		a.header = map[string]string{"Allow": http.MethodPost}
-	case outcomeRefused:
+	case outcomeBlocked, outcomeRefused:
 		a.header = map[string]string{"Retry-After": "1"}
 	}
 	return a

@@ -12,41 +12,50 @@ import (
 // checkIn answers a check-in request: a visitor stands at the door until it
 // returns.
 func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery, body []byte) answer {
+	origin, _ := c.origin(in, d)
+	st := r.standing(in)
+	if given, ordered := st.Answer(); ordered {
+		return r.answerDoor(c, in, origin, st, given, nil)
+	}
 	leave, err := r.gate.admit()
 	if err != nil {
 		c.fault = err
-		return r.fallback(c, in, door.Overloaded)
+		return r.answerDoor(c, in, origin, st, in.panel.Policy.Fall(door.Overloaded, st), nil)
 	}
 	defer leave()
 
 	// Not ended by a hang-up: a caller that only closed its sending side looks
 	// the same, and still waits for the truth.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), c.start.Add(in.Budget))
-	defer cancel()
-	origin, _ := c.origin(in, d)
-	question := visit.Request{Origin: origin, Pass: d.pass, Source: body}
-	decision, err := r.ask(ctx, in, &question)
-	c.fault = err
-	given := in.Policy.Decide(decision, err)
-	return in.doorAnswer(doorOutcome(given), given, c.id)
+	h := r.hear(ctx, cancel, in, &visit.Request{Origin: origin, Pass: d.pass, Source: body})
+	c.fault = h.fault
+	st = r.standing(in) // an order that was given meanwhile holds as well
+	return r.answerDoor(c, in, origin, st, h.tally.Answer(st), h)
 }
 
-func (r *Relay) ask(ctx context.Context, in *Integration, question *visit.Request) (visit.Decision, error) {
-	m, err := question.Message(r.subjects, in.Decider)
-	if err != nil {
-		return visit.Decision{}, err
+// standing is what the operator has ordered for an integration's site.
+func (r *Relay) standing(in *Integration) door.Standing {
+	all, known := r.orders.Orders()
+	if !known {
+		return door.Standing{}
 	}
-	start := time.Now()
-	decision, err := r.asker.Ask(ctx, m)
-	result := string(door.Of(err))
-	r.metrics.asks.WithLabelValues(in.Name, result).Inc()
-	r.metrics.askSeconds.WithLabelValues(result).Observe(time.Since(start).Seconds())
-	return decision, err
+	return door.NewOrders(all).At(in.Site, time.Now())
 }
 
-// fallback answers a visitor for whom there is no decision.
+// fallback answers somebody who may be a visitor, and about whom nobody could be
+// asked.
 func (r *Relay) fallback(c *call, in *Integration, s door.Situation) answer {
-	given := in.Policy.Fall(s)
+	st := r.standing(in)
+	given := in.panel.Policy.Fall(s, st)
+	if c.kind != visit.CheckInRequest {
+		return in.doorAnswer(doorOutcome(given), given, c.id)
+	}
+	return r.answerDoor(c, in, visit.Origin{Visit: visit.NewKey(""), Synthetic: c.synthetic}, st, given, nil)
+}
+
+// answerDoor answers a check-in request and has the answer recorded.
+func (r *Relay) answerDoor(c *call, in *Integration, origin visit.Origin, st door.Standing, given door.Answer, h *hearing) answer {
+	r.record(c, in, origin, st, given, h)
 	return in.doorAnswer(doorOutcome(given), given, c.id)
 }
 

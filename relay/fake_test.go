@@ -29,6 +29,7 @@ type fakeBroker struct {
 	mu        sync.Mutex
 	asked     []visit.Message
 	published []visit.Message
+	records   []visit.Message // of decisions, which nobody waits for
 }
 
 func (f *fakeBroker) Ask(ctx context.Context, m visit.Message) (visit.Decision, error) {
@@ -43,6 +44,11 @@ func (f *fakeBroker) Ask(ctx context.Context, m visit.Message) (visit.Decision, 
 
 func (f *fakeBroker) Publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
 	f.mu.Lock()
+	if m.Root == visit.RootDecision {
+		defer f.mu.Unlock()
+		f.records = append(f.records, m)
+		return visit.Receipt{Stream: "VISITOR_DECISIONS", Sequence: 1}, nil
+	}
 	f.published = append(f.published, m)
 	f.mu.Unlock()
 	if f.publish == nil {
@@ -51,21 +57,42 @@ func (f *fakeBroker) Publish(ctx context.Context, m visit.Message) (visit.Receip
 	return f.publish(ctx, m)
 }
 
+// fakeOrders are the standing orders that a test gives.
+type fakeOrders struct {
+	mu      sync.Mutex
+	all     []visit.Order
+	unknown bool
+}
+
+func (f *fakeOrders) Orders() ([]visit.Order, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.all, !f.unknown
+}
+
+func (f *fakeOrders) give(all ...visit.Order) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = all
+}
+
 // rig is a relay with the integration "lobby" at the site "hq".
 type rig struct {
 	*Relay
 	broker  *fakeBroker
+	orders  *fakeOrders
 	metrics *prometheus.Registry
 	log     *strings.Builder
 }
 
 func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{broker: &fakeBroker{}, metrics: prometheus.NewPedanticRegistry(), log: &strings.Builder{}}
+	r := &rig{broker: &fakeBroker{}, orders: &fakeOrders{}, metrics: prometheus.NewPedanticRegistry(), log: &strings.Builder{}}
 	cfg := Config{
 		Integrations: []Integration{{Name: "lobby", Site: "hq", Keys: []Key{NewKey("first", testKey)}}},
 		Asker:        r.broker,
 		Publisher:    r.broker,
+		Orders:       r.orders,
 		Registerer:   r.metrics,
 		Logger:       slog.New(slog.NewJSONHandler(&lockedWriter{w: r.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

@@ -3,10 +3,12 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/when"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -20,8 +22,16 @@ type Integration struct {
 	// Keys are the API keys that Sine may send, one at least. Several live
 	// keys let an operator change them without a gap.
 	Keys []Key
-	// Decider is who is asked about a check-in request.
-	Decider string
+	// Capture shows the shape of its next deliveries in the log.
+	Capture Capture
+	// AllowFrom are the addresses from which it may be called; none means all.
+	AllowFrom []netip.Prefix
+	// Deciders are asked about a check-in request, all at once. By default
+	// that is one, [DefaultDecider].
+	Deciders []Decider
+	// Combination is how their verdicts become one answer, all of them by
+	// default.
+	Combination door.Combination
 	// Zone is where a date without a zone was written.
 	Zone *time.Location
 	// Budget is how long a visitor waits for a decision at most, from the
@@ -32,9 +42,35 @@ type Integration struct {
 	// Accept and Reject are the bodies of the answers to a check-in request.
 	Accept Template
 	Reject Template
+	// PolicyVersion names the rules in the records: the same name, the same
+	// rules.
+	PolicyVersion string
 	// Events names further spellings of Sine's event names, for example
 	// "visitor_arrived" for visit.CheckedIn.
 	Events map[string]visit.Kind
+
+	panel door.Panel // made of the deciders, the combination and the policy
+}
+
+// Decider is one of those who are asked.
+type Decider struct {
+	// Name is the last part of the subject of its questions.
+	Name string
+	// Shadow is asked and not obeyed.
+	Shadow bool
+	// When is the condition under which it is asked; nil is always.
+	When *when.Condition
+	// Fallbacks stand in for its decision, before those of the integration.
+	Fallbacks map[door.Situation]door.Fallback
+}
+
+// DeciderNames are the names of all its deciders, in their order.
+func (i *Integration) DeciderNames() []string {
+	names := make([]string, len(i.Deciders))
+	for n, d := range i.Deciders {
+		names[n] = d.Name
+	}
+	return names
 }
 
 // Say is how a rejection is said to Sine.
@@ -65,12 +101,17 @@ func (i Integration) complete() (Integration, error) {
 	if i.Site == "" {
 		i.Site = i.Name
 	}
-	if i.Decider == "" {
-		i.Decider = DefaultDecider
+	if len(i.Deciders) == 0 {
+		i.Deciders = []Decider{{Name: DefaultDecider}}
 	}
-	for what, name := range map[string]string{"name": i.Name, "site": i.Site, "decider": i.Decider} {
+	for what, name := range map[string]string{"name": i.Name, "site": i.Site} {
 		if !visit.ValidName(name) {
 			fault("%s %q must match %s", what, name, visit.NamePattern)
+		}
+	}
+	for _, name := range i.DeciderNames() {
+		if !visit.ValidName(name) {
+			fault("decider %q must match %s", name, visit.NamePattern)
 		}
 	}
 	if len(i.Keys) == 0 {
@@ -91,7 +132,17 @@ func (i Integration) complete() (Integration, error) {
 	if i.Reject.isZero() {
 		i.Reject = DefaultReject
 	}
-	i.Policy = i.Policy.Complete()
+	if err := i.Capture.check(); err != nil {
+		fault("%w", err)
+	}
+	panel := door.Panel{Combination: i.Combination, Policy: i.Policy}
+	for _, d := range i.Deciders {
+		panel.Members = append(panel.Members, door.Member{Decider: d.Name, Shadow: d.Shadow, Fallbacks: d.Fallbacks})
+	}
+	var err error
+	if i.panel, err = panel.Complete(); err != nil {
+		fault("%w", err)
+	}
 	events := make(map[string]visit.Kind, len(i.Events))
 	for name, kind := range i.Events {
 		events[Spelling(name)] = kind

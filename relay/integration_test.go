@@ -17,7 +17,7 @@ func TestFaultyIntegrationsAreAllNamed(t *testing.T) {
 			{Name: "Head Office", Keys: key},
 			{Name: "lobby"},
 			{Name: "gate", Keys: key, Site: "a.b"},
-			{Name: "dock", Keys: key, Decider: ">"},
+			{Name: "dock", Keys: key, Deciders: []Decider{{Name: ">"}}},
 			{Name: "slow", Keys: key, Budget: time.Minute},
 			{Name: "twice", Keys: key}, {Name: "twice", Keys: key},
 		},

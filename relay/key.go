@@ -23,15 +23,15 @@ func NewKey(name, secret string) Key {
 // Name is what people call the key.
 func (k Key) Name() string { return k.name }
 
-// matchKey reports whether the presented key is one of keys, in a time that
-// depends on their number alone.
-func matchKey(keys []Key, presented string) bool {
+// matchKey returns the place of the presented key among keys, or -1, in a time
+// that depends on their number alone.
+func matchKey(keys []Key, presented string) int {
 	digest := sha256.Sum256([]byte(strings.TrimSpace(presented)))
-	match := 0
-	for _, k := range keys {
-		match |= subtle.ConstantTimeCompare(k.digest[:], digest[:])
+	match := -1
+	for i, k := range keys {
+		match = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(k.digest[:], digest[:]), i, match)
 	}
-	return match == 1
+	return match
 }
 
 // nobody's key is compared with when the integration is unknown, so that the

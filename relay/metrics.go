@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sine-relay/sine-relay/relay/door"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -16,6 +17,8 @@ const (
 	reasonWrongKey           = "wrong_key"
 	reasonUnknownIntegration = "unknown_integration"
 	reasonTooLarge           = "too_large"
+	// reasonAddress is a valid key from an address that is not allowed.
+	reasonAddress = "address"
 )
 
 // metrics holds what the relay counts. Counters and gauges carry the
@@ -28,11 +31,15 @@ type metrics struct {
 	webhooks       *prometheus.CounterVec
 	inFlight       *prometheus.GaugeVec
 	lastWebhook    *prometheus.GaugeVec
+	keyUsed        *prometheus.GaugeVec
 	contentTypes   *prometheus.CounterVec
 	disagreements  *prometheus.CounterVec
 
-	asks       *prometheus.CounterVec
-	askSeconds *prometheus.HistogramVec
+	asks            *prometheus.CounterVec
+	askSeconds      *prometheus.HistogramVec
+	shadows         *prometheus.CounterVec
+	conditionErrors *prometheus.CounterVec
+	records         *prometheus.CounterVec
 
 	publishes      *prometheus.CounterVec
 	publishSeconds *prometheus.HistogramVec
@@ -44,7 +51,7 @@ type metrics struct {
 	repeatAge prometheus.Observer
 }
 
-func newMetrics(reg prometheus.Registerer, integrations []string) *metrics {
+func newMetrics(reg prometheus.Registerer) *metrics {
 	f := factory{reg}
 	m := &metrics{
 		requests:       f.counter("http_requests_total", "HTTP requests on the public listener.", "route", "method", "code"),
@@ -53,11 +60,16 @@ func newMetrics(reg prometheus.Registerer, integrations []string) *metrics {
 		webhooks:       f.counter("webhooks_total", "Authenticated webhooks by what became of them.", "integration", "event", "outcome"),
 		inFlight:       f.gauge("webhooks_in_flight", "Authenticated webhooks being answered.", "integration"),
 		lastWebhook:    f.gauge("last_webhook_timestamp_seconds", "Time of the last authenticated webhook, 0 if there was none.", "integration"),
+		keyUsed:        f.gauge("key_last_used_timestamp_seconds", "Time of the last webhook with this key, by what people call it, 0 if there was none.", "integration", "key"),
 		contentTypes:   f.counter("webhooks_wrong_content_type_total", "Authenticated webhooks whose content type was not application/json; they were read all the same.", "integration"),
 		disagreements:  f.counter("webhooks_event_disagreements_total", "Webhooks whose body names another event than the URL; the URL's was used.", "integration"),
 
-		asks:       f.counter("asks_total", "Questions to deciders by how they ended.", "integration", "outcome"),
+		asks:       f.counter("asks_total", "Questions to deciders by how they ended.", "integration", "decider", "outcome"),
 		askSeconds: f.histogram("ask_duration_seconds", "Time from asking a decider to the decision, or to knowing that there is none.", fast, "outcome"),
+
+		shadows:         f.counter("shadow_decisions_total", "Decisions of deciders that are not obeyed, by whether they agree with the answer that was given.", "integration", "decider", "agreement"),
+		conditionErrors: f.counter("decider_condition_errors_total", "Visitors for whom a decider's condition could not be told, so that it was asked.", "integration", "decider"),
+		records:         f.counter("decision_records_total", "Records of answered check-in requests by what became of them.", "result"),
 
 		publishes:      f.counter("publishes_total", "Attempts to store a message by result; the retries of one call count once.", "integration", "result"),
 		publishSeconds: f.histogram("publish_duration_seconds", "Time from a message being ready, waiting for its turn included, to its acknowledgement or the end of the attempt.", fast, "result"),
@@ -68,13 +80,13 @@ func newMetrics(reg prometheus.Registerer, integrations []string) *metrics {
 		hungUpAge: f.histogram("hung_up_age_seconds", "Time after which callers hung up before their answer.", fast).WithLabelValues(),
 		repeatAge: f.histogram("repeat_age_seconds", "Time between the first arrival of a body and each repeat.", slow).WithLabelValues(),
 	}
-	m.initialise(integrations)
+	m.initialise()
 	return m
 }
 
-// initialise creates every series, so that a rate over the first increment is
-// seen.
-func (m *metrics) initialise(integrations []string) {
+// initialise creates every series that is no integration's, so that a rate over
+// the first increment is seen.
+func (m *metrics) initialise() {
 	for _, route := range []string{routeWebhook, routePinnedWebhook, routeNone} {
 		m.requestSeconds.WithLabelValues(route)
 	}
@@ -82,13 +94,13 @@ func (m *metrics) initialise(integrations []string) {
 	for _, result := range askResults {
 		m.askSeconds.WithLabelValues(result)
 	}
+	for _, result := range recordResults {
+		m.records.WithLabelValues(result)
+	}
 	for _, result := range publishResults() {
 		m.publishSeconds.WithLabelValues(result)
 	}
 	m.rejected.WithLabelValues(unknown, reasonUnknownIntegration)
-	for _, i := range integrations {
-		m.initialiseFor(i)
-	}
 }
 
 // initialiseRequests: which answers a request can get follows from its route and
@@ -101,16 +113,30 @@ func (m *metrics) initialiseRequests() {
 				m.requests.WithLabelValues(route, method, "405")
 				continue
 			}
-			for _, code := range []string{"200", "400", "401", "403", "413", "500", "503"} {
+			for _, code := range []string{"200", "400", "401", "403", "413", "429", "500", "503"} {
 				m.requests.WithLabelValues(route, method, code)
 			}
 		}
 	}
 }
 
-func (m *metrics) initialiseFor(integration string) {
+func (m *metrics) initialiseFor(in *Integration) {
+	integration := in.Name
+	for _, d := range in.Deciders {
+		for _, result := range askResults {
+			m.asks.WithLabelValues(integration, d.Name, result)
+		}
+		m.conditionErrors.WithLabelValues(integration, d.Name)
+		if d.Shadow {
+			m.shadows.WithLabelValues(integration, d.Name, string(door.Agrees))
+			m.shadows.WithLabelValues(integration, d.Name, string(door.Differs))
+		}
+	}
+	for _, key := range in.Keys {
+		m.keyUsed.WithLabelValues(integration, key.Name())
+	}
 	for _, reason := range []string{
-		reasonMissingKey, reasonWrongKey, reasonTooLarge, string(visit.ReasonNotJSON),
+		reasonMissingKey, reasonWrongKey, reasonAddress, reasonTooLarge, string(visit.ReasonNotJSON),
 		string(visit.ReasonTooDeep), string(visit.ReasonUnknownEvent), string(visit.ReasonIncomplete),
 	} {
 		m.rejected.WithLabelValues(integration, reason)
@@ -119,9 +145,6 @@ func (m *metrics) initialiseFor(integration string) {
 		for _, o := range outcomes {
 			m.webhooks.WithLabelValues(integration, event, string(o))
 		}
-	}
-	for _, result := range askResults {
-		m.asks.WithLabelValues(integration, result)
 	}
 	for _, result := range publishResults() {
 		m.publishes.WithLabelValues(integration, result)

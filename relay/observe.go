@@ -84,7 +84,7 @@ func (r *Relay) conclude(c *call, req *http.Request) {
 
 // counts reports whether a call with the outcome was an authenticated webhook.
 func counts(o outcome) bool {
-	return o != outcomeUnauthorized && o != outcomeNotFound && o != outcomeMethodNotAllowed
+	return o != outcomeUnauthorized && o != outcomeBlocked && o != outcomeNotFound && o != outcomeMethodNotAllowed
 }
 
 // methods are the values of that label.

@@ -27,6 +27,7 @@ const (
 	outcomeTooLarge    outcome = "too_large"
 
 	outcomeUnauthorized     outcome = "unauthorized"
+	outcomeBlocked          outcome = "blocked"
 	outcomeNotFound         outcome = "not_found"
 	outcomeMethodNotAllowed outcome = "method_not_allowed"
 	outcomeHungUp           outcome = "hung_up"
@@ -53,6 +54,10 @@ var consequences = map[outcome]consequence{
 	fallbackOutcome(door.BadReply):     {status: http.StatusOK, level: slog.LevelWarn},
 	fallbackOutcome(door.Overloaded):   {status: http.StatusOK, level: slog.LevelWarn},
 
+	fallbackOutcome(door.Unasked):    {status: http.StatusOK, level: slog.LevelInfo},
+	fallbackOutcome(door.LockedDown): {status: http.StatusOK, level: slog.LevelInfo},
+	fallbackOutcome(door.Overridden): {status: http.StatusOK, level: slog.LevelInfo},
+
 	outcomeStored:      {status: http.StatusOK, level: slog.LevelInfo},
 	outcomeDuplicate:   {status: http.StatusOK, level: slog.LevelInfo},
 	outcomeSpooled:     {status: http.StatusOK, level: slog.LevelWarn},
@@ -61,6 +66,7 @@ var consequences = map[outcome]consequence{
 	outcomeTooLarge:    {http.StatusRequestEntityTooLarge, slog.LevelError, "TOO_LARGE", "The body is larger than is accepted."},
 
 	outcomeUnauthorized:     {http.StatusUnauthorized, slog.LevelWarn, "UNAUTHORIZED", "The API key is missing or wrong."},
+	outcomeBlocked:          {http.StatusTooManyRequests, slog.LevelDebug, "TOO_MANY_FAILURES", "Too many calls with a missing or wrong API key."},
 	outcomeNotFound:         {http.StatusNotFound, slog.LevelWarn, "NOT_FOUND", "There is nothing here."},
 	outcomeMethodNotAllowed: {http.StatusMethodNotAllowed, slog.LevelWarn, "METHOD_NOT_ALLOWED", "Only POST is answered here."},
 	outcomePanicked:         {http.StatusInternalServerError, slog.LevelError, "INTERNAL", "Something went wrong."},
@@ -74,7 +80,8 @@ func fallbackOutcome(s door.Situation) outcome { return outcome(s) }
 var eventOutcomes = map[string][]outcome{
 	string(visit.CheckInRequest): {
 		outcomeAccepted, outcomeRejected, fallbackOutcome(door.NoDecider), fallbackOutcome(door.Timeout), fallbackOutcome(door.Disconnected),
-		fallbackOutcome(door.Denied), fallbackOutcome(door.BadReply), fallbackOutcome(door.Overloaded), outcomeQuarantined, outcomeRefused,
+		fallbackOutcome(door.Denied), fallbackOutcome(door.BadReply), fallbackOutcome(door.Overloaded),
+		fallbackOutcome(door.Unasked), fallbackOutcome(door.LockedDown), fallbackOutcome(door.Overridden), outcomeQuarantined, outcomeRefused,
 		outcomeTooLarge, outcomeHungUp, outcomePanicked,
 	},
 	string(visit.CheckedIn):  factOutcomes,

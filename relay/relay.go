@@ -11,14 +11,13 @@ package relay
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sine-relay/sine-relay/relay/caller"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -37,31 +36,59 @@ type Publisher interface {
 	Publish(ctx context.Context, m visit.Message) (visit.Receipt, error)
 }
 
+// Orders knows the standing orders of the operator.
+type Orders interface {
+	// Orders returns those that were given, and whether they are known at
+	// all. It does not wait.
+	Orders() (orders []visit.Order, known bool)
+}
+
+// orNone stands in for nobody who gives orders.
+func orNone(o Orders) Orders {
+	if o == nil {
+		return noOrders{}
+	}
+	return o
+}
+
+type noOrders struct{}
+
+func (noOrders) Orders() ([]visit.Order, bool) { return nil, true }
+
 // Config is what a [Relay] is made of.
 type Config struct {
 	Integrations []Integration
 	Subjects     visit.Subjects
 	Asker        Asker
 	Publisher    Publisher
-	Limits       Limits
-	Logger       *slog.Logger
-	Registerer   prometheus.Registerer
+	// Orders may be nil: then there are none.
+	Orders Orders
+	Limits Limits
+	// Proxies are those whose word about the caller's address counts.
+	Proxies    caller.Proxies
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
 }
 
 // Relay answers webhooks. It is an [http.Handler] for the public listener and
 // safe for concurrent use.
 type Relay struct {
-	integrations map[string]*Integration
-	subjects     visit.Subjects
-	asker        Asker
-	publisher    Publisher
-	limits       Limits
-	gate         *gate
-	repeats      *repeats
-	metrics      *metrics
-	log          *slog.Logger
-	handler      http.Handler
-	draining     atomic.Bool
+	book      atomic.Pointer[book]
+	subjects  visit.Subjects
+	asker     Asker
+	publisher Publisher
+	orders    Orders
+	recorder  *recorder
+	captures  captures
+	limits    Limits
+	gate      *gate
+	proxies   caller.Proxies
+	failures  *caller.Limiter
+	repeats   *repeats
+	metrics   *metrics
+	log       *slog.Logger
+	handler   http.Handler
+	draining  atomic.Bool
 }
 
 // New returns a relay for the configured integrations, or everything that is
@@ -69,33 +96,24 @@ type Relay struct {
 func New(cfg Config) (*Relay, error) {
 	limits := cfg.Limits.complete()
 	r := &Relay{
-		integrations: make(map[string]*Integration, len(cfg.Integrations)),
-		subjects:     cfg.Subjects,
-		asker:        cfg.Asker,
-		publisher:    cfg.Publisher,
-		limits:       limits,
-		gate:         newGate(limits),
-		repeats:      newRepeats(),
-		log:          cfg.Logger,
+		subjects:  cfg.Subjects,
+		asker:     cfg.Asker,
+		publisher: cfg.Publisher,
+		orders:    orNone(cfg.Orders),
+		limits:    limits,
+		gate:      newGate(limits),
+		proxies:   cfg.Proxies,
+		failures:  caller.NewLimiter(caller.DefaultLimits),
+		repeats:   newRepeats(),
+		log:       cfg.Logger,
 	}
-	var faults []error
-	var names []string
-	for _, i := range cfg.Integrations {
-		complete, err := i.complete()
-		if err == nil && r.integrations[i.Name] != nil {
-			err = fmt.Errorf("integration %q is configured twice", i.Name)
-		}
-		if err == nil && complete.Budget >= limits.WriteTimeout {
-			err = fmt.Errorf("integration %q: its decision budget of %s must be shorter than the write timeout of %s", i.Name, complete.Budget, limits.WriteTimeout)
-		}
-		faults = append(faults, err)
-		r.integrations[i.Name] = &complete
-		names = append(names, i.Name)
-	}
-	if err := errors.Join(faults...); err != nil {
+	book, err := newBook(cfg.Integrations, limits)
+	if err != nil {
 		return nil, err
 	}
-	r.metrics = newMetrics(cfg.Registerer, names)
+	r.metrics = newMetrics(cfg.Registerer)
+	r.recorder = newRecorder(cfg, limits, r.metrics)
+	r.open(book)
 	r.handler = r.observe(r.routes())
 	return r, nil
 }
@@ -106,6 +124,10 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.handler.
 // Drain asks callers to leave: each answer from now on closes its connection, so
 // that none is cut off with a call on its way when the listener closes.
 func (r *Relay) Drain() { r.draining.Store(true) }
+
+// Settle waits until the records of all answers are stored or given up, or ctx
+// ends. It is called when no more calls come.
+func (r *Relay) Settle(ctx context.Context) { r.recorder.close(ctx) }
 
 // Server returns a server for the public listener, with the relay's limits.
 func (r *Relay) Server() *http.Server {

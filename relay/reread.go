@@ -22,14 +22,12 @@ type Reader struct {
 // NewReader returns a reader for the configured integrations, or everything that
 // is wrong with them.
 func NewReader(integrations []Integration, limits Limits) (*Reader, error) {
-	r := &Reader{integrations: make(map[string]*Integration), depth: limits.complete().JSONDepth}
-	var faults []error
-	for _, i := range integrations {
-		complete, err := i.complete()
-		faults = append(faults, err)
-		r.integrations[i.Name] = &complete
+	limits = limits.complete()
+	book, err := newBook(integrations, limits)
+	if err != nil {
+		return nil, err
 	}
-	return r, errors.Join(faults...)
+	return &Reader{book.integrations, limits.JSONDepth}, nil
 }
 
 // Event returns the fact that a body stands for, with the id and the times that

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"github.com/sine-relay/sine-relay/relay/caller"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -24,17 +25,19 @@ func (r *Relay) webhook(c *call, req *http.Request) answer {
 	if c.kind != "" {
 		c.route = routePinnedWebhook
 	}
-	in := r.integrations[vars["integration"]]
+	in := r.book.Load().integrations[vars["integration"]]
 	if in != nil {
 		c.integration = in.Name
 	}
 	if req.Method != http.MethodPost {
 		return errorAnswer(outcomeMethodNotAllowed)
 	}
-	if reason := authenticate(in, req.Header); reason != "" {
+	key, reason := r.authenticate(in, req)
+	if reason != "" {
 		r.metrics.rejected.WithLabelValues(c.integration, reason).Inc()
-		return errorAnswer(outcomeUnauthorized)
+		return r.unauthorized(req)
 	}
+	r.metrics.keyUsed.WithLabelValues(in.Name, key).SetToCurrentTime()
 	r.metrics.lastWebhook.WithLabelValues(in.Name).SetToCurrentTime()
 	r.metrics.inFlight.WithLabelValues(in.Name).Inc()
 	defer r.metrics.inFlight.WithLabelValues(in.Name).Dec()
@@ -45,23 +48,34 @@ func (r *Relay) webhook(c *call, req *http.Request) answer {
 	return r.receive(c, in, req)
 }
 
-// authenticate returns "" when the header holds one of the integration's keys,
-// else the reason why not. It costs the same time for an unknown integration
-// and a wrong key, and the caller is told no difference.
-func authenticate(in *Integration, h http.Header) (reason string) {
-	presented := h.Get(headerKey)
+// authenticate returns the name of the integration's key that the header holds,
+// or the reason why the call is not let in. It costs the same time for an
+// unknown integration and a wrong key, and the caller is told no difference.
+func (r *Relay) authenticate(in *Integration, req *http.Request) (key, reason string) {
+	presented := req.Header.Get(headerKey)
 	if in == nil {
 		matchKey(nobody, presented)
-		return reasonUnknownIntegration
+		return "", reasonUnknownIntegration
 	}
 	switch match := matchKey(in.Keys, presented); {
 	case strings.TrimSpace(presented) == "":
-		return reasonMissingKey
-	case !match:
-		return reasonWrongKey
+		return "", reasonMissingKey
+	case match < 0:
+		return "", reasonWrongKey
+	case !caller.Allowed(in.AllowFrom, r.proxies.Address(req.RemoteAddr, req.Header)):
+		return "", reasonAddress
 	default:
-		return ""
+		return in.Keys[match].Name(), ""
 	}
+}
+
+// unauthorized answers a call that is not let in. Only such calls are limited: a
+// valid key never is, since Sine calls from few addresses, in bursts.
+func (r *Relay) unauthorized(req *http.Request) answer {
+	if r.failures.Blocked(r.proxies.Address(req.RemoteAddr, req.Header), time.Now()) {
+		return errorAnswer(outcomeBlocked)
+	}
+	return errorAnswer(outcomeUnauthorized)
 }
 
 // receive reads an authenticated call's body and passes it on by what it is.
@@ -79,6 +93,7 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	body, err := r.read(c, in, req)
 	c.size = len(body)
 	held.shrink(int64(len(body)))
+	r.capture(c, in, req.Header, body)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

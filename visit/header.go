@@ -45,6 +45,7 @@ const (
 	SpecVersion = "1.0"
 	ContentJSON = "application/json"
 
+	recordType = "io.github.sine-relay.visit.decision.v1"
 	typePrefix = "io.github.sine-relay.visit."
 	typeSuffix = ".v1"
 )

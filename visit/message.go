@@ -24,6 +24,7 @@ type Message struct {
 const (
 	orderVisit       = "visit/"
 	orderIntegration = "integration/"
+	orderDecision    = "decision/"
 )
 
 // OfVisit reports whether the message's order is that of one visit.

@@ -4,10 +4,12 @@ package visit
 // chooses another.
 const DefaultPrefix = "visitors"
 
-// Default names of the streams.
+// Default names of the streams, and of the key-value bucket of standing orders.
 const (
 	DefaultEventStream      = "VISITORS"
+	DefaultDecisionStream   = "VISITOR_DECISIONS"
 	DefaultQuarantineStream = "VISITOR_QUARANTINE"
+	DefaultOrderBucket      = "VISITOR_ORDERS"
 )
 
 // Root is the part of the subject tree that a message belongs to. The roots are
@@ -18,6 +20,7 @@ type Root string
 const (
 	RootAsk        Root = "ask"
 	RootEvent      Root = "event"
+	RootDecision   Root = "decision"
 	RootQuarantine Root = "quarantine"
 )
 
@@ -38,6 +41,12 @@ func (s Subjects) Event(site string, kind Kind) string {
 
 // Events is the filter for all facts of one site.
 func (s Subjects) Events(site string) string { return s.under(RootEvent) + site + ".>" }
+
+// Decision is the subject of records of decisions at a site, by what was
+// decided: [OutcomeAccepted] or [OutcomeRejected].
+func (s Subjects) Decision(site, outcome string) string {
+	return s.under(RootDecision) + site + "." + outcome
+}
 
 // Quarantine is the subject of what a site's integrations sent and the relay
 // could not understand.

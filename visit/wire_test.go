@@ -44,7 +44,22 @@ func TestTheWireFormatIsFrozen(t *testing.T) {
 		Verdict: visit.Reject, VisitorText: "No", AdminNote: "n", Decider: "watchlist", Version: "1.2.3",
 		Pass: map[string]json.RawMessage{"zone": json.RawMessage(`"B"`)},
 	}
+	record := visit.Record{
+		RequestID: "K7Q2M3456789ABCDEFGH", Reference: "K7Q2M", Site: "hq", Integration: "lobby", Received: event.Received,
+		Visit: visit.NewKey("0f8b6f0e-44c8"), Verdict: visit.Reject, Situation: "decided", Rule: "all: watchlist rejected", Decider: "watchlist",
+		TookMs: 12.5, Policy: "0123456789ab", Votes: []visit.Vote{
+			{Decider: "watchlist", Version: "1.2.3", Situation: "decided", Verdict: visit.Reject, TookMs: 12.1},
+			{Decider: "induction", Situation: "unasked"},
+			{Decider: "next", Shadow: true, Situation: "timeout", TookMs: 2500},
+		},
+		Order: &visit.OrderNote{Kind: visit.OrderLockdown, By: "ops", Since: event.Received},
+	}
 	for name, write := range map[string]func() ([]byte, error){
+		"record.json": func() ([]byte, error) { return json.Marshal(record) },
+		"record-message.json": func() ([]byte, error) {
+			m, err := record.Message(visit.Subjects{})
+			return describe(m), err
+		},
 		"event.json":      func() ([]byte, error) { return visit.MarshalEvent(&event) },
 		"event-bare.json": func() ([]byte, error) { return visit.MarshalEvent(&bare) },
 		"request.json":    func() ([]byte, error) { return visit.MarshalRequest(&request) },

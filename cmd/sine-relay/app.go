@@ -31,24 +31,35 @@ type app struct {
 	broker    *broker.Broker
 	relay     *relay.Relay
 	readiness *relay.Readiness
+	reloader  *reloader
+	census    *census
 
+	certificate               certificates
 	public, admin             *http.Server
 	publicSocket, adminSocket net.Listener
 }
 
 // start brings everything up, in the order in which it is needed. On an error
 // nothing is left behind.
-func start(s config.Settings, log *slog.Logger) (_ *app, err error) {
+func start(s config.Settings, load func() (config.Settings, error), log *slog.Logger) (_ *app, err error) {
 	a := &app{settings: s, log: log}
 	defer func() {
 		if err != nil {
 			a.release()
 		}
 	}()
-	if a.publicSocket, err = listen("SINE_RELAY_LISTEN", s.Listen, s.TLSCertFile, s.TLSKeyFile); err != nil {
+	certificate, err := loadCertificate(s.TLSCertFile, s.TLSKeyFile)
+	if err != nil {
 		return nil, err
 	}
-	if a.adminSocket, err = listen("SINE_RELAY_ADMIN_LISTEN", s.AdminListen, "", ""); err != nil {
+	a.certificate.Store(certificate)
+	if a.publicSocket, err = listen("SINE_RELAY_LISTEN", s.Listen); err != nil {
+		return nil, err
+	}
+	if certificate != nil {
+		a.publicSocket = a.encrypted(a.publicSocket)
+	}
+	if a.adminSocket, err = listen("SINE_RELAY_ADMIN_LISTEN", s.AdminListen); err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
@@ -71,6 +82,8 @@ func start(s config.Settings, log *slog.Logger) (_ *app, err error) {
 	if a.relay, err = relay.New(relayConfig(s, a.broker, log, registry)); err != nil {
 		return nil, err
 	}
+	a.reloader = newReloader(a, load, registry)
+	a.census = newCensus(a, registry)
 	a.readiness = relay.NewReadiness(a.health)
 	a.public = a.relay.Server()
 	a.admin = relay.AdminServer(registry, a.readiness)
@@ -97,25 +110,23 @@ func openSpool(s config.Settings, log *slog.Logger) (opened *spool.Spool, fault,
 	}
 }
 
-// listen opens a socket, with TLS when there is a certificate.
-func listen(variable, address, certFile, keyFile string) (net.Listener, error) {
+// listen opens a socket.
+func listen(variable, address string) (net.Listener, error) {
 	socket, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", variable, err)
 	}
-	if certFile == "" {
-		return socket, nil
-	}
-	certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		socket.Close()
-		return nil, fmt.Errorf("SINE_RELAY_TLS_CERT_FILE: %w", err)
-	}
+	return socket, nil
+}
+
+// encrypted speaks TLS on a socket, with the certificate that is in force when a
+// caller connects.
+func (a *app) encrypted(socket net.Listener) net.Listener {
 	return tls.NewListener(socket, &tls.Config{
-		Certificates: []tls.Certificate{certificate},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"http/1.1"},
-	}), nil
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.certificate.Load(), nil },
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"},
+	})
 }
 
 // watch logs each change of readiness once.
@@ -150,7 +161,7 @@ func (a *app) announce() {
 	a.log.Info("sine-relay",
 		"version", versionOf(), "listen", a.publicSocket.Addr().String(), "admin", a.adminSocket.Addr().String(),
 		"nats", nats, "integrations", len(a.settings.Integrations),
-		"streams", strings.Join([]string{a.settings.EventStream, a.settings.QuarantineStream}, ","))
+		"streams", strings.Join([]string{a.settings.EventStream, a.settings.DecisionStream, a.settings.QuarantineStream}, ","))
 }
 
 // orderly reports how a command that ran an app ended.

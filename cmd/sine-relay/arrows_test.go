@@ -64,7 +64,7 @@ func TestTheArrowsPointOneWay(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"relay", "relay/door"} {
+	for _, name := range []string{"relay", "relay/door", "relay/when"} {
 		for _, dep := range packages[name].Deps {
 			if strings.HasPrefix(dep, "github.com/nats-io/") || strings.HasPrefix(dep, "github.com/sethvargo/") {
 				t.Errorf("%s depends on %s", name, dep)
@@ -81,19 +81,20 @@ func TestTheArrowsPointOneWay(t *testing.T) {
 // Each library has one place where it is used.
 func TestLibrariesKeepToTheirRooms(t *testing.T) {
 	rooms := map[string][]string{
+		"cel.dev/cel-go":                       {"relay/when"},
 		"github.com/gorilla/mux":               {"relay"},
 		"github.com/sethvargo/go-envconfig":    {"cmd/sine-relay/internal/config"},
 		"go.etcd.io/bbolt":                     {"broker/spool"},
 		"go.yaml.in/yaml/v4":                   {"cmd/sine-relay/internal/config"},
-		"github.com/nats-io/nats.go":           {"broker", "broker/brokertest", "broker/embedded", "visit/subscriber", "cmd/sine-relay"},
-		"github.com/nats-io/nats.go/jetstream": {"broker", "broker/brokertest", "visit/subscriber", "cmd/sine-relay"},
-		"github.com/nats-io/nats.go/micro":     {"visit/subscriber"},
+		"github.com/nats-io/nats.go":           {"broker", "broker/brokertest", "broker/embedded", "broker/orders", "visit/subscriber", "cmd/sine-relay"},
+		"github.com/nats-io/nats.go/jetstream": {"broker", "broker/brokertest", "broker/orders", "visit/subscriber", "cmd/sine-relay"},
+		"github.com/nats-io/nats.go/micro":     {"broker", "visit/subscriber"},
 		"github.com/nats-io/nats-server/v2":    {"broker/embedded", "broker/brokertest"},
 	}
 	for name, p := range goList(t, "./...") {
 		for _, path := range p.Imports {
 			for library, allowed := range rooms {
-				if (path == library || strings.HasPrefix(path, library+"/server")) && !slices.Contains(allowed, name) {
+				if (path == library || strings.HasPrefix(path, library+"/")) && !slices.Contains(allowed, name) {
 					t.Errorf("%s must not import %s", name, path)
 				}
 			}

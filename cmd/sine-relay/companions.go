@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
@@ -102,13 +100,15 @@ func (a *app) doors() (sites map[string][]string, deciders []string) {
 	sites = map[string][]string{}
 	seen := map[string]bool{}
 	for _, i := range a.settings.Integrations {
-		decider, site := cmp.Or(i.Decider, relay.DefaultDecider), i.Site
-		if !seen[site+"/"+decider] {
-			seen[site+"/"+decider] = true
+		for _, decider := range i.DeciderNames() {
+			if seen[i.Site+"/"+decider] {
+				continue
+			}
+			seen[i.Site+"/"+decider] = true
 			if sites[decider] == nil {
 				deciders = append(deciders, decider)
 			}
-			sites[decider] = append(sites[decider], site)
+			sites[decider] = append(sites[decider], i.Site)
 		}
 	}
 	return sites, deciders

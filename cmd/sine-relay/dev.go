@@ -30,7 +30,8 @@ func dev(ctx context.Context, in invocation) int {
 		return misconfigured(in, err)
 	}
 	log := newLogger(in.err, settings.Level, settings.LogFormat)
-	a, err := start(settings, log)
+	load := func() (config.Settings, error) { s, _, err := devSettings(in); return s, err }
+	a, err := start(settings, load, log)
 	if err != nil {
 		return orderly(in, err)
 	}

@@ -155,7 +155,7 @@ func webhook(event, date, name string) string {
 
 const noon = "2026-11-18T12:00:00Z"
 
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(patience)
 	tick := time.NewTicker(5 * time.Millisecond)

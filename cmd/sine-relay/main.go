@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sine-relay/sine-relay/visit"
+
 	_ "time/tzdata" // an image without a zone database still knows every site's zone
 )
 
@@ -49,6 +51,14 @@ func commands() []command {
 		{"quarantine ls", "list what could not be understood, by reason", quarantineList},
 		{"quarantine show", "show one of it: quarantine show SEQUENCE", quarantineShow},
 		{"quarantine replay", "read it again, as after a change of the configuration, and store it with --submit", quarantineReplay},
+		{"ask", "try a door without a visitor: ask --integration NAME [--file BODY]", ask},
+		{"lockdown lift", "end a lockdown: lockdown lift --site SITE", lift(visit.OrderLockdown)},
+		{"lockdown", "turn every visitor of a site away: lockdown --site SITE --message TEXT", give(visit.OrderLockdown)},
+		{"override lift", "end an override: override lift --site SITE", lift(visit.OrderOverride)},
+		{"override", "let visitors in without a decider: override --site SITE --accept --for 30m --reason TEXT", give(visit.OrderOverride)},
+		{"orders", "list the lockdowns and overrides", listOrders},
+		{"explain", "print how a check-in request was answered and why: explain REFERENCE", explain},
+		{"deciders", "list who answers questions, and for which integration nobody does", listDeciders},
 		{"health", "ask a relay on this machine whether it is ready; for container health checks", health},
 		{"version", "print the version", printVersion},
 	}

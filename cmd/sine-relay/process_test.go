@@ -81,3 +81,13 @@ func TestSignals(t *testing.T) {
 		}
 	})
 }
+
+func TestAHangupReloadsAtOnce(t *testing.T) {
+	binary := build(t)
+	server := brokertest.Start(t)
+	p := startProcess(t, binary, "NATS_URL="+server.URL())
+	if err := p.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it says so", func() bool { return strings.Contains(p.out.String(), `"msg":"configuration in force"`) })
+}

@@ -70,13 +70,9 @@ func (s *selection) holds(k broker.Kept) bool {
 
 // openQuarantine connects as the settings say.
 func openQuarantine(ctx context.Context, in invocation) (*broker.Quarantine, config.Settings, int) {
-	settings, err := config.Load(in.environ, nil)
-	if err != nil {
-		return nil, settings, misconfigured(in, err)
-	}
-	if settings.NATSURL == "" {
-		fmt.Fprintln(in.err, "sine-relay: set SINE_RELAY_NATS_URL to where the relay's NATS listens")
-		return nil, settings, exitUsage
+	settings, code := operatorSettings(in)
+	if code != exitOK {
+		return nil, settings, code
 	}
 	ctx, cancel := context.WithTimeout(ctx, natsPatience)
 	defer cancel()

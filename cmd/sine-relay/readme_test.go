@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/relay/when"
 )
 
 var update = flag.Bool("update", false, "rewrite the README's tables")
@@ -28,7 +30,7 @@ func TestTheREADMEsTablesAreTheProgramsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := content
-	for name, table := range map[string]string{"settings": config.Docs(), "metrics": metricsTable(t)} {
+	for name, table := range map[string]string{"settings": config.Docs(), "metrics": metricsTable(t), "conditions": when.Docs()} {
 		begin, end := fmt.Appendf(nil, "<!-- %s: begin -->\n", name), fmt.Appendf(nil, "<!-- %s: end -->\n", name)
 		head, rest, found := bytes.Cut(want, begin)
 		_, tail, closed := bytes.Cut(rest, end)
@@ -52,9 +54,18 @@ func TestTheREADMEsTablesAreTheProgramsOwn(t *testing.T) {
 func metricsTable(t *testing.T) string {
 	t.Helper()
 	server := brokertest.Start(t)
-	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir()).ready()
+	file := filepath.Join(t.TempDir(), "integrations.yaml")
+	if err := os.WriteFile(file, []byte("defaults: {deciders: [{name: default}, {name: next, shadow: true}]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir(), "INTEGRATIONS_FILE="+file).ready()
 	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
-	_, text := p.get("/metrics")
+	must(t, environment("NATS_URL="+server.URL(), "KEYS="+testKey), "in force", "lockdown", "--site", "elsewhere")
+	var text string
+	eventually(t, "every metric is there", func() bool {
+		_, text = p.get("/metrics")
+		return strings.Contains(text, "sine_relay_order_in_force")
+	})
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {

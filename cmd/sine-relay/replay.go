@@ -18,7 +18,7 @@ func reread(settings config.Settings, k broker.Kept) (*visit.Event, error) {
 	if k.Fault != nil {
 		return nil, k.Fault
 	}
-	reader, err := relay.NewReader(settings.Integrations, relay.Limits{JSONDepth: settings.JSONDepth})
+	reader, err := relay.NewReader(settings.Integrations, limitsOf(settings))
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 )
 
@@ -22,6 +25,11 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	a.announce()
 	go a.watch(ctx)
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	go a.reloader.run(ctx, hangup)
+	go a.census.run(ctx)
 	select {
 	case <-ctx.Done():
 		a.log.Info("stopping")
@@ -45,6 +53,7 @@ func (a *app) shutdown() error {
 	if err != nil {
 		err = fmt.Errorf("calls were still in flight after %s: %w", a.settings.ShutdownTimeout, err)
 	}
+	a.relay.Settle(ctx)
 	err = errors.Join(err, a.broker.Close(ctx), a.admin.Shutdown(ctx))
 	a.release()
 	a.log.Info("stopped")

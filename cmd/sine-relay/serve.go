@@ -12,7 +12,8 @@ func serve(ctx context.Context, in invocation) int {
 	if !noArguments("serve", in) {
 		return exitUsage
 	}
-	settings, err := config.Load(in.environ, nil)
+	load := func() (config.Settings, error) { return config.Load(in.environ, nil) }
+	settings, err := load()
 	if err != nil {
 		return misconfigured(in, err)
 	}
@@ -20,7 +21,7 @@ func serve(ctx context.Context, in invocation) int {
 	for _, w := range settings.Warnings {
 		log.Warn(w)
 	}
-	a, err := start(settings, log)
+	a, err := start(settings, load, log)
 	if err != nil {
 		return orderly(in, err)
 	}

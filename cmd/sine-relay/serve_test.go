@@ -261,7 +261,7 @@ func TestMetricsOfTheRunningProgram(t *testing.T) {
 			t.Errorf("%s: %s", problem.Metric, problem.Text)
 		}
 	}
-	for _, want := range []string{"sine_relay_build_info{", `sine_relay_nats_connected{connection="door"} 1`, `sine_relay_asks_total{integration="default",outcome="no_decider"} 1`} {
+	for _, want := range []string{"sine_relay_build_info{", `sine_relay_nats_connected{connection="door"} 1`, `sine_relay_asks_total{decider="default",integration="default",outcome="no_decider"} 1`} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("no %s", want)
 		}

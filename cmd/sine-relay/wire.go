@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -39,12 +41,17 @@ func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 		TLS:          broker.TLS{CAFile: s.NATSCAFile, CertFile: s.NATSCertFile, KeyFile: s.NATSKeyFile},
 		Subjects:     visit.Subjects{Prefix: s.SubjectPrefix},
 		Events:       broker.StreamConfig{Name: s.EventStream, MaxAge: s.EventMaxAge, MaxBytes: s.EventMaxBytes},
+		Decisions:    broker.StreamConfig{Name: s.DecisionStream, MaxAge: s.DecisionMaxAge, MaxBytes: s.DecisionMaxBytes},
 		Quarantine:   broker.StreamConfig{Name: s.QuarantineStream, MaxAge: s.QuarantineMaxAge, MaxBytes: s.QuarantineMaxBytes},
+		Orders:       s.OrderBucket,
 		DedupeWindow: s.DedupeWindow,
 		Replicas:     s.NATSReplicas,
 		BodyLimit:    int(s.BodyLimit),
 		Logger:       log,
 		Registerer:   reg,
+	}
+	if dir := cmp.Or(s.StateDir, s.SpoolDir, s.NATSStoreDir); dir != "" {
+		cfg.OrdersFile = filepath.Join(dir, "orders.json")
 	}
 	if nats != nil {
 		cfg.InProcess = nats.InProcess()
@@ -60,20 +67,35 @@ func relayConfig(s config.Settings, b *broker.Broker, log *slog.Logger, reg prom
 		Subjects:     visit.Subjects{Prefix: s.SubjectPrefix},
 		Asker:        b,
 		Publisher:    b,
-		Limits: relay.Limits{
-			Body: s.BodyLimit, Header: int(s.HeaderLimit), JSONDepth: s.JSONDepth,
-			ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout,
-			StoreBudget: s.StoreBudget,
-			Requests:    s.MaxRequests, Facts: s.MaxFacts, WaitingFacts: s.MaxWaitingFacts,
-			BodyMemory: s.MaxBodyMemory,
-		},
-		Logger:     log,
-		Registerer: reg,
+		Orders:       b,
+		Limits:       limitsOf(s),
+		Proxies:      s.Proxies,
+		Logger:       log,
+		Registerer:   reg,
 	}
 }
 
-// health translates the broker's state for readiness.
+func limitsOf(s config.Settings) relay.Limits {
+	return relay.Limits{
+		Body: s.BodyLimit, Header: int(s.HeaderLimit), JSONDepth: s.JSONDepth,
+		ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout,
+		StoreBudget: s.StoreBudget,
+		Requests:    s.MaxRequests, Facts: s.MaxFacts, WaitingFacts: s.MaxWaitingFacts,
+		BodyMemory: s.MaxBodyMemory,
+	}
+}
+
+// health translates the state of the broker and of the configuration for
+// readiness.
 func (a *app) health() relay.Health {
 	s := a.broker.Status()
-	return relay.Health{Connected: s.DoorConnected && s.FactsConnected, Verified: s.Verified, Fault: s.Fault, Impaired: s.Impaired, Details: s.Lines()}
+	h := relay.Health{
+		Connected: s.DoorConnected && s.FactsConnected, Verified: s.Verified,
+		Fault: s.Fault, Impaired: s.Impaired, Details: s.Lines(),
+	}
+	if fault := a.reloader.state(); fault != nil {
+		h.Details = append(h.Details, fault.Error())
+		h.Impaired = cmp.Or(h.Impaired, fault)
+	}
+	return h
 }

@@ -89,8 +89,8 @@ func (d *decider) listen(service micro.Service) error {
 	return nil
 }
 
-func (d *decider) stats() DeciderStats {
-	s := DeciderStats{
+func (d *decider) stats() visit.DeciderStats {
+	s := visit.DeciderStats{
 		Answered: d.answered.Load(), Failed: d.failed.Load(),
 		Overloaded: d.overloaded.Load(), Expired: d.expired.Load(),
 	}

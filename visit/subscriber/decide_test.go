@@ -55,7 +55,7 @@ func (s *site) services(t *testing.T) []micro.Info {
 		t.Fatal(err)
 	}
 	defer sub.Unsubscribe()
-	if err := nc.PublishRequest("$SRV.INFO."+subscriber.ServiceName, inbox, nil); err != nil {
+	if err := nc.PublishRequest("$SRV.INFO."+visit.DeciderService, inbox, nil); err != nil {
 		t.Fatal(err)
 	}
 	var found []micro.Info
@@ -163,11 +163,11 @@ func TestDiscoveryShowsTheDecider(t *testing.T) {
 	}
 	s.ask(t, "lab", "vip")
 	ping, err := s.js.Conn().Request("$SRV.PING", nil, patience)
-	if err != nil || !strings.Contains(string(ping.Data), subscriber.ServiceName) {
+	if err != nil || !strings.Contains(string(ping.Data), visit.DeciderService) {
 		t.Errorf("%v", err)
 	}
 	eventually(t, "statistics", func() bool {
-		stats, err := s.js.Conn().Request("$SRV.STATS."+subscriber.ServiceName, nil, patience)
+		stats, err := s.js.Conn().Request("$SRV.STATS."+visit.DeciderService, nil, patience)
 		return err == nil && strings.Contains(string(stats.Data), `"answered":1`)
 	})
 	r.stop(t)

@@ -12,10 +12,6 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// ServiceName is what every decider is called in NATS discovery: `nats micro
-// info sine-relay-decider` finds them all. Metadata tell them apart.
-const ServiceName = "sine-relay-decider"
-
 // DeciderConfig says which questions to answer. Sites and Version are required.
 type DeciderConfig struct {
 	// Sites are the sites whose check-in requests are decided.
@@ -86,24 +82,11 @@ func (c DeciderConfig) check() error {
 }
 
 // service is the decider as NATS discovery shows it.
-func (c DeciderConfig) service(stats func() DeciderStats, ended func()) micro.Config {
+func (c DeciderConfig) service(stats func() visit.DeciderStats, ended func()) micro.Config {
 	return micro.Config{
-		Name: ServiceName, Version: c.Version, Description: c.Description,
+		Name: visit.DeciderService, Version: c.Version, Description: c.Description,
 		Metadata:     map[string]string{"decider": c.Decider, "sites": strings.Join(c.Sites, ",")},
 		StatsHandler: func(*micro.Endpoint) any { return stats() },
 		DoneHandler:  func(micro.Service) { ended() },
 	}
-}
-
-// DeciderStats is the "data" of the service's statistics in NATS discovery. The
-// service's own numbers cannot see an answer that is given concurrently.
-type DeciderStats struct {
-	Answered   int64 `json:"answered"`
-	Failed     int64 `json:"failed"`
-	Overloaded int64 `json:"overloaded"`
-	// Expired counts questions that were dropped because nobody waited any
-	// more.
-	Expired int64 `json:"expired"`
-	// AverageNanoseconds is the mean time that an answered question took.
-	AverageNanoseconds int64 `json:"average_ns"`
 }

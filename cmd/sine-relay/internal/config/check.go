@@ -16,6 +16,7 @@ import (
 // check looks at the settings of the environment, alone and together.
 func (s *Settings) check(f *Faults) {
 	s.checkListeners(f)
+	s.checkProxies(f)
 	s.checkFiles(f)
 	s.checkServers(f)
 	s.checkStreams(f)

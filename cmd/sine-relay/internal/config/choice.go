@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"net/netip"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay"
@@ -11,7 +12,9 @@ import (
 
 // choices are options that were understood. What is zero was not chosen.
 type choices struct {
-	decider        string
+	allowFrom      []netip.Prefix
+	deciders       []relay.Decider
+	combination    door.Combination
 	zone           *time.Location
 	budget         time.Duration
 	say            relay.Say
@@ -27,7 +30,8 @@ type choices struct {
 // event names are taken one by one.
 func (c choices) or(d choices) choices {
 	return choices{
-		decider:    cmp.Or(c.decider, d.decider),
+		allowFrom: orElseList(c.allowFrom, d.allowFrom),
+		deciders:  orElseList(c.deciders, d.deciders), combination: cmp.Or(c.combination, d.combination),
 		zone:       cmp.Or(c.zone, d.zone),
 		budget:     cmp.Or(c.budget, d.budget),
 		say:        cmp.Or(c.say, d.say),

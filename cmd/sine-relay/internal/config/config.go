@@ -10,6 +10,7 @@ import (
 	"log/slog"
 
 	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/relay/caller"
 )
 
 // Prefix begins the name of every setting.
@@ -21,12 +22,18 @@ type Settings struct {
 	// Level is LogLevel, parsed.
 	Level        slog.Level
 	Integrations []relay.Integration
+	// Proxies are TrustedProxies and ForwardedHeader, parsed.
+	Proxies caller.Proxies
 	// Entries describe the integrations to people, in the same order.
 	Entries []Entry
 	// Warnings are things that are allowed and probably not meant.
 	Warnings []string
 
-	set map[string]bool
+	set      map[string]bool
+	keysFile string
+	// policyVersion names what the integrations file and the settings that it
+	// builds on say.
+	policyVersion string
 }
 
 // Load reads the settings from environ, which has the form of os.Environ, and
@@ -35,7 +42,7 @@ type Settings struct {
 func Load(environ []string, defaults map[string]string) (Settings, error) {
 	var f Faults
 	e := newEnvironment(environ, defaults, &f)
-	s := Settings{set: e.set}
+	s := Settings{set: e.set, keysFile: e.values["KEYS_FILE"]}
 	e.decode(&s.Environment)
 	s.check(&f)
 	s.loadIntegrations(&f)

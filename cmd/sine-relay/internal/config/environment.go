@@ -16,6 +16,9 @@ type Environment struct {
 	TLSCertFile string `env:"TLS_CERT_FILE" help:"certificate of the public listener; HTTPS when set"`
 	TLSKeyFile  string `env:"TLS_KEY_FILE" help:"its key"`
 
+	TrustedProxies  string `env:"TRUSTED_PROXIES" help:"addresses or networks of the proxies whose word about a caller's address counts, comma-separated"`
+	ForwardedHeader string `env:"FORWARDED_HEADER, default=X-Forwarded-For" help:"the header in which they pass it on: X-Forwarded-For or Forwarded"`
+
 	NATSURL             Secret `env:"NATS_URL" help:"servers of an existing NATS, comma-separated, by nats://, tls://, ws:// or wss://; without it, serve needs NATS_STORE_DIR"`
 	NATSStoreDir        string `env:"NATS_STORE_DIR" help:"runs the embedded NATS with its store here"`
 	NATSListen          string `env:"NATS_LISTEN, default=127.0.0.1:4222" help:"where the embedded NATS is reached by other programs"`
@@ -36,9 +39,13 @@ type Environment struct {
 	EventStream        string        `env:"EVENT_STREAM, default=VISITORS" help:"name of the stream of events"`
 	EventMaxAge        time.Duration `env:"EVENT_STREAM_MAX_AGE, default=30d" unit:"duration" help:"how long events are kept"`
 	EventMaxBytes      int64         `env:"EVENT_STREAM_MAX_BYTES, default=2GiB" unit:"bytes" help:"how much of them is kept; a full stream refuses new ones"`
+	DecisionStream     string        `env:"DECISION_STREAM, default=VISITOR_DECISIONS" help:"name of the stream of how check-in requests were answered"`
+	DecisionMaxAge     time.Duration `env:"DECISION_STREAM_MAX_AGE, default=400d" unit:"duration" help:"how long that is kept"`
+	DecisionMaxBytes   int64         `env:"DECISION_STREAM_MAX_BYTES, default=256MiB" unit:"bytes" help:"how much of it is kept"`
 	QuarantineStream   string        `env:"QUARANTINE_STREAM, default=VISITOR_QUARANTINE" help:"name of the stream of what could not be understood"`
 	QuarantineMaxAge   time.Duration `env:"QUARANTINE_STREAM_MAX_AGE, default=30d" unit:"duration" help:"how long that is kept"`
 	QuarantineMaxBytes int64         `env:"QUARANTINE_STREAM_MAX_BYTES, default=512MiB" unit:"bytes" help:"how much of it is kept"`
+	OrderBucket        string        `env:"ORDER_BUCKET, default=VISITOR_ORDERS" help:"name of the key-value bucket of standing orders: lockdown and override"`
 	DedupeWindow       time.Duration `env:"STREAM_DEDUPE_WINDOW, default=24h" unit:"duration" help:"for how long a repeat is recognised"`
 
 	Keys             Secret `env:"KEYS" help:"API keys of the integration \"default\", comma-separated"`
@@ -53,6 +60,8 @@ type Environment struct {
 	SpoolDir      string        `env:"SPOOL_DIR" help:"where facts are kept that NATS cannot take right now; without it they are refused"`
 	SpoolMaxBytes int64         `env:"SPOOL_MAX_BYTES, default=1GiB" unit:"bytes" help:"how much may wait there; the disk should have twice as much"`
 	SpoolMaxAge   time.Duration `env:"SPOOL_MAX_AGE, default=24h" unit:"duration" help:"how long something may wait there before a metric says so"`
+
+	StateDir string `env:"STATE_DIR" help:"where the last known standing orders are kept for the next start; SPOOL_DIR or NATS_STORE_DIR unless set"`
 
 	BodyLimit       int64         `env:"BODY_LIMIT, default=256KiB" unit:"bytes" help:"largest body that is accepted"`
 	HeaderLimit     int64         `env:"HEADER_LIMIT, default=16KiB" unit:"bytes" help:"largest HTTP header that is accepted"`

@@ -1,6 +1,9 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -25,12 +28,25 @@ type entry struct {
 	DisplayName string `yaml:"displayName"`
 	Site        string `yaml:"site"`
 	ExternalID  string `yaml:"externalId"`
-	options     `yaml:",inline"`
+	// Capture shows the shape of the next deliveries in the log, until a time.
+	Capture capture `yaml:"capture"`
+	options `yaml:",inline"`
+}
+
+type capture struct {
+	Deliveries int    `yaml:"deliveries"`
+	Until      string `yaml:"until"` // RFC 3339
 }
 
 // options are what an integration may take from the defaults.
 type options struct {
-	Decider        string `yaml:"decider"`
+	// Decider is the short way of naming one, in place of Deciders.
+	Decider  string    `yaml:"decider"`
+	Deciders []decider `yaml:"deciders"`
+	// AllowFrom are addresses or networks.
+	AllowFrom []string `yaml:"allowFrom"`
+	// Combine is "all" or "any".
+	Combine        string `yaml:"combine"`
 	TimeZone       string `yaml:"timeZone"`
 	DecisionBudget string `yaml:"decisionBudget"`
 	// RejectBy is "code" or "status".
@@ -45,6 +61,15 @@ type options struct {
 	RejectText string              `yaml:"rejectText"`
 	Fallbacks  map[string]fallback `yaml:"fallbacks"`
 	Answers    answers             `yaml:"answers"`
+}
+
+// decider is one of those who are asked.
+type decider struct {
+	Name   string `yaml:"name"`
+	Shadow bool   `yaml:"shadow"`
+	// When is a condition in the Common Expression Language.
+	When      string              `yaml:"when"`
+	Fallbacks map[string]fallback `yaml:"fallbacks"`
 }
 
 type fallback struct {
@@ -62,10 +87,12 @@ type answers struct {
 // readFile reads the integrations file, if there is one. The faults of its
 // content begin with the file's name.
 func (s *Settings) readFile(f *Faults) (file integrationsFile) {
+	s.policyVersion = s.version(nil)
 	if s.IntegrationsFile == "" {
 		return file
 	}
 	content, err := os.ReadFile(s.IntegrationsFile)
+	s.policyVersion = s.version(content)
 	if err != nil {
 		f.unreadable("INTEGRATIONS_FILE", err)
 		return integrationsFile{partial: true}
@@ -75,12 +102,21 @@ func (s *Settings) readFile(f *Faults) (file integrationsFile) {
 	return file
 }
 
+// version names the rules of the integrations: those of the file, and what the
+// environment presets.
+func (s *Settings) version(file []byte) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %s %s\n", s.Site, s.TimeZone, s.DecisionBudget)
+	h.Write(file)
+	return hex.EncodeToString(h.Sum(nil)[:6])
+}
+
 // fileFields are the names of all fields of the file.
 var fileFields = func() []string {
 	var names []string
 	for _, t := range []reflect.Type{
-		reflect.TypeFor[integrationsFile](), reflect.TypeFor[entry](), reflect.TypeFor[options](),
-		reflect.TypeFor[fallback](), reflect.TypeFor[answers](),
+		reflect.TypeFor[integrationsFile](), reflect.TypeFor[entry](), reflect.TypeFor[capture](), reflect.TypeFor[options](),
+		reflect.TypeFor[decider](), reflect.TypeFor[fallback](), reflect.TypeFor[answers](),
 	} {
 		for f := range t.Fields() {
 			if name := f.Tag.Get("yaml"); name != "" && name[0] != ',' {

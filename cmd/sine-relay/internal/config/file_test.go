@@ -2,12 +2,16 @@ package config
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/door"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -46,6 +50,19 @@ func TestFaultsOfTheFile(t *testing.T) {
 		{"two meanings of an event name", "integrations: [{name: a, eventNames: {Came In: checked_in, came_in: checked_out}}]\n", "eventNames.came_in: is another spelling"},
 		{"an event name of separators", "integrations: [{name: a, eventNames: {'-': checked_in}}]\n", "eventNames.-: holds neither"},
 		{"a decider with a wildcard", "integrations: [{name: a, decider: '>'}]\n", `decider: ">" must match`},
+		{"two ways of naming deciders", "integrations: [{name: a, decider: x, deciders: [{name: y}]}]\n", "decider: and deciders are both there"},
+		{"a decider without a name", "integrations: [{name: a, deciders: [{shadow: true}]}]\n", "deciders[0].name: is missing"},
+		{"a decider twice", "integrations: [{name: a, deciders: [{name: x}, {name: x}]}]\n", `deciders[1].name: "x" is there twice`},
+		{"shadows only", "integrations: [{name: a, deciders: [{name: x, shadow: true}]}]\n", "deciders: one at least must be obeyed"},
+		{"nobody", "integrations: [{name: a, deciders: []}]\n", "deciders: one at least must be obeyed"},
+		{"a condition with a fault", "integrations: [{name: a, deciders: [{name: x, when: 'visitortype == \"C\"'}]}]\n", `deciders[0].when: 1:1: undeclared reference to "visitortype"; did you mean visitorType?`},
+		{"a condition that is none", "integrations: [{name: a, deciders: [{name: x, when: company}]}]\n", "deciders[0].when: "},
+		{"a decider's unknown situation", "integrations: [{name: a, deciders: [{name: x, fallbacks: {late: {}}}]}]\n", "deciders[0].fallbacks.late: is no situation"},
+		{"a decider's fallback that would never be used", "integrations: [{name: a, deciders: [{name: x, fallbacks: {overloaded: {}}}]}]\n", "deciders[0].fallbacks.overloaded: is no situation"},
+		{"a capture without an end", "integrations: [{name: a, capture: {deliveries: 3}}]\n", `capture.until: "" is no time`},
+		{"a capture of too many", "integrations: [{name: a, capture: {deliveries: 1000, until: '2026-11-30T18:00:00Z'}}]\n", "capture.deliveries: 1000 is not within 1 and 100"},
+		{"another combination", "integrations: [{name: a, combine: most}]\n", `combine: "most" is neither all nor any`},
+		{"an address that is none", "integrations: [{name: a, allowFrom: [10.0.0.1/8]}]\n", "allowFrom: "},
 		{"a budget that outlasts the answer", "integrations: [{name: a, decisionBudget: 10s}]\n", "integrations[0].decisionBudget: 10s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
 		{"a budget without a unit", "integrations: [{name: a, decisionBudget: 3}]\n", "did you mean 3s?"},
 		{"a budget of nothing", "defaults: {decisionBudget: 0s}\nintegrations: [{name: a}]\n", "i.yaml: defaults.decisionBudget: must be more than nothing"},
@@ -78,7 +95,7 @@ func TestAPartThatCannotBeReadIsOneFault(t *testing.T) {
 func TestTextsThatYAMLCouldTakeForSomethingElse(t *testing.T) {
 	s := load(t, withFile(t, "integrations: [{name: 007, displayName: No, site: 2026-11-23, externalId: 0x1F, rejectText: 1e3, decider: true}]", "007")...)
 	e, i := s.Entries[0], s.Integrations[0]
-	if e.Name != "007" || e.DisplayName != "No" || e.Site != "2026-11-23" || e.ExternalID != "0x1F" || i.Policy.RejectText != "1e3" || i.Decider != "true" {
+	if e.Name != "007" || e.DisplayName != "No" || e.Site != "2026-11-23" || e.ExternalID != "0x1F" || i.Policy.RejectText != "1e3" || i.Deciders[0].Name != "true" {
 		t.Errorf("%+v %+v", e, i)
 	}
 }
@@ -138,5 +155,68 @@ integrations:
 	}
 	if len(s.Entries[0].Events) != 1 || len(s.Entries[1].Events) != 0 {
 		t.Errorf("events %v, %v", s.Entries[0].Events, s.Entries[1].Events)
+	}
+}
+
+func TestSeveralDeciders(t *testing.T) {
+	s := load(t, withFile(t, `
+defaults:
+  combine: any
+  fallbacks: {timeout: {answer: accept}, no_decider: {visitorText: Nobody is in}}
+  deciders: [{name: watchlist}]
+integrations:
+- {name: a}
+- name: b
+  combine: all
+  allowFrom: [198.51.100.0/24, 203.0.113.7]
+  deciders:
+  - name: watchlist
+    fallbacks: {timeout: {answer: reject}}
+  - {name: induction, when: visitorType == "Contractor", shadow: true}
+`, "a", "b")...)
+	a, b := s.Integrations[0], s.Integrations[1]
+	if a.Combination != door.Any || len(a.Deciders) != 1 || a.AllowFrom != nil {
+		t.Errorf("%+v", a)
+	}
+	first, second := b.Deciders[0], b.Deciders[1]
+	if b.Combination != door.All || first.When != nil || first.Fallbacks[door.Timeout].Verdict != visit.Reject ||
+		second.When == nil || !second.Shadow || len(b.AllowFrom) != 2 {
+		t.Errorf("%+v", b)
+	}
+	if a.PolicyVersion == "" || a.PolicyVersion != b.PolicyVersion {
+		t.Errorf("policy versions %q and %q", a.PolicyVersion, b.PolicyVersion)
+	}
+}
+
+func TestWhoSaysWhereACallComesFrom(t *testing.T) {
+	s := load(t, "TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.1", "FORWARDED_HEADER=forwarded")
+	if len(s.Proxies.Trusted) != 2 || s.Proxies.Header != caller.Forwarded {
+		t.Errorf("%+v", s.Proxies)
+	}
+	text := faulty(t, "TRUSTED_PROXIES=10.0.0.1/8,0.0.0.0/0,nowhere", "FORWARDED_HEADER=X-Real-IP")
+	expect(t, text, "SINE_RELAY_TRUSTED_PROXIES: ", "10.0.0.0/8", "nowhere", "SINE_RELAY_FORWARDED_HEADER: ")
+	expect(t, faulty(t, "TRUSTED_PROXIES=0.0.0.0/0"), "0.0.0.0/0 is everybody")
+}
+
+func TestADigestTellsWhetherFilesHaveChanged(t *testing.T) {
+	settings := withFile(t, "integrations: [{name: a}]", "a")
+	s := load(t, settings...)
+	before := s.Digest()
+	if s.Digest() != before {
+		t.Error("it changes by itself")
+	}
+	_, dir, _ := strings.Cut(settings[2], "=")
+	if err := os.WriteFile(filepath.Join(dir, "a"), []byte("another-key-0123456789"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	changed := s.Digest()
+	if changed == before {
+		t.Error("a changed key is not noticed")
+	}
+	if err := os.Remove(filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if s.Digest() == changed {
+		t.Error("a removed file is not noticed")
 	}
 }

@@ -40,7 +40,7 @@ func (s *Settings) loadIntegrations(f *Faults) {
 		if len(keys.of(e.Name)) == 0 && visit.ValidName(e.Name) && keys.complete {
 			p.add("name", "%q has no key: put one into the file %s of SINE_RELAY_KEYS_DIR", e.Name, e.Name)
 		}
-		s.addIntegration(e, s.choose(p, e.options).or(defaults), keys)
+		s.addIntegration(e, p.capture(e.Capture), s.choose(p, e.options).or(defaults), keys)
 	}
 	if s.Keys != "" {
 		s.addDefault(f, seen, defaults, keys)
@@ -66,7 +66,7 @@ func (s *Settings) base(f *Faults) choices {
 	}
 	accept, reject := relay.DefaultAccept, relay.DefaultReject
 	return choices{
-		decider: relay.DefaultDecider, zone: zone, budget: s.DecisionBudget, say: relay.SayCode,
+		deciders: []relay.Decider{{Name: relay.DefaultDecider}}, zone: zone, budget: s.DecisionBudget, say: relay.SayCode,
 		accept: &accept, reject: &reject, confirmed: new(bool),
 	}
 }
@@ -98,10 +98,10 @@ func (s *Settings) addDefault(f *Faults, seen map[string]bool, c choices, keys *
 	if len(keys.of(relay.DefaultIntegration)) == 0 {
 		f.setting("KEYS", "holds no key")
 	}
-	s.addIntegration(entry{Name: relay.DefaultIntegration, Site: s.Site}, c, keys)
+	s.addIntegration(entry{Name: relay.DefaultIntegration, Site: s.Site}, relay.Capture{}, c, keys)
 }
 
-func (s *Settings) addIntegration(e entry, c choices, keys *keyring) {
+func (s *Settings) addIntegration(e entry, shown relay.Capture, c choices, keys *keyring) {
 	e.Site = cmp.Or(e.Site, e.Name)
 	described := Entry{
 		Name: e.Name, DisplayName: e.DisplayName, Site: e.Site, ExternalID: e.ExternalID,
@@ -112,9 +112,9 @@ func (s *Settings) addIntegration(e entry, c choices, keys *keyring) {
 	}
 	s.Entries = append(s.Entries, described)
 	s.Integrations = append(s.Integrations, relay.Integration{
-		Name: e.Name, Site: e.Site, Keys: keys.of(e.Name), Decider: c.decider,
+		Name: e.Name, Site: e.Site, Keys: keys.of(e.Name), Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders, Combination: c.combination,
 		Zone: c.zone, Budget: c.budget, Say: c.say, Accept: *c.accept, Reject: *c.reject,
 		Policy: door.Policy{RejectText: c.rejectText, Fallbacks: c.fallbacks},
-		Events: c.eventNames,
+		Events: c.eventNames, PolicyVersion: s.policyVersion,
 	})
 }

@@ -96,12 +96,14 @@ func (s *Settings) checkStreams(f *Faults) {
 	if !subjectPrefix.MatchString(s.SubjectPrefix) {
 		f.setting("SUBJECT_PREFIX", "%q is no subject; write names of letters, digits, _ and -, joined by dots", s.SubjectPrefix)
 	}
+	owner := map[string]string{}
 	for _, stream := range []struct {
 		variable, name string
 		age            time.Duration
 		bytes          int64
 	}{
 		{"EVENT_STREAM", s.EventStream, s.EventMaxAge, s.EventMaxBytes},
+		{"DECISION_STREAM", s.DecisionStream, s.DecisionMaxAge, s.DecisionMaxBytes},
 		{"QUARANTINE_STREAM", s.QuarantineStream, s.QuarantineMaxAge, s.QuarantineMaxBytes},
 	} {
 		if !streamName.MatchString(stream.name) {
@@ -111,9 +113,13 @@ func (s *Settings) checkStreams(f *Faults) {
 			f.setting(stream.variable+"_MAX_AGE", "%s is shorter than SINE_RELAY_STREAM_DEDUPE_WINDOW, %s", stream.age, s.DedupeWindow)
 		}
 		positive(f, stream.variable+"_MAX_BYTES", stream.bytes)
+		if other := owner[stream.name]; other != "" {
+			f.setting(stream.variable, "is the name of another stream, too: %s%s", Prefix, other)
+		}
+		owner[stream.name] = stream.variable
 	}
-	if s.EventStream == s.QuarantineStream {
-		f.setting("QUARANTINE_STREAM", "is the name of the stream of events, too")
+	if !streamName.MatchString(s.OrderBucket) {
+		f.setting("ORDER_BUCKET", "%q is no name for a bucket; use letters, digits, _ and -", s.OrderBucket)
 	}
 	positive(f, "STREAM_DEDUPE_WINDOW", int64(s.DedupeWindow))
 }

@@ -26,15 +26,12 @@ func (p place) add(field, format string, args ...any) {
 // however many integrations inherit it.
 func (s *Settings) choose(p place, o options) choices {
 	c := choices{
-		decider: o.Decider, confirmed: o.RejectionConfirmed, rejectText: o.RejectText,
+		allowFrom: p.allowFrom(o.AllowFrom), deciders: p.deciders(o), combination: p.combination(o.Combine), confirmed: o.RejectionConfirmed, rejectText: o.RejectText,
 		zone: p.zone(o.TimeZone), say: p.say(o.RejectBy), events: p.events(o.Events),
-		eventNames: p.eventNames(o.EventNames), fallbacks: p.fallbacks(o.Fallbacks),
+		eventNames: p.eventNames(o.EventNames), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, door.Missed),
 		accept: p.template("answers.accept", o.Answers.Accept), reject: p.template("answers.reject", o.Answers.Reject),
 	}
 	p.text("rejectText", o.RejectText)
-	if o.Decider != "" && !visit.ValidName(o.Decider) {
-		p.add("decider", "%s", noName(o.Decider))
-	}
 	if o.DecisionBudget != "" {
 		c.budget = s.budget(p, o.DecisionBudget)
 	}
@@ -100,14 +97,14 @@ func (p place) text(field, text string) {
 	}
 }
 
-func (p place) fallbacks(configured map[string]fallback) map[door.Situation]door.Fallback {
+func (p place) fallbacks(field string, configured map[string]fallback, situations []door.Situation) map[door.Situation]door.Fallback {
 	var known []string
-	for _, s := range door.Missed {
+	for _, s := range situations {
 		known = append(known, string(s))
 	}
 	all := map[door.Situation]door.Fallback{}
 	for _, name := range sortedKeys(configured) {
-		f, field := configured[name], "fallbacks."+name
+		f, field := configured[name], field+"."+name
 		if !slices.Contains(known, name) {
 			p.add(field, "is no situation%s; known are %s", didYouMean(name, known), strings.Join(known, ", "))
 		}
@@ -120,4 +117,19 @@ func (p place) fallbacks(configured map[string]fallback) map[door.Situation]door
 		all[door.Situation(name)] = door.Fallback{Verdict: verdict, VisitorText: f.VisitorText, AdminNote: f.AdminNote}
 	}
 	return all
+}
+
+// capture reads what of an integration is to be shown in the log, and until when.
+func (p place) capture(c capture) relay.Capture {
+	if c == (capture{}) {
+		return relay.Capture{}
+	}
+	if c.Deliveries < 1 || c.Deliveries > relay.MaxCapture {
+		p.add("capture.deliveries", "%d is not within 1 and %d", c.Deliveries, relay.MaxCapture)
+	}
+	until, err := time.Parse(time.RFC3339, c.Until)
+	if err != nil {
+		p.add("capture.until", "%q is no time; write for example 2026-11-30T18:00:00Z", c.Until)
+	}
+	return relay.Capture{Deliveries: c.Deliveries, Until: until}
 }

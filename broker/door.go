@@ -1,0 +1,76 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// ordersPatience is how long an operator's door waits for the standing orders.
+const ordersPatience = 2 * time.Second
+
+// Door asks deciders for an operator who tries them out. It has no streams.
+type Door struct {
+	link   *link
+	orders *orders.Watcher
+}
+
+// OpenDoor connects, and reads the standing orders if that is possible within a
+// moment.
+func OpenDoor(ctx context.Context, cfg Config) (*Door, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	options, err := cfg.options()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	cfg.Registerer, cfg.Logger = nil, slog.New(slog.DiscardHandler)
+	d := &Door{link: newLink("door", cfg.Logger, newMetrics(cfg))}
+	if err := d.link.dial(cfg.urls(), append(options, nats.RetryOnFailedConnect(false))); err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	js, err := jetstream.New(d.link.nc)
+	if err != nil {
+		d.link.close()
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	d.orders = orders.Watch(orders.WatchConfig{JetStream: js, Bucket: cfg.Orders, Replicas: cfg.Replicas})
+	d.awaitOrders(ctx)
+	return d, nil
+}
+
+func (d *Door) awaitOrders(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, ordersPatience)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, known := d.orders.Orders(); known || ctx.Err() != nil {
+			return
+		}
+		<-tick.C
+	}
+}
+
+// Ask does what [Broker.Ask] does.
+func (d *Door) Ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
+	return d.link.ask(ctx, question)
+}
+
+// Orders does what [Broker.Orders] does.
+func (d *Door) Orders() (all []visit.Order, known bool) { return d.orders.Orders() }
+
+// Close disconnects.
+func (d *Door) Close() {
+	d.orders.Close()
+	d.link.close()
+}

@@ -1,0 +1,74 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// pullWait is how long the next message of a stream that has one may take.
+const pullWait = 5 * time.Second
+
+// dialOnce connects for somebody at a terminal, who wants to know at once when
+// there is nobody to connect to, where the relay would wait.
+func (c Config) dialOnce() (*nats.Conn, error) {
+	options, err := c.options()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	nc, err := nats.Connect(c.urls(), append(options,
+		nats.RetryOnFailedConnect(false), nats.MaxReconnects(5),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // by default it prints
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return nc, nil
+}
+
+// scan calls fn for each message that is in a stream when it begins, oldest
+// first, until fn returns an error, which it returns.
+func scan(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig, fn func(jetstream.Msg, *jetstream.MsgMetadata) error) error {
+	fail := func(err error) error { return fmt.Errorf("read stream %s: %w", stream, explain(js.Conn(), err)) }
+	consumer, err := js.OrderedConsumer(ctx, stream, cfg)
+	if err != nil {
+		return fail(err)
+	}
+	left := consumer.CachedInfo().NumPending
+	messages, err := consumer.Messages()
+	if err != nil {
+		return fail(err)
+	}
+	defer messages.Stop()
+	for ; left > 0; left-- {
+		waiting, cancel := context.WithTimeout(ctx, pullWait)
+		m, err := messages.Next(jetstream.NextContext(waiting))
+		cancel()
+		if err != nil {
+			return fail(err)
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return fail(err)
+		}
+		if err := fn(m, meta); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// explain names what NATS refused: the client itself only says that the time was
+// up.
+func explain(nc *nats.Conn, err error) error {
+	if refused := nc.LastError(); refused != nil && errors.Is(refused, nats.ErrPermissionViolation) {
+		return fmt.Errorf("%w: %w", visit.ErrDenied, refused)
+	}
+	return err
+}

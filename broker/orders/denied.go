@@ -1,0 +1,136 @@
+package orders
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// lookEvery is how soon a denial or a lost connection is noticed.
+const lookEvery = 100 * time.Millisecond
+
+// heed runs use until NATS denies a subject that it needs or the connection drops.
+// NATS denies without an answer: a request would sit out its time, a pull would
+// wait for ever. The connection's error handler hears of it, but that is the
+// caller's.
+func heed(ctx context.Context, nc *nats.Conn, needs need, use func(context.Context) error) error {
+	if !nc.IsConnected() {
+		return visit.ErrDisconnected
+	}
+	s := sentry{nc: nc, needs: needs, before: nc.LastError(), reconnects: nc.Stats().Reconnects}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go s.watch(ctx, stop)
+	err := use(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		// The inbox for answers is refused once, as the connection is made.
+		if refused := s.inboxDenial(nc.LastError()); refused != nil {
+			return refused
+		}
+	}
+	return err
+}
+
+// sentry watches a connection from a moment on.
+type sentry struct {
+	nc         *nats.Conn
+	needs      need
+	before     error
+	reconnects uint64
+}
+
+func (s sentry) watch(ctx context.Context, stop context.CancelCauseFunc) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := s.fault(); err != nil {
+				stop(err)
+				return
+			}
+		}
+	}
+}
+
+func (s sentry) fault() error {
+	if !s.nc.IsConnected() || s.nc.Stats().Reconnects != s.reconnects {
+		return visit.ErrDisconnected
+	}
+	err := s.nc.LastError()
+	if err == s.before {
+		return nil
+	}
+	if refused := s.inboxDenial(err); refused != nil {
+		return refused
+	}
+	return s.denial(err)
+}
+
+var violation = regexp.MustCompile(`Permissions Violation for (Publish|Subscription) to "([^"]+)"`)
+
+// refusal returns the subject of a permission violation.
+func refusal(err error, verb string) (subject string, ok bool) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return "", false
+	}
+	parts := violation.FindStringSubmatch(err.Error())
+	if parts == nil || parts[1] != verb {
+		return "", false
+	}
+	return parts[2], true
+}
+
+// inboxDenial is not nil when err refuses the inbox.
+func (s sentry) inboxDenial(err error) error {
+	prefix := strings.TrimSuffix(cmp.Or(s.nc.Opts.InboxPrefix, "_INBOX"), ".") + "."
+	if subject, ok := refusal(err, "Subscription"); !ok || !strings.HasPrefix(subject, prefix) {
+		return nil
+	}
+	return fmt.Errorf("%w: the user may not subscribe to %s>", visit.ErrDenied, prefix)
+}
+
+// denial is not nil when err refuses a subject that is needed: others may use the
+// connection too.
+func (s sentry) denial(err error) error {
+	subject, ok := refusal(err, "Publish")
+	if !ok || !s.needs(subject) {
+		return nil
+	}
+	// The name of a consumer is another one each time.
+	return fmt.Errorf("%w: the user may not publish to %s", visit.ErrDenied, consumerName.ReplaceAllString(subject, "$1*"))
+}
+
+var consumerName = regexp.MustCompile(`^(.*\.CONSUMER\.(?:CREATE|MSG\.NEXT)\.KV_[^.]+\.)[^.]+`)
+
+// need tells the subjects that a use of the bucket publishes to.
+type need func(subject string) bool
+
+// toFollow needs the consumer alone.
+func toFollow(bucket string) need {
+	return func(subject string) bool {
+		return strings.Contains(subject, ".CONSUMER.") && strings.Contains(subject, "."+streamOf(bucket)+".")
+	}
+}
+
+// toChange may need every subject of the package comment.
+func toChange(bucket string) need {
+	follow := toFollow(bucket)
+	return func(subject string) bool {
+		return follow(subject) || strings.HasSuffix(subject, ".API.INFO") ||
+			strings.HasSuffix(subject, "."+streamOf(bucket)) || strings.Contains(subject, "$KV."+bucket+".")
+	}
+}

@@ -1,0 +1,147 @@
+package orders_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const bucket = "VISITOR_ORDERS"
+
+// patience bounds every wait; it is far above what any of them needs.
+const patience = 30 * time.Second
+
+// eventually waits until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(patience)
+	for !holds() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// jetStream is on a connection such as the relay's, which outlives the server.
+func jetStream(t *testing.T, s *brokertest.Server, o ...nats.Option) jetstream.JetStream {
+	t.Helper()
+	return s.JetStream(append([]nats.Option{
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
+		nats.ReconnectWait(20 * time.Millisecond), nats.ReconnectJitter(0, 0), nats.IgnoreAuthErrorAbort(),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // by default it prints
+	}, o...)...)
+}
+
+// watch follows the bucket until the test ends.
+func watch(t *testing.T, s *brokertest.Server, change ...func(*orders.WatchConfig)) *orders.Watcher {
+	t.Helper()
+	cfg := orders.WatchConfig{JetStream: jetStream(t, s), Bucket: bucket}
+	for _, c := range change {
+		c(&cfg)
+	}
+	w := orders.Watch(cfg)
+	t.Cleanup(w.Close)
+	return w
+}
+
+func open(t *testing.T, s *brokertest.Server, o ...nats.Option) *orders.Book {
+	t.Helper()
+	b, err := orders.Open(within(t, patience), jetStream(t, s, o...), bucket, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func put(t *testing.T, b *orders.Book, all ...visit.Order) {
+	t.Helper()
+	for _, o := range all {
+		if err := b.Put(within(t, patience), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func lift(t *testing.T, b *orders.Book, o visit.Order) {
+	t.Helper()
+	if err := b.Lift(within(t, patience), o.Kind, o.Site); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begun is when the tests' orders were given; JSON keeps it as it is.
+var begun = time.Now().UTC().Truncate(time.Millisecond)
+
+func lockdown(site string) visit.Order {
+	return visit.Order{Kind: visit.OrderLockdown, Site: site, Message: "Please leave", Reason: "alarm", By: "ada", Since: begun}
+}
+
+func override(site string) visit.Order {
+	return visit.Order{Kind: visit.OrderOverride, Site: site, Reason: "decider is down", By: "ada", Since: begun, Until: begun.Add(time.Hour)}
+}
+
+// sees waits until the watcher knows these orders, in the order of their keys,
+// and no others.
+func sees(t *testing.T, w *orders.Watcher, want ...visit.Order) {
+	t.Helper()
+	defer func() {
+		if all, known := w.Orders(); t.Failed() {
+			t.Logf("it has %+v, known %v, %+v", all, known, w.Status())
+		}
+	}()
+	eventually(t, "the watcher has the orders", func() bool {
+		all, known := w.Orders()
+		return known && slices.Equal(all, want)
+	})
+}
+
+// follows waits until the watcher has read the bucket and goes on.
+func follows(t *testing.T, w *orders.Watcher) {
+	t.Helper()
+	eventually(t, "the watcher follows the bucket", func() bool {
+		s := w.Status()
+		return s.Source == orders.SourceBucket && s.Err == nil
+	})
+}
+
+// buffer is a log that may be read while it is written.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func (b *buffer) into(c *orders.WatchConfig) { c.Logger = slog.New(slog.NewTextHandler(b, nil)) }

@@ -1,0 +1,82 @@
+package orders
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// herald logs what begins and ends.
+type herald struct {
+	log     *slog.Logger
+	inForce map[string]visit.Order // by key, as logged
+	faults  map[string]string      // by key, as logged
+}
+
+// tell logs how l differs from what was logged before. Time alone makes a
+// difference too.
+func (h *herald) tell(l ledger, source Source, now time.Time) {
+	inForce := map[string]visit.Order{}
+	for key, e := range l {
+		if e.order != nil && e.order.InForce(now) {
+			inForce[key] = *e.order
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(h.inForce)) {
+		if _, still := inForce[key]; !still {
+			o := h.inForce[key]
+			h.log.Info("order has ended", append(terms(o), "why", l.whyEnded(key, o, now))...)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(inForce)) {
+		if o := inForce[key]; h.inForce[key] != o {
+			h.log.Warn("order is in force", append(terms(o), "message", o.Message, "reason", o.Reason, "source", source)...)
+		}
+	}
+	h.inForce = inForce
+	h.tellFaults(l)
+}
+
+func (h *herald) tellFaults(l ledger) {
+	faults := map[string]string{}
+	for key, e := range l {
+		switch {
+		case e.lost:
+			faults[key] = "it is not in the bucket any more, and stays in force until it is lifted"
+		case e.fault != nil:
+			faults[key] = e.fault.Error()
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(faults)) {
+		if faults[key] != h.faults[key] {
+			h.log.Warn("entry of the orders' bucket", "key", key, "err", faults[key])
+		}
+	}
+	h.faults = faults
+}
+
+func terms(o visit.Order) []any {
+	until := "lifted"
+	if !o.Until.IsZero() {
+		until = o.Until.Format(time.RFC3339)
+	}
+	return []any{"kind", o.Kind, "site", o.Site, "by", o.By, "until", until}
+}
+
+// whyEnded says why an order that was in force is not any more.
+func (l ledger) whyEnded(key string, o visit.Order, now time.Time) string {
+	e, there := l[key]
+	switch {
+	case !o.InForce(now) || e.order != nil:
+		return "its time is over"
+	case e.fault != nil:
+		return "its entry cannot be read"
+	case there:
+		return "lifted"
+	default:
+		return "it is not in the bucket any more"
+	}
+}

@@ -1,0 +1,132 @@
+package orders
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// keptState is what the kept file holds.
+type keptState struct {
+	Version int           `json:"version"`
+	Written time.Time     `json:"written"`
+	Orders  []visit.Order `json:"orders"`
+}
+
+const keptVersion = 1
+
+// restore takes over the kept state, and returns nil when there is none.
+func (w *Watcher) restore() *keptState {
+	if w.cfg.KeptFile == "" {
+		return nil
+	}
+	state, err := load(w.cfg.KeptFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, errDamaged):
+		w.setAside(err)
+		return nil
+	case err != nil:
+		w.log.Error("kept orders cannot be read", "err", err)
+		return nil
+	}
+	w.source, w.asOf = SourceKept, state.Written
+	w.entries = ledger{}
+	for _, o := range state.Orders {
+		key := keyOf(o.Kind, o.Site)
+		w.entries[key] = entry{key: key, order: &o}
+	}
+	w.orders = w.entries.orders()
+	w.herald.tell(w.entries, w.source, time.Now())
+	return state
+}
+
+// setAside keeps a damaged file for whoever wants to know.
+func (w *Watcher) setAside(cause error) {
+	aside := w.cfg.KeptFile + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
+	err := os.Rename(w.cfg.KeptFile, aside)
+	w.log.Error("kept orders were damaged and are moved aside", "path", aside, "err", errors.Join(cause, err))
+}
+
+var errDamaged = errors.New("not a kept state of orders")
+
+// load returns an error that wraps errDamaged for a file that was not written
+// here, or only in part.
+func load(file string) (*keptState, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var state keptState
+	if json.Unmarshal(data, &state) != nil || state.Version != keptVersion {
+		return nil, fmt.Errorf("%s: %w", file, errDamaged)
+	}
+	for _, o := range state.Orders {
+		if err := o.Check(); err != nil {
+			return nil, fmt.Errorf("%s: %w: %w", file, errDamaged, err)
+		}
+	}
+	return &state, nil
+}
+
+// keep writes the file after each change until there are no more. It has a
+// goroutine of its own, since a slow disk must not hold up an order. What fails
+// is tried again after the bucket was read again.
+func (w *Watcher) keep(kept *keptState) {
+	for range w.changed {
+		now, _ := w.Orders()
+		if w.cfg.KeptFile == "" || kept != nil && slices.Equal(now, kept.Orders) {
+			continue
+		}
+		state := &keptState{Version: keptVersion, Written: time.Now().UTC(), Orders: now}
+		err := state.write(w.cfg.KeptFile)
+		if err == nil {
+			kept = state
+		}
+		w.reportKept(err)
+	}
+}
+
+func (w *Watcher) reportKept(err error) {
+	if err != nil {
+		err = fmt.Errorf("keep orders: %w", err)
+	}
+	w.mu.Lock()
+	was := w.keptErr
+	w.keptErr = err
+	w.mu.Unlock()
+	if err != nil && (was == nil || was.Error() != err.Error()) {
+		w.log.Error("the next start will not know these orders", "err", err)
+	}
+}
+
+// write leaves the file as it was or with the whole state, even when the power
+// goes in between.
+func (s *keptState) write(file string) error {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	draft := file + ".new"
+	// A draft that a crash left is written over.
+	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(draft, file); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(file))
+}

@@ -1,0 +1,89 @@
+package orders_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/orders"
+)
+
+func TestAKeptStateThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string]string{
+		"empty":                     "",
+		"cut short":                 `{"version":1,"written":"2026-11-18T12:00:00Z","orders":[{"kind":"lockdown","site":"hq"`,
+		"zeros":                     strings.Repeat("\x00", 512),
+		"of another version":        `{"version":2,"written":"2026-11-18T12:00:00Z","orders":[]}`,
+		"of another program":        `{}`,
+		"with a time that is none":  `{"version":1,"written":"noon","orders":[]}`,
+		"with an order that is bad": `{"version":1,"written":"2026-11-18T12:00:00Z","orders":[{"kind":"override","site":"hq"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := brokertest.Start(t)
+			put(t, open(t, s), lockdown("hq"))
+			s.Stop()
+			file := filepath.Join(t.TempDir(), "orders.json")
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var log buffer
+			w := watch(t, s, log.into, func(c *orders.WatchConfig) { c.KeptFile = file })
+			if all, known := w.Orders(); known || len(all) != 0 {
+				t.Errorf("%v, known %v", all, known)
+			}
+			aside, _ := filepath.Glob(file + ".damaged-*")
+			if len(aside) != 1 || !strings.Contains(log.String(), aside[0]) {
+				t.Fatalf("moved aside are %v:\n%s", aside, log.String())
+			}
+			if kept, err := os.ReadFile(aside[0]); err != nil || string(kept) != content {
+				t.Errorf("%q, %v", kept, err)
+			}
+			s.Restart()
+			sees(t, w, lockdown("hq"))
+			w.Close()
+			s.Stop()
+			sees(t, watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file }), lockdown("hq"))
+		})
+	}
+}
+
+func TestAnEmptyBucketIsKeptToo(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	file := filepath.Join(t.TempDir(), "orders.json")
+	w := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+	sees(t, w)
+	w.Close()
+	s.Stop()
+	again := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+	sees(t, again)
+	if source := again.Status().Source; source != orders.SourceKept {
+		t.Errorf("its source is %s", source)
+	}
+}
+
+func TestAStateThatCannotBeKept(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	dir := filepath.Join(t.TempDir(), "later")
+	var log buffer
+	w := watch(t, s, log.into, func(c *orders.WatchConfig) { c.KeptFile = filepath.Join(dir, "orders.json") })
+	sees(t, w)
+	eventually(t, "the status says so", func() bool { return w.Status().KeptErr != nil })
+	put(t, open(t, s), lockdown("hq"))
+	sees(t, w, lockdown("hq"))
+	if n := strings.Count(log.String(), "the next start will not know"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, log.String())
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is kept without another change", func() bool { return w.Status().KeptErr == nil })
+	w.Close()
+	s.Stop()
+	sees(t, watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = filepath.Join(dir, "orders.json") }), lockdown("hq"))
+}

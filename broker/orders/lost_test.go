@@ -1,0 +1,103 @@
+package orders_test
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// The empty bucket that a watcher makes must not open a door that is locked.
+func TestABucketThatIsDeletedAndMadeAgain(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	var log buffer
+	w := watch(t, s, log.into)
+	b := open(t, s)
+	put(t, b, lockdown("hq"), lockdown("branch"), override(visit.AllSites))
+	sees(t, w, lockdown("branch"), lockdown("hq"), override(visit.AllSites))
+	js := jetStream(t, s)
+	if err := js.DeleteKeyValue(within(t, patience), bucket); err != nil {
+		t.Fatal(err)
+	}
+	fresh := watch(t, s)
+	sees(t, fresh)
+	sees(t, w, lockdown("branch"), lockdown("hq"))
+	follows(t, w)
+	if lost := w.Status().Lost; len(lost) != 2 {
+		t.Errorf("lost are %+v", lost)
+	}
+
+	b = open(t, s)
+	if err := b.Lift(within(t, patience), visit.OrderLockdown, "hq"); !errors.Is(err, orders.ErrNotInForce) {
+		t.Error(err)
+	}
+	put(t, b, override("hq"))
+	sees(t, w, lockdown("branch"), override("hq"))
+	sees(t, fresh, override("hq"))
+	put(t, b, lockdown("branch"))
+	eventually(t, "nothing is lost any more", func() bool { return len(w.Status().Lost) == 0 })
+	lift(t, b, lockdown("branch"))
+	sees(t, w, override("hq"))
+	if n := strings.Count(log.String(), "not in the bucket any more, and stays in force"); n != 2 {
+		t.Errorf("said %d times of two:\n%s", n, log.String())
+	}
+}
+
+func TestAPurgeIsNoLift(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	file := filepath.Join(t.TempDir(), "orders.json")
+	w := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+	b := open(t, s)
+	put(t, b, lockdown("hq"))
+	sees(t, w, lockdown("hq"))
+	w.Close()
+	stream, err := jetStream(t, s).Stream(within(t, patience), "KV_"+bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Purge(within(t, patience)); err != nil {
+		t.Fatal(err)
+	}
+	again := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+	follows(t, again)
+	sees(t, again, lockdown("hq"))
+	// Keys may also be deleted with other tools.
+	if err := keys(t, s).Purge(within(t, patience), "lockdown.site.hq"); err != nil {
+		t.Fatal(err)
+	}
+	sees(t, again)
+}
+
+func TestARelayThatMayNotCreateTheBucket(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, confined(relayNeeds, []string{inboxes}))
+	w := watch(t, s, confinedTo(t, s))
+	sees(t, w) // nobody ever gave an order
+	eventually(t, "the status says why the bucket stays absent", func() bool {
+		err := w.Status().Err
+		return errors.Is(err, visit.ErrDenied) && strings.Contains(err.Error(), "no such bucket") && strings.Contains(err.Error(), "$JS.API.INFO")
+	})
+	put(t, open(t, s, asTeam), lockdown("hq"))
+	sees(t, w, lockdown("hq"))
+	follows(t, w)
+}
+
+func TestARelayThatMayCreatesTheBucket(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, confined(slices.Concat(relayNeeds, creatorNeeds), []string{inboxes}))
+	w := watch(t, s, confinedTo(t, s))
+	sees(t, w)
+	team := jetStream(t, s, asTeam)
+	eventually(t, "there is a bucket", func() bool {
+		_, err := team.KeyValue(within(t, patience), bucket)
+		return err == nil
+	})
+	follows(t, w)
+}

@@ -1,0 +1,45 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// FindRecords returns the records of decisions since a time whose request id
+// begins with reference, oldest first.
+func FindRecords(ctx context.Context, cfg Config, reference string, since time.Time) ([]visit.Record, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	nc, err := cfg.dialOnce()
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, err
+	}
+	var found []visit.Record
+	from := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since}
+	err = scan(ctx, js, cfg.Decisions.Name, from, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
+		if !strings.HasPrefix(m.Headers().Get(visit.HeaderRequestID), reference) {
+			return nil
+		}
+		var r visit.Record
+		if err := json.Unmarshal(m.Data(), &r); err != nil {
+			return fmt.Errorf("message %d of stream %s is no record: %w", meta.Sequence.Stream, cfg.Decisions.Name, err)
+		}
+		found = append(found, r)
+		return nil
+	})
+	return found, err
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// explain prints who decided what, when and by which rule, for the reference that
+// a visitor read out.
+func explain(ctx context.Context, in invocation) int {
+	f := flag.NewFlagSet("sine-relay explain", flag.ContinueOnError)
+	f.SetOutput(in.err)
+	since := f.Duration("since", 7*24*time.Hour, "how far to look back")
+	if f.Parse(in.args) != nil {
+		return exitUsage
+	}
+	reference := strings.ToUpper(f.Arg(0))
+	if f.NArg() != 1 || len(reference) < len(visit.Reference("00000000000000000000")) {
+		fmt.Fprintln(in.err, "usage: sine-relay explain [--since 168h] REFERENCE\nThe reference is what the visitor was shown, five signs, or the whole request id.")
+		return exitUsage
+	}
+	settings, code := operatorSettings(in)
+	if code != exitOK {
+		return code
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	found, err := broker.FindRecords(ctx, brokerConfig(settings, nil, nil, nil), reference, time.Now().Add(-*since))
+	if err != nil {
+		return orderly(in, err)
+	}
+	if len(found) == 0 {
+		fmt.Fprintf(in.err, "sine-relay: no record of %s since %s\n", reference, shown(time.Now().Add(-*since)))
+		return exitFailed
+	}
+	for _, r := range found {
+		explainOne(in.out, r)
+	}
+	return exitOK
+}
+
+func explainOne(out io.Writer, r visit.Record) {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
+	line("request", "%s", r.RequestID)
+	line("received", "%s", r.Received.UTC().Format(time.RFC3339Nano))
+	line("at", "site %s, integration %s", r.Site, r.Integration)
+	if r.Synthetic {
+		line("synthetic", "nobody stood at the door")
+	}
+	line("answer", "%s, after %.1f ms", r.Verdict, r.TookMs)
+	line("because", "%s", r.Rule)
+	if r.Order != nil {
+		line("order", "%s, given by %q at %s", r.Order.Kind, r.Order.By, shown(r.Order.Since))
+	}
+	if r.Fallback {
+		line("fallback", "yes: the configuration or an order answered, and not deciders alone")
+	}
+	if r.Visit.Basis == visit.KeyFromSine {
+		line("visit", "%s", r.Visit.Value)
+	}
+	line("policy", "%s", r.Policy)
+	table.Flush()
+	if len(r.Votes) > 0 {
+		fmt.Fprintln(out)
+		explainVotes(out, r.Votes)
+	}
+	fmt.Fprintln(out)
+}
+
+func explainVotes(out io.Writer, votes []visit.Vote) {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "DECIDER\tVERDICT\tSITUATION\tMS\tVERSION\tREMARK")
+	for _, v := range votes {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.1f\t%s\t%s\n", v.Decider, v.Verdict, v.Situation, v.TookMs, v.Version, remark(v))
+	}
+	table.Flush()
+}
+
+func remark(v visit.Vote) string {
+	var all []string
+	switch v.Situation {
+	case "unasked":
+		all = append(all, "not asked, its condition did not hold")
+	case "unheard":
+		all = append(all, "not waited for")
+	}
+	if v.Shadow {
+		all = append(all, "shadow, not obeyed")
+	}
+	if v.Fallback {
+		all = append(all, "by its fallback")
+	}
+	return strings.Join(all, "; ")
+}

@@ -1,0 +1,102 @@
+package relay
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func lobby(keys ...string) Integration {
+	i := Integration{Name: "lobby", Site: "hq"}
+	for _, k := range keys {
+		i.Keys = append(i.Keys, NewKey(k, k+"-0123456789abcdef"))
+	}
+	return i
+}
+
+func with(key string) func(*http.Request) {
+	return func(req *http.Request) { req.Header.Set("X-Sine-Auth", key+"-0123456789abcdef") }
+}
+
+// Keys are changed in two steps while Sine goes on calling: first both are
+// valid, then Sine is given the new one, then the old one goes.
+func TestKeysAreRotatedUnderLoad(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("old")} })
+	var key sync.Map
+	key.Store("live", "old")
+	stop := make(chan struct{})
+	var senders sync.WaitGroup
+	for range 8 {
+		senders.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				live, _ := key.Load("live")
+				if w := r.post("/sine/lobby", checkedIn, with(live.(string))); w.Code != 200 {
+					t.Errorf("%s was answered %d", live, w.Code)
+					return
+				}
+			}
+		})
+	}
+	for range 20 {
+		for _, keys := range [][]string{{"old"}, {"old", "new"}, {"new", "old"}, {"old"}} {
+			if err := r.Reload([]Integration{lobby(keys...)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := r.Reload([]Integration{lobby("old", "new")}); err != nil {
+		t.Fatal(err)
+	}
+	key.Store("live", "new")
+	close(stop)
+	senders.Wait()
+	if err := r.Reload([]Integration{lobby("new")}); err != nil {
+		t.Fatal(err)
+	}
+	if w := r.post("/sine/lobby", checkedIn, with("new")); w.Code != 200 {
+		t.Errorf("the new key was answered %d", w.Code)
+	}
+	if w := r.post("/sine/lobby", checkedIn, with("old")); w.Code != 401 {
+		t.Errorf("the old key was answered %d", w.Code)
+	}
+	metrics := string(gather(t, r))
+	for _, name := range []string{"old", "new"} {
+		if !strings.Contains(metrics, `sine_relay_key_last_used_timestamp_seconds{integration="lobby",key="`+name+`"} 1.`) {
+			t.Errorf("it does not show that the key %s was used", name)
+		}
+	}
+}
+
+func TestAReloadAddsAndRemovesIntegrations(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("k")} })
+	dock := lobby("k")
+	dock.Name = "dock"
+	if err := r.Reload([]Integration{dock}); err != nil {
+		t.Fatal(err)
+	}
+	if w := r.post("/sine/dock", checkedIn, with("k")); w.Code != 200 {
+		t.Errorf("the new integration: %d", w.Code)
+	}
+	if w := r.post("/sine/lobby", checkedIn, with("k")); w.Code != 401 {
+		t.Errorf("the removed integration: %d", w.Code)
+	}
+	if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_facts_received_total{integration="dock"} 1`) {
+		t.Error("the new integration is not counted")
+	}
+}
+
+func TestAFaultyReloadChangesNothing(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("k")} })
+	if err := r.Reload([]Integration{lobby("other"), {Name: "dock"}}); err == nil || !strings.Contains(err.Error(), `"dock": has no key`) {
+		t.Errorf("%v", err)
+	}
+	if w := r.post("/sine/lobby", checkedIn, with("k")); w.Code != 200 {
+		t.Errorf("answered %d", w.Code)
+	}
+}

@@ -1,0 +1,101 @@
+package relay
+
+import (
+	"context"
+	"time"
+
+	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/when"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// hearing is what the deciders of an integration have to say about one visitor.
+type hearing struct {
+	in       *Integration
+	tally    *door.Tally
+	versions map[string]string // what deciders call their version
+	votes    chan vote
+	pending  int                // votes that are still to come
+	cancel   context.CancelFunc // called when none is
+	fault    error              // why the first who did not decide did not
+}
+
+// vote is one decider's, and why there is no decision in it.
+type vote struct {
+	door.Vote
+	err error
+}
+
+// hear asks every decider whose condition holds, all at once and each only once,
+// and returns when the answer is certain or ctx has ended. The votes that are
+// still to come are for the record.
+func (r *Relay) hear(ctx context.Context, cancel context.CancelFunc, in *Integration, q *visit.Request) *hearing {
+	asked := r.applicable(in, q)
+	h := &hearing{in: in, tally: in.panel.Tally(asked), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}
+	question, err := q.Message(r.subjects, "")
+	if err != nil {
+		h.fault = err
+		return h
+	}
+	for _, decider := range asked {
+		h.pending++
+		m := question
+		m.Subject = r.subjects.Ask(in.Site, decider)
+		go func() { h.votes <- r.ask(ctx, in, decider, m) }()
+	}
+	for h.pending > 0 && !h.tally.Settled() {
+		h.take()
+	}
+	return h
+}
+
+// take waits for a vote and counts it.
+func (h *hearing) take() {
+	v := <-h.votes
+	h.pending--
+	h.tally.Add(v.Vote)
+	h.versions[v.Decider] = v.Decision.Version
+	if v.err != nil && h.fault == nil {
+		h.fault = v.err
+	}
+}
+
+// rest waits for the votes that nobody had to wait for. They come before the
+// deadline of the hearing.
+func (h *hearing) rest() {
+	defer h.cancel()
+	for h.pending > 0 {
+		h.take()
+	}
+}
+
+// applicable names the deciders who are asked. One whose condition cannot be told
+// is asked.
+func (r *Relay) applicable(in *Integration, q *visit.Request) (asked []string) {
+	for _, d := range in.Deciders {
+		holds := true
+		if d.When != nil {
+			var err error
+			holds, err = d.When.Holds(when.Visitor{
+				Pass: q.Pass, Integration: in.Name, Site: in.Site, Now: q.Received.In(in.Zone),
+			})
+			if err != nil {
+				r.metrics.conditionErrors.WithLabelValues(in.Name, d.Name).Inc()
+			}
+		}
+		if holds {
+			asked = append(asked, d.Name)
+		}
+	}
+	return asked
+}
+
+func (r *Relay) ask(ctx context.Context, in *Integration, decider string, question visit.Message) vote {
+	start := time.Now()
+	decision, err := r.asker.Ask(ctx, question)
+	v := vote{err: err, Vote: door.Vote{Decider: decider, Situation: door.Of(err), Decision: decision, Took: time.Since(start)}}
+	result := string(v.Situation)
+	r.metrics.asks.WithLabelValues(in.Name, decider, result).Inc()
+	r.metrics.askSeconds.WithLabelValues(result).Observe(v.Took.Seconds())
+	return v
+}

@@ -1,0 +1,232 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/when"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// behaviours are what the deciders of a test do, by the last part of the subject.
+type behaviours map[string]func(context.Context) (visit.Decision, error)
+
+func (b behaviours) ask(ctx context.Context, m visit.Message) (visit.Decision, error) {
+	return b[m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]](ctx)
+}
+
+func says(verdict visit.Verdict, text string) func(context.Context) (visit.Decision, error) {
+	return func(context.Context) (visit.Decision, error) {
+		return visit.Decision{Verdict: verdict, VisitorText: text, Version: "1.2.3"}, nil
+	}
+}
+
+// stalls answers nothing until its time is over.
+func stalls(ctx context.Context) (visit.Decision, error) {
+	<-ctx.Done()
+	return visit.Decision{}, visit.ErrTimeout
+}
+
+func vanishes(context.Context) (visit.Decision, error) {
+	return visit.Decision{}, visit.ErrDisconnected
+}
+
+// record is that of the call which got the answer.
+func (r *rig) record(t *testing.T, answer *httptest.ResponseRecorder) (rec visit.Record) {
+	t.Helper()
+	eventually(t, "the answer is recorded", func() bool {
+		r.broker.mu.Lock()
+		defer r.broker.mu.Unlock()
+		for _, m := range r.broker.records {
+			if m.ID == answer.Header().Get(visit.HeaderRequestID) {
+				return json.Unmarshal(m.Data, &rec) == nil
+			}
+		}
+		return false
+	})
+	return rec
+}
+
+func panel(c door.Combination, budget time.Duration, members ...Decider) func(*Config) {
+	return func(cfg *Config) {
+		cfg.Integrations[0].Deciders, cfg.Integrations[0].Combination, cfg.Integrations[0].Budget = members, c, budget
+	}
+}
+
+func TestSeveralDeciders(t *testing.T) {
+	const long = time.Minute // longer than the test waits: who is waited for would fail it
+	a, b, shadow := Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "shadow", Shadow: true}
+	lenient := Decider{Name: "b", Fallbacks: map[door.Situation]door.Fallback{door.Timeout: {Verdict: visit.Accept}}}
+	for _, c := range []struct {
+		name     string
+		panel    func(*Config)
+		deciders behaviours
+		want     string
+		outcome  outcome
+	}{
+		{"all accept", panel(door.All, long, a, b), behaviours{"a": says(visit.Accept, "one"), "b": says(visit.Accept, "two")}, `"visitorNotes":"one"`, outcomeAccepted},
+		{"one rejects while another stalls", panel(door.All, long, a, b), behaviours{"a": stalls, "b": says(visit.Reject, "no")}, `"message":"no"`, outcomeRejected},
+		{"one accepts while another stalls", panel(door.Any, long, a, b), behaviours{"a": stalls, "b": says(visit.Accept, "hi")}, `"visitorNotes":"hi"`, outcomeAccepted},
+		{"one vanishes", panel(door.All, long, a, b), behaviours{"a": vanishes, "b": says(visit.Accept, "hi")}, `REJECTED`, fallbackOutcome(door.Disconnected)},
+		{"one stalls and may", panel(door.All, 50*time.Millisecond, a, lenient), behaviours{"a": says(visit.Accept, "hi"), "b": stalls}, `"visitorNotes":"hi"`, fallbackOutcome(door.Timeout)},
+		{"nobody waits for a shadow", panel(door.All, long, a, shadow), behaviours{"a": says(visit.Accept, "hi"), "shadow": stalls}, `"visitorNotes":"hi"`, outcomeAccepted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, c.panel, func(cfg *Config) { cfg.Limits.WriteTimeout = 2 * long })
+			r.broker.ask = c.deciders.ask
+			answered := make(chan string, 1)
+			go func() { answered <- r.post("/sine/lobby", checkInBody).Body.String() }()
+			select {
+			case body := <-answered:
+				if !strings.Contains(body, c.want) {
+					t.Errorf("answered %s, want %s", body, c.want)
+				}
+			case <-time.After(patience):
+				t.Fatal("somebody was waited for")
+			}
+			if n := r.outcomes(string(visit.CheckInRequest), c.outcome); n != 1 {
+				t.Errorf("not counted as %s", c.outcome)
+			}
+		})
+	}
+}
+
+func TestADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
+	contractors, err := when.Compile(`company == "Bexley Rigging Pty Ltd"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failing, err := when.Compile(`answers["not there"] == "x"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, panel(door.All, time.Second, Decider{Name: "a", When: contractors}, Decider{Name: "b", When: failing}))
+	deciders := behaviours{"a": says(visit.Reject, "a says no"), "b": says(visit.Accept, "")}
+	r.broker.ask = deciders.ask
+	if body := r.post("/sine/lobby", `{"event":"signin_before","data":{"company":"Bexley Rigging Pty Ltd"}}`).Body.String(); !strings.Contains(body, "a says no") {
+		t.Errorf("the condition holds: %s", body)
+	}
+	if body := r.post("/sine/lobby", `{"event":"signin_before","data":{"company":"Another"}}`).Body.String(); !strings.Contains(body, "SUCCESS") {
+		t.Errorf("the condition does not hold: %s", body)
+	}
+	if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_decider_condition_errors_total{decider="b",integration="lobby"} 2`) {
+		t.Error("a condition that cannot be told is not counted")
+	}
+}
+
+func TestTheRecordSaysWhoDecided(t *testing.T) {
+	r := newRig(t, panel(door.All, time.Second, Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "s", Shadow: true}), func(c *Config) {
+		c.Integrations[0].PolicyVersion = "v7"
+	})
+	deciders := behaviours{"a": says(visit.Accept, "Zmark-text"), "b": says(visit.Reject, "Zmark-no"), "s": func(context.Context) (visit.Decision, error) {
+		return visit.Decision{Verdict: visit.Accept, Version: "Zmark was here, not a version"}, nil
+	}}
+	r.broker.ask = deciders.ask
+	w := r.post("/sine/lobby", strings.ReplaceAll(checkInBody, "Ada", "Zmark"))
+	rec := r.record(t, w)
+	if rec.RequestID != w.Header().Get(visit.HeaderRequestID) || rec.Reference != visit.Reference(rec.RequestID) || rec.Site != "hq" || rec.Integration != "lobby" ||
+		rec.Verdict != visit.Reject || rec.Situation != "decided" || rec.Decider != "b" || rec.Fallback || rec.Rule != "all: b rejected" || rec.Policy != "v7" || len(rec.Votes) != 3 {
+		t.Errorf("%+v", rec)
+	}
+	if v := rec.Votes[1]; v.Decider != "b" || v.Verdict != visit.Reject || v.Version != "1.2.3" {
+		t.Errorf("%+v", v)
+	}
+	if v := rec.Votes[2]; !v.Shadow || v.Verdict != visit.Accept || v.Version != "" {
+		t.Errorf("%+v", v)
+	}
+	r.broker.mu.Lock()
+	message := fmt.Sprintf("%+v %s", r.broker.records[0], r.broker.records[0].Data)
+	r.broker.mu.Unlock()
+	if strings.Contains(message, "Zmark") || !strings.Contains(message, "visitors.v1.decision.hq.rejected") {
+		t.Errorf("the record: %s", message)
+	}
+	eventually(t, "the shadow's disagreement is counted", func() bool {
+		return strings.Contains(string(gather(t, r)), `sine_relay_shadow_decisions_total{agreement="differs",decider="s",integration="lobby"} 1`)
+	})
+}
+
+func TestOrdersAreObeyedWithoutAskingAnybody(t *testing.T) {
+	r := newRig(t)
+	r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
+		t.Error("a decider was asked")
+		return visit.Decision{Verdict: visit.Accept}, nil
+	}
+	lock := visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: "Gas leak", By: "ops"}
+	over := visit.Order{Kind: visit.OrderOverride, Site: visit.AllSites, Reason: "sick", Until: time.Now().Add(time.Hour)}
+	r.orders.give(over)
+	if body := r.post("/sine/lobby", checkInBody).Body.String(); !strings.Contains(body, "SUCCESS") {
+		t.Errorf("under an override: %s", body)
+	}
+	r.orders.give(over, lock)
+	w := r.post("/sine/lobby", checkInBody)
+	if body := w.Body.String(); !strings.Contains(body, "REJECTED") || !strings.Contains(body, "Gas leak") {
+		t.Errorf("under a lockdown: %s", body)
+	}
+	if rec := r.record(t, w); rec.Order == nil || rec.Order.By != "ops" || rec.Situation != "lockdown" || rec.Verdict != visit.Reject {
+		t.Errorf("%+v", rec)
+	}
+	if w := r.post("/sine/lobby", "no json"); !strings.Contains(w.Body.String(), "Gas leak") {
+		t.Errorf("what cannot be read, under a lockdown: %s", w.Body.String())
+	}
+	if w := r.post("/sine/lobby", checkedIn); w.Code != http.StatusOK {
+		t.Errorf("a fact: %d", w.Code)
+	}
+}
+
+func TestWhileTheOrdersAreUnknownNobodyIsLetInWithoutADecider(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Integrations[0].Policy.Fallbacks = map[door.Situation]door.Fallback{door.NoDecider: {Verdict: visit.Accept}}
+	})
+	r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
+		return visit.Decision{}, visit.ErrNoDecider
+	}
+	if body := r.post("/sine/lobby", checkInBody).Body.String(); !strings.Contains(body, "SUCCESS") {
+		t.Errorf("with known orders: %s", body)
+	}
+	r.orders.unknown = true
+	if body := r.post("/sine/lobby", checkInBody).Body.String(); !strings.Contains(body, "REJECTED") {
+		t.Errorf("with unknown orders: %s", body)
+	}
+	r.broker.ask = nil
+	if body := r.post("/sine/lobby", checkInBody).Body.String(); !strings.Contains(body, "SUCCESS") {
+		t.Errorf("by a decider: %s", body)
+	}
+}
+
+// A record that cannot be stored costs the visitor nothing.
+func TestARecordNeverDelaysTheAnswer(t *testing.T) {
+	r := newRig(t)
+	blocked := make(chan struct{})
+	r.Relay.recorder.publisher = publisherFunc(func(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+		<-blocked
+		return visit.Receipt{}, visit.ErrTimeout
+	})
+	if w := r.post("/sine/lobby", checkInBody); w.Code != 200 {
+		t.Errorf("answered %d", w.Code)
+	}
+	ended, end := context.WithCancel(context.Background())
+	end()
+	r.Settle(ended) // gives up with its context
+	close(blocked)
+	r.Settle(context.Background())
+	if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_decision_records_total{result="failed"} 1`) {
+		t.Error("the loss is not counted")
+	}
+	r.post("/sine/lobby", checkInBody)
+	if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_decision_records_total{result="dropped"} 1`) {
+		t.Error("a record after the end is not counted")
+	}
+}
+
+type publisherFunc func(context.Context, visit.Message) (visit.Receipt, error)
+
+func (f publisherFunc) Publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	return f(ctx, m)
+}

@@ -1,0 +1,120 @@
+package when_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/relay/when"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// ada arrives at a site in Adelaide on a Sunday morning, which is a Saturday
+// evening in UTC.
+func ada(t testing.TB) when.Visitor {
+	t.Helper()
+	adelaide, err := time.LoadLocation("Australia/Adelaide")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return when.Visitor{
+		Pass: visit.Pass{
+			Person:      visit.Person{FirstName: "Ada", LastName: "Lovelace", Email: "ada@example.com"},
+			Company:     "Bexley Rigging",
+			Host:        &visit.Host{FirstName: "Dominic", LastName: "Frost", Group: "Planning"},
+			VisitorType: "Contractor",
+			Answers: []visit.Answer{
+				{Label: "Inducted?", Value: "no"}, {Label: "Tools", Value: "Forklift, ladder"}, {Label: "Inducted?", Value: "yes"},
+			},
+		},
+		Site: "hq", Integration: "lobby",
+		Now: time.Date(2026, 11, 21, 21, 35, 0, 0, time.UTC).In(adelaide),
+	}
+}
+
+func compile(t testing.TB, expression string) *when.Condition {
+	t.Helper()
+	c, err := when.Compile(expression)
+	if err != nil {
+		t.Fatalf("%s: %v", expression, err)
+	}
+	return c
+}
+
+func TestConditions(t *testing.T) {
+	for _, c := range []struct {
+		name, expression string
+		want             bool
+	}{
+		{"another type of visitor", `visitorType == "Employee"`, false},
+		{"a type and a company", `visitorType == "Contractor" && company != "Bexley Rigging"`, false},
+		{"a company in any case", `company.lowerAscii() == "bexley rigging"`, true},
+		{"one of several companies", `company in ["Acme", "Bexley Rigging"]`, true},
+		{"none of several companies", `!(company in ["Acme", "Contoso"])`, true},
+		{"part of a company", `company.startsWith("Bexley") && company.endsWith("Rigging") && company.contains("y R")`, true},
+		{"a regular expression", `company.matches("(?i)^(acme|bexley) ")`, true},
+		{"a regular expression that does not match", `matches(company, "^Rigging")`, false},
+		{"a first name", `firstName == "Ada"`, true},
+		{"a last name", `lastName == "Lovelace"`, true},
+		{"the domain of an email address", `email.endsWith("@example.com")`, true},
+		{"a host", `host == "Dominic Frost"`, true},
+		{"a group of hosts", `hostGroup == "Planning"`, true},
+		{"a site and an integration", `site == "hq" && integration == "lobby"`, true},
+		{"an answer, the last with its label", `answers["Inducted?"] == "yes"`, true},
+		{"an answer that is there", `"Inducted?" in answers && answers["Inducted?"] == "yes"`, true},
+		{"an answer that is not there", `"Escorted?" in answers && answers["Escorted?"] == "yes"`, false},
+		{"an optional answer", `answers[?"Inducted?"].orValue("") == "yes"`, true},
+		{"an optional answer that is not there", `answers[?"Escorted?"].orValue("no") == "no"`, true},
+		{"an answer by its field", `has(answers.Tools) && answers.Tools.contains("ladder")`, true},
+		{"any answer", `answers.exists(label, answers[label].matches("(?i)forklift|crane"))`, true},
+		{"every answer", `answers.all(label, answers[label] != "")`, true},
+		{"a count of answers", `answers.filter(label, label.endsWith("?")).size() == 1`, true},
+		{"the time of day at the site", `time == "08:05"`, true},
+		{"a night shift", `time >= "20:00" || time < "06:00"`, false},
+		{"an hour with minutes", `time >= "07:30"`, true},
+		{"the day at the site", `weekday == "Sunday"`, true},
+		{"a weekend", `weekday in ["Saturday", "Sunday"]`, true},
+		{"the date at the site", `date == "2026-11-22"`, true},
+		{"a range of dates", `date >= "2026-11-22" && date < "2027-01-01"`, true},
+		{"a choice", `site == "hq" ? company == "Acme" : true`, false},
+		{"an error that does not matter", `answers["Escorted?"] == "yes" || company != ""`, true},
+		{"several lines and a comment", "site == \"hq\"\n  // on Sundays\n  && weekday == \"Sunday\"\n", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := compile(t, c.expression).Holds(ada(t))
+			if err != nil || got != c.want {
+				t.Errorf("%s: %v, %v", c.expression, got, err)
+			}
+		})
+	}
+}
+
+func TestWhatSineDoesNotSendIsEmpty(t *testing.T) {
+	for _, name := range []string{"visitorType", "company", "firstName", "lastName", "email", "host", "hostGroup", "site", "integration"} {
+		if got, err := compile(t, name+` == ""`).Holds(when.Visitor{}); !got || err != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if got, err := compile(t, "answers.size() == 0").Holds(when.Visitor{}); !got || err != nil {
+		t.Errorf("answers: %v, %v", got, err)
+	}
+	groupOnly := when.Visitor{Pass: visit.Pass{Host: &visit.Host{Group: "Planning"}}}
+	if got, err := compile(t, `host == "" && hostGroup == "Planning"`).Holds(groupOnly); !got || err != nil {
+		t.Errorf("a group without a name: %v, %v", got, err)
+	}
+}
+
+func TestWhatCannotBeEvaluatedHolds(t *testing.T) {
+	for _, c := range []struct{ name, expression, want string }{
+		{"an answer that is not there", `site == "hq" && answers["Escorted?"] == "yes"`, `1:24: no such key; test for it first, with "key" in answers`},
+		{"a division by zero", "company != \"\" &&\n  12 / size(answers) > 3 / (size(site) - 2)", "2:26: cannot be evaluated for this visitor"},
+		{"a text that is no number", `int(company) == 3`, "1:4: cannot be evaluated for this visitor"},
+		{"a sign beyond the end", `company.charAt(30) == "x"`, "1:15: cannot be evaluated for this visitor"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := compile(t, c.expression).Holds(ada(t))
+			if !got || err == nil || err.Error() != c.want {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,107 @@
+package visit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// OrderKind is what a standing order does. Its values are part of the wire
+// format.
+type OrderKind string
+
+const (
+	// OrderLockdown turns every visitor away.
+	OrderLockdown OrderKind = "lockdown"
+	// OrderOverride lets visitors in without asking a decider. A lockdown
+	// prevails over it.
+	OrderOverride OrderKind = "override"
+)
+
+// AllSites stands in an [Order] for every site. It is no [ValidName], so no site
+// can be called so.
+const AllSites = "*"
+
+// Order is a standing order of the operator for one site or for all of them.
+type Order struct {
+	Kind OrderKind `json:"kind"`
+	// Site is a name as of [ValidName], or [AllSites].
+	Site string `json:"site"`
+	// Message is for the visitors to read: up to 500 characters, or empty
+	// for the text that the reader of the order has for this.
+	Message string `json:"message,omitempty"`
+	// Reason is for the record: up to 500 characters, mandatory for an
+	// override.
+	Reason string `json:"reason,omitempty"`
+	// By is who gave the order: up to 100 characters, no proof of anything.
+	By string `json:"by,omitempty"`
+	// Since is when the order was given, by the operator's clock.
+	Since time.Time `json:"since,omitzero"`
+	// Until is when the order ends by itself. The zero value is never, which
+	// an override may not have.
+	Until time.Time `json:"until,omitzero"`
+}
+
+const (
+	maxOrderText = 500
+	maxOrderBy   = 100
+)
+
+// Check returns why o is not an order that may be given or obeyed, or nil. Its
+// errors name the field and do not quote it.
+func (o Order) Check() error {
+	if err := o.checkTerms(); err != nil {
+		return err
+	}
+	for _, text := range []struct {
+		name, value string
+		most        int
+	}{
+		{"message", o.Message, maxOrderText}, {"reason", o.Reason, maxOrderText}, {"by", o.By, maxOrderBy},
+	} {
+		if err := checkText(text.value, text.most); err != nil {
+			return fmt.Errorf("the order's field %q %w", text.name, err)
+		}
+	}
+	return nil
+}
+
+// checkTerms checks everything but the form of the texts.
+func (o Order) checkTerms() error {
+	override := o.Kind == OrderOverride
+	switch {
+	case !override && o.Kind != OrderLockdown:
+		return fmt.Errorf("the order's kind is neither %q nor %q", OrderLockdown, OrderOverride)
+	case o.Site != AllSites && !ValidName(o.Site):
+		return fmt.Errorf("the order's site is neither %q nor of the form %s", AllSites, NamePattern)
+	case override && o.Until.IsZero():
+		return errors.New("an override needs a time at which it ends")
+	case !o.Until.IsZero() && !o.Until.After(o.Since):
+		return errors.New("the order ends before it begins")
+	case override && strings.TrimSpace(o.Reason) == "":
+		return errors.New("an override needs a reason")
+	}
+	return nil
+}
+
+func checkText(s string, most int) error {
+	switch {
+	case !utf8.ValidString(s):
+		return errors.New("is not valid UTF-8")
+	case utf8.RuneCountInString(s) > most:
+		return fmt.Errorf("has more than %d characters", most)
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return errors.New("has a control character, such as a line break")
+	}
+	return nil
+}
+
+// InForce reports whether the order has not ended at the time now. It does not
+// wait for Since: the operator's clock may be ahead of the reader's, and a
+// lockdown must not be late by the difference.
+func (o Order) InForce(now time.Time) bool {
+	return o.Until.IsZero() || now.Before(o.Until)
+}
