@@ -17,6 +17,9 @@ var errNoJetStream = errors.New("JetStream is not enabled")
 // streamInfo is the part of an answer that we read.
 type streamInfo struct {
 	Config jetstream.StreamConfig `json:"config"`
+	State  struct {
+		Bytes uint64 `json:"bytes"`
+	} `json:"state"`
 }
 
 // api makes one request to JetStream. nats.go's own waits out its time when a

@@ -31,8 +31,8 @@ func TestWaysToAuthenticate(t *testing.T) {
 		server func(*server.Options)
 		auth   broker.Auth
 	}{
-		"user and password": {withUser(nil), broker.Auth{User: "relay", Password: "Zsecret"}},
-		"token":             {func(o *server.Options) { o.Authorization = "Zsecret" }, broker.Auth{Token: "Zsecret"}},
+		"user and password": {withUser(nil), broker.Auth{User: "relay", Password: always("Zsecret")}},
+		"token":             {func(o *server.Options) { o.Authorization = "Zsecret" }, broker.Auth{Token: always("Zsecret")}},
 		"NKEY seed file":    {func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }, broker.Auth{NKeySeedFile: seedFile}},
 	} {
 		t.Run(name, func(t *testing.T) {

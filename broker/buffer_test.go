@@ -313,7 +313,7 @@ func TestAFactThatIsDeniedWaitsInTheSpool(t *testing.T) {
 		}}}
 	})
 	buffer := openSpool(t, t.TempDir(), 1<<20)
-	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Auth.User, c.Auth.Password = "relay", "p" })
+	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Auth.User, c.Auth.Password = "relay", always("p") })
 	mustSpool(t, b, ordered("a", "1"))
 	s.Stop()
 	s.Restart(brokertest.WithUser("relay", "p"))

@@ -49,13 +49,15 @@ type Config struct {
 }
 
 // Auth is how the relay proves who it is: at most one of a credentials file, an
-// NKEY seed file, a token, and a user with a password. Files are read again at
-// each connect.
+// NKEY seed file, a token, and a user with a password. The credentials file is
+// read, and Token and Password are asked, at each connect: they may change. So
+// may what signs in the seed file, but not the key that it belongs to.
 type Auth struct {
 	CredentialsFile string
 	NKeySeedFile    string
-	Token           string
-	User, Password  string
+	Token           func() string
+	User            string
+	Password        func() string
 }
 
 // TLS names PEM files. CAFile replaces the system's certificate authorities;

@@ -31,21 +31,24 @@ func TestConfigurationsThatCanNeverWork(t *testing.T) {
 		change func(*broker.Config)
 		want   string
 	}{
-		"no server":                {func(c *broker.Config) { c.Servers = nil }, "no NATS server"},
-		"two kinds of servers":     {func(c *broker.Config) { c.InProcess = &server.Server{} }, "both"},
-		"an address that is none":  {func(c *broker.Config) { c.Servers = []string{"nats://u:Zsecret/@h:4222"} }, "server 1 of 1 is not a URL"},
-		"another protocol":         {func(c *broker.Config) { c.Servers = []string{"http://u:Zsecret@h"} }, "server 1 of 1 is not a URL"},
-		"no credentials file":      {func(c *broker.Config) { c.Auth.CredentialsFile = absent }, "credentials file"},
-		"a bad credentials file":   {func(c *broker.Config) { c.Auth.CredentialsFile = rubbish }, "credentials file"},
-		"no seed file":             {func(c *broker.Config) { c.Auth.NKeySeedFile = absent }, "NKEY seed file"},
-		"a bad seed":               {func(c *broker.Config) { c.Auth.NKeySeedFile = rubbish }, "NKEY seed file"},
-		"two ways to authenticate": {func(c *broker.Config) { c.Auth.Token, c.Auth.User = "Zsecret", "u" }, "more than one of"},
-		"no CA file":               {func(c *broker.Config) { c.TLS.CAFile = absent }, "TLS"},
-		"a bad CA file":            {func(c *broker.Config) { c.TLS.CAFile = rubbish }, "TLS"},
-		"a certificate, no key":    {func(c *broker.Config) { c.TLS.CertFile = rubbish }, "needs a key"},
-		"a bad certificate":        {func(c *broker.Config) { c.TLS.CertFile, c.TLS.KeyFile = rubbish, rubbish }, "TLS"},
-		"forgotten too soon":       {func(c *broker.Config) { c.Events.MaxAge = time.Hour }, "stream VISITORS: messages are kept 1h0m0s, which is shorter than the dedupe window of 24h"},
-		"one stream for two":       {func(c *broker.Config) { c.Events.Name = "VISITOR_QUARANTINE" }, "share VISITOR_QUARANTINE"},
+		"no server":               {func(c *broker.Config) { c.Servers = nil }, "no NATS server"},
+		"two kinds of servers":    {func(c *broker.Config) { c.InProcess = &server.Server{} }, "both"},
+		"an address that is none": {func(c *broker.Config) { c.Servers = []string{"nats://u:Zsecret/@h:4222"} }, "server 1 of 1 is not a URL"},
+		"another protocol":        {func(c *broker.Config) { c.Servers = []string{"http://u:Zsecret@h"} }, "server 1 of 1 is not a URL"},
+		"no credentials file":     {func(c *broker.Config) { c.Auth.CredentialsFile = absent }, "credentials file"},
+		"a bad credentials file":  {func(c *broker.Config) { c.Auth.CredentialsFile = rubbish }, "credentials file"},
+		"no seed file":            {func(c *broker.Config) { c.Auth.NKeySeedFile = absent }, "NKEY seed file"},
+		"a bad seed":              {func(c *broker.Config) { c.Auth.NKeySeedFile = rubbish }, "NKEY seed file"},
+		"two ways to authenticate": {func(c *broker.Config) {
+			c.Auth = broker.Auth{Token: always("Zsecret"), User: "u", Password: always("Zsecret")}
+		}, "more than one of"},
+		"a user, no password":   {func(c *broker.Config) { c.Auth.User = "u" }, "a user needs a password"},
+		"no CA file":            {func(c *broker.Config) { c.TLS.CAFile = absent }, "TLS"},
+		"a bad CA file":         {func(c *broker.Config) { c.TLS.CAFile = rubbish }, "TLS"},
+		"a certificate, no key": {func(c *broker.Config) { c.TLS.CertFile = rubbish }, "needs a key"},
+		"a bad certificate":     {func(c *broker.Config) { c.TLS.CertFile, c.TLS.KeyFile = rubbish, rubbish }, "TLS"},
+		"forgotten too soon":    {func(c *broker.Config) { c.Events.MaxAge = time.Hour }, "stream VISITORS: messages are kept 1h0m0s, which is shorter than the dedupe window of 24h"},
+		"one stream for two":    {func(c *broker.Config) { c.Events.Name = "VISITOR_QUARANTINE" }, "share VISITOR_QUARANTINE"},
 	} {
 		cfg := broker.Config{Servers: []string{"nats://127.0.0.1:1"}}
 		c.change(&cfg)

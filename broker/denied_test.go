@@ -24,7 +24,7 @@ func withUser(p *server.Permissions) func(*server.Options) {
 	}
 }
 
-func asRelay(c *broker.Config) { c.Auth = broker.Auth{User: "relay", Password: "Zsecret"} }
+func asRelay(c *broker.Config) { c.Auth = broker.Auth{User: "relay", Password: always("Zsecret")} }
 
 var asTeam = nats.UserInfo("team", "Zsecret")
 

@@ -156,3 +156,6 @@ func sample(t *testing.T, reg *prometheus.Registry, name string, labels ...strin
 	t.Fatalf("no metric %s %v", name, labels)
 	return 0
 }
+
+// always is a secret that stays the same.
+func always(secret string) func() string { return func() string { return secret } }

@@ -16,6 +16,8 @@ type finding struct {
 	fault   error
 	drift   drifts
 	pending error
+	// bytes are in the stream, which takes no more than limit; 0 for no limit.
+	bytes, limit float64
 }
 
 func (f finding) fit() bool { return f.fault == nil && f.pending == nil }
@@ -27,7 +29,7 @@ func (k *keeper) look(ctx context.Context, want blueprint) finding {
 	var refused *jetstream.APIError
 	switch {
 	case err == nil:
-		return finding{fault: verify(want, info.Config), drift: compare(want, info.Config)}
+		return found(want, info)
 	case errors.As(err, &refused) && refused.ErrorCode == codeStreamNotFound:
 		return k.create(ctx, want)
 	default:
@@ -42,7 +44,14 @@ func (k *keeper) create(ctx context.Context, want blueprint) finding {
 		return failure(want, "create", subject, err)
 	}
 	k.log.Info("stream created", "stream", want.name, "subject", want.subject)
-	return finding{fault: verify(want, info.Config), drift: compare(want, info.Config)}
+	return found(want, info)
+}
+
+func found(want blueprint, info streamInfo) finding {
+	return finding{
+		fault: verify(want, info.Config), drift: compare(want, info.Config),
+		bytes: float64(info.State.Bytes), limit: float64(max(0, info.Config.MaxBytes)),
+	}
 }
 
 // failure tells what passes from what a person must mend.

@@ -14,6 +14,8 @@ type metrics struct {
 	lateReplies prometheus.Counter
 	usable      *prometheus.GaugeVec
 	drift       *prometheus.GaugeVec
+	bytes       *prometheus.GaugeVec
+	limit       *prometheus.GaugeVec
 }
 
 func newMetrics(cfg Config) *metrics {
@@ -43,6 +45,14 @@ func newMetrics(cfg Config) *metrics {
 			Name: "sine_relay_stream_drift",
 			Help: "1 when a field of the stream differs from the relay's settings and the stream still works.",
 		}, []string{"stream", "field"}),
+		bytes: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sine_relay_stream_bytes",
+			Help: "Bytes in the stream at the last look.",
+		}, []string{"stream"}),
+		limit: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sine_relay_stream_limit_bytes",
+			Help: "Bytes that the stream takes, 0 when it has no limit or was not seen yet.",
+		}, []string{"stream"}),
 	}
 	if cfg.Spool != nil || cfg.SpoolFault != nil {
 		f.NewGauge(prometheus.GaugeOpts{
@@ -80,4 +90,6 @@ func (m *metrics) setStream(name string, f finding) {
 		usable = 1
 	}
 	m.usable.WithLabelValues(name).Set(usable)
+	m.bytes.WithLabelValues(name).Set(f.bytes)
+	m.limit.WithLabelValues(name).Set(f.limit)
 }

@@ -90,11 +90,14 @@ func (a Auth) options() ([]nats.Option, error) {
 		}
 		chosen = append(chosen, o)
 	}
-	if a.Token != "" {
-		chosen = append(chosen, nats.Token(a.Token))
+	if a.Token != nil {
+		chosen = append(chosen, nats.TokenHandler(nats.AuthTokenHandler(a.Token)))
 	}
-	if a.User != "" || a.Password != "" {
-		chosen = append(chosen, nats.UserInfo(a.User, a.Password))
+	switch {
+	case (a.User == "") != (a.Password == nil):
+		return nil, errors.New("a user needs a password, and a password a user")
+	case a.User != "":
+		chosen = append(chosen, nats.UserInfoHandler(func() (user, password string) { return a.User, a.Password() }))
 	}
 	if len(chosen) > 1 {
 		return nil, errors.New("more than one of credentials file, NKEY seed file, token, and user with password is configured")

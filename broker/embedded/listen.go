@@ -66,7 +66,19 @@ func loadTLS(certFile, keyFile string) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load %s and %s: %w", certFile, keyFile, err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, nil
+	return &tls.Config{
+		Certificates: []tls.Certificate{certificate},
+		// A renewed certificate needs no restart; one that cannot be read
+		// does not shut anybody out.
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			now, err := tls.LoadX509KeyPair(certFile, keyFile)
+			if err != nil {
+				now = certificate
+			}
+			return &tls.Config{Certificates: []tls.Certificate{now}, MinVersion: tls.VersionTLS12}, nil
+		},
+		MinVersion: tls.VersionTLS12,
+	}, nil
 }
 
 // loopback is certain of what it says: any other name than localhost might

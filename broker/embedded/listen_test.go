@@ -106,6 +106,42 @@ func TestTLSIsForTheSocketOnly(t *testing.T) {
 	}
 }
 
+func TestARenewedCertificateNeedsNoRestart(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t)
+	s := start(t, embedded.Config{StoreDir: t.TempDir(), Listen: "localhost:0", TLSCertFile: cert, TLSKeyFile: key})
+	connect(t, s.ClientURL(), nats.RootCAs(cert))
+	renewed, itsKey := certificate(t)
+	known := filepath.Join(t.TempDir(), "known.pem")
+	for from, to := range map[string]string{renewed: known, itsKey: key} {
+		content, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The key is the new one, the certificate is not yet.
+	old, err := os.ReadFile(cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := filepath.Join(t.TempDir(), "before.pem")
+	if err := os.WriteFile(before, old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	connect(t, s.ClientURL(), nats.RootCAs(before))
+	if err := os.Rename(renewed, cert); err != nil {
+		t.Fatal(err)
+	}
+	connect(t, s.ClientURL(), nats.RootCAs(known))
+	if nc, err := nats.Connect(s.ClientURL(), nats.RootCAs(before)); err == nil {
+		nc.Close()
+		t.Error("the old certificate is still in use")
+	}
+}
+
 // certificate makes a self-signed one for localhost and returns its files.
 func certificate(t *testing.T) (certFile, keyFile string) {
 	t.Helper()

@@ -84,6 +84,7 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 	}
 	a.reloader = newReloader(a, load, registry)
 	a.census = newCensus(a, registry)
+	registerExpiry(a, registry)
 	a.readiness = relay.NewReadiness(a.health)
 	a.public = a.relay.Server()
 	a.admin = relay.AdminServer(registry, a.readiness)

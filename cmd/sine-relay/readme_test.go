@@ -66,10 +66,13 @@ func metricsTable(t *testing.T) string {
 		_, text = p.get("/metrics")
 		return strings.Contains(text, "sine_relay_order_in_force")
 	})
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
+	families := parseMetrics(t, text)
+	cert, key, _ := certificate(t)
+	_, text = runServe(t, "NATS_URL="+server.URL(), "TLS_CERT_FILE="+cert, "TLS_KEY_FILE="+key).ready().get("/metrics")
+	for name, f := range parseMetrics(t, text) {
+		if families[name] == nil {
+			families[name] = f
+		}
 	}
 	var b strings.Builder
 	b.WriteString("| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n")
@@ -79,6 +82,16 @@ func metricsTable(t *testing.T) string {
 		}
 	}
 	return b.String()
+}
+
+func parseMetrics(t *testing.T, text string) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
 }
 
 func labels(f *dto.MetricFamily) string {

@@ -34,9 +34,9 @@ func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 		Auth: broker.Auth{
 			CredentialsFile: s.NATSCredentialsFile,
 			NKeySeedFile:    s.NATSNKeyFile,
-			Token:           s.NATSToken.Reveal(),
+			Token:           s.NATSTokenNow(),
 			User:            s.NATSUser,
-			Password:        s.NATSPassword.Reveal(),
+			Password:        s.NATSPasswordNow(),
 		},
 		TLS:          broker.TLS{CAFile: s.NATSCAFile, CertFile: s.NATSCertFile, KeyFile: s.NATSKeyFile},
 		Subjects:     visit.Subjects{Prefix: s.SubjectPrefix},
@@ -55,7 +55,7 @@ func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 	}
 	if nats != nil {
 		cfg.InProcess = nats.InProcess()
-		cfg.Auth = broker.Auth{User: nats.User(), Password: nats.Password()}
+		cfg.Auth = broker.Auth{User: nats.User(), Password: nats.Password}
 		cfg.TLS = broker.TLS{} // in process there is none
 	}
 	return cfg

@@ -29,8 +29,10 @@ type Settings struct {
 	// Warnings are things that are allowed and probably not meant.
 	Warnings []string
 
-	set      map[string]bool
-	keysFile string
+	set map[string]bool
+	// secretFiles are the files that secrets were read from, by the secret's
+	// name.
+	secretFiles map[string]string
 	// policyVersion names what the integrations file and the settings that it
 	// builds on say.
 	policyVersion string
@@ -42,7 +44,7 @@ type Settings struct {
 func Load(environ []string, defaults map[string]string) (Settings, error) {
 	var f Faults
 	e := newEnvironment(environ, defaults, &f)
-	s := Settings{set: e.set, keysFile: e.values["KEYS_FILE"]}
+	s := Settings{set: e.set, secretFiles: e.files}
 	e.decode(&s.Environment)
 	s.check(&f)
 	s.loadIntegrations(&f)

@@ -26,7 +26,7 @@ func (s Settings) Digest() Digest {
 }
 
 func (s Settings) files() []string {
-	all := []string{s.IntegrationsFile, s.TLSCertFile, s.TLSKeyFile, s.keysFile}
+	all := []string{s.IntegrationsFile, s.TLSCertFile, s.TLSKeyFile, s.secretFiles["KEYS"]}
 	if entries, err := os.ReadDir(s.KeysDir); s.KeysDir != "" && err == nil {
 		for _, e := range entries {
 			all = append(all, filepath.Join(s.KeysDir, e.Name()))

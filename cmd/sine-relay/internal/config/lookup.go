@@ -2,7 +2,6 @@ package config
 
 import (
 	"context"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 type environment struct {
 	values map[string]string // by name without the prefix
 	set    map[string]bool   // by name with the prefix
+	files  map[string]string // of secrets, by name without the prefix
 	faults *Faults
 	last   string
 	faulty map[string]bool
@@ -24,7 +24,7 @@ type environment struct {
 // newEnvironment takes what is ours from environ. A variable that is set but
 // empty counts as not set: envconfig would let it suppress the default.
 func newEnvironment(environ []string, defaults map[string]string, f *Faults) *environment {
-	e := &environment{values: map[string]string{}, set: map[string]bool{}, faults: f, faulty: map[string]bool{}}
+	e := &environment{values: map[string]string{}, set: map[string]bool{}, files: map[string]string{}, faults: f, faulty: map[string]bool{}}
 	for _, pair := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(pair, "=")
 		short, ours := strings.CutPrefix(name, Prefix)
@@ -61,14 +61,14 @@ func (e *environment) readSecretFiles() {
 			continue
 		}
 		e.set[Prefix+s.name] = true
-		content, err := os.ReadFile(file)
-		switch value := strings.TrimSpace(string(content)); {
+		value, err := readSecret(file)
+		switch {
 		case err != nil:
 			e.faults.unreadable(s.name+"_FILE", err)
 		case value == "":
 			e.faults.setting(s.name+"_FILE", "%s is empty", file)
 		default:
-			e.values[s.name] = value
+			e.values[s.name], e.files[s.name] = value, file
 		}
 	}
 }

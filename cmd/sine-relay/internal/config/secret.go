@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"strings"
 )
 
 // Secret is a text that prints as a mask, whichever way it is printed.
@@ -27,3 +29,31 @@ func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (s Secret) LogValue() slog.Value         { return slog.StringValue(s.String()) }
+
+func readSecret(file string) (string, error) {
+	content, err := os.ReadFile(file)
+	return strings.TrimSpace(string(content)), err
+}
+
+// NATSTokenNow is nil where there is no token; else it returns the one that is
+// in force, see [Settings.NATSPasswordNow].
+func (s Settings) NATSTokenNow() func() string { return s.now("NATS_TOKEN", s.NATSToken) }
+
+// NATSPasswordNow is nil where there is no password; else it returns what the
+// password's file holds when it is called, or what it held at the start when it
+// cannot be read.
+func (s Settings) NATSPasswordNow() func() string { return s.now("NATS_PASSWORD", s.NATSPassword) }
+
+func (s Settings) now(name string, atStart Secret) func() string {
+	if atStart == "" {
+		return nil
+	}
+	return func() string {
+		if file := s.secretFiles[name]; file != "" {
+			if fresh, err := readSecret(file); err == nil && fresh != "" {
+				return fresh
+			}
+		}
+		return atStart.Reveal()
+	}
+}
