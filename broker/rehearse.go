@@ -1,0 +1,83 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Rehearsal is what came of trying out one subject.
+type Rehearsal struct {
+	Subject string
+	// Fault is nil when a message on the subject would arrive.
+	Fault error
+}
+
+// nowhere is the name of a stream that there is not: a message that is to be
+// stored in it and nowhere else is refused by every other.
+const nowhere = "SINE_RELAY_REHEARSAL"
+
+// Rehearse finds out whether the credentials may publish on the subjects of
+// facts, records and quarantine at a site, and ask there. Nothing is stored and
+// no decider hears of it: the streams get a message that they must refuse, and
+// the question is for a decider that there is not.
+func Rehearse(ctx context.Context, cfg Config, site string) ([]Rehearsal, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	nc, err := cfg.dialOnce()
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	var all []Rehearsal
+	for _, s := range []string{
+		cfg.Subjects.Event(site, visit.CheckedIn),
+		cfg.Subjects.Decision(site, visit.OutcomeRejected),
+		cfg.Subjects.Quarantine(site),
+	} {
+		all = append(all, Rehearsal{s, rehearseStoring(ctx, nc, s)})
+	}
+	question := cfg.Subjects.Ask(site, nowhere)
+	return append(all, Rehearsal{question, rehearseAsking(ctx, nc, question)}), nil
+}
+
+func rehearseStoring(ctx context.Context, nc *nats.Conn, subject string) error {
+	reply, err := request(ctx, nc, &nats.Msg{Subject: subject, Header: nats.Header{jetstream.ExpectedStreamHeader: {nowhere}}})
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return visit.ErrStreamMissing
+	case err != nil:
+		return err
+	}
+	_, err = readAck(reply.Data, nowhere)
+	if errors.Is(err, visit.ErrStreamMissing) {
+		return nil // "I am not that stream": it is there, and listens
+	}
+	return fmt.Errorf("the answer is not that of a stream: %w", err)
+}
+
+func rehearseAsking(ctx context.Context, nc *nats.Conn, subject string) error {
+	_, err := request(ctx, nc, &nats.Msg{Subject: subject, Header: nats.Header{visit.HeaderSynthetic: {"true"}}})
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil
+	}
+	return err
+}
+
+// request waits for a moment: what is denied is not answered at all.
+func request(ctx context.Context, nc *nats.Conn, m *nats.Msg) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	reply, err := nc.RequestMsgWithContext(ctx, m)
+	if err != nil && ctx.Err() != nil {
+		return nil, explain(nc, err)
+	}
+	return reply, err
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+)
+
+func TestARunningRelayIsVerified(t *testing.T) {
+	nats := brokertest.Start(t)
+	decideAt(t, nats, "default", acceptAll)
+	p := runServe(t, "NATS_URL="+nats.URL()).ready()
+	public, admin := strings.TrimSuffix(p.webhook, "/sine/default"), p.admin
+	environ := environment("NATS_URL="+nats.URL(), "KEYS="+testKey)
+	must(t, environ, `(?s)ok +readiness: ready\n.*stream VISITORS: verified.*ok +a wrong key is answered 401\n`+
+		`ok +may publish visitors\.v1\.event\.default\.checked_in\n.*decision.*quarantine.*\nok +may publish visitors\.v1\.ask\.default\.`,
+		"verify", "--public", public+"/", "--admin", admin)
+	if n := len(stored(t, nats.JetStream())); n > 0 {
+		t.Errorf("%d events are in the stream", n)
+	}
+	_, metrics := p.get("/metrics")
+	if got := regexp.MustCompile(`sine_relay_asks_total\{.*\} [1-9]`).FindString(metrics); got != "" {
+		t.Errorf("a decider was asked: %s", got)
+	}
+
+	nothing := "http://127.0.0.1:1"
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"no relay":              {[]string{"--public", nothing, "--admin", nothing}, exitFailed, "not ok   readiness: ready: Get .*refused"},
+		"no URL":                {[]string{"--public", public, "--admin", "a b://"}, exitFailed, "is no URL"},
+		"the wrong port":        {[]string{"--public", admin, "--admin", admin}, exitFailed, "not ok   a wrong key is answered 401: answered 404"},
+		"a flag that is unkown": {[]string{"--verbose"}, exitUsage, "not defined"},
+	} {
+		code, out, errOut := commandLine(environ, append([]string{"verify"}, c.args...)...)
+		if code != c.code || !regexp.MustCompile(c.want).MatchString(out+errOut) {
+			t.Errorf("%s: ended with %d:\n%s%s", name, code, out, errOut)
+		}
+	}
+}
+
+func TestVerifyNamesThePermissionThatIsMissing(t *testing.T) {
+	const denied = "visitors.v1.quarantine.>"
+	nats := brokertest.Start(t, brokertest.WithUser("relay", "Zsecret"), func(o *server.Options) {
+		o.Users[0].Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{denied}}}
+	})
+	p := runServe(t, "NATS_URL="+nats.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zsecret").ready()
+	environ := environment("NATS_URL="+nats.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zsecret", "KEYS="+testKey)
+	code, out, _ := commandLine(environ, "verify", "--public", strings.TrimSuffix(p.webhook, "/sine/default"), "--admin", p.admin)
+	if code != exitFailed || strings.Count(out, "not ok") != 1 ||
+		!regexp.MustCompile(`not ok +may publish visitors\.v1\.quarantine\.default: .*[Pp]ermissions [Vv]iolation`).MatchString(out) {
+		t.Errorf("ended with %d:\n%s", code, out)
+	}
+}
