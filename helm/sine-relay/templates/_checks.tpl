@@ -1,0 +1,60 @@
+{{- /* What values.schema.json cannot say. */}}
+{{- define "sine-relay.check" -}}
+{{- $v := .Values }}
+{{- if not (or $v.nats.url $v.nats.urlSecret.name) }}
+{{- fail "nats.url is not set: name the servers of your NATS, as in nats://nats.nats.svc:4222" }}
+{{- end }}
+{{- if and $v.nats.url $v.nats.urlSecret.name }}
+{{- fail "nats.url and nats.urlSecret.name are both set: set one of them" }}
+{{- end }}
+{{- $ways := 0 }}
+{{- range list $v.nats.credentials.secret.name $v.nats.nkey.secret.name $v.nats.token.secret.name $v.nats.user }}
+{{- if . }}{{ $ways = add $ways 1 }}{{ end }}
+{{- end }}
+{{- if gt (int $ways) 1 }}
+{{- fail "more than one of nats.credentials, nats.nkey, nats.token and nats.user is set: the relay signs in to NATS in one way" }}
+{{- end }}
+{{- if ne (empty $v.nats.user) (empty $v.nats.password.secret.name) }}
+{{- fail "nats.user and nats.password.secret.name belong together" }}
+{{- end }}
+{{- if and $v.nats.tls.secret.name (ne (empty $v.nats.tls.secret.cert) (empty $v.nats.tls.secret.key)) }}
+{{- fail "nats.tls.secret.cert and nats.tls.secret.key belong together" }}
+{{- end }}
+{{- if and $v.integrations.existingConfigMap.name $v.integrations.existingSecret.name }}
+{{- fail "integrations.existingConfigMap.name and integrations.existingSecret.name are both set: set one of them" }}
+{{- end }}
+{{- if not (or $v.keys.existingSecret $v.keys.demo) }}
+{{- fail "keys.existingSecret is not set: name a Secret with an API key for each integration, or set keys.demo=true to try things out" }}
+{{- end }}
+{{- if and $v.keys.existingSecret $v.keys.demo }}
+{{- fail "keys.existingSecret and keys.demo are both set: set one of them" }}
+{{- end }}
+{{- if and $v.keys.demo (include "sine-relay.foreignIntegrations" .) }}
+{{- fail "keys.demo makes keys for integrations.config, and the integrations are elsewhere: set keys.existingSecret" }}
+{{- end }}
+{{- if and $v.autoscaling.enabled $v.spool.enabled }}
+{{- fail "autoscaling.enabled needs spool.enabled=false: visitors that wait in the spool of a replica that is scaled away would wait there until somebody drains it" }}
+{{- end }}
+{{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
+{{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
+{{- end }}
+{{- if and $v.podMonitor.enabled $v.serviceMonitor.enabled }}
+{{- fail "podMonitor.enabled and serviceMonitor.enabled are both set: everything would be counted twice" }}
+{{- end }}
+{{- if and $v.ingress.enabled (not $v.ingress.hosts) }}
+{{- fail "ingress.hosts is empty: name the host that is typed into Sine" }}
+{{- end }}
+{{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) }}
+{{- fail "httpRoute.parentRefs is empty: name the gateway" }}
+{{- end }}
+{{- $s := $v.shutdown }}
+{{- $needed := add (int $s.preStopSeconds) (int $s.drainSeconds) (int $s.flushSeconds) }}
+{{- if ge (int $needed) (int $s.gracePeriodSeconds) }}
+{{- fail (printf "shutdown.gracePeriodSeconds is %d, but ending may take %d: it must be more than preStopSeconds, drainSeconds and flushSeconds together, or visitors are cut off" (int $s.gracePeriodSeconds) (int $needed)) }}
+{{- end }}
+{{- end }}
+
+{{- /* Not empty when the integrations file is not the chart's. */}}
+{{- define "sine-relay.foreignIntegrations" -}}
+{{- default .Values.integrations.existingSecret.name .Values.integrations.existingConfigMap.name }}
+{{- end }}
