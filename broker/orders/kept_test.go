@@ -70,6 +70,9 @@ func TestAStateThatCannotBeKept(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	dir := filepath.Join(t.TempDir(), "later")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // in the directory's place
+		t.Fatal(err)
+	}
 	var log buffer
 	w := watch(t, s, log.into, func(c *orders.WatchConfig) { c.KeptFile = filepath.Join(dir, "orders.json") })
 	sees(t, w)
@@ -79,7 +82,7 @@ func TestAStateThatCannotBeKept(t *testing.T) {
 	if n := strings.Count(log.String(), "the next start will not know"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, log.String())
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "it is kept without another change", func() bool { return w.Status().KeptErr == nil })

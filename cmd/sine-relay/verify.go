@@ -29,6 +29,7 @@ func verify(ctx context.Context, in invocation) int {
 	f.SetOutput(in.err)
 	public := f.String("public", "http://127.0.0.1:8080", "where Sine's calls come in")
 	admin := f.String("admin", "http://127.0.0.1:9090", "where /readyz is")
+	settling := f.Duration("settling", 10*time.Second, "how long the relay may take until it answers as it should")
 	if f.Parse(in.args) != nil {
 		return exitUsage
 	}
@@ -39,10 +40,15 @@ func verify(ctx context.Context, in invocation) int {
 	ctx, cancel := context.WithTimeout(ctx, verifyPatience)
 	defer cancel()
 	v := verification{out: in.out}
-	detail, err := readiness(ctx, *admin)
-	v.report("readiness: ready", err)
+	var detail string
+	v.report("readiness: ready", patiently(ctx, *settling, func() (err error) {
+		detail, err = readiness(ctx, *admin)
+		return err
+	}))
 	fmt.Fprint(in.out, indented(detail))
-	v.report("a wrong key is answered 401", turnedAway(ctx, *public, settings.Integrations[0].Name))
+	v.report("a wrong key is answered 401", patiently(ctx, *settling, func() error {
+		return turnedAway(ctx, *public, settings.Integrations[0].Name)
+	}))
 	v.rehearse(ctx, settings)
 	if v.failed {
 		return exitFailed
@@ -80,6 +86,24 @@ func (v *verification) rehearse(ctx context.Context, s config.Settings) {
 		}
 		for _, r := range found {
 			v.report("may publish "+r.Subject, r.Fault)
+		}
+	}
+}
+
+// patiently tries again for a while, and returns the last error: an address may
+// take a moment to lead to a relay that has just become ready.
+func patiently(ctx context.Context, while time.Duration, try func() error) error {
+	giveUp, cancel := context.WithTimeout(ctx, while)
+	defer cancel()
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(250 * time.Millisecond):
+		case <-giveUp.Done():
+			return err
 		}
 	}
 }

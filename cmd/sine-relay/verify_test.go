@@ -36,9 +36,9 @@ func TestARunningRelayIsVerified(t *testing.T) {
 		"no relay":              {[]string{"--public", nothing, "--admin", nothing}, exitFailed, "not ok   readiness: ready: Get .*refused"},
 		"no URL":                {[]string{"--public", public, "--admin", "a b://"}, exitFailed, "is no URL"},
 		"the wrong port":        {[]string{"--public", admin, "--admin", admin}, exitFailed, "not ok   a wrong key is answered 401: answered 404"},
-		"a flag that is unkown": {[]string{"--verbose"}, exitUsage, "not defined"},
+		"a flag that is unknown": {[]string{"--verbose"}, exitUsage, "not defined"},
 	} {
-		code, out, errOut := commandLine(environ, append([]string{"verify"}, c.args...)...)
+		code, out, errOut := commandLine(environ, append([]string{"verify", "--settling", "0s"}, c.args...)...)
 		if code != c.code || !regexp.MustCompile(c.want).MatchString(out+errOut) {
 			t.Errorf("%s: ended with %d:\n%s%s", name, code, out, errOut)
 		}
@@ -52,7 +52,7 @@ func TestVerifyNamesThePermissionThatIsMissing(t *testing.T) {
 	})
 	p := runServe(t, "NATS_URL="+nats.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zsecret").ready()
 	environ := environment("NATS_URL="+nats.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zsecret", "KEYS="+testKey)
-	code, out, _ := commandLine(environ, "verify", "--public", strings.TrimSuffix(p.webhook, "/sine/default"), "--admin", p.admin)
+	code, out, _ := commandLine(environ, "verify", "--settling", "0s", "--public", strings.TrimSuffix(p.webhook, "/sine/default"), "--admin", p.admin)
 	if code != exitFailed || strings.Count(out, "not ok") != 1 ||
 		!regexp.MustCompile(`not ok +may publish visitors\.v1\.quarantine\.default: .*[Pp]ermissions [Vv]iolation`).MatchString(out) {
 		t.Errorf("ended with %d:\n%s", code, out)
