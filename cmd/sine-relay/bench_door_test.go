@@ -21,8 +21,8 @@ import (
 )
 
 // BenchmarkDoor is the time to an answer with so many deciders, who answer at
-// once, beside one raw NATS request with the same message, and beside as many at
-// once: medians, alternately. Relay, NATS and deciders share the processors.
+// once, beside one raw NATS request with the same message, and beside one to each of
+// them at once: medians, alternately. Relay, NATS and deciders share the processors.
 func BenchmarkDoor(b *testing.B) {
 	for _, n := range []int{1, 3, 8} {
 		b.Run(fmt.Sprint("deciders=", n), func(b *testing.B) {
@@ -115,8 +115,14 @@ func (d *benchDoor) raw(b *testing.B) {
 
 func (d *benchDoor) rawAll(b *testing.B, n int) {
 	var asking sync.WaitGroup
-	for range n {
-		asking.Go(func() { d.raw(b) })
+	for i := range n {
+		m := *d.question
+		m.Subject = fmt.Sprint("visitors.v1.ask.lobby.d", i)
+		asking.Go(func() {
+			if _, err := d.nc.RequestMsg(&m, patience); err != nil {
+				b.Error(err)
+			}
+		})
 	}
 	asking.Wait()
 }
