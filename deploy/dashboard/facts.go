@@ -1,0 +1,84 @@
+package dashboard
+
+var facts = []panel{
+	{
+		show: table, title: "Facts by integration", unit: number, wide: 24, high: 9, sort: "Refused",
+		about: "What became of each integration's facts in the time shown, the most refused first. Refused is bad, spooled is a NATS in trouble, wrong keys or no webhook for long is an integration that is set up wrongly.",
+		ask: []query{
+			{legend: "Last webhook", unit: ago, means: []meaning{{"0", "never", "orange"}}, expr: `max by (integration) (sine_relay_last_webhook_timestamp_seconds{<integration>}) * 1000`},
+			{legend: "Stored", expr: `round(sum by (integration) (increase(sine_relay_facts_settled_total{<integration>,result="stored"}[$__range])))`},
+			{legend: "Duplicates", expr: `round(sum by (integration) (increase(sine_relay_facts_settled_total{<integration>,result="duplicate"}[$__range])))`},
+			{legend: "Spooled", steps: anyIsOdd, expr: `round(sum by (integration) (increase(sine_relay_facts_settled_total{<integration>,result="spooled"}[$__range])))`},
+			{legend: "Quarantined", steps: anyIsOdd, expr: `round(sum by (integration) (increase(sine_relay_facts_settled_total{<integration>,result="quarantined"}[$__range])))`},
+			{legend: "Refused", steps: anyIsBad, expr: `round(sum by (integration) (increase(sine_relay_facts_settled_total{<integration>,result="refused"}[$__range])))`},
+			{legend: "Not let in", steps: anyIsOdd, expr: `round(sum by (integration) (increase(sine_relay_webhooks_rejected_total{<integration>,reason=~"missing_key|wrong_key|address|unknown_integration"}[$__range])))`},
+		},
+	},
+	{
+		show: bars, title: "Facts by what became of them", unit: perMinute, wide: 12, high: 8,
+		about:  "Facts, and bodies that may have been some. Stored and duplicate are good; spooled is safe on the relay's disk; refused is lost.",
+		colors: []color{{"/^stored$/", "green"}, {"/^duplicate$/", "light-green"}, {"/^spooled$/", "orange"}, {"/^quarantined$/", "purple"}, {"/^refused$/", "red"}},
+		ask:    []query{{legend: "{{result}}", expr: `60 * sum by (result) (rate(sine_relay_facts_settled_total{<integration>}[$__rate_interval]))`}},
+	},
+	{
+		show: lines, title: "Spooled and refused, by integration", unit: perMinute, wide: 12, high: 8,
+		about: "Facts that NATS did not take in time, for integrations that have some. Bad for one alone: its messages are too large, say. For all of them: NATS is away.",
+		none:  "none",
+		ask:   []query{{legend: "{{integration}} {{result}}", expr: `60 * sum by (integration, result) (rate(sine_relay_facts_settled_total{<integration>,result=~"spooled|refused"}[$__rate_interval])) > 0`}},
+	},
+	{
+		show: lines, title: "Time to acknowledgement", unit: seconds, wide: 8, high: 7,
+		about: "Time from a message being ready to JetStream's acknowledgement. Bad near the store budget, 2 s by default: what takes longer is spooled or refused.",
+		ask: []query{
+			{legend: "p50", expr: quantile("0.5", `sine_relay_publish_duration_seconds{<relay>,result=~"stored|duplicate"}`)},
+			{legend: "p99", expr: quantile("0.99", `sine_relay_publish_duration_seconds{<relay>,result=~"stored|duplicate"}`)},
+		},
+	},
+	{
+		show: bars, title: "Messages not stored, by reason", unit: perMinute, wide: 8, high: 7,
+		about: "Attempts to store a message that did not end in its stream, retries of one call counted once. Anything is bad; spooled alone loses nothing.",
+		ask:   []query{{legend: "{{result}}", expr: `60 * sum by (result) (rate(sine_relay_publishes_total{<integration>,result!~"stored|duplicate"}[$__rate_interval]))`}},
+	},
+	{
+		show: lines, title: "Ledger: received less settled", unit: number, wide: 8, high: 7,
+		about: "Facts that were received and of which nothing has become yet. It is what is in flight; bad when it does not return to zero.",
+		ask:   []query{{legend: "{{integration}}", expr: `sum by (integration) (sine_relay_facts_received_total{<integration>}) - sum by (integration) (sine_relay_facts_settled_total{<integration>})`}},
+	},
+	{
+		show: lines, title: "Duplicates", unit: perMinute, wide: 8, high: 7,
+		about: "Facts that were stored already, by integration. Many are bad: somebody sends each of them twice, for instance two webhooks in Sine for one site.",
+		ask:   []query{{legend: "{{integration}}", expr: `60 * sum by (integration) (rate(sine_relay_facts_settled_total{<integration>,result="duplicate"}[$__rate_interval]))`}},
+	},
+	{
+		show: lines, title: "Age of facts and repeats", unit: seconds, wide: 8, high: 7,
+		about: "How old facts are when they come in, by the date that Sine gives them, and how long after the first a repeat comes. Hours are bad: Sine held them back, or a time zone is configured wrongly.",
+		ask: []query{
+			{legend: "facts p50", expr: quantile("0.5", `sine_relay_fact_age_seconds{<relay>}`)},
+			{legend: "facts p99", expr: quantile("0.99", `sine_relay_fact_age_seconds{<relay>}`)},
+			{legend: "repeats p50", expr: quantile("0.5", `sine_relay_repeat_age_seconds{<relay>}`)},
+		},
+	},
+	{
+		show: bars, title: "Not understood, by reason", unit: perMinute, wide: 8, high: 7,
+		about: "Bodies with a right key that could not be read; all but those too large are kept in the quarantine. Anything is bad: Sine may have a new name for an event.",
+		ask:   []query{{legend: "{{reason}}", expr: `60 * sum by (reason) (rate(sine_relay_webhooks_rejected_total{<integration>,reason!~"missing_key|wrong_key|address|unknown_integration"}[$__rate_interval]))`}},
+	},
+	{
+		show: bars, title: "Not let in", unit: perMinute, wide: 8, high: 7, none: "none",
+		about: "Calls with a wrong or missing key, from an address that is not allowed, or for an integration that is not configured. Bad for a known integration: somebody changed a key on one side only.",
+		ask:   []query{{legend: "{{integration}} {{reason}}", expr: `60 * sum by (integration, reason) (rate(sine_relay_webhooks_rejected_total{<integration>,reason=~"missing_key|wrong_key|address|unknown_integration"}[$__rate_interval])) > 0`}},
+	},
+	{
+		show: lines, title: "Time since the last webhook", unit: seconds, wide: 8, high: 7,
+		about: "How long ago each integration called. Bad when one is silent at an hour at which it never was.",
+		ask:   []query{{legend: "{{integration}}", expr: `time() - max by (integration) (sine_relay_last_webhook_timestamp_seconds{<integration>} > 0)`}},
+	},
+	{
+		show: bars, title: "Odd but understood", unit: perMinute, wide: 8, high: 7, none: "none",
+		about: "Webhooks whose content type was not JSON, or whose body names another event than their URL. Nothing is lost, but the URL in Sine is likely the wrong one.",
+		ask: []query{
+			{legend: "{{integration}} content type", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_wrong_content_type_total{<integration>}[$__rate_interval])) > 0`},
+			{legend: "{{integration}} other event", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_event_disagreements_total{<integration>}[$__rate_interval])) > 0`},
+		},
+	},
+}

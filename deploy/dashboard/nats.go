@@ -1,0 +1,40 @@
+package dashboard
+
+var nats = []panel{
+	{
+		show: states, title: "Connected", unit: "bool", wide: 12, high: 7, means: noIsBad,
+		about: "Each relay's two connections to NATS. Red is bad: the door answers with fallbacks, facts are spooled or refused. One relay alone points to its node or its network.",
+		ask:   []query{{legend: "{{connection}} {{pod}} {{instance}}", expr: `min by (connection, pod, instance) (sine_relay_nats_connected{<relay>})`}},
+	},
+	{
+		show: bars, title: "Reconnections", unit: perMinute, wide: 6, high: 7,
+		about: "Connections that were made again after they dropped. A few during a roll-out of NATS are normal; bad when it goes on.",
+		ask:   []query{{legend: "{{connection}}", expr: `60 * sum by (connection) (rate(sine_relay_nats_reconnects_total{<relay>}[$__rate_interval]))`}},
+	},
+	{
+		show: bars, title: "Errors by kind", unit: perMinute, wide: 6, high: 7,
+		about: "Errors on the connections, failed attempts to connect included. Authorization, TLS and permission are bad until a person mends them; others pass with the outage.",
+		ask:   []query{{legend: "{{connection}} {{kind}}", expr: `60 * sum by (connection, kind) (rate(sine_relay_nats_errors_total{<relay>}[$__rate_interval]))`}},
+	},
+	{
+		show: states, title: "Streams usable", unit: "bool", wide: 12, high: 6, means: noIsBad,
+		about: "Whether each stream was there and fit at the last look of every relay. Red is bad: what belongs there is spooled or refused.",
+		ask:   []query{{legend: "{{stream}}", expr: `min by (stream) (sine_relay_stream_usable{<relay>})`}},
+	},
+	{
+		show: states, title: "Streams that differ from the settings", unit: "bool", wide: 12, high: 6, means: []meaning{{"1", "differs", "orange"}}, none: "none",
+		about: "Fields of a stream that are not as the relay's settings say, while the stream still works. Bad unless somebody meant it: a stream that discards the oldest loses visitors when it is full.",
+		ask:   []query{{legend: "{{stream}} {{field}}", expr: `max by (stream, field) (sine_relay_stream_drift{<relay>}) > 0`}},
+	},
+	{
+		show: gauges, title: "Bytes of streams against their limits", unit: share, wide: 8, high: 7, top: 1, none: "no limit",
+		about: "How much of each stream's limit is taken. Orange from 80 %; a full stream refuses new messages.",
+		steps: []step{{0.8, "orange"}, {0.95, "red"}},
+		ask:   []query{{legend: "{{stream}}", expr: `max by (stream) (sine_relay_stream_bytes{<relay>}) / (max by (stream) (sine_relay_stream_limit_bytes{<relay>}) > 0)`}},
+	},
+	{
+		show: lines, title: "Bytes of streams", unit: bytesOf, wide: 16, high: 7,
+		about: "Bytes in each stream. Bad when one grows faster than its maximum age empties it: the gauge beside this says how far it is from its limit.",
+		ask:   []query{{legend: "{{stream}}", expr: `max by (stream) (sine_relay_stream_bytes{<relay>})`}},
+	},
+}

@@ -1,0 +1,60 @@
+package dashboard
+
+var spool = []panel{
+	{
+		show: lines, title: "Messages that wait", unit: number, wide: 8, high: 7, none: "no spool",
+		about: "Messages in each relay's spool, and those of them that wait for longer than SINE_RELAY_SPOOL_MAX_AGE. Bad when it rises while NATS is connected.",
+		ask: []query{
+			{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (sine_relay_spool_messages{<relay>})`},
+			{legend: "{{pod}} {{instance}} too old", expr: `sum by (pod, instance) (sine_relay_spool_expired_messages{<relay>})`},
+		},
+	},
+	{
+		show: gauges, title: "Bytes against the limit", unit: share, wide: 8, high: 7, top: 1, none: "no spool",
+		about: "How much of each spool's room is taken. Orange from 80 %; a full spool refuses facts.",
+		steps: []step{{0.8, "orange"}, {0.95, "red"}},
+		ask:   []query{{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (sine_relay_spool_bytes{<relay>}) / sum by (pod, instance) (sine_relay_spool_limit_bytes{<relay>})`}},
+	},
+	{
+		show: lines, title: "Bytes that wait", unit: bytesOf, wide: 8, high: 7, none: "no spool",
+		about: "Bytes in each relay's spool, and the smallest limit of all. Bad when a line is on its way to the limit.",
+		ask: []query{
+			{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (sine_relay_spool_bytes{<relay>})`},
+			{legend: "limit", expr: `min(sine_relay_spool_limit_bytes{<relay>})`},
+		},
+		colors: []color{{"/^limit$/", "red"}},
+	},
+	{
+		show: lines, title: "Age of the oldest", unit: seconds, wide: 8, high: 7, none: "no spool",
+		about: "How long the oldest message of each spool has waited, zero when none does. Bad when it rises while NATS is connected: something keeps that message back.",
+		ask: []query{{legend: "{{pod}} {{instance}}",
+			expr: `max by (pod, instance) ((time() - (sine_relay_spool_oldest_timestamp_seconds{<relay>} > 0)) or 0 * sine_relay_spool_oldest_timestamp_seconds{<relay>})`}},
+	},
+	{
+		show: lines, title: "In and out", unit: perMinute, wide: 8, high: 7, none: "no spool",
+		about: "Messages that went into the spools, from there to their streams, or to the quarantine after their stream refused them time and again, and those for which there was no room. Refused and set aside are bad.",
+		ask: []query{
+			{legend: "in", expr: `60 * sum(rate(sine_relay_spool_spooled_total{<relay>}[$__rate_interval]))`},
+			{legend: "out", expr: `60 * sum(rate(sine_relay_spool_drained_total{<relay>}[$__rate_interval]))`},
+			{legend: "set aside", expr: `60 * sum(rate(sine_relay_spool_set_aside_total{<relay>}[$__rate_interval]))`},
+			{legend: "refused", expr: `60 * sum(rate(sine_relay_spool_refused_total{<relay>}[$__rate_interval]))`},
+		},
+		colors: []color{{"/^(set aside|refused)$/", "red"}},
+	},
+	{
+		show: lines, title: "Ledger: in less out less waiting", unit: number, wide: 8, high: 7, none: "no spool",
+		about: "What each spool took over and took in, less what left it and what waits in it. Bad when it is not zero for longer than a moment: the books do not balance.",
+		ask: []query{{legend: "{{pod}} {{instance}}",
+			expr: `sum by (pod, instance) (sine_relay_spool_recovered_total{<relay>} + sine_relay_spool_spooled_total{<relay>} - sine_relay_spool_drained_total{<relay>} - sine_relay_spool_set_aside_total{<relay>} - sine_relay_spool_messages{<relay>})`}},
+	},
+	{
+		show: states, title: "Condition", unit: "bool", wide: 24, high: 6, means: yesIsBad, none: "no spool",
+		about: "Whether a spool is nearly full or full, could not be opened, or was found damaged at the start. Each is bad; a damaged one was moved aside, and what could be read of it carried over.",
+		ask: []query{
+			{legend: "{{pod}} {{instance}} nearly full", expr: `max by (pod, instance) (sine_relay_spool_nearly_full{<relay>})`},
+			{legend: "{{pod}} {{instance}} full", expr: `max by (pod, instance) (sine_relay_spool_full{<relay>})`},
+			{legend: "{{pod}} {{instance}} damaged", expr: `max by (pod, instance) (sine_relay_spool_damaged{<relay>})`},
+			{legend: "{{pod}} {{instance}} unusable", expr: `1 - min by (pod, instance) (sine_relay_spool_usable{<relay>})`},
+		},
+	},
+}
