@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"maps"
 	"os"
-	"regexp"
-	"slices"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,177 +12,153 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
-	"github.com/sine-relay/sine-relay/deploy/dashboard"
 )
 
-const dashboardFile = "../../deploy/dashboard/sine-relay.json"
-
-// unused are the metrics that no panel asks for, and why not.
+// unused are the metrics that the dashboard does not ask for, and why not.
 var unused = map[string]string{}
 
-// graph is what the tests read of a dashboard.
-type graph struct {
-	UID           string
-	ID            *int
-	SchemaVersion int
-	Templating    struct{ List []struct{ Name, Type string } }
-	Annotations   struct {
-		List []struct {
-			Name, Expr string
-			Datasource source
+// What the dashboard asks for is there, and what is there is asked for: a query
+// about a metric, a label or a value that no relay exposes draws nothing, and
+// looks like peace.
+func TestTheDashboardAsksForWhatIsExposed(t *testing.T) {
+	e, used := expose(t), map[string]bool{}
+	for _, a := range dashboardQueries(t) {
+		for _, fault := range e.faults(a) {
+			t.Errorf("%s: %s\n\t%s", a.where, fault, a.expr)
+		}
+		for _, s := range selector.FindAllStringSubmatch(a.expr, -1) {
+			used[e.metric(s[1])] = true
 		}
 	}
-	Panels []panel
-}
-
-type panel struct {
-	ID                       int
-	Type, Title, Description string
-	Datasource               source
-	GridPos                  struct{ X, Y, W, H int }
-	FieldConfig              struct{ Defaults struct{ Unit string } }
-	Targets                  []struct {
-		RefID, Expr, LegendFormat string
-		Datasource                source
+	for name := range e.labels {
+		if why := unused[name]; !used[name] && why == "" {
+			t.Errorf("no panel shows %s: draw it, or say in the list of the unused why not", name)
+		}
 	}
-	Panels []panel
+	for name := range unused {
+		if _, exposed := e.labels[name]; !exposed || used[name] {
+			t.Errorf("%s is listed as unused and is used, or is not exposed", name)
+		}
+	}
 }
 
-type source struct{ Type, UID string }
+func TestWhatIsWrongWithAQueryIsFound(t *testing.T) {
+	const of = `namespace=~"$namespace",job=~"$job"`
+	e := exposition{
+		labels: map[string][]string{"sine_relay_asks_total": {"integration", "outcome"}, "sine_relay_age_seconds": {}},
+		families: map[string]*dto.MetricFamily{"sine_relay_asks_total": family(t, `sine_relay_asks_total{integration="hq",outcome="timeout"} 0`),
+			"sine_relay_age_seconds": family(t, "# TYPE sine_relay_age_seconds histogram\nsine_relay_age_seconds_sum 0\nsine_relay_age_seconds_count 0")},
+	}
+	const rate = `sum by (outcome) (rate(sine_relay_asks_total{` + of + `,integration=~"$integration",outcome=~"timeout"}[$__rate_interval])) > 0`
+	for _, c := range []struct{ name, expr, legend, fault string }{
+		{"nothing", rate, "{{outcome}}", ""},
+		{"nothing, of a histogram", `histogram_quantile(0.9, sum by (le) (rate(sine_relay_age_seconds_bucket{` + of + `}[5m])))`, "", ""},
+		{"a metric that is not exposed", strings.ReplaceAll(rate, "asks", "askings"), "", "sine_relay_askings_total is not exposed"},
+		{"a suffix that it does not have", strings.ReplaceAll(rate, "asks_total", "asks_total_sum"), "", "sine_relay_asks_total_sum is not exposed"},
+		{"a metric of every program", "sum(up)", "", "up is asked without matchers"},
+		{"a metric of every relay", strings.ReplaceAll(rate, of+",", ""), "", "does not keep to the chosen namespace"},
+		{"a metric of every integration", strings.ReplaceAll(rate, `integration=~"$integration",`, ""), "", "does not keep to the chosen integration"},
+		{"a matcher for a label that it does not have", strings.ReplaceAll(rate, "outcome=~", "result=~"), "", "sine_relay_asks_total has no label result"},
+		{"a value that no relay gives", strings.ReplaceAll(rate, `"timeout"`, `"timeout|late"`), "", `outcome of sine_relay_asks_total is never "late"`},
+		{"a grouping by a label that it does not have", strings.ReplaceAll(rate, "by (outcome)", "by (result)"), "", "groups by result"},
+		{"a legend of a label that was summed up", rate, "{{integration}}", "the legend shows integration"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			found := strings.Join(e.faults(drawn{"", c.expr, c.legend}), "; ")
+			if (found == "") != (c.fault == "") || !strings.Contains(found, c.fault) {
+				t.Errorf("found %q, want %q", found, c.fault)
+			}
+		})
+	}
+}
 
-// readDashboard is the file, and not what it is made from: the file is what users
-// have.
-func readDashboard(t *testing.T) graph {
+func family(t *testing.T, text string) *dto.MetricFamily {
 	t.Helper()
-	content, err := os.ReadFile(dashboardFile)
+	for _, f := range parse(t, text+"\n") {
+		return f
+	}
+	t.Fatal("no metric")
+	return nil
+}
+
+func parse(t *testing.T, text string) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var g graph
-	if err := json.Unmarshal(content, &g); err != nil {
-		t.Fatal(err)
-	}
-	return g
+	return families
 }
 
-// The dashboard is made from its tables. A stale or edited one fails here.
-func TestTheDashboardIsMadeFromItsTables(t *testing.T) {
-	want, err := dashboard.JSON()
+// drawn is one query of the dashboard.
+type drawn struct{ where, expr, legend string }
+
+func dashboardQueries(t *testing.T) (all []drawn) {
+	t.Helper()
+	content, err := os.ReadFile("../../deploy/dashboard/sine-relay.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.WriteFile(dashboardFile, want, 0o644); err != nil {
-			t.Fatal(err)
+	var file struct {
+		Annotations struct {
+			List []struct{ Name, Expr, TitleFormat, TextFormat string }
+		}
+		Templating struct {
+			List []struct{ Name, Definition string }
+		}
+		Panels []struct {
+			Title   string
+			Targets []struct{ RefID, Expr, LegendFormat string }
 		}
 	}
-	if found, err := os.ReadFile(dashboardFile); err != nil || !bytes.Equal(found, want) {
-		t.Fatalf("deploy/dashboard/sine-relay.json is stale (%v): go test ./cmd/sine-relay -run Dashboard -update", err)
+	if err := json.Unmarshal(content, &file); err != nil {
+		t.Fatal(err)
 	}
-}
-
-func TestTheDashboardCanBeImportedAnywhere(t *testing.T) {
-	g := readDashboard(t)
-	if g.UID != dashboard.UID || g.ID != nil || g.SchemaVersion == 0 {
-		t.Errorf("uid %q, id %v, schemaVersion %d", g.UID, g.ID, g.SchemaVersion)
+	for _, a := range file.Annotations.List {
+		all = append(all, drawn{"annotation " + a.Name, a.Expr, a.TitleFormat + a.TextFormat})
 	}
-	for _, a := range g.Annotations.List {
-		if a.Datasource != chosen {
-			t.Errorf("annotation %q asks %v", a.Name, a.Datasource)
+	for _, p := range file.Panels {
+		for _, q := range p.Targets {
+			all = append(all, drawn{"panel " + p.Title + ", query " + q.RefID, q.Expr, q.LegendFormat})
 		}
 	}
-	ids, sections := map[int]bool{}, []string{}
-	for i, p := range g.Panels {
-		if ids[p.ID] || p.ID == 0 {
-			t.Errorf("panel %q has the id %d, which is none or not its own", p.Title, p.ID)
-		}
-		ids[p.ID] = true
-		for _, other := range g.Panels[:i] {
-			if p.overlaps(other) {
-				t.Errorf("panel %q lies on %q", p.Title, other.Title)
-			}
-		}
-		if p.GridPos.X+p.GridPos.W > 24 || p.GridPos.W < 1 || p.GridPos.H < 1 {
-			t.Errorf("panel %q does not fit the page: %v", p.Title, p.GridPos)
-		}
-		if p.Type == "row" {
-			sections = append(sections, p.Title)
-			continue
-		}
-		p.check(t)
-	}
-	if want := []string{"Door", "Facts", "Spool", "NATS", "Runtime"}; !slices.Equal(sections, want) {
-		t.Errorf("rows %v, want %v", sections, want)
-	}
-}
-
-// chosen is the data source that the reader chose.
-var chosen = source{"prometheus", "${datasource}"}
-
-func (p panel) overlaps(o panel) bool {
-	a, b := p.GridPos, o.GridPos
-	return a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H
-}
-
-// check holds for every panel that shows something.
-func (p panel) check(t *testing.T) {
-	t.Helper()
-	if p.Title == "" || p.Description == "" || p.FieldConfig.Defaults.Unit == "" || p.Datasource != chosen || len(p.Targets) == 0 {
-		t.Errorf("panel %d %q lacks a title, a description, a unit, a query or the chosen data source", p.ID, p.Title)
-	}
-	refs := map[string]bool{}
-	for _, target := range p.Targets {
-		if target.RefID == "" || refs[target.RefID] || target.Datasource != chosen {
-			t.Errorf("panel %q: query %q has no name of its own, or asks %v", p.Title, target.RefID, target.Datasource)
-		}
-		refs[target.RefID] = true
-	}
-}
-
-// ask is a query and the labels that its legend shows.
-type ask struct {
-	where, expr string
-	shown       []string
-}
-
-func (g graph) asks() (all []ask) {
-	for _, a := range g.Annotations.List {
-		all = append(all, ask{where: a.Name, expr: a.Expr})
-	}
-	for _, p := range g.Panels {
-		for _, target := range p.Targets {
-			q := ask{where: p.Title + " " + target.RefID, expr: target.Expr}
-			for _, m := range legendLabel.FindAllStringSubmatch(target.LegendFormat, -1) {
-				q.shown = append(q.shown, m[1])
-			}
-			all = append(all, q)
-		}
+	if len(all) == 0 {
+		t.Fatal("the dashboard asks nothing")
 	}
 	return all
 }
 
-var (
-	legendLabel = regexp.MustCompile(`\{\{(\w+)\}\}`)
-	selector    = regexp.MustCompile(`([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^}]*)\}`)
-	matcher     = regexp.MustCompile(`(\w+)(=~|!~|!=|=)"([^"]*)"`)
-	grouping    = regexp.MustCompile(`\b(by|on)\s*\(([^)]*)\)`)
-	ranges      = regexp.MustCompile(`\[[^]]*\]`)
-	word        = regexp.MustCompile(`[a-zA-Z_:][a-zA-Z0-9_:]*`)
-	number      = regexp.MustCompile(`\b[0-9][0-9.e]*\b|\$\{__from\}`)
-	called      = regexp.MustCompile(`[a-zA-Z_:][a-zA-Z0-9_:]*\s*\(`)
-)
+// exposition is what a relay exposes.
+type exposition struct {
+	labels   map[string][]string          // of each metric of its own
+	families map[string]*dto.MetricFamily // every metric of a relay, with those of Go and the process
+}
 
-// bare returns the words of a query that nothing else explains: a metric without
-// matchers, and what is misspelled.
-func bare(expr string) (words []string) {
-	for _, known := range []*regexp.Regexp{selector, grouping, ranges, number} {
-		expr = known.ReplaceAllString(expr, " ")
-	}
-	expr = regexp.MustCompile(`\b(sum|min|max|count)\s+\(`).ReplaceAllString(expr, "(")
-	for _, w := range word.FindAllString(called.ReplaceAllString(expr, " "), -1) {
-		if w != "and" && w != "or" && w != "unless" {
-			words = append(words, w)
+// expose runs a relay that has something of everything to show.
+func expose(t *testing.T) exposition {
+	t.Helper()
+	e := exposition{labels: map[string][]string{}}
+	for row := range strings.Lines(metricsTable(t)) {
+		cells := strings.Split(row, "|")
+		if name := strings.Trim(cells[1], " `"); strings.HasPrefix(name, "sine_relay_") {
+			e.labels[name] = strings.Fields(strings.ReplaceAll(cells[3], "`", " "))
 		}
 	}
-	return words
+	server := brokertest.Start(t)
+	file := filepath.Join(t.TempDir(), "integrations.yaml")
+	if err := os.WriteFile(file, []byte("defaults: {deciders: [{name: default}, {name: next, shadow: true}]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir(), "INTEGRATIONS_FILE="+file).ready()
+	operator := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
+	must(t, operator, "in force", "lockdown", "--site", "elsewhere")
+	must(t, operator, "in force", "override", "--site", "nowhere", "--accept", "--for", "30m", "--reason", "a test")
+	var text string
+	eventually(t, "both orders are there", func() bool {
+		_, text = p.get("/metrics")
+		return strings.Count(text, "sine_relay_order_in_force{") == 2
+	})
+	e.families = parse(t, text)
+	return e
 }
