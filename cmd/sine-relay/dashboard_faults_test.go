@@ -62,9 +62,11 @@ func (e exposition) selects(name, matchers string) (all []string) {
 	for _, m := range matcher.FindAllStringSubmatch(matchers, -1) {
 		label, values := m[1], m[2]
 		switch {
+		case label == "le" || label == "quantile":
+			all = append(all, label+" is 1 in one format of metrics and 1.0 in another")
 		case !e.has(name, label):
 			all = append(all, name+" has no label "+label)
-		case strings.HasPrefix(values, "$") || label == "le" || label == "quantile":
+		case strings.HasPrefix(values, "$"):
 		default:
 			all = append(all, e.neverSeen(own, label, strings.Split(values, "|"))...)
 		}
@@ -99,10 +101,8 @@ func (e exposition) metric(series string) string {
 }
 
 func (e exposition) has(series, label string) bool {
-	if slices.Contains(targetLabels, label) || slices.Contains(e.labels[e.metric(series)], label) {
-		return true
-	}
-	return label == "le" && strings.HasSuffix(series, "_bucket") || label == "quantile" && e.families[series].GetType() == dto.MetricType_SUMMARY
+	return slices.Contains(targetLabels, label) || slices.Contains(e.labels[e.metric(series)], label) ||
+		label == "le" && strings.HasSuffix(series, "_bucket")
 }
 
 // someHas reports whether one of the metrics in an expression has the label.

@@ -60,6 +60,7 @@ func TestWhatIsWrongWithAQueryIsFound(t *testing.T) {
 		{"a metric of every integration", strings.ReplaceAll(rate, `integration=~"$integration",`, ""), "", "does not keep to the chosen integration"},
 		{"a matcher for a label that it does not have", strings.ReplaceAll(rate, "outcome=~", "result=~"), "", "sine_relay_asks_total has no label result"},
 		{"a value that no relay gives", strings.ReplaceAll(rate, `"timeout"`, `"timeout|late"`), "", `outcome of sine_relay_asks_total is never "late"`},
+		{"a matcher for one bucket", `sine_relay_age_seconds_bucket{` + of + `,le="2"}`, "", "le is 1 in one format"},
 		{"a grouping by a label that it does not have", strings.ReplaceAll(rate, "by (outcome)", "by (result)"), "", "groups by result"},
 		{"a legend of a label that was summed up", rate, "{{integration}}", "the legend shows integration"},
 	} {

@@ -44,7 +44,7 @@ var runtime = []panel{
 	{
 		show: lines, title: "Pauses of the garbage collector", unit: seconds, wide: 6, high: 7,
 		about: "The longest of each relay's recent pauses. Bad from some tens of milliseconds on: every visitor of that moment waits for it.",
-		ask:   []query{{legend: "{{pod}} {{instance}}", expr: `max by (pod, instance) (` + ofRelay(`go_gc_duration_seconds{<relay>,quantile="1"}`) + `)`}},
+		ask:   []query{{legend: "{{pod}} {{instance}}", expr: `max by (pod, instance) (` + ofRelay(`go_gc_duration_seconds{<relay>}`) + `)`}},
 	},
 	{
 		show: gauges, title: "Certificates and credentials expire in", unit: "d", wide: 8, high: 8, none: "none",
