@@ -101,8 +101,9 @@ func (e exposition) metric(series string) string {
 }
 
 func (e exposition) has(series, label string) bool {
-	return slices.Contains(targetLabels, label) || slices.Contains(e.labels[e.metric(series)], label) ||
-		label == "le" && strings.HasSuffix(series, "_bucket")
+	name := e.metric(series)
+	return name != "" && (slices.Contains(targetLabels, label) || slices.Contains(e.labels[name], label) ||
+		label == "le" && strings.HasSuffix(series, "_bucket"))
 }
 
 // someHas reports whether one of the metrics in an expression has the label.

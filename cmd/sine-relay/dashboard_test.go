@@ -3,15 +3,11 @@ package main
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-
-	"github.com/sine-relay/sine-relay/broker/brokertest"
 )
 
 // unused are the metrics that the dashboard does not ask for, and why not.
@@ -21,8 +17,13 @@ var unused = map[string]string{}
 // about a metric, a label or a value that no relay exposes draws nothing, and
 // looks like peace.
 func TestTheDashboardAsksForWhatIsExposed(t *testing.T) {
-	e, used := expose(t), map[string]bool{}
-	for _, a := range dashboardQueries(t) {
+	e, file, used := expose(t), readDashboard(t), map[string]bool{}
+	for _, v := range file.Templating.List {
+		if m := labelValues.FindStringSubmatch(v.Definition); v.Type != "datasource" && (m == nil || m[2] != v.Name || !e.has(m[1], m[2])) {
+			t.Errorf("variable %s comes from %s", v.Name, v.Definition)
+		}
+	}
+	for _, a := range file.queries() {
 		for _, fault := range e.faults(a) {
 			t.Errorf("%s: %s\n\t%s", a.where, fault, a.expr)
 		}
@@ -73,93 +74,45 @@ func TestWhatIsWrongWithAQueryIsFound(t *testing.T) {
 	}
 }
 
-func family(t *testing.T, text string) *dto.MetricFamily {
-	t.Helper()
-	for _, f := range parse(t, text+"\n") {
-		return f
-	}
-	t.Fatal("no metric")
-	return nil
-}
-
-func parse(t *testing.T, text string) map[string]*dto.MetricFamily {
-	t.Helper()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return families
-}
-
 // drawn is one query of the dashboard.
 type drawn struct{ where, expr, legend string }
 
-func dashboardQueries(t *testing.T) (all []drawn) {
+var labelValues = regexp.MustCompile(`^label_values\((\w+)(?:\{.*\})?, (\w+)\)$`)
+
+// dashboardFile is what the tests read of the dashboard.
+type dashboardFile struct {
+	Annotations struct {
+		List []struct{ Name, Expr, TitleFormat, TextFormat string }
+	}
+	Templating struct {
+		List []struct{ Name, Type, Definition string }
+	}
+	Panels []struct {
+		Title   string
+		Targets []struct{ RefID, Expr, LegendFormat string }
+	}
+}
+
+func readDashboard(t *testing.T) (f dashboardFile) {
 	t.Helper()
 	content, err := os.ReadFile("../../deploy/dashboard/sine-relay.json")
+	if err == nil {
+		err = json.Unmarshal(content, &f)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	var file struct {
-		Annotations struct {
-			List []struct{ Name, Expr, TitleFormat, TextFormat string }
-		}
-		Templating struct {
-			List []struct{ Name, Definition string }
-		}
-		Panels []struct {
-			Title   string
-			Targets []struct{ RefID, Expr, LegendFormat string }
-		}
-	}
-	if err := json.Unmarshal(content, &file); err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range file.Annotations.List {
+	return f
+}
+
+func (f dashboardFile) queries() (all []drawn) {
+	for _, a := range f.Annotations.List {
 		all = append(all, drawn{"annotation " + a.Name, a.Expr, a.TitleFormat + a.TextFormat})
 	}
-	for _, p := range file.Panels {
+	for _, p := range f.Panels {
 		for _, q := range p.Targets {
 			all = append(all, drawn{"panel " + p.Title + ", query " + q.RefID, q.Expr, q.LegendFormat})
 		}
 	}
-	if len(all) == 0 {
-		t.Fatal("the dashboard asks nothing")
-	}
 	return all
-}
-
-// exposition is what a relay exposes.
-type exposition struct {
-	labels   map[string][]string          // of each metric of its own
-	families map[string]*dto.MetricFamily // every metric of a relay, with those of Go and the process
-}
-
-// expose runs a relay that has something of everything to show.
-func expose(t *testing.T) exposition {
-	t.Helper()
-	e := exposition{labels: map[string][]string{}}
-	for row := range strings.Lines(metricsTable(t)) {
-		cells := strings.Split(row, "|")
-		if name := strings.Trim(cells[1], " `"); strings.HasPrefix(name, "sine_relay_") {
-			e.labels[name] = strings.Fields(strings.ReplaceAll(cells[3], "`", " "))
-		}
-	}
-	server := brokertest.Start(t)
-	file := filepath.Join(t.TempDir(), "integrations.yaml")
-	if err := os.WriteFile(file, []byte("defaults: {deciders: [{name: default}, {name: next, shadow: true}]}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir(), "INTEGRATIONS_FILE="+file).ready()
-	operator := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
-	must(t, operator, "in force", "lockdown", "--site", "elsewhere")
-	must(t, operator, "in force", "override", "--site", "nowhere", "--accept", "--for", "30m", "--reason", "a test")
-	var text string
-	eventually(t, "both orders are there", func() bool {
-		_, text = p.get("/metrics")
-		return strings.Count(text, "sine_relay_order_in_force{") == 2
-	})
-	e.families = parse(t, text)
-	return e
 }

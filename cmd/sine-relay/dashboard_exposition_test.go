@@ -1,0 +1,67 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+)
+
+// exposition is what a relay exposes.
+type exposition struct {
+	labels   map[string][]string          // of each metric of its own
+	families map[string]*dto.MetricFamily // every metric of a relay, with those of Go and the process
+}
+
+// expose runs a relay that has something of everything to show.
+func expose(t *testing.T) exposition {
+	t.Helper()
+	e := exposition{labels: map[string][]string{}}
+	for row := range strings.Lines(metricsTable(t)) {
+		cells := strings.Split(row, "|")
+		if name := strings.Trim(cells[1], " `"); strings.HasPrefix(name, "sine_relay_") {
+			e.labels[name] = strings.Fields(strings.ReplaceAll(cells[3], "`", " "))
+		}
+	}
+	server := brokertest.Start(t)
+	file := filepath.Join(t.TempDir(), "integrations.yaml")
+	if err := os.WriteFile(file, []byte("defaults: {deciders: [{name: default}, {name: next, shadow: true}]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir(), "INTEGRATIONS_FILE="+file).ready()
+	operator := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
+	must(t, operator, "in force", "lockdown", "--site", "elsewhere")
+	must(t, operator, "in force", "override", "--site", "nowhere", "--accept", "--for", "30m", "--reason", "a test")
+	var text string
+	eventually(t, "both orders are there", func() bool {
+		_, text = p.get("/metrics")
+		return strings.Count(text, "sine_relay_order_in_force{") == 2
+	})
+	e.families = parse(t, text)
+	return e
+}
+
+func family(t *testing.T, text string) *dto.MetricFamily {
+	t.Helper()
+	for _, f := range parse(t, text+"\n") {
+		return f
+	}
+	t.Fatal("no metric")
+	return nil
+}
+
+func parse(t *testing.T, text string) map[string]*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
+}
