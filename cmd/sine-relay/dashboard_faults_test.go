@@ -14,6 +14,7 @@ var (
 	matcher     = regexp.MustCompile(`(\w+)(?:=~|!~|!=|=)"([^"]*)"`)
 	grouping    = regexp.MustCompile(`\b(?:by|on) \(([^)]*)\)`)
 	legendLabel = regexp.MustCompile(`\{\{(\w+)\}\}`)
+	suffix      = regexp.MustCompile(`_(bucket|sum|count)$`)
 	// explained is everything in a query but a metric that stands alone.
 	explained = regexp.MustCompile(selector.String() + `|` + grouping.String() + `|\[[^]]*\]|\$\{\w+\}|\b[0-9][0-9.e]*\b|\b(?:and|or|unless)\b|\w+(?: by \([^)]*\))? *\(`)
 	word      = regexp.MustCompile(`[a-zA-Z_:][a-zA-Z0-9_:]*`)
@@ -23,24 +24,24 @@ var (
 var targetLabels = []string{"namespace", "job", "pod", "instance"}
 
 // faults are the reasons for which a query would not show what it means to.
-func (e exposition) faults(a drawn) (all []string) {
-	for _, name := range word.FindAllString(explained.ReplaceAllString(a.expr, " "), -1) {
+func (e exposition) faults(d drawn) (all []string) {
+	for _, name := range word.FindAllString(explained.ReplaceAllString(d.expr, " "), -1) {
 		all = append(all, name+" is asked without matchers")
 	}
-	for _, s := range selector.FindAllStringSubmatch(a.expr, -1) {
+	for _, s := range selector.FindAllStringSubmatch(d.expr, -1) {
 		all = append(all, e.selects(s[1], s[2])...)
 	}
 	grouped := targetLabels
-	for _, at := range grouping.FindAllStringSubmatchIndex(a.expr, -1) {
-		labels := strings.Split(a.expr[at[2]:at[3]], ", ")
+	for _, at := range grouping.FindAllStringSubmatchIndex(d.expr, -1) {
+		labels := strings.Split(d.expr[at[2]:at[3]], ", ")
 		for _, label := range labels {
-			if !e.someHas(inParentheses(a.expr[at[1]:]), label) {
+			if !e.someHas(inParentheses(d.expr[at[1]:]), label) {
 				all = append(all, "groups by "+label+" what does not have it")
 			}
 		}
 		grouped = append(slices.Clip(grouped), labels...)
 	}
-	for _, shown := range legendLabel.FindAllStringSubmatch(a.legend, -1) {
+	for _, shown := range legendLabel.FindAllStringSubmatch(d.legend, -1) {
 		if !slices.Contains(grouped, shown[1]) {
 			all = append(all, "the legend shows "+shown[1]+", which the query does not keep")
 		}
@@ -88,7 +89,7 @@ func (e exposition) neverSeen(name, label string, values []string) (all []string
 
 // metric is what exposes the series of that name, or empty.
 func (e exposition) metric(series string) string {
-	name := regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(series, "")
+	name := suffix.ReplaceAllString(series, "")
 	switch kind := e.families[name].GetType(); {
 	case kind == dto.MetricType_HISTOGRAM, kind == dto.MetricType_SUMMARY && !strings.HasSuffix(series, "_bucket"):
 	default:

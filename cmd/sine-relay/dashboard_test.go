@@ -10,7 +10,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// unused are the metrics that the dashboard does not ask for, and why not.
+// unused are the metrics that the dashboard does not ask for, and why not. It
+// asks for all of them.
 var unused = map[string]string{}
 
 // What the dashboard asks for is there, and what is there is asked for: a query
@@ -23,11 +24,11 @@ func TestTheDashboardAsksForWhatIsExposed(t *testing.T) {
 			t.Errorf("variable %s comes from %s", v.Name, v.Definition)
 		}
 	}
-	for _, a := range file.queries() {
-		for _, fault := range e.faults(a) {
-			t.Errorf("%s: %s\n\t%s", a.where, fault, a.expr)
+	for _, q := range file.queries() {
+		for _, fault := range e.faults(q) {
+			t.Errorf("%s: %s\n\t%s", q.where, fault, q.expr)
 		}
-		for _, s := range selector.FindAllStringSubmatch(a.expr, -1) {
+		for _, s := range selector.FindAllStringSubmatch(q.expr, -1) {
 			used[e.metric(s[1])] = true
 		}
 	}

@@ -23,8 +23,12 @@ func TestTheFileIsMadeFromTheTables(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if found, err := os.ReadFile(file); err != nil || !bytes.Equal(found, want) {
-		t.Fatalf("%s is stale (%v): go test ./deploy/dashboard -update", file, err)
+	found, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(found, want) {
+		t.Fatalf("%s is stale: go test ./deploy/dashboard -update", file)
 	}
 }
 

@@ -33,7 +33,7 @@ var nats = []panel{
 		ask:   []query{{legend: "{{stream}}", expr: `max by (stream) (sine_relay_stream_bytes{<relay>}) / (max by (stream) (sine_relay_stream_limit_bytes{<relay>}) > 0)`}},
 	},
 	{
-		show: lines, title: "Bytes of streams", unit: bytesOf, wide: 16, high: 7,
+		show: lines, title: "Bytes of streams", unit: size, wide: 16, high: 7,
 		about: "Bytes in each stream. Bad when one grows faster than its maximum age empties it: the gauge beside this says how far it is from its limit.",
 		ask:   []query{{legend: "{{stream}}", expr: `max by (stream) (sine_relay_stream_bytes{<relay>})`}},
 	},

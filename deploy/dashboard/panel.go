@@ -18,8 +18,8 @@ type panel struct {
 	means  []meaning
 	none   string // what it says where there is nothing to show
 	colors []color
-	sort   string // the column of a table with the worst first
-	top    float64
+	sort   string  // the column of a table with the worst first
+	top    float64 // the highest value that there can be
 }
 
 // query is one question to Prometheus. In it, <relay> stands for the matchers of
@@ -59,7 +59,7 @@ var (
 const (
 	share     = "percentunit"
 	seconds   = "s"
-	bytesOf   = "bytes"
+	size      = "bytes"
 	number    = "short"
 	perMinute = "cpm"
 	ago       = "dateTimeFromNow"
@@ -75,9 +75,9 @@ func expand(expr string) string { return matchers.Replace(expr) }
 // quantile asks for a quantile of a histogram, given with its matchers: of the
 // classic one, or of the native one where Prometheus keeps no other.
 func quantile(q, histogram string) string {
-	name, matchers, _ := strings.Cut(histogram, "{")
+	name, inside, _ := strings.Cut(histogram, "{")
 	return fmt.Sprintf("histogram_quantile(%s, sum by (le) (rate(%s_bucket{%s[$__rate_interval]))) or histogram_quantile(%s, sum(rate(%s[$__rate_interval])))",
-		q, name, matchers, q, histogram)
+		q, name, inside, q, histogram)
 }
 
 // ofRelay keeps of a process' metric what relays expose: a job may scrape other

@@ -28,7 +28,7 @@ var runtime = []panel{
 		ask:   []query{{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (` + ofRelay(`rate(process_cpu_seconds_total{<relay>}[$__rate_interval])`) + `)`}},
 	},
 	{
-		show: lines, title: "Memory", unit: bytesOf, wide: 6, high: 7,
+		show: lines, title: "Memory", unit: size, wide: 6, high: 7,
 		about: "Resident memory of each relay, and the smallest GOMEMLIMIT where one is set. Bad when it stays near the limit: the collector takes the time of the visitors.",
 		ask: []query{
 			{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (` + ofRelay(`process_resident_memory_bytes{<relay>}`) + `)`},

@@ -16,7 +16,7 @@ var spool = []panel{
 		ask:   []query{{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (sine_relay_spool_bytes{<relay>}) / sum by (pod, instance) (sine_relay_spool_limit_bytes{<relay>})`}},
 	},
 	{
-		show: lines, title: "Bytes that wait", unit: bytesOf, wide: 8, high: 7, none: "no spool",
+		show: lines, title: "Bytes that wait", unit: size, wide: 8, high: 7, none: "no spool",
 		about: "Bytes in each relay's spool, and the smallest limit of all. Bad when a line is on its way to the limit.",
 		ask: []query{
 			{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (sine_relay_spool_bytes{<relay>})`},
