@@ -12,7 +12,7 @@ import (
 var (
 	selector    = regexp.MustCompile(`([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^}]*)\}`)
 	matcher     = regexp.MustCompile(`(\w+)(?:=~|!~|!=|=)"([^"]*)"`)
-	grouping    = regexp.MustCompile(`\b(?:by|on) \(([^)]*)\)`)
+	grouping    = regexp.MustCompile(`\b(by|on) \(([^)]*)\)`)
 	legendLabel = regexp.MustCompile(`\{\{(\w+)\}\}`)
 	suffix      = regexp.MustCompile(`_(bucket|sum|count)$`)
 	// explained is everything in a query but a metric that stands alone.
@@ -31,18 +31,20 @@ func (e exposition) faults(d drawn) (all []string) {
 	for _, s := range selector.FindAllStringSubmatch(d.expr, -1) {
 		all = append(all, e.selects(s[1], s[2])...)
 	}
-	grouped := targetLabels
+	var kept []string
 	for _, at := range grouping.FindAllStringSubmatchIndex(d.expr, -1) {
-		labels := strings.Split(d.expr[at[2]:at[3]], ", ")
+		by, labels := d.expr[at[2]:at[3]] == "by", strings.Split(d.expr[at[4]:at[5]], ", ")
 		for _, label := range labels {
 			if !e.someHas(inParentheses(d.expr[at[1]:]), label) {
 				all = append(all, "groups by "+label+" what does not have it")
 			}
 		}
-		grouped = append(slices.Clip(grouped), labels...)
+		if by {
+			kept = append(kept, labels...)
+		}
 	}
 	for _, shown := range legendLabel.FindAllStringSubmatch(d.legend, -1) {
-		if !slices.Contains(grouped, shown[1]) {
+		if !slices.Contains(kept, shown[1]) {
 			all = append(all, "the legend shows "+shown[1]+", which the query does not keep")
 		}
 	}
@@ -89,11 +91,10 @@ func (e exposition) neverSeen(name, label string, values []string) (all []string
 
 // metric is what exposes the series of that name, or empty.
 func (e exposition) metric(series string) string {
-	name := suffix.ReplaceAllString(series, "")
-	switch kind := e.families[name].GetType(); {
-	case kind == dto.MetricType_HISTOGRAM, kind == dto.MetricType_SUMMARY && !strings.HasSuffix(series, "_bucket"):
-	default:
-		name = series
+	name := series
+	base := suffix.ReplaceAllString(series, "")
+	if kind := e.families[base].GetType(); kind == dto.MetricType_HISTOGRAM || kind == dto.MetricType_SUMMARY {
+		name = base
 	}
 	if _, own := e.labels[name]; own || e.families[name] != nil && !strings.HasPrefix(name, "sine_relay_") {
 		return name

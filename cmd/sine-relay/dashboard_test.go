@@ -65,6 +65,7 @@ func TestWhatIsWrongWithAQueryIsFound(t *testing.T) {
 		{"a matcher for one bucket", `sine_relay_age_seconds_bucket{` + of + `,le="2"}`, "", "le is 1 in one format"},
 		{"a grouping by a label that it does not have", strings.ReplaceAll(rate, "by (outcome)", "by (result)"), "", "groups by result"},
 		{"a legend of a label that was summed up", rate, "{{integration}}", "the legend shows integration"},
+		{"a legend of a target that was summed up", rate, "{{instance}}", "the legend shows instance"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			found := strings.Join(e.faults(drawn{"", c.expr, c.legend}), "; ")
