@@ -1,0 +1,194 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// fields are a JSON object.
+type fields = map[string]any
+
+// doorTemplates are answers that show every text, so that one in the wrong place
+// is seen.
+var doorTemplates = fields{
+	"accept": fields{"code": "SUCCESS", "visitor": "{visitorText}", "admin": "{adminNote}", "ref": "{ref}"},
+	"reject": fields{"code": "REJECTED", "message": "{visitorText}", "staff": "{adminNote}", "reference": "{ref}"},
+}
+
+// integrationsOf writes integrations and their keys to files, and returns the
+// settings that name those. JSON is YAML.
+func integrationsOf(t *testing.T, integrations []fields) (settings []string) {
+	t.Helper()
+	files, keys := &mounted{t: t, dir: t.TempDir()}, &mounted{t: t, dir: t.TempDir()}
+	files.write(map[string]string{"integrations.json": inJSON(t, fields{"integrations": integrations})})
+	content := map[string]string{}
+	for _, i := range integrations {
+		content[i["name"].(string)] = keyOf(i["name"].(string))
+	}
+	keys.write(content)
+	return []string{"KEYS=", "KEYS_DIR=" + keys.dir, "INTEGRATIONS_FILE=" + filepath.Join(files.dir, "integrations.json")}
+}
+
+func keyOf(integration string) string { return "key-of-" + integration + "-0123456789" }
+
+func inJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// manyCallers keeps as many connections as there are callers at once.
+var manyCallers = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 600}}
+
+// told is what a caller was told.
+type told struct {
+	status int
+	id     string // of the request
+	body   string
+	took   time.Duration
+}
+
+// calls sends a webhook; path begins with the integration's name.
+func (p *program) calls(path, key, body string) (told, error) {
+	start := time.Now()
+	req, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(p.webhook, "default")+path, strings.NewReader(body))
+	if err != nil {
+		return told{}, err
+	}
+	req.Header.Set("x-sine-auth", key)
+	req.Header.Set("Content-Type", "application/json")
+	answer, err := manyCallers.Do(req)
+	if err != nil {
+		return told{}, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	return told{answer.StatusCode, answer.Header.Get(visit.HeaderRequestID), string(text), time.Since(start)}, err
+}
+
+// visitor is calls with the integration's own key, where there must be an answer.
+func (p *program) visitor(path, body string) told {
+	integration, _, _ := strings.Cut(path, "/")
+	answer, err := p.calls(path, keyOf(integration), body)
+	if err != nil {
+		p.t.Errorf("%s: %v", path, err)
+	}
+	return answer
+}
+
+var sampleLine = regexp.MustCompile(`(?m)^(\w+\{.*\}|\w+) (\S+)$`)
+
+// counted returns the samples of a metric that are not 0, by their labels.
+func (p *program) counted(metric string) map[string]float64 {
+	p.t.Helper()
+	_, text := p.get("/metrics")
+	samples := map[string]float64{}
+	for _, line := range sampleLine.FindAllStringSubmatch(text, -1) {
+		name, labels, _ := strings.Cut(line[1], "{")
+		value, err := strconv.ParseFloat(line[2], 64)
+		if name == metric && value != 0 && err == nil {
+			samples[strings.TrimSuffix(labels, "}")] = value
+		}
+	}
+	return samples
+}
+
+// puppet is a decider on a connection of its own that leaves its questions to the
+// test. A question that the test did not expect stays where it is.
+type puppet struct {
+	nc        *nats.Conn
+	questions chan *nats.Msg
+}
+
+func newPuppet(t *testing.T, s *brokertest.Server, subject string, o ...nats.Option) *puppet {
+	t.Helper()
+	p := &puppet{nc: s.Connect(o...), questions: make(chan *nats.Msg, 64)}
+	if _, err := p.nc.ChanSubscribe(subject, p.questions); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// take returns the next n questions, and requires that they come.
+func (p *puppet) take(t *testing.T, n int) []*nats.Msg {
+	t.Helper()
+	var all []*nats.Msg
+	eventually(t, fmt.Sprintf("%d questions are asked", n), func() bool {
+		for len(p.questions) > 0 {
+			all = append(all, <-p.questions)
+		}
+		return len(all) >= n
+	})
+	return all
+}
+
+// record is a record of a decision as it is stored.
+type record struct {
+	visit.Record
+	message *jetstream.RawStreamMsg
+}
+
+// records waits until there are n records of decisions, and returns them by the
+// id of the request. There must be one for each.
+func records(t *testing.T, js jetstream.JetStream, n int) map[string]record {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var state jetstream.StreamState
+	var stream jetstream.Stream
+	eventually(t, fmt.Sprintf("there are %d records", n), func() bool {
+		var err error
+		if stream, err = js.Stream(ctx, "VISITOR_DECISIONS"); err == nil {
+			state = stream.CachedInfo().State
+		}
+		return state.Msgs >= uint64(n)
+	})
+	all := map[string]record{}
+	for seq := state.FirstSeq; seq <= state.LastSeq; seq++ {
+		m, err := stream.GetMsg(ctx, seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := record{message: m}
+		if err := json.Unmarshal(m.Data, &r.Record); err != nil {
+			t.Fatal(err)
+		}
+		if _, twice := all[r.RequestID]; twice {
+			t.Errorf("two records of %s", r.RequestID)
+		}
+		all[r.RequestID] = r
+	}
+	if len(all) != n {
+		t.Errorf("%d records, want %d", len(all), n)
+	}
+	return all
+}
+
+// sameJSON reports whether a text is the JSON of v.
+func sameJSON(t *testing.T, text string, v any) bool {
+	t.Helper()
+	var compact bytes.Buffer
+	return json.Compact(&compact, []byte(text)) == nil && compact.String() == inJSON(t, v)
+}
