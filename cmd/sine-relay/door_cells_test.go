@@ -178,9 +178,9 @@ func newDoorway(t *testing.T) *doorway {
 			alwaysSay(t, nats, c)
 		}
 	}
-	p := runServe(t, append(integrationsOf(t, integrations), "NATS_URL="+nats.URL(), "NATS_USER=relay", "NATS_PASSWORD="+testKey,
-		"SPOOL_DIR="+t.TempDir(), "BODY_LIMIT=8KiB", "WRITE_TIMEOUT=60s", fmt.Sprint("MAX_REQUESTS=", places))...)
-	return &doorway{program: p.ready(), nats: nats, told: map[string]told{}}
+	p := runDoor(t, integrations, "NATS_URL="+nats.URL(), "NATS_USER=relay", "NATS_PASSWORD="+testKey,
+		"SPOOL_DIR="+t.TempDir(), "BODY_LIMIT=8KiB", "WRITE_TIMEOUT=60s", fmt.Sprint("MAX_REQUESTS=", places))
+	return &doorway{program: p, nats: nats, told: map[string]told{}}
 }
 
 var asTeam = nats.UserInfo("team", testKey)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -59,6 +58,15 @@ func inJSON(t *testing.T, v any) string {
 // manyCallers keeps as many connections as there are callers at once.
 var manyCallers = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 600}}
 
+// runDoor runs a relay with these integrations.
+func runDoor(t *testing.T, integrations []fields, settings ...string) *program {
+	t.Helper()
+	p := runServe(t, append(integrationsOf(t, integrations), settings...)...)
+	// A server that stops waits for connections that were made and never used.
+	t.Cleanup(manyCallers.CloseIdleConnections)
+	return p.ready()
+}
+
 // told is what a caller was told.
 type told struct {
 	status int
@@ -95,18 +103,19 @@ func (p *program) visitor(path, body string) told {
 	return answer
 }
 
-var sampleLine = regexp.MustCompile(`(?m)^(\w+\{.*\}|\w+) (\S+)$`)
-
 // counted returns the samples of a metric that are not 0, by their labels.
 func (p *program) counted(metric string) map[string]float64 {
 	p.t.Helper()
 	_, text := p.get("/metrics")
 	samples := map[string]float64{}
-	for _, line := range sampleLine.FindAllStringSubmatch(text, -1) {
-		name, labels, _ := strings.Cut(line[1], "{")
-		value, err := strconv.ParseFloat(line[2], 64)
-		if name == metric && value != 0 && err == nil {
-			samples[strings.TrimSuffix(labels, "}")] = value
+	for line := range strings.Lines(text) {
+		sample, found := strings.CutPrefix(strings.TrimSpace(line), metric)
+		if !found {
+			continue
+		}
+		labels, value, _ := strings.Cut(sample, " ")
+		if n, err := strconv.ParseFloat(value, 64); err == nil && n != 0 {
+			samples[strings.Trim(labels, "{}")] = n
 		}
 	}
 	return samples
@@ -131,17 +140,42 @@ func newPuppet(t *testing.T, s *brokertest.Server, subject string, o ...nats.Opt
 	return p
 }
 
-// take returns the next n questions, and requires that they come.
-func (p *puppet) take(t *testing.T, n int) []*nats.Msg {
+// next is the next question, or nil when none comes.
+func (p *puppet) next() *nats.Msg {
+	select {
+	case m := <-p.questions:
+		return m
+	case <-time.After(patience):
+		return nil
+	}
+}
+
+// take returns the next n questions, which must come.
+func (p *puppet) take(t *testing.T, n int) (all []*nats.Msg) {
 	t.Helper()
-	var all []*nats.Msg
-	eventually(t, fmt.Sprintf("%d questions are asked", n), func() bool {
-		for len(p.questions) > 0 {
-			all = append(all, <-p.questions)
+	for range n {
+		m := p.next()
+		if m == nil {
+			t.Fatalf("%d questions were asked, want %d", len(all), n)
 		}
-		return len(all) >= n
-	})
+		all = append(all, m)
+	}
 	return all
+}
+
+// patient waits for a condition as eventually does, outside of the test's own
+// goroutine.
+func patient(condition func() bool) bool {
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		if time.Now().After(deadline) {
+			return false
+		}
+		<-tick.C
+	}
+	return true
 }
 
 // record is a record of a decision as it is stored.
