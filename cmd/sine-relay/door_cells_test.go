@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
@@ -162,13 +161,7 @@ func (c cell) checkRecord(t *testing.T, rec record) {
 
 func newDoorway(t *testing.T) *doorway {
 	t.Helper()
-	nats := brokertest.Start(t, func(o *server.Options) {
-		denied := &server.SubjectPermission{Deny: []string{askFor("no_permission")}}
-		o.Users = []*server.User{
-			{Username: "relay", Password: testKey, Permissions: &server.Permissions{Publish: denied}},
-			{Username: "team", Password: testKey},
-		}
-	})
+	nats := natsDenying(t, askFor("no_permission"))
 	integrations := []fields{{"name": "busy", "site": "hq", "decider": "busy", "decisionBudget": "30s"}}
 	for _, c := range causes {
 		for _, one := range c.cells() {
@@ -178,12 +171,10 @@ func newDoorway(t *testing.T) *doorway {
 			alwaysSay(t, nats, c)
 		}
 	}
-	p := runDoor(t, integrations, "NATS_URL="+nats.URL(), "NATS_USER=relay", "NATS_PASSWORD="+testKey,
-		"SPOOL_DIR="+t.TempDir(), "BODY_LIMIT=8KiB", "WRITE_TIMEOUT=60s", fmt.Sprint("MAX_REQUESTS=", places))
+	settings := append(asRelay(nats), "SPOOL_DIR="+t.TempDir(), "BODY_LIMIT=8KiB", "WRITE_TIMEOUT=60s", fmt.Sprint("MAX_REQUESTS=", places))
+	p := runDoor(t, integrationsOf(t, integrations), settings...)
 	return &doorway{program: p, nats: nats, told: map[string]told{}}
 }
-
-var asTeam = nats.UserInfo("team", testKey)
 
 func askFor(decider string) string { return "visitors.v1.ask.hq." + decider }
 

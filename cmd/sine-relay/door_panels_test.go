@@ -131,7 +131,7 @@ func newStage(t *testing.T, budget time.Duration, cases []*panelCase) *stage {
 			c.puppets = append(c.puppets, newPuppet(t, s.nats, "visitors.v1.ask."+c.name+"."+m.name))
 		}
 	}
-	s.program = runDoor(t, integrations, "NATS_URL="+s.nats.URL(), "WRITE_TIMEOUT=60s")
+	s.program = runDoor(t, integrationsOf(t, integrations), "NATS_URL="+s.nats.URL(), "WRITE_TIMEOUT=60s")
 	return s
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -58,14 +59,33 @@ func inJSON(t *testing.T, v any) string {
 // manyCallers keeps as many connections as there are callers at once.
 var manyCallers = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 600}}
 
-// runDoor runs a relay with these integrations.
-func runDoor(t *testing.T, integrations []fields, settings ...string) *program {
+// runDoor runs a relay with the integrations of these settings.
+func runDoor(t *testing.T, integrations []string, settings ...string) *program {
 	t.Helper()
-	p := runServe(t, append(integrationsOf(t, integrations), settings...)...)
+	p := runServe(t, append(integrations, settings...)...)
 	// A server that stops waits for connections that were made and never used.
 	t.Cleanup(manyCallers.CloseIdleConnections)
 	return p.ready()
 }
+
+// natsDenying is a NATS that lets the relay publish everywhere but there.
+func natsDenying(t *testing.T, subject string) *brokertest.Server {
+	t.Helper()
+	return brokertest.Start(t, func(o *server.Options) {
+		denied := &server.SubjectPermission{Deny: []string{subject}}
+		o.Users = []*server.User{
+			{Username: "relay", Password: testKey, Permissions: &server.Permissions{Publish: denied}},
+			{Username: "team", Password: testKey},
+		}
+	})
+}
+
+// asRelay and asTeam are its users.
+func asRelay(s *brokertest.Server) (settings []string) {
+	return []string{"NATS_URL=" + s.URL(), "NATS_USER=relay", "NATS_PASSWORD=" + testKey}
+}
+
+var asTeam = nats.UserInfo("team", testKey)
 
 // told is what a caller was told.
 type told struct {
