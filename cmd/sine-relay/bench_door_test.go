@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -53,6 +56,57 @@ func BenchmarkNobodyDecides(b *testing.B) {
 	b.ReportMetric(middle(door), "us-door")
 }
 
+// BenchmarkWaiting is how long after their budget so many visitors are answered who
+// all wait at once for a decider that never replies, in milliseconds: as a handler
+// beside as many plain NATS requests with the same deadline, and over HTTP beside
+// a bare handler that makes such a request. Relay, NATS and callers share the
+// processors.
+func BenchmarkWaiting(b *testing.B) {
+	const visitors, budget = 500, time.Second
+	d := openBenchDoor(b, relay.Integration{Name: "lobby", Budget: budget, Deciders: []relay.Decider{{Name: "d0"}}}, func(*nats.Msg) {})
+	bare := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { d.rawWithin(b, budget) })
+	door, floor := httptest.NewServer(d.relay), httptest.NewServer(bare)
+	b.Cleanup(door.Close)
+	b.Cleanup(floor.Close)
+	ways := map[string]func(){
+		"door": func() { d.ask(b) }, "raw": func() { d.rawWithin(b, budget) },
+		"door-http": func() { d.call(b, door.URL) }, "raw-http": func() { d.call(b, floor.URL) },
+	}
+	together(visitors, ways["door-http"]) // makes the connections
+	together(visitors, ways["raw-http"])
+	over := map[string][]time.Duration{}
+	for b.Loop() {
+		for name, wait := range ways {
+			for _, took := range together(visitors, wait) {
+				over[name] = append(over[name], took-budget)
+			}
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	for name, all := range over {
+		slices.Sort(all)
+		for unit, i := range map[string]int{"p50": len(all) / 2, "p99": len(all) * 99 / 100, "max": len(all) - 1} {
+			b.ReportMetric(all[i].Seconds()*1000, "ms-"+name+"-"+unit)
+		}
+	}
+}
+
+// together does something so many times at once, and returns how long each took.
+func together(n int, do func()) []time.Duration {
+	took := make([]time.Duration, n)
+	start := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			<-start
+			took[i] = timed(do)
+		})
+	}
+	close(start)
+	all.Wait()
+	return took
+}
+
 type benchDoor struct {
 	relay    *relay.Relay
 	nc       *nats.Conn
@@ -60,14 +114,22 @@ type benchDoor struct {
 	body     string
 }
 
+// newBenchDoor has n deciders who answer at once.
 func newBenchDoor(b *testing.B, n int) *benchDoor {
-	server := brokertest.Start(b)
-	in := relay.Integration{Name: "lobby", Keys: []relay.Key{relay.NewKey("k", testKey)}}
+	in := relay.Integration{Name: "lobby"}
 	for i := range n {
-		name := fmt.Sprint("d", i)
-		in.Deciders = append(in.Deciders, relay.Decider{Name: name})
+		in.Deciders = append(in.Deciders, relay.Decider{Name: fmt.Sprint("d", i)})
+	}
+	return openBenchDoor(b, in, func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
+}
+
+// openBenchDoor has a decider for each of the integration's that replies so.
+func openBenchDoor(b *testing.B, in relay.Integration, reply nats.MsgHandler) *benchDoor {
+	server := brokertest.Start(b)
+	in.Keys = []relay.Key{relay.NewKey("k", testKey)}
+	for _, name := range in.DeciderNames() {
 		nc := server.Connect()
-		if _, err := nc.Subscribe("visitors.v1.ask.lobby."+name, func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) }); err != nil {
+		if _, err := nc.Subscribe("visitors.v1.ask.lobby."+name, reply); err != nil {
 			b.Fatal(err)
 		}
 		if err := nc.Flush(); err != nil {
@@ -103,7 +165,35 @@ func (d *benchDoor) ask(b *testing.B) {
 	w := httptest.NewRecorder()
 	d.relay.ServeHTTP(w, req)
 	if w.Code != http.StatusOK {
-		b.Fatal(w.Code)
+		b.Error(w.Code)
+	}
+}
+
+// call is ask by way of HTTP.
+func (d *benchDoor) call(b *testing.B, url string) {
+	req, err := http.NewRequest(http.MethodPost, url+"/sine/lobby", strings.NewReader(d.body))
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	req.Header.Set("X-Sine-Auth", testKey)
+	answer, err := manyCallers.Do(req)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != http.StatusOK {
+		b.Error(answer.StatusCode, err)
+	}
+}
+
+// rawWithin is a plain request to whom nobody replies in time.
+func (d *benchDoor) rawWithin(b *testing.B, budget time.Duration) {
+	ctx, cancel := context.WithTimeout(b.Context(), budget)
+	defer cancel()
+	if _, err := d.nc.RequestMsgWithContext(ctx, d.question); !errors.Is(err, context.DeadlineExceeded) {
+		b.Error(err)
 	}
 }
 
