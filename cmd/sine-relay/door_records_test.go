@@ -1,14 +1,61 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/sine-relay/sine-relay/broker/brokertest"
 	"github.com/sine-relay/sine-relay/visit"
 )
+
+// record is a record of a decision as it is stored.
+type record struct {
+	visit.Record
+	message jetstream.RawStreamMsg
+}
+
+// records waits until there are n records of decisions, and returns them by the
+// id of the request. There must be one for each.
+func records(t *testing.T, js jetstream.JetStream, n int) map[string]record {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var state jetstream.StreamState
+	var stream jetstream.Stream
+	eventually(t, fmt.Sprintf("there are %d records", n), func() bool {
+		var err error
+		if stream, err = js.Stream(ctx, "VISITOR_DECISIONS"); err == nil {
+			state = stream.CachedInfo().State
+		}
+		return state.Msgs >= uint64(n)
+	})
+	all := map[string]record{}
+	for seq := state.FirstSeq; seq <= state.LastSeq; seq++ {
+		m, err := stream.GetMsg(ctx, seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := record{message: *m}
+		if err := json.Unmarshal(m.Data, &r.Record); err != nil {
+			t.Fatal(err)
+		}
+		if _, twice := all[r.RequestID]; twice {
+			t.Errorf("two records of %s", r.RequestID)
+		}
+		all[r.RequestID] = r
+	}
+	if len(all) != n {
+		t.Errorf("%d records, want %d", len(all), n)
+	}
+	return all
+}
 
 // turnedAway sends many visitors to a relay without NATS, and returns the ids of
 // their requests.

@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -15,7 +13,6 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
 	"github.com/sine-relay/sine-relay/visit"
@@ -139,105 +136,6 @@ func (p *program) counted(metric string) map[string]float64 {
 		}
 	}
 	return samples
-}
-
-// puppet is a decider on a connection of its own that leaves its questions to the
-// test. A question that the test did not expect stays where it is.
-type puppet struct {
-	nc        *nats.Conn
-	questions chan *nats.Msg
-}
-
-func newPuppet(t *testing.T, s *brokertest.Server, subject string, o ...nats.Option) *puppet {
-	t.Helper()
-	p := &puppet{nc: s.Connect(o...), questions: make(chan *nats.Msg, 64)}
-	if _, err := p.nc.ChanSubscribe(subject, p.questions); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// next is the next question, or nil when none comes.
-func (p *puppet) next() *nats.Msg {
-	select {
-	case m := <-p.questions:
-		return m
-	case <-time.After(patience):
-		return nil
-	}
-}
-
-// take returns the next n questions, which must come.
-func (p *puppet) take(t *testing.T, n int) (all []*nats.Msg) {
-	t.Helper()
-	for range n {
-		m := p.next()
-		if m == nil {
-			t.Fatalf("%d questions were asked, want %d", len(all), n)
-		}
-		all = append(all, m)
-	}
-	return all
-}
-
-// patient waits for a condition as eventually does, outside of the test's own
-// goroutine.
-func patient(condition func() bool) bool {
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		if time.Now().After(deadline) {
-			return false
-		}
-		<-tick.C
-	}
-	return true
-}
-
-// record is a record of a decision as it is stored.
-type record struct {
-	visit.Record
-	message *jetstream.RawStreamMsg
-}
-
-// records waits until there are n records of decisions, and returns them by the
-// id of the request. There must be one for each.
-func records(t *testing.T, js jetstream.JetStream, n int) map[string]record {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	var state jetstream.StreamState
-	var stream jetstream.Stream
-	eventually(t, fmt.Sprintf("there are %d records", n), func() bool {
-		var err error
-		if stream, err = js.Stream(ctx, "VISITOR_DECISIONS"); err == nil {
-			state = stream.CachedInfo().State
-		}
-		return state.Msgs >= uint64(n)
-	})
-	all := map[string]record{}
-	for seq := state.FirstSeq; seq <= state.LastSeq; seq++ {
-		m, err := stream.GetMsg(ctx, seq)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := record{message: m}
-		if err := json.Unmarshal(m.Data, &r.Record); err != nil {
-			t.Fatal(err)
-		}
-		if _, twice := all[r.RequestID]; twice {
-			t.Errorf("two records of %s", r.RequestID)
-		}
-		all[r.RequestID] = r
-	}
-	if len(all) != n {
-		t.Errorf("%d records, want %d", len(all), n)
-	}
-	return all
 }
 
 // sameJSON reports whether a text is the JSON of v.
