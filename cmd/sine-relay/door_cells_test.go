@@ -162,7 +162,12 @@ func TestEveryCellOfSituationAndFallbackAndRejection(t *testing.T) {
 		}
 	}
 	if got := d.counted("sine_relay_webhooks_total"); !maps.Equal(got, samples) {
-		t.Errorf("counted %v, want %v", got, samples)
+		for labels, n := range got {
+			if n != samples[labels] {
+				t.Errorf("%v are counted with %s, want %v", n, labels, samples[labels])
+			}
+		}
+		t.Errorf("%d outcomes are counted, want %d", len(got), len(samples))
 	}
 	d.nats.Restart()
 	stored := records(t, d.nats.JetStream(asTeam), len(recorded)+places)

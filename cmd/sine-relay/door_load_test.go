@@ -79,14 +79,17 @@ func wholePolicy(expected string, got told) (string, error) {
 }
 
 func TestPoliciesAreSwappedWholeUnderLoad(t *testing.T) {
-	const either, key = "one or other", "any-key-0123456789"
+	const either, key, work = "one or other", "any-key-0123456789", 20 * time.Millisecond
 	c := newChanging(t, onePolicy, key)
-	decideAt(t, c.nats, "one", func(visit.Request) visit.Decision {
-		return visit.Decision{Verdict: visit.Accept, VisitorText: "one says yes"}
-	})
-	decideAt(t, c.nats, "other", func(visit.Request) visit.Decision {
-		return visit.Decision{Verdict: visit.Reject, VisitorText: "other says no"}
-	})
+	for name, d := range map[string]visit.Decision{
+		"one":   {Verdict: visit.Accept, VisitorText: "one says yes"},
+		"other": {Verdict: visit.Reject, VisitorText: "other says no"},
+	} {
+		decideAt(t, c.nats, name, func(visit.Request) visit.Decision {
+			<-time.After(work) // so that every swap meets calls that are under way
+			return d
+		})
+	}
 	load := gather(t, &crowd{relays: c.relays, integration: "lobby", judge: wholePolicy}, key, "one")
 	swap := func(policy, name string) {
 		t.Helper()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -57,32 +56,57 @@ func records(t *testing.T, js jetstream.JetStream, n int) map[string]record {
 	return all
 }
 
-// turnedAway sends many visitors to a relay without NATS, and returns the ids of
-// their requests.
-func turnedAway(t *testing.T, p *program) (ids []string) {
+// outage is what visitors were told while NATS went away: the situation by the id
+// of the request.
+type outage struct {
+	mu         sync.Mutex
+	situations map[string]string
+}
+
+func (o *outage) note(id, situation string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.situations[id] = situation
+}
+
+func (o *outage) len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.situations)
+}
+
+// throughAnOutage has senders call while NATS stops, and on until each was turned
+// away ten times for the want of it.
+func throughAnOutage(t *testing.T, p *program, s *brokertest.Server) map[string]string {
 	t.Helper()
-	const senders, each = 16, 10
+	const senders, times = 16, 10
+	told := outage{situations: map[string]string{}}
 	var all sync.WaitGroup
-	var mu sync.Mutex
 	for range senders {
 		all.Go(func() {
-			for range each {
+			for away := 0; away < times; {
 				got, err := p.calls("default", testKey, webhook("signin_before", noon, "Ada"))
-				if err != nil || got.status != http.StatusOK || !strings.Contains(got.body, "no connection") {
+				switch {
+				case err == nil && strings.Contains(got.body, "no connection"):
+					away++
+					told.note(got.id, "disconnected")
+				case err == nil && strings.Contains(got.body, "nobody answers"):
+					told.note(got.id, "no_decider")
+				default:
 					t.Errorf("answered %d %s %v", got.status, got.body, err)
+					return
 				}
-				mu.Lock()
-				ids = append(ids, got.id)
-				mu.Unlock()
 			}
 		})
 	}
+	eventually(t, "some load", func() bool { return told.len() > 10*senders })
+	s.Stop()
 	all.Wait()
-	return ids
+	return told.situations
 }
 
-// What was answered while NATS was away is recorded once NATS is back, once each,
-// also when the next process finds it in the spool.
+// What was answered while NATS went away and was away is recorded once NATS is
+// back, once each, also when the next process finds it in the spool.
 func TestRecordsSurviveAnOutage(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -100,20 +124,20 @@ func TestRecordsSurviveAnOutage(t *testing.T) {
 			s := brokertest.Start(t)
 			settings := []string{"NATS_URL=" + s.URL(), "SPOOL_DIR=" + t.TempDir()}
 			p := runServe(t, settings...).ready()
-			s.Stop()
-			ids := turnedAway(t, p)
+			told := throughAnOutage(t, p, s)
 			manyCallers.CloseIdleConnections()
 			p = c.next(t, p, settings)
 			s.Restart()
 			p.ready()
 			eventually(t, "the spool is empty", func() bool { return len(p.counted("sine_relay_spool_messages")) == 0 })
-			stored := records(t, s.JetStream(), len(ids))
-			for _, id := range ids {
+			stored := records(t, s.JetStream(), len(told))
+			for id, situation := range told {
 				r, found := stored[id]
-				if !found || r.Situation != "disconnected" || r.Verdict != visit.Reject || !r.Fallback || len(r.Votes) != 1 || r.Votes[0].Situation != "disconnected" {
-					t.Errorf("the record of %s: %+v", id, r.Record)
+				if !found || r.Situation != situation || r.Verdict != visit.Reject || !r.Fallback || len(r.Votes) != 1 || r.Votes[0].Situation != situation {
+					t.Errorf("the record of %s, %s: %+v", id, situation, r.Record)
 				}
 			}
+			t.Logf("%d visitors, %d records", len(told), len(stored))
 		})
 	}
 }
