@@ -1,9 +1,11 @@
 package visit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Verdict is what a decider decides. Its values are part of the wire format.
@@ -50,12 +52,35 @@ func ParseDecision(data []byte) (Decision, error) {
 	}
 	switch d.Verdict {
 	case Accept, Reject:
+		// Which of two a reader takes is chance, and one of them may be a
+		// rejection.
+		if verdicts(data) > 1 {
+			return Decision{}, fmt.Errorf("%w: the field \"decision\" is there more than once", ErrNotADecision)
+		}
 		return d, nil
 	case "":
 		return Decision{}, fmt.Errorf("%w: the field \"decision\" is missing", ErrNotADecision)
 	default:
 		return Decision{}, fmt.Errorf("%w: the field \"decision\" is neither %q nor %q", ErrNotADecision, Accept, Reject)
 	}
+}
+
+// verdicts counts the fields of a valid object that encoding/json takes for the
+// decision: it does not mind the case.
+func verdicts(data []byte) (n int) {
+	object := json.NewDecoder(bytes.NewReader(data))
+	object.Token() // {
+	for object.More() {
+		key, _ := object.Token()
+		if name, ok := key.(string); ok && strings.EqualFold(name, "decision") {
+			n++
+		}
+		var value json.RawMessage
+		if object.Decode(&value) != nil {
+			return n
+		}
+	}
+	return n
 }
 
 // jsonFault says what is wrong without the offending value.

@@ -9,7 +9,7 @@ import (
 )
 
 func TestDecisions(t *testing.T) {
-	d, err := visit.ParseDecision([]byte(`{"decision":"accept","visitorText":"Hi","pass":{"zone":"B"},"added":1}`))
+	d, err := visit.ParseDecision([]byte(`{"decision":"accept","visitorText":"Hi","adminNote":"decision","pass":{"zone":"B","decision":"x"},"added":1}`))
 	if err != nil || d.Verdict != visit.Accept || d.VisitorText != "Hi" || string(d.Pass["zone"]) != `"B"` {
 		t.Errorf("%+v %v", d, err)
 	}
@@ -25,6 +25,9 @@ func TestWhatIsNoDecision(t *testing.T) {
 		"another verdict":            {`{"decision":"Zmark"}`, `neither "accept" nor "reject"`},
 		"a verdict of another type":  {`{"decision":true}`, `"decision" has the wrong JSON type`},
 		"an extra of another type":   {`{"decision":"accept","pass":"Zmark"}`, `"pass" has the wrong JSON type`},
+		"two verdicts":               {`{"decision":"reject","decision":"accept"}`, `"decision" is there more than once`},
+		"two, spelled differently":   {`{"decision":"accept","pass":{},"deci\u0073ion":"accept"}`, `"decision" is there more than once`},
+		"two, in other letters":      {`{"Decision":"reject","decision":"accept"}`, `"decision" is there more than once`},
 		"a list":                     {`["accept"]`, "not a JSON object"},
 		"a huge reply":               {`{"decision":"accept","visitorText":"` + strings.Repeat("Zmark", 20000) + `"}`, "at most 65536 are read"},
 	} {

@@ -58,6 +58,9 @@ func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
 		}
 	}
 	both("nobody decides", "REJECTED")
+	if code, _, errOut := commandLine(environ, "lockdown", "--site", "defualt"); code != exitFailed || !strings.Contains(errOut, "no integration is at site defualt") || !strings.Contains(errOut, "sites are default") {
+		t.Errorf("a site that is none: ended with %d, %s", code, errOut)
+	}
 	must(t, environ, `override of site default is in force until `, "override", "--site", "default", "--accept", "--for", "30m", "--reason", "the decider is sick")
 	both("the override is obeyed", "SUCCESS")
 	must(t, environ, `lockdown of all sites is in force until it is lifted`, "lockdown", "--all-sites", "--message", "Gas leak", "--by", "ops")

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -29,6 +32,7 @@ func give(kind visit.OrderKind) func(context.Context, invocation) int {
 		f.StringVar(&o.By, "by", whoami(), "who gives the order")
 		lasts := f.Duration("for", 0, "how long it lasts, as in 30m; an override needs it, a lockdown lasts until it is lifted")
 		accept := f.Bool("accept", kind == visit.OrderLockdown, "let everybody in: an override can do nothing else, and this says that you know")
+		anySite := f.Bool("unknown-site", false, "also a site that the configuration here does not have")
 		if f.Parse(in.args) != nil {
 			return exitUsage
 		}
@@ -45,7 +49,10 @@ func give(kind visit.OrderKind) func(context.Context, invocation) int {
 		if err := o.Check(); err != nil {
 			return f.complain(err)
 		}
-		return withBook(ctx, in, func(ctx context.Context, b *broker.Book) error {
+		return withBook(ctx, in, func(ctx context.Context, s config.Settings, b *broker.Book) error {
+			if !*anySite && !hasSite(s, o.Site) {
+				return fmt.Errorf("no integration is at site %s, and nobody would obey; sites are %s. If another relay has it, say --unknown-site", o.Site, strings.Join(sites(s), ", "))
+			}
 			if err := b.Put(ctx, o); err != nil {
 				return err
 			}
@@ -66,7 +73,7 @@ func lift(kind visit.OrderKind) func(context.Context, invocation) int {
 		if err != nil {
 			return f.complain(err)
 		}
-		return withBook(ctx, in, func(ctx context.Context, b *broker.Book) error {
+		return withBook(ctx, in, func(ctx context.Context, _ config.Settings, b *broker.Book) error {
 			err := b.Lift(ctx, kind, site)
 			if errors.Is(err, orders.ErrNotInForce) {
 				fmt.Fprintf(in.out, "There was no %s of %s.\n", kind, siteWords(site))
@@ -85,7 +92,7 @@ func listOrders(ctx context.Context, in invocation) int {
 	if !noArguments("orders", in) {
 		return exitUsage
 	}
-	return withBook(ctx, in, func(ctx context.Context, b *broker.Book) error {
+	return withBook(ctx, in, func(ctx context.Context, _ config.Settings, b *broker.Book) error {
 		all, err := b.List(ctx)
 		table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "ORDER\tSITE\tIN FORCE\tSINCE\tBY\tREASON\tMESSAGE")
@@ -101,7 +108,7 @@ func listOrders(ctx context.Context, in invocation) int {
 	})
 }
 
-func withBook(ctx context.Context, in invocation, do func(context.Context, *broker.Book) error) int {
+func withBook(ctx context.Context, in invocation, do func(context.Context, config.Settings, *broker.Book) error) int {
 	settings, code := operatorSettings(in)
 	if code != exitOK {
 		return code
@@ -113,7 +120,20 @@ func withBook(ctx context.Context, in invocation, do func(context.Context, *brok
 		return orderly(in, err)
 	}
 	defer book.Close()
-	return orderly(in, do(ctx, book))
+	return orderly(in, do(ctx, settings, book))
+}
+
+func hasSite(s config.Settings, site string) bool {
+	return site == visit.AllSites || slices.Contains(sites(s), site)
+}
+
+// sites are those of the integrations, each once.
+func sites(s config.Settings) (all []string) {
+	for _, i := range s.Integrations {
+		all = append(all, i.Site)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // orderSet are the flags that every command about orders has.

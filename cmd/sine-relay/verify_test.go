@@ -33,9 +33,9 @@ func TestARunningRelayIsVerified(t *testing.T) {
 		code int
 		want string
 	}{
-		"no relay":              {[]string{"--public", nothing, "--admin", nothing}, exitFailed, "not ok   readiness: ready: Get .*refused"},
-		"no URL":                {[]string{"--public", public, "--admin", "a b://"}, exitFailed, "is no URL"},
-		"the wrong port":        {[]string{"--public", admin, "--admin", admin}, exitFailed, "not ok   a wrong key is answered 401: answered 404"},
+		"no relay":               {[]string{"--public", nothing, "--admin", nothing}, exitFailed, "not ok   readiness: ready: Get .*refused"},
+		"no URL":                 {[]string{"--public", public, "--admin", "a b://"}, exitFailed, "is no URL"},
+		"the wrong port":         {[]string{"--public", admin, "--admin", admin}, exitFailed, "not ok   a wrong key is answered 401: answered 404"},
 		"a flag that is unknown": {[]string{"--verbose"}, exitUsage, "not defined"},
 	} {
 		code, out, errOut := commandLine(environ, append([]string{"verify", "--settling", "0s"}, c.args...)...)
