@@ -1,0 +1,82 @@
+// Command cases writes the tests of the alerts for promtool: a Monday morning of
+// forty sites on two relays, beside another, smaller installation, and what fires
+// when something is wrong at one of them, and that it clears when it is mended.
+//
+//	go run ./deploy/alerts/cases deploy/alerts/sine-relay.yaml FOLDER
+//	promtool test rules FOLDER/*.yaml
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: cases RULES FOLDER")
+		os.Exit(2)
+	}
+	if err := write(os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "cases:", err)
+		os.Exit(1)
+	}
+}
+
+// write makes a file for each rhythm: what takes days is looked at less often.
+func write(rules, folder string) error {
+	rules, err := filepath.Abs(rules)
+	if err != nil {
+		return err
+	}
+	files := map[string]*testFile{}
+	for _, c := range cases() {
+		rhythm := c.world.step.String()
+		if files[rhythm] == nil {
+			files[rhythm] = &testFile{RuleFiles: []string{rules}, EvaluationInterval: rhythm}
+		}
+		files[rhythm].Tests = append(files[rhythm].Tests, c.test())
+	}
+	for rhythm, file := range files {
+		content, err := json.Marshal(file) // JSON is YAML
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, rhythm+".yaml"), content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// testFile and the types below have the form that promtool reads, see
+// https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules.
+type testFile struct {
+	RuleFiles          []string `json:"rule_files"`
+	EvaluationInterval string   `json:"evaluation_interval"`
+	Tests              []test   `json:"tests"`
+}
+
+type test struct {
+	Name        string        `json:"name"`
+	Interval    string        `json:"interval"`
+	InputSeries []inputSeries `json:"input_series"`
+	Expressions []expression  `json:"promql_expr_test"`
+}
+
+type inputSeries struct {
+	Series string `json:"series"`
+	Values string `json:"values"`
+}
+
+type expression struct {
+	Expr    string   `json:"expr"`
+	At      string   `json:"eval_time"`
+	Samples []sample `json:"exp_samples"`
+}
+
+type sample struct {
+	Labels string  `json:"labels"`
+	Value  float64 `json:"value"`
+}

@@ -1,0 +1,138 @@
+package main
+
+import "time"
+
+// one is a morning on which a gauge of one relay differs for a while.
+func one(series string, more labels, wrong, right float64) *world {
+	w := morning(140)
+	w.gauge(series, headquarters.labels("relay-1").with(more), between(30, 60, wrong, right))
+	return w
+}
+
+// ofRelays are those in which a relay, NATS or a stream is sick.
+func ofRelays() []check {
+	door, visitors := labels{"connection": "door"}, labels{"stream": "VISITORS"}
+	gone := morning(140)
+	for _, pod := range headquarters.pods {
+		gone.each(pod, vanished(30, 60))
+	}
+	oneGone := morning(140)
+	oneGone.each("relay-1", vanished(30, 60))
+	oneGone.gauge("up", headquarters.labels("relay-1"), between(30, 60, 0, 1))
+	left := morning(140)
+	left.gauge("sine_relay_spool_messages", headquarters.labels("relay-1"), always(12))
+	left.each("relay-1", vanished(30, 90))
+	leftElsewhere := morning(140)
+	for _, pod := range []string{"relay-5", "relay-6"} {
+		l := headquarters.labels(pod)
+		delete(l, "pod")
+		delete(l, "namespace")
+		messages := always(0)
+		if pod == "relay-6" {
+			messages = func(m minute) float64 { return between(30, 90, absent, 12)(m) }
+		}
+		leftElsewhere.gauge("sine_relay_spool_messages", l, messages)
+	}
+	grows := morning(140)
+	grows.gauge("sine_relay_spool_messages", headquarters.labels("relay-1"), func(m minute) float64 { return max(0, min(float64(m)-30, 90-float64(m))) })
+	old := morning(180)
+	old.gauge("sine_relay_spool_oldest_timestamp_seconds", headquarters.labels("relay-1"), between(30, 150, 30*60, 0))
+	counted := func(series string, more labels) *world {
+		w := morning(140)
+		w.counter(series, headquarters.labels("relay-1").with(more), between(30, 60, 0.2, 0))
+		return w
+	}
+	day := 86400.0
+	everywhere := morning(140)
+	for _, pod := range headquarters.pods {
+		everywhere.gauge("sine_relay_order_in_force", headquarters.labels(pod).with(labels{"kind": "lockdown", "site": "hq"}), between(30, 60, 1, absent))
+	}
+	overridden := morning(140)
+	overridden.gauge("sine_relay_order_in_force", headquarters.labels("relay-0").with(labels{"kind": "override", "site": "*"}), between(30, 60, 1, absent))
+	elsewhere := labels{"alertname": "SineRelaySpoolLeftBehind", "job": "sine-relay", "instance": "10.0.0.6:9090"}.String()
+	certificate := labels{"certificate": "public"}
+	return []check{
+		{name: "no relay is left", world: gone, at: 50, fires: []string{named("Down", nil)}},
+		{name: "a relay is not scraped", world: oneGone, at: 50, fires: []string{named("InstanceDown", labels{"pod": "relay-1", "instance": "10.0.0.1:9090"})}},
+		{name: "a relay has no connection for the door", world: one("sine_relay_nats_connected", door, 0, 1), at: 40, fires: []string{named("NATSDisconnected", door)}},
+		{name: "a spool grows", world: grows, at: 55, fires: []string{named("SpoolGrows", nil)}},
+		{name: "a spool is nearly full", world: one("sine_relay_spool_nearly_full", nil, 1, 0), at: 40, fires: []string{named("SpoolNearlyFull", nil)}},
+		{name: "messages wait for more than an hour", world: old, at: 120, fires: []string{named("SpoolOld", nil)}},
+		{name: "a relay goes and leaves its spool", world: left, at: 60, fires: []string{named("SpoolLeftBehind", labels{"pod": "relay-1"})}},
+		{name: "a relay goes and leaves its spool, where there are no pods", world: leftElsewhere, at: 60, fires: []string{elsewhere}},
+		{name: "a spool cannot be used", world: one("sine_relay_spool_usable", nil, 0, 1), at: 40, fires: []string{named("SpoolUnusable", nil)}},
+		{name: "a spool was damaged", world: one("sine_relay_spool_damaged", nil, 1, 0), at: 40, fires: []string{named("SpoolDamaged", nil)}},
+		{name: "messages are set aside", world: counted("sine_relay_spool_set_aside_total", nil), at: 50, fires: []string{named("QuarantineGrows", nil)}},
+		{name: "a stream is unfit", world: one("sine_relay_stream_usable", visitors, 0, 1), at: 50, fires: []string{named("StreamUnusable", visitors)}},
+		{name: "a stream differs", world: one("sine_relay_stream_drift", visitors.with(labels{"field": "max_age"}), 1, 0), at: 50, fires: []string{named("StreamDrift", visitors.with(labels{"field": "max_age"}))}},
+		{name: "a stream is nearly full", world: one("sine_relay_stream_bytes", visitors, 8.5e8, 1e8), at: 50, fires: []string{named("StreamNearlyFull", visitors)}},
+		{name: "a certificate has ten days left", world: one("sine_relay_certificate_expiry_timestamp_seconds", certificate, 10*day, month), at: 50, fires: []string{named("CertificateExpires", certificate)}},
+		{name: "a certificate has one day left", world: one("sine_relay_certificate_expiry_timestamp_seconds", certificate, day, month), at: 50, fires: []string{named("CertificateExpires", certificate), named("CertificateExpiresNow", certificate)}},
+		{name: "the credentials have ten days left", world: one("sine_relay_nats_credentials_expiry_timestamp_seconds", nil, 10*day, 0), at: 50, fires: []string{named("CredentialsExpires", nil)}},
+		{name: "the credentials have one day left", world: one("sine_relay_nats_credentials_expiry_timestamp_seconds", nil, day, 0), at: 50, fires: []string{named("CredentialsExpires", nil), named("CredentialsExpiresNow", nil)}},
+		{name: "a configuration has faults", world: one("sine_relay_config_last_reload_successful", nil, 0, 1), at: 50, fires: []string{named("ConfigurationBad", nil)}},
+		{name: "a lockdown", world: everywhere, at: 31, fires: []string{named("Lockdown", labels{"site": "hq"})}},
+		{name: "an override of all sites", world: overridden, at: 31, fires: []string{named("Override", labels{"site": "*"})}},
+		{name: "a relay does not know the orders", world: one("sine_relay_orders_known", nil, 0, 1), at: 50, fires: []string{named("OrdersUnknown", nil)}},
+		{name: "records of decisions are lost", world: counted("sine_relay_decision_records_total", labels{"result": "failed"}), at: 50, fires: []string{named("RecordsLost", nil)}},
+	}
+}
+
+// vanished: who goes and comes back begins to count anew.
+func vanished(from, to minute) func(func(minute) float64) func(minute) float64 {
+	return func(value func(minute) float64) func(minute) float64 {
+		return func(m minute) float64 {
+			if from <= m && m < to {
+				return absent
+			}
+			return value(m)
+		}
+	}
+}
+
+// ofBudgets are those in which an error budget burns, at four speeds.
+func ofBudgets() []check {
+	var all []check
+	for _, b := range []struct {
+		name          string
+		step          time.Duration
+		share         float64 // of the door's budget of 0.1 %
+		from, to      minute
+		length, at    minute
+		door, andFact []string
+	}{
+		{"fast", time.Minute, 40, 60, 120, 500, 110, []string{"Fast", ""}, []string{"Fast", ""}},
+		{"for hours", 5 * time.Minute, 9, 600, 1400, 1800, 1300, []string{"", "Slow", "Creeping"}, []string{"", "Slow", "Creeping"}},
+		{"for a day", 5 * time.Minute, 4, 600, 3000, 3500, 2900, []string{"Slow", "Creeping"}, []string{"Slow", "Creeping"}},
+		{"for days", 5 * time.Minute, 1.5, 600, 6000, 6500, 5900, []string{"Creeping"}, []string{"Creeping"}},
+	} {
+		all = append(all,
+			check{name: "the door's budget burns " + b.name, at: b.at, fires: budgets("DoorBudgetBurns", b.door), world: burning(b.step, b.length, func(w *world, l labels) {
+				good := 16.0
+				w.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "accepted"}), always(good))
+				w.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "lockdown"}), always(good))
+				w.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "timeout"}), between(b.from, b.to, good*b.share*0.001, 0))
+			})},
+			check{name: "the facts' budget burns " + b.name, at: b.at, fires: budgets("FactsBudgetBurns", b.andFact), world: burning(b.step, b.length, func(w *world, l labels) {
+				w.publishes(l, always(32), between(b.from, b.to, 32*b.share*0.01, 0))
+			})},
+		)
+	}
+	return all
+}
+
+func budgets(alert string, speeds []string) (all []string) {
+	for _, speed := range speeds {
+		all = append(all, named(alert+speed, nil))
+	}
+	return all
+}
+
+// burning is a world of counters alone: seen so seldom, a gauge would be stale.
+func burning(step time.Duration, length minute, fill func(*world, labels)) *world {
+	w := newWorld(step, length)
+	for _, pod := range headquarters.pods {
+		fill(w, headquarters.labels(pod).with(labels{"integration": "site-00"}))
+	}
+	return w
+}
