@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+	"github.com/sine-relay/sine-relay/visit/subscriber"
+)
+
+// part is what one NATS user does all day.
+type part struct {
+	// said is all that this user was told, by logs, commands and errors.
+	said func() string
+	// again has it done once more; nil for what goes on by itself.
+	again func()
+	end   func()
+}
+
+// parts are played by a user of the configuration, or by one who lacks something.
+var parts = map[string]func(t *testing.T, s *stage, day *day, user string) *part{
+	"relay": playRelay, "decider": playDecider, "consumer": playConsumer, "operator": playOperator, "admin": playAdmin,
+}
+
+// day is what is there for everybody to work on.
+type day struct {
+	relay *program
+	// unread are files of settings that understand what the relay did not.
+	understanding string
+}
+
+// visits are calls of every kind that the relay publishes something about.
+var visits = []string{
+	webhook("signin_before", noon, "Ada"), webhook("signin_before", noon, "Unwelcome"),
+	webhook("signin_after", noon, "Ada"), webhook("signout_after", noon, "Ada"), "nonsense",
+}
+
+func playRelay(t *testing.T, s *stage, _ *day, user string) *part {
+	p := runServe(t, s.settings(user)...)
+	verbose := ""
+	return &part{
+		said: func() string { return p.out.String() + p.err.String() + verbose },
+		again: func() {
+			for _, body := range visits {
+				if _, _, err := p.post(body); err != nil {
+					t.Error(err)
+				}
+			}
+			_, verbose = p.get("/readyz?verbose")
+		},
+		end: func() { p.end() },
+	}
+}
+
+// connect is a team's own connection. Nobody hears its errors but who asks.
+func (s *stage) connect(user string) *nats.Conn {
+	return s.Connect(asUser(user), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+}
+
+func playDecider(t *testing.T, s *stage, day *day, user string) *part {
+	said, running := &output{}, newRunning(t)
+	nc := s.connect(user)
+	ready := make(chan struct{})
+	cfg := subscriber.DeciderConfig{
+		Sites: []string{"hq"}, Version: "1.2.3", OnReady: func() { close(ready) },
+		OnError: func(err error) { fmt.Fprintln(said, err) },
+	}
+	ended := running.start(func(ctx context.Context) {
+		err := subscriber.Decide(ctx, nc, cfg, func(_ context.Context, q visit.Request) (visit.Decision, error) {
+			if q.Person.FirstName == "Unwelcome" {
+				return visit.Decision{Verdict: visit.Reject}, nil
+			}
+			return visit.Decision{Verdict: visit.Accept}, nil
+		})
+		if err != nil {
+			fmt.Fprintln(said, err)
+		}
+	})
+	select {
+	case <-ready:
+	case <-ended:
+	}
+	return &part{said: said.String, end: running.end, again: func() {
+		if _, _, err := day.relay.post(visits[0]); err != nil {
+			t.Error(err)
+		}
+	}}
+}
+
+// playConsumer runs two programs with one durable, of which the second finds what
+// the first made, and differs in the patience that it asks for.
+func playConsumer(t *testing.T, s *stage, day *day, user string) *part {
+	said, running := &output{}, newRunning(t)
+	var received atomic.Int64
+	for i := range 2 {
+		js, err := jetstream.NewWithAPIPrefix(s.connect(user), "JS.VISITORS.API")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := subscriber.EventsConfig{
+			Durable: "badges", Site: "hq", AckWait: time.Duration(30+i) * time.Second,
+			OnError: func(err error) { fmt.Fprintln(said, err) },
+		}
+		running.start(func(ctx context.Context) {
+			err := subscriber.Events(ctx, js, cfg, func(context.Context, visit.Event) error {
+				received.Add(1)
+				return nil
+			})
+			if err != nil {
+				fmt.Fprintln(said, err)
+			}
+		})
+	}
+	return &part{
+		said: func() string { return fmt.Sprintf("%d received\n%s", received.Load(), said) },
+		end:  running.end,
+		again: func() {
+			if _, _, err := day.relay.post(webhook("signin_after", noon, fmt.Sprint("Ada ", received.Load()))); err != nil {
+				t.Error(err)
+			}
+		},
+	}
+}
+
+// playOperator runs every command of an operator once.
+func playOperator(t *testing.T, s *stage, day *day, user string) *part {
+	said, running := &output{}, newRunning(t)
+	environ := environment(append(s.settings(user), "KEYS="+testKey, "INTEGRATIONS_FILE="+day.understanding)...)
+	commands := operatorsCommands(s.quarantined(t, day), user)
+	running.start(func(ctx context.Context) {
+		for _, words := range commands {
+			if ctx.Err() != nil {
+				return
+			}
+			code, out, errOut := commandLine(environ, words...)
+			fmt.Fprintf(said, "%v: %d\n%s%s\n", words, code, out, errOut)
+		}
+		fmt.Fprintln(said, "every command was run")
+	})
+	return &part{said: said.String, end: running.end}
+}
+
+func operatorsCommands(quarantined []string, site string) [][]string {
+	var all [][]string
+	for _, line := range []string{
+		"lockdown --message Fire --site " + site, "lockdown lift --site " + site,
+		"override --accept --for 1m --reason test --site " + site, "override lift --site " + site,
+		"orders", "deciders", "ask", "explain 22222", "quarantine ls",
+		"quarantine show " + quarantined[0], "quarantine replay --submit " + strings.Join(quarantined, " "),
+		"quarantine replay --submit --delete " + quarantined[0],
+	} {
+		all = append(all, strings.Fields(line))
+	}
+	return all
+}
+
+// quarantined sends one check-in and one check-out that only the day's settings
+// understand, and returns their numbers.
+func (s *stage) quarantined(t *testing.T, day *day) []string {
+	t.Helper()
+	var numbers []string
+	js := s.JetStream(asUser("admin"))
+	for _, event := range []string{"visitor_arrived", "visitor_left"} {
+		day.relay.must(200, "REJECTED", webhook(event, noon, "Ada"))
+		stream, err := js.Stream(t.Context(), visit.DefaultQuarantineStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers = append(numbers, fmt.Sprint(stream.CachedInfo().State.LastSeq))
+	}
+	return numbers
+}
+
+// understanding writes settings that know the events' new names.
+func understanding(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "integrations.yaml")
+	if err := os.WriteFile(file, []byte("defaults: {eventNames: {visitor_arrived: checked_in, visitor_left: checked_out}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// playAdmin makes a stream again, which changes nothing.
+func playAdmin(t *testing.T, s *stage, _ *day, user string) *part {
+	said, running := &output{}, newRunning(t)
+	nc := s.connect(user)
+	running.start(func(ctx context.Context) {
+		js, err := jetstream.New(nc)
+		if err == nil {
+			cfg := streamFiles(t)[visit.DefaultEventStream]
+			cfg.Replicas = 1
+			_, err = js.CreateStream(ctx, cfg)
+		}
+		fmt.Fprintln(said, "made:", err, errors.Join(nc.LastError()))
+	})
+	return &part{said: said.String, end: running.end}
+}
+
+// running are goroutines that end together.
+type running struct {
+	ctx  context.Context
+	stop context.CancelFunc
+	all  sync.WaitGroup
+}
+
+func newRunning(t *testing.T) *running {
+	r := &running{}
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	t.Cleanup(r.end)
+	return r
+}
+
+func (r *running) start(f func(context.Context)) (ended <-chan struct{}) {
+	done := make(chan struct{})
+	r.all.Go(func() { defer close(done); f(r.ctx) })
+	return done
+}
+
+func (r *running) end() {
+	r.stop()
+	r.all.Wait()
+}
+
