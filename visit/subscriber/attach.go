@@ -1,9 +1,11 @@
 package subscriber
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -53,9 +55,10 @@ func (c EventsConfig) createOrFind(ctx context.Context, js jetstream.JetStream) 
 	if !errors.Is(err, jetstream.ErrConsumerExists) {
 		return created, err
 	}
+	before := js.Conn().LastError()
 	found, err := js.Consumer(ctx, c.Stream, c.Durable)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(denial(js.Conn(), before, c.looksUp), err)
 	}
 	has := found.CachedInfo().Config
 	if has.FilterSubject != want.FilterSubject || has.AckPolicy != want.AckPolicy {
@@ -67,6 +70,11 @@ func (c EventsConfig) createOrFind(ctx context.Context, js jetstream.JetStream) 
 	}
 	has.AckWait, has.MaxDeliver = want.AckWait, want.MaxDeliver
 	return js.UpdateConsumer(ctx, c.Stream, has)
+}
+
+// looksUp reports whether a subject is the one that finds the durable.
+func (c EventsConfig) looksUp(subject string) bool {
+	return strings.HasSuffix(subject, ".CONSUMER.INFO."+c.Stream+"."+c.Durable)
 }
 
 // passing reports whether a fault may go away by itself.

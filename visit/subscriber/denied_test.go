@@ -100,6 +100,23 @@ func TestAMissingPermissionIsSaid(t *testing.T) {
 	}
 }
 
+// A durable that exists and waits for another time is looked at.
+func TestAMissingPermissionToFindTheDurableIsSaid(t *testing.T) {
+	t.Parallel()
+	p := documented()
+	s := confined(t, []string{p[0], p[2], p[3]}, []string{"_INBOX.>"})
+	s.store(t, "hq", "a", 1)
+	ids := make(chan string, 10)
+	first := runEvents(t, s.JetStream(asTeam()), subscriber.EventsConfig{Site: "hq"}, collect(ids))
+	next(t, ids)
+	first.stop(t)
+	err := runEvents(t, s.JetStream(asTeam()), subscriber.EventsConfig{Site: "hq", AckWait: time.Minute}, collect(ids)).wait(t)
+	if !errors.Is(err, subscriber.ErrDenied) {
+		t.Errorf("%v", err)
+	}
+	contains(t, err, "CONSUMER.INFO.VISITORS.badges")
+}
+
 func TestATeamWithItsOwnInbox(t *testing.T) {
 	t.Parallel()
 	s := confined(t, documented(), []string{"_INBOX_team.>"})
