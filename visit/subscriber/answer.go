@@ -127,6 +127,7 @@ func (d *decider) decision(ctx context.Context, data []byte) ([]byte, error) {
 }
 
 func (d *decider) send(q question, reply []byte) {
+	d.replied.Store(&q.reply)
 	if err := d.nc.Publish(q.reply, reply); err != nil {
 		d.failed.Add(1)
 		d.cfg.OnError(fmt.Errorf("reply to %s: %w", q.subject, err))
@@ -138,6 +139,7 @@ func (d *decider) send(q question, reply []byte) {
 
 // refuse sends an error reply, and reports why.
 func (d *decider) refuse(q question, code, description string, why error) {
+	d.replied.Store(&q.reply)
 	err := d.nc.PublishMsg(&nats.Msg{Subject: q.reply, Header: nats.Header{
 		micro.ErrorCodeHeader: {code}, micro.ErrorHeader: {description},
 	}})

@@ -36,6 +36,7 @@ func Decide(ctx context.Context, nc *nats.Conn, cfg DeciderConfig, decide func(c
 	var abort context.CancelFunc
 	d.working, abort = context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
+	defer d.heedDenials(ctx)()
 
 	closed := make(chan struct{})
 	service, err := micro.AddService(nc, cfg.service(d.stats, sync.OnceFunc(func() { close(closed) })))
@@ -64,6 +65,8 @@ type decider struct {
 	running sync.WaitGroup
 
 	answered, failed, overloaded, expired, nanoseconds atomic.Int64
+	// replied is the subject of the last answer.
+	replied atomic.Pointer[string]
 }
 
 // listen subscribes to the questions of every site. The queue group is that of

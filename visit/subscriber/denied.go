@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 )
 
 // ErrDenied is returned when the NATS user lacks a permission. The error names
@@ -50,6 +52,29 @@ func watchDenials(ctx context.Context, nc *nats.Conn, before error, ours func(st
 			}
 		}
 	}
+}
+
+// heedDenials reports what NATS refuses a decider that goes on all the same: to be
+// seen in discovery, and to answer. It returns how to stop.
+func (d *decider) heedDenials(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	before := d.nc.LastError()
+	var watchers sync.WaitGroup
+	watch := func(ours func(string) bool, remedy string) {
+		watchers.Go(func() {
+			watchDenials(ctx, d.nc, before, ours, func(err error) { d.cfg.OnError(fmt.Errorf("decide: %s: %w", remedy, err)) })
+		})
+	}
+	watch(isDiscovery, "not seen in discovery, allow the user to subscribe to $SRV.>")
+	watch(d.isReply, "no answer arrives, set allow_responses for the user")
+	return func() { cancel(); watchers.Wait() }
+}
+
+func isDiscovery(subject string) bool { return strings.HasPrefix(subject, micro.APIPrefix+".") }
+
+func (d *decider) isReply(subject string) bool {
+	last := d.replied.Load()
+	return last != nil && *last == subject
 }
 
 // needs reports whether the consumer cannot work without a subject: creating

@@ -147,3 +147,35 @@ func TestADeciderWithTheDocumentedPermissions(t *testing.T) {
 	}
 	r.stop(t)
 }
+
+// It goes on: a permission may be granted while it runs.
+func TestADeciderThatMayNotAnswerOrBeSeenSaysSo(t *testing.T) {
+	t.Parallel()
+	asks := []string{"visitors.v1.ask.hq.default"}
+	for name, c := range map[string]struct {
+		publish, subscribe []string
+		want               []string
+	}{
+		"not answer":  {[]string{"nothing"}, append(asks, "$SRV.>"), []string{"allow_responses", `Publish to "_INBOX.`}},
+		"not be seen": {nil, asks, []string{"discovery", `Subscription to "$SRV.`}},
+	} {
+		s := confined(t, c.publish, c.subscribe)
+		r := runDecide(t, s.Connect(asTeam()), subscriber.DeciderConfig{Sites: []string{"hq"}, Version: "1.0.0"}, accept)
+		asking, admin := visit.Subjects{}.Ask("hq", "default"), s.Connect(nats.UserInfo("admin", "x"))
+		question := &nats.Msg{Subject: asking, Reply: nats.NewInbox(), Data: []byte("{}")}
+		var said error
+		eventually(t, name, func() bool {
+			if err := admin.PublishMsg(question); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case said = <-r.errors:
+				return errors.Is(said, subscriber.ErrDenied)
+			default:
+				return false
+			}
+		})
+		contains(t, said, c.want...)
+		r.stop(t)
+	}
+}
