@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,4 +64,25 @@ func TestAnInboxThatIsDenied(t *testing.T) {
 		_, err := b.Ask(within(t, patience), question())
 		return err == nil
 	})
+}
+
+func TestADoorThatIsDeniedNamesTheSubject(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, withUser(&server.Permissions{
+		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.ask.>"}},
+	}))
+	cfg := broker.Config{Servers: []string{s.URL()}}
+	asRelay(&cfg)
+	d, err := broker.OpenDoor(within(t, patience), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if trouble := d.Trouble(); trouble != "" {
+		t.Errorf("trouble before anything was asked: %s", trouble)
+	}
+	_, err = d.Ask(within(t, patience), question())
+	if !errors.Is(err, visit.ErrDenied) || !strings.Contains(d.Trouble(), question().Subject) {
+		t.Errorf("%v, trouble %q", err, d.Trouble())
+	}
 }

@@ -69,6 +69,13 @@ func (d *Door) Ask(ctx context.Context, question visit.Message) (visit.Decision,
 // Orders does what [Broker.Orders] does.
 func (d *Door) Orders() (all []visit.Order, known bool) { return d.orders.Orders() }
 
+// Trouble is the last error of the connection, or empty. A situation such as
+// "denied" does not say which subject NATS refuses.
+func (d *Door) Trouble() string {
+	last, _ := d.link.state()
+	return last
+}
+
 // Close disconnects.
 func (d *Door) Close() {
 	d.orders.Close()

@@ -63,6 +63,9 @@ func ask(ctx context.Context, in invocation) int {
 		return orderly(in, err)
 	}
 	showTrial(in.out, trial)
+	if trouble := opened.Trouble(); trouble != "" {
+		fmt.Fprintln(in.err, "sine-relay: NATS:", trouble)
+	}
 	return exitOK
 }
 
