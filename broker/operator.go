@@ -12,7 +12,8 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// pullWait is how long the next message of a stream that has one may take.
+// pullWait is how long NATS may take to open a stream for reading, and then for
+// each message that there is. A refusal is silence.
 const pullWait = 5 * time.Second
 
 // dialOnce connects for somebody at a terminal, who wants to know at once when
@@ -36,7 +37,9 @@ func (c Config) dialOnce() (*nats.Conn, error) {
 // first, until fn returns an error, which it returns.
 func scan(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig, fn func(jetstream.Msg, *jetstream.MsgMetadata) error) error {
 	fail := func(err error) error { return fmt.Errorf("read stream %s: %w", stream, explain(js.Conn(), err)) }
-	consumer, err := js.OrderedConsumer(ctx, stream, cfg)
+	opening, cancel := context.WithTimeout(ctx, pullWait)
+	defer cancel()
+	consumer, err := js.OrderedConsumer(opening, stream, cfg)
 	if err != nil {
 		return fail(err)
 	}
