@@ -232,4 +232,3 @@ func (r *running) end() {
 	r.stop()
 	r.all.Wait()
 }
-
