@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,9 +22,10 @@ import (
 type part struct {
 	// said is all that this user was told, by logs, commands and errors.
 	said func() string
-	// again has it done once more; nil for what goes on by itself.
+	// again has it done once more, unless it goes on by itself.
 	again func()
-	end   func()
+	// stop lets it end; the test waits for that when it ends itself.
+	stop func()
 }
 
 // parts are played by a user of the configuration, or by one who lacks something.
@@ -36,7 +36,8 @@ var parts = map[string]func(t *testing.T, s *stage, day *day, user string) *part
 // day is what is there for everybody to work on.
 type day struct {
 	relay *program
-	// unread are files of settings that understand what the relay did not.
+	// understanding is a file of settings with names of events that the relay
+	// does not know.
 	understanding string
 }
 
@@ -59,7 +60,7 @@ func playRelay(t *testing.T, s *stage, _ *day, user string) *part {
 			}
 			_, verbose = p.get("/readyz?verbose")
 		},
-		end: func() { p.end() },
+		stop: p.stop,
 	}
 }
 
@@ -91,7 +92,7 @@ func playDecider(t *testing.T, s *stage, day *day, user string) *part {
 	case <-ready:
 	case <-ended:
 	}
-	return &part{said: said.String, end: running.end, again: func() {
+	return &part{said: said.String, stop: running.stop, again: func() {
 		if _, _, err := day.relay.post(visits[0]); err != nil {
 			t.Error(err)
 		}
@@ -124,7 +125,7 @@ func playConsumer(t *testing.T, s *stage, day *day, user string) *part {
 	}
 	return &part{
 		said: func() string { return fmt.Sprintf("%d received\n%s", received.Load(), said) },
-		end:  running.end,
+		stop: running.stop,
 		again: func() {
 			if _, _, err := day.relay.post(webhook("signin_after", noon, fmt.Sprint("Ada ", received.Load()))); err != nil {
 				t.Error(err)
@@ -148,7 +149,7 @@ func playOperator(t *testing.T, s *stage, day *day, user string) *part {
 		}
 		fmt.Fprintln(said, "every command was run")
 	})
-	return &part{said: said.String, end: running.end}
+	return &part{said: said.String, stop: running.stop, again: func() {}}
 }
 
 func operatorsCommands(quarantined []string, site string) [][]string {
@@ -196,16 +197,17 @@ func understanding(t *testing.T) string {
 func playAdmin(t *testing.T, s *stage, _ *day, user string) *part {
 	said, running := &output{}, newRunning(t)
 	nc := s.connect(user)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := streamFiles(t)[visit.DefaultEventStream]
+	cfg.Replicas = 1
 	running.start(func(ctx context.Context) {
-		js, err := jetstream.New(nc)
-		if err == nil {
-			cfg := streamFiles(t)[visit.DefaultEventStream]
-			cfg.Replicas = 1
-			_, err = js.CreateStream(ctx, cfg)
-		}
-		fmt.Fprintln(said, "made:", err, errors.Join(nc.LastError()))
+		_, err := js.CreateStream(ctx, cfg)
+		fmt.Fprintln(said, "made:", err, nc.LastError())
 	})
-	return &part{said: said.String, end: running.end}
+	return &part{said: said.String, stop: running.stop, again: func() {}}
 }
 
 // running are goroutines that end together.

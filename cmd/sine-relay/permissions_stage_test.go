@@ -103,14 +103,16 @@ func makeStreams(t *testing.T, js jetstream.JetStream, replicas int) {
 	}
 }
 
-// refusals are a server's log, of which it keeps the violations of permissions.
+// refusals are a server's log, of which it keeps who was not let in and what was
+// not permitted.
 type refusals struct {
 	mu  sync.Mutex
 	all []string
 }
 
 func (r *refusals) Errorf(format string, v ...any) {
-	if line := fmt.Sprintf(format, v...); strings.Contains(line, "Violation") {
+	line := fmt.Sprintf(format, v...)
+	if strings.Contains(line, "Violation") || strings.Contains(line, server.ErrAuthentication.Error()) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.all = append(r.all, line)
@@ -127,4 +129,15 @@ func (r *refusals) lines() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.all
+}
+
+// loadedUsers are those of the configuration as the server reads it.
+func loadedUsers(t *testing.T) []*server.User {
+	t.Helper()
+	passwords(t)
+	read, err := server.ProcessConfigFile(natsDir + "nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read.Users
 }

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// What a user may not do, in so many words: a wildcard too many in the
+// configuration would show here.
+func TestNobodyMayDoMore(t *testing.T) {
+	s := setStage(t, natsDir+"nats.conf")
+	const hearing, sending = "subscribe", "publish"
+	for _, c := range []struct{ user, name, verb, subject string }{
+		{"relay", "read events as they come", hearing, "visitors.v1.event.>"},
+		{"relay", "hear questions", hearing, "visitors.v1.ask.hq.default"},
+		{"relay", "get an event", sending, "$JS.API.DIRECT.GET.VISITORS"},
+		{"relay", "get an event from the leader", sending, "$JS.API.STREAM.MSG.GET.VISITORS"},
+		{"relay", "read events by a consumer", sending, "$JS.API.CONSUMER.CREATE.VISITORS.x"},
+		{"relay", "read records by a consumer", sending, "$JS.API.CONSUMER.CREATE.VISITOR_DECISIONS.x"},
+		{"relay", "make a stream", sending, "$JS.API.STREAM.CREATE.VISITORS"},
+		{"relay", "change a stream", sending, "$JS.API.STREAM.UPDATE.VISITORS"},
+		{"relay", "delete a stream", sending, "$JS.API.STREAM.DELETE.VISITORS"},
+		{"relay", "empty a stream", sending, "$JS.API.STREAM.PURGE.VISITORS"},
+		{"relay", "delete an event", sending, "$JS.API.STREAM.MSG.DELETE.VISITORS"},
+		{"relay", "lift a lockdown", sending, "$KV.VISITOR_ORDERS.lockdown.all"},
+		{"relay", "give an override", sending, "$KV.VISITOR_ORDERS.override.all"},
+		{"relay", "invent a kind of event", sending, "visitors.v1.event.hq.expelled"},
+		{"relay", "publish below an event", sending, "visitors.v1.event.hq.checked_in.x"},
+
+		{"decider", "hear another site's questions", hearing, "visitors.v1.ask.lab.default q"},
+		{"decider", "hear another decider's questions", hearing, "visitors.v1.ask.hq.watchlist q"},
+		{"decider", "hear its site's questions beside the one who answers", hearing, "visitors.v1.ask.hq.default"},
+		{"decider", "hear all questions", hearing, "visitors.v1.ask.>"},
+		{"decider", "hear events", hearing, "visitors.v1.event.hq.>"},
+		{"decider", "hear others' answers", hearing, "_INBOX.>"},
+		{"decider", "hear everything", hearing, ">"},
+		{"decider", "ask", sending, "visitors.v1.ask.hq.default"},
+		{"decider", "publish an event", sending, "visitors.v1.event.hq.checked_in"},
+		{"decider", "answer what it was not asked", sending, "_INBOX.x.1"},
+		{"decider", "use JetStream", sending, "$JS.API.INFO"},
+
+		{"consumer", "read another site's events", sending, "JS.VISITORS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.lab.>"},
+		{"consumer", "read every site's events", sending, "JS.VISITORS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.>"},
+		{"consumer", "read without a filter", sending, "JS.VISITORS.API.CONSUMER.CREATE.VISITORS.badges"},
+		{"consumer", "read without a filter, as older clients do", sending, "JS.VISITORS.API.CONSUMER.DURABLE.CREATE.VISITORS.badges"},
+		{"consumer", "read by another durable", sending, "JS.VISITORS.API.CONSUMER.CREATE.VISITORS.cards.visitors.v1.event.hq.>"},
+		{"consumer", "pull from another's durable", sending, "JS.VISITORS.API.CONSUMER.MSG.NEXT.VISITORS.cards"},
+		{"consumer", "acknowledge for another's durable", sending, "$JS.ACK.VISITORS.cards.1.1.1.1.0"},
+		{"consumer", "get an event", sending, "JS.VISITORS.API.DIRECT.GET.VISITORS"},
+		{"consumer", "get an event past the import", sending, "$JS.API.DIRECT.GET.VISITORS"},
+		{"consumer", "get an event from the leader", sending, "JS.VISITORS.API.STREAM.MSG.GET.VISITORS"},
+		{"consumer", "delete its durable", sending, "JS.VISITORS.API.CONSUMER.DELETE.VISITORS.badges"},
+		{"consumer", "delete the stream", sending, "JS.VISITORS.API.STREAM.DELETE.VISITORS"},
+		{"consumer", "empty the stream", sending, "JS.VISITORS.API.STREAM.PURGE.VISITORS"},
+		{"consumer", "delete an event", sending, "JS.VISITORS.API.STREAM.MSG.DELETE.VISITORS"},
+		{"consumer", "publish an event", sending, "visitors.v1.event.hq.checked_in"},
+		{"consumer", "hear events as they come", hearing, "visitors.v1.event.hq.>"},
+
+		{"operator", "read events by a consumer", sending, "$JS.API.CONSUMER.CREATE.VISITORS.x"},
+		{"operator", "get an event", sending, "$JS.API.DIRECT.GET.VISITORS"},
+		{"operator", "hear events as they come", hearing, "visitors.v1.event.>"},
+		{"operator", "delete an event", sending, "$JS.API.STREAM.MSG.DELETE.VISITORS"},
+		{"operator", "delete a record", sending, "$JS.API.STREAM.MSG.DELETE.VISITOR_DECISIONS"},
+		{"operator", "forge a record", sending, "visitors.v1.decision.hq.accepted"},
+		{"operator", "empty the quarantine", sending, "$JS.API.STREAM.PURGE.VISITOR_QUARANTINE"},
+		{"operator", "empty the orders", sending, "$JS.API.STREAM.PURGE.KV_VISITOR_ORDERS"},
+
+		{"admin", "publish an event", sending, "visitors.v1.event.hq.checked_in"},
+		{"admin", "give an order", sending, "$KV.VISITOR_ORDERS.lockdown.all"},
+		{"admin", "hear questions", hearing, "visitors.v1.ask.>"},
+	} {
+		t.Run(c.user+" may not "+c.name, func(t *testing.T) {
+			nc := s.connect(c.user)
+			if c.verb == hearing {
+				s.hear(t, nc, c.subject)
+			} else if err := nc.PublishRequest(c.subject, nc.NewInbox(), nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := nc.FlushTimeout(patience); err != nil {
+				t.Fatal(err)
+			}
+			subject, _, _ := strings.Cut(c.subject, " ")
+			if err := nc.LastError(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", subject)) {
+				t.Errorf("it was let: %v", err)
+			}
+		})
+	}
+}
+
+// hear subscribes to a subject, or to a subject and a queue group.
+func (s *stage) hear(t *testing.T, nc *nats.Conn, what string) {
+	t.Helper()
+	subject, queue, _ := strings.Cut(what, " ")
+	if _, err := nc.QueueSubscribeSync(subject, queue); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A request names its filter twice, on the subject, where NATS permits it, and in
+// the body.
+func TestAConsumerCannotSmuggleAnotherFilterIn(t *testing.T) {
+	s := setStage(t, natsDir+"nats.conf")
+	nc := s.connect("consumer")
+	for name, c := range map[string]struct{ filter, want string }{
+		"another site's":     {`"filter_subject":"visitors.v1.event.lab.>"`, "did not match filtered subject"},
+		"every site's":       {`"filter_subject":"visitors.v1.event.>"`, "did not match filtered subject"},
+		"none":               {`"description":"x"`, "did not match filtered subject"},
+		"several":            {`"filter_subjects":["visitors.v1.event.hq.>","visitors.v1.event.lab.>"]`, "cannot use subject based API"},
+		"two kinds of field": {`"filter_subject":"visitors.v1.event.hq.>","filter_subjects":["visitors.v1.event.lab.>"]`, "cannot use subject based API"},
+		"the permitted one":  {`"filter_subject":"visitors.v1.event.hq.>"`, `"num_pending":0`},
+	} {
+		body := fmt.Sprintf(`{"stream_name":"VISITORS","config":{"name":"badges","durable_name":"badges","ack_policy":"explicit",%s}}`, c.filter)
+		reply, err := nc.Request("JS.VISITORS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.hq.>", []byte(body), patience)
+		if err != nil || !strings.Contains(string(reply.Data), c.want) {
+			t.Errorf("%s: answered %s %v", name, reply.Data, err)
+		}
+	}
+}
+
+// NATS does not hold the reply subject of a request against permissions. Within
+// the relay's account, the answer would be an order that cannot be read, and lock
+// every door.
+func TestAConsumersAnswersStayInItsAccount(t *testing.T) {
+	s := setStage(t, natsDir+"nats.conf")
+	const info = "JS.VISITORS.API.CONSUMER.INFO.VISITORS.badges"
+	nc := s.connect("consumer")
+	for _, target := range []string{"$KV.VISITOR_ORDERS.lockdown.all", "visitors.v1.event.hq.checked_in"} {
+		if err := nc.PublishRequest(info, target, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Behind those two on the same connection, and so answered after them.
+	if _, err := nc.Request(info, nil, patience); err != nil {
+		t.Fatal(err)
+	}
+	const order = "KV_VISITOR_ORDERS"
+	if n := s.messages(t, order) + s.messages(t, visit.DefaultEventStream); n != 0 {
+		t.Errorf("%d answers became messages", n)
+	}
+	within := s.connect("admin")
+	if err := within.PublishRequest("$JS.API.STREAM.INFO."+order, "$KV.VISITOR_ORDERS.lockdown.all", nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the same within the account becomes an order", func() bool { return s.messages(t, order) == 1 })
+}
