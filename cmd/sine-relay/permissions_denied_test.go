@@ -2,11 +2,14 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/sine-relay/sine-relay/broker/brokertest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -147,4 +150,24 @@ func TestAConsumersAnswersStayInItsAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the same within the account becomes an order", func() bool { return s.messages(t, order) == 1 })
+}
+
+// Before an administrator has made the streams, the relay says which to make.
+func TestARelayThatMayMakeNoStreamsNamesThem(t *testing.T) {
+	passwords(t)
+	bare := &stage{Server: brokertest.Start(t, configured(t, natsDir+"nats.conf"), func(o *server.Options) {
+		o.Cluster, o.Routes = server.ClusterOpts{}, nil
+	})}
+	p := runServe(t, bare.settings("relay")...)
+	for _, want := range []string{
+		"nats stream add VISITORS ", "nats stream add VISITOR_DECISIONS ", "nats stream add VISITOR_QUARANTINE ",
+		"bucket VISITOR_ORDERS: there is no such bucket",
+	} {
+		eventually(t, want, func() bool {
+			code, body := p.get("/readyz?verbose")
+			return code == http.StatusServiceUnavailable && strings.Contains(body, want)
+		})
+	}
+	makeStreams(t, bare.JetStream(asUser("admin")), 1)
+	p.ready()
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
@@ -144,4 +145,23 @@ func streamsOf(t *testing.T, js jetstream.JetStream) map[string]string {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// The image is the version that the tests run.
+func TestTheComposeFilesRunTheNATSThatIsTested(t *testing.T) {
+	for _, file := range []string{natsDir + "../compose.yaml", natsDir + "compose.yaml"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		images := regexp.MustCompile(`image: nats:(\S+)`).FindAllStringSubmatch(string(text), -1)
+		if len(images) == 0 {
+			t.Errorf("%s runs no NATS", file)
+		}
+		for _, image := range images {
+			if image[1] != server.VERSION {
+				t.Errorf("%s runs NATS %s, want %s", file, image[1], server.VERSION)
+			}
+		}
+	}
 }

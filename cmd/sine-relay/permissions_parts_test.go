@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -132,82 +129,6 @@ func playConsumer(t *testing.T, s *stage, day *day, user string) *part {
 			}
 		},
 	}
-}
-
-// playOperator runs every command of an operator once.
-func playOperator(t *testing.T, s *stage, day *day, user string) *part {
-	said, running := &output{}, newRunning(t)
-	environ := environment(append(s.settings(user), "KEYS="+testKey, "INTEGRATIONS_FILE="+day.understanding)...)
-	commands := operatorsCommands(s.quarantined(t, day), user)
-	running.start(func(ctx context.Context) {
-		for _, words := range commands {
-			if ctx.Err() != nil {
-				return
-			}
-			code, out, errOut := commandLine(environ, words...)
-			fmt.Fprintf(said, "%v: %d\n%s%s\n", words, code, out, errOut)
-		}
-		fmt.Fprintln(said, "every command was run")
-	})
-	return &part{said: said.String, stop: running.stop, again: func() {}}
-}
-
-func operatorsCommands(quarantined []string, site string) [][]string {
-	var all [][]string
-	for _, line := range []string{
-		"lockdown --message Fire --site " + site, "lockdown lift --site " + site,
-		"override --accept --for 1m --reason test --site " + site, "override lift --site " + site,
-		"orders", "deciders", "ask", "explain 22222", "quarantine ls",
-		"quarantine show " + quarantined[0], "quarantine replay --submit " + strings.Join(quarantined, " "),
-		"quarantine replay --submit --delete " + quarantined[0],
-	} {
-		all = append(all, strings.Fields(line))
-	}
-	return all
-}
-
-// quarantined sends one check-in and one check-out that only the day's settings
-// understand, and returns their numbers.
-func (s *stage) quarantined(t *testing.T, day *day) []string {
-	t.Helper()
-	var numbers []string
-	js := s.JetStream(asUser("admin"))
-	for _, event := range []string{"visitor_arrived", "visitor_left"} {
-		day.relay.must(200, "REJECTED", webhook(event, noon, "Ada"))
-		stream, err := js.Stream(t.Context(), visit.DefaultQuarantineStream)
-		if err != nil {
-			t.Fatal(err)
-		}
-		numbers = append(numbers, fmt.Sprint(stream.CachedInfo().State.LastSeq))
-	}
-	return numbers
-}
-
-// understanding writes settings that know the events' new names.
-func understanding(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "integrations.yaml")
-	if err := os.WriteFile(file, []byte("defaults: {eventNames: {visitor_arrived: checked_in, visitor_left: checked_out}}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
-// playAdmin makes a stream again, which changes nothing.
-func playAdmin(t *testing.T, s *stage, _ *day, user string) *part {
-	said, running := &output{}, newRunning(t)
-	nc := s.connect(user)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := streamFiles(t)[visit.DefaultEventStream]
-	cfg.Replicas = 1
-	running.start(func(ctx context.Context) {
-		_, err := js.CreateStream(ctx, cfg)
-		fmt.Fprintln(said, "made:", err, nc.LastError())
-	})
-	return &part{said: said.String, stop: running.stop, again: func() {}}
 }
 
 // running are goroutines that end together.

@@ -147,9 +147,9 @@ func (s *stage) miss(t *testing.T, day *day, user string, all []permission) {
 					t.Logf("it was told:\n%s", one.said())
 				}
 			}()
+			lacksNothing.again()
 			eventually(t, "something fails without it and says so", func() bool {
 				one.again()
-				lacksNothing.again()
 				return p.names(one.said())
 			})
 			if said := lacksNothing.said(); p.names(said) {
