@@ -41,7 +41,7 @@ func ask(ctx context.Context, in invocation) int {
 			return orderly(in, err)
 		}
 	}
-	settings, code := operatorSettings(in)
+	settings, code := doorSettings(in)
 	if code != exitOK {
 		return code
 	}

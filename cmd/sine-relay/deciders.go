@@ -23,7 +23,7 @@ func listDeciders(ctx context.Context, in invocation) int {
 	if !noArguments("deciders", in) {
 		return exitUsage
 	}
-	settings, code := operatorSettings(in)
+	settings, code := doorSettings(in)
 	if code != exitOK {
 		return code
 	}
@@ -71,9 +71,19 @@ func answeringFor(found []broker.Decider, s visit.Subjects, site, decider string
 	return answering
 }
 
-// operatorSettings are the settings for a command that needs an existing NATS.
+// operatorSettings are the settings for a command that needs an existing NATS,
+// and may do without integrations.
 func operatorSettings(in invocation) (config.Settings, int) {
-	settings, err := config.Load(in.environ, nil)
+	return settingsWithNATS(in, config.LoadForOperator)
+}
+
+// doorSettings are those for a command that is about integrations.
+func doorSettings(in invocation) (config.Settings, int) {
+	return settingsWithNATS(in, func(environ []string) (config.Settings, error) { return config.Load(environ, nil) })
+}
+
+func settingsWithNATS(in invocation, load func([]string) (config.Settings, error)) (config.Settings, int) {
+	settings, err := load(in.environ)
 	if err != nil {
 		return settings, misconfigured(in, err)
 	}

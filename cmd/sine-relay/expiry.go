@@ -17,13 +17,13 @@ func registerExpiry(a *app, reg prometheus.Registerer) {
 	natsAuth := brokerConfig(s, a.embedded, nil, nil)
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sine_relay_nats_credentials_expiry_timestamp_seconds",
-		Help: "Time at which the NATS credentials file expires, 0 if it does not or there is none.",
+		Help: "Time at which the NATS credentials file expires, 0 if it does not or there is none, 1 if it cannot be read.",
 	}, func() float64 { return timestamp(natsAuth.Auth.Expiry()) })
 
 	certificates := func(name string, expiry func() (time.Time, error)) {
 		f.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "sine_relay_certificate_expiry_timestamp_seconds",
-			Help:        "Time at which a certificate expires, of those that are configured; 0 if it cannot be read.",
+			Help:        "Time at which a certificate expires, of those that are configured; 1 if it cannot be read.",
 			ConstLabels: prometheus.Labels{"certificate": name},
 		}, func() float64 { return timestamp(expiry()) })
 	}
@@ -44,9 +44,13 @@ func registerExpiry(a *app, reg prometheus.Registerer) {
 	}
 }
 
-// timestamp is 0 for what never comes and for what cannot be known.
+// timestamp is 0 for what never comes, and long ago for what cannot be read: that
+// needs a person as much as what has ended.
 func timestamp(at time.Time, err error) float64 {
-	if err != nil || at.IsZero() {
+	switch {
+	case err != nil:
+		return 1
+	case at.IsZero():
 		return 0
 	}
 	return float64(at.Unix())

@@ -49,10 +49,14 @@ func TestTheMetricsSayWhatExpires(t *testing.T) {
 	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, `sine_relay_certificate_expiry_timestamp_seconds{certificate="public"} 1.`) {
 		t.Error("the certificate's end is not shown")
 	}
-	for what, content := range map[string]string{"never end": credentials(`{}`), "are not credentials": "nothing", "have a JWT that is none": credentials(`{"exp":"soon"}`)} {
-		write(content)
-		if !p.shows("sine_relay_nats_credentials_expiry_timestamp_seconds 0") {
-			t.Errorf("credentials that %s: the metric is not 0", what)
+	for what, c := range map[string]struct{ content, shown string }{
+		"never end":               {credentials(`{}`), "0"},
+		"are not credentials":     {"nothing", "1"},
+		"have a JWT that is none": {credentials(`{"exp":"soon"}`), "1"},
+	} {
+		write(c.content)
+		if !p.shows("sine_relay_nats_credentials_expiry_timestamp_seconds " + c.shown) {
+			t.Errorf("credentials that %s: the metric is not %s", what, c.shown)
 		}
 	}
 }

@@ -123,8 +123,9 @@ func withBook(ctx context.Context, in invocation, do func(context.Context, confi
 	return orderly(in, do(ctx, settings, book))
 }
 
+// hasSite takes every site for known where no integration is configured.
 func hasSite(s config.Settings, site string) bool {
-	return site == visit.AllSites || slices.Contains(sites(s), site)
+	return site == visit.AllSites || len(s.Integrations) == 0 || slices.Contains(sites(s), site)
 }
 
 // sites are those of the integrations, each once.

@@ -14,7 +14,7 @@ import (
 
 func TestTheClusterRunsFromOneFile(t *testing.T) {
 	nodes := startCluster(t, 3)
-	s := &stage{Server: nodes[0], refused: &refusals{}}
+	s := &theatre{Server: nodes[0], refused: &refusals{}}
 	for _, node := range nodes {
 		node.Server().SetLoggerV2(s.refused, false, false, false)
 	}

@@ -96,7 +96,7 @@ func TestNobodyMayDoMore(t *testing.T) {
 }
 
 // hear subscribes to a subject, or to a subject and a queue group.
-func (s *stage) hear(t *testing.T, nc *nats.Conn, what string) {
+func (s *theatre) hear(t *testing.T, nc *nats.Conn, what string) {
 	t.Helper()
 	subject, queue, _ := strings.Cut(what, " ")
 	if _, err := nc.QueueSubscribeSync(subject, queue); err != nil {
@@ -155,7 +155,7 @@ func TestAConsumersAnswersStayInItsAccount(t *testing.T) {
 // Before an administrator has made the streams, the relay says which to make.
 func TestARelayThatMayMakeNoStreamsNamesThem(t *testing.T) {
 	passwords(t)
-	bare := &stage{Server: brokertest.Start(t, configured(t, natsDir+"nats.conf"), func(o *server.Options) {
+	bare := &theatre{Server: brokertest.Start(t, configured(t, natsDir+"nats.conf"), func(o *server.Options) {
 		o.Cluster, o.Routes = server.ClusterOpts{}, nil
 	})}
 	p := runServe(t, bare.settings("relay")...)

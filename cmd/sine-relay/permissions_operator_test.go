@@ -16,7 +16,7 @@ import (
 
 // playOperator runs every command of an operator, and all of them again once they
 // were run: one operator may have deleted what another was about to read.
-func playOperator(t *testing.T, s *stage, day *day, user string) *part {
+func playOperator(t *testing.T, s *theatre, day *day, user string) *part {
 	said, running := &output{}, newRunning(t)
 	environ := environment(append(s.settings(user), "KEYS="+testKey, "INTEGRATIONS_FILE="+day.understanding)...)
 	commands := operatorsCommands(s.quarantined(t, day), user)
@@ -56,7 +56,7 @@ func operatorsCommands(quarantined []string, site string) [][]string {
 
 // quarantined sends one check-in and one check-out that only the day's settings
 // understand, and returns their numbers.
-func (s *stage) quarantined(t *testing.T, day *day) []string {
+func (s *theatre) quarantined(t *testing.T, day *day) []string {
 	t.Helper()
 	var numbers []string
 	js := s.JetStream(asUser("admin"))
@@ -82,7 +82,7 @@ func understanding(t *testing.T) string {
 }
 
 // playAdmin makes a stream again, which changes nothing.
-func playAdmin(t *testing.T, s *stage, _ *day, user string) *part {
+func playAdmin(t *testing.T, s *theatre, _ *day, user string) *part {
 	said, running := &output{}, newRunning(t)
 	nc := s.connect(user)
 	js, err := jetstream.New(nc)

@@ -26,7 +26,7 @@ type part struct {
 }
 
 // parts are played by a user of the configuration, or by one who lacks something.
-var parts = map[string]func(t *testing.T, s *stage, day *day, user string) *part{
+var parts = map[string]func(t *testing.T, s *theatre, day *day, user string) *part{
 	"relay": playRelay, "decider": playDecider, "consumer": playConsumer, "operator": playOperator, "admin": playAdmin,
 }
 
@@ -44,7 +44,7 @@ var visits = []string{
 	webhook("signin_after", noon, "Ada"), webhook("signout_after", noon, "Ada"), "nonsense",
 }
 
-func playRelay(t *testing.T, s *stage, _ *day, user string) *part {
+func playRelay(t *testing.T, s *theatre, _ *day, user string) *part {
 	p := runServe(t, s.settings(user)...)
 	verbose := ""
 	return &part{
@@ -62,11 +62,11 @@ func playRelay(t *testing.T, s *stage, _ *day, user string) *part {
 }
 
 // connect is a team's own connection. Nobody hears its errors but who asks.
-func (s *stage) connect(user string) *nats.Conn {
+func (s *theatre) connect(user string) *nats.Conn {
 	return s.Connect(asUser(user), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 }
 
-func playDecider(t *testing.T, s *stage, day *day, user string) *part {
+func playDecider(t *testing.T, s *theatre, day *day, user string) *part {
 	said, running := &output{}, newRunning(t)
 	nc := s.connect(user)
 	ready := make(chan struct{})
@@ -98,7 +98,7 @@ func playDecider(t *testing.T, s *stage, day *day, user string) *part {
 
 // playConsumer runs two programs with one durable, of which the second finds what
 // the first made, and differs in the patience that it asks for.
-func playConsumer(t *testing.T, s *stage, day *day, user string) *part {
+func playConsumer(t *testing.T, s *theatre, day *day, user string) *part {
 	said, running := &output{}, newRunning(t)
 	var received atomic.Int64
 	for i := range 2 {

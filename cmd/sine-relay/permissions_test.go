@@ -11,7 +11,7 @@ import (
 )
 
 // begin has the relay and a decider run, as users of the configuration.
-func (s *stage) begin(t *testing.T) *day {
+func (s *theatre) begin(t *testing.T) *day {
 	t.Helper()
 	d := &day{understanding: understanding(t)}
 	playDecider(t, s, d, "decider")
@@ -50,7 +50,7 @@ func TestEveryUserMayDoWhatItMust(t *testing.T) {
 	}
 }
 
-func (s *stage) everyCommandWorks(t *testing.T, day *day) {
+func (s *theatre) everyCommandWorks(t *testing.T, day *day) {
 	t.Helper()
 	environ := environment(append(s.settings("operator"), "KEYS="+testKey, "INTEGRATIONS_FILE="+day.understanding)...)
 	reference := regexp.MustCompile(`"msg":"webhook","id":"(\w+)"`).FindStringSubmatch(day.relay.out.String())[1]
@@ -72,7 +72,7 @@ func (s *stage) everyCommandWorks(t *testing.T, day *day) {
 }
 
 // aSpoolIsDrained by the relay's user, since it is the relay's work.
-func (s *stage) aSpoolIsDrained(t *testing.T) {
+func (s *theatre) aSpoolIsDrained(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
 	away := runServe(t, "NATS_URL=nats://127.0.0.1:1", "SPOOL_DIR="+dir, "SITE=hq")
@@ -81,7 +81,7 @@ func (s *stage) aSpoolIsDrained(t *testing.T) {
 	must(t, environment(append(s.settings("relay"), "KEYS="+testKey)...), "1 messages were sent, 0 wait", "spool", "drain", "--dir", dir)
 }
 
-func (s *stage) messages(t *testing.T, stream string) uint64 {
+func (s *theatre) messages(t *testing.T, stream string) uint64 {
 	t.Helper()
 	found, err := s.JetStream(asUser("admin")).Stream(t.Context(), stream)
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *stage) messages(t *testing.T, stream string) uint64 {
 }
 
 // acknowledged reports whether the durable has settled so many events.
-func (s *stage) acknowledged(t *testing.T, n uint64) bool {
+func (s *theatre) acknowledged(t *testing.T, n uint64) bool {
 	t.Helper()
 	reply, err := s.Connect(asUser("admin")).Request("$JS.API.CONSUMER.INFO.VISITORS.badges", nil, patience)
 	if err != nil {
@@ -128,7 +128,7 @@ func TestEveryPermissionIsNeededAndItsLackIsNamed(t *testing.T) {
 }
 
 // miss plays a user's part once without each of its permissions, all at once.
-func (s *stage) miss(t *testing.T, day *day, user string, all []permission) {
+func (s *theatre) miss(t *testing.T, day *day, user string, all []permission) {
 	played := map[permission]*part{}
 	for i, p := range all {
 		if p.user == user {

@@ -69,8 +69,8 @@ func (s *selection) holds(k broker.Kept) bool {
 }
 
 // openQuarantine connects as the settings say.
-func openQuarantine(ctx context.Context, in invocation) (*broker.Quarantine, config.Settings, int) {
-	settings, code := operatorSettings(in)
+func openQuarantine(ctx context.Context, in invocation, read func(invocation) (config.Settings, int)) (*broker.Quarantine, config.Settings, int) {
+	settings, code := read(in)
 	if code != exitOK {
 		return nil, settings, code
 	}
@@ -91,7 +91,7 @@ func quarantineList(ctx context.Context, in invocation) int {
 	if s.parse(f, in.args) != nil {
 		return exitUsage
 	}
-	q, _, code := openQuarantine(ctx, in)
+	q, _, code := openQuarantine(ctx, in, operatorSettings)
 	if q == nil {
 		return code
 	}
@@ -103,9 +103,12 @@ func quarantineList(ctx context.Context, in invocation) int {
 		}
 		return nil
 	})
-	if *all {
+	switch {
+	case err != nil && len(found) == 0: // an empty table would look like good news
+		return orderly(in, err)
+	case *all:
 		listEach(in.out, found)
-	} else {
+	default:
 		listByReason(in.out, found)
 	}
 	fmt.Fprintf(in.out, "%d messages.\n", len(found))
@@ -173,7 +176,7 @@ func quarantineShow(ctx context.Context, in invocation) int {
 		complain(f, "which one? Give its sequence number; ls --all shows them")
 		return exitUsage
 	}
-	q, settings, code := openQuarantine(ctx, in)
+	q, settings, code := openQuarantine(ctx, in, operatorSettings)
 	if q == nil {
 		return code
 	}

@@ -116,7 +116,9 @@ func TestAQuarantineCommandRefuses(t *testing.T) {
 		{"no number", settings(s.URL()), []string{"show", "first"}, exitUsage, `"first" is not the sequence`},
 		{"to delete without storing", settings(s.URL()), []string{"replay", "--delete"}, exitUsage, "--delete needs --submit"},
 		{"an unknown flag", settings(s.URL()), []string{"replay", "--force"}, exitUsage, "-force"},
-		{"a faulty configuration", nil, []string{"ls"}, exitUsage, "SINE_RELAY_KEYS"},
+		{"without integrations", environment("NATS_URL=" + s.URL()), []string{"ls"}, exitFailed, "stream VISITOR_QUARANTINE: .*not found"},
+		{"a faulty configuration", nil, []string{"ls"}, exitUsage, "SINE_RELAY_NATS_URL"},
+		{"to read again without integrations", environment("NATS_URL=" + s.URL()), []string{"replay"}, exitUsage, "SINE_RELAY_KEYS"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, out, errOut := commandLine(c.environ, append([]string{"quarantine"}, c.args...)...)

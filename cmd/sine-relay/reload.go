@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,7 +117,9 @@ func (r *reloader) state() error {
 	if r.fault == nil {
 		return nil
 	}
-	return fmt.Errorf("the configuration has faults, and the one before is in force: %w", r.fault)
+	// In one line, where a list of faults has several.
+	faults := strings.Join(strings.Fields(strings.ReplaceAll(r.fault.Error(), "\n", "; ")), " ")
+	return fmt.Errorf("the configuration has faults, and the one before is in force: %s", faults)
 }
 
 // loadCertificate returns nil where there is none to load.

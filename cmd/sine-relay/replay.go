@@ -60,7 +60,7 @@ func quarantineReplay(ctx context.Context, in invocation) int {
 		return exitUsage
 	}
 	var code int
-	if r.q, r.settings, code = openQuarantine(ctx, in); r.q == nil {
+	if r.q, r.settings, code = openQuarantine(ctx, in, doorSettings); r.q == nil {
 		return code
 	}
 	defer r.q.Close()

@@ -33,7 +33,7 @@ func verify(ctx context.Context, in invocation) int {
 	if f.Parse(in.args) != nil {
 		return exitUsage
 	}
-	settings, code := operatorSettings(in)
+	settings, code := doorSettings(in)
 	if code != exitOK {
 		return code
 	}

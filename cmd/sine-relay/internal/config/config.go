@@ -42,12 +42,26 @@ type Settings struct {
 // the files that they name. Defaults stand in for variables that are not set,
 // by name with the prefix. An error is a [Faults].
 func Load(environ []string, defaults map[string]string) (Settings, error) {
+	return read(environ, defaults, func(Settings) bool { return true })
+}
+
+// LoadForOperator reads the settings for a command that does not answer Sine: it
+// may do without integrations, and then there are none.
+func LoadForOperator(environ []string) (Settings, error) {
+	return read(environ, nil, func(s Settings) bool {
+		return s.Keys != "" || s.IntegrationsFile != "" || s.KeysDir != ""
+	})
+}
+
+func read(environ []string, defaults map[string]string, integrated func(Settings) bool) (Settings, error) {
 	var f Faults
 	e := newEnvironment(environ, defaults, &f)
 	s := Settings{set: e.set, secretFiles: e.files}
 	e.decode(&s.Environment)
 	s.check(&f)
-	s.loadIntegrations(&f)
+	if integrated(s) {
+		s.loadIntegrations(&f)
+	}
 	if len(f) > 0 {
 		return Settings{}, f
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/sine-relay/sine-relay/broker/brokertest"
 )
 
-// stage is a NATS with the configuration of deploy/nats, and its streams.
-type stage struct {
+// theatre is a NATS with the configuration of deploy/nats, and its streams.
+type theatre struct {
 	*brokertest.Server
 	refused *refusals
 }
@@ -33,10 +33,10 @@ func passwords(t *testing.T) {
 }
 
 // setStage runs one server with a configuration file, without its cluster.
-func setStage(t *testing.T, file string) *stage {
+func setStage(t *testing.T, file string) *theatre {
 	t.Helper()
 	passwords(t)
-	s := &stage{refused: &refusals{}}
+	s := &theatre{refused: &refusals{}}
 	s.Server = brokertest.Start(t, configured(t, file), func(o *server.Options) {
 		o.Cluster, o.Routes = server.ClusterOpts{}, nil
 	})
@@ -63,7 +63,7 @@ func configured(t *testing.T, file string) func(*server.Options) {
 func asUser(name string) nats.Option { return nats.UserInfo(name, "Zsecret") }
 
 // settings for the program as a user.
-func (s *stage) settings(user string) []string {
+func (s *theatre) settings(user string) []string {
 	return []string{"NATS_URL=" + s.URL(), "NATS_USER=" + user, "NATS_PASSWORD=Zsecret", "SITE=hq"}
 }
 
