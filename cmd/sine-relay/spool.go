@@ -63,7 +63,7 @@ func openLeft(in invocation, name string) (*spool.Spool, int) {
 // spoolDrain sends what waits to the NATS of the settings, and returns when
 // nothing is left or a signal comes.
 func spoolDrain(ctx context.Context, in invocation) int {
-	settings, err := config.Load(in.environ, nil)
+	settings, err := config.LoadForOperator(in.environ)
 	if err != nil {
 		return misconfigured(in, err)
 	}
