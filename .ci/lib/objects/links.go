@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+)
+
+// selectorFaults: whatever selects pods must select those of every workload, and
+// never the pod of helm test, which would be sent visitors, or scraped.
+func selectorFaults(o object, all []object) (faults []string) {
+	for _, other := range all {
+		labels, _, ok := other.pod()
+		if !ok {
+			continue
+		}
+		selects, wanted := matches(o.podSelector(), labels), other.isWorkload()
+		if o.isWorkload() {
+			wanted = o.String() == other.String()
+		}
+		switch {
+		case selects && !wanted:
+			faults = append(faults, fmt.Sprintf("selects the pods of %s", other))
+		case wanted && !selects:
+			faults = append(faults, fmt.Sprintf("does not select the pods of %s", other))
+		}
+	}
+	return faults
+}
+
+// podSelector returns the labels that pods are selected by.
+func (o object) podSelector() map[string]any {
+	selector := o.Spec.Selector
+	if o.Kind == "NetworkPolicy" {
+		selector = o.Spec.PodSelector
+	}
+	labels, _ := selector.(map[string]any)
+	if inner, ok := labels["matchLabels"].(map[string]any); ok {
+		return inner
+	}
+	return labels
+}
+
+// matches is false of a selector without labels: it would select everything.
+func matches(selector map[string]any, labels map[string]string) bool {
+	for key, value := range selector {
+		if labels[key] != value {
+			return false
+		}
+	}
+	return len(selector) > 0
+}
+
+// serviceFaults: a Service's ports must lead somewhere.
+func serviceFaults(o object, all []object) (faults []string) {
+	for _, p := range o.Spec.Ports {
+		for _, w := range only(all, object.isWorkload) {
+			if _, ok := containerPort(w, p.TargetPort); !ok {
+				faults = append(faults, fmt.Sprintf("port %v leads to no port of %s", p.TargetPort, w))
+			}
+		}
+	}
+	return faults
+}
+
+func containerPort(workload object, name any) (number int, ok bool) {
+	for _, c := range workload.Spec.Template.Spec.Containers {
+		for _, p := range c.Ports {
+			if p.Name == name {
+				return p.ContainerPort, true
+			}
+		}
+	}
+	return 0, false
+}
+
+const publicPort = 8080
+
+// routeFaults: visitors are routed to the public port, and nothing to the other.
+func routeFaults(o object, all []object) (faults []string) {
+	for _, b := range backends(o) {
+		service, ok := named(all, "Service", b.service)
+		if !ok {
+			faults = append(faults, fmt.Sprintf("leads to the Service %s, which is not there", b.service))
+			continue
+		}
+		i := slices.IndexFunc(service.Spec.Ports, b.is)
+		if i < 0 {
+			faults = append(faults, fmt.Sprintf("leads to port %v of %s, which has none such", b.port, service))
+			continue
+		}
+		for _, w := range only(all, object.isWorkload) {
+			if number, _ := containerPort(w, service.Spec.Ports[i].TargetPort); number != publicPort {
+				faults = append(faults, fmt.Sprintf("leads to port %d of %s, which is not public", number, w))
+			}
+		}
+	}
+	return faults
+}
+
+type backend struct {
+	service string
+	port    any // a name or a number
+}
+
+func (b backend) is(p port) bool { return b.port == p.Name || b.port == p.Port }
+
+func backends(o object) (all []backend) {
+	for _, r := range o.Spec.Rules {
+		for _, path := range r.HTTP.Paths {
+			all = append(all, backend{path.Backend.Service.Name, path.Backend.Service.Port.Name})
+		}
+		for _, ref := range r.BackendRefs {
+			all = append(all, backend{ref.Name, ref.Port})
+		}
+	}
+	return all
+}
