@@ -23,8 +23,8 @@
 {{- /* What every selector of the relay's pods says. The pod of helm test is no
 component "relay", or the Service would send it visitors. */}}
 {{- define "sine-relay.selector" -}}
-app.kubernetes.io/name: {{ include "sine-relay.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "sine-relay.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: relay
 {{- end }}
 
@@ -38,8 +38,8 @@ app.kubernetes.io/component: relay
   "app.kubernetes.io/version" ($root.Chart.AppVersion | replace "+" "_")
   "app.kubernetes.io/managed-by" $root.Release.Service
   "app.kubernetes.io/component" (default "relay" .component) -}}
-name: {{ default (include "sine-relay.fullname" $root) .name }}
-namespace: {{ default (include "sine-relay.namespace" $root) .namespace }}
+name: {{ default (include "sine-relay.fullname" $root) .name | quote }}
+namespace: {{ default (include "sine-relay.namespace" $root) .namespace | quote }}
 labels:
   {{- mergeOverwrite (deepCopy $root.Values.commonLabels) (default dict .labels) $own | toYaml | nindent 2 }}
 {{- with mergeOverwrite (deepCopy $root.Values.commonAnnotations) (default dict .annotations) }}

@@ -13,7 +13,7 @@ metadata:
     {{- end }}
 spec:
   {{- include "sine-relay.imagePullSecrets" .root | trim | nindent 2 }}
-  serviceAccountName: {{ include "sine-relay.serviceAccount" .root }}
+  serviceAccountName: {{ include "sine-relay.serviceAccount" .root | quote }}
   automountServiceAccountToken: {{ $v.serviceAccount.automountToken }}
   # The variables of a Service of that name look like settings.
   enableServiceLinks: false
@@ -94,7 +94,7 @@ spec:
 {{- $v := .root.Values }}
 {{- range $field := list "priorityClassName" "runtimeClassName" "schedulerName" "dnsPolicy" }}
 {{- with get $v $field }}
-{{ $field }}: {{ . }}
+{{ $field }}: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- range $field := list "nodeSelector" "affinity" "tolerations" "dnsConfig" "hostAliases" }}
@@ -150,12 +150,12 @@ changes. */}}
   {{- with $v.integrations.existingSecret }}
   {{- if .name }}
   secret:
-    secretName: {{ .name }}
+    secretName: {{ .name | quote }}
     defaultMode: 0440
     items: [{key: {{ .key | quote }}, path: integrations.yaml}]
   {{- else }}
   configMap:
-    name: {{ default (printf "%s-integrations" (include "sine-relay.fullname" $)) $v.integrations.existingConfigMap.name }}
+    name: {{ default (printf "%s-integrations" (include "sine-relay.fullname" $)) $v.integrations.existingConfigMap.name | quote }}
     {{- if $v.integrations.existingConfigMap.name }}
     items: [{key: {{ $v.integrations.existingConfigMap.key | quote }}, path: integrations.yaml}]
     {{- end }}
@@ -163,7 +163,7 @@ changes. */}}
   {{- end }}
 - name: keys
   secret:
-    secretName: {{ default (printf "%s-demo-keys" (include "sine-relay.fullname" .)) $v.keys.existingSecret }}
+    secretName: {{ default (printf "%s-demo-keys" (include "sine-relay.fullname" .)) $v.keys.existingSecret | quote }}
     defaultMode: 0440
 {{- with include "sine-relay.natsSecrets" . }}
 - name: nats
@@ -175,13 +175,13 @@ changes. */}}
 {{- with $v.nats.tls.secret.name }}
 - name: nats-tls
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- with $v.tls.secretName }}
 - name: tls
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- end }}
@@ -192,7 +192,7 @@ changes. */}}
 {{- range $path, $secret := dict "url" $n.urlSecret "nats.creds" $n.credentials.secret "nkey.seed" $n.nkey.secret "token" $n.token.secret "password" $n.password.secret }}
 {{- if $secret.name }}
 - secret:
-    name: {{ $secret.name }}
+    name: {{ $secret.name | quote }}
     items: [{key: {{ $secret.key | quote }}, path: {{ $path }}}]
 {{- end }}
 {{- end }}
