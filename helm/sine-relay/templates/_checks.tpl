@@ -1,6 +1,10 @@
 {{- /* What values.schema.json cannot say. */}}
 {{- define "sine-relay.check" -}}
 {{- $v := .Values }}
+{{- $name := include "sine-relay.fullname" . }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
+{{- fail (printf "%s cannot be the name of a Service: set fullnameOverride to one of small letters, digits and dashes that begins with a letter" $name) }}
+{{- end }}
 {{- if not (or $v.nats.url $v.nats.urlSecret.name) }}
 {{- fail "nats.url is not set: name the servers of your NATS, as in nats://nats.nats.svc:4222" }}
 {{- end }}
