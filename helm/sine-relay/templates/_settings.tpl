@@ -66,12 +66,13 @@ GOMEMLIMIT: {{ . | quote }}
 {{- /* Nine tenths of the memory limit, in bytes, as Go wants it; empty without
 one, or where its unit is none that is known here. */}}
 {{- define "sine-relay.memoryLimit" -}}
-{{- $limit := dig "limits" "memory" "" .Values.resources | toString }}
-{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 }}
-{{- $number := regexFind "^[0-9]+" $limit }}
+{{- $limit := dig "limits" "memory" "" .Values.resources }}
+{{- $limit = kindIs "string" $limit | ternary $limit (printf "%.0f" (float64 $limit)) }}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 }}
+{{- $number := regexFind "^[0-9]+([.][0-9]+)?" $limit }}
 {{- $unit := trimPrefix $number $limit }}
 {{- if and $number (hasKey $units $unit) }}
-{{- div (mul 9 (int64 $number) (get $units $unit)) 10 }}
+{{- mulf $number (get $units $unit) 0.9 | floor | int64 }}
 {{- end }}
 {{- end }}
 
