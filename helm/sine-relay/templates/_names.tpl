@@ -57,7 +57,7 @@ annotations:
 
 {{- define "sine-relay.imagePullSecrets" -}}
 {{- $all := list }}
-{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets }}
+{{- range concat (default list .Values.global.imagePullSecrets) .Values.imagePullSecrets }}
 {{- $all = append $all (dict "name" (kindIs "string" . | ternary . (get (kindIs "map" . | ternary . dict) "name"))) }}
 {{- end }}
 {{- with uniq $all }}
