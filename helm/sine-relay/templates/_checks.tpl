@@ -51,6 +51,13 @@
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) }}
 {{- fail "httpRoute.parentRefs is empty: name the gateway" }}
 {{- end }}
+{{- $names := list }}
+{{- range $v.extraEnv }}
+{{- if has .name $names }}
+{{- fail (printf "extraEnv names %s twice" .name) }}
+{{- end }}
+{{- $names = append $names .name }}
+{{- end }}
 {{- $s := $v.shutdown }}
 {{- $needed := add (int $s.preStopSeconds) (int $s.drainSeconds) (int $s.flushSeconds) }}
 {{- if ge (int $needed) (int $s.gracePeriodSeconds) }}
