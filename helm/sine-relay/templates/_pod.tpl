@@ -90,18 +90,28 @@ spec:
 {{- ternary "https" "http" (not (empty .Values.tls.secretName)) }}
 {{- end }}
 
-{{- define "sine-relay.scheduling" -}}
-{{- $v := .root.Values }}
+{{- /* Where a pod may run and which names it knows, for the pod of helm test, too. */}}
+{{- define "sine-relay.placement" -}}
+{{- $v := .Values }}
 {{- range $field := list "priorityClassName" "runtimeClassName" "schedulerName" "dnsPolicy" }}
 {{- with get $v $field }}
 {{ $field }}: {{ . | quote }}
 {{- end }}
 {{- end }}
-{{- range $field := list "nodeSelector" "affinity" "tolerations" "dnsConfig" "hostAliases" }}
+{{- range $field := list "nodeSelector" "tolerations" "dnsConfig" "hostAliases" }}
 {{- with get $v $field }}
 {{ $field }}:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "sine-relay.scheduling" -}}
+{{- $v := .root.Values }}
+{{- include "sine-relay.placement" .root }}
+{{- with $v.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 topologySpreadConstraints:
   {{- with $v.topologySpreadConstraints }}
