@@ -5,15 +5,16 @@ import (
 	"slices"
 )
 
-// selectorFaults: whatever selects pods must select those of every workload, and
-// never the pod of helm test, which would be sent visitors, or scraped.
+// selectorFaults: whatever selects pods must select those of every workload of its
+// relay, none of another relay, and never the pod of helm test, which would be sent
+// visitors, or scraped.
 func selectorFaults(o object, all []object) (faults []string) {
 	for _, other := range all {
 		labels, _, ok := other.pod()
 		if !ok {
 			continue
 		}
-		selects, wanted := matches(o.podSelector(), labels), other.isWorkload()
+		selects, wanted := matches(o.podSelector(), labels), other.isWorkload() && o.relay() == other.relay()
 		if o.isWorkload() {
 			wanted = o.String() == other.String()
 		}
@@ -26,6 +27,9 @@ func selectorFaults(o object, all []object) (faults []string) {
 	}
 	return faults
 }
+
+// relay tells the objects of several relays apart.
+func (o object) relay() string { return o.Metadata.Labels["app.kubernetes.io/name"] }
 
 // podSelector returns the labels that pods are selected by.
 func (o object) podSelector() map[string]any {

@@ -5,6 +5,8 @@
 //
 //	objects sound FILE…   prints what is wrong in each
 //	objects same A B      prints what A and B do not both hold
+//	objects carry FILE alerts.yaml dashboard.json
+//	                      prints which of the two does not arrive as it is
 //
 // It knows the kinds that this project's chart renders and passes over others.
 package main
@@ -40,8 +42,10 @@ func run(args []string) ([]string, error) {
 		a, errA := read(args[1])
 		b, errB := read(args[2])
 		return same(a, b), errors.Join(errA, errB)
+	case len(args) == 4 && args[0] == "carry":
+		return carryFiles(args[1], args[2], args[3])
 	}
-	return nil, errors.New("usage: objects sound FILE… | objects same A B")
+	return nil, errors.New("usage: objects sound FILE… | same A B | carry FILE alerts.yaml dashboard.json")
 }
 
 func soundFiles(files []string) (faults []string, err error) {
