@@ -1,0 +1,159 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+)
+
+// leftToExtraEnv are settings that have no value in the chart, by the reason.
+var leftToExtraEnv = map[string][]string{
+	"the chart is for an existing NATS": {
+		"NATS_STORE_DIR", "NATS_LISTEN", "NATS_LISTEN_TLS_CERT_FILE", "NATS_LISTEN_TLS_KEY_FILE", "NATS_LISTEN_PLAINTEXT",
+	},
+	"they come from files": {"KEYS", "SITE"},
+	"they protect the relay and need no tuning": {
+		"HEADER_LIMIT", "JSON_DEPTH", "READ_TIMEOUT", "WRITE_TIMEOUT", "IDLE_TIMEOUT",
+		"MAX_REQUESTS", "MAX_FACTS", "MAX_WAITING_FACTS", "MAX_BODY_MEMORY",
+	},
+}
+
+func TestTheChartSetsWhatTheProgramReads(t *testing.T) {
+	known, set := programSettings(t), chartSettings(t)
+	for name := range set {
+		secret := strings.TrimSuffix(name, "_FILE")
+		if _, ok := known[name]; !ok && !known[secret].secret {
+			t.Errorf("the chart sets %s%s, which is no setting", config.Prefix, name)
+		}
+	}
+	left := slices.Concat(slices.Collect(maps.Values(leftToExtraEnv))...)
+	for name, s := range known {
+		left := slices.Contains(left, name)
+		if here := set[name] || s.secret && set[name+"_FILE"]; here == left {
+			t.Errorf("%s%s: set by the chart: %t, left to extraEnv: %t", config.Prefix, name, here, left)
+		}
+	}
+	for _, name := range left {
+		if _, ok := known[name]; !ok {
+			t.Errorf("%s%s is left to extraEnv and is no setting", config.Prefix, name)
+		}
+	}
+}
+
+// valuesOfSettings are the values that stand for a setting with a default. One
+// that differs from the program says so.
+var valuesOfSettings = map[string]struct{ path, unit, differs string }{
+	"FORWARDED_HEADER":            {path: "forwardedHeader"},
+	"NATS_REPLICAS":               {path: "streams.replicas"},
+	"SUBJECT_PREFIX":              {path: "subjectPrefix"},
+	"EVENT_STREAM":                {path: "streams.events.name"},
+	"EVENT_STREAM_MAX_AGE":        {path: "streams.events.maxAge"},
+	"EVENT_STREAM_MAX_BYTES":      {path: "streams.events.maxBytes"},
+	"DECISION_STREAM":             {path: "streams.decisions.name"},
+	"DECISION_STREAM_MAX_AGE":     {path: "streams.decisions.maxAge"},
+	"DECISION_STREAM_MAX_BYTES":   {path: "streams.decisions.maxBytes"},
+	"QUARANTINE_STREAM":           {path: "streams.quarantine.name"},
+	"QUARANTINE_STREAM_MAX_AGE":   {path: "streams.quarantine.maxAge"},
+	"QUARANTINE_STREAM_MAX_BYTES": {path: "streams.quarantine.maxBytes"},
+	"ORDER_BUCKET":                {path: "streams.orderBucket"},
+	"STREAM_DEDUPE_WINDOW":        {path: "streams.dedupeWindow"},
+	"TIME_ZONE":                   {path: "timeZone"},
+	"DECISION_BUDGET":             {path: "decisionBudget"},
+	"STORE_BUDGET":                {path: "storeBudget"},
+	"SPOOL_MAX_BYTES":             {path: "spool.maxBytes"},
+	"SPOOL_MAX_AGE":               {path: "spool.maxAge"},
+	"BODY_LIMIT":                  {path: "bodyLimit"},
+	"DRAIN_DELAY":                 {path: "shutdown.drainSeconds", unit: "s"},
+	"SHUTDOWN_TIMEOUT":            {path: "shutdown.flushSeconds", unit: "s"},
+	"LOG_LEVEL":                   {path: "log.level"},
+	"LOG_FORMAT":                  {path: "log.format", differs: "json"}, // there is no terminal
+}
+
+func TestTheChartsDefaultsAreTheProgramsOwn(t *testing.T) {
+	fixed := []string{"LISTEN", "ADMIN_LISTEN"} // the template's own, as the program's default
+	var values map[string]any
+	decodeYAML(t, "values.yaml", &values)
+	set := chartSettings(t)
+	for name, s := range programSettings(t) {
+		v, ok := valuesOfSettings[name]
+		if s.initial == "" || !set[name] || slices.Contains(fixed, name) {
+			continue
+		}
+		if !ok {
+			t.Errorf("%s%s has a default and no value that is compared with it", config.Prefix, name)
+			continue
+		}
+		want := s.initial
+		if v.differs != "" {
+			want = v.differs
+		}
+		if got := valueAt(values, v.path) + v.unit; got != want {
+			t.Errorf("%s is %s, and %s%s is %s", v.path, got, config.Prefix, name, want)
+		}
+	}
+}
+
+func valueAt(values map[string]any, path string) string {
+	var value any = values
+	for key := range strings.SplitSeq(path, ".") {
+		mapping, _ := value.(map[string]any)
+		value = mapping[key]
+	}
+	return fmt.Sprint(value)
+}
+
+type programSetting struct {
+	initial string
+	secret  bool
+}
+
+// programSettings reads the table of settings, by name without the prefix.
+func programSettings(t *testing.T) map[string]programSetting {
+	t.Helper()
+	row := regexp.MustCompile("(?m)^\\| `" + config.Prefix + "([A-Z_]+)`( or `…_FILE`)? \\| .* \\| (?:`(.*)`)? \\|$")
+	all := map[string]programSetting{}
+	for _, m := range row.FindAllStringSubmatch(config.Docs(), -1) {
+		all[m[1]] = programSetting{initial: m[3], secret: m[2] != ""}
+	}
+	if rows := strings.Count(config.Docs(), "\n| `"); len(all) != rows {
+		t.Fatalf("%d of %d settings understood", len(all), rows)
+	}
+	return all
+}
+
+// chartSettings are the settings that the chart's templates name, without the
+// prefix.
+func chartSettings(t *testing.T) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(chartDir, "templates", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nested, err := filepath.Glob(filepath.Join(chartDir, "templates", "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(config.Prefix + `((?:[A-Z_]|\{\{ \$stream \}\})+)`)
+	all := map[string]bool{}
+	for _, file := range append(files, nested...) {
+		if filepath.Ext(file) == "" {
+			continue
+		}
+		relative, err := filepath.Rel(chartDir, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range name.FindAllStringSubmatch(string(chartFile(t, relative)), -1) {
+			for _, stream := range []string{"EVENT", "DECISION", "QUARANTINE"} {
+				all[strings.ReplaceAll(m[1], "{{ $stream }}", stream)] = true
+			}
+		}
+	}
+	return all
+}
