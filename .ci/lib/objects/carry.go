@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -28,26 +30,32 @@ func carryFiles(rendered, alertsFile, dashboardFile string) ([]string, error) {
 }
 
 func carry(objects []object, alerts, dashboard []byte) (faults []string, err error) {
-	var rules, want, got any
+	var rules, want any
 	if err := yaml.Unmarshal(alerts, &rules); err != nil {
 		return nil, fmt.Errorf("alerts: %w", err)
 	}
 	if err := json.Unmarshal(dashboard, &want); err != nil {
 		return nil, fmt.Errorf("dashboard: %w", err)
 	}
+	missing := map[string]bool{"alerts are": true, "dashboard is": true}
 	for _, o := range objects {
-		switch data, _ := o.content["data"].(map[string]any); {
-		case o.Kind == "PrometheusRule" && !reflect.DeepEqual(o.content["spec"], rules):
-			faults = append(faults, fmt.Sprintf("%s does not have the alerts of the file", o))
-		case data["sine-relay.json"] != nil:
-			text, _ := data["sine-relay.json"].(string)
+		data, _ := o.content["data"].(map[string]any)
+		switch text, isDashboard := data["sine-relay.json"].(string); {
+		case o.Kind == "PrometheusRule":
+			delete(missing, "alerts are")
+			if !reflect.DeepEqual(o.content["spec"], rules) {
+				faults = append(faults, fmt.Sprintf("%s does not have the alerts of the file", o))
+			}
+		case isDashboard:
+			delete(missing, "dashboard is")
+			var got any
 			if err := json.Unmarshal([]byte(text), &got); err != nil || !reflect.DeepEqual(got, want) {
 				faults = append(faults, fmt.Sprintf("%s does not have the dashboard of the file", o))
 			}
 		}
 	}
-	if len(only(objects, func(o object) bool { return o.Kind == "PrometheusRule" })) == 0 || got == nil {
-		faults = append(faults, "alerts or dashboard are not there")
+	for _, what := range slices.Sorted(maps.Keys(missing)) {
+		faults = append(faults, fmt.Sprintf("the %s not there", what))
 	}
 	return faults, nil
 }

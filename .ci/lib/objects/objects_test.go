@@ -111,3 +111,27 @@ func parse(t *testing.T, text string) []object {
 	}
 	return objects
 }
+
+func TestCarry(t *testing.T) {
+	const (
+		alerts    = "groups: [{name: a, rules: [{alert: Down}]}]\n"
+		dashboard = `{"title": "{{integration}}"}`
+		rule      = "kind: PrometheusRule\nmetadata: {name: r}\nspec: " + `{groups: [{name: a, rules: [{alert: Down}]}]}` + "\n"
+		panel     = "kind: ConfigMap\nmetadata: {name: d}\ndata:\n  sine-relay.json: |\n    {\"title\": \"{{integration}}\"}\n"
+	)
+	for _, c := range []struct{ name, objects, want string }{
+		{"both as they are", rule + "---\n" + panel, ""},
+		{"an alert under another name", strings.Replace(rule, "Down", "Up", 1) + "---\n" + panel, "PrometheusRule r does not have the alerts of the file"},
+		{"another title", rule + "---\n" + strings.Replace(panel, "{{integration}}", "", 1), "ConfigMap d does not have the dashboard of the file"},
+		{"a dashboard that is no JSON", rule + "---\n" + strings.Replace(panel, "{\"", "", 1), "ConfigMap d does not have the dashboard of the file"},
+		{"no rule", panel, "the alerts are not there"},
+		{"no dashboard", rule, "the dashboard is not there"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			faults, err := carry(parse(t, c.objects), []byte(alerts), []byte(dashboard))
+			if got := strings.Join(faults, "; "); err != nil || got != c.want {
+				t.Errorf("%q and not %q, %v", got, c.want, err)
+			}
+		})
+	}
+}
