@@ -81,6 +81,7 @@ type container struct {
 	Name string
 	Env  []struct {
 		Name      string
+		Value     string
 		ValueFrom map[string]any
 	}
 	EnvFrom         []map[string]any

@@ -7,6 +7,8 @@
 //	objects same A B      prints what A and B do not both hold
 //	objects carry FILE alerts.yaml dashboard.json
 //	                      prints which of the two does not arrive as it is
+//	objects unpack FILE DIR
+//	                      prints the relay's environment, with its files in DIR
 //
 // It knows the kinds that this project's chart renders and passes over others.
 package main
@@ -21,15 +23,15 @@ import (
 )
 
 func main() {
-	faults, err := run(os.Args[1:])
+	lines, err := run(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "objects:", err)
 		os.Exit(2)
 	}
-	for _, f := range faults {
-		fmt.Println(f)
+	for _, line := range lines {
+		fmt.Println(line)
 	}
-	if len(faults) > 0 {
+	if len(lines) > 0 && os.Args[1] != "unpack" {
 		os.Exit(1)
 	}
 }
@@ -44,8 +46,14 @@ func run(args []string) ([]string, error) {
 		return same(a, b), errors.Join(errA, errB)
 	case len(args) == 4 && args[0] == "carry":
 		return carryFiles(args[1], args[2], args[3])
+	case len(args) == 3 && args[0] == "unpack":
+		objects, err := read(args[1])
+		if err != nil {
+			return nil, err
+		}
+		return unpack(objects, args[2])
 	}
-	return nil, errors.New("usage: objects sound FILE… | same A B | carry FILE alerts.yaml dashboard.json")
+	return nil, errors.New("usage: objects sound FILE… | same A B | carry FILE alerts.yaml dashboard.json | unpack FILE DIR")
 }
 
 func soundFiles(files []string) (faults []string, err error) {

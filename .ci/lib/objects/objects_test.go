@@ -135,3 +135,33 @@ func TestCarry(t *testing.T) {
 		})
 	}
 }
+
+func TestUnpack(t *testing.T) {
+	const relay = `kind: Deployment
+spec: {template: {spec: {containers: [{name: relay, env: [
+  {name: PLAIN, value: "a b"}, {name: NODE, valueFrom: {fieldRef: {fieldPath: x}}},
+  {name: FILE, value: /etc/sine-relay/integrations/integrations.yaml},
+  {name: CERTIFICATE, value: /etc/sine-relay/tls/tls.crt}]}]}}}
+`
+	const file = "kind: ConfigMap\ndata: {integrations.yaml: \"integrations: [{name: hq}]\"}\n"
+	for _, c := range []struct{ name, objects, integration string }{
+		{"integrations of the chart", relay + "---\n" + file, "hq"},
+		{"integrations from elsewhere", relay, "default"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			environment, err := unpack(parse(t, c.objects), dir)
+			want := []string{"PLAIN=a b", "FILE=" + dir + "/integrations/integrations.yaml"}
+			if err != nil || !slices.Equal(environment, want) {
+				t.Errorf("%q and not %q, %v", environment, want, err)
+			}
+			content, err := os.ReadFile(dir + "/integrations/integrations.yaml")
+			if err != nil || !strings.Contains(string(content), c.integration) {
+				t.Errorf("%q does not name %s, %v", content, c.integration, err)
+			}
+			if _, err := os.Stat(dir + "/keys/" + c.integration); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
