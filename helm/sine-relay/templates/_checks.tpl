@@ -11,6 +11,9 @@
 {{- if and $v.nats.url $v.nats.urlSecret.name }}
 {{- fail "nats.url and nats.urlSecret.name are both set: set one of them" }}
 {{- end }}
+{{- if contains "@" $v.nats.url }}
+{{- fail "nats.url holds a user or a password: put it into a Secret, and name that with nats.urlSecret.name" }}
+{{- end }}
 {{- $ways := 0 }}
 {{- range list $v.nats.credentials.secret.name $v.nats.nkey.secret.name $v.nats.token.secret.name $v.nats.user }}
 {{- if . }}{{ $ways = add $ways 1 }}{{ end }}
