@@ -45,6 +45,9 @@
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
 {{- fail "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
 {{- end }}
+{{- if and $v.autoscaling.enabled (not (or $v.autoscaling.targetCPUUtilizationPercentage $v.autoscaling.targetMemoryUtilizationPercentage)) }}
+{{- fail "autoscaling.targetCPUUtilizationPercentage and autoscaling.targetMemoryUtilizationPercentage are both 0: scaling needs a measure" }}
+{{- end }}
 {{- if and $v.podMonitor.enabled $v.serviceMonitor.enabled }}
 {{- fail "podMonitor.enabled and serviceMonitor.enabled are both set: everything would be counted twice" }}
 {{- end }}
