@@ -7,12 +7,14 @@ import (
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 )
 
-// serve runs the relay until a signal ends it.
+// serve runs the relay until a signal ends it. Its arguments are settings.
 func serve(ctx context.Context, in invocation) int {
-	if !noArguments("serve", in) {
+	environ, err := config.WithFlags(in.environ, in.args)
+	if err != nil {
+		fmt.Fprintln(in.err, "sine-relay serve:", err)
 		return exitUsage
 	}
-	load := func() (config.Settings, error) { return config.Load(in.environ, nil) }
+	load := func() (config.Settings, error) { return config.Load(environ, nil) }
 	settings, err := load()
 	if err != nil {
 		return misconfigured(in, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -130,13 +131,17 @@ func turnedAway(ctx context.Context, public, integration string) error {
 	return err
 }
 
+// unchecked takes any certificate: within a cluster a relay is reached by another
+// name than the one that is certified, and nothing secret is sent.
+var unchecked = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+
 func fetch(ctx context.Context, method, url string, header http.Header) (status int, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
 		return 0, "", errors.New("the address is no URL; write for example http://sine-relay:8080")
 	}
 	req.Header = header
-	answer, err := http.DefaultClient.Do(req)
+	answer, err := unchecked.Do(req)
 	if err != nil {
 		return 0, "", err
 	}

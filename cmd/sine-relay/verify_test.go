@@ -27,6 +27,11 @@ func TestARunningRelayIsVerified(t *testing.T) {
 		t.Errorf("a decider was asked: %s", got)
 	}
 
+	cert, key, _ := certificate(t)
+	encrypted := runServe(t, "NATS_URL="+nats.URL(), "TLS_CERT_FILE="+cert, "TLS_KEY_FILE="+key).ready()
+	must(t, environ, "ok +a wrong key is answered 401", "verify", "--admin", encrypted.admin,
+		"--public", strings.Replace(strings.TrimSuffix(encrypted.webhook, "/sine/default"), "http:", "https:", 1))
+
 	nothing := "http://127.0.0.1:1"
 	for name, c := range map[string]struct {
 		args []string
