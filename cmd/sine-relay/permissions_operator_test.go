@@ -43,8 +43,8 @@ func playOperator(t *testing.T, s *theatre, day *day, user string) *part {
 func operatorsCommands(quarantined []string, site string) [][]string {
 	var all [][]string
 	for _, line := range []string{
-		"lockdown --message Fire --site " + site, "lockdown lift --site " + site,
-		"override --accept --for 1m --reason test --site " + site, "override lift --site " + site,
+		"lockdown --message Fire --unknown-site --site " + site, "lockdown lift --site " + site,
+		"override --accept --for 1m --reason test --unknown-site --site " + site, "override lift --site " + site,
 		"orders", "deciders", "ask", "explain 22222", "quarantine ls",
 		"quarantine show " + quarantined[0], "quarantine replay --submit " + strings.Join(quarantined, " "),
 		"quarantine replay --submit --delete " + quarantined[0],
