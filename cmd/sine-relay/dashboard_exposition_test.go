@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
 )
@@ -43,25 +41,15 @@ func expose(t *testing.T) exposition {
 		_, text = p.get("/metrics")
 		return strings.Count(text, "sine_relay_order_in_force{") == 2
 	})
-	e.families = parse(t, text)
+	e.families = parseMetrics(t, text)
 	return e
 }
 
 func family(t *testing.T, text string) *dto.MetricFamily {
 	t.Helper()
-	for _, f := range parse(t, text+"\n") {
+	for _, f := range parseMetrics(t, text+"\n") {
 		return f
 	}
 	t.Fatal("no metric")
 	return nil
-}
-
-func parse(t *testing.T, text string) map[string]*dto.MetricFamily {
-	t.Helper()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return families
 }
