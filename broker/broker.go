@@ -76,7 +76,8 @@ func Connect(cfg Config) (*Broker, error) {
 		b.stopped.Go(func() { b.buffer.drain(ctx) })
 	}
 	b.impaired = cfg.impairment()
-	js, err := jetstream.New(b.facts.nc)
+	// By the door's connection: while that stands, lockdowns are heard of.
+	js, err := jetstream.New(b.door.nc)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("broker: %w", err), b.Close(ctx))
 	}

@@ -169,8 +169,21 @@ func (f *buffer) withMargin(ctx context.Context) (context.Context, context.Cance
 	return context.WithDeadline(ctx, deadline.Add(-margin))
 }
 
+// recordsShare is how full the spool may be for a record of a decision to go there.
+const recordsShare = 0.25
+
+// roomForRecords: a record must not take a visitor's place. One that its stream
+// will not take before somebody does something would only wait there.
+func (f *buffer) roomForRecords(cause error) bool {
+	_, full := f.spool.Usage()
+	return full < recordsShare && !errors.Is(cause, visit.ErrStreamFull) && !errors.Is(cause, visit.ErrDenied)
+}
+
 // keep spools a message that could not be published because of cause.
 func (f *buffer) keep(ctx context.Context, m visit.Message, cause error) (visit.Receipt, error) {
+	if m.Root == visit.RootDecision && !f.roomForRecords(cause) {
+		return visit.Receipt{}, errors.Join(cause, errNotSpooled)
+	}
 	err := f.spool.Put(ctx, spool.Entry{Message: m, Order: m.Order})
 	if err != nil {
 		return visit.Receipt{}, errors.Join(cause, fmt.Errorf("%w: %w", errNotSpooled, err))

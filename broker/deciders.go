@@ -68,6 +68,10 @@ func discover(ctx context.Context, nc *nats.Conn) ([]Decider, error) {
 	if err := nc.PublishRequest(subject, inbox, nil); err != nil {
 		return nil, fmt.Errorf("look for deciders: %w", err)
 	}
+	// A server that says nothing has not said that there is nobody.
+	if err := flushWithin(ctx, nc); err != nil {
+		return nil, fmt.Errorf("look for deciders: %w", err)
+	}
 	var all []Decider
 	for {
 		waiting, cancel := context.WithTimeout(ctx, discoverySilence)
@@ -82,6 +86,12 @@ func discover(ctx context.Context, nc *nats.Conn) ([]Decider, error) {
 			all = append(all, d)
 		}
 	}
+}
+
+func flushWithin(ctx context.Context, nc *nats.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	return nc.FlushWithContext(ctx)
 }
 
 // denied tells silence from a refusal, which reaches the connection only.

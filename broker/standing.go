@@ -2,7 +2,9 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -44,6 +46,16 @@ func OpenBook(ctx context.Context, cfg Config) (*Book, error) {
 	}
 	nc.Close()
 	return nil, err
+}
+
+// deaf is why a lockdown that is given now would not be heard of, or would be
+// forgotten at the next start, or nil.
+func (b *Broker) deaf() error {
+	s := b.orders.Status()
+	if err := errors.Join(s.Err, s.KeptErr); err != nil {
+		return fmt.Errorf("lockdowns and overrides: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	return nil
 }
 
 // orderLines tell about the orders for somebody who looks closer.

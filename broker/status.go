@@ -67,6 +67,9 @@ func (b *Broker) Status() Status {
 		s.Spool = &SpoolStatus{messages, full}
 	}
 	s.Impaired = b.impaired
+	if s.Impaired == nil && s.FactsConnected && s.DoorConnected {
+		s.Impaired = b.deaf()
+	}
 	s.Orders = b.orderLines()
 	doorErr, doorFault := b.door.state()
 	factsErr, factsFault := b.facts.state()

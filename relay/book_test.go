@@ -43,6 +43,9 @@ func TestKeysAreRotatedUnderLoad(t *testing.T) {
 			}
 		})
 	}
+	if w := r.post("/sine/lobby", checkedIn, with("old")); w.Code != 200 {
+		t.Errorf("the old key was answered %d", w.Code)
+	}
 	for range 20 {
 		for _, keys := range [][]string{{"old"}, {"old", "new"}, {"new", "old"}, {"old"}} {
 			if err := r.Reload([]Integration{lobby(keys...)}); err != nil {

@@ -28,7 +28,9 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 	// the same, and still waits for the truth.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), c.start.Add(in.Budget))
 	h := r.hear(ctx, cancel, in, &visit.Request{Origin: origin, Pass: d.pass, Source: body})
-	c.fault = h.fault
+	if h.fault != nil {
+		c.fault = h.fault
+	}
 	st = r.standing(in) // an order that was given meanwhile holds as well
 	return r.answerDoor(c, in, origin, st, h.tally.Answer(st), h)
 }
@@ -47,9 +49,6 @@ func (r *Relay) standing(in *Integration) door.Standing {
 func (r *Relay) fallback(c *call, in *Integration, s door.Situation) answer {
 	st := r.standing(in)
 	given := in.panel.Policy.Fall(s, st)
-	if c.kind != visit.CheckInRequest {
-		return in.doorAnswer(doorOutcome(given), given, c.id)
-	}
 	return r.answerDoor(c, in, visit.Origin{Visit: visit.NewKey(""), Synthetic: c.synthetic}, st, given, nil)
 }
 

@@ -67,8 +67,8 @@ var consequences = map[outcome]consequence{
 
 	outcomeUnauthorized:     {http.StatusUnauthorized, slog.LevelWarn, "UNAUTHORIZED", "The API key is missing or wrong."},
 	outcomeBlocked:          {http.StatusTooManyRequests, slog.LevelDebug, "TOO_MANY_FAILURES", "Too many calls with a missing or wrong API key."},
-	outcomeNotFound:         {http.StatusNotFound, slog.LevelWarn, "NOT_FOUND", "There is nothing here."},
-	outcomeMethodNotAllowed: {http.StatusMethodNotAllowed, slog.LevelWarn, "METHOD_NOT_ALLOWED", "Only POST is answered here."},
+	outcomeNotFound:         {http.StatusNotFound, slog.LevelDebug, "NOT_FOUND", "There is nothing here."},
+	outcomeMethodNotAllowed: {http.StatusMethodNotAllowed, slog.LevelDebug, "METHOD_NOT_ALLOWED", "Only POST is answered here."},
 	outcomePanicked:         {http.StatusInternalServerError, slog.LevelError, "INTERNAL", "Something went wrong."},
 	outcomeHungUp:           {level: slog.LevelWarn},
 }

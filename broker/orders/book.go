@@ -42,6 +42,22 @@ func Open(ctx context.Context, js jetstream.JetStream, bucket string, replicas i
 	return b, nil
 }
 
+// Now is NATS' time, by which an order should begin and end: the relays keep to it
+// better than a laptop that has been asleep.
+func (b *Book) Now(ctx context.Context) (now time.Time, err error) {
+	err = b.insist(ctx, func(ctx context.Context) error {
+		stream, err := b.js.Stream(ctx, streamOf(b.bucket))
+		if err == nil {
+			now = stream.CachedInfo().TimeStamp
+		}
+		return err
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ask NATS for the time: %w", err)
+	}
+	return now, nil
+}
+
 // Put gives an order, in place of one of the same kind for the same site. When
 // ctx ended it may be stored all the same; [Book.List] tells.
 func (b *Book) Put(ctx context.Context, o visit.Order) error {

@@ -103,6 +103,9 @@ func parse(key string, value []byte) (visit.Order, error) {
 	}
 	// So that equal orders are equal by ==.
 	o.Since, o.Until = o.Since.UTC(), o.Until.UTC()
+	if _, err := json.Marshal(o); err != nil { // what cannot be kept must not be obeyed
+		return visit.Order{}, fmt.Errorf("a time lies beyond the years 0 to 9999")
+	}
 	return o, nil
 }
 

@@ -30,6 +30,7 @@ func TestEntriesThatSomebodyElseWrote(t *testing.T) {
 		"a lockdown that is not UTF-8":           {"lockdown.site.hq", "{\"kind\":\"lockdown\",\"site\":\"hq\",\"by\":\"\xff\"}", "hq", "not the JSON"},
 		"a lockdown that fails its check":        {"lockdown.site.hq", `{"kind":"lockdown","site":"hq","message":"a\nb"}`, "hq", "message"},
 		"a lockdown under another site's key":    {"lockdown.site.hq", string(elsewhere), "hq", "lockdown.site.branch"},
+		"an end after the year 9999":             {"override.site.hq", `{"kind":"override","site":"hq","reason":"x","since":"2026-01-01T00:00:00Z","until":"9999-12-31T23:59:59-10:00"}`, "", "years 0 to 9999"},
 		"an override under a lockdown's key":     {"lockdown.site.hq", `{"kind":"override","site":"hq","reason":"x","until":"2999-01-01T00:00:00Z"}`, "hq", "override.site.hq"},
 		"an override that is not JSON":           {"override.site.hq", "Zsecret", "", "not the JSON"},
 		"an override without an end":             {"override.site.hq", `{"kind":"override","site":"hq","reason":"x"}`, "", "needs a time"},

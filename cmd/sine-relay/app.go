@@ -9,7 +9,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,6 +36,7 @@ type app struct {
 	readiness *relay.Readiness
 	reloader  *reloader
 	census    *census
+	hangup    chan os.Signal
 
 	certificate               certificates
 	public, admin             *http.Server
@@ -42,7 +46,8 @@ type app struct {
 // start brings everything up, in the order in which it is needed. On an error
 // nothing is left behind.
 func start(s config.Settings, load func() (config.Settings, error), log *slog.Logger) (_ *app, err error) {
-	a := &app{settings: s, log: log}
+	a := &app{settings: s, log: log, hangup: make(chan os.Signal, 1)}
+	signal.Notify(a.hangup, syscall.SIGHUP) // unless it is taken, it ends the program
 	defer func() {
 		if err != nil {
 			a.release()

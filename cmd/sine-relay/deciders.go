@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -45,7 +47,7 @@ func listDeciders(ctx context.Context, in invocation) int {
 				fmt.Fprintf(table, "%s\t%s\tnobody\n", i.Name, name)
 			}
 			for _, d := range answering {
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", i.Name, name, d.ID, d.Version,
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", i.Name, name, printable(d.ID), printable(d.Version),
 					d.Answered, d.Failed+d.Overloaded+d.Expired, d.Average.Round(time.Microsecond*100), d.Distance.Round(time.Microsecond*100), shown(d.Started))
 			}
 		}
@@ -56,6 +58,15 @@ func listDeciders(ctx context.Context, in invocation) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// printable shows what somebody else's program says of itself, without signs that
+// a terminal would obey.
+func printable(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
 }
 
 // answeringFor returns those that answer the questions of a site to a decider.
@@ -99,6 +110,7 @@ type census struct {
 	app     *app
 	answers *prometheus.GaugeVec
 	known   prometheus.Gauge
+	counted map[[2]string]bool // by integration and decider, at the last look
 }
 
 func newCensus(a *app, reg prometheus.Registerer) *census {
@@ -112,9 +124,11 @@ func newCensus(a *app, reg prometheus.Registerer) *census {
 			Name: "sine_relay_deciders_known", Help: "1 while sine_relay_deciders could be counted.",
 		}),
 	}
+	c.counted = map[[2]string]bool{}
 	for _, i := range a.relay.Integrations() {
 		for _, name := range i.DeciderNames() {
 			c.answers.WithLabelValues(i.Name, name)
+			c.counted[[2]string{i.Name, name}] = true
 		}
 	}
 	return c
@@ -143,11 +157,18 @@ func (c *census) count(ctx context.Context) {
 		return
 	}
 	c.known.Set(1)
-	c.answers.Reset()
 	subjects := visit.Subjects{Prefix: c.app.settings.SubjectPrefix}
+	before := c.counted
+	c.counted = map[[2]string]bool{}
 	for _, i := range c.app.relay.Integrations() {
 		for _, name := range i.DeciderNames() {
 			c.answers.WithLabelValues(i.Name, name).Set(float64(len(answeringFor(found, subjects, i.Site, name))))
+			c.counted[[2]string{i.Name, name}] = true
+		}
+	}
+	for gone := range before {
+		if !c.counted[gone] {
+			c.answers.DeleteLabelValues(gone[0], gone[1])
 		}
 	}
 }

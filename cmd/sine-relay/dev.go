@@ -29,7 +29,8 @@ func dev(ctx context.Context, in invocation) int {
 	if err != nil {
 		return misconfigured(in, err)
 	}
-	log := newLogger(in.err, settings.Level, settings.LogFormat)
+	log, flush := newLogger(in.err, settings.Level, settings.LogFormat)
+	defer flush()
 	load := func() (config.Settings, error) { s, _, err := devSettings(in); return s, err }
 	a, err := start(settings, load, log)
 	if err != nil {

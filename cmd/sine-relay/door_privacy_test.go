@@ -114,7 +114,7 @@ func (d *markedDoor) comeInEverySituation() {
 		d.come(name)
 	}
 	d.visitors = append(d.visitors, d.visitor("nobody/check-in-request", markedVisitor[:len(markedVisitor)-1]))
-	d.visitor("nobody", markedVisitor[:len(markedVisitor)-1]) // not known to be a visitor, and not recorded
+	d.visitors = append(d.visitors, d.visitor("nobody", markedVisitor[:len(markedVisitor)-1])) // may be a visitor
 	waiting := make(chan told)
 	go func() { waiting <- d.visitor("held", markedVisitor) }()
 	question := d.held.take(d.t, 1)[0]

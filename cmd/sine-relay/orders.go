@@ -43,9 +43,7 @@ func give(kind visit.OrderKind) func(context.Context, invocation) int {
 		if !*accept {
 			return f.complain(errors.New("say --accept: everybody is let in without being checked"))
 		}
-		if *lasts != 0 {
-			o.Until = o.Since.Add(*lasts)
-		}
+		o = beginning(o, o.Since, *lasts)
 		if err := o.Check(); err != nil {
 			return f.complain(err)
 		}
@@ -53,11 +51,16 @@ func give(kind visit.OrderKind) func(context.Context, invocation) int {
 			if !*anySite && !hasSite(s, o.Site) {
 				return fmt.Errorf("no integration is at site %s, and nobody would obey; sites are %s. If another relay has it, say --unknown-site", o.Site, strings.Join(sites(s), ", "))
 			}
+			now, err := b.Now(ctx)
+			if err != nil {
+				return err
+			}
+			o = beginning(o, now.UTC(), *lasts)
 			if err := b.Put(ctx, o); err != nil {
 				return err
 			}
 			fmt.Fprintf(in.out, "%s of %s is in force %s.\n", o.Kind, siteWords(o.Site), untilWords(o))
-			return nil
+			return showRest(ctx, in, b, o.Kind, o.Site)
 		})
 	}
 }
@@ -75,16 +78,39 @@ func lift(kind visit.OrderKind) func(context.Context, invocation) int {
 		}
 		return withBook(ctx, in, func(ctx context.Context, _ config.Settings, b *broker.Book) error {
 			err := b.Lift(ctx, kind, site)
-			if errors.Is(err, orders.ErrNotInForce) {
+			switch {
+			case errors.Is(err, orders.ErrNotInForce):
 				fmt.Fprintf(in.out, "There was no %s of %s.\n", kind, siteWords(site))
-				return nil
-			}
-			if err == nil {
+			case err != nil:
+				return err
+			default:
 				fmt.Fprintf(in.out, "%s of %s is lifted.\n", kind, siteWords(site))
 			}
-			return err
+			return showRest(ctx, in, b, kind, site)
 		})
 	}
+}
+
+// beginning sets when an order begins, and when it ends if it does.
+func beginning(o visit.Order, since time.Time, lasts time.Duration) visit.Order {
+	o.Since = since
+	if lasts != 0 {
+		o.Until = since.Add(lasts)
+	}
+	return o
+}
+
+// showRest says what else is in force for those whom an order concerns.
+func showRest(ctx context.Context, in invocation, b *broker.Book, kind visit.OrderKind, site string) error {
+	all, err := b.List(ctx)
+	for _, o := range all {
+		same := o.Kind == kind && o.Site == site
+		concerns := o.Site == site || o.Site == visit.AllSites || site == visit.AllSites
+		if concerns && !same && o.InForce(time.Now()) {
+			fmt.Fprintf(in.out, "Also in force: %s of %s, %s.\n", o.Kind, siteWords(o.Site), untilWords(o))
+		}
+	}
+	return err
 }
 
 // listOrders shows what was ordered, of both kinds.

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"os/signal"
-	"syscall"
 	"time"
 )
 
@@ -25,10 +23,7 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	a.announce()
 	go a.watch(ctx)
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	go a.reloader.run(ctx, hangup)
+	go a.reloader.run(ctx, a.hangup)
 	go a.census.run(ctx)
 	select {
 	case <-ctx.Done():
@@ -68,6 +63,7 @@ func wait(d time.Duration) {
 
 // release closes whatever is open.
 func (a *app) release() {
+	signal.Stop(a.hangup)
 	for _, server := range []*http.Server{a.public, a.admin} {
 		if server != nil {
 			server.Close()

@@ -19,7 +19,8 @@ func serve(ctx context.Context, in invocation) int {
 	if err != nil {
 		return misconfigured(in, err)
 	}
-	log := newLogger(in.out, settings.Level, settings.LogFormat)
+	log, flush := newLogger(in.out, settings.Level, settings.LogFormat)
+	defer flush()
 	for _, w := range settings.Warnings {
 		log.Warn(w)
 	}

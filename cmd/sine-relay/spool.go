@@ -76,7 +76,8 @@ func spoolDrain(ctx context.Context, in invocation) int {
 		return code
 	}
 	defer left.Close()
-	log := newLogger(in.err, settings.Level, settings.LogFormat)
+	log, flush := newLogger(in.err, settings.Level, settings.LogFormat)
+	defer flush()
 	cfg := brokerConfig(settings, nil, log, prometheus.NewRegistry())
 	cfg.Spool = left
 	b, err := broker.Connect(cfg)

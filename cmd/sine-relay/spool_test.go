@@ -39,7 +39,7 @@ func TestWithASpoolNothingIsRefusedWhileNATSIsLost(t *testing.T) {
 	server.Restart()
 	eventually(t, "all are stored", func() bool {
 		_, metrics := p.get("/metrics")
-		return strings.Contains(metrics, "sine_relay_spool_drained_total 101") && strings.Contains(metrics, "sine_relay_spool_messages 0")
+		return strings.Contains(metrics, "sine_relay_spool_drained_total 102") && strings.Contains(metrics, "sine_relay_spool_messages 0")
 	})
 	if ids := stored(t, server.JetStream()); len(ids) != 100 {
 		t.Errorf("%d events are stored", len(ids))

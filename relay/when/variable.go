@@ -28,13 +28,13 @@ type variable struct {
 // names a zone, count months from 0 and days from Sunday; and numbers for hour
 // and minute invite "hour >= 17 && minute >= 30", which is false at 18:10.
 var variables = []variable{
-	text("visitorType", "type of the visitor", func(v *Visitor) string { return v.Pass.VisitorType }),
-	text("company", "company of the visitor", func(v *Visitor) string { return v.Pass.Company }),
-	text("firstName", "first name of the visitor", func(v *Visitor) string { return v.Pass.Person.FirstName }),
-	text("lastName", "last name of the visitor", func(v *Visitor) string { return v.Pass.Person.LastName }),
-	text("email", "email address of the visitor", func(v *Visitor) string { return v.Pass.Person.Email }),
-	text("host", "first and last name of the person who is visited", hostName),
-	text("hostGroup", "group of the person who is visited", hostGroup),
+	sent("visitorType", "type of the visitor", func(v *Visitor) string { return v.Pass.VisitorType }),
+	sent("company", "company of the visitor", func(v *Visitor) string { return v.Pass.Company }),
+	sent("firstName", "first name of the visitor", func(v *Visitor) string { return v.Pass.Person.FirstName }),
+	sent("lastName", "last name of the visitor", func(v *Visitor) string { return v.Pass.Person.LastName }),
+	sent("email", "email address of the visitor", func(v *Visitor) string { return v.Pass.Person.Email }),
+	sent("host", "first and last name of the person who is visited", hostName),
+	sent("hostGroup", "group of the person who is visited", hostGroup),
 	{
 		name: "answers", kind: cel.MapType(cel.StringType, cel.StringType), read: answers,
 		meaning: "answers to the form's questions by their labels, the last of those with the same label; reading one that is not there is an error",
@@ -54,6 +54,20 @@ func Docs() string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.name, v.kind, v.meaning)
 	}
 	return b.String()
+}
+
+// sent is a variable that Sine may leave out. What was not sent cannot be told: a
+// field that an account does not send must not keep a decider from being asked.
+func sent(name, meaning string, read func(*Visitor) string) variable {
+	v := text(name, meaning+"; an error where Sine sent none", read)
+	told := v.read
+	v.read = func(visitor *Visitor) ref.Val {
+		if read(visitor) == "" {
+			return types.NewErr("Sine sent no %s", name)
+		}
+		return told(visitor)
+	}
+	return v
 }
 
 func text(name, meaning string, read func(*Visitor) string) variable {

@@ -88,8 +88,14 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-func TestWhatSineDoesNotSendIsEmpty(t *testing.T) {
-	for _, name := range []string{"visitorType", "company", "firstName", "lastName", "email", "host", "hostGroup", "site", "integration"} {
+// A field that an account does not send must not keep a decider from being asked.
+func TestWhatSineDoesNotSendCannotBeTold(t *testing.T) {
+	for _, name := range []string{"visitorType", "company", "firstName", "lastName", "email", "host", "hostGroup"} {
+		if got, err := compile(t, name+` == "Contractor"`).Holds(when.Visitor{}); !got || err == nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	for _, name := range []string{"site", "integration"} {
 		if got, err := compile(t, name+` == ""`).Holds(when.Visitor{}); !got || err != nil {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
@@ -98,7 +104,7 @@ func TestWhatSineDoesNotSendIsEmpty(t *testing.T) {
 		t.Errorf("answers: %v, %v", got, err)
 	}
 	groupOnly := when.Visitor{Pass: visit.Pass{Host: &visit.Host{Group: "Planning"}}}
-	if got, err := compile(t, `host == "" && hostGroup == "Planning"`).Holds(groupOnly); !got || err != nil {
+	if got, err := compile(t, `hostGroup != "Planning" && host == "Ada Lovelace"`).Holds(groupOnly); got || err != nil {
 		t.Errorf("a group without a name: %v, %v", got, err)
 	}
 }
