@@ -30,7 +30,8 @@ type Record struct {
 	// Rule says in a few words what settled it, for example
 	// "all: watchlist rejected".
 	Rule string `json:"rule"`
-	// Decider is who decided; empty when nobody did.
+	// Decider is who settled it: who decided, or whose fallback counted. It is
+	// empty where that was nobody in particular.
 	Decider string `json:"decider,omitempty"`
 	// Fallback is set when the answer came from the configuration and not
 	// from a decider.

@@ -22,7 +22,7 @@ type WatchConfig struct {
 	// Default 1.
 	Replicas int
 	// KeptFile keeps the last known state for the next start; empty for none.
-	// Its directory exists, and no other relay uses the same file.
+	// Its directory is made. No other relay uses the same file.
 	KeptFile string
 	Logger   *slog.Logger
 }

@@ -64,7 +64,7 @@ func explainOne(out io.Writer, r visit.Record) {
 		line("order", "%s, given by %q at %s", r.Order.Kind, r.Order.By, shown(r.Order.Since))
 	}
 	if r.Fallback {
-		line("fallback", "yes: the configuration or an order answered, and not deciders alone")
+		line("fallback", "yes: the configuration answered, and not deciders alone")
 	}
 	if r.Visit.Basis == visit.KeyFromSine {
 		line("visit", "%s", r.Visit.Value)

@@ -18,7 +18,7 @@ import (
 const (
 	// verifyPatience bounds everything that verify does.
 	verifyPatience = 30 * time.Second
-	// noKey is no key: one has at least 16 characters.
+	// noKey is nobody's key.
 	noKey = "not-a-key"
 )
 

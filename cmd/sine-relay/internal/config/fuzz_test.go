@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Whatever stands in the file, it is refused with faults that say where, or
@@ -59,13 +61,20 @@ func checkFaults(t *testing.T, err error) {
 	}
 }
 
+// nowhere takes every record, and keeps none.
+type nowhere struct{}
+
+func (nowhere) Publish(context.Context, visit.Message) (visit.Receipt, error) {
+	return visit.Receipt{}, nil
+}
+
 // serveOnce gives the integrations to the relay and has the first refuse a
-// visitor. The body is none, so that neither broker is called.
+// visitor. The body is none, so that nobody is asked.
 func serveOnce(t *testing.T, s Settings) {
 	t.Helper()
 	r, err := relay.New(relay.Config{
 		Integrations: s.Integrations, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
-		Limits: relay.Limits{Body: 1},
+		Limits: relay.Limits{Body: 1}, Publisher: nowhere{},
 	})
 	if err != nil {
 		t.Fatalf("the relay takes it not: %v", err)
