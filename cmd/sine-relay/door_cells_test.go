@@ -75,7 +75,7 @@ func (c cell) integration() fields {
 	}
 	asked := fields{"name": c.cause.name}
 	if c.situation == "unasked" {
-		asked["when"] = `company == "Nobody works here"`
+		asked["when"] = `site == "elsewhere"`
 	}
 	budget := "30s" // who waits for it fails the test
 	if c.situation == "timeout" {
