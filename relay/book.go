@@ -46,10 +46,13 @@ func (r *Relay) Reload(integrations []Integration) error {
 
 // open begins to answer by a book.
 func (r *Relay) open(b *book) {
+	r.opening.Lock()
+	defer r.opening.Unlock()
 	for _, in := range b.integrations {
 		r.metrics.initialiseFor(in)
 	}
 	r.book.Store(b)
+	r.metrics.keys.change(b.integrations)
 }
 
 // Integrations returns those that the relay answers for at present.

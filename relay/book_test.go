@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,10 +69,44 @@ func TestKeysAreRotatedUnderLoad(t *testing.T) {
 	if w := r.post("/sine/lobby", checkedIn, with("old")); w.Code != 401 {
 		t.Errorf("the old key was answered %d", w.Code)
 	}
-	metrics := string(gather(t, r))
-	for _, name := range []string{"old", "new"} {
-		if !strings.Contains(metrics, `sine_relay_key_last_used_timestamp_seconds{integration="lobby",key="`+name+`"} 1.`) {
-			t.Errorf("it does not show that the key %s was used", name)
+	used := `sine_relay_key_last_used_timestamp_seconds{integration="lobby",key=`
+	switch metrics := string(gather(t, r)); {
+	case !strings.Contains(metrics, used+`"new"} 1.`):
+		t.Error("it does not show that the new key was used")
+	case strings.Contains(metrics, used+`"old"`):
+		t.Error("it shows a key that is not in force")
+	}
+}
+
+func TestAReloadShowsWhichKeysAreInForce(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("old")} })
+	shown := func() (keys []string) {
+		for line := range strings.Lines(string(gather(t, r))) {
+			if series, ok := strings.CutPrefix(line, "sine_relay_key_last_used_timestamp_seconds"); ok {
+				name, value, _ := strings.Cut(strings.TrimSpace(series), " ")
+				keys = append(keys, name+map[bool]string{true: " never", false: " used"}[value == "0"])
+			}
+		}
+		return keys
+	}
+	for _, step := range []struct {
+		in, with string
+		want     []string
+	}{
+		{"old", "old", []string{`{integration="lobby",key="old"} used`}},
+		{"old new", "", []string{`{integration="lobby",key="new"} never`, `{integration="lobby",key="old"} used`}},
+		{"new old", "new", []string{`{integration="lobby",key="new"} used`, `{integration="lobby",key="old"} used`}},
+		{"new", "old", []string{`{integration="lobby",key="new"} used`}},
+		{"old new", "", []string{`{integration="lobby",key="new"} used`, `{integration="lobby",key="old"} never`}},
+	} {
+		if err := r.Reload([]Integration{lobby(strings.Fields(step.in)...)}); err != nil {
+			t.Fatal(err)
+		}
+		if step.with != "" {
+			r.post("/sine/lobby", checkedIn, with(step.with))
+		}
+		if got := shown(); !slices.Equal(got, step.want) {
+			t.Errorf("with the keys %q, after a use of %q: %q, want %q", step.in, step.with, got, step.want)
 		}
 	}
 }

@@ -31,7 +31,7 @@ type metrics struct {
 	webhooks       *prometheus.CounterVec
 	inFlight       *prometheus.GaugeVec
 	lastWebhook    *prometheus.GaugeVec
-	keyUsed        *prometheus.GaugeVec
+	keys           *keyUse
 	contentTypes   *prometheus.CounterVec
 	disagreements  *prometheus.CounterVec
 
@@ -60,7 +60,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		webhooks:       f.counter("webhooks_total", "Authenticated webhooks by what became of them.", "integration", "event", "outcome"),
 		inFlight:       f.gauge("webhooks_in_flight", "Authenticated webhooks being answered.", "integration"),
 		lastWebhook:    f.gauge("last_webhook_timestamp_seconds", "Time of the last authenticated webhook, 0 if there was none.", "integration"),
-		keyUsed:        f.gauge("key_last_used_timestamp_seconds", "Time of the last webhook with this key, by what people call it, 0 if there was none.", "integration", "key"),
+		keys:           newKeyUse(reg),
 		contentTypes:   f.counter("webhooks_wrong_content_type_total", "Authenticated webhooks whose content type was not application/json; they were read all the same.", "integration"),
 		disagreements:  f.counter("webhooks_event_disagreements_total", "Webhooks whose body names another event than the URL; the URL's was used.", "integration"),
 
@@ -131,9 +131,6 @@ func (m *metrics) initialiseFor(in *Integration) {
 			m.shadows.WithLabelValues(integration, d.Name, string(door.Agrees))
 			m.shadows.WithLabelValues(integration, d.Name, string(door.Differs))
 		}
-	}
-	for _, key := range in.Keys {
-		m.keyUsed.WithLabelValues(integration, key.Name())
 	}
 	for _, reason := range []string{
 		reasonMissingKey, reasonWrongKey, reasonAddress, reasonTooLarge, string(visit.ReasonNotJSON),

@@ -13,6 +13,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -74,6 +75,7 @@ type Config struct {
 // safe for concurrent use.
 type Relay struct {
 	book      atomic.Pointer[book]
+	opening   sync.Mutex // one book after another
 	subjects  visit.Subjects
 	asker     Asker
 	publisher Publisher

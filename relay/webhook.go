@@ -37,7 +37,7 @@ func (r *Relay) webhook(c *call, req *http.Request) answer {
 		r.metrics.rejected.WithLabelValues(c.integration, reason).Inc()
 		return r.unauthorized(req)
 	}
-	r.metrics.keyUsed.WithLabelValues(in.Name, key).SetToCurrentTime()
+	r.metrics.keys.used(in.Name, key)
 	r.metrics.lastWebhook.WithLabelValues(in.Name).SetToCurrentTime()
 	r.metrics.inFlight.WithLabelValues(in.Name).Inc()
 	defer r.metrics.inFlight.WithLabelValues(in.Name).Dec()
