@@ -122,7 +122,7 @@ func (r *Relay) store(c *call, in *Integration, req *http.Request, m visit.Messa
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), deadline)
 	defer cancel()
 	start := time.Now()
-	receipt, err := r.publish(ctx, m)
+	receipt, err := r.publish(ctx, c, m)
 	if err != nil {
 		c.fault = err
 	}
@@ -132,8 +132,8 @@ func (r *Relay) store(c *call, in *Integration, req *http.Request, m visit.Messa
 	return receipt, err
 }
 
-func (r *Relay) publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
-	leave, err := r.gate.queue(ctx)
+func (r *Relay) publish(ctx context.Context, c *call, m visit.Message) (visit.Receipt, error) {
+	leave, err := r.gate.queue(ctx, int64(c.size))
 	if err != nil {
 		return visit.Receipt{}, err
 	}

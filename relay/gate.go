@@ -16,21 +16,23 @@ var errBusy = errors.New("too much at once")
 
 // gate bounds what is in flight: bodies in memory, visitors who wait for a
 // decision, facts that are being stored. Facts do not use the visitors' places,
-// nor visitors the facts'.
+// nor visitors the facts', and facts leave memory free for the visitors' bodies.
 type gate struct {
-	limits   Limits
-	memory   *semaphore.Weighted
-	requests *semaphore.Weighted
-	facts    *semaphore.Weighted
-	waiting  atomic.Int64
+	limits     Limits
+	memory     *semaphore.Weighted
+	factMemory *semaphore.Weighted // the part of memory that facts may have
+	requests   *semaphore.Weighted
+	facts      *semaphore.Weighted
+	waiting    atomic.Int64
 }
 
 func newGate(l Limits) *gate {
 	return &gate{
-		limits:   l,
-		memory:   semaphore.NewWeighted(max(l.BodyMemory, l.Body)),
-		requests: semaphore.NewWeighted(l.Requests),
-		facts:    semaphore.NewWeighted(l.Facts),
+		limits:     l,
+		memory:     semaphore.NewWeighted(max(l.BodyMemory, l.Body)),
+		factMemory: semaphore.NewWeighted(max(l.BodyMemory/4*3, l.Body)),
+		requests:   semaphore.NewWeighted(l.Requests),
+		facts:      semaphore.NewWeighted(l.Facts),
 	}
 }
 
@@ -76,19 +78,31 @@ func (g *gate) admit() (leave func(), err error) {
 	return func() { g.requests.Release(1) }, nil
 }
 
-// queue waits until a fact may be stored.
-func (g *gate) queue(ctx context.Context) (leave func(), err error) {
-	leave = func() { g.facts.Release(1) }
+// queue waits until a fact with a body of so many bytes may be stored. What waits
+// is bounded by number and by bytes: it would fill the memory, and the door would
+// wait for it.
+func (g *gate) queue(ctx context.Context, bytes int64) (leave func(), err error) {
+	if !g.factMemory.TryAcquire(bytes) {
+		return nil, fmt.Errorf("no memory is left to facts for %d bytes: %w", bytes, errBusy)
+	}
+	leave = func() { g.facts.Release(1); g.factMemory.Release(bytes) }
 	if g.facts.TryAcquire(1) {
 		return leave, nil
 	}
-	if g.waiting.Add(1) > g.limits.WaitingFacts {
-		g.waiting.Add(-1)
-		return nil, fmt.Errorf("%d facts are waiting: %w", g.limits.WaitingFacts, errBusy)
-	}
-	defer g.waiting.Add(-1)
-	if g.facts.Acquire(ctx, 1) != nil {
-		return nil, fmt.Errorf("wait to be stored: %w", errBusy)
+	if err := g.await(ctx); err != nil {
+		g.factMemory.Release(bytes)
+		return nil, err
 	}
 	return leave, nil
+}
+
+func (g *gate) await(ctx context.Context) error {
+	defer g.waiting.Add(-1)
+	if g.waiting.Add(1) > g.limits.WaitingFacts {
+		return fmt.Errorf("%d facts are waiting: %w", g.limits.WaitingFacts, errBusy)
+	}
+	if g.facts.Acquire(ctx, 1) != nil {
+		return fmt.Errorf("wait to be stored: %w", errBusy)
+	}
+	return nil
 }

@@ -25,7 +25,8 @@ type Limits struct {
 	// Facts is how many facts are being stored at once; up to WaitingFacts
 	// more wait for their turn.
 	Facts, WaitingFacts int64
-	// BodyMemory is how many bytes of bodies are held at once.
+	// BodyMemory is how many bytes of bodies are held at once. A quarter of it
+	// is not for facts that are being stored or wait, and is left to the door.
 	BodyMemory int64
 }
 

@@ -73,11 +73,56 @@ func TestFactsBeyondTheirCapWait(t *testing.T) {
 
 func TestAFactWaitsNoLongerThanItsBudget(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Limits.Facts, cfg.Limits.StoreBudget = 1, 50*time.Millisecond })
-	if _, err := r.gate.queue(context.Background()); err != nil {
+	if _, err := r.gate.queue(context.Background(), 1); err != nil {
 		t.Fatal(err)
 	}
 	if w := r.post("/sine/lobby", checkedIn); w.Code != 503 {
 		t.Errorf("answered %d, want 503", w.Code)
+	}
+}
+
+// Facts that cannot be stored right now pile up until they are refused, and all
+// the while a visitor is answered without delay.
+func TestWaitingFactsLeaveMemoryToTheDoor(t *testing.T) {
+	const facts, room = 40, 20 // so many are sent, and so many would fill the memory
+	r := newRig(t, func(cfg *Config) {
+		cfg.Limits.Body, cfg.Limits.BodyMemory = int64(len(checkInBody)), int64(room*len(checkedIn))
+		cfg.Limits.Facts, cfg.Limits.StoreBudget, cfg.Limits.WriteTimeout = 2, patience, 2*patience
+		cfg.Integrations[0].Budget = patience
+	})
+	proceed := make(chan struct{})
+	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
+		<-proceed
+		return visit.Receipt{}, nil
+	}
+	codes := make(chan int, facts)
+	for range facts {
+		go func() { codes <- r.post("/sine/lobby", checkedIn).Code }()
+	}
+	const kept = room * 3 / 4
+	for range facts - kept {
+		if code := <-codes; code != http.StatusServiceUnavailable {
+			t.Errorf("a fact without room was answered %d, want 503", code)
+		}
+	}
+	door := make(chan string, 1)
+	go func() { door <- r.post("/sine/lobby", checkInBody).Body.String() }()
+	select {
+	case body := <-door:
+		if !strings.Contains(body, "Welcome") {
+			t.Errorf("the visitor was answered %s", body)
+		}
+	case <-time.After(patience / 2):
+		t.Error("the visitor waits for the facts")
+	}
+	close(proceed)
+	for range kept {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("a fact that waited was answered %d", code)
+		}
+	}
+	if received, settled := r.ledger(t); received != facts || settled != facts {
+		t.Errorf("%v received, %v settled", received, settled)
 	}
 }
 
