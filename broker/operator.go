@@ -34,7 +34,8 @@ func (c Config) dialOnce() (*nats.Conn, error) {
 }
 
 // scan calls fn for each message that is in a stream when it begins, oldest
-// first, until fn returns an error, which it returns.
+// first, until fn returns an error, which it returns. What is deleted meanwhile
+// is left out.
 func scan(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig, fn func(jetstream.Msg, *jetstream.MsgMetadata) error) error {
 	fail := func(err error) error { return fmt.Errorf("read stream %s: %w", stream, explain(js.Conn(), err)) }
 	opening, cancel := context.WithTimeout(ctx, pullWait)
@@ -53,6 +54,9 @@ func scan(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstr
 		waiting, cancel := context.WithTimeout(ctx, pullWait)
 		m, err := messages.Next(jetstream.NextContext(waiting))
 		cancel()
+		if err != nil && ctx.Err() == nil && exhausted(ctx, consumer) {
+			return nil
+		}
 		if err != nil {
 			return fail(err)
 		}
@@ -65,6 +69,14 @@ func scan(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstr
 		}
 	}
 	return nil
+}
+
+// exhausted reports whether a consumer has nothing more to read.
+func exhausted(ctx context.Context, consumer jetstream.Consumer) bool {
+	ctx, cancel := context.WithTimeout(ctx, pullWait)
+	defer cancel()
+	info, err := consumer.Info(ctx)
+	return err == nil && info.NumPending == 0
 }
 
 // explain names what NATS refused: the client itself only says that the time was

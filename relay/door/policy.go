@@ -46,16 +46,6 @@ type Answer struct {
 	Rule string
 }
 
-// Decide answers for what an attempt to ask one decider brought: a decision when
-// err is nil, else the fallback of the situation. An order that decides comes
-// before both. The policy must be complete.
-func (p Policy) Decide(d visit.Decision, err error, st Standing) Answer {
-	if a, ordered := st.Answer(); ordered {
-		return a
-	}
-	return p.count(Vote{Situation: Of(err), Decision: d}.plain(), st.Known)
-}
-
 // Fall answers for a situation without a decision, unless an order decides. A
 // situation that has no fallback gets that of [Timeout]. The policy must be
 // complete.

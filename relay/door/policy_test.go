@@ -57,19 +57,31 @@ func TestASituationWithoutAFallbackCountsAsATimeout(t *testing.T) {
 	}
 }
 
+// decided is the answer to what asking the only decider of a panel brought.
+func decided(t *testing.T, p Policy, d visit.Decision, err error, st Standing) Answer {
+	t.Helper()
+	panel, fault := Panel{Members: []Member{{Decider: "one"}}, Policy: p}.Complete()
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	tally := panel.Tally([]string{"one"})
+	tally.Add(Vote{Decider: "one", Situation: Of(err), Decision: d})
+	return tally.Answer(st)
+}
+
 func TestARejectionAlwaysHasAText(t *testing.T) {
 	p := Policy{}.Complete()
-	if a := p.Decide(visit.Decision{Verdict: visit.Reject}, nil, none); a.VisitorText != DefaultRejectText || a.Rule != "rejected" {
+	if a := decided(t, p, visit.Decision{Verdict: visit.Reject}, nil, none); a.VisitorText != DefaultRejectText || a.Rule != "all: one rejected" {
 		t.Errorf("%+v", a)
 	}
-	if a := p.Decide(visit.Decision{Verdict: visit.Reject, VisitorText: "No"}, nil, none); a.VisitorText != "No" {
+	if a := decided(t, p, visit.Decision{Verdict: visit.Reject, VisitorText: "No"}, nil, none); a.VisitorText != "No" {
 		t.Errorf("%+v", a)
 	}
 }
 
 func TestADecisionThatIsNeitherIsABadReply(t *testing.T) {
 	for _, v := range []visit.Verdict{"", "perhaps", "Accept"} {
-		a := Policy{}.Complete().Decide(visit.Decision{Verdict: v, VisitorText: "Come in"}, nil, none)
+		a := decided(t, Policy{}, visit.Decision{Verdict: v, VisitorText: "Come in"}, nil, none)
 		if a.Situation != BadReply || a.Verdict != visit.Reject || a.VisitorText != DefaultRejectText {
 			t.Errorf("%q: %+v", v, a)
 		}
@@ -89,13 +101,13 @@ func TestWithoutTheOrdersOnlyADeciderLetsAnybodyIn(t *testing.T) {
 	}{
 		{"a fallback that would accept", p.Fall(Timeout, Standing{}), visit.Reject, "Not today", noteOrdersUnknown,
 			"rejected by unknown orders over fallback for timeout"},
-		{"the same after a question", p.Decide(visit.Decision{}, visit.ErrTimeout, Standing{}), visit.Reject, "Not today", noteOrdersUnknown,
-			"rejected by unknown orders over fallback for timeout"},
+		{"the same after a question", decided(t, p, visit.Decision{}, visit.ErrTimeout, Standing{}), visit.Reject, "Not today", noteOrdersUnknown,
+			"all: one rejected by unknown orders over fallback for timeout"},
 		{"nobody has a say", p.Fall(Unasked, Standing{}), visit.Reject, "Not today", noteOrdersUnknown,
 			"rejected by unknown orders over fallback for unasked"},
 		{"a fallback that rejects keeps its texts", p.Fall(Denied, Standing{}), visit.Reject, "Wait", "Denied",
 			"rejected by fallback for denied"},
-		{"a decider accepts", p.Decide(visit.Decision{Verdict: visit.Accept, VisitorText: "Hello"}, nil, Standing{}), visit.Accept, "Hello", "", "accepted"},
+		{"a decider accepts", decided(t, p, visit.Decision{Verdict: visit.Accept, VisitorText: "Hello"}, nil, Standing{}), visit.Accept, "Hello", "", "all: one accepted"},
 	} {
 		if c.a.Verdict != c.verdict || c.a.VisitorText != c.text || c.a.AdminNote != c.note || c.a.Rule != c.rule {
 			t.Errorf("%s: %+v", c.name, c.a)

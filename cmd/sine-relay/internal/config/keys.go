@@ -57,6 +57,10 @@ func (k *keyring) addDir(dir string) {
 		if strings.HasPrefix(file.Name(), ".") || (err == nil && info.IsDir()) {
 			continue
 		}
+		if err == nil && !info.Mode().IsRegular() { // a pipe would be read for ever
+			k.faults.setting("KEYS_DIR", "%s is no regular file", path)
+			continue
+		}
 		content, err := os.ReadFile(path)
 		if err != nil {
 			k.faults.setting("KEYS_DIR", "%v", err)
