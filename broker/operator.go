@@ -50,20 +50,22 @@ func scan(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstr
 		return fail(err)
 	}
 	defer messages.Stop()
+	var last uint64
 	for ; left > 0; left-- {
 		waiting, cancel := context.WithTimeout(ctx, pullWait)
 		m, err := messages.Next(jetstream.NextContext(waiting))
 		cancel()
-		if err != nil && ctx.Err() == nil && exhausted(ctx, consumer) {
-			return nil
-		}
 		if err != nil {
+			if refused(js.Conn()) == nil && endsAfter(ctx, js, stream, cfg, last) {
+				return nil
+			}
 			return fail(err)
 		}
 		meta, err := m.Metadata()
 		if err != nil {
 			return fail(err)
 		}
+		last = meta.Sequence.Stream
 		if err := fn(m, meta); err != nil {
 			return err
 		}
@@ -71,18 +73,28 @@ func scan(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstr
 	return nil
 }
 
-// exhausted reports whether a consumer has nothing more to read.
-func exhausted(ctx context.Context, consumer jetstream.Consumer) bool {
+// endsAfter reports whether a stream has no message behind a sequence number. It
+// asks for nothing that scan does not.
+func endsAfter(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig, last uint64) bool {
 	ctx, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
-	info, err := consumer.Info(ctx)
-	return err == nil && info.NumPending == 0
+	cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverByStartSequencePolicy, last+1, nil
+	consumer, err := js.OrderedConsumer(ctx, stream, cfg)
+	return err == nil && consumer.CachedInfo().NumPending == 0
+}
+
+// refused is what NATS did not permit last, or nil.
+func refused(nc *nats.Conn) error {
+	if err := nc.LastError(); err != nil && errors.Is(err, nats.ErrPermissionViolation) {
+		return err
+	}
+	return nil
 }
 
 // explain names what NATS refused: the client itself only says that the time was
 // up.
 func explain(nc *nats.Conn, err error) error {
-	if refused := nc.LastError(); refused != nil && errors.Is(refused, nats.ErrPermissionViolation) {
+	if refused := refused(nc); refused != nil {
 		return fmt.Errorf("%w: %w", visit.ErrDenied, refused)
 	}
 	return err

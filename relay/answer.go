@@ -18,8 +18,9 @@ type answer struct {
 
 // errorAnswer is the fixed answer of an outcome. No error's text ever reaches a
 // caller.
-func errorAnswer(o outcome) answer {
-	follows := consequences[o]
+func errorAnswer(o outcome) answer { return consequences[o].answer(o) }
+
+func (follows consequence) answer(o outcome) answer {
 	body, err := json.Marshal(struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`

@@ -38,6 +38,9 @@ type call struct {
 	// arrived is set once the whole body was read. Until then the connection
 	// is of no further use: the server would read the rest before it answers.
 	arrived bool
+	// late is set when the body did not come in time. The server then takes
+	// the caller for gone, who need not be.
+	late bool
 	// leave asks the caller to close its connection.
 	leave bool
 	// gone is how long after the start the caller hung up, in nanoseconds, or
@@ -71,7 +74,12 @@ func (c *call) watch(ctx context.Context) (stop func()) {
 }
 
 // hungUp returns after what time the caller hung up, or zero.
-func (c *call) hungUp() time.Duration { return time.Duration(c.gone.Load()) }
+func (c *call) hungUp() time.Duration {
+	if c.late {
+		return 0
+	}
+	return time.Duration(c.gone.Load())
+}
 
 // event is the call's kind as a label.
 func (c *call) event() string {

@@ -166,16 +166,56 @@ func TestABodyThatComesSlowly(t *testing.T) {
 			t.Errorf("answered %d", answer.StatusCode)
 		}
 	})
-	for _, path := range []string{"/sine/lobby", "/sine/lobby/check-in-request"} {
+	// Only the URL can tell, since the body cannot, that it is no fact: a fact of
+	// which a part is kept must not be told 200.
+	for path, c := range map[string]struct {
+		kind   string
+		status int
+		says   string
+	}{
+		"/sine/lobby":                  {unknown, 408, "INCOMPLETE"},
+		"/sine/lobby/check-in-request": {"check_in_request", 200, "REJECTED"},
+	} {
 		t.Run("a visitor does not wait for it: "+path, func(t *testing.T) {
 			r := newRig(t, slow)
 			r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) { return visit.Receipt{}, ctx.Err() }
 			answer, took := late(t, r, path, checkInBody, patience)
-			if answer.StatusCode != 200 || took > patience/2 || r.settledAs(outcomeQuarantined) != 1 {
-				t.Errorf("answered %d after %s", answer.StatusCode, took)
+			body, err := io.ReadAll(answer.Body)
+			if err != nil || answer.StatusCode != c.status || !strings.Contains(string(body), c.says) || took > patience/2 {
+				t.Errorf("answered %d %s after %s: %v", answer.StatusCode, body, took, err)
+			}
+			eventually(t, "an outcome", func() bool { return r.outcomes(c.kind, outcomeQuarantined) == 1 })
+			if r.settledAs(outcomeQuarantined) != 1 {
+				t.Error("what came of the body was not kept")
 			}
 		})
 	}
+	t.Run("a fact that does not come", func(t *testing.T) {
+		r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = budget })
+		answer, _ := late(t, r, "/sine/lobby/check-in-success", checkedIn, patience)
+		if answer.StatusCode != 408 || r.settledAs(outcomeQuarantined) != 1 {
+			t.Errorf("answered %d", answer.StatusCode)
+		}
+	})
+	t.Run("a relay that was held up reads what has come", func(t *testing.T) {
+		const size = 10_000 // more than the server reads along with the header
+		r := newRig(t, slow, func(cfg *Config) { cfg.Limits.BodyMemory, cfg.Limits.Body = size, size })
+		held, err := r.gate.hold(t.Context(), time.Now().Add(patience), size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(budget*7/8, held.release)
+		defer timer.Stop()
+		body := checkInBody + strings.Repeat(" ", size-len(checkInBody))
+		conn := send(t, r.serve(t), request("/sine/lobby", size, body))
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.StatusCode != 200 || r.settledAs(outcomeQuarantined) != 0 {
+			t.Errorf("answered %d", answer.StatusCode)
+		}
+	})
 }
 
 // The server reads the rest of a body before it answers, unless the connection

@@ -113,7 +113,7 @@ func (m *metrics) initialiseRequests() {
 				m.requests.WithLabelValues(route, method, "405")
 				continue
 			}
-			for _, code := range []string{"200", "400", "401", "403", "413", "429", "500", "503"} {
+			for _, code := range []string{"200", "400", "401", "403", "408", "413", "429", "500", "503"} {
 				m.requests.WithLabelValues(route, method, code)
 			}
 		}

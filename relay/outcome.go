@@ -73,6 +73,10 @@ var consequences = map[outcome]consequence{
 	outcomeHungUp:           {level: slog.LevelWarn},
 }
 
+// incomplete is what follows when a body did not arrive: what came of it is kept,
+// and the rest is not.
+var incomplete = consequence{http.StatusRequestTimeout, slog.LevelWarn, "INCOMPLETE", "The body did not arrive completely. Please send it again."}
+
 func fallbackOutcome(s door.Situation) outcome { return outcome(s) }
 
 // eventOutcomes lists the outcomes that each kind of webhook can have, so that

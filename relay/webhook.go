@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -127,11 +128,16 @@ func (r *Relay) patience(c *call, in *Integration) time.Duration {
 	return min(in.Budget, r.limits.StoreBudget)
 }
 
+// readAnyway is how long a body is waited for though its time is up, where the
+// relay itself was held up: what has arrived by then is read.
+const readAnyway = 100 * time.Millisecond
+
 // read returns the body, or what came of it and why no more did. Where a visitor
 // may be waiting, it leaves a quarter of the budget for the answer.
 func (r *Relay) read(c *call, in *Integration, req *http.Request) (body []byte, err error) {
 	if !c.kind.IsFact() {
-		c.conn.SetReadDeadline(c.start.Add(min(r.limits.ReadTimeout, in.Budget*3/4)))
+		left := time.Until(c.start.Add(min(r.limits.ReadTimeout, in.Budget*3/4)))
+		c.conn.SetReadDeadline(time.Now().Add(max(left, readAnyway)))
 	}
 	limited := http.MaxBytesReader(nil, req.Body, r.limits.Body)
 	if n := req.ContentLength; n >= 0 && n <= r.limits.Body {
@@ -142,6 +148,7 @@ func (r *Relay) read(c *call, in *Integration, req *http.Request) (body []byte, 
 	} else {
 		body, err = io.ReadAll(limited)
 	}
+	c.late = errors.Is(err, os.ErrDeadlineExceeded)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		c.gone.Store(int64(time.Since(c.start)))
 	}

@@ -76,6 +76,18 @@ func (s *site) consumer(t *testing.T, durable string) *jetstream.ConsumerInfo {
 	return c.CachedInfo()
 }
 
+// acknowledged waits until nothing of a durable is out: the server takes
+// acknowledgements in after it has read them.
+func (s *site) acknowledged(t *testing.T, durable string) *jetstream.ConsumerInfo {
+	t.Helper()
+	var last *jetstream.ConsumerInfo
+	eventually(t, "all that "+durable+" got is acknowledged", func() bool {
+		last = s.consumer(t, durable)
+		return last.NumAckPending == 0
+	})
+	return last
+}
+
 type handler = func(context.Context, visit.Event) error
 
 // run is one call of Events or Decide.

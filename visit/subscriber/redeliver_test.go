@@ -49,7 +49,7 @@ func TestAFailedEventComesAgainAfterItsBackoff(t *testing.T) {
 		}
 		last = again
 	}
-	eventually(t, "acknowledged", func() bool { return s.consumer(t, "badges").NumAckPending == 0 })
+	s.acknowledged(t, "badges")
 	r.stop(t)
 }
 
@@ -114,7 +114,7 @@ func TestAMessageThatIsNotAnEventComesOnce(t *testing.T) {
 			t.Errorf("the error quotes the message: %v", e)
 		}
 	}
-	eventually(t, "all answered", func() bool { return s.consumer(t, "badges").NumAckPending == 0 })
+	s.acknowledged(t, "badges")
 	r.stop(t)
 }
 
@@ -137,7 +137,7 @@ func TestAHandlerMayTakeLongerThanAckWait(t *testing.T) {
 	case <-time.After(5 * cfg.AckWait):
 	}
 	close(enough)
-	eventually(t, "acknowledged", func() bool { return s.consumer(t, "badges").NumAckPending == 0 })
+	s.acknowledged(t, "badges")
 	r.stop(t)
 }
 

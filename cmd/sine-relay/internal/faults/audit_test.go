@@ -88,6 +88,7 @@ func (e *evidence) count(v *verdict) {
 			v.kept++
 		case c.refused():
 			v.refused++
+		case c.cutOff():
 		case c.err == nil:
 			v.fault(&v.strange, "a call %s was answered %d", c.requestID, c.status)
 		}

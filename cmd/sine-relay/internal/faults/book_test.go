@@ -63,7 +63,7 @@ func (b book) tell(calls []*call) tally {
 			t.refused++
 		case c.kept() && c.isEvent():
 			t.events++
-		case c.kept():
+		case c.kept(), c.cutOff():
 			t.unreadable++
 		}
 	}

@@ -57,9 +57,12 @@ func compare(m message, f *fact) string {
 // judgeQuarantine looks at all that was put aside. Every call has a message of
 // its own there.
 func (e *evidence) judgeQuarantine(v *verdict, quarantined map[string][]message) {
-	sent, calls := map[string]bool{}, map[string]*call{}
+	sent, calls, cutOff := map[string]bool{}, map[string]*call{}, map[string]*call{}
 	for _, c := range e.calls {
-		if !c.isEvent() {
+		switch {
+		case c.cutOff():
+			cutOff[c.requestID] = c
+		case !c.isEvent():
 			sent[string(c.body)] = true
 			calls[c.requestID] = c
 		}
@@ -73,6 +76,7 @@ func (e *evidence) judgeQuarantine(v *verdict, quarantined map[string][]message)
 			switch {
 			case m.header.Get(visit.HeaderReason) == string(visit.ReasonRefused):
 				v.fault(&v.strange, "event %s was set aside", m.header.Get(visit.HeaderID))
+			case cutOff[id] != nil && bytes.HasPrefix(cutOff[id].body, m.data):
 			case c != nil && !bytes.Equal(c.body, m.data):
 				v.fault(&v.altered, "altered: %s in the quarantine at %d", id, m.sequence)
 			case !sent[string(m.data)]:

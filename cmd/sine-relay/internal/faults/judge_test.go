@@ -111,6 +111,17 @@ func TestTheAuditNotices(t *testing.T) {
 		{"nothing in what was refused, stored or not", func(e *evidence) {
 			e.calls[6].status, e.calls[7].status, e.books = http.StatusServiceUnavailable, http.StatusServiceUnavailable, nil
 		}, verdict{}},
+		{"nothing in a body that was cut off, and said to be", func(e *evidence) {
+			c := e.calls[8]
+			c.status, c.end = http.StatusRequestTimeout, c.start.Add(2*time.Second)
+			e.quarantine[0].data = c.body[:5]
+		}, verdict{}},
+		{"a body that was cut off at once", func(e *evidence) { e.calls[8].status, e.books = http.StatusRequestTimeout, nil }, verdict{strange: 1}},
+		{"a body that was cut off and is another", func(e *evidence) {
+			c := e.calls[8]
+			c.status, c.end = http.StatusRequestTimeout, c.start.Add(2*time.Second)
+			e.quarantine[0].data = []byte("else")
+		}, verdict{strange: 1}},
 		{"nothing in what was not answered", func(e *evidence) {
 			e.calls[5].err, e.events, e.books = errors.New("killed"), slices.Delete(e.events, 5, 6), nil
 		}, verdict{}},

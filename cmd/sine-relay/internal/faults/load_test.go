@@ -36,6 +36,12 @@ func (c *call) kept() bool {
 
 func (c *call) refused() bool { return c.err == nil && c.status == http.StatusServiceUnavailable }
 
+// cutOff reports whether the relay said that the body did not come in time. That
+// is true of nobody here unless the relay was held up for as long as it waits.
+func (c *call) cutOff() bool {
+	return c.err == nil && c.status == http.StatusRequestTimeout && c.end.Sub(c.start) > time.Second
+}
+
 // load is all senders together, and the record of their calls.
 type load struct {
 	relays   []*relay
