@@ -31,9 +31,9 @@ func (s *Spool) commitAll() {
 	var last time.Time
 	for {
 		s.gather(last)
-		last = time.Now()
 		batch, closed := s.take()
 		if len(batch) > 0 {
+			last = time.Now()
 			s.commit(batch)
 			continue
 		}

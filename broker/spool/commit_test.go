@@ -65,6 +65,19 @@ func TestPutsThatTrickleInShareCommits(t *testing.T) {
 	}
 }
 
+func TestAnIdleSpoolCommitsAtOnce(t *testing.T) {
+	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, gather: time.Hour})
+	s.nudge()
+	for len(s.wake) > 0 { // until the committer has looked, and found nothing
+		runtime.Gosched()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.Put(ctx, entry("a", "first")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAContextThatEndsInTheQueueStoresNothing(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	begun, goOn := hold(s)
