@@ -111,6 +111,26 @@ func TestAReloadShowsWhichKeysAreInForce(t *testing.T) {
 	}
 }
 
+// Keys without a name are called by their places in the file. What a key was used
+// for must not count for another that takes its place.
+func TestAKeyTakesItsLastUseAlong(t *testing.T) {
+	called := func(name, secret string) Key { return NewKey(name, secret+"-0123456789abcdef") }
+	in := lobby()
+	in.Keys = []Key{called("lobby#1", "old")}
+	r := newRig(t, func(c *Config) { c.Integrations = []Integration{in} })
+	r.post("/sine/lobby", checkedIn, with("old"))
+	in.Keys = []Key{called("lobby#1", "new"), called("lobby#2", "old")}
+	if err := r.Reload([]Integration{in}); err != nil {
+		t.Fatal(err)
+	}
+	metrics := string(gather(t, r))
+	for _, want := range []string{`key="lobby#1"} 0`, `key="lobby#2"} 1.`} {
+		if !strings.Contains(metrics, `sine_relay_key_last_used_timestamp_seconds{integration="lobby",`+want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
 func TestAReloadAddsAndRemovesIntegrations(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("k")} })
 	dock := lobby("k")

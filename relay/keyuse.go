@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"crypto/sha256"
 	"sync/atomic"
 	"time"
 
@@ -11,32 +12,49 @@ import (
 // other, so that an operator who changes a key sees which relays already have
 // the new one, and which still have the old one.
 type keyUse struct {
-	inForce atomic.Pointer[map[keyName]*atomic.Int64]
+	inForce atomic.Pointer[map[keyName]*usedKey]
 }
 
 // keyName is an integration's name and what people call its key.
 type keyName struct{ integration, key string }
+
+// usedKey is a key and when it was last used, in milliseconds since 1970, or 0.
+type usedKey struct {
+	Key
+	last atomic.Int64
+}
 
 var keyLastUsed = prometheus.NewDesc("sine_relay_key_last_used_timestamp_seconds",
 	"Time of the last webhook with this key, by what people call it, 0 if there was none. There is one for each key in force.", []string{"integration", "key"}, nil)
 
 func newKeyUse(reg prometheus.Registerer) *keyUse {
 	u := &keyUse{}
-	u.inForce.Store(&map[keyName]*atomic.Int64{})
+	u.inForce.Store(&map[keyName]*usedKey{})
 	reg.MustRegister(u)
 	return u
 }
 
 // change shows the keys of these integrations from now on. It follows the change
-// itself, so that no key is shown before it is valid. It must not run twice at once.
+// itself, so that no key is shown before it is valid. It must not run twice at
+// once. Keys that are called by their places may change them: the time belongs to
+// the key.
 func (u *keyUse) change(integrations map[string]*Integration) {
-	before, now := *u.inForce.Load(), map[keyName]*atomic.Int64{}
+	type identity struct {
+		integration string
+		digest      [sha256.Size]byte
+	}
+	before := map[identity]*usedKey{}
+	for name, k := range *u.inForce.Load() {
+		before[identity{name.integration, k.digest}] = k
+	}
+	now := map[keyName]*usedKey{}
 	for _, in := range integrations {
 		for _, key := range in.Keys {
-			name := keyName{in.Name, key.Name()}
-			if now[name] = before[name]; now[name] == nil {
-				now[name] = new(atomic.Int64)
+			k := before[identity{in.Name, key.digest}]
+			if k == nil {
+				k = &usedKey{Key: key}
 			}
+			now[keyName{in.Name, key.Name()}] = k
 		}
 	}
 	u.inForce.Store(&now)
@@ -44,8 +62,8 @@ func (u *keyUse) change(integrations map[string]*Integration) {
 
 // used notes the use of a key, unless the key is not shown.
 func (u *keyUse) used(integration, key string) {
-	if last := (*u.inForce.Load())[keyName{integration, key}]; last != nil {
-		last.Store(time.Now().UnixMilli())
+	if k := (*u.inForce.Load())[keyName{integration, key}]; k != nil {
+		k.last.Store(time.Now().UnixMilli())
 	}
 }
 
@@ -53,8 +71,8 @@ func (u *keyUse) used(integration, key string) {
 func (u *keyUse) Describe(c chan<- *prometheus.Desc) { c <- keyLastUsed }
 
 func (u *keyUse) Collect(c chan<- prometheus.Metric) {
-	for name, last := range *u.inForce.Load() {
-		seconds := float64(last.Load()) / 1000
+	for name, k := range *u.inForce.Load() {
+		seconds := float64(k.last.Load()) / 1000
 		c <- prometheus.MustNewConstMetric(keyLastUsed, prometheus.GaugeValue, seconds, name.integration, name.key)
 	}
 }

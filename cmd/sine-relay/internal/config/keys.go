@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -112,8 +113,14 @@ func (k *keyring) add(integration, name, secret string) (added bool) {
 	if len(secret) < shortKey {
 		k.warnings = append(k.warnings, fmt.Sprintf("integration %s: the key %s has fewer than %d characters and may be guessed", integration, name, shortKey))
 	}
-	if owner, known := k.owners[secret]; known && owner != integration {
+	switch owner, known := k.owners[secret]; {
+	case known && owner != integration:
 		k.warnings = append(k.warnings, fmt.Sprintf("integrations %s and %s share a key", owner, integration))
+	case known:
+		k.warnings = append(k.warnings, fmt.Sprintf("integration %s: the key %s is there a second time", integration, name))
+	}
+	if slices.ContainsFunc(k.of(integration), func(other relay.Key) bool { return other.Name() == name }) {
+		k.warnings = append(k.warnings, fmt.Sprintf("integration %s: two keys are named %s, and metrics do not tell them apart", integration, name))
 	}
 	k.owners[secret] = integration
 	k.keys[integration] = append(k.of(integration), relay.NewKey(name, secret))

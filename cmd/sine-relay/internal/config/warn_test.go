@@ -13,7 +13,7 @@ func TestWarnings(t *testing.T) {
 			"- {name: e, site: dock, events: [checked_in, checked_out], rejectionConfirmed: false}\n- {name: f, site: dock, events: [checked_out]}\n" +
 			"- {name: g, rejectBy: status, rejectionConfirmed: false}\n",
 		"keys/a": key, "keys/b": key, "keys/c": "short", "keys/d": "# name: old\nd-key-0123456789\n",
-		"keys/e": "e-key-0123456789", "keys/f": "f-key-0123456789", "keys/g": "g-key-0123456789",
+		"keys/e": "e-key-0123456789", "keys/f": "f-key-0123456789", "keys/g": "# name: new\ng-key-0123456789\n# name: new\nanother-g-key-0123456789\ng-key-0123456789\n",
 	})
 	s := load(t, "KEYS=", "SITE=hq", "NATS_LISTEN=:4222", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
 	all := strings.Join(s.Warnings, "\n")
@@ -21,13 +21,15 @@ func TestWarnings(t *testing.T) {
 		"site hq: the integrations a, b may each send checked_in,",
 		"site dock: the integrations e, f each send checked_out,",
 		"integrations a and b share a key",
+		"integration g: two keys are named new,",
+		"integration g: the key g#3 is there a second time",
 		"the key c#1 has fewer than 16",
 		"rejection said by code at c, d:",
 		"SINE_RELAY_NATS_LISTEN has no effect: an existing NATS is used",
 		"SINE_RELAY_SITE has no effect",
 	)
 	expectNot(t, all, "site gate", key, "short")
-	if len(s.Warnings) != 7 {
+	if len(s.Warnings) != 9 {
 		t.Errorf("%d warnings:\n%s", len(s.Warnings), all)
 	}
 }
