@@ -79,13 +79,27 @@ func calmCollector(environ []string) {
 	}
 }
 
-// run picks the command. The first signal ends it in an orderly way, the second
-// at once.
-func run(in invocation) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop)
+// untilSignal is a context that the first signal ends. By then the second one does
+// what signals do: it ends the program at once.
+func untilSignal() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx, cancel
+}
 
+// run picks the command.
+func run(in invocation) int {
+	ctx, stop := untilSignal()
+	defer stop()
 	if len(in.args) == 0 || slices.Contains([]string{"help", "-h", "--help"}, in.args[0]) {
 		usage(in.out)
 		return exitOK

@@ -28,18 +28,24 @@ func build(t testing.TB) string {
 // process is the real binary, running.
 type process struct {
 	*exec.Cmd
-	out output
+	out   output
+	ended chan struct{}
+	err   error // once it has ended
 }
 
 func startProcess(t *testing.T, binary string, settings ...string) *process {
 	t.Helper()
-	p := &process{Cmd: exec.Command(binary, "serve")}
+	p := &process{Cmd: exec.Command(binary, "serve"), ended: make(chan struct{})}
 	p.Env = append(os.Environ(), environment(append([]string{"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "KEYS=" + testKey}, settings...)...)...)
 	p.Stdout, p.Stderr = &p.out, &p.out
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
+	go func() {
+		p.err = p.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() { p.Process.Kill(); <-p.ended })
 	eventually(t, "it is ready", func() bool { return strings.Contains(p.out.String(), `"state":"ready"`) })
 	return p
 }
@@ -48,6 +54,18 @@ func (p *process) signal(t *testing.T) {
 	t.Helper()
 	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// end waits for the program, and returns what it ended with.
+func (p *process) end(t *testing.T) error {
+	t.Helper()
+	select {
+	case <-p.ended:
+		return p.err
+	case <-time.After(patience):
+		t.Fatalf("it goes on:\n%s", p.out.String())
+		return nil
 	}
 }
 
@@ -60,7 +78,7 @@ func TestSignals(t *testing.T) {
 	t.Run("the first ends it in an orderly way", func(t *testing.T) {
 		p := startProcess(t, binary, "NATS_URL="+server.URL(), "DRAIN_DELAY=100ms")
 		p.signal(t)
-		if err := p.Wait(); err != nil {
+		if err := p.end(t); err != nil {
 			t.Errorf("%v:\n%s", err, p.out.String())
 		}
 		if !strings.Contains(p.out.String(), `"msg":"stopped"`) {
@@ -72,12 +90,8 @@ func TestSignals(t *testing.T) {
 		p.signal(t)
 		eventually(t, "it is stopping", func() bool { return strings.Contains(p.out.String(), `"msg":"stopping"`) })
 		p.signal(t)
-		ended := make(chan error, 1)
-		go func() { ended <- p.Wait() }()
-		select {
-		case <-ended:
-		case <-time.After(patience):
-			t.Error("it goes on")
+		if err := p.end(t); err == nil {
+			t.Error("it took its time")
 		}
 	})
 }

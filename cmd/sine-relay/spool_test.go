@@ -82,7 +82,7 @@ func TestAKilledRelayLosesNothing(t *testing.T) {
 	eventually(t, "some are spooled", func() bool { return count() > at+200 })
 	p.Process.Kill()
 	senders.Wait()
-	p.Wait()
+	<-p.ended
 
 	code, listed, errOut := commandLine(nil, "spool", "ls", "--dir", dir)
 	if code != exitOK || !strings.Contains(listed, "visitors.v1.event.default.checked_in") || strings.Contains(listed, "Ada") {
