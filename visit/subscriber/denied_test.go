@@ -162,9 +162,10 @@ func TestADeciderThatMayNotAnswerOrBeSeenSaysSo(t *testing.T) {
 		s := confined(t, c.publish, c.subscribe)
 		r := runDecide(t, s.Connect(asTeam()), subscriber.DeciderConfig{Sites: []string{"hq"}, Version: "1.0.0"}, accept)
 		asking, admin := visit.Subjects{}.Ask("hq", "default"), s.Connect(nats.UserInfo("admin", "x"))
-		question := &nats.Msg{Subject: asking, Reply: nats.NewInbox(), Data: []byte("{}")}
 		var said error
 		eventually(t, name, func() bool {
+			// The right to answer is for one answer to each inbox.
+			question := &nats.Msg{Subject: asking, Reply: nats.NewInbox(), Data: []byte("{}")}
 			if err := admin.PublishMsg(question); err != nil {
 				t.Fatal(err)
 			}
