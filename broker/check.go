@@ -29,7 +29,7 @@ func (k *keeper) check(ctx context.Context) {
 		k.tell(fault)
 	}
 	for _, s := range k.streams {
-		k.conclude(s, k.look(ctx, s.want))
+		k.conclude(s, k.look(ctx, s))
 	}
 }
 

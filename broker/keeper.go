@@ -17,6 +17,11 @@ const (
 	recheckInterval = 2 * time.Second
 	// checkRest keeps those who miss a stream from asking for it all the time.
 	checkRest = 250 * time.Millisecond
+	// afterDeletion is how long a stream that was there is left alone. NATS
+	// forgets a deleted stream and then takes its files away, with those of a
+	// new one that stands in their place by then: it would store nothing
+	// until the server is restarted (2.15, filestore.go, Delete).
+	afterDeletion = 500 * time.Millisecond
 	// apiTimeout bounds one request to JetStream's API.
 	apiTimeout = 5 * time.Second
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -23,7 +24,8 @@ type finding struct {
 func (f finding) fit() bool { return f.fault == nil && f.pending == nil }
 
 // look finds the stream, or creates it when it is absent.
-func (k *keeper) look(ctx context.Context, want blueprint) finding {
+func (k *keeper) look(ctx context.Context, s *stream) finding {
+	want := s.want
 	var info streamInfo
 	err := k.api(ctx, "STREAM.INFO."+want.name, nil, &info)
 	var refused *jetstream.APIError
@@ -31,10 +33,23 @@ func (k *keeper) look(ctx context.Context, want blueprint) finding {
 	case err == nil:
 		return found(want, info)
 	case errors.As(err, &refused) && refused.ErrorCode == codeStreamNotFound:
+		if k.had(s) {
+			select {
+			case <-time.After(afterDeletion):
+			case <-ctx.Done():
+			}
+		}
 		return k.create(ctx, want)
 	default:
 		return failure(want, "look at", "STREAM.INFO."+want.name, err)
 	}
+}
+
+// had reports whether the stream was there before.
+func (k *keeper) had(s *stream) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return s.verified
 }
 
 func (k *keeper) create(ctx context.Context, want blueprint) finding {

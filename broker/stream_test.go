@@ -50,6 +50,28 @@ func TestAbsentStreamsAreCreated(t *testing.T) {
 	}
 }
 
+// NATS takes the files of a deleted stream away after it has forgotten it: a new
+// stream must not be there yet.
+func TestTrap_ADeletedStreamIsNotMadeAnewAtOnce(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := ready(t, s)
+	js, deleted := s.JetStream(), time.Now()
+	if err := js.DeleteStream(within(t, patience), "VISITORS"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Publish(within(t, patience), fact("a")); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(within(t, patience), "VISITORS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := stream.CachedInfo().Created.Sub(deleted); after < 500*time.Millisecond {
+		t.Errorf("it was there again after %s", after)
+	}
+}
+
 func TestStreamsThatAreUnusable(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

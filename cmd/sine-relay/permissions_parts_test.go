@@ -100,7 +100,7 @@ func playDecider(t *testing.T, s *theatre, day *day, user string) *part {
 // the first made, and differs in the patience that it asks for.
 func playConsumer(t *testing.T, s *theatre, day *day, user string) *part {
 	said, running := &output{}, newRunning(t)
-	var received atomic.Int64
+	var received, posted atomic.Int64
 	for i := range 2 {
 		js, err := jetstream.NewWithAPIPrefix(s.connect(user), "JS.VISITORS.API")
 		if err != nil {
@@ -123,8 +123,9 @@ func playConsumer(t *testing.T, s *theatre, day *day, user string) *part {
 	return &part{
 		said: func() string { return fmt.Sprintf("%d received\n%s", received.Load(), said) },
 		stop: running.stop,
+		// A new event each time, since others take from the same durable.
 		again: func() {
-			if _, _, err := day.relay.post(webhook("signin_after", noon, fmt.Sprint("Ada ", received.Load()))); err != nil {
+			if _, _, err := day.relay.post(webhook("signin_after", noon, fmt.Sprint(user, posted.Add(1)))); err != nil {
 				t.Error(err)
 			}
 		},
