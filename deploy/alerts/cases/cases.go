@@ -2,29 +2,42 @@ package main
 
 import (
 	"fmt"
-	"time"
+	"slices"
 )
 
-// check is one case: what fires at a moment, and that nothing does at the end.
+// check is one case: what fires at a moment or at all, and that nothing does at the
+// end.
 type check struct {
 	name  string
 	world *world
-	at    minute
+	at    minute   // 0: at any time
 	fires []string // as they are in ALERTS, without their severity
+	also  []moment
 	end   minute   // 0: the end of the world
 	still []string // what goes on firing then
 }
 
+// moment is what fires at one, nothing more and nothing less.
+type moment struct {
+	at    minute
+	fires []string
+}
+
 // everything that fires, without what no case is about.
-const firing = `sum without (severity, alertstate) (ALERTS{alertstate="firing"})`
+const (
+	firing = `sum without (severity, alertstate) (ALERTS{alertstate="firing"})`
+	fired  = `group without (severity, alertstate) (count_over_time(ALERTS{alertstate="firing"}[%dm]))`
+)
 
 func (c check) test() test {
 	t := test{Name: c.name, Interval: c.world.step.String(), InputSeries: c.world.input()}
 	if c.at > 0 {
 		t.Expressions = append(t.Expressions, expect(firing, c.at, c.fires))
 	} else {
-		// Nothing, at any time.
-		t.Expressions = append(t.Expressions, expect(fmt.Sprintf(`count_over_time(ALERTS{alertstate="firing"}[%dm])`, int(c.world.length)), c.world.length, nil))
+		t.Expressions = append(t.Expressions, expect(fmt.Sprintf(fired, int(c.world.length)), c.world.length, c.fires))
+	}
+	for _, m := range c.also {
+		t.Expressions = append(t.Expressions, expect(firing, m.at, m.fires))
 	}
 	end := c.end
 	if end == 0 {
@@ -51,7 +64,7 @@ var atSick = labels{"integration": sick}
 
 // cases: what is wrong is so from minute 30 to 60, unless it says something else.
 func cases() []check {
-	return append(append(append(quiet(), atOneSite()...), ofRelays()...), ofBudgets()...)
+	return slices.Concat(quiet(), atOneSite(), ofLobbies(), ofRelays(), ofInstallations(), ofSpools(), ofBudgets())
 }
 
 // quiet are those in which nothing fires.
@@ -116,70 +129,4 @@ func (w *world) latecomer(l labels, begin minute) {
 			return value(m)
 		}
 	}
-}
-
-// atOneSite are those in which one lobby is sick among forty.
-func atOneSite() []check {
-	undecided := morning(190)
-	for _, pod := range headquarters.pods {
-		l := headquarters.labels(pod).with(atSick)
-		undecided.site(l, between(30, 60, 0, 0.4))
-		undecided.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "timeout"}), between(30, 60, 0.4, 0))
-		undecided.counter("sine_relay_webhooks_total", l.with(labels{"event": "checked_in", "outcome": "stored"}), always(0.4))
-	}
-	alone := morning(140)
-	for _, pod := range headquarters.pods {
-		l := headquarters.labels(pod).with(atSick)
-		alone.gauge("sine_relay_deciders", l.with(labels{"decider": "watchlist"}), between(30, 110, 0, 2))
-		alone.counter("sine_relay_asks_total", l.with(labels{"decider": "watchlist", "outcome": "decided"}), between(30, 110, 0, 0.4))
-	}
-	wrong := morning(140)
-	locked := morning(140)
-	addressed := morning(140)
-	for _, pod := range headquarters.pods {
-		l := headquarters.labels(pod).with(atSick)
-		wrong.counter("sine_relay_webhooks_rejected_total", l.with(labels{"reason": "wrong_key"}), between(30, 60, 0.4, 0))
-		locked.site(l, between(30, 60, 0, 0.4))
-		locked.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "unasked"}), between(30, 60, 0, 0.1))
-		locked.counter("sine_relay_webhooks_rejected_total", l.with(labels{"reason": "missing_key"}), between(30, 60, 0.4, 0))
-		addressed.site(l, between(30, 60, 0, 0.4))
-		addressed.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "unasked"}), between(30, 60, 0, 0.1))
-		addressed.counter("sine_relay_webhooks_rejected_total", l.with(labels{"reason": "address"}), between(30, 60, 0.4, 0))
-	}
-	single := func(series string, more labels, rate float64) *world {
-		w := morning(140)
-		w.counter(series, headquarters.labels("relay-1").with(atSick).with(more), between(30, 60, rate, 0))
-		return w
-	}
-	return []check{
-		// A fortieth of the traffic is more than the budget, too.
-		{name: "nobody decides at one site", world: undecided, at: 59, fires: []string{named("CheckInsByFallback", atSick), named("DoorBudgetBurns", nil)}},
-		{name: "no program answers for one site", world: alone, at: 100, fires: []string{named("NobodyAnswers", atSick.with(labels{"decider": "watchlist"}))}},
-		{name: "one site has a wrong key, and another that is right", world: wrong, at: 50, fires: []string{named("WrongKey", atSick)}},
-		{name: "one site has no key", world: locked, at: 50, fires: []string{named("WrongKey", atSick), named("LockedOut", atSick)}},
-		{name: "one site calls from elsewhere", world: addressed, at: 50, fires: []string{named("LockedOut", atSick)}},
-		{name: "facts of one site are refused", world: single("sine_relay_facts_settled_total", labels{"result": "refused"}, 0.2), at: 50, fires: []string{named("FactsRefused", atSick)}},
-		{name: "bodies of one site are not understood", world: single("sine_relay_webhooks_total", labels{"event": "checked_in", "outcome": "quarantined"}, 0.1), at: 50, fires: []string{named("QuarantineGrows", atSick)}},
-		{name: "bodies of one site are too large", world: single("sine_relay_webhooks_total", labels{"event": "checked_in", "outcome": "too_large"}, 0.1), at: 50, fires: []string{named("TooLarge", atSick)}},
-		{name: "one site is silent on a Monday", world: silent(), at: 7*24*60 + 9*60, fires: []string{named("IntegrationSilent", atSick)}},
-	}
-}
-
-// silent is a week and a half of office hours, seen every five minutes. On the
-// second Monday one site begins late.
-func silent() *world {
-	w := newWorld(5*time.Minute, 7*24*60+13*60)
-	for n := range sites {
-		hours := func(m minute) float64 {
-			day := int(m) / (24 * 60)
-			hour := int(m) / 60 % 24
-			switch late := n == 7 && day == 7 && hour < 11; {
-			case late, hour < 6, hour >= 18, day%7 >= 5:
-				return 0
-			}
-			return 0.4
-		}
-		w.counter("sine_relay_webhooks_total", headquarters.labels("relay-0").with(labels{"integration": fmt.Sprintf("site-%02d", n), "event": "checked_in", "outcome": "stored"}), hours)
-	}
-	return w
 }

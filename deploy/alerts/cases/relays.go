@@ -1,7 +1,5 @@
 package main
 
-import "time"
-
 // one is a morning on which a gauge of one relay differs for a while.
 func one(series string, more labels, wrong, right float64) *world {
 	w := morning(140)
@@ -88,51 +86,4 @@ func vanished(from, to minute) func(func(minute) float64) func(minute) float64 {
 			return value(m)
 		}
 	}
-}
-
-// ofBudgets are those in which an error budget burns, at four speeds.
-func ofBudgets() []check {
-	var all []check
-	for _, b := range []struct {
-		name          string
-		step          time.Duration
-		share         float64 // of the door's budget of 0.1 %
-		from, to      minute
-		length, at    minute
-		door, andFact []string
-	}{
-		{"fast", time.Minute, 40, 60, 120, 500, 110, []string{"Fast", ""}, []string{"Fast", ""}},
-		{"for hours", 5 * time.Minute, 9, 600, 1400, 1800, 1300, []string{"", "Slow", "Creeping"}, []string{"", "Slow", "Creeping"}},
-		{"for a day", 5 * time.Minute, 4, 600, 3000, 3500, 2900, []string{"Slow", "Creeping"}, []string{"Slow", "Creeping"}},
-		{"for days", 5 * time.Minute, 1.5, 600, 6000, 6500, 5900, []string{"Creeping"}, []string{"Creeping"}},
-	} {
-		all = append(all,
-			check{name: "the door's budget burns " + b.name, at: b.at, fires: budgets("DoorBudgetBurns", b.door), world: burning(b.step, b.length, func(w *world, l labels) {
-				good := 16.0
-				w.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "accepted"}), always(good))
-				w.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "lockdown"}), always(good))
-				w.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "timeout"}), between(b.from, b.to, good*b.share*0.001, 0))
-			})},
-			check{name: "the facts' budget burns " + b.name, at: b.at, fires: budgets("FactsBudgetBurns", b.andFact), world: burning(b.step, b.length, func(w *world, l labels) {
-				w.publishes(l, always(32), between(b.from, b.to, 32*b.share*0.01, 0))
-			})},
-		)
-	}
-	return all
-}
-
-func budgets(alert string, speeds []string) (all []string) {
-	for _, speed := range speeds {
-		all = append(all, named(alert+speed, nil))
-	}
-	return all
-}
-
-// burning is a world of counters alone: seen so seldom, a gauge would be stale.
-func burning(step time.Duration, length minute, fill func(*world, labels)) *world {
-	w := newWorld(step, length)
-	for _, pod := range headquarters.pods {
-		fill(w, headquarters.labels(pod).with(labels{"integration": "site-00"}))
-	}
-	return w
 }

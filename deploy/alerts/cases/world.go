@@ -76,13 +76,18 @@ func (w *world) input() []inputSeries {
 	return all
 }
 
-// values are written in promtool's short form, in which 3+0x9 is ten threes.
+// values are written in promtool's short form, in which 3+0x9 is ten threes, but _x9 no
+// more than nine times nothing.
 func (w *world) values(name string) string {
 	var runs []string
 	var last string
 	count := 0
 	flush := func() {
-		if count > 0 {
+		switch {
+		case count == 0:
+		case last == "_":
+			runs = append(runs, fmt.Sprintf("_x%d", count))
+		default:
 			runs = append(runs, fmt.Sprintf("%sx%d", last, count-1))
 		}
 	}
@@ -108,4 +113,22 @@ func (w *world) values(name string) string {
 	}
 	flush()
 	return strings.Join(runs, " ")
+}
+
+// calls is a counter that grows by one at each of these moments.
+func (w *world) calls(name string, l labels, at ...minute) {
+	w.counter(name, l, func(m minute) float64 {
+		if slices.Contains(at, m) {
+			return 1 / w.step.Minutes()
+		}
+		return 0
+	})
+}
+
+// every so many minutes, from a moment on, so many times.
+func every(minutes, from minute, times int) (all []minute) {
+	for n := range times {
+		all = append(all, from+minutes*minute(n))
+	}
+	return all
 }

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	hour = 60 * 60
+	day  = 24 * hour
+)
+
+// relays gives every relay of an installation a series, with a value of its own.
+func (w *world) relays(namespace, series string, more labels, values ...func(minute) float64) {
+	for n, pod := range headquarters.pods[:len(values)] {
+		w.gauge(series, installation{namespace: namespace}.labels(pod).with(more), values[n])
+	}
+}
+
+// namedOf is an alert of each of these installations.
+func namedOf(alert string, namespaces ...string) (all []string) {
+	for _, namespace := range namespaces {
+		all = append(all, named(alert, labels{"namespace": namespace}))
+	}
+	return all
+}
+
+// ofInstallations are those in which several installations in one Prometheus are each in
+// a situation of their own, or everything is wrong at one.
+func ofInstallations() []check {
+	return []check{everything(), blips(), scraped(), streams(), expiries()}
+}
+
+// symptom is a gauge that is wrong, and the alert for it.
+type symptom struct {
+	series       string
+	more         labels
+	wrong, right float64
+	waits        minute // until the alert fires
+	alerts       []string
+}
+
+func symptoms() []symptom {
+	stream := labels{"stream": "VISITORS"}
+	drift := stream.with(labels{"field": "max_age"})
+	door, certificate := labels{"connection": "door"}, labels{"certificate": "public"}
+	return []symptom{
+		{"sine_relay_spool_damaged", nil, 1, 0, 0, []string{named("SpoolDamaged", nil)}},
+		{"sine_relay_order_in_force", labels{"kind": "lockdown", "site": "hq"}, 1, absent, 0, []string{named("Lockdown", labels{"site": "hq"})}},
+		{"sine_relay_order_in_force", labels{"kind": "override", "site": "hq"}, 1, absent, 0, []string{named("Override", labels{"site": "hq"})}},
+		{"sine_relay_nats_connected", door, 0, 1, 1, []string{named("NATSDisconnected", door)}},
+		{"sine_relay_spool_nearly_full", nil, 1, 0, 1, []string{named("SpoolNearlyFull", nil)}},
+		{"sine_relay_spool_usable", nil, 0, 1, 1, []string{named("SpoolUnusable", nil)}},
+		{"sine_relay_config_last_reload_successful", nil, 0, 1, 2, []string{named("ConfigurationBad", nil)}},
+		{"sine_relay_orders_known", nil, 0, 1, 5, []string{named("OrdersUnknown", nil)}},
+		{"sine_relay_stream_usable", stream, 0, 1, 5, []string{named("StreamUnusable", stream)}},
+		{"sine_relay_stream_drift", drift, 1, 0, 10, []string{named("StreamDrift", drift)}},
+		{"sine_relay_stream_bytes", stream, 9e8, 1e8, 10, []string{named("StreamNearlyFull", stream)}},
+		{"sine_relay_certificate_expiry_timestamp_seconds", certificate, day, month, 10, []string{named("CertificateExpires", certificate), named("CertificateExpiresNow", certificate)}},
+		{"sine_relay_nats_credentials_expiry_timestamp_seconds", nil, day, month, 10, []string{named("CredentialsExpire", nil), named("CredentialsExpireNow", nil)}},
+	}
+}
+
+// everything is wrong at both relays, which is one alert each, after its time.
+func everything() check {
+	w := bare(90)
+	for _, s := range symptoms() {
+		w.relays("door", s.series, s.more, between(30, 60, s.wrong, s.right), between(30, 60, s.wrong, s.right))
+	}
+	c := check{name: "everything is wrong at both relays", world: w, at: 59}
+	for _, at := range []minute{30, 31, 32, 35, 40} {
+		var fires []string
+		for _, s := range symptoms() {
+			if at >= 30+s.waits {
+				fires = append(fires, s.alerts...)
+			}
+		}
+		c.fires = fires
+		c.also = append(c.also, moment{at, fires})
+	}
+	c.also = append(c.also, moment{65, nil})
+	return c
+}
+
+// blips are over before anybody needs to know.
+func blips() check {
+	w := bare(90)
+	for _, s := range symptoms() {
+		if s.waits > 0 {
+			w.relays("door", s.series, s.more, always(s.right), between(30, 30+s.waits, s.wrong, s.right))
+		}
+	}
+	return check{name: "everything is wrong, too shortly to tell", world: w}
+}
+
+// bare is two relays without sites.
+func bare(length minute) *world {
+	w := newWorld(time.Minute, length)
+	for _, pod := range headquarters.pods {
+		w.relay(headquarters.labels(pod))
+	}
+	return w
+}
+
+// scraped are relays that Prometheus does not reach, and what is none.
+func scraped() check {
+	w := newWorld(time.Minute, 240)
+	up := func(namespace string, values ...func(minute) float64) {
+		w.relays(namespace, "up", nil, values...)
+	}
+	shown := func(namespace string, values ...func(minute) float64) {
+		w.relays(namespace, "sine_relay_build_info", nil, values...)
+	}
+	up("one-down", always(1), between(30, 70, 0, 1))
+	shown("one-down", always(1), between(30, 70, absent, 1))
+	up("one-down-for-four-minutes", always(1), between(30, 34, 0, 1))
+	shown("one-down-for-four-minutes", always(1), between(30, 34, absent, 1))
+	// What was seen last counts for five minutes more.
+	shown("all-away-for-a-minute", between(30, 36, absent, 1), between(30, 36, absent, 1))
+	shown("removed", between(30, 300, absent, 1), between(30, 300, absent, 1))
+	up("removed", between(30, 300, absent, 1), between(30, 300, absent, 1))
+	up("all-down", between(30, 200, 0, 1), between(30, 200, 0, 1))
+	shown("all-down", between(30, 200, absent, 1), between(30, 200, absent, 1))
+	up("none-of-ours", always(0), always(1))
+	down := func(namespace, pod string) string {
+		return named("InstanceDown", installation{namespace: namespace}.labels(pod))
+	}
+	all := []string{down("all-down", "relay-0"), down("all-down", "relay-1")}
+	first := append([]string{down("one-down", "relay-1")}, all...)
+	gone := slices.Concat(first, namedOf("Down", "all-down", "removed"))
+	late := slices.Concat(all, namedOf("Down", "all-down"))
+	return check{name: "relays are not scraped, for a while or for good", world: w, fires: gone, also: []moment{
+		{34, nil}, {35, first}, {37, gone}, {69, gone}, {80, slices.Concat(late, namedOf("Down", "removed"))}, {100, late}, {195, late},
+	}}
+}
+
+// streams are what each is named for.
+func streams() check {
+	w := newWorld(time.Minute, 60)
+	of := func(stream string, bytes, limit, otherLimit float64) {
+		l := labels{"stream": stream}
+		w.relays("door", "sine_relay_stream_bytes", l, always(bytes), always(bytes))
+		w.relays("door", "sine_relay_stream_limit_bytes", l, between(0, 45, limit, 2*bytes), between(0, 45, otherLimit, 2*bytes))
+	}
+	of("79 % full", 79, 100, 100)
+	of("81 % full", 81, 100, 100)
+	of("without a limit", 1e9, 0, 0)
+	of("with a limit that one relay knows to be higher", 90, 100, 200)
+	return check{name: "streams are nearly full, or not quite", world: w, fires: []string{named("StreamNearlyFull", labels{"stream": "81 % full"})}}
+}
+
+// expiries: two and fourteen days are reached at minute 60, and the alerts wait for ten
+// more.
+func expiries() check {
+	w := newWorld(time.Minute, 140)
+	for name, left := range map[string]float64{"fourteen-days": 14*day + hour, "two-days": 2*day + hour, "later": 15 * day} {
+		renewed := func(left float64) func(minute) float64 { return between(0, 100, left, month) }
+		w.relays("door", "sine_relay_certificate_expiry_timestamp_seconds", labels{"certificate": name}, renewed(left), renewed(left+day))
+		w.relays(name, "sine_relay_nats_credentials_expiry_timestamp_seconds", nil, renewed(left), renewed(left+day))
+	}
+	w.relays("never", "sine_relay_nats_credentials_expiry_timestamp_seconds", nil, always(0), always(0))
+	certificate := func(alert, name string) string { return named(alert, labels{"certificate": name}) }
+	before := append(namedOf("CredentialsExpire", "two-days"), certificate("CertificateExpires", "two-days"))
+	after := slices.Concat(before, namedOf("CredentialsExpire", "fourteen-days"), namedOf("CredentialsExpireNow", "two-days"),
+		[]string{certificate("CertificateExpires", "fourteen-days"), certificate("CertificateExpiresNow", "two-days")})
+	return check{name: "certificates and credentials come to their last days", world: w, fires: after, also: []moment{{60, before}, {70, before}, {71, after}, {99, after}, {100, nil}}}
+}

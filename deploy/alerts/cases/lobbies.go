@@ -1,0 +1,105 @@
+package main
+
+import (
+	"slices"
+	"time"
+)
+
+// Sites are named here for the situation that they are in.
+
+// ofLobbies are those in which it matters how much is wrong at a site, for how long,
+// and what excuses it.
+func ofLobbies() []check {
+	return []check{fallbacks(), unanswered(), wrongKeys(), single()}
+}
+
+// lobbies are sites without visitors, beside a great one that keeps the few failures
+// of these within the door's budget.
+func lobbies(length minute, names ...string) *world {
+	w := newWorld(time.Minute, length)
+	w.counter("sine_relay_webhooks_total", lobby("relay-0", "great").with(asked("accepted")), always(2000))
+	for _, pod := range headquarters.pods {
+		w.gauge("sine_relay_deciders_known", headquarters.labels(pod), always(1))
+		for _, name := range names {
+			w.well(lobby(pod, name), always(0))
+		}
+	}
+	return w
+}
+
+func lobby(pod, name string) labels {
+	return headquarters.labels(pod).with(labels{"integration": name})
+}
+
+func asked(outcome string) labels {
+	return labels{"event": "check_in_request", "outcome": outcome}
+}
+
+// namedAt is an alert of each of these sites.
+func namedAt(alert string, sites ...string) (all []string) {
+	for _, site := range sites {
+		all = append(all, named(alert, labels{"integration": site}))
+	}
+	return all
+}
+
+// fallbacks: two within ten minutes, whichever relay answered and whatever the reason,
+// and no decision. The alert outlives its condition by five minutes, here until 53.
+func fallbacks() check {
+	reasons := []string{"no_decider", "timeout", "disconnected", "denied", "bad_reply", "overloaded"}
+	sick := append([]string{"at both relays", "decided about before"}, reasons...)
+	w := lobbies(90, append(sick, "only one", "far apart", "one accepted", "one rejected")...)
+	ask := func(pod, site, outcome string, at ...minute) {
+		w.calls("sine_relay_webhooks_total", lobby(pod, site).with(asked(outcome)), at...)
+	}
+	for _, reason := range reasons {
+		ask("relay-1", reason, reason, 40, 47)
+	}
+	ask("relay-0", "at both relays", "timeout", 40)
+	ask("relay-1", "at both relays", "timeout", 47)
+	ask("relay-0", "decided about before", "timeout", 40, 47)
+	ask("relay-0", "decided about before", "accepted", 24, 26)
+	ask("relay-0", "only one", "timeout", 40)
+	ask("relay-0", "far apart", "timeout", 40, 55)
+	for _, decision := range []string{"accepted", "rejected"} {
+		ask("relay-0", "one "+decision, "timeout", 40, 42, 44, 46)
+		ask("relay-1", "one "+decision, decision, 39, 45)
+	}
+	fires := namedAt("CheckInsByFallback", sick...)
+	return check{name: "lobbies with few visitors have fallbacks", world: w, fires: fires, also: []moment{{51, fires}, {60, nil}}}
+}
+
+// unanswered: nobody is known who would answer, and nobody did within fifteen minutes.
+func unanswered() check {
+	w := lobbies(110, "nobody", "nobody any more", "questions without an answer", "answered after all", "known to one relay", "away for four minutes")
+	for _, pod := range headquarters.pods {
+		decides := func(site, decider string, known, answers func(minute) float64) {
+			l := lobby(pod, site).with(labels{"decider": decider})
+			w.gauge("sine_relay_deciders", l, known)
+			w.counter("sine_relay_asks_total", l.with(labels{"outcome": "decided"}), answers)
+		}
+		gone := between(30, 75, 0, 2)
+		decides("nobody", "watchlist", gone, always(0))
+		decides("nobody", "hosts", always(1), always(0.4))
+		decides("nobody any more", "watchlist", gone, between(30, 75, 0, 0.4))
+		decides("questions without an answer", "watchlist", gone, always(0))
+		w.counter("sine_relay_asks_total", lobby(pod, "questions without an answer").with(labels{"decider": "watchlist", "outcome": "timeout"}), always(0.4))
+		decides("answered after all", "watchlist", always(0), always(0))
+		decides("away for four minutes", "watchlist", between(30, 34, 0, 2), always(0))
+	}
+	w.calls("sine_relay_asks_total", lobby("relay-1", "answered after all").with(labels{"decider": "watchlist", "outcome": "decided"}), every(10, 1, 11)...)
+	w.gauge("sine_relay_deciders", lobby("relay-1", "known to one relay").with(labels{"decider": "watchlist"}), always(0))
+	for n, pod := range headquarters.pods {
+		for known, name := range []string{"none-can-count", "one-can-count"} {
+			l := installation{namespace: name}.labels(pod)
+			w.gauge("sine_relay_deciders_known", l, always(float64(n*known)))
+			w.gauge("sine_relay_deciders", l.with(labels{"integration": "nobody", "decider": "watchlist"}), always(0))
+		}
+	}
+	of := func(site string) string {
+		return named("NobodyAnswers", labels{"integration": site, "decider": "watchlist"})
+	}
+	early := []string{of("nobody"), of("questions without an answer")}
+	all := slices.Concat(early, []string{of("nobody any more")})
+	return check{name: "programs that decide come and go", world: w, fires: all, also: []moment{{34, nil}, {40, early}, {60, all}}}
+}
