@@ -17,8 +17,8 @@ func ofBudgets() []check {
 	return []check{
 		{
 			name: "the budgets burn for an hour", at: 88, fires: budgets("Fast", ""),
-			world: burning(time.Minute, 520, phase{60, 40}, phase{120, 5.5}, phase{150, 0}),
-			also:  []moment{{75, nil}, {110, budgets("Fast", "")}, {135, budgets("", "Slow")}, {155, budgets("Slow")}},
+			world: burning(time.Minute, 520, phase{60, 40}, phase{115, 5.5}, phase{150, 0}),
+			also:  []moment{{75, nil}, {110, budgets("Fast", "")}, {120, budgets("")}, {135, budgets("", "Slow")}, {155, budgets("Slow")}},
 		},
 		{
 			name: "the budgets burn for hours", at: 1100, fires: budgets("", "Slow", "Creeping"),

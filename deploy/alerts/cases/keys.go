@@ -61,5 +61,5 @@ func single() check {
 	hour = append(hour, namedAt("TooLarge", "too large")...)
 	hour = append(hour, named("RecordsLost", labels{"namespace": "failed"}), named("RecordsLost", labels{"namespace": "dropped"}))
 	all := append(namedAt("FactsRefused", "refused"), hour...)
-	return check{name: "one of a kind is lost or set aside", world: w, fires: all, also: []moment{{39, nil}, {41, all}, {55, all}, {90, hour}, {105, nil}}}
+	return check{name: "one of a kind is lost or set aside", world: w, fires: all, also: []moment{{39, nil}, {41, all}, {55, all}, {70, hour}, {90, hour}, {105, nil}}}
 }

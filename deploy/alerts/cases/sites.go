@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -52,34 +53,43 @@ func atOneSite() []check {
 	}
 }
 
-// aWeekLater is what silence is measured by. In the same week the spool of a relay that
-// went is remembered, and then no more.
+// aWeekLater is what silence is measured by, and for how long it is remembered who was
+// there: a relay that went and left its spool, and relays that are down for days.
 func aWeekLater() check {
 	w := silent()
-	const nine = 9 * 60
-	monday := minute(7 * 24 * 60)
+	const monday, hour = minute(7 * 24 * 60), minute(60)
+	silences := w.silences(monday + 9*hour)
+	w.gauge("sine_relay_spool_messages", headquarters.labels("relay-9"), between(2*hour, w.length+1, absent, 3))
+	w.relays("down", "up", nil, between(10*hour, monday+10*hour, 0, 1))
+	w.relays("down", "sine_relay_build_info", nil, between(10*hour, monday+10*hour, absent, 1))
+	down := []string{named("Down", labels{"namespace": "down"}), named("InstanceDown", installation{namespace: "down"}.labels("relay-0"))}
+	left := named("SpoolLeftBehind", labels{"pod": "relay-9"})
+	return check{
+		name: "some sites are silent on a Monday, and some relays have been away for long", world: w,
+		at: monday + 9*hour, fires: slices.Concat(silences, down), also: []moment{{monday - 24*hour, append(down, left)}},
+	}
+}
+
+// silences are sites with more than ten calls in the two hours until now a week ago, and
+// none in these, and what only looks like it.
+func (w *world) silences(now minute) []string {
+	before := now - 7*24*60
 	calls := func(pod, site string, at ...minute) {
 		w.calls("sine_relay_webhooks_total", lobby(pod, site).with(labels{"event": "checked_in", "outcome": "stored"}), at...)
 	}
-	quiet := []string{"had nine calls", "had its calls in the night", "has a call now and then", "has had its calls until just now"}
-	for _, site := range append(quiet, "had twelve calls", "had calls this night") {
+	silent := []string{"had twelve calls", "had calls this night"}
+	for _, site := range append(silent, "had nine calls", "had its calls in the night", "has a call now and then", "has had its calls until just now") {
 		calls("relay-0", site)
 		calls("relay-1", site)
 	}
-	calls("relay-0", "had nine calls", every(10, nine-110, 9)...)
-	calls("relay-0", "had twelve calls", every(10, nine-110, 6)...)
-	calls("relay-1", "had twelve calls", every(10, nine-110, 6)...)
+	calls("relay-0", "had twelve calls", every(10, before-110, 6)...)
+	calls("relay-1", "had twelve calls", every(10, before-110, 6)...)
+	calls("relay-0", "had nine calls", every(10, before-110, 9)...)
 	calls("relay-0", "had its calls in the night", every(5, 60, 40)...)
-	calls("relay-0", "has a call now and then", append(every(5, nine-115, 23), monday+nine-60)...)
-	calls("relay-0", "has had its calls until just now", every(5, nine-55, 11)...)
-	calls("relay-0", "had calls this night", append(every(5, nine-115, 23), every(5, monday+4*60, 12)...)...)
-	w.gauge("sine_relay_spool_messages", headquarters.labels("relay-9"), between(120, w.length+1, absent, 3))
-	silent := append(namedAt("IntegrationSilent", "had twelve calls", "had calls this night"), named("IntegrationSilent", atSick))
-	left := named("SpoolLeftBehind", labels{"pod": "relay-9"})
-	return check{
-		name: "some sites are silent on a Monday", world: w, at: monday + nine, fires: silent,
-		also: []moment{{monday - 24*60, []string{left}}},
-	}
+	calls("relay-0", "had calls this night", append(every(5, before-115, 23), every(5, now-5*60, 12)...)...)
+	calls("relay-0", "has a call now and then", append(every(5, before-115, 23), now-60)...)
+	calls("relay-0", "has had its calls until just now", every(5, before-55, 11)...)
+	return append(namedAt("IntegrationSilent", silent...), named("IntegrationSilent", atSick))
 }
 
 // silent is a week and a half of office hours, seen every five minutes. On the
