@@ -63,7 +63,7 @@ func burning(step time.Duration, length minute, phases ...phase) *world {
 		return func(m minute) float64 { return all * speed(m) * budget / (1 - speed(m)*budget) }
 	}
 	for _, pod := range headquarters.pods {
-		w.door(headquarters.labels(pod), always(8), failing(16, 0.001))
+		w.door(headquarters.labels(pod), always(80), failing(160, 0.001))
 		w.facts(headquarters.labels(pod), always(10), failing(30, 0.01))
 	}
 	return w

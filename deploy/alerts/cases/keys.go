@@ -36,30 +36,3 @@ func wrongKeys() check {
 	fires := append(namedAt("WrongKey", "three wrong", "three missing"), namedAt("LockedOut", locked...)...)
 	return check{name: "lobbies have wrong keys now and then", world: w, fires: fires, also: []moment{{56, fires}, {70, nil}}}
 }
-
-// single: where something is lost or set aside, once is enough, and it is seen for an
-// hour, or for as long as the page needs to be read.
-func single() check {
-	w := lobbies(120, "refused", "not understood", "too large")
-	w.calls("sine_relay_facts_settled_total", lobby("relay-1", "refused").with(labels{"result": "refused"}), 40)
-	for site, outcome := range map[string]string{"not understood": "quarantined", "too large": "too_large"} {
-		w.calls("sine_relay_webhooks_total", lobby("relay-1", site).with(labels{"event": "checked_in", "outcome": outcome}), 40)
-	}
-	for _, pod := range headquarters.pods {
-		for _, result := range []string{"stored", "spooled", "failed", "dropped"} {
-			for _, namespace := range []string{"failed", "dropped"} {
-				w.counter("sine_relay_decision_records_total", installation{namespace: namespace}.labels(pod).with(labels{"result": result}), always(0))
-			}
-		}
-		w.counter("sine_relay_spool_set_aside_total", headquarters.labels(pod), always(0))
-	}
-	for _, result := range []string{"failed", "dropped"} {
-		w.calls("sine_relay_decision_records_total", installation{namespace: result}.labels("relay-1").with(labels{"result": result}), 40)
-	}
-	w.calls("sine_relay_spool_set_aside_total", headquarters.labels("relay-1"), 40)
-	hour := append(namedAt("QuarantineGrows", "not understood"), named("QuarantineGrows", nil))
-	hour = append(hour, namedAt("TooLarge", "too large")...)
-	hour = append(hour, named("RecordsLost", labels{"namespace": "failed"}), named("RecordsLost", labels{"namespace": "dropped"}))
-	all := append(namedAt("FactsRefused", "refused"), hour...)
-	return check{name: "one of a kind is lost or set aside", world: w, fires: all, also: []moment{{39, nil}, {41, all}, {55, all}, {70, hour}, {90, hour}, {105, nil}}}
-}

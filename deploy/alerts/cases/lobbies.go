@@ -10,7 +10,7 @@ import (
 // ofLobbies are those in which it matters how much is wrong at a site, for how long,
 // and what excuses it.
 func ofLobbies() []check {
-	return []check{fallbacks(), unanswered(), wrongKeys(), single()}
+	return []check{fallbacks(), unanswered(), wrongKeys(), once()}
 }
 
 // lobbies are sites without visitors, beside a great one that keeps the few failures

@@ -1,6 +1,8 @@
 // Command cases writes the tests of the alerts for promtool: a Monday morning of
 // forty sites on two relays, beside another, smaller installation, and what fires
-// when something is wrong at one of them, and that it clears when it is mended.
+// when something is wrong at one of them, and that it clears when it is mended. Smaller
+// worlds hold what an alert must tell apart: sites and installations that are each just
+// wrong enough for it, or just not.
 //
 //	go run ./deploy/alerts/cases deploy/alerts/sine-relay.yaml FOLDER
 //	promtool test rules FOLDER/*.yaml

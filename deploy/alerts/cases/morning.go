@@ -8,8 +8,9 @@ import (
 const (
 	sites = 40
 	sick  = "site-07"
+	day   = 86400
 	// month is so many seconds that nothing expires.
-	month = 30 * 86400
+	month = 30 * day
 )
 
 // installation is one in Prometheus.
@@ -29,11 +30,21 @@ func (i installation) labels(pod string) labels {
 
 // morning is a Monday's: at each site somebody comes each minute or two.
 func morning(length minute) *world {
+	w := bare(length)
+	for _, i := range []installation{headquarters, annex} {
+		for _, pod := range i.pods {
+			w.sitesOf(i.labels(pod))
+		}
+	}
+	return w
+}
+
+// bare is the relays without their sites, for what is only about relays.
+func bare(length minute) *world {
 	w := newWorld(time.Minute, length)
 	for _, i := range []installation{headquarters, annex} {
 		for _, pod := range i.pods {
 			w.relay(i.labels(pod))
-			w.sitesOf(i.labels(pod))
 		}
 	}
 	return w

@@ -1,8 +1,8 @@
 package main
 
-// one is a morning on which a gauge of one relay differs for a while.
+// one is a world in which a gauge of one relay differs for a while.
 func one(series string, more labels, wrong, right float64) *world {
-	w := morning(140)
+	w := bare(140)
 	w.gauge(series, headquarters.labels("relay-1").with(more), between(30, 60, wrong, right))
 	return w
 }
@@ -20,7 +20,7 @@ func ofRelays() []check {
 	left := morning(140)
 	left.gauge("sine_relay_spool_messages", headquarters.labels("relay-1"), always(12))
 	left.each("relay-1", vanished(30, 90))
-	leftElsewhere := morning(140)
+	leftElsewhere := bare(140)
 	for _, pod := range []string{"relay-5", "relay-6"} {
 		l := headquarters.labels(pod)
 		delete(l, "pod")
@@ -31,21 +31,20 @@ func ofRelays() []check {
 		}
 		leftElsewhere.gauge("sine_relay_spool_messages", l, messages)
 	}
-	grows := morning(140)
+	grows := bare(140)
 	grows.gauge("sine_relay_spool_messages", headquarters.labels("relay-1"), func(m minute) float64 { return max(0, min(float64(m)-30, 90-float64(m))) })
-	old := morning(180)
+	old := bare(180)
 	old.gauge("sine_relay_spool_oldest_timestamp_seconds", headquarters.labels("relay-1"), between(30, 150, 30*60, 0))
 	counted := func(series string, more labels) *world {
-		w := morning(140)
+		w := bare(140)
 		w.counter(series, headquarters.labels("relay-1").with(more), between(30, 60, 0.2, 0))
 		return w
 	}
-	day := 86400.0
-	everywhere := morning(140)
+	everywhere := bare(140)
 	for _, pod := range headquarters.pods {
 		everywhere.gauge("sine_relay_order_in_force", headquarters.labels(pod).with(labels{"kind": "lockdown", "site": "hq"}), between(30, 60, 1, absent))
 	}
-	overridden := morning(140)
+	overridden := bare(140)
 	overridden.gauge("sine_relay_order_in_force", headquarters.labels("relay-0").with(labels{"kind": "override", "site": "*"}), between(30, 60, 1, absent))
 	elsewhere := labels{"alertname": "SineRelaySpoolLeftBehind", "job": "sine-relay", "instance": "10.0.0.6:9090"}.String()
 	certificate := labels{"certificate": "public"}

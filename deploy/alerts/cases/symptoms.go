@@ -1,7 +1,5 @@
 package main
 
-import "time"
-
 // symptom is a gauge that is wrong, and the alert for it.
 type symptom struct {
 	series       string
@@ -62,13 +60,4 @@ func blips() check {
 		}
 	}
 	return check{name: "everything is wrong, too shortly to tell", world: w}
-}
-
-// bare is two relays without sites.
-func bare(length minute) *world {
-	w := newWorld(time.Minute, length)
-	for _, pod := range headquarters.pods {
-		w.relay(headquarters.labels(pod))
-	}
-	return w
 }
