@@ -84,19 +84,20 @@ func (w *world) door(l labels, good, failing func(minute) float64) {
 }
 
 // facts are so many of each kind that is in time, against those that fail, at once, or
-// are stored late, half and half. The second relay writes its bounds as OpenMetrics does.
+// are stored late, half and half.
 func (w *world) facts(l labels, good, failing func(minute) float64) {
-	bound := map[string]string{"relay-0": "2", "relay-1": "2.0"}[l["pod"]]
 	half := func(m minute) float64 { return failing(m) / 2 }
 	none := always(0)
-	w.published(l.with(labels{"result": "stored"}), bound, good, half)
-	w.published(l.with(labels{"result": "duplicate"}), bound, good, none)
-	w.published(l.with(labels{"result": "spooled"}), bound, good, none)
-	w.published(l.with(labels{"result": "failed"}), bound, half, none)
+	w.published(l.with(labels{"result": "stored"}), good, half)
+	w.published(l.with(labels{"result": "duplicate"}), good, none)
+	w.published(l.with(labels{"result": "spooled"}), good, none)
+	w.published(l.with(labels{"result": "failed"}), half, none)
 }
 
-// published are those of one result, so many within the bound and so many after it.
-func (w *world) published(l labels, bound string, early, late func(minute) float64) {
+// published are those of one result, so many within two seconds and so many after
+// them. The second relay writes its bounds as OpenMetrics does.
+func (w *world) published(l labels, early, late func(minute) float64) {
+	bound := map[string]string{"relay-0": "2", "relay-1": "2.0"}[l["pod"]]
 	all := func(m minute) float64 { return early(m) + late(m) }
 	w.counter("sine_relay_publish_duration_seconds_bucket", l.with(labels{"le": bound}), early)
 	w.counter("sine_relay_publish_duration_seconds_bucket", l.with(labels{"le": "+Inf"}), all)

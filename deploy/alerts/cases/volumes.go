@@ -44,9 +44,9 @@ func (w *world) few(namespace string, failures []minute) {
 			return 0
 		}
 		w.door(l, good, failing)
-		w.published(l.with(labels{"result": "failed"}), "2", failing, always(0))
+		w.published(l.with(labels{"result": "failed"}), failing, always(0))
 		for _, result := range []string{"stored", "duplicate", "spooled"} {
-			w.published(l.with(labels{"result": result}), "2", good, always(0))
+			w.published(l.with(labels{"result": result}), good, always(0))
 		}
 	}
 }
