@@ -4,6 +4,7 @@ package faults
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -118,28 +119,52 @@ func (e *evidence) judgeCalls(v *verdict, events, quarantined map[string][]messa
 			told[c.requestID] = c
 		}
 	}
-	for _, x := range e.excused {
-		x.forgive(told)
-	}
+	e.forgive(told)
 	for id, c := range told {
 		v.fault(&v.missing, "missing: %s (%s) was answered %d by relay %d in life %d at %s", id, c.kind, c.status, c.relay, c.life, c.end.Format(clock))
 	}
 }
 
-// forgive takes out what the fault may have destroyed.
-func (x excuse) forgive(told map[string]*call) {
-	lost := 0
+// forgive takes out what faults may have destroyed. A message that two may have
+// destroyed, one what the other had left, must not use up what the first may have
+// of those that are its alone: these come first.
+func (e *evidence) forgive(told map[string]*call) {
+	faults, left := map[string]int{}, make([]int, len(e.excused))
+	for i, x := range e.excused {
+		left[i] = x.most
+		for id := range x.set() {
+			faults[id]++
+		}
+	}
+	for _, several := range []bool{false, true} {
+		for i, x := range e.excused {
+			left[i] -= x.forgive(told, left[i], func(id string) bool { return faults[id] > 1 == several })
+		}
+	}
+	for id, c := range told {
+		if slices.ContainsFunc(e.excused, func(x excuse) bool { return x.meanwhile(c) }) {
+			delete(told, id)
+		}
+	}
+}
+
+func (x excuse) set() map[string]bool {
+	ids := map[string]bool{}
 	for _, id := range x.ids {
-		if c := told[id]; c != nil && c.start.Before(x.until) && lost < x.most {
+		ids[id] = true
+	}
+	return ids
+}
+
+// forgive takes out at most so many of those that are meant, and returns how many.
+func (x excuse) forgive(told map[string]*call, most int, meant func(id string) bool) (lost int) {
+	for _, id := range x.ids {
+		if c := told[id]; c != nil && meant(id) && c.start.Before(x.until) && lost < most {
 			lost++
 			delete(told, id)
 		}
 	}
-	for id, c := range told {
-		if x.meanwhile(c) {
-			delete(told, id)
-		}
-	}
+	return lost
 }
 
 // meanwhile reports whether a call was under way while the fault destroyed what

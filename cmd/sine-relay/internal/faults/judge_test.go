@@ -184,6 +184,23 @@ func TestTheAuditExcuses(t *testing.T) {
 	}
 }
 
+// Of three that waited, one fault destroyed the last, and a second one the others,
+// which had been saved from the first.
+func TestTheAuditExcusesWhatTwoFaultsDestroyed(t *testing.T) {
+	for most, missing := range map[int]int{1: 0, 0: 1} {
+		e := fabricated(t)
+		until := time.Now().Add(time.Hour)
+		e.excused = []excuse{
+			{ids: []string{e.calls[0].id, e.calls[1].id, e.calls[2].id}, most: most, until: until},
+			{ids: []string{e.calls[0].id, e.calls[1].id}, most: 2, until: until},
+		}
+		e.events = e.events[3:]
+		if got, want := e.judge(), (&verdict{missing: missing}); got.faults() != want.faults() {
+			t.Errorf("at most %d: got %v, want %v: %q", most, got.faults(), want.faults(), got.notes)
+		}
+	}
+}
+
 // A check-in that was destroyed and comes again, behind its check-out, is no
 // inversion.
 func TestTheAuditExcusesTheOrderOfWhatWasDestroyed(t *testing.T) {
