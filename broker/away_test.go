@@ -1,7 +1,9 @@
 package broker_test
 
 import (
+	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,7 +52,7 @@ func TestTrap_ReconnectBufferWouldPublishAfterTheFailure(t *testing.T) {
 	b := ready(t, s)
 	s.Stop()
 	start := time.Now()
-	_, err := b.Publish(within(t, 200*time.Millisecond), fact("late"))
+	_, err := b.Publish(within(t, time.Second), fact("late"))
 	if !errors.Is(err, visit.ErrDisconnected) || time.Since(start) > atOnce {
 		t.Errorf("publish: %v after %s", err, time.Since(start))
 	}
@@ -79,6 +81,43 @@ func TestTrap_ReconnectBufferWouldPublishAfterTheFailure(t *testing.T) {
 	}
 }
 
+// endsLater is a context whose time is over when somebody waits for its end for
+// the third time.
+type endsLater struct {
+	context.Context
+	waits atomic.Int32
+}
+
+const waitsOfOneTry = 2 // for the sending, and for the next try
+
+func (e *endsLater) Done() <-chan struct{} {
+	if e.waits.Add(1) <= waitsOfOneTry {
+		return nil
+	}
+	ended := make(chan struct{})
+	close(ended)
+	return ended
+}
+
+func (e *endsLater) Err() error {
+	if e.waits.Load() <= waitsOfOneTry {
+		return nil
+	}
+	return context.DeadlineExceeded
+}
+
+// The time may end while the client is busy with another try: that says less than
+// what the try before ran into.
+func TestATimeThatEndsWhileSendingDoesNotHideTheReason(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	s.Stop()
+	b := connectTo(t, s)
+	if _, err := b.Publish(&endsLater{Context: t.Context()}, fact("1")); !errors.Is(err, visit.ErrDisconnected) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestTrap_BeforeTheFirstConnectNothingIsKeptEither(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
@@ -87,7 +126,7 @@ func TestTrap_BeforeTheFirstConnectNothingIsKeptEither(t *testing.T) {
 	if _, err := b.Ask(within(t, patience), question()); !errors.Is(err, visit.ErrDisconnected) {
 		t.Errorf("ask: %v", err)
 	}
-	if _, err := b.Publish(within(t, 50*time.Millisecond), fact("late")); !errors.Is(err, visit.ErrDisconnected) {
+	if _, err := b.Publish(within(t, time.Second), fact("late")); !errors.Is(err, visit.ErrDisconnected) {
 		t.Errorf("publish: %v", err)
 	}
 	if st := b.Status(); st.DoorConnected || st.FactsConnected || st.Fault != nil || st.LastError == "" {

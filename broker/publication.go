@@ -58,11 +58,14 @@ func (p *publication) send(ctx context.Context) error {
 		}
 		p.one = one
 	}
-	err := p.link.post(ctx, &p.msg, p.one)
-	if err == visit.ErrDisconnected {
+	switch err := p.link.post(ctx, &p.msg, p.one); {
+	case err == visit.ErrDisconnected:
 		return &setback{cause: err}
+	case err != nil && err == over(ctx):
+		return &setback{again: true} // what an earlier try ran into is the reason
+	default:
+		return err
 	}
-	return err
 }
 
 // judge tells what a settlement means for the message.
