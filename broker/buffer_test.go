@@ -389,7 +389,7 @@ func TestAFullSpoolDoesNotMakeACheckOutOvertakeItsCheckIn(t *testing.T) {
 	in := ordered("visit/1", "in")
 	in.Data = make([]byte, 2800)
 	mustSpool(t, b, in)
-	if _, err := b.Publish(within(t, 200*time.Millisecond), ordered("visit/1", "out")); !errors.Is(err, spool.ErrFull) {
+	if _, err := b.Publish(within(t, 2*time.Second), ordered("visit/1", "out")); !errors.Is(err, spool.ErrFull) {
 		t.Errorf("the check-out: %v", err)
 	}
 	if _, err := b.Publish(within(t, patience), ordered("visit/2", "other")); err != nil {

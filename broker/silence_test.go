@@ -2,8 +2,8 @@ package broker_test
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -64,23 +64,32 @@ func TestTrap_APeerThatReadsNothingHoldsUpEverybody(t *testing.T) {
 func TestTrap_TheClientsLockOutlastsDeadlines(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
-	p := startProxy(t, s)
-	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
-	p.freeze()
 	const deadline = 50 * time.Millisecond
-	var all sync.WaitGroup
-	for range 60 {
-		all.Go(func() {
-			q := question()
-			q.Data = make([]byte, 512<<10)
-			started := time.Now()
-			_, err := b.Ask(within(t, deadline), q)
-			if took := time.Since(started); took > 10*deadline {
-				t.Errorf("answered after %s: %v", took, err)
-			}
-		})
-	}
-	all.Wait()
+	unlessHeldUp(t, func() error {
+		p := startProxy(t, s)
+		b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
+		p.freeze()
+		const callers = 60
+		late := make(chan error, callers)
+		for range callers {
+			go func() {
+				q := question()
+				q.Data = make([]byte, 512<<10)
+				started := time.Now()
+				_, err := b.Ask(within(t, deadline), q)
+				if took := time.Since(started); took > 10*deadline {
+					late <- fmt.Errorf("answered after %s: %w", took, err)
+					return
+				}
+				late <- nil
+			}()
+		}
+		var errs []error
+		for range callers {
+			errs = append(errs, <-late)
+		}
+		return errors.Join(errs...)
+	})
 }
 
 // A server that says nothing any more cannot make an orderly end a failure: all

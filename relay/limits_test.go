@@ -133,21 +133,24 @@ func TestWithoutRoomForABody(t *testing.T) {
 		"/sine/lobby/check-in-request":  200, // the fallback
 		"/sine/lobby/check-out-success": 503,
 	} {
-		r := newRig(t, func(cfg *Config) {
-			cfg.Limits.Body, cfg.Limits.BodyMemory, cfg.Limits.StoreBudget = 1000, 1000, 50*time.Millisecond
-			cfg.Integrations[0].Budget = 50 * time.Millisecond
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(cfg *Config) {
+				cfg.Limits.Body, cfg.Limits.BodyMemory, cfg.Limits.StoreBudget = 1000, 1000, time.Second
+				cfg.Integrations[0].Budget = time.Second
+			})
+			held, err := r.gate.hold(context.Background(), time.Now().Add(patience), -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w := r.post(path, checkedIn); w.Code != want {
+				t.Errorf("%d, want %d", w.Code, want)
+			}
+			held.release()
+			if w := r.post(path, checkedIn); w.Code != 200 {
+				t.Errorf("%d once there was room", w.Code)
+			}
 		})
-		held, err := r.gate.hold(context.Background(), time.Now().Add(patience), -1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if w := r.post(path, checkedIn); w.Code != want {
-			t.Errorf("%s: %d, want %d", path, w.Code, want)
-		}
-		held.release()
-		if w := r.post(path, checkedIn); w.Code != 200 {
-			t.Errorf("%s: %d once there was room", path, w.Code)
-		}
 	}
 }
 

@@ -75,7 +75,7 @@ func TestSeveralDeciders(t *testing.T) {
 		{"one rejects while another stalls", panel(door.All, long, a, b), behaviours{"a": stalls, "b": says(visit.Reject, "no")}, `"message":"no"`, outcomeRejected},
 		{"one accepts while another stalls", panel(door.Any, long, a, b), behaviours{"a": stalls, "b": says(visit.Accept, "hi")}, `"visitorNotes":"hi"`, outcomeAccepted},
 		{"one vanishes", panel(door.All, long, a, b), behaviours{"a": vanishes, "b": says(visit.Accept, "hi")}, `REJECTED`, fallbackOutcome(door.Disconnected)},
-		{"one stalls and may", panel(door.All, 50*time.Millisecond, a, lenient), behaviours{"a": says(visit.Accept, "hi"), "b": stalls}, `"visitorNotes":"hi"`, fallbackOutcome(door.Timeout)},
+		{"one stalls and may", panel(door.All, time.Second, a, lenient), behaviours{"a": says(visit.Accept, "hi"), "b": stalls}, `"visitorNotes":"hi"`, fallbackOutcome(door.Timeout)},
 		{"nobody waits for a shadow", panel(door.All, long, a, shadow), behaviours{"a": says(visit.Accept, "hi"), "shadow": stalls}, `"visitorNotes":"hi"`, outcomeAccepted},
 	} {
 		t.Run(c.name, func(t *testing.T) {

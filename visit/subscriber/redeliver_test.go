@@ -123,7 +123,7 @@ func TestAHandlerMayTakeLongerThanAckWait(t *testing.T) {
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)
 	began, enough := make(chan string, 10), make(chan bool)
-	cfg := subscriber.EventsConfig{AckWait: 150 * time.Millisecond, Concurrency: 2}
+	cfg := subscriber.EventsConfig{AckWait: 3 * time.Second, Concurrency: 2}
 	r := runEvents(t, s.js, cfg, func(_ context.Context, e visit.Event) error {
 		began <- e.ID
 		<-enough
@@ -134,7 +134,7 @@ func TestAHandlerMayTakeLongerThanAckWait(t *testing.T) {
 	select {
 	case <-began:
 		t.Error("delivered again while it was being handled")
-	case <-time.After(5 * cfg.AckWait):
+	case <-time.After(2 * cfg.AckWait):
 	}
 	close(enough)
 	s.acknowledged(t, "badges")
