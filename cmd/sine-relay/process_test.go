@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,7 +37,8 @@ type process struct {
 func startProcess(t *testing.T, binary string, settings ...string) *process {
 	t.Helper()
 	p := &process{Cmd: exec.Command(binary, "serve"), ended: make(chan struct{})}
-	p.Env = append(os.Environ(), environment(append([]string{"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "KEYS=" + testKey}, settings...)...)...)
+	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SINE_RELAY_") })
+	p.Env = append(inherited, environment(append([]string{"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "KEYS=" + testKey}, settings...)...)...)
 	p.Stdout, p.Stderr = &p.out, &p.out
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
@@ -46,7 +48,14 @@ func startProcess(t *testing.T, binary string, settings ...string) *process {
 		close(p.ended)
 	}()
 	t.Cleanup(func() { p.Process.Kill(); <-p.ended })
-	eventually(t, "it is ready", func() bool { return strings.Contains(p.out.String(), `"state":"ready"`) })
+	eventually(t, "it is ready", func() bool {
+		select {
+		case <-p.ended:
+			t.Fatalf("it ended: %v\n%s", p.err, p.out.String())
+		default:
+		}
+		return strings.Contains(p.out.String(), `"state":"ready"`)
+	})
 	return p
 }
 
