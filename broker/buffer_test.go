@@ -400,6 +400,29 @@ func TestAFullSpoolDoesNotMakeACheckOutOvertakeItsCheckIn(t *testing.T) {
 	}
 }
 
+// A fact that has little time left ends before NATS is known to be silent. Nobody
+// has it then, and so it must be spooled.
+func TestAFactWhoseTimeEndsBeforeAnythingIsKnownIsSpooled(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	buffer := openSpool(t, t.TempDir(), 1<<20)
+	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
+	watchFacts(t, s) // a listener that does not answer, and so no "no responders"
+	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere"} })
+	unlessHeldUp(t, func() error {
+		receipt, err := b.Publish(within(t, 400*time.Millisecond), fact("1"))
+		if err == nil && !receipt.Spooled {
+			t.Fatalf("it is called stored: %+v", receipt)
+		}
+		return err
+	})
+	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"visitors.v1.event.>"} })
+	awaitDrained(t, buffer)
+	if got := strings.Join(ids(t, js), " "); got != "1" {
+		t.Errorf("stored: %s", got)
+	}
+}
+
 // NATS is connected and acknowledges nothing, as while a cluster elects a leader:
 // one caller finds out, and nobody else waits for it.
 func TestWhileNATSIsSilentFactsAreSpooledAtOnce(t *testing.T) {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,11 +26,14 @@ type publication struct {
 
 // setback is an error after which another try may succeed.
 type setback struct {
-	cause error // nil when ctx ended before anything was known
-	again bool  // without a pause
+	cause error
+	again bool // without a pause
 }
 
 func (s *setback) Error() string { return fmt.Sprintf("set back: %v", s.cause) }
+
+// errUnknown is that ctx ended before anything came of a try.
+var errUnknown = errors.New("nothing is known")
 
 // try sends the message once and waits for an answer to this or an earlier try.
 func (p *publication) try(ctx context.Context) (*jetstream.PubAck, error) {
@@ -62,7 +66,7 @@ func (p *publication) send(ctx context.Context) error {
 	case err == visit.ErrDisconnected:
 		return &setback{cause: err}
 	case err != nil && err == over(ctx):
-		return &setback{again: true} // what an earlier try ran into is the reason
+		return errUnknown
 	default:
 		return err
 	}
@@ -91,7 +95,7 @@ func (p *publication) judge(s settlement) (*jetstream.PubAck, error) {
 func (p *publication) lastGlance() (*jetstream.PubAck, error) {
 	if p.link.waiting.remove(p.one) {
 		p.one = nil
-		return nil, &setback{again: true}
+		return nil, errUnknown
 	}
 	s := <-p.one.settled
 	p.one = nil

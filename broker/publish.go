@@ -99,12 +99,13 @@ func (b *Broker) persist(ctx context.Context, p *publication, hopeless func(erro
 			return p.receipt(ack), nil
 		}
 		var passing *setback
-		if !errors.As(err, &passing) {
+		switch {
+		case err == errUnknown:
+			return visit.Receipt{}, ended(ctx, last)
+		case !errors.As(err, &passing):
 			return visit.Receipt{}, err
 		}
-		if passing.cause != nil {
-			last = passing.cause
-		}
+		last = passing.cause
 		if errors.Is(last, visit.ErrStreamMissing) {
 			b.keeper.nudge()
 		}
