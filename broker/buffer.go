@@ -92,6 +92,9 @@ func (f *buffer) place(ctx context.Context, m visit.Message) (visit.Receipt, err
 	if err == nil {
 		return receipt, nil
 	}
+	if errors.Is(err, visit.ErrTimeout) {
+		f.noteSilence() // which a fact that has little time does not live to see
+	}
 	receipt, err = f.keep(ctx, m, err)
 	if err == nil {
 		return receipt, nil
@@ -112,9 +115,12 @@ func (f *buffer) insist(ctx context.Context, m visit.Message, refusal error) (vi
 // hopeless reports, when a try to publish has failed, whether others would too:
 // then the spool need not wait.
 func (f *buffer) hopeless(failure error) bool {
-	if errors.Is(failure, visit.ErrDisconnected) {
-		return true
-	}
+	return errors.Is(failure, visit.ErrDisconnected) || f.noteSilence()
+}
+
+// noteSilence tells, when a try to publish has failed, whether NATS has stored
+// nothing for a while, so that nobody else need try.
+func (f *buffer) noteSilence() bool {
 	if f.b.facts.silence() < resendAfter {
 		return false
 	}
