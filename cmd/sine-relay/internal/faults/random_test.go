@@ -94,6 +94,9 @@ func planOf(seed uint64) plan {
 		p.strokes = append(p.strokes, one)
 		at += below(rng, one.lasting*3/2) // often before the last one is over
 	}
+	if rng.IntN(5) == 0 {
+		p.layout.settings = hurry
+	}
 	return p
 }
 
@@ -109,6 +112,9 @@ func (p plan) String() string {
 	}
 	if p.layout.echo {
 		b.WriteString(", all facts to all relays")
+	}
+	for _, s := range p.layout.settings {
+		b.WriteString(", " + s)
 	}
 	for _, s := range p.strokes {
 		fmt.Fprintf(&b, "\n  after %4d ms, for %4d ms, pick %3d: %s", s.after.Milliseconds(), s.lasting.Milliseconds(), s.pick, s.name)
@@ -132,7 +138,7 @@ func (p plan) carryOut(r *rig) {
 
 // mayRefuse reports whether the plan leaves a relay without time or room.
 func (p plan) mayRefuse() bool {
-	return slices.ContainsFunc(p.strokes, func(s stroke) bool {
+	return len(p.layout.settings) > 0 || slices.ContainsFunc(p.strokes, func(s stroke) bool {
 		return s.name == diskTakesNothing || s.name == relayIsPaused
 	})
 }

@@ -26,7 +26,12 @@ var (
 	pair     = layout{relays: 2}
 	cluster  = layout{nodes: 3}
 	clusters = layout{nodes: 3, relays: 2}
+	hasty    = layout{proxied: true, settings: hurry}
 )
+
+// hurry is so little time that a fact's ends before a relay knows that NATS is
+// silent.
+var hurry = []string{"STORE_BUDGET=400ms"}
 
 var scenarios = []scenario{
 	{"a relay is killed", alone, thrice(relayKilled), 0.2},
@@ -45,6 +50,7 @@ var scenarios = []scenario{
 	{"NATS accepts connections and says nothing", distant, networkMute, 2.5},
 	{"the network stalls", distant, networkStalled, 2.5},
 	{"the network loses what goes up", distant, networkDeafUp, 2},
+	{"it does, and facts have little time", hasty, networkDeafUp, 2},
 	{"the network loses what comes down", distant, networkDeafDown, 2},
 	{"the network is slow", distant, networkSlow, 2},
 	{"connections are reset within a frame", distant, networkResets, 2},
