@@ -1,7 +1,7 @@
 # The relay as one static binary on an empty base.
 #
 #   docker build --build-arg VERSION=1.2.3 -t sine-relay .
-FROM golang:1.26 AS build
+FROM golang:1.26.8@sha256:3c3e25a4da13fd0478eed2df1eb35a0e667094a7124d3993a6a1d30f71c17e79 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
@@ -9,6 +9,8 @@ COPY . .
 ARG VERSION=dev
 # -trimpath and an empty build id make two builds of one source the same bytes.
 RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -buildid= -X main.version=${VERSION}" -o /out/sine-relay ./cmd/sine-relay
+# Licences and notices of what is in it, and a bill of materials.
+RUN go run ./.ci/lib/materials /out/sine-relay ${VERSION} /out/doc
 
 FROM scratch
 ARG VERSION=dev
@@ -18,6 +20,7 @@ LABEL org.opencontainers.image.title="sine-relay" \
       org.opencontainers.image.version="${VERSION}"
 # For TLS to a NATS whose certificate a public authority signed.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/doc /usr/share/doc/sine-relay
 COPY --from=build /out/sine-relay /sine-relay
 # By number, so that Kubernetes can see that it is not root.
 USER 65532:65532
