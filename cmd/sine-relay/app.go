@@ -173,7 +173,7 @@ func (a *app) announce() {
 // orderly reports how a command that ran an app ended.
 func orderly(in invocation, err error) int {
 	if err != nil {
-		fmt.Fprintln(in.err, "sine-relay:", err)
+		fmt.Fprintln(in.err, "sine-relay:", printableError(err))
 		return exitFailed
 	}
 	return exitOK

@@ -64,7 +64,7 @@ func ask(ctx context.Context, in invocation) int {
 	}
 	showTrial(in.out, trial)
 	if trouble := opened.Trouble(); trouble != "" {
-		fmt.Fprintln(in.err, "sine-relay: NATS:", trouble)
+		fmt.Fprintln(in.err, "sine-relay: NATS:", printable(trouble))
 	}
 	return exitOK
 }
@@ -74,11 +74,11 @@ func showTrial(out io.Writer, t relay.Trial) {
 		explainVotes(out, t.Votes)
 		fmt.Fprintln(out)
 	}
-	fmt.Fprintf(out, "because  %s\n", t.Given.Rule)
+	fmt.Fprintf(out, "because  %s\n", printable(t.Given.Rule))
 	if t.Given.Situation != door.Decided {
 		fmt.Fprintf(out, "situation  %s\n", t.Given.Situation)
 	}
-	fmt.Fprintf(out, "after  %.1f ms\nHTTP  %d\n%s\n", ms(t.Took), t.Status, t.Body)
+	fmt.Fprintf(out, "after  %.1f ms\nHTTP  %d\n%s\n", ms(t.Took), t.Status, printableLines(string(t.Body)))
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

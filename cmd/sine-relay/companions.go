@@ -130,5 +130,6 @@ func exampleDecision(_ context.Context, q visit.Request) (visit.Decision, error)
 // names are printed.
 func printEvent(out io.Writer, e visit.Event) {
 	fmt.Fprintf(out, "event  %s  %s  site %s  %s %s, %s  (id %s)\n",
-		e.Time.Format(time.RFC3339), e.Kind, e.Site, e.Person.FirstName, e.Person.LastName, e.Company, e.ID)
+		e.Time.Format(time.RFC3339), printable(string(e.Kind)), printable(e.Site),
+		printable(e.Person.FirstName), printable(e.Person.LastName), printable(e.Company), printable(e.ID))
 }

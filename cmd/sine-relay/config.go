@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 )
@@ -19,7 +18,7 @@ func configCheck(_ context.Context, in invocation) int {
 		return misconfigured(in, err)
 	}
 	for _, w := range settings.Warnings {
-		fmt.Fprintln(in.out, "warning:", w)
+		fmt.Fprintln(in.out, "warning:", printable(w))
 	}
 	fmt.Fprintf(in.out, "The configuration has no faults: %d integrations.\n", len(settings.Integrations))
 	return exitOK
@@ -44,16 +43,15 @@ func configURLs(_ context.Context, in invocation) int {
 	if err != nil {
 		return misconfigured(in, err)
 	}
-	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "INTEGRATION\tSITE\tURL\tKEYS")
+	table := newTable(in.out, "INTEGRATION", "SITE", "URL", "KEYS")
 	for _, row := range settings.URLTable(base) {
 		name := row.Integration
 		if row.DisplayName != "" {
 			name += " (" + row.DisplayName + ")"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", name, row.Site, row.URL, strings.Join(row.KeyNames, ", "))
+		table.row(name, row.Site, row.URL, strings.Join(row.KeyNames, ", "))
 	}
-	table.Flush()
+	table.flush()
 	if len(in.args) == 0 {
 		fmt.Fprintln(in.out, "\nTo see your own host: sine-relay config urls https://your-host")
 	}

@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -36,37 +33,27 @@ func listDeciders(ctx context.Context, in invocation) int {
 		return orderly(in, err)
 	}
 	subjects := visit.Subjects{Prefix: settings.SubjectPrefix}
-	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "INTEGRATION\tDECIDER\tINSTANCE\tVERSION\tANSWERED\tFAILED\tAVERAGE\tDISTANCE\tUP SINCE")
+	table := newTable(in.out, "INTEGRATION", "DECIDER", "INSTANCE", "VERSION", "ANSWERED", "FAILED", "AVERAGE", "DISTANCE", "UP SINCE")
 	var missing []string
 	for _, i := range settings.Integrations {
 		for _, name := range i.DeciderNames() {
 			answering := answeringFor(found, subjects, i.Site, name)
 			if len(answering) == 0 {
 				missing = append(missing, fmt.Sprintf("%s/%s", i.Name, name))
-				fmt.Fprintf(table, "%s\t%s\tnobody\n", i.Name, name)
+				table.row(i.Name, name, "nobody")
 			}
 			for _, d := range answering {
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", i.Name, name, printable(d.ID), printable(d.Version),
+				table.row(i.Name, name, d.ID, d.Version,
 					d.Answered, d.Failed+d.Overloaded+d.Expired, d.Average.Round(time.Microsecond*100), d.Distance.Round(time.Microsecond*100), shown(d.Started))
 			}
 		}
 	}
-	table.Flush()
+	table.flush()
 	if len(missing) > 0 {
 		fmt.Fprintf(in.out, "\nNobody answers for %s (programs that are no NATS micro service are not seen).\n", strings.Join(missing, ", "))
 		return exitFailed
 	}
 	return exitOK
-}
-
-// printable shows what somebody else's program says of itself, without signs that
-// a terminal would obey.
-func printable(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return strconv.Quote(text)
-	}
-	return text
 }
 
 // answeringFor returns those that answer the questions of a site to a decider.

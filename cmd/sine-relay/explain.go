@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker"
@@ -38,7 +37,7 @@ func explain(ctx context.Context, in invocation) int {
 		return orderly(in, err)
 	}
 	if len(found) == 0 {
-		fmt.Fprintf(in.err, "sine-relay: no record of %s since %s\n", reference, shown(time.Now().Add(-*since)))
+		fmt.Fprintf(in.err, "sine-relay: no record of %s since %s\n", printable(reference), shown(time.Now().Add(-*since)))
 		return exitFailed
 	}
 	for _, r := range found {
@@ -48,10 +47,8 @@ func explain(ctx context.Context, in invocation) int {
 }
 
 func explainOne(out io.Writer, r visit.Record) {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
-	}
+	table := newTable(out)
+	line := func(name, format string, args ...any) { table.row(name, fmt.Sprintf(format, args...)) }
 	line("request", "%s", r.RequestID)
 	line("received", "%s", r.Received.UTC().Format(time.RFC3339Nano))
 	line("at", "site %s, integration %s", r.Site, r.Integration)
@@ -61,7 +58,7 @@ func explainOne(out io.Writer, r visit.Record) {
 	line("answer", "%s, after %.1f ms", r.Verdict, r.TookMs)
 	line("because", "%s", r.Rule)
 	if r.Order != nil {
-		line("order", "%s, given by %q at %s", r.Order.Kind, r.Order.By, shown(r.Order.Since))
+		line("order", "%s, given by %s at %s", r.Order.Kind, r.Order.By, shown(r.Order.Since))
 	}
 	if r.Fallback {
 		line("fallback", "yes: the configuration answered, and not deciders alone")
@@ -70,7 +67,7 @@ func explainOne(out io.Writer, r visit.Record) {
 		line("visit", "%s", r.Visit.Value)
 	}
 	line("policy", "%s", r.Policy)
-	table.Flush()
+	table.flush()
 	if len(r.Votes) > 0 {
 		fmt.Fprintln(out)
 		explainVotes(out, r.Votes)
@@ -79,12 +76,11 @@ func explainOne(out io.Writer, r visit.Record) {
 }
 
 func explainVotes(out io.Writer, votes []visit.Vote) {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "DECIDER\tVERDICT\tSITUATION\tMS\tVERSION\tREMARK")
+	table := newTable(out, "DECIDER", "VERDICT", "SITUATION", "MS", "VERSION", "REMARK")
 	for _, v := range votes {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.1f\t%s\t%s\n", v.Decider, v.Verdict, v.Situation, v.TookMs, v.Version, remark(v))
+		table.row(v.Decider, v.Verdict, v.Situation, fmt.Sprintf("%.1f", v.TookMs), v.Version, remark(v))
 	}
-	table.Flush()
+	table.flush()
 }
 
 func remark(v visit.Vote) string {

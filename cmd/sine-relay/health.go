@@ -44,7 +44,8 @@ func health(ctx context.Context, in invocation) int {
 		return orderly(in, err)
 	}
 	defer answer.Body.Close()
-	io.Copy(in.out, io.LimitReader(answer.Body, 16<<10))
+	text, _ := io.ReadAll(io.LimitReader(answer.Body, 16<<10))
+	fmt.Fprint(in.out, printableLines(string(text)))
 	if answer.StatusCode != http.StatusOK {
 		return exitFailed
 	}

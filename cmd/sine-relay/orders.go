@@ -10,7 +10,6 @@ import (
 	"os/user"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker"
@@ -120,16 +119,15 @@ func listOrders(ctx context.Context, in invocation) int {
 	}
 	return withBook(ctx, in, func(ctx context.Context, _ config.Settings, b *broker.Book) error {
 		all, err := b.List(ctx)
-		table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "ORDER\tSITE\tIN FORCE\tSINCE\tBY\tREASON\tMESSAGE")
+		table := newTable(in.out, "ORDER", "SITE", "IN FORCE", "SINCE", "BY", "REASON", "MESSAGE")
 		for _, o := range all {
 			state := "has ended"
 			if o.InForce(time.Now()) {
 				state = untilWords(o)
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", o.Kind, o.Site, state, shown(o.Since), o.By, o.Reason, o.Message)
+			table.row(o.Kind, o.Site, state, shown(o.Since), o.By, o.Reason, o.Message)
 		}
-		table.Flush()
+		table.flush()
 		return err
 	})
 }
@@ -201,7 +199,7 @@ func siteWords(site string) string {
 	if site == visit.AllSites {
 		return "all sites"
 	}
-	return "site " + site
+	return "site " + printable(site)
 }
 
 func untilWords(o visit.Order) string {

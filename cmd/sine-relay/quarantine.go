@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker"
@@ -116,12 +115,11 @@ func quarantineList(ctx context.Context, in invocation) int {
 }
 
 func listEach(out io.Writer, found []broker.Kept) {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "SEQUENCE\tSTORED\tREASON\tINTEGRATION\tSITE\tBYTES\tREQUEST")
+	table := newTable(out, "SEQUENCE", "STORED", "REASON", "INTEGRATION", "SITE", "BYTES", "REQUEST")
 	for _, k := range found {
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t%s\t%d\t%s\n", k.Sequence, shown(k.Stored), reasonOf(k), k.Integration, k.Site, k.Size, k.RequestID)
+		table.row(k.Sequence, shown(k.Stored), reasonOf(k), k.Integration, k.Site, k.Size, k.RequestID)
 	}
-	table.Flush()
+	table.flush()
 }
 
 func reasonOf(k broker.Kept) string {
@@ -154,13 +152,12 @@ func listByReason(out io.Writer, found []broker.Kept) {
 	slices.SortFunc(groups, func(a, b group) int {
 		return cmp.Or(cmp.Compare(a.reason, b.reason), cmp.Compare(a.integration, b.integration))
 	})
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "REASON\tINTEGRATION\tMESSAGES\tFIRST SEEN\tLAST SEEN")
+	table := newTable(out, "REASON", "INTEGRATION", "MESSAGES", "FIRST SEEN", "LAST SEEN")
 	for _, g := range groups {
 		s := sums[g]
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%s\n", g.reason, g.integration, s.n, shown(s.first), shown(s.last))
+		table.row(g.reason, g.integration, s.n, shown(s.first), shown(s.last))
 	}
-	table.Flush()
+	table.flush()
 }
 
 // quarantineShow shows one message, and its body only when asked.
@@ -168,7 +165,7 @@ func quarantineShow(ctx context.Context, in invocation) int {
 	var s selection
 	f := flag.NewFlagSet("sine-relay quarantine show", flag.ContinueOnError)
 	f.SetOutput(in.err)
-	body := f.Bool("body", false, "print the body too, byte for byte: it holds personal data")
+	body := f.Bool("body", false, "print the body too, which holds personal data: on a terminal with its control characters escaped, else byte for byte")
 	if s.parse(f, in.args) != nil {
 		return exitUsage
 	}
@@ -189,15 +186,22 @@ func quarantineShow(ctx context.Context, in invocation) int {
 	}
 	describe(in.out, k, verdictOf(settings, k))
 	if *body {
-		fmt.Fprintln(in.out)
-		in.out.Write(k.Body)
-		fmt.Fprintln(in.out)
+		printBody(in.out, k.Body)
 	}
 	return exitOK
 }
 
+// printBody prints what Sine sent. A terminal would obey it; a file or another
+// program gets every byte as it is.
+func printBody(out io.Writer, body []byte) {
+	if isTerminal(out) {
+		body = []byte(printableLines(string(body)))
+	}
+	fmt.Fprintf(out, "\n%s\n", body)
+}
+
 func describe(out io.Writer, k broker.Kept, verdict string) {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	table := newTable(out)
 	for _, row := range [][2]string{
 		{"sequence", fmt.Sprint(k.Sequence)}, {"stored", shown(k.Stored)}, {"received", shown(k.Received)},
 		{"reason", reasonOf(k)}, {"integration", k.Integration}, {"site", k.Site}, {"request", k.RequestID},
@@ -205,8 +209,8 @@ func describe(out io.Writer, k broker.Kept, verdict string) {
 		{"bytes", fmt.Sprint(k.Size)}, {"today", verdict},
 	} {
 		if row[1] != "" {
-			fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
+			table.row(row[0], row[1])
 		}
 	}
-	table.Flush()
+	table.flush()
 }

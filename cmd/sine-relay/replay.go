@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
@@ -40,7 +39,7 @@ type replay struct {
 
 	settings config.Settings
 	q        *broker.Quarantine
-	table    *tabwriter.Writer
+	table    *table
 
 	ready, stored, duplicates, stays, failed int
 }
@@ -64,10 +63,9 @@ func quarantineReplay(ctx context.Context, in invocation) int {
 		return code
 	}
 	defer r.q.Close()
-	r.table = tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(r.table, "SEQUENCE\tRECEIVED\tINTEGRATION\tREASON\tRESULT")
+	r.table = newTable(in.out, "SEQUENCE", "RECEIVED", "INTEGRATION", "REASON", "RESULT")
 	err := r.run(ctx)
-	r.table.Flush()
+	r.table.flush()
 	r.sumUp(in.out)
 	if err == nil && r.failed > 0 {
 		err = errors.New("not all could be stored; those are still in the quarantine")
@@ -95,7 +93,7 @@ func (r *replay) run(ctx context.Context) error {
 			return err
 		}
 		result := r.one(ctx, k)
-		fmt.Fprintf(r.table, "%d\t%s\t%s\t%s\t%s\n", k.Sequence, shown(k.Received), k.Integration, reasonOf(k), result)
+		r.table.row(k.Sequence, shown(k.Received), k.Integration, reasonOf(k), result)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 func serve(ctx context.Context, in invocation) int {
 	environ, err := config.WithFlags(in.environ, in.args)
 	if err != nil {
-		fmt.Fprintln(in.err, "sine-relay serve:", err)
+		fmt.Fprintln(in.err, "sine-relay serve:", printableError(err))
 		return exitUsage
 	}
 	load := func() (config.Settings, error) { return config.Load(environ, nil) }
@@ -34,6 +34,6 @@ func serve(ctx context.Context, in invocation) int {
 // misconfigured prints every fault of the configuration.
 func misconfigured(in invocation, err error) int {
 	fmt.Fprintln(in.err, "sine-relay: the configuration has faults:")
-	fmt.Fprintln(in.err, err)
+	fmt.Fprintln(in.err, printableLines(err.Error()))
 	return exitUsage
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,17 +24,16 @@ func spoolList(_ context.Context, in invocation) int {
 		return code
 	}
 	defer left.Close()
-	table := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "WAITING SINCE\tATTEMPTS\tSUBJECT\tINTEGRATION\tID")
+	table := newTable(in.out, "WAITING SINCE", "ATTEMPTS", "SUBJECT", "INTEGRATION", "ID")
 	err := left.Each(func(i spool.Item) error {
 		integration := ""
 		if name := i.Message.Header[visit.HeaderIntegration]; len(name) > 0 {
 			integration = name[0]
 		}
-		_, err := fmt.Fprintf(table, "%s\t%d\t%s\t%s\t%s\n", i.Stored.UTC().Format(time.RFC3339), i.Attempts, i.Message.Subject, integration, i.Message.ID)
-		return err
+		table.row(shown(i.Stored), i.Attempts, i.Message.Subject, integration, i.Message.ID)
+		return nil
 	})
-	table.Flush()
+	table.flush()
 	fmt.Fprintf(in.out, "%d messages wait.\n", left.Stats().Entries)
 	return orderly(in, err)
 }
@@ -90,7 +88,7 @@ func spoolDrain(ctx context.Context, in invocation) int {
 	fmt.Fprintf(in.out, "%d messages were sent, %d wait.\n", before-waiting, waiting)
 	if waiting > 0 {
 		for _, line := range b.Status().Lines() {
-			fmt.Fprintln(in.err, line)
+			fmt.Fprintln(in.err, printable(line))
 		}
 		return exitFailed
 	}

@@ -46,7 +46,7 @@ func verify(ctx context.Context, in invocation) int {
 		detail, err = readiness(ctx, *admin)
 		return err
 	}))
-	fmt.Fprint(in.out, indented(detail))
+	fmt.Fprint(in.out, indented(printableLines(detail)))
 	v.report("a wrong key is answered 401", patiently(ctx, *settling, func() error {
 		return turnedAway(ctx, *public, settings.Integrations[0].Name)
 	}))
@@ -65,11 +65,11 @@ type verification struct {
 
 func (v *verification) report(what string, err error) {
 	if err == nil {
-		fmt.Fprintln(v.out, "ok      ", what)
+		fmt.Fprintln(v.out, "ok      ", printable(what))
 		return
 	}
 	v.failed = true
-	fmt.Fprintf(v.out, "not ok   %s: %v\n", what, err)
+	fmt.Fprintf(v.out, "not ok   %s: %s\n", printable(what), printableError(err))
 }
 
 // rehearse tries the subjects of every site.

@@ -97,5 +97,8 @@ func (a *app) health() relay.Health {
 		h.Details = append(h.Details, fault.Error())
 		h.Impaired = cmp.Or(h.Impaired, fault)
 	}
+	for i, line := range h.Details { // for a terminal, too
+		h.Details[i] = printableLines(line)
+	}
 	return h
 }
