@@ -27,7 +27,7 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 	// Not ended by a hang-up: a caller that only closed its sending side looks
 	// the same, and still waits for the truth.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), c.start.Add(in.Budget))
-	h := r.hear(ctx, cancel, in, &visit.Request{Origin: origin, Pass: d.pass, Source: body})
+	h := r.hear(ctx, cancel, in, &visit.Request{Origin: origin, Pass: d.pass, Source: body}, d.visitor(in, c.start))
 	if h.fault != nil {
 		c.fault = h.fault
 	}

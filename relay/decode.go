@@ -16,12 +16,14 @@ type delivery struct {
 	isEvent bool // it looks like what Sine sends at all
 	hasPass bool
 
-	event   string
-	date    string
-	pass    visit.Pass
-	status  string
-	ids     [idCount]string
-	wrapped []jsontext.Value // values that may hold the same object once more
+	event string
+	date  string
+	pass  visit.Pass
+	// unreadAnswers is set when there are answers that pass does not hold.
+	unreadAnswers bool
+	status        string
+	ids           [idCount]string
+	wrapped       []jsontext.Value // values that may hold the same object once more
 }
 
 // Where Sine's own id of the visit or the pass may be, the best first. A bare

@@ -29,8 +29,8 @@ type vote struct {
 // hear asks every decider whose condition holds, all at once and each only once,
 // and returns when the answer is certain or ctx has ended. The votes that are
 // still to come are for the record.
-func (r *Relay) hear(ctx context.Context, cancel context.CancelFunc, in *Integration, q *visit.Request) *hearing {
-	asked := r.applicable(in, q)
+func (r *Relay) hear(ctx context.Context, cancel context.CancelFunc, in *Integration, q *visit.Request, v when.Visitor) *hearing {
+	asked := r.applicable(in, v)
 	h := &hearing{in: in, tally: in.panel.Tally(asked), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}
 	question, err := q.Message(r.subjects, "")
 	if err != nil {
@@ -71,14 +71,12 @@ func (h *hearing) rest() {
 
 // applicable names the deciders who are asked. One whose condition cannot be told
 // is asked.
-func (r *Relay) applicable(in *Integration, q *visit.Request) (asked []string) {
+func (r *Relay) applicable(in *Integration, v when.Visitor) (asked []string) {
 	for _, d := range in.Deciders {
 		holds := true
 		if d.When != nil {
 			var err error
-			holds, err = d.When.Holds(when.Visitor{
-				Pass: q.Pass, Integration: in.Name, Site: in.Site, Now: q.Received.In(in.Zone),
-			})
+			holds, err = d.When.Holds(v)
 			if err != nil {
 				r.metrics.conditionErrors.WithLabelValues(in.Name, d.Name).Inc()
 			}
@@ -88,6 +86,14 @@ func (r *Relay) applicable(in *Integration, q *visit.Request) (asked []string) {
 		}
 	}
 	return asked
+}
+
+// visitor is whom the deciders' conditions are about.
+func (d *delivery) visitor(in *Integration, received time.Time) when.Visitor {
+	return when.Visitor{
+		Pass: d.pass, UnreadAnswers: d.unreadAnswers,
+		Integration: in.Name, Site: in.Site, Now: received.In(in.Zone),
+	}
 }
 
 func (r *Relay) ask(ctx context.Context, in *Integration, decider string, question visit.Message) vote {

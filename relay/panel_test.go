@@ -121,6 +121,47 @@ func TestADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
 	}
 }
 
+// An answer that did not come, or came in another shape than is known, must not
+// keep a decider from being asked.
+func TestADeciderIsAskedWhereItsAnswersDidNotCome(t *testing.T) {
+	escorted, err := when.Compile(`"Escorted?" in answers && answers["Escorted?"] == "no"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, data    string
+		asked, failed bool
+	}{
+		{"the answer", `"formResponses":{"responses":[{"label":"Escorted?","value":"no"}]}`, true, false},
+		{"another answer to it", `"formResponses":{"responses":[{"label":"Escorted?","value":"yes"}]}`, false, false},
+		{"answers to other questions", `"formResponses":{"responses":[{"label":"Inducted?","value":"yes"}]}`, false, false},
+		{"no form", `"company":"Acme"`, true, true},
+		{"no responses", `"formResponses":{}`, true, true},
+		{"null", `"formResponses":null`, true, true},
+		{"an empty list", `"formResponses":{"responses":[]}`, true, true},
+		{"no list", `"formResponses":{"responses":{"Escorted?":"no"}}`, true, true},
+		{"a list in place of the form", `"formResponses":[{"label":"Escorted?","value":"no"}]`, true, true},
+		{"answers without labels", `"formResponses":{"responses":[{"question":"Escorted?","value":"no"}]}`, true, true},
+		{"labels that are no texts", `"formResponses":{"responses":[{"label":{"en":"Escorted?"},"value":"no"}]}`, true, true},
+		{"answers without values", `"formResponses":{"responses":[{"label":"Escorted?","answer":"no"}]}`, true, true},
+		{"one answer of another shape", `"formResponses":{"responses":[{"label":"Inducted?","value":"yes"},{"question":"Escorted?","answer":"no"}]}`, true, true},
+		{"one answer that is no object", `"formResponses":{"responses":[{"label":"Inducted?","value":"yes"},"Escorted?"]}`, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, panel(door.All, time.Second, Decider{Name: "a", When: escorted}))
+			r.broker.ask = behaviours{"a": says(visit.Reject, "a says no")}.ask
+			body := r.post("/sine/lobby", `{"event":"signin_before","data":{`+c.data+`}}`).Body.String()
+			if asked := strings.Contains(body, "a says no"); asked != c.asked {
+				t.Errorf("answered %s", body)
+			}
+			failed := strings.Contains(string(gather(t, r)), `sine_relay_decider_condition_errors_total{decider="a",integration="lobby"} 1`)
+			if failed != c.failed {
+				t.Errorf("counted as a condition that failed: %v", failed)
+			}
+		})
+	}
+}
+
 func TestTheRecordSaysWhoDecided(t *testing.T) {
 	r := newRig(t, panel(door.All, time.Second, Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "s", Shadow: true}), func(c *Config) {
 		c.Integrations[0].PolicyVersion = "v7"

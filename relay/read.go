@@ -128,8 +128,8 @@ func (d *delivery) readFormField(in *jsontext.Decoder, name jsontext.Value) erro
 		}
 		// An answer that says nothing would be longer in our words than in
 		// Sine's, and the largest message longer than was checked.
-		if n := len(d.pass.Answers); n > len(answers) && d.pass.Answers[n-1] == (visit.Answer{}) {
-			d.pass.Answers = answers
+		if n := len(d.pass.Answers); n == len(answers) || d.pass.Answers[n-1] == (visit.Answer{}) {
+			d.pass.Answers, d.unreadAnswers = answers, true
 		}
 	}
 	_, err := in.ReadToken()

@@ -45,7 +45,7 @@ func (r *Relay) Try(ctx context.Context, integration string, body []byte) (Trial
 	given, ordered := r.standing(in).Answer()
 	if !ordered {
 		asking, cancel := context.WithDeadline(ctx, c.start.Add(in.Budget))
-		h := r.hear(asking, cancel, in, &visit.Request{Origin: origin, Pass: d.pass, Source: body})
+		h := r.hear(asking, cancel, in, &visit.Request{Origin: origin, Pass: d.pass, Source: body}, d.visitor(in, c.start))
 		given = h.tally.Answer(r.standing(in))
 		t.Took = time.Since(c.start)
 		h.rest()

@@ -13,11 +13,14 @@ import (
 // quote the visitor.
 func (c *Condition) failure(err error) error {
 	var much tooMuch
+	var missing unsent
 	var stopped interpreter.EvalCancelledError
 	what := "cannot be evaluated for this visitor"
 	switch {
 	case errors.As(err, &much):
 		what = much.Error()
+	case errors.As(err, &missing):
+		what = missing.Error()
 	case errors.As(err, &stopped):
 		return fmt.Errorf("costs more than %d for this visitor", maxCost)
 	case strings.HasPrefix(err.Error(), "no such key"):

@@ -37,7 +37,7 @@ var variables = []variable{
 	sent("hostGroup", "group of the person who is visited", hostGroup),
 	{
 		name: "answers", kind: cel.MapType(cel.StringType, cel.StringType), read: answers,
-		meaning: "answers to the form's questions by their labels, the last of those with the same label; reading one that is not there is an error",
+		meaning: "answers to the form's questions by their labels, the last of those with the same label; an error where Sine sent none, or one without a label; reading one that is not there, or is blank, is an error",
 	},
 	text("site", "name of the site", func(v *Visitor) string { return v.Site }),
 	text("integration", "name of the integration", func(v *Visitor) string { return v.Integration }),
@@ -56,14 +56,20 @@ func Docs() string {
 	return b.String()
 }
 
+// unsent means that Sine did not send what an expression reads.
+type unsent string
+
+func (e unsent) Error() string { return string(e) }
+
 // sent is a variable that Sine may leave out. What was not sent cannot be told: a
-// field that an account does not send must not keep a decider from being asked.
+// field that an account does not send must not keep a decider from being asked. A
+// text of blanks says no more than none.
 func sent(name, meaning string, read func(*Visitor) string) variable {
 	v := text(name, meaning+"; an error where Sine sent none", read)
 	told := v.read
 	v.read = func(visitor *Visitor) ref.Val {
-		if read(visitor) == "" {
-			return types.NewErr("Sine sent no %s", name)
+		if strings.TrimSpace(read(visitor)) == "" {
+			return types.WrapErr(unsent("Sine sent no " + name))
 		}
 		return told(visitor)
 	}
@@ -114,17 +120,31 @@ func hostGroup(v *Visitor) string {
 	return v.Pass.Host.Group
 }
 
+// answers are those of the form. Where none came nobody knows whether there is a
+// form at all: a check-in request most likely carries none. And one that came
+// without its label, or in another shape, may be the very one that is read.
 func answers(v *Visitor) ref.Val {
-	if len(v.Pass.Answers) > maxAnswers {
+	switch {
+	case len(v.Pass.Answers) == 0:
+		return types.WrapErr(unsent("Sine sent no answers"))
+	case v.UnreadAnswers:
+		return types.WrapErr(unsent("Sine sent answers that are not of the known shape"))
+	case len(v.Pass.Answers) > maxAnswers:
 		return types.WrapErr(tooMuch(fmt.Sprintf("there are more than %d answers", maxAnswers)))
 	}
 	byLabel := make(map[ref.Val]ref.Val, len(v.Pass.Answers))
 	for _, a := range v.Pass.Answers {
 		label := bounded("the label of an answer", a.Label)
-		if types.IsError(label) {
+		switch {
+		case strings.TrimSpace(a.Label) == "":
+			return types.WrapErr(unsent("Sine sent an answer without a label"))
+		case types.IsError(label):
 			return label
+		case strings.TrimSpace(a.Value) == "":
+			byLabel[label] = types.WrapErr(unsent("the answer is blank"))
+		default:
+			byLabel[label] = bounded("an answer", a.Value)
 		}
-		byLabel[label] = bounded("an answer", a.Value)
 	}
 	return types.NewRefValMap(types.DefaultTypeAdapter, byLabel)
 }

@@ -40,7 +40,9 @@ type Condition struct {
 
 // Visitor is whom a condition is about.
 type Visitor struct {
-	Pass              visit.Pass
+	Pass visit.Pass
+	// UnreadAnswers is set when Sine sent answers that Pass does not hold.
+	UnreadAnswers     bool
 	Integration, Site string
 	// Now is the present time. Its Location is the site's: it decides what
 	// time of day, weekday and date a condition sees.
@@ -83,10 +85,11 @@ func Compile(expression string) (*Condition, error) {
 // reports true: who cannot tell whether to ask must ask.
 //
 // The error says where in the expression the evaluation failed and why, and holds
-// nothing of the visitor. It comes when the result depends on an answer that is not
-// there, on a text of more than 512 bytes, on one of more than 256 answers, or on
-// an operation without a result such as a division by zero; and when a visitor has
-// so many and long answers that going through them costs too much.
+// nothing of the visitor. It comes when the result depends on something that Sine
+// did not send, be it one answer or that there are answers; on a text of more than
+// 512 bytes, on one of more than 256 answers, or on an operation without a result
+// such as a division by zero; and when a visitor has so many and long answers that
+// going through them costs too much.
 func (c *Condition) Holds(v Visitor) (bool, error) {
 	value, _, err := c.program.Eval(newActivation(&v))
 	if err != nil {

@@ -1,6 +1,7 @@
 package when_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -90,9 +91,15 @@ func TestConditions(t *testing.T) {
 
 // A field that an account does not send must not keep a decider from being asked.
 func TestWhatSineDoesNotSendCannotBeTold(t *testing.T) {
+	blank := when.Visitor{Pass: visit.Pass{
+		Person: visit.Person{FirstName: " ", LastName: "\t", Email: "\u00a0"}, Company: " ", VisitorType: "\n",
+		Host: &visit.Host{FirstName: " ", LastName: " ", Group: " "},
+	}}
 	for _, name := range []string{"visitorType", "company", "firstName", "lastName", "email", "host", "hostGroup"} {
-		if got, err := compile(t, name+` == "Contractor"`).Holds(when.Visitor{}); !got || err == nil {
-			t.Errorf("%s: %v, %v", name, got, err)
+		for what, v := range map[string]when.Visitor{"nothing": {}, "blanks": blank} {
+			if got, err := compile(t, name+` == "Contractor"`).Holds(v); !got || err == nil || err.Error() != "1:1: Sine sent no "+name {
+				t.Errorf("%s, of which Sine sent %s: %v, %v", name, what, got, err)
+			}
 		}
 	}
 	for _, name := range []string{"site", "integration"} {
@@ -100,12 +107,50 @@ func TestWhatSineDoesNotSendCannotBeTold(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	if got, err := compile(t, "answers.size() == 0").Holds(when.Visitor{}); !got || err != nil {
-		t.Errorf("answers: %v, %v", got, err)
-	}
 	groupOnly := when.Visitor{Pass: visit.Pass{Host: &visit.Host{Group: "Planning"}}}
 	if got, err := compile(t, `hostGroup != "Planning" && host == "Ada Lovelace"`).Holds(groupOnly); got || err != nil {
 		t.Errorf("a group without a name: %v, %v", got, err)
+	}
+}
+
+// Whoever skips a decider because of an answer that never came lets people in
+// unchecked.
+func TestAnswersThatDidNotComeCannotBeTold(t *testing.T) {
+	yes := visit.Answer{Label: "Inducted?", Value: "yes"}
+	conditions := []string{
+		`"Escorted?" in answers && answers["Escorted?"] == "yes"`, `answers[?"Escorted?"].orValue("no") == "yes"`,
+		`answers.exists(label, label == "Escorted?")`, `answers.size() > 5`, `has(answers.Tools)`, `answers["Escorted?"] == "yes"`,
+	}
+	for _, c := range []struct {
+		name    string
+		visitor when.Visitor
+		want    string
+	}{
+		{"none", when.Visitor{}, "Sine sent no answers"},
+		{"an empty list", when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{}}}, "Sine sent no answers"},
+		{"one without a label", when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{yes, {Value: "yes"}}}}, "Sine sent an answer without a label"},
+		{"one with a blank label", when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{{Label: " ", Value: "yes"}, yes}}}, "Sine sent an answer without a label"},
+		{"some of another shape", when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{yes}}, UnreadAnswers: true}, "Sine sent answers that are not of the known shape"},
+	} {
+		for _, expression := range conditions {
+			got, err := compile(t, expression).Holds(c.visitor)
+			if !got || err == nil || !strings.HasSuffix(err.Error(), c.want) {
+				t.Errorf("%s: %s: %v, %v", c.name, expression, got, err)
+			}
+		}
+	}
+	others := when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{yes}}}
+	for _, expression := range conditions[:5] {
+		if got, err := compile(t, expression).Holds(others); got || err != nil {
+			t.Errorf("where others came: %s: %v, %v", expression, got, err)
+		}
+	}
+	blank := when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{{Label: "Escorted?", Value: " "}}}}
+	if got, err := compile(t, conditions[0]).Holds(blank); !got || err == nil || !strings.HasSuffix(err.Error(), "the answer is blank") {
+		t.Errorf("a blank answer: %v, %v", got, err)
+	}
+	if got, err := compile(t, `company == "Acme" || "Escorted?" in answers`).Holds(when.Visitor{Pass: visit.Pass{Company: "Acme"}}); !got || err != nil {
+		t.Errorf("answers that do not matter: %v, %v", got, err)
 	}
 }
 
