@@ -13,6 +13,9 @@ import (
 func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, body []byte) answer {
 	e := c.happened(in, d, body)
 	c.eventID = e.ID
+	if r.identities.conflict(in.Name, c.kind, d.passID(), d.date, body) {
+		r.metrics.idConflicts.WithLabelValues(in.Name).Inc()
+	}
 	if e.TimeBasis != visit.TimeReceived {
 		r.metrics.factAge.Observe(max(0, c.start.Sub(e.Time).Seconds()))
 	}

@@ -34,6 +34,7 @@ type metrics struct {
 	keys           *keyUse
 	contentTypes   *prometheus.CounterVec
 	disagreements  *prometheus.CounterVec
+	idConflicts    *prometheus.CounterVec
 
 	asks            *prometheus.CounterVec
 	askSeconds      *prometheus.HistogramVec
@@ -63,6 +64,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		keys:           newKeyUse(reg),
 		contentTypes:   f.counter("webhooks_wrong_content_type_total", "Authenticated webhooks whose content type was not application/json; they were read all the same.", "integration"),
 		disagreements:  f.counter("webhooks_event_disagreements_total", "Webhooks whose body names another event than the URL; the URL's was used.", "integration"),
+		idConflicts:    f.counter("visit_id_conflicts_total", "Events of the same kind, visit id and date as an earlier one, with another body; both are kept.", "integration"),
 
 		asks:       f.counter("asks_total", "Questions to deciders by how they ended.", "integration", "decider", "outcome"),
 		askSeconds: f.histogram("ask_duration_seconds", "Time from asking a decider to the decision, or to knowing that there is none.", fast, "outcome"),
@@ -149,7 +151,7 @@ func (m *metrics) initialiseFor(in *Integration) {
 	for _, o := range []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, outcomeQuarantined, outcomeRefused} {
 		m.settled.WithLabelValues(integration, string(o))
 	}
-	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.disagreements, m.received} {
+	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.disagreements, m.idConflicts, m.received} {
 		vec.WithLabelValues(integration)
 	}
 	m.inFlight.WithLabelValues(integration)

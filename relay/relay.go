@@ -74,23 +74,24 @@ type Config struct {
 // Relay answers webhooks. It is an [http.Handler] for the public listener and
 // safe for concurrent use.
 type Relay struct {
-	book      atomic.Pointer[book]
-	opening   sync.Mutex // one book after another
-	subjects  visit.Subjects
-	asker     Asker
-	publisher Publisher
-	orders    Orders
-	recorder  *recorder
-	captures  captures
-	limits    Limits
-	gate      *gate
-	proxies   caller.Proxies
-	failures  *caller.Limiter
-	repeats   *repeats
-	metrics   *metrics
-	log       *slog.Logger
-	handler   http.Handler
-	draining  atomic.Bool
+	book       atomic.Pointer[book]
+	opening    sync.Mutex // one book after another
+	subjects   visit.Subjects
+	asker      Asker
+	publisher  Publisher
+	orders     Orders
+	recorder   *recorder
+	captures   captures
+	limits     Limits
+	gate       *gate
+	proxies    caller.Proxies
+	failures   *caller.Limiter
+	repeats    *repeats
+	identities *identities
+	metrics    *metrics
+	log        *slog.Logger
+	handler    http.Handler
+	draining   atomic.Bool
 }
 
 // New returns a relay for the configured integrations, or everything that is
@@ -98,16 +99,17 @@ type Relay struct {
 func New(cfg Config) (*Relay, error) {
 	limits := cfg.Limits.complete()
 	r := &Relay{
-		subjects:  cfg.Subjects,
-		asker:     cfg.Asker,
-		publisher: cfg.Publisher,
-		orders:    orNone(cfg.Orders),
-		limits:    limits,
-		gate:      newGate(limits),
-		proxies:   cfg.Proxies,
-		failures:  caller.NewLimiter(caller.DefaultLimits),
-		repeats:   newRepeats(),
-		log:       cfg.Logger,
+		subjects:   cfg.Subjects,
+		asker:      cfg.Asker,
+		publisher:  cfg.Publisher,
+		orders:     orNone(cfg.Orders),
+		limits:     limits,
+		gate:       newGate(limits),
+		proxies:    cfg.Proxies,
+		failures:   caller.NewLimiter(caller.DefaultLimits),
+		repeats:    newRepeats(),
+		identities: newIdentities(),
+		log:        cfg.Logger,
 	}
 	book, err := newBook(cfg.Integrations, limits)
 	if err != nil {

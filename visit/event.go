@@ -3,7 +3,7 @@ package visit
 // Event is the fact that a visitor was checked in or out. It is the body of a
 // message on [Subjects.Event].
 type Event struct {
-	// ID is the same for every delivery of the same fact; see [EventID]. It
+	// ID is the same for every delivery of the same event; see [EventID]. It
 	// equals the message's "ce-id" and "Nats-Msg-Id".
 	ID   string `json:"id"`
 	Kind Kind   `json:"kind"`

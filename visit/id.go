@@ -37,22 +37,22 @@ func Reference(requestID string) string {
 	return requestID[:referenceLength]
 }
 
-// EventID returns the id of a fact: 32 hexadecimal digits. A repeat of the same
+// EventID returns the id of an event: 32 hexadecimal digits. A repeat of the same
 // call gets the same id, two real visits never do. In order of preference it is
 // taken from
 //
-//   - what Sine calls the pass or visit, and the date as Sine wrote it,
-//   - a date that is precise to the second or better, and the body's bytes,
+//   - the body's bytes, the date among them, where that is precise to the second
+//     or better, or Sine names the pass or visit and any date,
 //   - the call, where it was named: it is submitted again,
 //   - chance: losing a visitor is worse than counting one twice.
 //
-// The time of receipt is never part of it. The id is the first half of a
-// SHA-256 over the parts, each preceded by its length in eight bytes.
+// Two bodies that differ in one byte are two events, whatever ids and dates they
+// share: those who arrive as a group may share both. The time of receipt is never
+// part of the id. It is the first half of a SHA-256 over the parts, each preceded
+// by its length in eight bytes.
 func EventID(integration string, kind Kind, f Fingerprint) string {
 	switch {
-	case f.PassID != "" && f.Date != "":
-		return digest([]byte(integration), []byte(kind), []byte("pass"), []byte(f.PassID), []byte(f.Date))
-	case f.PreciseDate:
+	case f.PreciseDate || (f.PassID != "" && f.Date != ""):
 		return digest([]byte(integration), []byte(kind), []byte("body"), f.Body)
 	case f.Call != "":
 		return digest([]byte(integration), []byte(kind), []byte("call"), []byte(f.Call))
@@ -63,7 +63,7 @@ func EventID(integration string, kind Kind, f Fingerprint) string {
 	}
 }
 
-// Fingerprint is what tells one fact from another.
+// Fingerprint is what tells one event from another.
 type Fingerprint struct {
 	// PassID is Sine's id of the pass or visit as received, or empty.
 	PassID string

@@ -15,8 +15,10 @@ func TestEventIDsAreFrozen(t *testing.T) {
 		f    visit.Fingerprint
 		want string
 	}{
-		"by pass and date": {visit.Fingerprint{PassID: "p", Date: "d", PreciseDate: true, Body: []byte("b")}, "ba026a4aa053e19b01c79c067c58e7e7"},
-		"by body":          {visit.Fingerprint{Date: "d", PreciseDate: true, Body: []byte("b")}, "648c01a69d47ba08d839b7892810b8d9"},
+		"a precise date":           {visit.Fingerprint{Date: "d", PreciseDate: true, Body: []byte("b")}, "648c01a69d47ba08d839b7892810b8d9"},
+		"a visit and any date":     {visit.Fingerprint{PassID: "p", Date: "d", Body: []byte("b")}, "648c01a69d47ba08d839b7892810b8d9"},
+		"a visit and precise date": {visit.Fingerprint{PassID: "p", Date: "d", PreciseDate: true, Body: []byte("b")}, "648c01a69d47ba08d839b7892810b8d9"},
+		"a call, submitted again":  {visit.Fingerprint{Call: "c", Body: []byte("b")}, "50cc5d6be4727b847a212b84be9707e3"},
 	} {
 		if got := visit.EventID("lobby", visit.CheckedIn, c.f); got != c.want {
 			t.Errorf("%s: %s", name, got)
@@ -27,11 +29,25 @@ func TestEventIDsAreFrozen(t *testing.T) {
 // Parts are told apart by their length: moving a letter from one to the next
 // makes another id.
 func TestPartsOfAnIDDoNotRunTogether(t *testing.T) {
-	a := visit.EventID("lobby", visit.CheckedIn, visit.Fingerprint{PassID: "ab", Date: "c"})
-	b := visit.EventID("lobby", visit.CheckedIn, visit.Fingerprint{PassID: "a", Date: "bc"})
-	c := visit.EventID("lobb", visit.CheckedIn, visit.Fingerprint{PassID: "yab", Date: "c"})
+	a := visit.EventID("lobby", visit.CheckedIn, visit.Fingerprint{PreciseDate: true, Body: []byte("b")})
+	b := visit.EventID("lobb", visit.CheckedIn, visit.Fingerprint{PreciseDate: true, Body: []byte("yb")})
+	c := visit.EventID("lobby", visit.CheckedIn, visit.Fingerprint{Call: "b"})
 	if a == b || a == c {
 		t.Error("different parts gave the same id")
+	}
+}
+
+// Whatever they share, two bodies are two events.
+func TestTwoBodiesNeverGetTheSameID(t *testing.T) {
+	for name, f := range map[string]visit.Fingerprint{
+		"a visit and a date": {PassID: "p", Date: "d"}, "a precise date": {Date: "d", PreciseDate: true},
+		"both": {PassID: "p", Date: "d", PreciseDate: true}, "neither": {},
+	} {
+		one, other := f, f
+		one.Body, other.Body = []byte("Ada"), []byte("Bob")
+		if visit.EventID("lobby", visit.CheckedIn, one) == visit.EventID("lobby", visit.CheckedIn, other) {
+			t.Errorf("they share %s, and are one event", name)
+		}
 	}
 }
 

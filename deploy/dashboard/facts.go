@@ -75,10 +75,11 @@ var facts = []panel{
 	},
 	{
 		show: bars, title: "Odd but understood", unit: perMinute, wide: 8, high: 7, none: "none",
-		about: "Webhooks whose content type was not JSON, or whose body names another event than their URL. Nothing is lost, but the URL in Sine is likely the wrong one.",
+		about: "Webhooks whose content type was not JSON, or whose body names another event than their URL: nothing is lost, but the URL in Sine is likely the wrong one. And events with the visit id and date of another, which are kept as two: that id does not tell visits apart.",
 		ask: []query{
 			{legend: "{{integration}} content type", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_wrong_content_type_total{<integration>}[$__rate_interval])) > 0`},
 			{legend: "{{integration}} other event", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_event_disagreements_total{<integration>}[$__rate_interval])) > 0`},
+			{legend: "{{integration}} same visit id", expr: `60 * sum by (integration) (rate(sine_relay_visit_id_conflicts_total{<integration>}[$__rate_interval])) > 0`},
 		},
 	},
 }
