@@ -33,6 +33,7 @@ type Broker struct {
 	// other's bytes. More than one connection per path is slower.
 	door, facts *link
 	inProcess   bool
+	mistrust    *mistrust
 	keeper      *keeper
 	lanes       lanes
 	buffer      *buffer // nil without a spool
@@ -62,7 +63,12 @@ func Connect(cfg Config) (*Broker, error) {
 	b.door = newLink("door", cfg.Logger, m)
 	b.facts = newLink("facts", cfg.Logger, m)
 	b.door.stray = m.lateReplies.Inc
-	if err := b.dial(cfg.urls(), options); err != nil {
+	b.mistrust = newMistrust(cfg.Logger, m)
+	b.door.second, b.facts.second = b.mistrust.secondReply, b.mistrust.secondAcknowledgement
+	for _, subject := range cfg.Questions {
+		b.mistrust.expect(subject)
+	}
+	if err := b.dial(cfg, options); err != nil {
 		b.door.close()
 		b.facts.close()
 		return nil, fmt.Errorf("broker: %w", err)
@@ -90,11 +96,11 @@ func Connect(cfg Config) (*Broker, error) {
 
 // dial opens both connections at once: a server that does not answer costs its
 // timeout only once.
-func (b *Broker) dial(urls string, options []nats.Option) error {
+func (b *Broker) dial(cfg Config, options []nats.Option) error {
 	var doorErr, factsErr error
 	var dialled sync.WaitGroup
-	dialled.Go(func() { doorErr = b.door.dial(urls, options) })
-	dialled.Go(func() { factsErr = b.facts.dial(urls, options) })
+	dialled.Go(func() { doorErr = b.door.dial(cfg.urls(), cfg.InboxPrefix, options) })
+	dialled.Go(func() { factsErr = b.facts.dial(cfg.urls(), cfg.InboxPrefix, options) })
 	dialled.Wait()
 	return errors.Join(doorErr, factsErr)
 }

@@ -23,7 +23,14 @@ type Config struct {
 	InProcess nats.InProcessConnProvider
 	Auth      Auth
 	TLS       TLS
-	Subjects  visit.Subjects
+	// InboxPrefix begins every subject on which the relay is answered. One that
+	// only the relay may subscribe to keeps everybody else from hearing what it is
+	// told. Default [DefaultInboxPrefix].
+	InboxPrefix string
+	Subjects    visit.Subjects
+	// Questions are the subjects that will be asked, so that their metrics exist
+	// from the start. Others may be asked, too.
+	Questions []string
 	// Events, Decisions and Quarantine are the streams of the roots of the
 	// same name.
 	Events, Decisions, Quarantine StreamConfig
@@ -75,6 +82,9 @@ type StreamConfig struct {
 	MaxBytes int64
 }
 
+// DefaultInboxPrefix is not covered by _INBOX.>, which other users have.
+const DefaultInboxPrefix = "_INBOX_SINE_RELAY"
+
 const (
 	day = 24 * time.Hour
 	mib = 1 << 20
@@ -87,6 +97,7 @@ func (c Config) complete() (Config, error) {
 	c.Decisions = c.Decisions.orDefault(StreamConfig{visit.DefaultDecisionStream, 400 * day, 256 * mib})
 	c.Quarantine = c.Quarantine.orDefault(StreamConfig{visit.DefaultQuarantineStream, 30 * day, 512 * mib})
 	c.Orders = cmp.Or(c.Orders, visit.DefaultOrderBucket)
+	c.InboxPrefix = cmp.Or(c.InboxPrefix, DefaultInboxPrefix)
 	c.DedupeWindow = cmp.Or(c.DedupeWindow, day)
 	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.BodyLimit = cmp.Or(c.BodyLimit, defaultBodyLimit)

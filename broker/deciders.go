@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -58,7 +59,7 @@ func discover(ctx context.Context, nc *nats.Conn) ([]Decider, error) {
 	if err != nil {
 		return nil, err
 	}
-	inbox := nats.NewInbox()
+	inbox := cmp.Or(nc.Opts.InboxPrefix, operatorInbox) + "." + newToken()
 	replies, err := nc.SubscribeSync(inbox)
 	if err != nil {
 		return nil, fmt.Errorf("look for deciders: %w", err)

@@ -45,11 +45,12 @@ func TestTrap_AViolationArrivesOnlyAtTheErrorHandler(t *testing.T) {
 func TestAnInboxThatIsDenied(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t, withUser(&server.Permissions{
-		Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}},
+		Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX_SINE_RELAY.>"}},
 	}))
 	b := connectTo(t, s, asRelay)
 	decide(t, s.Connect(asTeam), func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
 	awaitFault(t, b, "connection door: permission denied by NATS: the inbox")
+	awaitFault(t, b, "allow the relay's user to subscribe to _INBOX_SINE_RELAY.>")
 	awaitFault(t, b, "connection facts: permission denied")
 	start := time.Now()
 	_, askErr := b.Ask(within(t, patience), question())

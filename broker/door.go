@@ -35,7 +35,7 @@ func OpenDoor(ctx context.Context, cfg Config) (*Door, error) {
 	}
 	cfg.Registerer, cfg.Logger = nil, slog.New(slog.DiscardHandler)
 	d := &Door{link: newLink("door", cfg.Logger, newMetrics(cfg))}
-	if err := d.link.dial(cfg.urls(), append(options, nats.RetryOnFailedConnect(false))); err != nil {
+	if err := d.link.dial(cfg.urls(), operatorInbox, append(options, nats.RetryOnFailedConnect(false))); err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	js, err := jetstream.New(d.link.nc)

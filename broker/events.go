@@ -105,7 +105,7 @@ func (l *link) deny(err error) {
 	case parts[1] == "Publish":
 		l.waiting.failSubject(parts[2], visit.ErrDenied)
 	default: // all that is subscribed to is inboxes
-		l.waiting.refuse(fmt.Errorf("%w: the inbox %s may not be subscribed to; allow the relay's user to subscribe to _INBOX.>", visit.ErrDenied, parts[2]))
+		l.waiting.refuse(fmt.Errorf("%w: the inbox %s may not be subscribed to; allow the relay's user to subscribe to %s.>", visit.ErrDenied, parts[2], l.prefix))
 	}
 }
 

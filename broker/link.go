@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,9 +26,11 @@ type link struct {
 	log     *slog.Logger
 	metrics *metrics
 	waiting *waiting
-	stray   func() // called for a reply that nobody waits for
+	stray   func()               // called for a reply that nobody waits for
+	second  func(subject string) // called for a reply too many
 
 	nc       *nats.Conn
+	prefix   string // of all inboxes of the connection
 	inbox    string // prefix of the reply subjects, with its dot
 	statuses chan nats.Status
 
@@ -51,13 +52,17 @@ type link struct {
 func newLink(name string, log *slog.Logger, m *metrics) *link {
 	return &link{
 		name: name, log: log.With("connection", name), metrics: m,
-		waiting: newWaiting(), stray: func() {},
+		waiting: newWaiting(), stray: func() {}, second: func(string) {},
 		up: make(chan struct{}), told: make(map[string]bool),
 	}
 }
 
-func (l *link) dial(urls string, options []nats.Option) error {
-	nc, err := nats.Connect(urls, append(l.handlers(), options...)...)
+// dial connects. The inbox is under a prefix, with a name of its own by which
+// nobody finds it who was not told.
+func (l *link) dial(urls, prefix string, options []nats.Option) error {
+	l.prefix, l.inbox = prefix, prefix+"."+newToken()+"."
+	own := append(l.handlers(), nats.CustomInboxPrefix(prefix)) // also for what JetStream's client asks
+	nc, err := nats.Connect(urls, append(own, options...)...)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
@@ -65,7 +70,6 @@ func (l *link) dial(urls string, options []nats.Option) error {
 	l.look()
 	l.statuses = nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	go l.followStatus()
-	l.inbox = nats.NewInbox() + "."
 	// Established again by nats.go at each reconnect.
 	if _, err := nc.Subscribe(l.inbox+"*", l.receive); err != nil {
 		return fmt.Errorf("subscribe to the inbox: %w", err)
@@ -92,9 +96,11 @@ func (l *link) serverInUse() string {
 
 // receive hands a reply to whoever waits for it.
 func (l *link) receive(m *nats.Msg) {
-	id, err := strconv.ParseUint(strings.TrimPrefix(m.Subject, l.inbox), 36, 64)
-	if err != nil || !l.waiting.settle(id, m) {
+	switch became, subject := l.waiting.settle(strings.TrimPrefix(m.Subject, l.inbox), m); became {
+	case stray:
 		l.stray()
+	case second:
+		l.second(subject)
 	}
 }
 
@@ -133,7 +139,8 @@ func (l *link) hand(ctx context.Context, m *nats.Msg, one *waiter) error {
 		return over(ctx)
 	}
 	addressed := *m // an earlier try may still be being sent
-	addressed.Reply = l.inbox + strconv.FormatUint(one.id, 36)
+	addressed.Reply = l.inbox + one.token
+	l.waiting.sending(one)
 	err := l.nc.PublishMsg(&addressed)
 	switch {
 	case err == nil:

@@ -12,10 +12,13 @@ type metrics struct {
 	reconnects  *prometheus.CounterVec
 	errors      *prometheus.CounterVec
 	lateReplies prometheus.Counter
-	usable      *prometheus.GaugeVec
-	drift       *prometheus.GaugeVec
-	bytes       *prometheus.GaugeVec
-	limit       *prometheus.GaugeVec
+	// secondReplies are by the question's site and decider.
+	secondReplies *prometheus.CounterVec
+	secondAcks    prometheus.Counter
+	usable        *prometheus.GaugeVec
+	drift         *prometheus.GaugeVec
+	bytes         *prometheus.GaugeVec
+	limit         *prometheus.GaugeVec
 }
 
 func newMetrics(cfg Config) *metrics {
@@ -36,6 +39,14 @@ func newMetrics(cfg Config) *metrics {
 		lateReplies: f.NewCounter(prometheus.CounterOpts{
 			Name: "sine_relay_late_replies_total",
 			Help: "Replies of deciders that nobody waited for any more.",
+		}),
+		secondReplies: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_second_replies_total",
+			Help: "Replies to a question that had been answered already: somebody answers for somebody else, or two programs decide without a queue group.",
+		}, []string{"site", "decider"}),
+		secondAcks: f.NewCounter(prometheus.CounterOpts{
+			Name: "sine_relay_second_acknowledgements_total",
+			Help: "Answers to a message that had been acknowledged already: somebody acknowledges what only a stream may.",
 		}),
 		usable: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_stream_usable",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,14 +17,18 @@ import (
 // each message that there is. A refusal is silence.
 const pullWait = 5 * time.Second
 
+// operatorInbox is what every NATS client has by default. It is not the relay's:
+// an operator cannot hear what the relay is told.
+const operatorInbox = "_INBOX"
+
 // dialOnce connects for somebody at a terminal, who wants to know at once when
 // there is nobody to connect to, where the relay would wait.
-func (c Config) dialOnce() (*nats.Conn, error) {
+func (c Config) dialOnce(more ...nats.Option) (*nats.Conn, error) {
 	options, err := c.options()
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	nc, err := nats.Connect(c.urls(), append(options,
+	nc, err := nats.Connect(c.urls(), append(slices.Concat(options, more),
 		nats.RetryOnFailedConnect(false), nats.MaxReconnects(5),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // by default it prints
 	)...)

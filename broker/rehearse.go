@@ -31,7 +31,7 @@ func Rehearse(ctx context.Context, cfg Config, site string) ([]Rehearsal, error)
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	nc, err := cfg.dialOnce()
+	nc, err := cfg.dialOnce(nats.CustomInboxPrefix(cfg.InboxPrefix)) // as the relay is answered
 	if err != nil {
 		return nil, err
 	}

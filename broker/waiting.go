@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"crypto/rand"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -10,18 +12,25 @@ import (
 // entry leaves it exactly once: settled by an answer or by an error, or removed
 // by the one who waited.
 type waiting struct {
-	mu   sync.Mutex
-	last uint64
-	all  map[uint64]*waiter
+	mu       sync.Mutex
+	all      map[string]*waiter
+	answered answered
 	// refused is set while no answer can arrive at all.
 	refused error
 }
 
 type waiter struct {
-	id      uint64
+	// token is the last part of the reply subject. With a number that counts up,
+	// whoever was asked one question could answer the next, which went to
+	// somebody else.
+	token   string
 	subject string
+	sent    int             // how often, and so how many answers may come
 	settled chan settlement // holds one, so that nobody who settles ever blocks
 }
+
+// newToken has 130 bits of chance, which take about 100 ns.
+func newToken() string { return rand.Text() }
 
 // settlement is a reply or an error.
 type settlement struct {
@@ -29,7 +38,7 @@ type settlement struct {
 	err   error
 }
 
-func newWaiting() *waiting { return &waiting{all: make(map[uint64]*waiter)} }
+func newWaiting() *waiting { return &waiting{all: make(map[string]*waiter)} }
 
 // add enters somebody who is about to send to subject.
 func (w *waiting) add(subject string) (*waiter, error) {
@@ -38,9 +47,8 @@ func (w *waiting) add(subject string) (*waiter, error) {
 	if w.refused != nil {
 		return nil, w.refused
 	}
-	w.last++
-	one := &waiter{id: w.last, subject: subject, settled: make(chan settlement, 1)}
-	w.all[one.id] = one
+	one := &waiter{token: newToken(), subject: subject, settled: make(chan settlement, 1)}
+	w.all[one.token] = one
 	return one, nil
 }
 
@@ -49,20 +57,41 @@ func (w *waiting) add(subject string) (*waiter, error) {
 func (w *waiting) remove(one *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, found := w.all[one.id]
-	delete(w.all, one.id)
+	_, found := w.all[one.token]
+	delete(w.all, one.token)
 	return found
 }
 
-// settle reports false when nobody waits under the id any more.
-func (w *waiting) settle(id uint64, reply *nats.Msg) bool {
+// sending notes that one is sent once more.
+func (w *waiting) sending(one *waiter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	one, found := w.all[id]
-	if found {
+	one.sent++
+}
+
+// delivery is what became of a reply.
+type delivery int
+
+const (
+	delivered delivery = iota
+	// stray is a reply that nobody waits for: it came late, or answers what was
+	// sent once more and answered before.
+	stray
+	// second is a reply too many: whoever was asked had replied already.
+	second
+)
+
+// settle hands a reply to whoever waits for it, and returns what the question or
+// the message was sent to, where that is known.
+func (w *waiting) settle(token string, reply *nats.Msg) (became delivery, subject string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if one, found := w.all[token]; found {
 		w.end(one, settlement{reply: reply})
+		w.answered.add(one, time.Now())
+		return delivered, one.subject
 	}
-	return found
+	return w.answered.again(token, time.Now())
 }
 
 // fail ends all waiting.
@@ -108,6 +137,6 @@ func (w *waiting) refusal() error {
 
 // end is called with the lock held.
 func (w *waiting) end(one *waiter, s settlement) {
-	delete(w.all, one.id)
+	delete(w.all, one.token)
 	one.settled <- s
 }

@@ -50,6 +50,7 @@ func TestTheChartSetsWhatTheProgramReads(t *testing.T) {
 // that differs from the program says so.
 var valuesOfSettings = map[string]struct{ path, unit, differs string }{
 	"FORWARDED_HEADER":            {path: "forwardedHeader"},
+	"NATS_INBOX_PREFIX":           {path: "nats.inboxPrefix"},
 	"NATS_REPLICAS":               {path: "streams.replicas"},
 	"SUBJECT_PREFIX":              {path: "subjectPrefix"},
 	"EVENT_STREAM":                {path: "streams.events.name"},

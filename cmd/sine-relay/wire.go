@@ -39,7 +39,9 @@ func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 			Password:        s.NATSPasswordNow(),
 		},
 		TLS:          broker.TLS{CAFile: s.NATSCAFile, CertFile: s.NATSCertFile, KeyFile: s.NATSKeyFile},
+		InboxPrefix:  s.NATSInboxPrefix,
 		Subjects:     visit.Subjects{Prefix: s.SubjectPrefix},
+		Questions:    questions(s),
 		Events:       broker.StreamConfig{Name: s.EventStream, MaxAge: s.EventMaxAge, MaxBytes: s.EventMaxBytes},
 		Decisions:    broker.StreamConfig{Name: s.DecisionStream, MaxAge: s.DecisionMaxAge, MaxBytes: s.DecisionMaxBytes},
 		Quarantine:   broker.StreamConfig{Name: s.QuarantineStream, MaxAge: s.QuarantineMaxAge, MaxBytes: s.QuarantineMaxBytes},
@@ -59,6 +61,17 @@ func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 		cfg.TLS = broker.TLS{} // in process there is none
 	}
 	return cfg
+}
+
+// questions are the subjects of every decider that is asked.
+func questions(s config.Settings) (all []string) {
+	subjects := visit.Subjects{Prefix: s.SubjectPrefix}
+	for _, i := range s.Integrations {
+		for _, decider := range i.DeciderNames() {
+			all = append(all, subjects.Ask(i.Site, decider))
+		}
+	}
+	return all
 }
 
 func relayConfig(s config.Settings, b *broker.Broker, log *slog.Logger, reg prometheus.Registerer) relay.Config {

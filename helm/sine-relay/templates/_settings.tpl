@@ -33,6 +33,7 @@ SINE_RELAY_NATS_CERT_FILE: /etc/sine-relay/nats-tls/{{ .cert }}
 SINE_RELAY_NATS_KEY_FILE: /etc/sine-relay/nats-tls/{{ .key }}
 {{- end }}
 {{- end }}
+SINE_RELAY_NATS_INBOX_PREFIX: {{ $v.nats.inboxPrefix | quote }}
 SINE_RELAY_NATS_REPLICAS: {{ $v.streams.replicas | quote }}
 SINE_RELAY_SUBJECT_PREFIX: {{ $v.subjectPrefix | quote }}
 SINE_RELAY_STREAM_DEDUPE_WINDOW: {{ $v.streams.dedupeWindow | quote }}

@@ -33,6 +33,7 @@ type Environment struct {
 	NATSCAFile          string `env:"NATS_CA_FILE" help:"authorities to trust for TLS to NATS, in place of the system's"`
 	NATSCertFile        string `env:"NATS_CERT_FILE" help:"the relay's own certificate for NATS"`
 	NATSKeyFile         string `env:"NATS_KEY_FILE" help:"its key"`
+	NATSInboxPrefix     string `env:"NATS_INBOX_PREFIX, default=_INBOX_SINE_RELAY" help:"first part of the subjects on which the relay is answered; nobody else should be permitted to subscribe there"`
 	NATSReplicas        int    `env:"NATS_REPLICAS, default=1" help:"replicas of the streams that the relay creates, 1 to 5"`
 
 	SubjectPrefix      string        `env:"SUBJECT_PREFIX, default=visitors" help:"first part of every NATS subject"`

@@ -92,6 +92,18 @@ func (s *Settings) checkSignIn(f *Faults, byURL bool) {
 	}
 }
 
+// checkInbox keeps answers apart from what has another meaning.
+func (s *Settings) checkInbox(f *Faults) {
+	switch first, _, _ := strings.Cut(s.NATSInboxPrefix, "."); {
+	case !subjectPrefix.MatchString(s.NATSInboxPrefix):
+		f.setting("NATS_INBOX_PREFIX", "%q is no subject; write names of letters, digits, _ and -, joined by dots", s.NATSInboxPrefix)
+	case strings.HasPrefix(s.NATSInboxPrefix+".", s.SubjectPrefix+"."), strings.HasPrefix(s.SubjectPrefix+".", s.NATSInboxPrefix+"."):
+		f.setting("NATS_INBOX_PREFIX", "%q and SINE_RELAY_SUBJECT_PREFIX begin alike: a stream could take the answers", s.NATSInboxPrefix)
+	case first == "_INBOX" && s.NATSURL != "":
+		s.warning("SINE_RELAY_NATS_INBOX_PREFIX is %s: whoever may subscribe to _INBOX.>, as most users of NATS may, hears what the relay is told", s.NATSInboxPrefix)
+	}
+}
+
 func (s *Settings) checkStreams(f *Faults) {
 	if !subjectPrefix.MatchString(s.SubjectPrefix) {
 		f.setting("SUBJECT_PREFIX", "%q is no subject; write names of letters, digits, _ and -, joined by dots", s.SubjectPrefix)
@@ -118,6 +130,7 @@ func (s *Settings) checkStreams(f *Faults) {
 		}
 		owner[stream.name] = stream.variable
 	}
+	s.checkInbox(f)
 	if !streamName.MatchString(s.OrderBucket) {
 		f.setting("ORDER_BUCKET", "%q is no name for a bucket; use letters, digits, _ and -", s.OrderBucket)
 	}

@@ -1,0 +1,87 @@
+package broker
+
+import (
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// mistrustPause is how often the log says that somebody answers who was not asked.
+const mistrustPause = time.Minute
+
+// mistrust counts answers too many, and tells of them. A reply says nothing about
+// who sent it; that there are two does.
+type mistrust struct {
+	log     *slog.Logger
+	metrics *metrics
+
+	expected sync.Map // subjects whose metric exists
+
+	mu   sync.Mutex
+	told map[string]*complaint // by the subject that was sent to
+}
+
+// complaint is what was counted since the log last said so.
+type complaint struct {
+	at    time.Time
+	count int
+}
+
+func newMistrust(log *slog.Logger, m *metrics) *mistrust {
+	return &mistrust{log: log, metrics: m, told: make(map[string]*complaint)}
+}
+
+// expect has the metric of a question's subject exist before it is needed.
+func (s *mistrust) expect(subject string) {
+	if _, exists := s.expected.LoadOrStore(subject, true); !exists {
+		site, decider := askedOf(subject)
+		s.metrics.secondReplies.WithLabelValues(site, decider)
+	}
+}
+
+func (s *mistrust) secondReply(subject string) {
+	site, decider := askedOf(subject)
+	s.metrics.secondReplies.WithLabelValues(site, decider).Inc()
+	if n := s.due(subject, time.Now()); n > 0 {
+		s.log.Warn("a question was answered twice: somebody answers for somebody else, or two programs decide without a queue group",
+			"site", site, "decider", decider, "count", n)
+	}
+}
+
+func (s *mistrust) secondAcknowledgement(subject string) {
+	s.metrics.secondAcks.Inc()
+	if n := s.due(subject, time.Now()); n > 0 {
+		s.log.Warn("NATS answered twice: somebody else than a stream acknowledges, and what the relay calls stored may not be",
+			"subject", subject, "count", n)
+	}
+}
+
+// due returns how many there were since the log last said so, or 0 while it is not
+// to say so again.
+func (s *mistrust) due(subject string, now time.Time) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.told[subject]
+	if c == nil {
+		c = &complaint{}
+		s.told[subject] = c
+	}
+	c.count++
+	if now.Sub(c.at) < mistrustPause {
+		return 0
+	}
+	n := c.count
+	c.at, c.count = now, 0
+	return n
+}
+
+// askedOf returns the site and the decider of a question's subject, which are
+// names of the configuration.
+func askedOf(subject string) (site, decider string) {
+	parts := strings.Split(subject, ".")
+	if len(parts) < 2 {
+		return "", ""
+	}
+	return parts[len(parts)-2], parts[len(parts)-1]
+}
