@@ -51,6 +51,8 @@ func (r *Relay) open(b *book) {
 	for _, in := range b.integrations {
 		r.metrics.initialiseFor(in)
 	}
+	r.limiter.among(len(b.integrations))
+	r.recorder.places.Among(len(b.integrations))
 	r.book.Store(b)
 	r.metrics.keys.change(b.integrations)
 }

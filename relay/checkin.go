@@ -17,12 +17,12 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 	if given, ordered := st.Answer(); ordered {
 		return r.answerDoor(c, in, origin, st, given, nil)
 	}
-	leave, err := r.gate.admit()
+	place, err := r.limiter.acquireRequest(in.Name)
 	if err != nil {
 		c.fault = err
 		return r.answerDoor(c, in, origin, st, in.panel.Policy.Fall(door.Overloaded, st), nil)
 	}
-	defer leave()
+	defer place.Release()
 
 	// Not ended by a hang-up: a caller that only closed its sending side looks
 	// the same, and still waits for the truth.

@@ -203,12 +203,12 @@ func TestABodyThatComesSlowly(t *testing.T) {
 	t.Run("a relay that was held up reads what has come", func(t *testing.T) {
 		t.Parallel()
 		const size = 10_000 // more than the server reads along with the header
-		r := newRig(t, slow, func(cfg *Config) { cfg.Limits.BodyMemory, cfg.Limits.Body = size, size })
-		held, err := r.gate.hold(t.Context(), time.Now().Add(patience), size)
+		r := newRig(t, slow, func(cfg *Config) { cfg.Limits.BodyMemory, cfg.Limits.Body = BodyCost(size), size })
+		held, err := r.limiter.acquireBody(t.Context(), "lobby", time.Now().Add(patience), size)
 		if err != nil {
 			t.Fatal(err)
 		}
-		timer := time.AfterFunc(budget*13/16, held.release)
+		timer := time.AfterFunc(budget*13/16, held.Release)
 		defer timer.Stop()
 		body := checkInBody + strings.Repeat(" ", size-len(checkInBody))
 		conn := send(t, r.serve(t), request("/sine/lobby", size, body))

@@ -130,7 +130,7 @@ func (r *Relay) store(c *call, in *Integration, req *http.Request, m visit.Messa
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), deadline)
 	defer cancel()
 	start := time.Now()
-	receipt, err := r.publish(ctx, c, m)
+	receipt, err := r.publish(ctx, c, in.Name, m)
 	if err != nil {
 		c.fault = err
 	}
@@ -140,11 +140,11 @@ func (r *Relay) store(c *call, in *Integration, req *http.Request, m visit.Messa
 	return receipt, err
 }
 
-func (r *Relay) publish(ctx context.Context, c *call, m visit.Message) (visit.Receipt, error) {
-	leave, err := r.gate.queue(ctx, int64(c.size))
+func (r *Relay) publish(ctx context.Context, c *call, integration string, m visit.Message) (visit.Receipt, error) {
+	release, err := r.limiter.acquireEvent(ctx, integration, c.size)
 	if err != nil {
 		return visit.Receipt{}, err
 	}
-	defer leave()
+	defer release()
 	return r.publisher.Publish(ctx, m)
 }

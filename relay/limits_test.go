@@ -55,7 +55,7 @@ func TestFactsBeyondTheirCapWait(t *testing.T) {
 		all.Go(func() { codes <- r.post("/sine/lobby", checkedIn).Code })
 	}
 	<-publishing
-	eventually(t, "two facts waiting", func() bool { return r.gate.waiting.Load() == 2 })
+	eventually(t, "two facts waiting", func() bool { return r.limiter.waiting.Taken() == 2 })
 	if w := r.post("/sine/lobby", checkedIn); w.Code != 503 {
 		t.Errorf("beyond the waiting room: %d, want 503", w.Code)
 	}
@@ -73,7 +73,7 @@ func TestFactsBeyondTheirCapWait(t *testing.T) {
 
 func TestAFactWaitsNoLongerThanItsBudget(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Limits.Facts, cfg.Limits.StoreBudget = 1, 50*time.Millisecond })
-	if _, err := r.gate.queue(context.Background(), 1); err != nil {
+	if _, err := r.limiter.acquireEvent(context.Background(), "lobby", 1); err != nil {
 		t.Fatal(err)
 	}
 	if w := r.post("/sine/lobby", checkedIn); w.Code != 503 {
@@ -86,7 +86,7 @@ func TestAFactWaitsNoLongerThanItsBudget(t *testing.T) {
 func TestWaitingFactsLeaveMemoryToTheDoor(t *testing.T) {
 	const facts, room = 40, 20 // so many are sent, and so many would fill the memory
 	r := newRig(t, func(cfg *Config) {
-		cfg.Limits.Body, cfg.Limits.BodyMemory = int64(len(checkInBody)), int64(room*len(checkedIn))
+		cfg.Limits.Body, cfg.Limits.BodyMemory = int64(len(checkInBody)), room*BodyCost(int64(len(checkedIn)))
 		cfg.Limits.Facts, cfg.Limits.StoreBudget, cfg.Limits.WriteTimeout = 2, patience, 2*patience
 		cfg.Integrations[0].Budget = patience
 	})
@@ -136,17 +136,17 @@ func TestWithoutRoomForABody(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, func(cfg *Config) {
-				cfg.Limits.Body, cfg.Limits.BodyMemory, cfg.Limits.StoreBudget = 1000, 1000, time.Second
+				cfg.Limits.Body, cfg.Limits.BodyMemory, cfg.Limits.StoreBudget = 1000, BodyCost(1000), time.Second
 				cfg.Integrations[0].Budget = time.Second
 			})
-			held, err := r.gate.hold(context.Background(), time.Now().Add(patience), -1)
+			held, err := r.limiter.acquireBody(context.Background(), "lobby", time.Now().Add(patience), -1)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if w := r.post(path, checkedIn); w.Code != want {
 				t.Errorf("%d, want %d", w.Code, want)
 			}
-			held.release()
+			held.Release()
 			if w := r.post(path, checkedIn); w.Code != 200 {
 				t.Errorf("%d once there was room", w.Code)
 			}
@@ -166,7 +166,9 @@ func TestAChunkedBodyIsLimitedToo(t *testing.T) {
 }
 
 func TestSmallChunkedBodiesHoldLittleMemory(t *testing.T) {
-	r := newRig(t, func(cfg *Config) { cfg.Limits.Body, cfg.Limits.BodyMemory = 1000, 1500 })
+	r := newRig(t, func(cfg *Config) {
+		cfg.Limits.Body, cfg.Limits.BodyMemory = 1000, 3*BodyCost(int64(len(checkedIn)))+BodyCost(1000)
+	})
 	publishing, proceed := make(chan struct{}), make(chan struct{})
 	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
 		publishing <- struct{}{}

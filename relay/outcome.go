@@ -123,7 +123,7 @@ var publishFaults = []struct {
 	err   error
 	label string
 }{
-	{errBusy, "overloaded"},
+	{errOverloaded, "overloaded"},
 	{visit.ErrDisconnected, "disconnected"},
 	{visit.ErrDenied, "denied"},
 	{visit.ErrStreamFull, "stream_full"},

@@ -6,12 +6,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sine-relay/sine-relay/internal/share"
 	"github.com/sine-relay/sine-relay/relay/door"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// maxRecords are on their way at once; more are dropped and counted. It is far
-// above what an outage leaves behind, since the spool takes them at once.
+// maxRecords are on their way at once, of each integration its share; more are
+// dropped and counted. It is far above what an outage leaves behind, since the
+// spool takes them at once.
 const maxRecords = 4096
 
 // recorder sends records of decisions on their way. Nobody waits for it: a record
@@ -21,6 +23,7 @@ type recorder struct {
 	subjects  visit.Subjects
 	budget    time.Duration
 	metrics   *metrics
+	places    *share.Limiter
 
 	mu      sync.Mutex
 	closed  bool
@@ -29,25 +32,33 @@ type recorder struct {
 }
 
 func newRecorder(cfg Config, limits Limits, m *metrics) *recorder {
-	return &recorder{publisher: cfg.Publisher, subjects: cfg.Subjects, budget: limits.StoreBudget, metrics: m, idle: make(chan struct{})}
+	return &recorder{
+		publisher: cfg.Publisher, subjects: cfg.Subjects, budget: limits.StoreBudget, metrics: m,
+		places: share.NewLimiter(maxRecords), idle: make(chan struct{}),
+	}
 }
 
-// expect reserves a place for a record that is to come. It reports false when
-// there is none, and the record is lost.
-func (r *recorder) expect() bool {
+// expect reserves a place for a record of an integration that is to come. It
+// reports false when there is none, and the record is lost.
+func (r *recorder) expect(integration string) (share.Reservation, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.pending >= maxRecords {
-		r.metrics.records.WithLabelValues("dropped").Inc()
-		return false
+	place, ok := r.places.TryAcquire(integration, 1)
+	switch {
+	case ok && !r.closed:
+		r.pending++
+		return place, true
+	case ok:
+		place.Release()
 	}
-	r.pending++
-	return true
+	r.metrics.records.WithLabelValues("dropped").Inc()
+	return share.Reservation{}, false
 }
 
 // store publishes a record for which there is a place.
-func (r *recorder) store(rec visit.Record) {
+func (r *recorder) store(rec visit.Record, place share.Reservation) {
 	defer r.done()
+	defer place.Release()
 	ctx, cancel := context.WithTimeout(context.Background(), r.budget)
 	defer cancel()
 	m, err := rec.Message(r.subjects)
@@ -101,7 +112,8 @@ func (r *Relay) record(c *call, in *Integration, origin visit.Origin, st door.St
 	if o := st.Order; o.Kind != "" {
 		rec.Order = &visit.OrderNote{Kind: o.Kind, By: o.By, Since: o.Since}
 	}
-	if !r.recorder.expect() {
+	place, ok := r.recorder.expect(in.Name)
+	if !ok {
 		if h != nil {
 			go h.rest()
 		}
@@ -112,7 +124,7 @@ func (r *Relay) record(c *call, in *Integration, origin visit.Origin, st door.St
 			h.rest()
 			rec.Votes = r.votes(h)
 		}
-		r.recorder.store(rec)
+		r.recorder.store(rec, place)
 	}()
 }
 

@@ -83,7 +83,7 @@ type Relay struct {
 	recorder   *recorder
 	captures   captures
 	limits     Limits
-	gate       *gate
+	limiter    *limiter
 	proxies    caller.Proxies
 	failures   *caller.Limiter
 	repeats    *repeats
@@ -104,7 +104,7 @@ func New(cfg Config) (*Relay, error) {
 		publisher:  cfg.Publisher,
 		orders:     orNone(cfg.Orders),
 		limits:     limits,
-		gate:       newGate(limits),
+		limiter:    newLimiter(limits),
 		proxies:    cfg.Proxies,
 		failures:   caller.NewLimiter(caller.DefaultLimits),
 		repeats:    newRepeats(),

@@ -84,16 +84,16 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	if req.ContentLength > r.limits.Body {
 		return r.tooLarge(c, in)
 	}
-	held, err := r.gate.hold(req.Context(), c.start.Add(r.patience(c, in)), req.ContentLength)
+	memory, err := r.limiter.acquireBody(req.Context(), in.Name, c.start.Add(r.patience(c, in)), req.ContentLength)
 	if err != nil {
 		c.fault = err
 		return r.turnAway(c, in)
 	}
-	defer held.release()
+	defer func() { memory.Release() }() // what is held by then
 
 	body, err := r.read(c, in, req)
 	c.size = len(body)
-	held.shrink(int64(len(body)))
+	memory.shrink(len(body))
 	r.capture(c, in, req.Header, body)
 	var tooLarge *http.MaxBytesError
 	switch {

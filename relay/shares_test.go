@@ -1,0 +1,187 @@
+package relay
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// twoLobbies adds a second integration, whose key is the same.
+func twoLobbies(cfg *Config) {
+	cfg.Integrations = append(cfg.Integrations, Integration{Name: "dock", Site: "port", Keys: []Key{NewKey("first", testKey)}})
+	for i := range cfg.Integrations {
+		cfg.Integrations[i].Budget = patience
+	}
+	cfg.Limits.StoreBudget, cfg.Limits.ReadTimeout, cfg.Limits.WriteTimeout = patience, patience, 3*patience
+}
+
+// stalled is a body that does not come until it is let go.
+type stalled struct {
+	begun *atomic.Int64
+	free  <-chan struct{}
+}
+
+func (s stalled) Read([]byte) (int, error) {
+	s.begun.Add(1)
+	<-s.free
+	return 0, io.ErrUnexpectedEOF
+}
+
+// 300 bodies of one lobby that do not arrive leave room for the events of another.
+func TestSlowBodiesOfOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
+	r := newRig(t, twoLobbies)
+	var begun atomic.Int64
+	free := make(chan struct{})
+	var slow sync.WaitGroup
+	for range 300 {
+		slow.Go(func() {
+			r.post("/sine/lobby", "", func(req *http.Request) {
+				req.Body, req.ContentLength = io.NopCloser(stalled{&begun, free}), DefaultLimits.Body
+			})
+		})
+	}
+	defer slow.Wait()
+	defer close(free)
+	share := DefaultLimits.BodyMemory * 15 / 32 // half of what is not set apart for the other
+	eventually(t, "the lobby has all that it gets", func() bool {
+		return begun.Load() > 0 && r.limiter.bodies.Taken() > share-BodyCost(DefaultLimits.Body)
+	})
+	other := make(chan int)
+	for range 20 {
+		go func() { other <- r.post("/sine/dock", checkedIn).Code }()
+	}
+	for range 20 {
+		if code := <-other; code != http.StatusOK {
+			t.Errorf("the other lobby's event was answered %d", code)
+		}
+	}
+	if taken := r.limiter.bodies.Taken(); taken > share+BodyCost(DefaultLimits.Body) {
+		t.Errorf("the slow bodies hold %d of %d", taken, DefaultLimits.BodyMemory)
+	}
+}
+
+// 700 calls to a decider that does not reply leave every visitor elsewhere the
+// decision of another decider.
+func TestVisitorsWhoWaitAtOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
+	r := newRig(t, twoLobbies)
+	hanging := make(chan struct{})
+	var asked atomic.Int64
+	r.broker.ask = func(_ context.Context, m visit.Message) (visit.Decision, error) {
+		if strings.Contains(m.Subject, ".hq.") {
+			asked.Add(1)
+			<-hanging
+		}
+		return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome"}, nil
+	}
+	const calls = 700
+	answers := make(chan string, calls)
+	for range calls {
+		go func() { answers <- r.post("/sine/lobby", checkInBody).Body.String() }()
+	}
+	const share = 240 // of 512 places, of which an eighth is set apart
+	for range calls - share {
+		if body := <-answers; !strings.Contains(body, "REJECTED") {
+			t.Fatalf("beyond the share: %s", body)
+		}
+	}
+	var others sync.WaitGroup
+	for range 40 {
+		others.Go(func() {
+			if w := r.post("/sine/dock", checkInBody); !strings.Contains(w.Body.String(), "Welcome") {
+				t.Errorf("a visitor elsewhere: %s", w.Body)
+			}
+		})
+	}
+	others.Wait()
+	close(hanging)
+	for range share {
+		if body := <-answers; !strings.Contains(body, "Welcome") {
+			t.Errorf("within the share: %s", body)
+		}
+	}
+	if n := r.outcomes("check_in_request", "overloaded"); n != calls-share || asked.Load() != share {
+		t.Errorf("%v overloaded, %d asked", n, asked.Load())
+	}
+}
+
+// The events of one lobby that wait to be stored do not stand before another's.
+func TestWaitingEventsOfOneIntegrationDoNotStandBeforeTheOthers(t *testing.T) {
+	r := newRig(t, twoLobbies, func(cfg *Config) { cfg.Limits.Facts, cfg.Limits.WaitingFacts = 4, 100 })
+	proceed := make(chan struct{})
+	r.broker.publish = func(_ context.Context, m visit.Message) (visit.Receipt, error) {
+		if strings.Contains(m.Subject, ".hq.") {
+			<-proceed
+		}
+		return visit.Receipt{}, nil
+	}
+	const sent, waiting = 60, 46 // beyond the 2 that are being stored so many may wait
+	codes := make(chan int, sent)
+	for range sent {
+		go func() { codes <- r.post("/sine/lobby", checkedIn).Code }()
+	}
+	eventually(t, "many wait", func() bool { return r.limiter.waiting.Taken() >= waiting })
+	for range 10 {
+		if w := r.post("/sine/dock", checkedIn); w.Code != http.StatusOK {
+			t.Errorf("the other lobby's event was answered %d", w.Code)
+		}
+	}
+	close(proceed)
+	refused := 0
+	for range sent {
+		if <-codes != http.StatusOK {
+			refused++
+		}
+	}
+	if refused > sent-waiting-2 {
+		t.Errorf("%d of the lobby's own were refused", refused)
+	}
+}
+
+// Whoever is the only one has everything, and a reload tells how many there are.
+func TestAReloadSharesAnew(t *testing.T) {
+	r := newRig(t)
+	alone, ok := r.limiter.requests.TryAcquire("lobby", DefaultLimits.Requests)
+	if !ok {
+		t.Error("the only integration does not get everything")
+	}
+	alone.Release()
+	two := Config{Integrations: []Integration{{Name: "lobby", Site: "hq", Keys: []Key{NewKey("first", testKey)}}}}
+	twoLobbies(&two)
+	for i := range two.Integrations {
+		two.Integrations[i].Budget = 0
+	}
+	if err := r.Reload(two.Integrations); err != nil {
+		t.Fatal(err)
+	}
+	got := 0
+	for _, ok := r.limiter.requests.TryAcquire("lobby", 1); ok; _, ok = r.limiter.requests.TryAcquire("lobby", 1) {
+		got++
+	}
+	if got < 200 || got > 256 {
+		t.Errorf("one of two gets %d of 512", got)
+	}
+}
+
+// One integration's records of decisions do not take the places of the others'.
+func TestRecordsOfOneIntegrationLeavePlacesToTheOthers(t *testing.T) {
+	r := newRig(t, twoLobbies)
+	taken := 0
+	for {
+		if _, ok := r.recorder.expect("lobby"); !ok {
+			break
+		}
+		taken++
+	}
+	if _, ok := r.recorder.expect("dock"); !ok || taken < maxRecords/3 || taken > maxRecords/2 {
+		t.Errorf("the lobby got %d of %d, another any: %v", taken, maxRecords, ok)
+	}
+	for range taken + 1 {
+		r.recorder.done()
+	}
+}
