@@ -2,34 +2,89 @@ package relay
 
 import (
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sine-relay/sine-relay/relay/connlimit"
 )
 
-// AdminServer returns a server for the admin listener: /metrics, /livez and
-// /readyz. It is for people and machines inside; it asks for no key, so it must
-// never be routed from outside.
-func AdminServer(gather prometheus.Gatherer, readiness *Readiness) *http.Server {
-	routes := http.NewServeMux()
-	routes.Handle("GET /metrics", promhttp.HandlerFor(gather, promhttp.HandlerOpts{EnableOpenMetrics: true}))
-	routes.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		// Never depends on NATS: a restart would not bring it back.
-		fmt.Fprintln(w, "ok")
-	})
-	routes.HandleFunc("GET /readyz", func(w http.ResponseWriter, req *http.Request) {
-		state, health := readiness.State()
-		if !state.Ready {
-			w.WriteHeader(http.StatusServiceUnavailable)
+// Bounds of the admin listener. Its callers have no key, so whoever has most
+// connections makes room for others: a probe is answered while scrapes hang, as
+// long as they are not its own.
+const (
+	adminConnections  = 32
+	adminHeaderBytes  = 8 << 10
+	adminReadTimeout  = 5 * time.Second
+	adminWriteTimeout = 15 * time.Second
+	adminIdleTimeout  = 2 * time.Minute // longer than between two scrapes
+)
+
+// AdminConfig is what an [Admin] is made of.
+type AdminConfig struct {
+	Gatherer   prometheus.Gatherer
+	Readiness  *Readiness
+	Registerer prometheus.Registerer // may be nil
+	Logger     *slog.Logger          // likewise
+}
+
+// Admin answers on the admin listener: /metrics, /livez and /readyz. It is for
+// people and machines inside; it asks for no key, so it must never be routed from
+// outside.
+type Admin struct {
+	readiness   *Readiness
+	connections *connlimit.Limiter
+	routes      *http.ServeMux
+}
+
+// NewAdmin returns the pages of the admin listener.
+func NewAdmin(cfg AdminConfig) *Admin {
+	a := &Admin{
+		readiness: cfg.Readiness,
+		routes:    http.NewServeMux(),
+		connections: connlimit.New(connlimit.Config{
+			Listener: "admin", Max: adminConnections, HeaderLines: headerLines,
+			Logger: cfg.Logger, Registerer: cfg.Registerer,
+		}),
+	}
+	a.routes.Handle("GET /metrics", newScrapes(cfg.Gatherer))
+	a.routes.HandleFunc("GET /livez", a.live)
+	a.routes.HandleFunc("GET /readyz", a.ready)
+	return a
+}
+
+// live never depends on NATS: a restart would not bring it back.
+func (a *Admin) live(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
+
+func (a *Admin) ready(w http.ResponseWriter, req *http.Request) {
+	state, health := a.readiness.State()
+	if !state.Ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	fmt.Fprintln(w, state)
+	if req.URL.Query().Has("verbose") {
+		for _, line := range health.Details {
+			fmt.Fprintln(w, line)
 		}
-		fmt.Fprintln(w, state)
-		if req.URL.Query().Has("verbose") {
-			for _, line := range health.Details {
-				fmt.Fprintln(w, line)
-			}
-		}
-	})
-	return &http.Server{Handler: routes, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	}
+}
+
+// Listen returns a listener that accepts from socket, for the server.
+func (a *Admin) Listen(socket net.Listener) net.Listener { return a.connections.Listen(socket, nil) }
+
+// Server returns a server for what Listen returned.
+func (a *Admin) Server() *http.Server {
+	s := &http.Server{
+		Handler:           a.routes,
+		MaxHeaderBytes:    adminHeaderBytes,
+		ReadHeaderTimeout: adminReadTimeout,
+		ReadTimeout:       adminReadTimeout,
+		WriteTimeout:      adminWriteTimeout,
+		IdleTimeout:       adminIdleTimeout,
+	}
+	a.connections.Attach(s)
+	return s
 }

@@ -43,6 +43,9 @@ type call struct {
 	late bool
 	// leave asks the caller to close its connection.
 	leave bool
+	// authenticated is set once the call has shown a valid key. The connection
+	// of any other is closed: kept ones are for those who have one.
+	authenticated bool
 	// gone is how long after the start the caller hung up, in nanoseconds, or
 	// zero.
 	gone atomic.Int64
@@ -96,7 +99,7 @@ func (c *call) write(w http.ResponseWriter, a answer) {
 	body := append(a.body, '\n')
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set(visit.HeaderRequestID, c.id)
-	if c.leave || !c.arrived {
+	if c.leave || !c.arrived || !c.authenticated {
 		h.Set("Connection", "close")
 	}
 	for name, value := range a.header {

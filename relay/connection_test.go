@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -269,7 +270,112 @@ func (r *rig) serve(t *testing.T) (address string) {
 	}
 	server := r.Server()
 	done := make(chan struct{})
-	go func() { defer close(done); server.Serve(listener) }()
+	go func() { defer close(done); server.Serve(r.Listen(listener, nil)) }()
 	t.Cleanup(func() { server.Close(); <-done })
 	return listener.Addr().String()
+}
+
+// closing returns the answer to a raw request, and whether the relay closed the
+// connection after it.
+func closing(t *testing.T, conn net.Conn) (answer *http.Response, body string, closed bool) {
+	t.Helper()
+	reader := bufio.NewReader(conn)
+	answer, err := http.ReadResponse(reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.Close {
+		_, err = reader.ReadByte()
+	}
+	return answer, string(text), err == io.EOF
+}
+
+func TestAConnectionIsKeptForWhoHasAKeyOnly(t *testing.T) {
+	const wrong = "X-Sine-Auth: nobody's\r\n"
+	raw := func(line, header, body string) string {
+		return fmt.Sprintf("%s HTTP/1.1\r\nHost: relay\r\n%sContent-Length: %d\r\n\r\n%s", line, header, len(body), body)
+	}
+	large := strings.Repeat("a", 400<<10) // more than the server reads on its own
+	chunked := "POST /sine/lobby HTTP/1.1\r\nHost: relay\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, c := range []struct {
+		name, text string
+		status     int
+		closed     bool
+	}{
+		{"a valid key", request("/sine/lobby", len(checkedIn), checkedIn), 200, false},
+		{"a valid key and what cannot be read", request("/sine/lobby/check-in-success", 1, `{`), 400, false},
+		{"no key", raw("POST /sine/lobby", "", checkedIn), 401, true},
+		{"a wrong key", raw("POST /sine/lobby", wrong, checkedIn), 401, true},
+		{"a wrong key and no body", raw("POST /sine/lobby", wrong, ""), 401, true},
+		{"a wrong key and a large body", raw("POST /sine/lobby", wrong, large), 401, true},
+		{"no such integration", raw("POST /sine/nowhere", wrong, checkedIn), 401, true},
+		{"no such path", raw("POST /nowhere", wrong, checkedIn), 404, true},
+		{"another method", raw("GET /sine/lobby", wrong, ""), 405, true},
+		{"a body in pieces, without a key", chunked + "5;" + strings.Repeat("x", 1000) + "\r\nabcde\r\n0\r\n\r\n", 401, true},
+		{"a body that is waited with, without a key", raw("POST /sine/lobby", "Expect: 100-continue\r\n"+wrong, checkedIn), 401, true},
+		{"two at once, without a key", strings.Repeat(raw("POST /sine/lobby", wrong, checkedIn), 2), 401, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn := send(t, newRig(t).serve(t), c.text)
+			answer, body, closed := closing(t, conn)
+			if answer.StatusCode != c.status || closed != c.closed || !strings.HasPrefix(body, "{") {
+				t.Errorf("answered %d %s, closed %v", answer.StatusCode, body, closed)
+			}
+		})
+	}
+	t.Run("too many failures", func(t *testing.T) {
+		address := newRig(t).serve(t)
+		eventually(t, "it is held up, and its connection closed", func() bool {
+			answer, _, closed := closing(t, send(t, address, raw("POST /sine/lobby", wrong, checkedIn)))
+			if !closed {
+				t.Errorf("after %d it is open", answer.StatusCode)
+			}
+			return answer.StatusCode == 429
+		})
+	})
+	t.Run("an address that is not allowed", func(t *testing.T) {
+		r := newRig(t, func(cfg *Config) {
+			cfg.Integrations[0].AllowFrom = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		})
+		if answer, _, closed := closing(t, send(t, r.serve(t), request("/sine/lobby", len(checkedIn), checkedIn))); answer.StatusCode != 401 || !closed {
+			t.Errorf("answered %d, closed %v", answer.StatusCode, closed)
+		}
+	})
+}
+
+// A slow body without a key holds its connection only, and the answer does not
+// wait for it.
+func TestWithoutAKeyTheBodyIsNotWaitedFor(t *testing.T) {
+	conn := send(t, newRig(t).serve(t), "POST /sine/lobby HTTP/1.1\r\nHost: relay\r\nContent-Length: 1000\r\n\r\n{")
+	if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || answer.StatusCode != 401 {
+		t.Errorf("answered %v %v", answer, err)
+	}
+}
+
+func TestStrangersKeepNobodyOut(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.Connections = 8 })
+	address := r.serve(t)
+	known := send(t, address, request("/sine/lobby", len(checkedIn), checkedIn))
+	if answer, _, _ := closing(t, known); answer.StatusCode != 200 {
+		t.Fatalf("answered %d", answer.StatusCode)
+	}
+	for range 40 {
+		send(t, address, "POST /sine/lobby HTTP/1.1\r\nHost")
+	}
+	fresh := send(t, address, "")
+	for _, conn := range []net.Conn{known, fresh} {
+		if _, err := io.WriteString(conn, request("/sine/lobby", len(checkedIn), checkedIn)); err != nil {
+			t.Fatal(err)
+		}
+		if answer, _, _ := closing(t, conn); answer.StatusCode != 200 {
+			t.Errorf("answered %d", answer.StatusCode)
+		}
+	}
+	if open, limit := r.Connections(); open > limit || limit != 8 {
+		t.Errorf("%d of %d are open", open, limit)
+	}
 }

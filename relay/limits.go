@@ -17,6 +17,8 @@ type Limits struct {
 	// ReadTimeout, WriteTimeout and IdleTimeout bound a connection, so that
 	// a slow client holds nothing. WriteTimeout must exceed every budget.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
+	// Connections is how many may be open on the public listener.
+	Connections int
 	// StoreBudget is how long storing a fact may take, from its body being
 	// there to the answer.
 	StoreBudget time.Duration
@@ -38,6 +40,7 @@ var DefaultLimits = Limits{
 	ReadTimeout:  5 * time.Second,
 	WriteTimeout: 10 * time.Second,
 	IdleTimeout:  2 * time.Minute,
+	Connections:  2000,
 	StoreBudget:  2 * time.Second,
 	Requests:     512,
 	Facts:        256,
@@ -54,6 +57,7 @@ func (l Limits) complete() Limits {
 		ReadTimeout:  cmp.Or(l.ReadTimeout, d.ReadTimeout),
 		WriteTimeout: cmp.Or(l.WriteTimeout, d.WriteTimeout),
 		IdleTimeout:  cmp.Or(l.IdleTimeout, d.IdleTimeout),
+		Connections:  cmp.Or(l.Connections, d.Connections),
 		StoreBudget:  cmp.Or(l.StoreBudget, d.StoreBudget),
 		Requests:     cmp.Or(l.Requests, d.Requests),
 		Facts:        cmp.Or(l.Facts, d.Facts),

@@ -50,7 +50,7 @@ func TestReadiness(t *testing.T) {
 func TestAdminPages(t *testing.T) {
 	health := Health{Connected: true, Verified: true, Details: []string{"stream VISITORS: ok"}}
 	readiness := NewReadiness(func() Health { return health })
-	admin := AdminServer(prometheus.NewRegistry(), readiness).Handler
+	admin := NewAdmin(AdminConfig{Gatherer: prometheus.NewRegistry(), Readiness: readiness}).Server().Handler
 	get := func(path string) (int, string) {
 		w := httptest.NewRecorder()
 		admin.ServeHTTP(w, httptest.NewRequest("GET", path, nil))

@@ -11,7 +11,9 @@ package relay
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -19,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/connlimit"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -92,6 +95,8 @@ type Relay struct {
 	log        *slog.Logger
 	handler    http.Handler
 	draining   atomic.Bool
+
+	connections *connlimit.Limiter
 }
 
 // New returns a relay for the configured integrations, or everything that is
@@ -116,6 +121,10 @@ func New(cfg Config) (*Relay, error) {
 		return nil, err
 	}
 	r.metrics = newMetrics(cfg.Registerer)
+	r.connections = connlimit.New(connlimit.Config{
+		Listener: "public", Max: limits.Connections, HeaderLines: headerLines, HandshakeTimeout: limits.ReadTimeout,
+		Logger: cfg.Logger, Registerer: cfg.Registerer,
+	})
 	r.recorder = newRecorder(cfg, limits, r.metrics)
 	r.open(book)
 	r.handler = r.observe(r.routes())
@@ -133,9 +142,22 @@ func (r *Relay) Drain() { r.draining.Store(true) }
 // ends. It is called when no more calls come.
 func (r *Relay) Settle(ctx context.Context) { r.recorder.close(ctx) }
 
-// Server returns a server for the public listener, with the relay's limits.
+// Connections says how many are open, and how many may be.
+func (r *Relay) Connections() (open, limit int) { return r.connections.Open(), r.connections.Max() }
+
+// headerLines is how many lines a header may have: several times what Sine and a
+// chain of proxies send.
+const headerLines = 128
+
+// Listen returns a listener that accepts from socket, for the relay's server. With
+// a configuration it speaks TLS.
+func (r *Relay) Listen(socket net.Listener, encryption *tls.Config) net.Listener {
+	return r.connections.Listen(socket, encryption)
+}
+
+// Server returns a server for what Listen returned, with the relay's limits.
 func (r *Relay) Server() *http.Server {
-	return &http.Server{
+	s := &http.Server{
 		Handler:           r,
 		MaxHeaderBytes:    r.limits.Header,
 		ReadHeaderTimeout: r.limits.ReadTimeout,
@@ -146,4 +168,6 @@ func (r *Relay) Server() *http.Server {
 		// Otherwise "OPTIONS *" is answered 200 by the server itself.
 		DisableGeneralOptionsHandler: true,
 	}
+	r.connections.Attach(s)
+	return s
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/connlimit"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -38,6 +39,8 @@ func (r *Relay) webhook(c *call, req *http.Request) answer {
 		r.metrics.rejected.WithLabelValues(c.integration, reason).Inc()
 		return r.unauthorized(req)
 	}
+	c.authenticated = true
+	connlimit.Authenticated(req.Context())
 	r.metrics.keys.used(in.Name, key)
 	r.metrics.lastWebhook.WithLabelValues(in.Name).SetToCurrentTime()
 	r.metrics.inFlight.WithLabelValues(in.Name).Inc()

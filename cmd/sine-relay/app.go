@@ -61,9 +61,6 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 	if a.publicSocket, err = listen("SINE_RELAY_LISTEN", s.Listen); err != nil {
 		return nil, err
 	}
-	if certificate != nil {
-		a.publicSocket = a.encrypted(a.publicSocket)
-	}
 	if a.adminSocket, err = listen("SINE_RELAY_ADMIN_LISTEN", s.AdminListen); err != nil {
 		return nil, err
 	}
@@ -91,8 +88,9 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 	a.census = newCensus(a, registry)
 	registerExpiry(a, registry)
 	a.readiness = relay.NewReadiness(a.health)
-	a.public = a.relay.Server()
-	a.admin = relay.AdminServer(registry, a.readiness)
+	a.public, a.publicSocket = a.relay.Server(), a.relay.Listen(a.publicSocket, a.encryption())
+	admin := relay.NewAdmin(relay.AdminConfig{Gatherer: registry, Readiness: a.readiness, Registerer: registry, Logger: log})
+	a.admin, a.adminSocket = admin.Server(), admin.Listen(a.adminSocket)
 	return a, nil
 }
 
@@ -125,14 +123,17 @@ func listen(variable, address string) (net.Listener, error) {
 	return socket, nil
 }
 
-// encrypted speaks TLS on a socket, with the certificate that is in force when a
-// caller connects.
-func (a *app) encrypted(socket net.Listener) net.Listener {
-	return tls.NewListener(socket, &tls.Config{
+// encryption is how TLS is spoken on the public listener, with the certificate
+// that is in force when a caller connects; nil where there is none.
+func (a *app) encryption() *tls.Config {
+	if a.certificate.Load() == nil {
+		return nil
+	}
+	return &tls.Config{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.certificate.Load(), nil },
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"http/1.1"},
-	})
+	}
 }
 
 // watch logs each change of readiness once.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 
@@ -91,6 +92,7 @@ func relayConfig(s config.Settings, b *broker.Broker, log *slog.Logger, reg prom
 func limitsOf(s config.Settings) relay.Limits {
 	return relay.Limits{
 		Body: s.BodyLimit, Header: int(s.HeaderLimit), JSONDepth: s.JSONDepth,
+		Connections: s.MaxConnections,
 		ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout,
 		StoreBudget: s.StoreBudget,
 		Requests:    s.MaxRequests, Facts: s.MaxFacts, WaitingFacts: s.MaxWaitingFacts,
@@ -106,6 +108,8 @@ func (a *app) health() relay.Health {
 		Connected: s.DoorConnected && s.FactsConnected, Verified: s.Verified,
 		Fault: s.Fault, Impaired: s.Impaired, Details: s.Lines(),
 	}
+	open, limit := a.relay.Connections()
+	h.Details = append(h.Details, fmt.Sprintf("public listener: %d of %d connections open", open, limit))
 	if fault := a.reloader.state(); fault != nil {
 		h.Details = append(h.Details, fault.Error())
 		h.Impaired = cmp.Or(h.Impaired, fault)

@@ -66,4 +66,18 @@ var runtime = []panel{
 		about: "Answers of the public listener. 401 is a wrong key, 404 and 405 are strangers, 429 callers who fail again and again; 5xx is bad: a fact was not stored.",
 		ask:   []query{{legend: "{{code}}", expr: `60 * sum by (code) (rate(sine_relay_http_requests_total{<relay>}[$__rate_interval]))`}},
 	},
+	{
+		show: lines, title: "Open connections", unit: number, wide: 12, high: 7,
+		about: "Connections of each listener, at the relay that has most, and how many may be open on the public one. Bad at the limit: newcomers make room for one another.",
+		ask: []query{
+			{legend: "{{listener}}", expr: `max by (listener) (sine_relay_connections{<relay>})`},
+			{legend: "limit", expr: `min(sine_relay_connections_limit{<relay>,listener="public"})`},
+		},
+		colors: []color{{"/^limit$/", "red"}},
+	},
+	{
+		show: bars, title: "Connections closed to make room", unit: "reqpm", wide: 12, high: 7,
+		about: "Connections that the relay closed because no more may be open. Unauthenticated are strangers, who harm nobody; idle and full are callers with a valid key, and bad.",
+		ask:   []query{{legend: "{{listener}} {{reason}}", expr: `60 * sum by (listener, reason) (rate(sine_relay_connections_dropped_total{<relay>}[$__rate_interval]))`}},
+	},
 }

@@ -88,7 +88,7 @@ func (l Limits) allowance() *rate.Limiter { return rate.NewLimiter(rate.Every(l.
 func (l *Limiter) Blocked(addr netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.allowanceOf(clientAddr(addr), now).AllowN(now, 1)
+	return !l.allowanceOf(Client(addr), now).AllowN(now, 1)
 }
 
 func (l *Limiter) allowanceOf(addr netip.Addr, now time.Time) *rate.Limiter {
@@ -114,8 +114,9 @@ func (l *Limiter) allowanceOf(addr netip.Addr, now time.Time) *rate.Limiter {
 	return c.allowance
 }
 
-// clientAddr returns the address that stands for all of a client.
-func clientAddr(addr netip.Addr) netip.Addr {
+// Client returns the address that stands for all of a client: an IPv4 address, or
+// the /64 of an IPv6 address, of which one customer has all.
+func Client(addr netip.Addr) netip.Addr {
 	addr = plain(addr)
 	if !addr.Is6() {
 		return addr

@@ -51,6 +51,8 @@ func ofRelays() []check {
 	return []check{
 		{name: "no relay is left", world: gone, at: 50, fires: []string{named("Down", nil)}},
 		{name: "a relay is not scraped", world: oneGone, at: 50, fires: []string{named("InstanceDown", labels{"pod": "relay-1", "instance": "10.0.0.1:9090"})}},
+		{name: "strangers fill the listener of a relay", world: counted("sine_relay_connections_dropped_total", labels{"listener": "public", "reason": "unauthenticated"}), at: 50, fires: []string{named("ConnectionsFull", nil)}},
+		{name: "the admin listener is full", world: counted("sine_relay_connections_dropped_total", labels{"listener": "admin", "reason": "unauthenticated"})},
 		{name: "a relay has no connection for the door", world: one("sine_relay_nats_connected", door, 0, 1), at: 40, fires: []string{named("NATSDisconnected", door)}},
 		{name: "a spool grows", world: grows, at: 55, fires: []string{named("SpoolGrows", nil)}},
 		{name: "a spool is nearly full", world: one("sine_relay_spool_nearly_full", nil, 1, 0), at: 40, fires: []string{named("SpoolNearlyFull", nil)}},

@@ -1,0 +1,145 @@
+package connlimit
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// conn is one connection. What the server reads and writes goes through it.
+type conn struct {
+	net.Conn          // the raw one, or TLS over it
+	raw      net.Conn // what is closed to make room
+	limiter  *Limiter
+	owner    netip.Addr
+	header   header
+
+	// The limiter's lock guards these.
+	authenticated bool
+	left          bool
+	queue         *queue // that it is in
+	place         place
+	turn          uint64
+	// waits is set while it is idle, for who only looks.
+	waits atomic.Bool
+}
+
+func newConn(l *Limiter, raw net.Conn) *conn {
+	return &conn{Conn: raw, raw: raw, limiter: l, owner: owner(raw), header: header{limit: l.config.HeaderLines}}
+}
+
+// tracked returns the connection that the server was given, or nil where it came
+// from elsewhere.
+func tracked(c net.Conn) *conn {
+	switch c := c.(type) {
+	case *conn:
+		return c
+	case *encrypted:
+		return c.conn
+	default:
+		return nil
+	}
+}
+
+var errHeaderLines = errors.New("the header has too many lines")
+
+// Read looks at what comes. A kept connection is busy as soon as the first byte
+// of its next request is there: the server says so only once it has the whole
+// header.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && c.waits.Load() {
+		c.limiter.busy(c)
+	}
+	if !c.header.take(p[:n]) {
+		return 0, errHeaderLines
+	}
+	return n, err
+}
+
+func (c *conn) Close() error {
+	c.limiter.leave(c)
+	return c.Conn.Close()
+}
+
+// CloseWrite is what the server calls before it closes a connection of which it
+// did not read everything: otherwise the answer would be lost on its way.
+func (c *conn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return nil
+	}
+	return half.CloseWrite()
+}
+
+// header counts the lines of a request's header. The server bounds its bytes, and
+// each line of three bytes costs it two hundred.
+type header struct {
+	limit, lines int
+	filled       bool // the line that is being read has something in it
+	over         bool // the header has ended
+}
+
+// take reports false when there are too many lines. What follows the header is
+// not looked at.
+func (h *header) take(p []byte) bool {
+	if h.over {
+		return true
+	}
+	for _, b := range p {
+		switch {
+		case b == '\r':
+		case b != '\n':
+			h.filled = true
+		case h.filled:
+			h.lines, h.filled = h.lines+1, false
+		case h.lines > 0: // before the first line, empty ones mean nothing
+			h.over = true
+			return true
+		}
+		if h.lines > h.limit {
+			return false
+		}
+	}
+	return true
+}
+
+// encrypted is a connection with TLS. The server must not see that there is a
+// [tls.Conn], or it would read from that and not from us; it takes what has a
+// ConnectionState for encrypted, and asks for it before it reads anything.
+type encrypted struct {
+	*conn
+	tls *tls.Conn
+}
+
+func (c *conn) encrypt(config *tls.Config) *encrypted {
+	e := &encrypted{conn: c, tls: tls.Server(c.raw, config)}
+	c.Conn = e.tls
+	return e
+}
+
+// ConnectionState shakes hands, within the time that there is for it.
+func (e *encrypted) ConnectionState() tls.ConnectionState {
+	e.tls.SetDeadline(time.Now().Add(e.limiter.config.HandshakeTimeout))
+	err := e.tls.HandshakeContext(context.Background())
+	e.tls.SetDeadline(time.Time{})
+	var plain tls.RecordHeaderError
+	if errors.As(err, &plain) && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader) {
+		io.WriteString(plain.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
+	}
+	if err != nil {
+		e.raw.Close() // what the server reads next fails at once
+	}
+	return e.tls.ConnectionState()
+}
+
+// looksLikeHTTP tells a slip in a URL from noise.
+func looksLikeHTTP(begin [5]byte) bool {
+	return slices.Contains([]string{"GET /", "HEAD ", "POST ", "PUT /", "OPTIO"}, string(begin[:]))
+}

@@ -1,0 +1,265 @@
+// Package connlimit bounds the connections of an HTTP server.
+//
+// It promises that no more connections are open at once than was said, and that
+// those who fill them up keep nobody else out: whoever comes to a full listener is
+// let in, and somebody who matters less is closed. A connection that has shown a
+// valid key is closed last, and never while it is being answered.
+//
+// It does not know what a valid key is: the handler says so, by [Authenticated].
+package connlimit
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/relay/caller"
+)
+
+// Config says what a limiter bounds.
+type Config struct {
+	// Listener is what metrics and logs call it.
+	Listener string
+	// Max is how many connections may be open.
+	Max int
+	// HeaderLines is how many lines a request's header may have.
+	HeaderLines int
+	// HandshakeTimeout is how long a TLS handshake may take.
+	HandshakeTimeout time.Duration
+	// Logger and Registerer may be nil.
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Reasons for which a connection is dropped.
+const (
+	// reasonUnauthenticated: it made room, and had shown no valid key.
+	reasonUnauthenticated = "unauthenticated"
+	// reasonIdle: it made room; it had shown a valid key and no request was on
+	// its way.
+	reasonIdle = "idle"
+	// reasonFull: it found no room, since all the others were being answered.
+	reasonFull = "full"
+)
+
+var reasons = []string{reasonUnauthenticated, reasonIdle, reasonFull}
+
+// Limiter bounds the connections of one server. It is safe for concurrent use.
+type Limiter struct {
+	config  Config
+	metrics metrics
+
+	mu   sync.Mutex
+	open int
+	// Those who may have to leave are in one of two queues: strangers from the
+	// moment they connect, and the others while they are idle. Whoever has shown
+	// a valid key and is being answered is in neither.
+	strangers, idle queue
+	dropped         map[string]int // by reason, since it was last logged
+	logged          time.Time
+}
+
+// New returns a limiter without connections.
+func New(c Config) *Limiter {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	l := &Limiter{config: c, strangers: newQueue(), idle: newQueue(), dropped: map[string]int{}}
+	l.metrics = newMetrics(c, l.Open)
+	return l
+}
+
+// Open is how many connections there are.
+func (l *Limiter) Open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open
+}
+
+// Max is how many there may be.
+func (l *Limiter) Max() int { return l.config.Max }
+
+// Attach has the limiter told what the server does with its connections. The
+// server must serve a listener that [Limiter.Listen] returned.
+func (l *Limiter) Attach(s *http.Server) {
+	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, tracked(c))
+	}
+	s.ConnState = func(c net.Conn, state http.ConnState) {
+		switch c := tracked(c); {
+		case c == nil:
+		case state == http.StateActive:
+			l.busy(c)
+		case state == http.StateIdle:
+			// The server calls this where it reads: nobody else looks at
+			// the header now.
+			c.header = header{limit: c.header.limit}
+			l.rest(c)
+		}
+	}
+}
+
+type connKey struct{}
+
+// Authenticated notes that a request with this context had a valid key.
+func Authenticated(ctx context.Context) {
+	if c, _ := ctx.Value(connKey{}).(*conn); c != nil {
+		c.limiter.trust(c)
+	}
+}
+
+// Listen returns a listener that accepts from socket, within the limit. With a
+// configuration it speaks TLS.
+func (l *Limiter) Listen(socket net.Listener, config *tls.Config) net.Listener {
+	return &listener{Listener: socket, limiter: l, tls: config}
+}
+
+type listener struct {
+	net.Listener
+	limiter *Limiter
+	tls     *tls.Config
+}
+
+// Accept returns the next connection that there is room for.
+func (s *listener) Accept() (net.Conn, error) {
+	for {
+		raw, err := s.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := newConn(s.limiter, raw)
+		if !s.limiter.admit(c) {
+			raw.Close()
+			continue
+		}
+		if s.tls != nil {
+			return c.encrypt(s.tls), nil
+		}
+		return c, nil
+	}
+}
+
+// admit makes room for one more and counts it in, or reports that there is none.
+func (l *Limiter) admit(c *conn) bool {
+	l.mu.Lock()
+	var victim *conn
+	var reason string
+	if l.open >= l.config.Max {
+		if victim, reason = l.victim(); victim != nil {
+			l.remove(victim)
+		}
+	}
+	admitted := l.open < l.config.Max
+	if admitted {
+		l.open++
+		l.strangers.push(c)
+	}
+	l.mu.Unlock()
+	if reason != "" {
+		l.drop(reason)
+	}
+	if victim != nil {
+		// The socket itself: over TLS a farewell would be written first, while
+		// somebody else waits to be let in.
+		victim.raw.Close()
+	}
+	return admitted
+}
+
+// victim is who leaves when one more comes, and why. It belongs to the address
+// that has most of its sort, and is the one of it that came first or is idle for
+// longest: whoever floods the listener closes its own connections, and where a
+// proxy stands for all, the oldest, which had the longest time to show a key.
+//
+// A quarter is for those who have shown none yet. Without it, idle connections
+// with a key could leave so little that newcomers close one another before they
+// come to show theirs.
+func (l *Limiter) victim() (*conn, string) {
+	switch {
+	case l.idle.len > 0 && l.strangers.len < l.config.Max/4:
+		return l.idle.first(), reasonIdle
+	case l.strangers.len > 0:
+		return l.strangers.first(), reasonUnauthenticated
+	default:
+		return nil, reasonFull
+	}
+}
+
+// trust protects a connection from now on.
+func (l *Limiter) trust(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.authenticated = true
+	l.strangers.remove(c)
+}
+
+// rest notes that no request is on its way.
+func (l *Limiter) rest(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.authenticated && !c.left && c.queue == nil {
+		l.idle.push(c)
+	}
+}
+
+// busy notes that one has begun to come.
+func (l *Limiter) busy(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.idle.remove(c)
+}
+
+// leave counts a connection out.
+func (l *Limiter) leave(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.remove(c)
+}
+
+// remove is for who holds the lock. A connection leaves once.
+func (l *Limiter) remove(c *conn) {
+	if c.left {
+		return
+	}
+	c.left = true
+	l.open--
+	l.strangers.remove(c)
+	l.idle.remove(c)
+}
+
+// between is the time between two log lines of one kind.
+const between = time.Minute
+
+// drop counts one that had to leave, and logs from time to time.
+func (l *Limiter) drop(reason string) {
+	l.metrics.dropped.WithLabelValues(reason).Inc()
+	l.mu.Lock()
+	l.dropped[reason]++
+	due := time.Since(l.logged) >= between
+	all := l.dropped
+	if due {
+		l.logged, l.dropped = time.Now(), map[string]int{}
+	}
+	l.mu.Unlock()
+	if !due {
+		return
+	}
+	l.config.Logger.Warn("connections were closed: no more may be open", "listener", l.config.Listener, "max", l.config.Max,
+		reasonUnauthenticated, all[reasonUnauthenticated], reasonIdle, all[reasonIdle], reasonFull, all[reasonFull])
+}
+
+// owner is whom a connection belongs to.
+func owner(c net.Conn) netip.Addr {
+	at, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{} // as on a Unix socket
+	}
+	return caller.Client(at.Addr())
+}

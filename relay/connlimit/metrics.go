@@ -1,0 +1,28 @@
+package connlimit
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are of one listener; those of several may be in one registry.
+type metrics struct{ dropped *prometheus.CounterVec }
+
+func newMetrics(c Config, open func() int) metrics {
+	label := prometheus.Labels{"listener": c.Listener}
+	m := metrics{prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "sine_relay", Name: "connections_dropped_total", ConstLabels: label,
+		Help: "Connections that the relay closed because no more may be open: unauthenticated or idle ones made room for another, and a new one found none where all others were being answered.",
+	}, []string{"reason"})}
+	for _, reason := range reasons {
+		m.dropped.WithLabelValues(reason)
+	}
+	if c.Registerer == nil {
+		return m
+	}
+	c.Registerer.MustRegister(m.dropped,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "sine_relay", Name: "connections", ConstLabels: label, Help: "Open connections of a listener.",
+		}, func() float64 { return float64(open()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "sine_relay", Name: "connections_limit", ConstLabels: label, Help: "Connections of a listener that may be open.",
+		}, func() float64 { return float64(c.Max) }))
+	return m
+}

@@ -1,0 +1,68 @@
+package connlimit
+
+import (
+	"crypto/tls"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// withTLS has the server speak it, with the certificate of net/http's own tests.
+func withTLS(timeout time.Duration) func(*rig, *listener) {
+	return func(r *rig, l *listener) {
+		r.config.HandshakeTimeout, r.encrypted = timeout, true
+		borrowed := httptest.NewTLSServer(nil)
+		borrowed.Close()
+		l.tls = &tls.Config{Certificates: borrowed.TLS.Certificates}
+	}
+}
+
+func (c *client) encrypt() *client {
+	secure := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
+	again := *c
+	again.Conn = secure
+	again.read.Reset(secure)
+	return &again
+}
+
+func TestTLS(t *testing.T) {
+	r := newRig(t, 4, withTLS(patience))
+	c := r.connect("127.0.0.1").encrypt()
+	for range 3 {
+		c.must()
+	}
+	r.idle(1)
+	for range 12 {
+		r.connect("127.0.0.1") // these never shake hands
+	}
+	c.must()
+	if r.dropped(reasonUnauthenticated) != 9 {
+		t.Errorf("%v were closed", r.dropped(reasonUnauthenticated))
+	}
+}
+
+func TestAHandshakeThatDoesNotEnd(t *testing.T) {
+	r := newRig(t, 4, withTLS(50*time.Millisecond))
+	c := r.connect("127.0.0.1")
+	c.send("\x16\x03\x01")
+	if _, err := io.ReadAll(c); err != nil {
+		t.Errorf("the connection was not closed: %v", err)
+	}
+	eventually(t, "it is counted out", func() bool { return r.Open() == 0 })
+}
+
+func TestAClientThatForgotTheS(t *testing.T) {
+	r := newRig(t, 4, withTLS(patience))
+	c := r.connect("127.0.0.1")
+	c.send("POST / HTTP/1.1\r\nHost: x\r\n\r\n")
+	answer, err := http.ReadResponse(c.read, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(answer.Body); answer.StatusCode != 400 || !strings.Contains(string(body), "HTTPS server") {
+		t.Errorf("%d %s", answer.StatusCode, body)
+	}
+}

@@ -1,0 +1,123 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
+)
+
+// scrapes answers with the metrics. They are rendered once for all who ask while
+// an earlier rendering is under way, one rendering at a time, and a reader that
+// reads nothing holds no more than its copy of the text, which others share.
+//
+// promhttp's own bounds would not do: its limit on scrapes ends with the rendering
+// when there is a timeout, and without one the gathered metrics, several times as
+// large as their text, wait with the reader.
+type scrapes struct {
+	render http.Handler
+	turn   sync.Mutex // one rendering at a time
+
+	mu   sync.Mutex
+	next map[string]*rendering // of those that have not begun, by what was asked for
+	rest time.Time             // when the next may begin
+}
+
+// rendering is what those who wait for it will get.
+type rendering struct {
+	asked *http.Request // its headers say in which form
+	done  chan struct{}
+	page  page
+}
+
+// restFactor is for how long nothing is rendered, in multiples of what the last
+// rendering took: however many ask, a fifth of one processor is spent on it.
+const restFactor = 4
+
+func newScrapes(gather prometheus.Gatherer) *scrapes {
+	return &scrapes{
+		render: promhttp.HandlerFor(gather, promhttp.HandlerOpts{EnableOpenMetrics: true}),
+		next:   map[string]*rendering{},
+	}
+}
+
+func (s *scrapes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	r := s.join(req)
+	select {
+	case <-r.done:
+		r.page.writeTo(w)
+	case <-req.Context().Done(): // the reader is gone
+	}
+}
+
+// join returns the rendering that will begin next, so that it shows everything
+// that happened before it was asked for.
+func (s *scrapes) join(req *http.Request) *rendering {
+	asked := req.Clone(context.WithoutCancel(req.Context()))
+	if !strings.Contains(asked.Header.Get("Accept-Encoding"), "gzip") {
+		asked.Header.Set("Accept-Encoding", "identity")
+	} else {
+		asked.Header.Set("Accept-Encoding", "gzip")
+	}
+	form := string(expfmt.NegotiateIncludingOpenMetrics(asked.Header)) + asked.Header.Get("Accept-Encoding")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.next[form]
+	if r == nil {
+		r = &rendering{asked: asked, done: make(chan struct{})}
+		s.next[form] = r
+		go s.carryOut(r, form)
+	}
+	return r
+}
+
+func (s *scrapes) carryOut(r *rendering, form string) {
+	defer close(r.done)
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	<-time.After(time.Until(s.rest))
+	s.mu.Lock()
+	delete(s.next, form)
+	s.mu.Unlock()
+	begun := time.Now()
+	defer func() {
+		s.rest = time.Now().Add(restFactor * time.Since(begun))
+		if recover() != nil { // as in a handler, it must not end the program
+			r.page = page{status: http.StatusInternalServerError}
+		}
+	}()
+	s.render.ServeHTTP(&r.page, r.asked)
+}
+
+// page is an answer that is written later, perhaps several times.
+type page struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (p *page) Header() http.Header {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	return p.header
+}
+
+func (p *page) WriteHeader(status int) { p.status = status }
+
+func (p *page) Write(b []byte) (int, error) { return p.body.Write(b) }
+
+func (p *page) writeTo(w http.ResponseWriter) {
+	maps.Copy(w.Header(), p.header)
+	if p.status != 0 {
+		w.WriteHeader(p.status)
+	}
+	w.Write(p.body.Bytes())
+}
