@@ -77,14 +77,15 @@ func readDecision(reply *nats.Msg) (visit.Decision, error) {
 	if isNoResponders(reply) {
 		return visit.Decision{}, visit.ErrNoDecider
 	}
-	if code := reply.Header.Get(headerServiceError); code != "" {
+	decision, err := visit.ParseDecision(reply.Data)
+	// A rejection is one, whatever is wrong beside it.
+	if code := reply.Header.Get(headerServiceError); code != "" && decision.Verdict != visit.Reject {
 		n, err := strconv.Atoi(code)
 		if err != nil {
 			return visit.Decision{}, fmt.Errorf("%w: the decider reports an error", visit.ErrBadReply)
 		}
 		return visit.Decision{}, fmt.Errorf("%w: the decider reports error %d", visit.ErrBadReply, n)
 	}
-	decision, err := visit.ParseDecision(reply.Data)
 	if err != nil {
 		return visit.Decision{}, fmt.Errorf("%w: %w", visit.ErrBadReply, err)
 	}

@@ -93,19 +93,17 @@ func (t Template) isZero() bool { return t.fields == nil }
 
 // fill returns the body for an answer. Fields that the decider adds to an
 // accepted pass go in where the template has no field of that name; a text that
-// was nothing but placeholders and came out empty is left out.
+// was nothing but placeholders and came out empty is left out. Texts come from
+// operators, too, so they are cleaned here, where all of them pass.
 func (t Template) fill(d visit.Decision, reference string) []byte {
-	withRef := func(s string) string { return strings.ReplaceAll(s, placeRef, reference) }
-	values := filling{placeVisitor: withRef(d.VisitorText), placeAdmin: withRef(d.AdminNote), placeRef: reference, placeDecider: d.Decider}
+	text := func(s string) string { return visit.CleanText(strings.ReplaceAll(s, placeRef, reference)) }
+	values := filling{placeVisitor: text(d.VisitorText), placeAdmin: text(d.AdminNote), placeRef: reference, placeDecider: text(d.Decider)}
 
 	out := make(map[string]any, len(t.fields)+len(d.Pass))
 	if d.Verdict == visit.Accept {
-		for name, value := range d.Pass {
-			out[name] = value
-		}
+		t.extend(out, d.Pass)
 	}
 	for name, value := range t.fields {
-		delete(out, name)
 		if filled, ok := values.fill(value); ok {
 			out[name] = filled
 		}
@@ -116,6 +114,19 @@ func (t Template) fill(d visit.Decision, reference string) []byte {
 		panic(fmt.Sprintf("encode answer: %v", err))
 	}
 	return body
+}
+
+// extend adds a decider's fields, but for those of a name that the template or
+// another decider has. A reader may take "CODE" for "code", and the last of two, so
+// names that differ in case only are one.
+func (t Template) extend(out map[string]any, pass map[string]json.RawMessage) {
+	taken := slices.Collect(maps.Keys(t.fields))
+	for _, name := range slices.Sorted(maps.Keys(pass)) {
+		if !slices.ContainsFunc(taken, func(other string) bool { return strings.EqualFold(other, name) }) {
+			out[name] = pass[name]
+			taken = append(taken, name)
+		}
+	}
 }
 
 // filling is what stands for each placeholder.

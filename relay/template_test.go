@@ -21,6 +21,9 @@ func TestTemplates(t *testing.T) {
 		{"a decider's text cannot break the body", map[string]any{"m": "{visitorText}"}, visit.Decision{VisitorText: "\"},\n\\</script>"}, `{"m":"\"},\n\\\u003c/script\u003e"}`},
 		{"a decider's text is not a template", map[string]any{"m": "{visitorText}"}, visit.Decision{VisitorText: "{adminNote}", AdminNote: "secret"}, `{"m":"{adminNote}"}`},
 		{"a decider cannot forge the code", DefaultAccept.fields, visit.Decision{Verdict: visit.Accept, Pass: map[string]json.RawMessage{"code": json.RawMessage(`"X"`), "zone": json.RawMessage(`"B"`)}}, `{"code":"SUCCESS","zone":"B"}`},
+		{"a decider cannot forge the code in other letters", DefaultAccept.fields, visit.Decision{Verdict: visit.Accept, Pass: pass("CODE", `"X"`, "Code", `"X"`, "visitornotes", `"X"`, "zone", `"B"`)}, `{"code":"SUCCESS","zone":"B"}`},
+		{"two deciders' fields of one name", DefaultAccept.fields, visit.Decision{Verdict: visit.Accept, Pass: pass("Zone", `"A"`, "zone", `"B"`)}, `{"Zone":"A","code":"SUCCESS"}`},
+		{"what a screen would obey", DefaultAccept.fields, visit.Decision{Verdict: visit.Accept, VisitorText: "a\x1b\u202eb\nc", AdminNote: "\x00"}, `{"code":"SUCCESS","visitorNotes":"ab\nc"}`},
 		{"a rejected visitor gets no extra fields", DefaultReject.fields, visit.Decision{Verdict: visit.Reject, VisitorText: "No", Pass: map[string]json.RawMessage{"zone": json.RawMessage(`"B"`)}}, `{"code":"REJECTED","message":"No","visitorNotes":"No"}`},
 		{"nested values", map[string]any{"a": map[string]any{"b": []any{"{ref}", 1, true, nil}}, "empty": ""}, visit.Decision{}, `{"a":{"b":["K7Q2M",1,true,null]},"empty":""}`},
 		{"the decider's name", map[string]any{"by": "asked {decider}"}, visit.Decision{Decider: "watchlist"}, `{"by":"asked watchlist"}`},
@@ -35,6 +38,14 @@ func TestTemplates(t *testing.T) {
 			}
 		})
 	}
+}
+
+func pass(pairs ...string) map[string]json.RawMessage {
+	fields := map[string]json.RawMessage{}
+	for i := 0; i < len(pairs); i += 2 {
+		fields[pairs[i]] = json.RawMessage(pairs[i+1])
+	}
+	return fields
 }
 
 func TestFaultyTemplates(t *testing.T) {

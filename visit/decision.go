@@ -1,11 +1,9 @@
 package visit
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Verdict is what a decider decides. Its values are part of the wire format.
@@ -22,82 +20,56 @@ type Decision struct {
 	// rejection, so that no other message can be taken for an answer.
 	Verdict Verdict `json:"decision"`
 	// VisitorText is for the visitor to read. A rejection should have one;
-	// the integration's own text stands in for a missing one.
+	// the integration's own text stands in for a missing or blank one.
 	VisitorText string `json:"visitorText,omitempty"`
 	// AdminNote is for the site's administrators.
 	AdminNote string `json:"adminNote,omitempty"`
 	// Pass holds further fields for the answer to Sine when the visitor is
-	// accepted. A field that the integration's template sets wins.
+	// accepted. A field that the integration's template sets wins, also over
+	// one whose name differs in case only: readers may not tell them apart.
 	Pass map[string]json.RawMessage `json:"pass,omitempty"`
 	// Decider and Version name who decided.
 	Decider string `json:"decider,omitempty"`
 	Version string `json:"version,omitempty"`
 }
 
-// MaxDecisionSize is the largest reply, in bytes, that the relay reads.
-const MaxDecisionSize = 64 << 10
+// Limits of a decider's reply. An acceptance beyond them is a bad reply.
+const (
+	// MaxDecisionSize is the size of a whole reply, in bytes.
+	MaxDecisionSize = 16 << 10
+	// maxDecisionText is that of each text.
+	maxDecisionText = 8 << 10
+	// maxPassDepth is how deep a value of Pass may be nested, maxPassFields how
+	// many fields an object of it may have, and maxPassName the bytes of a name.
+	maxPassDepth  = 8
+	maxPassFields = 64
+	maxPassName   = 128
+)
 
 // ErrNotADecision is wrapped by every error of [ParseDecision].
 var ErrNotADecision = errors.New("not a decision")
 
-// ParseDecision reads a decider's reply. Its errors name the fault and quote
-// nothing of the reply, which may hold personal data.
+// ParseDecision reads a decider's reply. Only an acceptance needs everything
+// right. A reply in which a rejection can be read is a rejection, whatever is wrong
+// beside it: without what cannot be used, such as a text of the wrong type.
+//
+// Texts come out as [CleanText] leaves them, and empty where they are blank; values
+// of Pass likewise, and with every name once, upper and lower case being the same.
+//
+// Its errors name the fault and quote nothing of the reply, which may hold personal
+// data.
 func ParseDecision(data []byte) (Decision, error) {
-	if len(data) > MaxDecisionSize {
-		return Decision{}, fmt.Errorf("%w: %d bytes, at most %d are read", ErrNotADecision, len(data), MaxDecisionSize)
+	r := readReply(data)
+	switch {
+	case r.rejects:
+		r.decision.Verdict = Reject
+		return r.decision, nil
+	case r.fault == nil && r.verdicts == 0:
+		r.fault = errors.New(`the field "decision" is missing`)
 	}
-	var d Decision
-	if err := json.Unmarshal(data, &d); err != nil {
-		return Decision{}, fmt.Errorf("%w: %s", ErrNotADecision, jsonFault(err))
+	if r.fault != nil {
+		return Decision{}, fmt.Errorf("%w: %w", ErrNotADecision, r.fault)
 	}
-	switch d.Verdict {
-	case Accept, Reject:
-		// Which of two a reader takes is chance, and one of them may be a
-		// rejection.
-		if verdicts(data) > 1 {
-			return Decision{}, fmt.Errorf("%w: the field \"decision\" is there more than once", ErrNotADecision)
-		}
-		return d, nil
-	case "":
-		return Decision{}, fmt.Errorf("%w: the field \"decision\" is missing", ErrNotADecision)
-	default:
-		return Decision{}, fmt.Errorf("%w: the field \"decision\" is neither %q nor %q", ErrNotADecision, Accept, Reject)
-	}
-}
-
-// verdicts counts the fields of a valid object that encoding/json takes for the
-// decision: it does not mind the case.
-func verdicts(data []byte) (n int) {
-	object := json.NewDecoder(bytes.NewReader(data))
-	object.Token() // {
-	for object.More() {
-		key, _ := object.Token()
-		if name, ok := key.(string); ok && strings.EqualFold(name, "decision") {
-			n++
-		}
-		var value json.RawMessage
-		if object.Decode(&value) != nil {
-			return n
-		}
-	}
-	return n
-}
-
-// jsonFault says what is wrong without the offending value.
-func jsonFault(err error) string {
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) && wrongType.Field != "" {
-		return fmt.Sprintf("the field %q has the wrong JSON type", knownField(wrongType.Field))
-	}
-	return "not a JSON object"
-}
-
-// knownField keeps a key of somebody's making out of an error: map keys below
-// "pass" are the decider's.
-func knownField(path string) string {
-	switch path {
-	case "decision", "visitorText", "adminNote", "decider", "version":
-		return path
-	}
-	return "pass"
+	r.decision.Verdict = Accept
+	return r.decision, nil
 }

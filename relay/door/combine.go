@@ -3,7 +3,6 @@ package door
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -104,13 +103,27 @@ func firstText(votes []Answer) string {
 
 func mergePasses(votes []Answer) map[string]json.RawMessage {
 	merged := map[string]json.RawMessage{}
-	for _, a := range slices.Backward(votes) {
-		maps.Copy(merged, a.Pass)
+	for _, a := range votes {
+		for name, value := range a.Pass {
+			if !hasName(merged, name) {
+				merged[name] = value
+			}
+		}
 	}
 	if len(merged) == 0 {
 		return nil
 	}
 	return merged
+}
+
+// hasName does not mind the case: whoever reads the answer may not either.
+func hasName(fields map[string]json.RawMessage, name string) bool {
+	for other := range fields {
+		if strings.EqualFold(other, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // notes joins what the administrator is told. White space within a note becomes a

@@ -16,7 +16,7 @@ func TestPassesAreMergedInTheOrderOfTheConfiguration(t *testing.T) {
 	tally := panelOf(t, Any).Tally(names("abcs"))
 	tally.Add(pass(no("a", ""), `{"badge":"none"}`))
 	tally.Add(pass(yes("s", ""), `{"shadow":1}`))
-	tally.Add(pass(yes("c", ""), `{"badge":"red","floor":3}`))
+	tally.Add(pass(yes("c", ""), `{"Badge":"red","floor":3}`))
 	tally.Add(pass(yes("b", ""), `{"badge":"blue","wifi":true}`))
 	want := map[string]json.RawMessage{"badge": json.RawMessage(`"blue"`), "wifi": json.RawMessage(`true`), "floor": json.RawMessage(`3`)}
 	if a := tally.Answer(none); !reflect.DeepEqual(a.Pass, want) {

@@ -3,6 +3,7 @@ package door
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -56,7 +57,8 @@ func (s Standing) Answer() (a Answer, ordered bool) {
 	if everywhere(s.Order) {
 		site = "every site"
 	}
-	a = Answer{Decision: visit.Decision{VisitorText: s.Order.Message}}
+	// A message of which nothing can be shown is none.
+	a = Answer{Decision: visit.Decision{VisitorText: strings.TrimSpace(visit.CleanText(s.Order.Message))}}
 	switch s.Order.Kind {
 	case visit.OrderLockdown:
 		a.Situation, a.Verdict, a.AdminNote = LockedDown, visit.Reject, noteLockdown

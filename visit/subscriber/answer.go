@@ -116,14 +116,25 @@ func (d *decider) decision(ctx context.Context, data []byte) ([]byte, error) {
 	if decided.Version == "" {
 		decided.Version = d.cfg.Version
 	}
-	reply, err := json.Marshal(decided)
+	return encode(decided)
+}
+
+// encode returns the reply as the relay will read it. An acceptance that the relay
+// would not take is an error. A rejection never is: what cannot be sent of it is
+// left out.
+func encode(d visit.Decision) ([]byte, error) {
+	if d.Verdict == visit.Reject {
+		d.Pass = nil // which is for visitors who are accepted
+	}
+	reply, err := json.Marshal(d)
 	if err != nil {
 		return nil, fmt.Errorf("encode the decision: %w", err)
 	}
-	if _, err := visit.ParseDecision(reply); err != nil {
-		return nil, err // the relay would not take it either
+	read, err := visit.ParseDecision(reply)
+	if err != nil || read.Verdict == visit.Accept {
+		return reply, err
 	}
-	return reply, nil
+	return json.Marshal(read) // without texts that are too long for a message
 }
 
 func (d *decider) send(q question, reply []byte) {

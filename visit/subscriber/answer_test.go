@@ -60,6 +60,32 @@ func TestAFailureIsAnErrorReplyWithoutItsText(t *testing.T) {
 	}
 }
 
+// Who is turned away is turned away, also where the rest cannot be sent.
+func TestARejectionThatCannotBeSentWholeIsSent(t *testing.T) {
+	t.Parallel()
+	const text = "See reception."
+	for name, c := range map[string]struct {
+		decision visit.Decision
+		want     string
+	}{
+		"extras that are not JSON": {visit.Decision{VisitorText: text, Pass: map[string]json.RawMessage{"a": json.RawMessage("Zmark")}}, text},
+		"no UTF-8":                 {visit.Decision{VisitorText: text, AdminNote: "\xff"}, text},
+		"a note over the limit":    {visit.Decision{VisitorText: text, AdminNote: strings.Repeat("x", 4<<20)}, text},
+		"a text over the limit":    {visit.Decision{VisitorText: strings.Repeat("x", 4<<20)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.decision.Verdict = visit.Reject
+			s, r := newDecider(t, hq(), returning(c.decision))
+			d, err := visit.ParseDecision(s.request(t, "visitors.v1.ask.hq.default", "5000", question(t)).Data)
+			if err != nil || d.Verdict != visit.Reject || d.VisitorText != c.want {
+				t.Errorf("%+v, %v", d, err)
+			}
+			r.stop(t)
+		})
+	}
+}
+
 func returning(d visit.Decision) decideFunc {
 	return func(context.Context, visit.Request) (visit.Decision, error) { return d, nil }
 }
