@@ -41,26 +41,26 @@ func TestNobodyMayDoMore(t *testing.T) {
 		{"decider", "hear all questions", hearing, "visitors.v1.ask.>"},
 		{"decider", "hear events", hearing, "visitors.v1.event.hq.>"},
 		{"decider", "hear others' answers", hearing, "_INBOX.>"},
+		{"decider", "hear what the relay is told", hearing, "_INBOX_SINE_RELAY.>"},
 		{"decider", "hear everything", hearing, ">"},
 		{"decider", "ask", sending, "visitors.v1.ask.hq.default"},
 		{"decider", "publish an event", sending, "visitors.v1.event.hq.checked_in"},
-		{"decider", "answer what it was not asked", sending, "_INBOX.x.1"},
+		{"decider", "answer what it was not asked", sending, "_INBOX_SINE_RELAY.x.y"},
 		{"decider", "use JetStream", sending, "$JS.API.INFO"},
 
-		{"consumer", "read another site's events", sending, "JS.VISITORS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.lab.>"},
-		{"consumer", "read every site's events", sending, "JS.VISITORS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.>"},
-		{"consumer", "read without a filter", sending, "JS.VISITORS.API.CONSUMER.CREATE.VISITORS.badges"},
-		{"consumer", "read without a filter, as older clients do", sending, "JS.VISITORS.API.CONSUMER.DURABLE.CREATE.VISITORS.badges"},
-		{"consumer", "read by another durable", sending, "JS.VISITORS.API.CONSUMER.CREATE.VISITORS.cards.visitors.v1.event.hq.>"},
-		{"consumer", "pull from another's durable", sending, "JS.VISITORS.API.CONSUMER.MSG.NEXT.VISITORS.cards"},
+		{"consumer", "read another site's events", sending, "$JS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.lab.>"},
+		{"consumer", "read every site's events", sending, "$JS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.>"},
+		{"consumer", "read without a filter", sending, "$JS.API.CONSUMER.CREATE.VISITORS.badges"},
+		{"consumer", "read without a filter, as older clients do", sending, "$JS.API.CONSUMER.DURABLE.CREATE.VISITORS.badges"},
+		{"consumer", "read by another durable", sending, "$JS.API.CONSUMER.CREATE.VISITORS.cards.visitors.v1.event.hq.>"},
+		{"consumer", "pull from another's durable", sending, "$JS.API.CONSUMER.MSG.NEXT.VISITORS.cards"},
 		{"consumer", "acknowledge for another's durable", sending, "$JS.ACK.VISITORS.cards.1.1.1.1.0"},
-		{"consumer", "get an event", sending, "JS.VISITORS.API.DIRECT.GET.VISITORS"},
-		{"consumer", "get an event past the import", sending, "$JS.API.DIRECT.GET.VISITORS"},
-		{"consumer", "get an event from the leader", sending, "JS.VISITORS.API.STREAM.MSG.GET.VISITORS"},
-		{"consumer", "delete its durable", sending, "JS.VISITORS.API.CONSUMER.DELETE.VISITORS.badges"},
-		{"consumer", "delete the stream", sending, "JS.VISITORS.API.STREAM.DELETE.VISITORS"},
-		{"consumer", "empty the stream", sending, "JS.VISITORS.API.STREAM.PURGE.VISITORS"},
-		{"consumer", "delete an event", sending, "JS.VISITORS.API.STREAM.MSG.DELETE.VISITORS"},
+		{"consumer", "get an event", sending, "$JS.API.DIRECT.GET.VISITORS"},
+		{"consumer", "get an event from the leader", sending, "$JS.API.STREAM.MSG.GET.VISITORS"},
+		{"consumer", "delete its durable", sending, "$JS.API.CONSUMER.DELETE.VISITORS.badges"},
+		{"consumer", "delete the stream", sending, "$JS.API.STREAM.DELETE.VISITORS"},
+		{"consumer", "empty the stream", sending, "$JS.API.STREAM.PURGE.VISITORS"},
+		{"consumer", "delete an event", sending, "$JS.API.STREAM.MSG.DELETE.VISITORS"},
 		{"consumer", "publish an event", sending, "visitors.v1.event.hq.checked_in"},
 		{"consumer", "hear events as they come", hearing, "visitors.v1.event.hq.>"},
 
@@ -73,6 +73,20 @@ func TestNobodyMayDoMore(t *testing.T) {
 		{"operator", "empty the quarantine", sending, "$JS.API.STREAM.PURGE.VISITOR_QUARANTINE"},
 		{"operator", "empty the orders", sending, "$JS.API.STREAM.PURGE.KV_VISITOR_ORDERS"},
 
+		{"operator", "hear what the relay is told", hearing, "_INBOX_SINE_RELAY.>"},
+		{"operator", "tell the relay anything", sending, "_INBOX_SINE_RELAY.x.y"},
+		{"desk", "hear what the relay is told", hearing, "_INBOX_SINE_RELAY.>"},
+		{"desk", "tell the relay anything", sending, "_INBOX_SINE_RELAY.x.y"},
+		{"desk", "publish an event", sending, "visitors.v1.event.hq.checked_in"},
+		{"desk", "forge a record", sending, "visitors.v1.decision.hq.accepted"},
+		{"desk", "ask", sending, "visitors.v1.ask.hq.default"},
+		{"desk", "read the quarantine", sending, "$JS.API.CONSUMER.CREATE.VISITOR_QUARANTINE.x"},
+		{"desk", "delete an event", sending, "$JS.API.STREAM.MSG.DELETE.VISITORS"},
+		{"consumer", "hear what the relay is told", hearing, "_INBOX_SINE_RELAY.>"},
+		{"consumer", "tell the relay anything", sending, "_INBOX_SINE_RELAY.x.y"},
+
+		{"admin", "hear what the relay is told", hearing, "_INBOX_SINE_RELAY.>"},
+		{"admin", "tell the relay anything", sending, "_INBOX_SINE_RELAY.x.y"},
 		{"admin", "publish an event", sending, "visitors.v1.event.hq.checked_in"},
 		{"admin", "give an order", sending, "$KV.VISITOR_ORDERS.lockdown.all"},
 		{"admin", "hear questions", hearing, "visitors.v1.ask.>"},
@@ -118,7 +132,7 @@ func TestAConsumerCannotSmuggleAnotherFilterIn(t *testing.T) {
 		"the permitted one":  {`"filter_subject":"visitors.v1.event.hq.>"`, `"num_pending":0`},
 	} {
 		body := fmt.Sprintf(`{"stream_name":"VISITORS","config":{"name":"badges","durable_name":"badges","ack_policy":"explicit",%s}}`, c.filter)
-		reply, err := nc.Request("JS.VISITORS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.hq.>", []byte(body), patience)
+		reply, err := nc.Request("$JS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.hq.>", []byte(body), patience)
 		if err != nil || !strings.Contains(string(reply.Data), c.want) {
 			t.Errorf("%s: answered %s %v", name, reply.Data, err)
 		}
@@ -130,7 +144,7 @@ func TestAConsumerCannotSmuggleAnotherFilterIn(t *testing.T) {
 // every door.
 func TestAConsumersAnswersStayInItsAccount(t *testing.T) {
 	s := setStage(t, natsDir+"nats.conf")
-	const info = "JS.VISITORS.API.CONSUMER.INFO.VISITORS.badges"
+	const info = "$JS.API.CONSUMER.INFO.VISITORS.badges"
 	nc := s.connect("consumer")
 	for _, target := range []string{"$KV.VISITOR_ORDERS.lockdown.all", "visitors.v1.event.hq.checked_in"} {
 		if err := nc.PublishRequest(info, target, nil); err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -96,4 +97,61 @@ func playAdmin(t *testing.T, s *theatre, _ *day, user string) *part {
 		fmt.Fprintln(said, "made:", err, nc.LastError())
 	})
 	return &part{said: said.String, stop: running.stop, again: func() {}}
+}
+
+// playDesk reads what a web page for the desk shows, by consumers, and gives orders
+// by the commands.
+func playDesk(t *testing.T, s *theatre, day *day, user string) *part {
+	said, running := &output{}, newRunning(t)
+	environ := environment(append(s.settings(user), "KEYS="+testKey)...)
+	nc := s.connect(user)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var busy atomic.Bool
+	round := func(ctx context.Context) {
+		defer busy.Store(false)
+		for stream, filters := range map[string][]string{
+			visit.DefaultEventStream: {"visitors.v1.event.>"}, visit.DefaultDecisionStream: nil,
+		} {
+			reading, cancel := context.WithTimeout(ctx, 5*time.Second)
+			err := readOne(reading, js, stream, filters)
+			cancel()
+			fmt.Fprintln(said, "read", stream, err, nc.LastError())
+		}
+		for _, line := range []string{
+			"lockdown --message Fire --unknown-site --site " + user, "lockdown lift --site " + user,
+			"override --accept --for 1m --reason test --unknown-site --site " + user, "override lift --site " + user,
+			"orders", "deciders",
+		} {
+			if ctx.Err() != nil {
+				return
+			}
+			code, out, errOut := commandLine(environ, strings.Fields(line)...)
+			fmt.Fprintf(said, "%s: %d\n%s%s\n", line, code, out, errOut)
+		}
+	}
+	again := func() {
+		if busy.CompareAndSwap(false, true) {
+			running.start(round)
+		}
+	}
+	again()
+	return &part{said: said.String, stop: running.stop, again: again}
+}
+
+// readOne reads the first message of a stream.
+func readOne(ctx context.Context, js jetstream.JetStream, stream string, filters []string) error {
+	consumer, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: filters})
+	if err != nil {
+		return err
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	_, err = messages.Next(jetstream.NextContext(ctx))
+	return err
 }

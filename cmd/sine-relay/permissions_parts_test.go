@@ -27,7 +27,7 @@ type part struct {
 
 // parts are played by a user of the configuration, or by one who lacks something.
 var parts = map[string]func(t *testing.T, s *theatre, day *day, user string) *part{
-	"relay": playRelay, "decider": playDecider, "consumer": playConsumer, "operator": playOperator, "admin": playAdmin,
+	"relay": playRelay, "decider": playDecider, "consumer": playConsumer, "operator": playOperator, "desk": playDesk, "admin": playAdmin,
 }
 
 // day is what is there for everybody to work on.
@@ -102,7 +102,7 @@ func playConsumer(t *testing.T, s *theatre, day *day, user string) *part {
 	said, running := &output{}, newRunning(t)
 	var received, posted atomic.Int64
 	for i := range 2 {
-		js, err := jetstream.NewWithAPIPrefix(s.connect(user), "JS.VISITORS.API")
+		js, err := jetstream.New(s.connect(user))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -117,7 +117,7 @@ func TestEveryPermissionIsNeededAndItsLackIsNamed(t *testing.T) {
 	day := s.begin(t)
 	t.Run("relay", func(t *testing.T) { s.miss(t, day, "relay", all) })
 	t.Run("at once", func(t *testing.T) {
-		for _, user := range []string{"consumer", "operator", "admin"} {
+		for _, user := range []string{"consumer", "operator", "desk", "admin"} {
 			t.Run(user, func(t *testing.T) {
 				t.Parallel()
 				s.miss(t, day, user, all)

@@ -25,7 +25,7 @@ type theatre struct {
 // passwords sets what the configuration reads from the environment.
 func passwords(t *testing.T) {
 	t.Helper()
-	for _, who := range []string{"RELAY", "DECIDER", "OPERATOR", "ADMIN", "CONSUMER", "ROUTE"} {
+	for _, who := range []string{"RELAY", "DECIDER", "OPERATOR", "ADMIN", "CONSUMER", "DESK", "ROUTE"} {
 		t.Setenv(who+"_PASSWORD", "Zsecret")
 	}
 	t.Setenv("SERVER_NAME", "nats-1")
