@@ -3,7 +3,8 @@
 // is the real nats-server, and any NATS client can connect to it.
 //
 // It promises that what it acknowledged is on disk (every message is synced by
-// itself), that one store is never open twice, and that nothing in it ends the
+// itself), that one store is never open twice, that each user may do what it may in
+// deploy/nats and no more but what [edits] says, and that nothing in it ends the
 // process. Streams, and what is published to them, are left to others.
 package embedded
 
@@ -20,18 +21,13 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-const (
-	// user is the only user. Whoever knows its password may do everything.
-	user = "sine"
-
-	// patience bounds a start. It is long because a store that was not
-	// closed is read whole, and giving up half-way would only begin again.
-	patience = 2 * time.Minute
-)
+// patience bounds a start. It is long because a store that was not closed is read
+// whole, and giving up half-way would only begin again.
+const patience = 2 * time.Minute
 
 // Config says where the server keeps its messages and where it listens.
 type Config struct {
-	// StoreDir holds messages, password and lock. It is required, and
+	// StoreDir holds messages, passwords and lock. It is required, and
 	// created for its owner alone if absent.
 	StoreDir string
 	// Listen is the host and port for other clients. Port 0 is the kernel's
@@ -46,6 +42,8 @@ type Config struct {
 	// MaxPayload is the largest message in bytes that the server must take;
 	// it takes 1 MiB at least.
 	MaxPayload int64
+	// Names are those that the permissions are about.
+	Names Names
 	// Logger receives the server's own warnings and errors, and the rest at
 	// debug level; nil discards them. It gets no payload and no password.
 	Logger *slog.Logger
@@ -59,20 +57,25 @@ type Server struct {
 	listener listener
 	addr     string
 	largest  int64
+	names    Names
 	stop     sync.Once
 }
 
 // Start returns when clients can connect and JetStream is up, or with an error
 // that says what to change. A port in use wraps [syscall.EADDRINUSE].
 func Start(cfg Config) (_ *Server, err error) {
-	s := &Server{log: newLogger(cfg.Logger), largest: cfg.MaxPayload}
+	s := &Server{log: newLogger(cfg.Logger), largest: cfg.MaxPayload, names: cfg.Names}
 	if s.listener, err = newListener(cfg); err != nil {
 		return nil, err
 	}
 	if s.store, err = openStore(cfg.StoreDir); err != nil {
 		return nil, err
 	}
-	if s.nats, err = server.NewServer(s.options()); err != nil {
+	options := s.options()
+	if err = setAccounts(options, s.names, s.store.passwords); err == nil {
+		s.nats, err = server.NewServer(options)
+	}
+	if err != nil {
 		s.store.close()
 		return nil, fmt.Errorf("configure the NATS server: %w", err)
 	}
@@ -89,8 +92,6 @@ func (s *Server) options() *server.Options {
 		Host:       s.listener.host,
 		Port:       s.listener.port,
 		TLSConfig:  s.listener.tls,
-		Username:   user,
-		Password:   s.store.password,
 		JetStream:  true,
 		MaxPayload: int32(max(s.largest, server.MAX_PAYLOAD_SIZE)),
 		StoreDir:   s.store.dir, // JetStream appends "jetstream"
@@ -140,11 +141,18 @@ func (s *Server) ready() error {
 	return nil
 }
 
-// ClientURL is a URL with user and password that any NATS client on this
-// machine can use. A server that listens on every address is named as its
+// ClientURL is a URL with a user and its password that most NATS clients on this
+// machine can use; some take no user from a URL, and want both apart. A server that listens on every address is named as its
 // certificate names it, and without TLS as 127.0.0.1. The URL is a secret.
-func (s *Server) ClientURL() string {
-	u := url.URL{Scheme: "nats", User: url.UserPassword(s.User(), s.Password()), Host: s.Addr()}
+func (s *Server) ClientURL(user string) string {
+	return s.url(url.UserPassword(user, s.Password(user)))
+}
+
+// URL is the same without user and password.
+func (s *Server) URL() string { return s.url(nil) }
+
+func (s *Server) url(user *url.Userinfo) string {
+	u := url.URL{Scheme: "nats", User: user, Host: s.Addr()}
 	if s.listener.tls != nil {
 		u.Scheme = "tls"
 	}
@@ -154,16 +162,13 @@ func (s *Server) ClientURL() string {
 // Addr is the host and port of [Server.ClientURL]: fit for a log.
 func (s *Server) Addr() string { return s.addr }
 
-// InProcess is what the relay itself connects through, with [Server.User] and
-// [Server.Password]: no socket, no TLS.
+// InProcess is what the relay itself connects through, as [UserRelay]: no socket, no
+// TLS.
 func (s *Server) InProcess() nats.InProcessConnProvider { return s.nats }
 
-// User is the name that clients authenticate with.
-func (s *Server) User() string { return user }
-
-// Password is the secret that clients authenticate with. It stays the same for
-// as long as its file in the store directory does.
-func (s *Server) Password() string { return s.store.password }
+// Password is the secret of one of the users. It stays the same for as long as its
+// file in the store directory does.
+func (s *Server) Password(user string) string { return s.store.passwords[user] }
 
 // Shutdown disconnects everybody and returns when the store is closed. It may
 // be called twice.

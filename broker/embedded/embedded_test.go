@@ -30,6 +30,9 @@ func start(t *testing.T, cfg embedded.Config) *embedded.Server {
 	return s
 }
 
+// relaysInbox is where the relay may listen for answers.
+var relaysInbox = nats.CustomInboxPrefix("_INBOX_SINE_RELAY")
+
 func connect(t *testing.T, url string, o ...nats.Option) jetstream.JetStream {
 	t.Helper()
 	nc, err := nats.Connect(url, o...)
@@ -48,11 +51,11 @@ func TestWhatWasAcknowledgedIsThereAfterARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := start(t, embedded.Config{StoreDir: dir})
-	js := connect(t, first.ClientURL())
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "VISITORS", Subjects: []string{"v.>"}}); err != nil {
+	js := connect(t, first.ClientURL("admin"))
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "VISITORS", Subjects: []string{"visitors.v1.event.>"}}); err != nil {
 		t.Fatal(err)
 	}
-	ack, err := js.Publish(t.Context(), "v.1", []byte("Ada"))
+	ack, err := connect(t, first.ClientURL("relay"), relaysInbox).Publish(t.Context(), "visitors.v1.event.hq.checked_in", []byte("Ada"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,10 +63,10 @@ func TestWhatWasAcknowledgedIsThereAfterARestart(t *testing.T) {
 	first.Shutdown() // twice does no harm
 
 	second := start(t, embedded.Config{StoreDir: dir})
-	if second.Password() != first.Password() {
+	if second.Password("relay") != first.Password("relay") {
 		t.Error("the password has changed")
 	}
-	stream, err := connect(t, second.ClientURL()).Stream(t.Context(), "VISITORS")
+	stream, err := connect(t, second.ClientURL("admin")).Stream(t.Context(), "VISITORS")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +85,7 @@ func TestWhatWasAcknowledgedIsThereAfterARestart(t *testing.T) {
 func TestTheRelayConnectsWithoutASocket(t *testing.T) {
 	t.Parallel()
 	s := start(t, embedded.Config{StoreDir: t.TempDir()})
-	js := connect(t, "", nats.InProcessServer(s.InProcess()), nats.UserInfo(s.User(), s.Password()))
+	js := connect(t, "", nats.InProcessServer(s.InProcess()), nats.UserInfo("relay", s.Password("relay")), relaysInbox)
 	if _, err := js.AccountInfo(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -93,9 +96,9 @@ func TestAWrongPasswordIsRefused(t *testing.T) {
 	s := start(t, embedded.Config{StoreDir: t.TempDir()})
 	for name, o := range map[string][]nats.Option{
 		"no password":  nil,
-		"a wrong one":  {nats.UserInfo(s.User(), "x")},
-		"an empty one": {nats.UserInfo(s.User(), "")},
-		"another user": {nats.UserInfo("admin", s.Password())},
+		"a wrong one":  {nats.UserInfo("relay", "x")},
+		"an empty one": {nats.UserInfo("relay", "")},
+		"another's":    {nats.UserInfo("admin", s.Password("relay"))},
 	} {
 		nc, err := nats.Connect("nats://"+s.Addr(), o...)
 		if !errors.Is(err, nats.ErrAuthorization) {
@@ -144,25 +147,25 @@ func TestNoSecretIsLogged(t *testing.T) {
 		StoreDir: dir,
 		Logger:   slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
-	if err := connect(t, s.ClientURL()).Conn().Publish("v.1", []byte("Zmark")); err != nil {
+	if err := connect(t, s.ClientURL("relay"), relaysInbox).Conn().Publish("visitors.v1.event.hq.checked_in", []byte("Zmark")); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = nats.Connect("nats://"+s.Addr(), nats.UserInfo("sine", "Zwrong"))
+	_, _ = nats.Connect("nats://"+s.Addr(), nats.UserInfo("relay", "Zwrong"))
 	s.Shutdown()
 	text := log.String()
 	if !strings.Contains(text, "nats-server") || !strings.Contains(text, "authentication error") {
 		t.Errorf("the server's log is missing:\n%s", text)
 	}
-	for _, secret := range []string{s.Password(), "Zmark", "Zwrong"} {
+	for _, secret := range []string{s.Password("relay"), s.Password("admin"), "Zmark", "Zwrong"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%q is in the log", secret)
 		}
 	}
-	if strings.Contains(s.Addr(), s.Password()) {
+	if strings.Contains(s.Addr()+s.URL(), s.Password("relay")) {
 		t.Error("the password is in the address")
 	}
-	u, err := url.Parse(s.ClientURL())
-	if err != nil || u.Host != s.Addr() || u.User.Username() != s.User() {
+	u, err := url.Parse(s.ClientURL("operator"))
+	if err != nil || u.Host != s.Addr() || u.User.Username() != "operator" {
 		t.Errorf("%v %v", u, err)
 	}
 }

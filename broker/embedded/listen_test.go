@@ -74,20 +74,20 @@ func TestBeyondLoopback(t *testing.T) {
 		prefix string
 		host   string
 	}{
-		"plaintext, permitted":      {embedded.Config{Listen: "0.0.0.0:0", AllowPlaintext: true}, "nats://sine:", "@127.0.0.1:"},
-		"plaintext, no host at all": {embedded.Config{Listen: ":0", AllowPlaintext: true}, "nats://sine:", "@127.0.0.1:"},
-		"TLS":                       {embedded.Config{Listen: "0.0.0.0:0", TLSCertFile: cert, TLSKeyFile: key}, "tls://sine:", "@localhost:"},
+		"plaintext, permitted":      {embedded.Config{Listen: "0.0.0.0:0", AllowPlaintext: true}, "nats://admin:", "@127.0.0.1:"},
+		"plaintext, no host at all": {embedded.Config{Listen: ":0", AllowPlaintext: true}, "nats://admin:", "@127.0.0.1:"},
+		"TLS":                       {embedded.Config{Listen: "0.0.0.0:0", TLSCertFile: cert, TLSKeyFile: key}, "tls://admin:", "@localhost:"},
 	} {
 		c.cfg.StoreDir = t.TempDir()
 		s := start(t, c.cfg)
-		if url := s.ClientURL(); !strings.HasPrefix(url, c.prefix) || !strings.Contains(url, c.host) {
+		if url := s.ClientURL("admin"); !strings.HasPrefix(url, c.prefix) || !strings.Contains(url, c.host) {
 			t.Errorf("%s: at %s", name, s.Addr())
 		}
 		var o []nats.Option
 		if c.cfg.TLSCertFile != "" {
 			o = append(o, nats.RootCAs(cert))
 		}
-		js := connect(t, s.ClientURL(), o...)
+		js := connect(t, s.ClientURL("admin"), o...)
 		if _, err := js.AccountInfo(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -98,9 +98,9 @@ func TestTLSIsForTheSocketOnly(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
 	s := start(t, embedded.Config{StoreDir: t.TempDir(), Listen: "localhost:0", TLSCertFile: cert, TLSKeyFile: key})
-	user := nats.UserInfo(s.User(), s.Password())
+	user := nats.UserInfo("admin", s.Password("admin"))
 	connect(t, "", nats.InProcessServer(s.InProcess()), user)
-	if nc, err := nats.Connect(s.ClientURL()); err == nil {
+	if nc, err := nats.Connect(s.ClientURL("admin")); err == nil {
 		nc.Close()
 		t.Error("a client that does not know the certificate trusts it")
 	}
@@ -110,7 +110,7 @@ func TestARenewedCertificateNeedsNoRestart(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
 	s := start(t, embedded.Config{StoreDir: t.TempDir(), Listen: "localhost:0", TLSCertFile: cert, TLSKeyFile: key})
-	connect(t, s.ClientURL(), nats.RootCAs(cert))
+	connect(t, s.ClientURL("admin"), nats.RootCAs(cert))
 	renewed, itsKey := certificate(t)
 	known := filepath.Join(t.TempDir(), "known.pem")
 	for from, to := range map[string]string{renewed: known, itsKey: key} {
@@ -131,12 +131,12 @@ func TestARenewedCertificateNeedsNoRestart(t *testing.T) {
 	if err := os.WriteFile(before, old, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	connect(t, s.ClientURL(), nats.RootCAs(before))
+	connect(t, s.ClientURL("admin"), nats.RootCAs(before))
 	if err := os.Rename(renewed, cert); err != nil {
 		t.Fatal(err)
 	}
-	connect(t, s.ClientURL(), nats.RootCAs(known))
-	if nc, err := nats.Connect(s.ClientURL(), nats.RootCAs(before)); err == nil {
+	connect(t, s.ClientURL("admin"), nats.RootCAs(known))
+	if nc, err := nats.Connect(s.ClientURL("admin"), nats.RootCAs(before)); err == nil {
 		nc.Close()
 		t.Error("the old certificate is still in use")
 	}

@@ -10,6 +10,26 @@ import (
 	"strings"
 )
 
+// readPasswords reads the passwords of all users in dir, a file each, and makes those
+// that are not there.
+func readPasswords(dir string) (map[string]string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("NATS passwords: %w", err)
+	}
+	if err := syncDir(filepath.Dir(dir)); err != nil {
+		return nil, fmt.Errorf("NATS passwords: %w", err)
+	}
+	all := map[string]string{}
+	for _, user := range users {
+		secret, err := password(filepath.Join(dir, user))
+		if err != nil {
+			return nil, err
+		}
+		all[user] = secret
+	}
+	return all, nil
+}
+
 // password reads the password in file, and makes one when there is no file.
 func password(file string) (string, error) {
 	info, err := os.Stat(file)
@@ -55,5 +75,8 @@ func writeWhole(file, content string) (err error) {
 	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), file)
+	if err := os.Rename(f.Name(), file); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(file))
 }

@@ -13,17 +13,24 @@ func TestTheStoreIsItsOwnersAlone(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a", "store")
 	s := start(t, embedded.Config{StoreDir: dir})
-	for file, want := range map[string]os.FileMode{dir: 0o700, dir + "/nats-password": 0o600, dir + "/lock": 0o600} {
+	for file, want := range map[string]os.FileMode{dir: 0o700, dir + "/nats-passwords": 0o700, dir + "/nats-passwords/relay": 0o600, dir + "/nats-passwords/desk": 0o600, dir + "/lock": 0o600} {
 		info, err := os.Stat(file)
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v %v", file, info, err)
 		}
 	}
-	content, err := os.ReadFile(dir + "/nats-password")
-	if err != nil || strings.TrimSpace(string(content)) != s.Password() || len(s.Password()) < 26 {
-		t.Errorf("the file does not hold the password, %v", err)
+	passwords := map[string]bool{}
+	for _, user := range []string{"relay", "decider", "consumer", "operator", "desk", "admin"} {
+		content, err := os.ReadFile(dir + "/nats-passwords/" + user)
+		if err != nil || strings.TrimSpace(string(content)) != s.Password(user) || len(s.Password(user)) < 26 {
+			t.Errorf("the file does not hold the password of %s, %v", user, err)
+		}
+		passwords[s.Password(user)] = true
 	}
-	left, err := filepath.Glob(dir + "/nats-password-*")
+	if len(passwords) != 6 {
+		t.Errorf("%d passwords for six users", len(passwords))
+	}
+	left, err := filepath.Glob(dir + "/nats-passwords/*-*")
 	if err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v %v", left, err)
 	}
@@ -32,7 +39,7 @@ func TestTheStoreIsItsOwnersAlone(t *testing.T) {
 func TestTwoStoresHaveDifferentPasswords(t *testing.T) {
 	t.Parallel()
 	a, b := start(t, embedded.Config{StoreDir: t.TempDir()}), start(t, embedded.Config{StoreDir: t.TempDir()})
-	if a.Password() == b.Password() {
+	if a.Password("relay") == b.Password("relay") {
 		t.Error("the same password twice")
 	}
 }
@@ -40,14 +47,17 @@ func TestTwoStoresHaveDifferentPasswords(t *testing.T) {
 func TestAPasswordOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := os.WriteFile(dir+"/nats-password", []byte(" s:e/c@r?t%20 \n"), 0o400); err != nil {
+	if err := os.Mkdir(dir+"/nats-passwords", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/nats-passwords/operator", []byte(" s:e/c@r?t%20\" \n"), 0o400); err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, embedded.Config{StoreDir: dir})
-	if s.Password() != "s:e/c@r?t%20" {
-		t.Errorf("%q", s.Password())
+	if s.Password("operator") != "s:e/c@r?t%20\"" {
+		t.Errorf("%q", s.Password("operator"))
 	}
-	connect(t, s.ClientURL())
+	connect(t, s.ClientURL("operator"))
 }
 
 func TestAPasswordThatIsNotSafe(t *testing.T) {
@@ -63,7 +73,10 @@ func TestAPasswordThatIsNotSafe(t *testing.T) {
 		"it is only white":      {" \n", 0o600, "is empty"},
 	} {
 		dir := t.TempDir()
-		file := dir + "/nats-password"
+		file := dir + "/nats-passwords/desk"
+		if err := os.Mkdir(dir+"/nats-passwords", 0o700); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(file, []byte(c.content), 0o600); err != nil {
 			t.Fatal(err)
 		}

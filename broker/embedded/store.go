@@ -7,13 +7,14 @@ import (
 	"path/filepath"
 )
 
-const passwordFile = "nats-password"
+// passwordDir holds a file for each user.
+const passwordDir = "nats-passwords"
 
 // store is a directory that this server alone has open.
 type store struct {
-	dir      string
-	password string
-	unlock   func()
+	dir       string
+	passwords map[string]string
+	unlock    func()
 }
 
 func openStore(dir string) (*store, error) {
@@ -28,7 +29,7 @@ func openStore(dir string) (*store, error) {
 		return nil, err // names the directory
 	}
 	s := &store{dir: dir, unlock: unlock}
-	if s.password, err = password(filepath.Join(dir, passwordFile)); err != nil {
+	if s.passwords, err = readPasswords(filepath.Join(dir, passwordDir)); err != nil {
 		s.close()
 		return nil, err
 	}

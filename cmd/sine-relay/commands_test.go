@@ -126,12 +126,22 @@ func TestDev(t *testing.T) {
 		}
 		key = curls[0][1]
 
-		url := regexp.MustCompile(`nats://sine:\S+`).FindString(out.String())
-		nc, err := nats.Connect(url)
-		if err != nil {
-			t.Fatalf("the NATS URL does not work: %v", err)
+		lines := regexp.MustCompile(`(?m)^ +(\w+) +(\S+) +(nats://\S+) +(receives|answers|gives)`).FindAllStringSubmatch(out.String(), -1)
+		if len(lines) != 3 {
+			t.Fatalf("%d users in:\n%s", len(lines), out.String())
 		}
-		nc.Close()
+		for _, user := range lines {
+			nc, err := nats.Connect(user[3])
+			if err != nil {
+				t.Fatalf("the URL of %s does not work: %v", user[1], err)
+			}
+			nc.Close()
+			bare := regexp.MustCompile(`//.*@`).ReplaceAllString(user[3], "//")
+			if nc, err = nats.Connect(bare, nats.UserInfo(user[1], user[2])); err != nil {
+				t.Fatalf("user and password of %s do not work apart: %v", user[1], err)
+			}
+			nc.Close()
+		}
 		stop()
 		if code := <-ended; code != exitOK {
 			t.Errorf("%s round: ended with %d: %s", round, code, errOut.String())

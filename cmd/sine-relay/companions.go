@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/broker/embedded"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
@@ -22,13 +23,19 @@ func (a *app) accompany(ctx context.Context, out io.Writer, running *sync.WaitGr
 	if err := a.awaitReady(ctx); err != nil {
 		return err
 	}
-	nc, err := nats.Connect(a.clientURL(), nats.Name("sine-relay dev"), nats.MaxReconnects(-1))
+	deciding, err := a.connectAs(embedded.UserDecider)
 	if err != nil {
 		return err
 	}
-	js, err := jetstream.New(nc)
+	receiving, err := a.connectAs(embedded.UserConsumer)
 	if err != nil {
-		nc.Close()
+		deciding.Close()
+		return err
+	}
+	js, err := jetstream.New(receiving)
+	if err != nil {
+		deciding.Close()
+		receiving.Close()
 		return err
 	}
 	subjects := visit.Subjects{Prefix: a.settings.SubjectPrefix}
@@ -43,7 +50,7 @@ func (a *app) accompany(ctx context.Context, out io.Writer, running *sync.WaitGr
 				Sites: sites[decider], Decider: decider, Version: "0.0.1", Description: "The example of sine-relay dev",
 				Subjects: subjects, OnReady: ready,
 			}
-			a.complain(subscriber.Decide(ctx, nc, cfg, exampleDecision))
+			a.complain(subscriber.Decide(ctx, deciding, cfg, exampleDecision))
 		})
 	}
 	companions.Go(func() {
@@ -55,7 +62,8 @@ func (a *app) accompany(ctx context.Context, out io.Writer, running *sync.WaitGr
 	})
 	running.Go(func() {
 		companions.Wait()
-		nc.Close()
+		deciding.Close()
+		receiving.Close()
 	})
 	listening.Wait() // or the first visitor would find nobody
 	return nil
@@ -87,12 +95,14 @@ func (a *app) awaitReady(ctx context.Context) error {
 	}
 }
 
-// clientURL is what any NATS client can use.
-func (a *app) clientURL() string {
+// connectAs connects as one of the embedded NATS' users, or as the relay's own where
+// NATS is somewhere else.
+func (a *app) connectAs(user string) (*nats.Conn, error) {
+	address := strings.Join(a.settings.NATSServers(), ",")
 	if a.embedded != nil {
-		return a.embedded.ClientURL()
+		address = a.embedded.ClientURL(user)
 	}
-	return strings.Join(a.settings.NATSServers(), ",")
+	return nats.Connect(address, nats.Name("sine-relay dev"), nats.MaxReconnects(-1))
 }
 
 // doors lists every decider's sites.

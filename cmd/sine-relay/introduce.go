@@ -5,10 +5,13 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"text/template"
 	"time"
 
+	"github.com/sine-relay/sine-relay/broker/embedded"
 	"github.com/sine-relay/sine-relay/relay"
 )
 
@@ -21,6 +24,9 @@ Sine Relay {{.Version}} is running. Ctrl-C ends it.
   Key      {{.Key}}   (header x-sine-auth)
 {{- end}}
   NATS     {{.NATS}}
+{{- range .Users}}
+    {{printf "%-9s" .Name}} {{.Password}}   {{.URL}}   {{.Does}}
+{{- end}}
   Admin    {{.Admin}}/readyz?verbose  {{.Admin}}/metrics
 {{- if .Dir}}
   State    {{.Dir}}
@@ -53,11 +59,13 @@ func (a *app) introduce(out io.Writer, key string) {
 	if absolute, err := filepath.Abs(dir); err == nil && dir != "" {
 		dir = absolute
 	}
-	err := introduction.Execute(out, map[string]string{
+	address, users := a.natsUsers()
+	err := introduction.Execute(out, map[string]any{
 		"Version": versionOf(),
 		"Webhook": scheme + "://" + reachable(a.publicSocket.Addr()) + relay.Path(integration, ""),
 		"Key":     key,
-		"NATS":    a.clientURL(),
+		"NATS":    address,
+		"Users":   users,
 		"Admin":   "http://" + reachable(a.adminSocket.Addr()),
 		"Dir":     dir,
 		"Now":     time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
@@ -65,6 +73,24 @@ func (a *app) introduce(out io.Writer, key string) {
 	if err != nil {
 		fmt.Fprintln(out, err)
 	}
+}
+
+// natsUser is how a program signs in to the embedded NATS.
+type natsUser struct{ Name, Password, URL, Does string }
+
+// natsUsers are those that a newcomer's programs may be, and where they connect.
+func (a *app) natsUsers() (address string, users []natsUser) {
+	if a.embedded == nil {
+		return strings.Join(a.settings.NATSServers(), ","), nil
+	}
+	for name, does := range map[string]string{
+		embedded.UserConsumer: "receives events", embedded.UserDecider: "answers check-in requests",
+		embedded.UserOperator: "gives orders, explains",
+	} {
+		users = append(users, natsUser{name, a.embedded.Password(name), a.embedded.ClientURL(name), does})
+	}
+	slices.SortFunc(users, func(a, b natsUser) int { return strings.Compare(a.Name, b.Name) })
+	return a.embedded.URL() + "   as one of these users: name, password, both in a URL", users
 }
 
 // reachable turns an address to listen on into one to call.

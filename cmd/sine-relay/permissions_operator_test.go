@@ -21,6 +21,7 @@ func playOperator(t *testing.T, s *theatre, day *day, user string) *part {
 	said, running := &output{}, newRunning(t)
 	environ := environment(append(s.settings(user), "KEYS="+testKey, "INTEGRATIONS_FILE="+day.understanding)...)
 	commands := operatorsCommands(s.quarantined(t, day), user)
+	nc := s.connect(user)
 	var busy atomic.Bool
 	round := func(ctx context.Context) {
 		defer busy.Store(false)
@@ -31,6 +32,8 @@ func playOperator(t *testing.T, s *theatre, day *day, user string) *part {
 			code, out, errOut := commandLine(environ, words...)
 			fmt.Fprintf(said, "%v: %d\n%s%s\n", words, code, out, errOut)
 		}
+		_, err := nc.Request("$SRV.INFO", nil, 5*time.Second) // as nats micro ls does
+		fmt.Fprintln(said, "micro ls:", err, nc.LastError())
 	}
 	again := func() {
 		if busy.CompareAndSwap(false, true) {

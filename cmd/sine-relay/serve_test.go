@@ -174,7 +174,7 @@ func TestASingleSiteNeedsNoNATSOfItsOwn(t *testing.T) {
 	if !strings.Contains(metrics, `sine_relay_facts_settled_total{integration="default",result="duplicate"} 1`) {
 		t.Error("the second run did not find what the first stored")
 	}
-	if info, err := os.Stat(filepath.Join(dir, "nats-password")); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(filepath.Join(dir, "nats-passwords", "relay")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the password's file: %v %v", info, err)
 	}
 }

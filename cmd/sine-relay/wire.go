@@ -25,7 +25,11 @@ func embeddedConfig(s config.Settings, log *slog.Logger) embedded.Config {
 		TLSKeyFile:     s.NATSListenTLSKey,
 		AllowPlaintext: s.NATSListenPlaintext,
 		MaxPayload:     broker.LargestMessage(int(s.BodyLimit)),
-		Logger:         log,
+		Names: embedded.Names{
+			SubjectPrefix: s.SubjectPrefix, InboxPrefix: s.NATSInboxPrefix, OrderBucket: s.OrderBucket,
+			EventStream: s.EventStream, DecisionStream: s.DecisionStream, QuarantineStream: s.QuarantineStream,
+		},
+		Logger: log,
 	}
 }
 
@@ -58,7 +62,8 @@ func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 	}
 	if nats != nil {
 		cfg.InProcess = nats.InProcess()
-		cfg.Auth = broker.Auth{User: nats.User(), Password: nats.Password}
+		password := func() string { return nats.Password(embedded.UserRelay) }
+		cfg.Auth = broker.Auth{User: embedded.UserRelay, Password: password}
 		cfg.TLS = broker.TLS{} // in process there is none
 	}
 	return cfg

@@ -73,9 +73,9 @@ func (r *rig) startEmbedded(l layout) {
 	dir, address := r.t.TempDir(), fmt.Sprintf("127.0.0.1:%d", reserve(r.t))
 	r.addRelay(0, l, "NATS_STORE_DIR="+dir, "NATS_LISTEN="+address)
 	r.startRelays()
-	password, err := os.ReadFile(filepath.Join(dir, "nats-password"))
+	password, err := os.ReadFile(filepath.Join(dir, "nats-passwords", "admin"))
 	r.must(err)
-	r.auditor = newAuditor(r.t, []string{address}, nats.UserInfo("sine", strings.TrimSpace(string(password))))
+	r.auditor = newAuditor(r.t, []string{address}, nats.UserInfo("admin", strings.TrimSpace(string(password))))
 }
 
 func (r *rig) addRelay(number int, l layout, settings ...string) {

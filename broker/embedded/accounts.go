@@ -1,0 +1,128 @@
+package embedded
+
+import (
+	_ "embed"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// The users of the embedded NATS. Each has a password of its own.
+const (
+	// UserRelay is the relay itself.
+	UserRelay = "relay"
+	// UserDecider answers the questions of every site.
+	UserDecider = "decider"
+	// UserConsumer receives events.
+	UserConsumer = "consumer"
+	// UserOperator gives orders and sees what was decided and not understood.
+	UserOperator = "operator"
+	// UserDesk is for a web page that shows visitors and gives orders.
+	UserDesk = "desk"
+	// UserAdmin makes, changes and deletes streams.
+	UserAdmin = "admin"
+)
+
+// users in the order in which their passwords are made.
+var users = []string{UserRelay, UserDecider, UserConsumer, UserOperator, UserDesk, UserAdmin}
+
+// Names are those that the deployment gives to subjects and streams. Empty ones are
+// the defaults.
+type Names struct {
+	SubjectPrefix, InboxPrefix                    string
+	EventStream, DecisionStream, QuarantineStream string
+	OrderBucket                                   string
+}
+
+// accountsFile is a copy of deploy/nats/accounts.conf, which a test compares: what a
+// user may there, it may here.
+//
+//go:embed accounts.conf
+var accountsFile string
+
+// An edit is where the embedded NATS differs from the example for many teams.
+type edit struct{ old, new string }
+
+// edits: one decider for all sites, a consumer who makes its own durables and reads
+// with any client, and a relay that makes its streams itself.
+var edits = []edit{
+	{`"visitors.v1.ask.hq.default q"`, `"visitors.v1.ask.*.* q"`},
+	{`"$JS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.hq.>"`, `"$JS.API.CONSUMER.CREATE.VISITORS.>"`},
+	{`"$JS.API.CONSUMER.INFO.VISITORS.badges"`, `"$JS.API.CONSUMER.INFO.VISITORS.*"
+            "$JS.API.CONSUMER.DELETE.VISITORS.*"
+            "$JS.API.CONSUMER.NAMES.VISITORS"
+            "$JS.API.CONSUMER.LIST.VISITORS"
+            "$JS.API.STREAM.INFO.VISITORS"
+            "$JS.API.STREAM.NAMES"
+            "$JS.API.STREAM.LIST"
+            "$JS.API.STREAM.MSG.GET.VISITORS"
+            "$JS.API.DIRECT.GET.VISITORS"
+            "$JS.API.DIRECT.GET.VISITORS.>"`},
+	{`"$JS.API.CONSUMER.MSG.NEXT.VISITORS.badges"`, `"$JS.API.CONSUMER.MSG.NEXT.VISITORS.*"`},
+	{`            "$JS.ACK.VISITORS.badges.>"`, `            "$JS.ACK.VISITORS.>"`},
+	{`            "_INBOX.>"                              # answers and events`, `            "_INBOX.>"
+            "visitors.v1.event.>"`},
+	{`      {service: "$JS.ACK.VISITORS.badges.>", accounts: [BADGES]}`, `      {service: "$JS.ACK.VISITORS.>", accounts: [BADGES]}
+      {stream: "visitors.v1.event.>", accounts: [BADGES]}`},
+	{`      {service: {account: VISITORS, subject: "$JS.ACK.VISITORS.badges.>"}}`, `      {service: {account: VISITORS, subject: "$JS.ACK.VISITORS.>"}}
+      {stream: {account: VISITORS, subject: "visitors.v1.event.>"}}`},
+	{`            "$JS.API.STREAM.NAMES"                  # that no`, `            "$JS.API.INFO"
+            "$JS.API.STREAM.CREATE.VISITORS"
+            "$JS.API.STREAM.CREATE.VISITOR_DECISIONS"
+            "$JS.API.STREAM.CREATE.VISITOR_QUARANTINE"
+            "$JS.API.STREAM.CREATE.KV_VISITOR_ORDERS"
+            "$JS.API.STREAM.NAMES"                  # that no`},
+}
+
+// setAccounts gives the server its accounts, users and permissions.
+func setAccounts(o *server.Options, names Names, passwords map[string]string) error {
+	text := accountsFile
+	for _, e := range edits {
+		if !strings.Contains(text, e.old) {
+			return fmt.Errorf("the embedded accounts have no %q", e.old)
+		}
+		text = strings.Replace(text, e.old, e.new, 1)
+	}
+	var variables strings.Builder
+	for _, user := range users {
+		fmt.Fprintf(&variables, "%s_PASSWORD: none\n", strings.ToUpper(user))
+	}
+	var read server.Options
+	if err := read.ProcessConfigString(variables.String() + names.in(text)); err != nil {
+		return fmt.Errorf("the embedded accounts: %w", err)
+	}
+	for _, user := range read.Users {
+		// Not by the text, where it could mean something else.
+		user.Password = passwords[user.Username]
+		if user.Password == "" {
+			return fmt.Errorf("the embedded accounts: user %s has no password", user.Username)
+		}
+	}
+	o.Accounts, o.Users = read.Accounts, read.Users
+	return nil
+}
+
+var quoted = regexp.MustCompile(`"[^"\n]+"`)
+
+// in puts the names into the subjects, which are all that is quoted.
+func (n Names) in(text string) string {
+	parts := map[string]string{
+		"VISITORS": n.EventStream, "VISITOR_DECISIONS": n.DecisionStream, "VISITOR_QUARANTINE": n.QuarantineStream,
+		"visitors": n.SubjectPrefix, "_INBOX_SINE_RELAY": n.InboxPrefix,
+		"VISITOR_ORDERS": n.OrderBucket, "KV_VISITOR_ORDERS": "",
+	}
+	if n.OrderBucket != "" {
+		parts["KV_VISITOR_ORDERS"] = "KV_" + n.OrderBucket
+	}
+	return quoted.ReplaceAllStringFunc(text, func(subject string) string {
+		tokens := strings.Split(strings.Trim(subject, `"`), ".")
+		for i, token := range tokens {
+			if name := parts[token]; name != "" {
+				tokens[i] = name
+			}
+		}
+		return `"` + strings.Join(tokens, ".") + `"`
+	})
+}
