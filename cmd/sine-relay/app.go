@@ -67,6 +67,7 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registerBuildInfo(registry)
+	registerLog(registry)
 
 	if s.NATSURL == "" {
 		if a.embedded, err = embedded.Start(embeddedConfig(s, log)); err != nil {

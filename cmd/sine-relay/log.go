@@ -2,28 +2,38 @@ package main
 
 import (
 	"bytes"
-	"fmt"
+	"context"
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // newLogger writes JSON, or text where a person looks on. What it writes to a file
 // or a pipe is written apart from those who log; flush waits for it for a moment.
+//
+// From then on a pipe that nobody reads any more is an error of the write and no
+// more the end of the program: Go obeys SIGPIPE on standard output and standard
+// error, and a relay would die at its next line of a log collector's restart.
 func newLogger(w io.Writer, level slog.Level, format string) (log *slog.Logger, flush func()) {
 	options := &slog.HandlerOptions{Level: level}
-	text := format == "text" || (format != "json" && isTerminal(w))
-	flush = func() {}
-	if f, ok := w.(*os.File); ok {
-		apart := detach(f)
-		w, flush = apart, apart.flush
+	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, options) }
+	if format == "text" || (format != "json" && isTerminal(w)) {
+		handler = func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, options) }
 	}
-	if text {
-		return slog.New(slog.NewTextHandler(w, options)), flush
+	f, ok := w.(*os.File)
+	if !ok {
+		return slog.New(handler(w)), func() {}
 	}
-	return slog.New(slog.NewJSONHandler(w, options)), flush
+	signal.Ignore(syscall.SIGPIPE)
+	apart := detach(f, handler)
+	return slog.New(handler(apart)), apart.flush
 }
 
 const (
@@ -35,25 +45,80 @@ const (
 
 // detached writes lines in a goroutine of its own. A log that nobody reads, a full
 // pipe or a disk that hangs, would otherwise hold up every visitor before the
-// answer. When too many lines wait, further ones are dropped, and their number is
+// answer. When too many lines wait, further ones are dropped, as are those that
+// cannot be written: a pipe without a reader, a disk that is full. Their number is
 // written once there is room again.
 type detached struct {
-	lines            chan []byte
+	w     io.Writer
+	lines chan []byte
+	// dropped is of those who log, lost of the one who writes.
 	waiting, dropped atomic.Int64
+	lost             int64
+	// torn is set while a line that was written in part ends what is there.
+	torn bool
+	// notice makes the line that says how many are missing.
+	notice func(io.Writer) slog.Handler
 }
 
-func detach(w io.Writer) *detached {
-	d := &detached{lines: make(chan []byte, detachedLines)}
+// linesLost counts for this process, whose standard output is one.
+var linesLost atomic.Int64
+
+func registerLog(reg prometheus.Registerer) {
+	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
+		Name: "sine_relay_log_lines_lost_total", Help: "Lines of the log that were not written: nobody read it, its pipe was broken or its disk was full.",
+	}, func() float64 { return float64(linesLost.Load()) })
+}
+
+func detach(w io.Writer, notice func(io.Writer) slog.Handler) *detached {
+	d := &detached{w: w, lines: make(chan []byte, detachedLines), notice: notice}
 	go func() {
 		for line := range d.lines {
-			if n := d.dropped.Swap(0); n > 0 {
-				fmt.Fprintf(w, `{"time":%q,"level":"WARN","msg":"the log was not read, and lines are missing","lines":%d}`+"\n", time.Now().Format(time.RFC3339Nano), n)
-			}
-			w.Write(line)
+			d.put(line)
 			d.waiting.Add(-1)
 		}
 	}()
 	return d
+}
+
+// put writes a line, behind the number of those that are missing before it.
+func (d *detached) put(line []byte) {
+	d.lost += d.dropped.Swap(0)
+	if d.lost > 0 {
+		if !d.whole(d.missing()) {
+			d.lose()
+			return
+		}
+		d.lost = 0
+	}
+	if !d.whole(line) {
+		d.lose()
+	}
+}
+
+func (d *detached) lose() {
+	d.lost++
+	linesLost.Add(1)
+}
+
+// missing is the line that says so.
+func (d *detached) missing() []byte {
+	var line bytes.Buffer
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "the log could not be written, and lines are missing", 0)
+	r.AddAttrs(slog.Int64("lines", d.lost))
+	_ = d.notice(&line).Handle(context.Background(), r) // a buffer takes everything
+	return line.Bytes()
+}
+
+// whole reports whether a line was written. One that was cut ends with the next.
+func (d *detached) whole(line []byte) bool {
+	if d.torn {
+		line = append([]byte{'\n'}, line...)
+	}
+	n, err := d.w.Write(line)
+	if n > 0 {
+		d.torn = n < len(line)
+	}
+	return err == nil
 }
 
 // Write never waits and never fails.
@@ -64,6 +129,7 @@ func (d *detached) Write(line []byte) (int, error) {
 	default:
 		d.waiting.Add(-1)
 		d.dropped.Add(1)
+		linesLost.Add(1)
 	}
 	return len(line), nil
 }
