@@ -151,7 +151,7 @@ func TestAReloadAddsAndRemovesIntegrations(t *testing.T) {
 
 func TestAFaultyReloadChangesNothing(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("k")} })
-	if err := r.Reload([]Integration{lobby("other"), {Name: "dock"}}); err == nil || !strings.Contains(err.Error(), `"dock": has no key`) {
+	if err := r.Reload([]Integration{lobby("other"), {Name: "dock", Site: "a.b"}}); err == nil || !strings.Contains(err.Error(), `"dock": site "a.b" must match`) {
 		t.Errorf("%v", err)
 	}
 	if w := r.post("/sine/lobby", checkedIn, with("k")); w.Code != 200 {

@@ -29,6 +29,8 @@ type call struct {
 	again   bool
 	outcome outcome
 	status  int
+	// refused is set when the call was not let in.
+	refused *refusal
 	eventID string
 	size    int
 	// fault says why a question or a fact went wrong; it holds nothing of a

@@ -19,9 +19,14 @@ type Integration struct {
 	// Site is the site that the integration belongs to; it becomes part of
 	// subjects.
 	Site string
-	// Keys are the API keys that Sine may send, one at least. Several live
-	// keys let an operator change them without a gap.
+	// Keys are the API keys that Sine may send. Several live keys let an
+	// operator change them without a gap. Without one, every call is answered
+	// 401.
 	Keys []Key
+	// Broken is an integration of which only the name is known: what else was
+	// configured has faults. Every call is answered 401, rather than by a policy
+	// that nobody wrote.
+	Broken bool
 	// Capture shows the shape of its next deliveries in the log.
 	Capture Capture
 	// AllowFrom are the addresses from which it may be called; none means all.
@@ -95,6 +100,13 @@ const (
 // complete returns the integration with defaults in place of what is missing,
 // or says everything that is wrong with it.
 func (i Integration) complete() (Integration, error) {
+	if i.Broken {
+		i = Integration{Name: i.Name, Site: i.Name, Broken: true}
+		if !visit.ValidName(i.Name) {
+			return i, fmt.Errorf("integration %q: name must match %s", i.Name, visit.NamePattern)
+		}
+		return i, nil
+	}
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 
@@ -113,9 +125,6 @@ func (i Integration) complete() (Integration, error) {
 		if !visit.ValidName(name) {
 			fault("decider %q must match %s", name, visit.NamePattern)
 		}
-	}
-	if len(i.Keys) == 0 {
-		fault("has no key")
 	}
 	if i.Zone == nil {
 		i.Zone = time.UTC

@@ -13,6 +13,7 @@ import (
 // the new one, and which still have the old one.
 type keyUse struct {
 	inForce atomic.Pointer[map[keyName]*usedKey]
+	counts  atomic.Pointer[map[string]int] // by integration
 }
 
 // keyName is an integration's name and what people call its key.
@@ -27,8 +28,12 @@ type usedKey struct {
 var keyLastUsed = prometheus.NewDesc("sine_relay_key_last_used_timestamp_seconds",
 	"Time of the last webhook with this key, by what people call it, 0 if there was none. There is one for each key in force.", []string{"integration", "key"}, nil)
 
+var keyCount = prometheus.NewDesc("sine_relay_integration_keys",
+	"API keys of an integration that are in force; without one, all its calls are answered 401.", []string{"integration"}, nil)
+
 func newKeyUse(reg prometheus.Registerer) *keyUse {
 	u := &keyUse{}
+	u.counts.Store(&map[string]int{})
 	u.inForce.Store(&map[keyName]*usedKey{})
 	reg.MustRegister(u)
 	return u
@@ -47,8 +52,9 @@ func (u *keyUse) change(integrations map[string]*Integration) {
 	for name, k := range *u.inForce.Load() {
 		before[identity{name.integration, k.digest}] = k
 	}
-	now := map[keyName]*usedKey{}
+	now, counts := map[keyName]*usedKey{}, map[string]int{}
 	for _, in := range integrations {
+		counts[in.Name] = len(in.Keys)
 		for _, key := range in.Keys {
 			k := before[identity{in.Name, key.digest}]
 			if k == nil {
@@ -58,6 +64,7 @@ func (u *keyUse) change(integrations map[string]*Integration) {
 		}
 	}
 	u.inForce.Store(&now)
+	u.counts.Store(&counts)
 }
 
 // used notes the use of a key, unless the key is not shown.
@@ -68,11 +75,17 @@ func (u *keyUse) used(integration, key string) {
 }
 
 // Describe and Collect make it a prometheus.Collector.
-func (u *keyUse) Describe(c chan<- *prometheus.Desc) { c <- keyLastUsed }
+func (u *keyUse) Describe(c chan<- *prometheus.Desc) {
+	c <- keyLastUsed
+	c <- keyCount
+}
 
 func (u *keyUse) Collect(c chan<- prometheus.Metric) {
 	for name, k := range *u.inForce.Load() {
 		seconds := float64(k.last.Load()) / 1000
 		c <- prometheus.MustNewConstMetric(keyLastUsed, prometheus.GaugeValue, seconds, name.integration, name.key)
+	}
+	for integration, n := range *u.counts.Load() {
+		c <- prometheus.MustNewConstMetric(keyCount, prometheus.GaugeValue, float64(n), integration)
 	}
 }

@@ -19,6 +19,12 @@ const (
 	reasonTooLarge           = "too_large"
 	// reasonAddress is a valid key from an address that is not allowed.
 	reasonAddress = "address"
+	// reasonNoKey is a call of an integration without a key, and reasonBroken
+	// one of an integration whose configuration has faults.
+	reasonNoKey  = "no_key_configured"
+	reasonBroken = "integration_broken"
+	// reasonPlainHTTP is a valid key that came by http.
+	reasonPlainHTTP = "plain_http"
 )
 
 // metrics holds what the relay counts. Counters and gauges carry the
@@ -33,6 +39,7 @@ type metrics struct {
 	lastWebhook    *prometheus.GaugeVec
 	keys           *keyUse
 	contentTypes   *prometheus.CounterVec
+	plainHTTP      *prometheus.CounterVec
 	disagreements  *prometheus.CounterVec
 	idConflicts    *prometheus.CounterVec
 
@@ -63,6 +70,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		lastWebhook:    f.gauge("last_webhook_timestamp_seconds", "Time of the last authenticated webhook, 0 if there was none.", "integration"),
 		keys:           newKeyUse(reg),
 		contentTypes:   f.counter("webhooks_wrong_content_type_total", "Authenticated webhooks whose content type was not application/json; they were read all the same.", "integration"),
+		plainHTTP:      f.counter("webhooks_plain_http_total", "Webhooks with a valid key of which a trusted proxy says that they came to it by http, refused ones included.", "integration"),
 		disagreements:  f.counter("webhooks_event_disagreements_total", "Webhooks whose body names another event than the URL; the URL's was used.", "integration"),
 		idConflicts:    f.counter("visit_id_conflicts_total", "Events of the same kind, visit id and date as an earlier one, with another body; both are kept.", "integration"),
 
@@ -135,7 +143,7 @@ func (m *metrics) initialiseFor(in *Integration) {
 		}
 	}
 	for _, reason := range []string{
-		reasonMissingKey, reasonWrongKey, reasonAddress, reasonTooLarge, string(visit.ReasonNotJSON),
+		reasonMissingKey, reasonWrongKey, reasonAddress, reasonNoKey, reasonBroken, reasonPlainHTTP, reasonTooLarge, string(visit.ReasonNotJSON),
 		string(visit.ReasonTooDeep), string(visit.ReasonUnknownEvent), string(visit.ReasonIncomplete),
 	} {
 		m.rejected.WithLabelValues(integration, reason)
@@ -151,7 +159,7 @@ func (m *metrics) initialiseFor(in *Integration) {
 	for _, o := range []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, outcomeQuarantined, outcomeRefused} {
 		m.settled.WithLabelValues(integration, string(o))
 	}
-	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.disagreements, m.idConflicts, m.received} {
+	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.plainHTTP, m.disagreements, m.idConflicts, m.received} {
 		vec.WithLabelValues(integration)
 	}
 	m.inFlight.WithLabelValues(integration)

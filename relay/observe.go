@@ -56,6 +56,9 @@ func (r *Relay) conclude(c *call, req *http.Request) {
 	if c.fault != nil {
 		level = max(level, slog.LevelWarn)
 	}
+	if c.refused != nil && !r.refusals.admit(c.integration, *c.refused, c.outcome == outcomeBlocked) {
+		level = slog.LevelDebug
+	}
 	if !r.log.Enabled(context.Background(), level) {
 		return
 	}
@@ -76,6 +79,9 @@ func (r *Relay) conclude(c *call, req *http.Request) {
 	if age > 0 {
 		attrs = append(attrs, slog.Float64("hung_up_after_ms", float64(age.Microseconds())/1000))
 	}
+	if c.refused != nil {
+		attrs = append(attrs, slog.String("reason", c.refused.reason), slog.String("from", c.refused.from))
+	}
 	if c.fault != nil {
 		attrs = append(attrs, slog.String("fault", c.fault.Error()))
 	}
@@ -84,7 +90,7 @@ func (r *Relay) conclude(c *call, req *http.Request) {
 
 // counts reports whether a call with the outcome was an authenticated webhook.
 func counts(o outcome) bool {
-	return o != outcomeUnauthorized && o != outcomeBlocked && o != outcomeNotFound && o != outcomeMethodNotAllowed
+	return o != outcomeUnauthorized && o != outcomeBlocked && o != outcomePlainHTTP && o != outcomeNotFound && o != outcomeMethodNotAllowed
 }
 
 // methods are the values of that label.

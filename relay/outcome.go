@@ -28,6 +28,7 @@ const (
 
 	outcomeUnauthorized     outcome = "unauthorized"
 	outcomeBlocked          outcome = "blocked"
+	outcomePlainHTTP        outcome = "plain_http"
 	outcomeNotFound         outcome = "not_found"
 	outcomeMethodNotAllowed outcome = "method_not_allowed"
 	outcomeHungUp           outcome = "hung_up"
@@ -67,6 +68,7 @@ var consequences = map[outcome]consequence{
 
 	outcomeUnauthorized:     {http.StatusUnauthorized, slog.LevelWarn, "UNAUTHORIZED", "The API key is missing or wrong."},
 	outcomeBlocked:          {http.StatusTooManyRequests, slog.LevelDebug, "TOO_MANY_FAILURES", "Too many calls with a missing or wrong API key."},
+	outcomePlainHTTP:        {http.StatusForbidden, slog.LevelWarn, "PLAIN_HTTP", "Calls are answered by https only."},
 	outcomeNotFound:         {http.StatusNotFound, slog.LevelDebug, "NOT_FOUND", "There is nothing here."},
 	outcomeMethodNotAllowed: {http.StatusMethodNotAllowed, slog.LevelDebug, "METHOD_NOT_ALLOWED", "Only POST is answered here."},
 	outcomePanicked:         {http.StatusInternalServerError, slog.LevelError, "INTERNAL", "Something went wrong."},

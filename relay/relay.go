@@ -69,9 +69,12 @@ type Config struct {
 	Orders Orders
 	Limits Limits
 	// Proxies are those whose word about the caller's address counts.
-	Proxies    caller.Proxies
-	Logger     *slog.Logger
-	Registerer prometheus.Registerer
+	Proxies caller.Proxies
+	// RefusePlainHTTP refuses calls of which a proxy says that they came to it by
+	// http. They are counted in any case.
+	RefusePlainHTTP bool
+	Logger          *slog.Logger
+	Registerer      prometheus.Registerer
 }
 
 // Relay answers webhooks. It is an [http.Handler] for the public listener and
@@ -89,6 +92,7 @@ type Relay struct {
 	limiter    *limiter
 	proxies    caller.Proxies
 	failures   *caller.Limiter
+	refusals   *refusals
 	repeats    *repeats
 	identities *identities
 	metrics    *metrics
@@ -97,6 +101,8 @@ type Relay struct {
 	draining   atomic.Bool
 
 	connections *connlimit.Limiter
+
+	refusePlainHTTP bool
 }
 
 // New returns a relay for the configured integrations, or everything that is
@@ -112,9 +118,12 @@ func New(cfg Config) (*Relay, error) {
 		limiter:    newLimiter(limits),
 		proxies:    cfg.Proxies,
 		failures:   caller.NewLimiter(caller.DefaultLimits),
+		refusals:   newRefusals(cfg.Logger),
 		repeats:    newRepeats(),
 		identities: newIdentities(),
 		log:        cfg.Logger,
+
+		refusePlainHTTP: cfg.RefusePlainHTTP,
 	}
 	book, err := newBook(cfg.Integrations, limits)
 	if err != nil {
@@ -140,7 +149,10 @@ func (r *Relay) Drain() { r.draining.Store(true) }
 
 // Settle waits until the records of all answers are stored or given up, or ctx
 // ends. It is called when no more calls come.
-func (r *Relay) Settle(ctx context.Context) { r.recorder.close(ctx) }
+func (r *Relay) Settle(ctx context.Context) {
+	r.refusals.flush()
+	r.recorder.close(ctx)
+}
 
 // Connections says how many are open, and how many may be.
 func (r *Relay) Connections() (open, limit int) { return r.connections.Open(), r.connections.Max() }

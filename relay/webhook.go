@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -37,7 +38,7 @@ func (r *Relay) webhook(c *call, req *http.Request) answer {
 	key, reason := r.authenticate(in, req)
 	if reason != "" {
 		r.metrics.rejected.WithLabelValues(c.integration, reason).Inc()
-		return r.unauthorized(req)
+		return r.unauthorized(c, req, reason)
 	}
 	c.authenticated = true
 	connlimit.Authenticated(req.Context())
@@ -46,6 +47,14 @@ func (r *Relay) webhook(c *call, req *http.Request) answer {
 	r.metrics.inFlight.WithLabelValues(in.Name).Inc()
 	defer r.metrics.inFlight.WithLabelValues(in.Name).Dec()
 	defer c.watch(req.Context())()
+	if req.TLS == nil && r.proxies.PlainHTTP(req.RemoteAddr, req.Header) {
+		r.metrics.plainHTTP.WithLabelValues(in.Name).Inc()
+		c.fault = fmt.Errorf("it came to a proxy by http, so that the key %s crossed the network in clear: write https into Sine, then change the key", key)
+		if r.refusePlainHTTP {
+			r.metrics.rejected.WithLabelValues(in.Name, reasonPlainHTTP).Inc()
+			return errorAnswer(outcomePlainHTTP)
+		}
+	}
 	if !strings.HasPrefix(strings.ToLower(req.Header.Get("Content-Type")), visit.ContentJSON) {
 		r.metrics.contentTypes.WithLabelValues(in.Name).Inc()
 	}
@@ -54,14 +63,22 @@ func (r *Relay) webhook(c *call, req *http.Request) answer {
 
 // authenticate returns the name of the integration's key that the header holds,
 // or the reason why the call is not let in. It costs the same time for an
-// unknown integration and a wrong key, and the caller is told no difference.
+// unknown integration and a wrong key, and the caller is told no difference. The
+// key comes before the question whether it came by plain http: only of a valid one
+// is it true that it must be changed.
 func (r *Relay) authenticate(in *Integration, req *http.Request) (key, reason string) {
 	presented := req.Header.Get(headerKey)
-	if in == nil {
-		matchKey(nobody, presented)
-		return "", reasonUnknownIntegration
+	keys := nobody
+	if in != nil && len(in.Keys) > 0 {
+		keys = in.Keys
 	}
-	switch match := matchKey(in.Keys, presented); {
+	switch match := matchKey(keys, presented); {
+	case in == nil:
+		return "", reasonUnknownIntegration
+	case in.Broken:
+		return "", reasonBroken
+	case len(in.Keys) == 0:
+		return "", reasonNoKey
 	case strings.TrimSpace(presented) == "":
 		return "", reasonMissingKey
 	case match < 0:
@@ -75,8 +92,10 @@ func (r *Relay) authenticate(in *Integration, req *http.Request) (key, reason st
 
 // unauthorized answers a call that is not let in. Only such calls are limited: a
 // valid key never is, since Sine calls from few addresses, in bursts.
-func (r *Relay) unauthorized(req *http.Request) answer {
-	if r.failures.Blocked(r.proxies.Address(req.RemoteAddr, req.Header), time.Now()) {
+func (r *Relay) unauthorized(c *call, req *http.Request, reason string) answer {
+	from := r.proxies.Address(req.RemoteAddr, req.Header)
+	c.refused = &refusal{reason: reason, from: caller.Network(from)}
+	if r.failures.Blocked(from, time.Now()) {
 		return errorAnswer(outcomeBlocked)
 	}
 	return errorAnswer(outcomeUnauthorized)

@@ -82,10 +82,11 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 	if a.broker, err = broker.Connect(cfg); err != nil {
 		return nil, err
 	}
-	if a.relay, err = relay.New(relayConfig(s, a.broker, log, registry)); err != nil {
+	a.reloader = newReloader(a, load, registry)
+	if a.relay, err = relay.New(relayConfig(s, a.reloader.integrations(), a.broker, log, registry)); err != nil {
 		return nil, err
 	}
-	a.reloader = newReloader(a, load, registry)
+	a.reloader.start()
 	a.census = newCensus(a, registry)
 	registerExpiry(a, registry)
 	a.readiness = relay.NewReadiness(a.health)

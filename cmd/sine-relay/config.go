@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -19,6 +20,9 @@ func configCheck(_ context.Context, in invocation) int {
 	}
 	for _, w := range settings.Warnings {
 		fmt.Fprintln(in.out, "warning:", printable(w))
+	}
+	if len(settings.Contained) > 0 {
+		return misconfigured(in, settings.Contained)
 	}
 	fmt.Fprintf(in.out, "The configuration has no faults: %d integrations.\n", len(settings.Integrations))
 	return exitOK
@@ -49,11 +53,14 @@ func configURLs(_ context.Context, in invocation) int {
 		if row.DisplayName != "" {
 			name += " (" + row.DisplayName + ")"
 		}
-		table.row(name, row.Site, row.URL, strings.Join(row.KeyNames, ", "))
+		table.row(name, row.Site, row.URL, cmp.Or(strings.Join(row.KeyNames, ", "), "none: every call is answered 401"))
 	}
 	table.flush()
 	if len(in.args) == 0 {
 		fmt.Fprintln(in.out, "\nTo see your own host: sine-relay config urls https://your-host")
+	}
+	if len(settings.Contained) > 0 {
+		return misconfigured(in, settings.Contained)
 	}
 	return exitOK
 }

@@ -25,13 +25,13 @@ func dev(ctx context.Context, in invocation) int {
 	if !noArguments("dev", in) {
 		return exitUsage
 	}
-	settings, key, err := devSettings(in)
+	settings, key, err := devSettings(in, config.Load)
 	if err != nil {
 		return misconfigured(in, err)
 	}
 	log, flush := newLogger(in.err, settings.Level, settings.LogFormat)
 	defer flush()
-	load := func() (config.Settings, error) { s, _, err := devSettings(in); return s, err }
+	load := func() (config.Settings, error) { s, _, err := devSettings(in, config.LoadRules); return s, err }
 	a, err := start(settings, load, log)
 	if err != nil {
 		return orderly(in, err)
@@ -63,7 +63,7 @@ func dev(ctx context.Context, in invocation) int {
 
 // devSettings gives every variable a default. A default port that is taken gives
 // way to a free one; one that was set does not.
-func devSettings(in invocation) (s config.Settings, key string, err error) {
+func devSettings(in invocation, load func([]string, map[string]string) (config.Settings, error)) (s config.Settings, key string, err error) {
 	dir := devDir
 	if set, ok := lookup(in.environ, config.Prefix+"NATS_STORE_DIR"); ok {
 		dir = set
@@ -86,7 +86,7 @@ func devSettings(in invocation) (s config.Settings, key string, err error) {
 	} else {
 		defaults["SINE_RELAY_KEYS"] = key
 	}
-	s, err = config.Load(in.environ, defaults)
+	s, err = load(in.environ, defaults)
 	return s, key, err
 }
 

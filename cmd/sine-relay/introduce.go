@@ -54,7 +54,10 @@ func (a *app) introduce(out io.Writer, key string) {
 	if a.settings.TLSCertFile != "" {
 		scheme = "https"
 	}
-	integration := a.settings.Integrations[0].Name
+	integration := "…"
+	if len(a.settings.Integrations) > 0 {
+		integration = a.settings.Integrations[0].Name
+	}
 	dir := a.settings.NATSStoreDir
 	if absolute, err := filepath.Abs(dir); err == nil && dir != "" {
 		dir = absolute

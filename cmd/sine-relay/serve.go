@@ -14,8 +14,8 @@ func serve(ctx context.Context, in invocation) int {
 		fmt.Fprintln(in.err, "sine-relay serve:", printableError(err))
 		return exitUsage
 	}
-	load := func() (config.Settings, error) { return config.Load(environ, nil) }
-	settings, err := load()
+	load := func() (config.Settings, error) { return config.LoadRules(environ, nil) }
+	settings, err := config.Load(environ, nil)
 	if err != nil {
 		return misconfigured(in, err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/relay"
 )
 
 const (
@@ -48,7 +49,8 @@ func verify(ctx context.Context, in invocation) int {
 	}))
 	fmt.Fprint(in.out, indented(printableLines(detail)))
 	v.report("a wrong key is answered 401", patiently(ctx, *settling, func() error {
-		return turnedAway(ctx, *public, settings.Integrations[0].Name)
+		names, _ := settings.Names()
+		return turnedAway(ctx, *public, append(names, relay.DefaultIntegration)[0])
 	}))
 	v.rehearse(ctx, settings)
 	if v.failed {

@@ -80,9 +80,9 @@ func questions(s config.Settings) (all []string) {
 	return all
 }
 
-func relayConfig(s config.Settings, b *broker.Broker, log *slog.Logger, reg prometheus.Registerer) relay.Config {
+func relayConfig(s config.Settings, integrations []relay.Integration, b *broker.Broker, log *slog.Logger, reg prometheus.Registerer) relay.Config {
 	return relay.Config{
-		Integrations: s.Integrations,
+		Integrations: integrations,
 		Subjects:     visit.Subjects{Prefix: s.SubjectPrefix},
 		Asker:        b,
 		Publisher:    b,
@@ -91,6 +91,8 @@ func relayConfig(s config.Settings, b *broker.Broker, log *slog.Logger, reg prom
 		Proxies:      s.Proxies,
 		Logger:       log,
 		Registerer:   reg,
+
+		RefusePlainHTTP: s.PlainHTTP == config.PlainHTTPRefuse,
 	}
 }
 
@@ -115,10 +117,9 @@ func (a *app) health() relay.Health {
 	}
 	open, limit := a.relay.Connections()
 	h.Details = append(h.Details, fmt.Sprintf("public listener: %d of %d connections open", open, limit))
-	if fault := a.reloader.state(); fault != nil {
-		h.Details = append(h.Details, fault.Error())
-		h.Impaired = cmp.Or(h.Impaired, fault)
-	}
+	fault, lines := a.reloader.state()
+	h.Details = append(h.Details, lines...)
+	h.Impaired = cmp.Or(h.Impaired, fault)
 	for i, line := range h.Details { // for a terminal, too
 		h.Details[i] = printableLines(line)
 	}

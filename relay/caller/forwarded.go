@@ -7,8 +7,11 @@ import (
 
 // readForwarded returns the address that one element of Forwarded names as the
 // one that called the proxy, or the zero Addr.
-func readForwarded(element string) netip.Addr {
-	var caller netip.Addr
+func readForwarded(element string) netip.Addr { return readNode(readParameter(element, "for")) }
+
+// readParameter returns a parameter of an element of Forwarded, or nothing where
+// the element cannot be read or has it twice.
+func readParameter(element, wanted string) (found string) {
 	for seen, more := false, true; more; {
 		var pair string
 		element, pair, more = cutLast(element, ';')
@@ -16,15 +19,15 @@ func readForwarded(element string) netip.Addr {
 			continue // RFC 7239 lets semicolons stand alone
 		}
 		name, value, ok := cutPair(pair)
-		isFor := strings.EqualFold(name, "for")
-		if !ok || isFor && seen {
-			return netip.Addr{}
+		isWanted := strings.EqualFold(name, wanted)
+		if !ok || isWanted && seen {
+			return ""
 		}
-		if isFor {
-			caller, seen = readNode(value), true
+		if isWanted {
+			found, seen = value, true
 		}
 	}
-	return caller
+	return found
 }
 
 // cutPair cuts a parameter into its name and its value without quotes. Escaped

@@ -7,6 +7,12 @@ import (
 	"github.com/sine-relay/sine-relay/relay/caller"
 )
 
+// What becomes of calls that came by plain http.
+const (
+	PlainHTTPCount  = "count"
+	PlainHTTPRefuse = "refuse"
+)
+
 // checkProxies reads who may say where a call comes from.
 func (s *Settings) checkProxies(f *Faults) {
 	var entries []string
@@ -27,6 +33,9 @@ func (s *Settings) checkProxies(f *Faults) {
 	header, err := caller.ParseHeader(s.ForwardedHeader)
 	if err != nil {
 		f.setting("FORWARDED_HEADER", "%v", err)
+	}
+	if s.PlainHTTP != PlainHTTPCount && s.PlainHTTP != PlainHTTPRefuse {
+		f.setting("PLAIN_HTTP", "%q is neither count nor refuse", s.PlainHTTP)
 	}
 	s.Proxies = caller.Proxies{Trusted: trusted, Header: header}
 }

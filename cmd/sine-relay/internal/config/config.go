@@ -20,8 +20,17 @@ const Prefix = "SINE_RELAY_"
 type Settings struct {
 	Environment
 	// Level is LogLevel, parsed.
-	Level        slog.Level
+	Level slog.Level
+	// Integrations are those without faults, with their keys if these were read.
 	Integrations []relay.Integration
+	// Broken are the faults of single integrations, by name, which leave the
+	// others alone. Those of entries whose name cannot be told are under "".
+	Broken map[string]Faults
+	// Contained is everything that is wrong and does not keep the rest from being
+	// in force: the faults of single integrations and of keys.
+	Contained Faults
+	// Keyring is nil where the keys were not read.
+	Keyring *Keyring
 	// Proxies are TrustedProxies and ForwardedHeader, parsed.
 	Proxies caller.Proxies
 	// Entries describe the integrations to people, in the same order.
@@ -40,33 +49,85 @@ type Settings struct {
 
 // Load reads the settings from environ, which has the form of os.Environ, and
 // the files that they name. Defaults stand in for variables that are not set,
-// by name with the prefix. An error is a [Faults].
+// by name with the prefix. An error is a [Faults], of everything that is wrong. It
+// is nil where what is wrong is contained: see [Settings.Contained].
 func Load(environ []string, defaults map[string]string) (Settings, error) {
-	return read(environ, defaults, func(Settings) bool { return true })
+	return read(environ, defaults, always, true)
+}
+
+// LoadRules is Load without the keys: these are followed apart, see
+// [Settings.ReadKeys], so that neither waits for the other to be mended.
+func LoadRules(environ []string, defaults map[string]string) (Settings, error) {
+	return read(environ, defaults, always, false)
 }
 
 // LoadForOperator reads the settings for a command that does not answer Sine: it
 // may do without integrations, and then there are none.
 func LoadForOperator(environ []string) (Settings, error) {
 	return read(environ, nil, func(s Settings) bool {
-		return s.Keys != "" || s.IntegrationsFile != "" || s.KeysDir != ""
-	})
+		return s.keysGiven() || s.IntegrationsFile != "" || s.KeysDir != ""
+	}, true)
 }
 
-func read(environ []string, defaults map[string]string, integrated func(Settings) bool) (Settings, error) {
+func always(Settings) bool { return true }
+
+func read(environ []string, defaults map[string]string, integrated func(Settings) bool, withKeys bool) (Settings, error) {
 	var f Faults
 	e := newEnvironment(environ, defaults, &f)
-	s := Settings{set: e.set, secretFiles: e.files}
+	s := Settings{set: e.set, secretFiles: e.files, Broken: map[string]Faults{}}
 	e.decode(&s.Environment)
 	s.check(&f)
 	if integrated(s) {
 		s.loadIntegrations(&f)
+		if withKeys {
+			s.loadKeys(&f)
+		}
 	}
 	if len(f) > 0 {
-		return Settings{}, f
+		return Settings{}, append(f, s.Contained...)
 	}
 	s.warn()
 	return s, nil
+}
+
+// loadKeys gives the integrations their keys. Without any knowledge of the keys,
+// no lobby would be open: that is a fault of the whole.
+func (s *Settings) loadKeys(f *Faults) {
+	s.Keyring = s.ReadKeys(nil)
+	if s.Keyring.unlisted != nil {
+		*f = append(*f, *s.Keyring.unlisted)
+		return
+	}
+	s.Integrations = s.Keyring.Issue(s.Integrations)
+	for i := range s.Entries {
+		for _, k := range s.Keyring.Of(s.Entries[i].Name) {
+			s.Entries[i].KeyNames = append(s.Entries[i].KeyNames, k.Name())
+		}
+	}
+	if s.IntegrationsFile != "" && s.KeysDir == "" && !s.keysGiven() {
+		return // one fault of its own
+	}
+	faults, warnings := s.Keyring.Check(s.Names())
+	s.Contained = append(s.Contained, faults...)
+	s.Warnings = append(s.Warnings, warnings...)
+}
+
+// keysGiven reports whether the environment defines the integration "default".
+func (s Settings) keysGiven() bool { return s.Keys != "" || s.secretFiles["KEYS"] != "" }
+
+// Names are the names of all integrations, broken ones included, and whether
+// these are all that there are: the name of an entry may be what is broken.
+func (s Settings) Names() (names []string, all bool) {
+	for _, i := range s.Integrations {
+		names = append(names, i.Name)
+	}
+	_, unnamed := s.Broken[""]
+	for _, name := range sortedKeys(s.Broken) {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names, !unnamed
 }
 
 // IsSet reports whether the operator set a variable or its …_FILE, by name with

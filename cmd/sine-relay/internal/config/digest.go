@@ -4,14 +4,14 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 )
 
 // Digest tells whether files have changed.
 type Digest [sha256.Size]byte
 
-// Digest is that of the files that may change while the relay runs: those of the
-// integrations and their keys, and the certificate.
+// Digest is that of the files that were read, but for the keys, which have their
+// own: see [Keyring.Digest].
 func (s Settings) Digest() Digest {
 	h := sha256.New()
 	for _, path := range s.files() {
@@ -26,17 +26,14 @@ func (s Settings) Digest() Digest {
 }
 
 func (s Settings) files() []string {
-	all := []string{s.IntegrationsFile, s.TLSCertFile, s.TLSKeyFile, s.secretFiles["KEYS"]}
-	if entries, err := os.ReadDir(s.KeysDir); s.KeysDir != "" && err == nil {
-		for _, e := range entries {
-			all = append(all, filepath.Join(s.KeysDir, e.Name()))
+	all := []string{
+		s.IntegrationsFile, s.TLSCertFile, s.TLSKeyFile, s.NATSListenTLSCert, s.NATSListenTLSKey,
+		s.NATSCAFile, s.NATSCertFile, s.NATSKeyFile, s.NATSCredentialsFile, s.NATSNKeyFile,
+	}
+	for _, secret := range sortedKeys(s.secretFiles) {
+		if secret != "KEYS" {
+			all = append(all, s.secretFiles[secret])
 		}
 	}
-	var named []string
-	for _, path := range all {
-		if path != "" {
-			named = append(named, path)
-		}
-	}
-	return named
+	return slices.DeleteFunc(all, func(path string) bool { return path == "" })
 }

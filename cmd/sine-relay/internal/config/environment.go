@@ -19,6 +19,8 @@ type Environment struct {
 	TrustedProxies  string `env:"TRUSTED_PROXIES" help:"addresses or networks of the proxies whose word about a caller's address counts, comma-separated"`
 	ForwardedHeader string `env:"FORWARDED_HEADER, default=X-Forwarded-For" help:"the header in which they pass it on: X-Forwarded-For or Forwarded"`
 
+	PlainHTTP string `env:"PLAIN_HTTP, default=count" help:"what becomes of a call with a valid key that came to such a proxy by http: count or refuse (403)"`
+
 	NATSURL             Secret `env:"NATS_URL" help:"servers of an existing NATS, comma-separated, by nats://, tls://, ws:// or wss://; without it, serve needs NATS_STORE_DIR"`
 	NATSStoreDir        string `env:"NATS_STORE_DIR" help:"runs the embedded NATS with its store here"`
 	NATSListen          string `env:"NATS_LISTEN, default=127.0.0.1:4222" help:"where the embedded NATS is reached by other programs"`

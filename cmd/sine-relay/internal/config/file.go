@@ -14,12 +14,26 @@ import (
 // integrationsFile is the form of SINE_RELAY_INTEGRATIONS_FILE. JSON is YAML.
 type integrationsFile struct {
 	// Defaults apply to every integration that does not say otherwise.
-	Defaults     options `yaml:"defaults"`
-	Integrations []entry `yaml:"integrations"`
+	Defaults options `yaml:"defaults"`
+	// Integrations are read one by one, each an entry: what is wrong with one
+	// is no fault of the others.
+	Integrations []yaml.Node `yaml:"integrations"`
 
 	// partial is set when a part could not be read: what is missing then is
 	// no fault of its own.
 	partial bool
+}
+
+// fileEntry is an entry, with what could not be read of it.
+type fileEntry struct {
+	entry
+	faults  Faults
+	partial bool
+}
+
+func readEntry(file string, node *yaml.Node) (e fileEntry) {
+	e.partial = misread(&e.faults, file, node.Load(&e.entry, yaml.WithKnownFields()))
+	return e
 }
 
 // entry is one integration in the file. It holds no secret.
@@ -98,7 +112,7 @@ func (s *Settings) readFile(f *Faults) (file integrationsFile) {
 		return integrationsFile{partial: true}
 	}
 	err = yaml.Load(content, &file, yaml.WithKnownFields())
-	file.misread(f, filepath.Base(s.IntegrationsFile), err)
+	file.partial = misread(f, filepath.Base(s.IntegrationsFile), err)
 	return file
 }
 

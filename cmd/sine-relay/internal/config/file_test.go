@@ -201,22 +201,54 @@ func TestWhoSaysWhereACallComesFrom(t *testing.T) {
 func TestADigestTellsWhetherFilesHaveChanged(t *testing.T) {
 	settings := withFile(t, "integrations: [{name: a}]", "a")
 	s := load(t, settings...)
-	before := s.Digest()
-	if s.Digest() != before {
+	before, keys := s.Digest(), s.Keyring.Digest()
+	if s.Digest() != before || s.ReadKeys(s.Keyring).Digest() != keys {
 		t.Error("it changes by itself")
 	}
 	_, dir, _ := strings.Cut(settings[2], "=")
 	if err := os.WriteFile(filepath.Join(dir, "a"), []byte("another-key-0123456789"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	changed := s.Digest()
-	if changed == before {
+	changed := s.ReadKeys(s.Keyring).Digest()
+	if changed == keys {
 		t.Error("a changed key is not noticed")
 	}
 	if err := os.Remove(filepath.Join(dir, "a")); err != nil {
 		t.Fatal(err)
 	}
-	if s.Digest() == changed {
+	if s.ReadKeys(s.Keyring).Digest() == changed {
 		t.Error("a removed file is not noticed")
+	}
+	if s.Digest() != before {
+		t.Error("keys are taken for a change of the rest")
+	}
+}
+
+// A fault in any file keeps a reload from being in force, so that a change in any
+// must lead to another.
+func TestADigestIsOfEveryFileThatWasRead(t *testing.T) {
+	dir := files(t, map[string]string{"i.yaml": "integrations: [{name: a}]", "keys/a": key, "token": "t", "creds": "c"})
+	for _, file := range []string{"i.yaml", "token", "creds"} {
+		settings := []string{"KEYS=", "INTEGRATIONS_FILE=" + dir + "/i.yaml", "KEYS_DIR=" + dir + "/keys"}
+		if file == "token" {
+			settings = append(settings, "NATS_TOKEN_FILE="+dir+"/token")
+		}
+		if file == "creds" {
+			settings = append(settings, "NATS_CREDENTIALS_FILE="+dir+"/creds")
+		}
+		s := load(t, settings...)
+		before := s.Digest()
+		if err := os.Rename(filepath.Join(dir, file), filepath.Join(dir, "away")); err != nil {
+			t.Fatal(err)
+		}
+		if s.Digest() == before {
+			t.Errorf("that %s is gone is not noticed", file)
+		}
+		if err := os.Rename(filepath.Join(dir, "away"), filepath.Join(dir, file)); err != nil {
+			t.Fatal(err)
+		}
+		if s.Digest() != before {
+			t.Errorf("that %s is back is not noticed", file)
+		}
 	}
 }

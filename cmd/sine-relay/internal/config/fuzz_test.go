@@ -43,6 +43,10 @@ func FuzzIntegrationsFile(f *testing.F) {
 			checkFaults(t, err)
 			return
 		}
+		if len(s.Contained) > 0 {
+			checkFaults(t, s.Contained)
+			return
+		}
 		serveOnce(t, s)
 	})
 }
@@ -106,6 +110,10 @@ func FuzzEnvironment(f *testing.F) {
 		})
 		if err != nil {
 			checkFaults(t, err)
+			return
+		}
+		if len(s.Contained) > 0 {
+			checkFaults(t, s.Contained)
 			return
 		}
 		if len(s.Integrations) == 0 || len(s.Integrations[0].Keys) == 0 || len(s.NATSServers()) == 0 {

@@ -45,15 +45,18 @@ func load(t *testing.T, settings ...string) Settings {
 	if err != nil {
 		t.Fatalf("faults:\n%v", err)
 	}
+	if len(s.Contained) > 0 {
+		t.Fatalf("faults:\n%v", s.Contained)
+	}
 	return s
 }
 
 // faulty loads settings that have faults and returns their text.
 func faulty(t *testing.T, settings ...string) string {
 	t.Helper()
-	_, err := Load(environ(settings...), nil)
-	var f Faults
-	if !errors.As(err, &f) {
+	s, err := Load(environ(settings...), nil)
+	f := s.Contained
+	if err != nil && !errors.As(err, &f) || len(f) == 0 {
 		t.Fatalf("no faults: %v", err)
 	}
 	for _, fault := range f {
@@ -61,7 +64,7 @@ func faulty(t *testing.T, settings ...string) string {
 			t.Errorf("half a fault: %+v", fault)
 		}
 	}
-	return err.Error()
+	return f.Error()
 }
 
 // withFile makes the settings of an integrations file and a key for each of the

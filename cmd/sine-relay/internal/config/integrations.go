@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay"
@@ -25,25 +26,18 @@ type Entry struct {
 	Confirmed bool
 }
 
-// loadIntegrations reads the integrations and their keys.
+// loadIntegrations reads the integrations. What is wrong with one of them is its
+// own: it is broken, and the others are not.
 func (s *Settings) loadIntegrations(f *Faults) {
 	file := s.readFile(f)
 	where := filepath.Base(s.IntegrationsFile) + ": "
 	defaults := s.choose(place{f, where + "defaults"}, file.Defaults).or(s.base(f))
-	keys := newKeyring(f)
-	keys.addDir(s.KeysDir)
-
-	seen := map[string]bool{}
-	for i, e := range file.Integrations {
-		p := place{f, fmt.Sprintf("%sintegrations[%d]", where, i)}
-		s.checkEntry(p, e, seen, file.partial)
-		if len(keys.of(e.Name)) == 0 && visit.ValidName(e.Name) && keys.complete {
-			p.add("name", "%q has no key: put one into the file %s of SINE_RELAY_KEYS_DIR", e.Name, e.Name)
-		}
-		s.addIntegration(e, p.capture(e.Capture), s.choose(p, e.options).or(defaults), keys)
+	seen := map[string]int{}
+	for i := range file.Integrations {
+		s.addEntry(readEntry(filepath.Base(s.IntegrationsFile), &file.Integrations[i]), fmt.Sprintf("%sintegrations[%d]", where, i), defaults, seen)
 	}
-	if s.Keys != "" {
-		s.addDefault(f, seen, defaults, keys)
+	if s.keysGiven() {
+		s.addDefault(f, seen, defaults)
 	}
 	switch {
 	case file.partial:
@@ -52,10 +46,26 @@ func (s *Settings) loadIntegrations(f *Faults) {
 	case len(file.Integrations) > 0 && s.KeysDir == "":
 		f.setting("KEYS_DIR", "is not set, and the integrations of SINE_RELAY_INTEGRATIONS_FILE have no keys without it")
 	}
-	if !file.partial && !seen[""] {
-		keys.checkOwners(seen)
+	// An integration that is there twice is neither the one nor the other.
+	s.Integrations = slices.DeleteFunc(s.Integrations, func(i relay.Integration) bool { return seen[i.Name] > 1 })
+	s.Entries = slices.DeleteFunc(s.Entries, func(e Entry) bool { return seen[e.Name] > 1 })
+}
+
+// addEntry adds an integration of the file, or what is wrong with it.
+func (s *Settings) addEntry(e fileEntry, where string, defaults choices, seen map[string]int) {
+	p := place{&e.faults, where}
+	s.checkEntry(p, e, seen)
+	shown, own := p.capture(e.Capture), s.choose(p, e.options)
+	if len(e.faults) == 0 {
+		s.addIntegration(e.entry, shown, own.or(defaults))
+		return
 	}
-	s.Warnings = keys.warnings
+	name := e.Name
+	if !visit.ValidName(name) {
+		name = ""
+	}
+	s.Broken[name] = append(s.Broken[name], e.faults...)
+	s.Contained = append(s.Contained, e.faults...)
 }
 
 // base holds what the environment chooses for every integration.
@@ -71,48 +81,40 @@ func (s *Settings) base(f *Faults) choices {
 	}
 }
 
-// checkEntry looks at an entry's names. One that is missing from a file of which
+// checkEntry looks at an entry's names. One that is missing from an entry of which
 // a part could not be read may stand in that part.
-func (s *Settings) checkEntry(p place, e entry, seen map[string]bool, partial bool) {
+func (s *Settings) checkEntry(p place, e fileEntry, seen map[string]int) {
+	seen[e.Name]++
 	switch {
-	case e.Name == "" && partial:
+	case e.Name == "" && e.partial:
 	case !visit.ValidName(e.Name):
 		p.add("name", "%s", noName(e.Name))
-	case seen[e.Name]:
+	case seen[e.Name] > 1:
 		p.add("name", "%q is used twice", e.Name)
 	}
 	if e.Site != "" && !visit.ValidName(e.Site) {
 		p.add("site", "%s", noName(e.Site))
 	}
-	seen[e.Name] = true
 }
 
 // addDefault adds the integration whose keys the environment holds.
-func (s *Settings) addDefault(f *Faults, seen map[string]bool, c choices, keys *keyring) {
-	if seen[relay.DefaultIntegration] {
+func (s *Settings) addDefault(f *Faults, seen map[string]int, c choices) {
+	if seen[relay.DefaultIntegration] > 0 {
 		f.setting("KEYS", "defines the integration %q, and so does the integrations file: give its keys by SINE_RELAY_KEYS_DIR", relay.DefaultIntegration)
 		return
 	}
-	seen[relay.DefaultIntegration] = true
-	keys.addList(Prefix+"KEYS", relay.DefaultIntegration, s.Keys.Reveal())
-	if len(keys.of(relay.DefaultIntegration)) == 0 {
-		f.setting("KEYS", "holds no key")
-	}
-	s.addIntegration(entry{Name: relay.DefaultIntegration, Site: s.Site}, relay.Capture{}, c, keys)
+	seen[relay.DefaultIntegration] = 1
+	s.addIntegration(entry{Name: relay.DefaultIntegration, Site: s.Site}, relay.Capture{}, c)
 }
 
-func (s *Settings) addIntegration(e entry, shown relay.Capture, c choices, keys *keyring) {
+func (s *Settings) addIntegration(e entry, shown relay.Capture, c choices) {
 	e.Site = cmp.Or(e.Site, e.Name)
-	described := Entry{
+	s.Entries = append(s.Entries, Entry{
 		Name: e.Name, DisplayName: e.DisplayName, Site: e.Site, ExternalID: e.ExternalID,
 		Events: c.events, RejectBy: c.say, Confirmed: *c.confirmed,
-	}
-	for _, k := range keys.of(e.Name) {
-		described.KeyNames = append(described.KeyNames, k.Name())
-	}
-	s.Entries = append(s.Entries, described)
+	})
 	s.Integrations = append(s.Integrations, relay.Integration{
-		Name: e.Name, Site: e.Site, Keys: keys.of(e.Name), Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders, Combination: c.combination,
+		Name: e.Name, Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders, Combination: c.combination,
 		Zone: c.zone, Budget: c.budget, Say: c.say, Accept: *c.accept, Reject: *c.reject,
 		Policy: door.Policy{RejectText: c.rejectText, Fallbacks: c.fallbacks},
 		Events: c.eventNames, PolicyVersion: s.policyVersion,

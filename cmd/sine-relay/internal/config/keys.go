@@ -1,82 +1,311 @@
 package config
 
 import (
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/sine-relay/sine-relay/relay"
 )
 
-// shortKey is the length below which a key is warned about.
-const shortKey = 16
-
-// keyring holds the keys by integration.
-type keyring struct {
-	// keys has an entry for every file, even where it holds no key.
-	keys map[string][]relay.Key
-	// owners tells which integration a key was last seen at.
-	owners   map[string]string
-	faults   *Faults
-	warnings []string
-	// complete is set once a directory was read: a key that is missing then
-	// is a fault of its own.
-	complete bool
+// Keyring holds the API keys of all integrations as they were read at a time. It
+// is read apart from everything else, so that a key that was taken away is gone
+// whatever else is wrong.
+//
+// A key that no longer stands where it stood is gone: its line, its file, or the
+// right to read its file was removed. Only where it cannot be told what stands
+// there are the keys of before kept: a directory that cannot be listed, or a file
+// that cannot be read because of its disk. A mount that hiccups must not close
+// every lobby.
+type Keyring struct {
+	sources []*keySource
+	// dir is the directory of keys when it was last listed.
+	dir os.FileInfo
+	// unlisted says why the directory could not be listed.
+	unlisted *Fault
+	digest   Digest
 }
 
-func newKeyring(f *Faults) *keyring {
-	return &keyring{keys: map[string][]relay.Key{}, owners: map[string]string{}, faults: f}
+// keySource is a file of keys, or the list in the environment.
+type keySource struct {
+	// where is the place for people, integration the one that the keys are of.
+	where, integration string
+	keys               []apiKey
+	faults             Faults
+	warnings           []string
+	// kept is set where the keys are those of before.
+	kept bool
 }
 
-func (k *keyring) of(integration string) []relay.Key { return k.keys[integration] }
-
-// addList adds keys from the environment, separated by commas or lines.
-func (k *keyring) addList(where, integration, list string) {
-	k.addLines(where, integration, list, func(line string) []string { return strings.Split(line, ",") })
+type apiKey struct {
+	relay.Key
+	digest [sha256.Size]byte
 }
 
-// addDir adds the keys of a directory, if one is named: a file per integration,
-// of its name, with one key a line. Names that begin with a dot are not looked
-// at: Kubernetes keeps the files of a mounted secret there and links to them.
-func (k *keyring) addDir(dir string) {
+// ReadKeys reads the keys. What cannot be read now is taken from before, which may
+// be nil.
+func (s Settings) ReadKeys(before *Keyring) *Keyring {
+	if before == nil {
+		before = &Keyring{}
+	}
+	k := &Keyring{}
+	sum := sha256.New()
+	k.readDir(s.KeysDir, before, sum)
+	file := s.secretFiles["KEYS"]
+	switch {
+	case file != "":
+		source := &keySource{where: Prefix + "KEYS_FILE", integration: relay.DefaultIntegration}
+		k.add(source, before, file, byComma, sum)
+	case s.Keys != "":
+		source := &keySource{where: Prefix + "KEYS", integration: relay.DefaultIntegration}
+		k.sources = append(k.sources, source)
+		source.parse(s.Keys.Reveal(), byComma, len(k.Of(source.integration)))
+	}
+	k.digest = Digest(sum.Sum(nil))
+	return k
+}
+
+// readDir reads a directory of keys, if one is named: a file per integration, of
+// its name, with one key a line. Names that begin with a dot are not looked at:
+// Kubernetes keeps the files of a mounted secret there and links to them.
+func (k *Keyring) readDir(dir string, before *Keyring, sum io.Writer) {
 	if dir == "" {
 		return
 	}
-	files, err := os.ReadDir(dir)
+	listed, files, err := list(dir)
+	if err == nil && len(files) == 0 && before.dir != nil && !os.SameFile(listed, before.dir) && before.fromDir() {
+		// What is left when a volume is unmounted is the directory below it.
+		err = errors.New("it is another directory than before and empty, as when a volume is unmounted; to take keys away, remove their files")
+	}
 	if err != nil {
-		k.faults.unreadable("KEYS_DIR", err)
+		k.unlisted = &Fault{Prefix + "KEYS_DIR", fmt.Sprintf("what it names cannot be read: %v", withoutPath(err))}
+		fmt.Fprintf(sum, "%s\n", k.unlisted)
+		k.dir = before.dir
+		for _, s := range before.sources {
+			if s.inDir() {
+				k.sources = append(k.sources, s)
+			}
+		}
 		return
 	}
-	k.complete = true
-	for _, file := range files {
-		path := filepath.Join(dir, file.Name())
-		info, err := os.Stat(path) // through the links of a mounted secret
-		if strings.HasPrefix(file.Name(), ".") || (err == nil && info.IsDir()) {
-			continue
-		}
-		if err == nil && !info.Mode().IsRegular() { // a pipe would be read for ever
-			k.faults.setting("KEYS_DIR", "%s is no regular file", path)
-			continue
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			k.faults.setting("KEYS_DIR", "%v", err)
-			continue
-		}
-		where := filepath.Join(filepath.Base(dir), file.Name())
-		k.addLines(where, file.Name(), string(content), func(line string) []string { return []string{line} })
+	k.dir = listed
+	for _, name := range files {
+		source := &keySource{where: filepath.Join(filepath.Base(dir), name), integration: name}
+		k.add(source, before, filepath.Join(dir, name), byLine, sum)
 	}
 }
 
-// addLines adds keys line by line. A line that begins with # is a comment; the
+// list returns the names of the files of a directory that may hold keys.
+func list(dir string) (os.FileInfo, []string, error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		at, err := os.Stat(filepath.Join(dir, e.Name())) // through the links of a mounted secret
+		if err == nil && at.IsDir() {
+			continue
+		}
+		names = append(names, e.Name())
+	}
+	return info, names, nil
+}
+
+// add reads a file of keys.
+func (k *Keyring) add(source *keySource, before *Keyring, path string, split func(string) []string, sum io.Writer) {
+	content, err := readKeyFile(path)
+	fmt.Fprintf(sum, "%s %d %v\n", path, len(content), err)
+	sum.Write(content)
+	if errors.Is(err, fs.ErrNotExist) && source.inDir() {
+		return // it went away since the directory was listed
+	}
+	k.sources = append(k.sources, source)
+	switch {
+	case err == nil:
+		source.parse(string(content), split, len(k.Of(source.integration)))
+		if openToAll(path) {
+			source.warnings = append(source.warnings, source.where+" holds API keys and can be read by every user of this machine: chmod o-r it")
+		}
+	case saysGone(path, err):
+		source.faults.add(source.where, "cannot be read: %v; no key in it is accepted", withoutPath(err))
+	default:
+		source.keep(before, err)
+	}
+}
+
+// saysGone tells whether an error means that there are no keys, in contrast to one
+// after which nothing is known. Who takes away the right to read a file takes its
+// keys away.
+func saysGone(path string, err error) bool {
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err := os.Stat(filepath.Dir(path))
+		return err == nil // else its whole volume is away
+	}
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errNoKeyFile)
+}
+
+// keep takes the keys of before, since it cannot be told what they are now.
+func (s *keySource) keep(before *Keyring, err error) {
+	s.kept = true
+	what := "no key in it is accepted"
+	for _, old := range before.sources {
+		if old.where == s.where {
+			s.keys, what = old.keys, "the keys that it held before are accepted until it can be read again"
+		}
+	}
+	s.faults.add(s.where, "cannot be read: %v; %s", withoutPath(err), what)
+}
+
+func (s *keySource) inDir() bool { return !strings.HasPrefix(s.where, Prefix) }
+
+func (k *Keyring) fromDir() bool { return slices.ContainsFunc(k.sources, (*keySource).inDir) }
+
+// largestKeyFile is beyond any file of keys: a larger one is something else.
+const largestKeyFile = 1 << 20
+
+var errNoKeyFile = errors.New("it is no file of keys")
+
+// readKeyFile reads a regular file: to read a pipe would never end.
+func readKeyFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%w: it is no regular file", errNoKeyFile)
+	case info.Size() > largestKeyFile:
+		return nil, fmt.Errorf("%w: it is larger than %d bytes", errNoKeyFile, largestKeyFile)
+	}
+	return os.ReadFile(path)
+}
+
+func withoutPath(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
+
+// Of returns the keys of an integration.
+func (k *Keyring) Of(integration string) (keys []relay.Key) {
+	for _, s := range k.sources {
+		if s.integration != integration {
+			continue
+		}
+		for _, key := range s.keys {
+			keys = append(keys, key.Key)
+		}
+	}
+	return keys
+}
+
+// Issue returns the integrations with their keys.
+func (k *Keyring) Issue(integrations []relay.Integration) []relay.Integration {
+	all := slices.Clone(integrations)
+	for i := range all {
+		all[i].Keys = nil
+		if !all[i].Broken {
+			all[i].Keys = k.Of(all[i].Name)
+		}
+	}
+	return all
+}
+
+// Digest tells whether what was read has changed.
+func (k *Keyring) Digest() Digest { return k.digest }
+
+// Unreadable returns why it is not known what keys there are: those of before are
+// in force, and one that was taken away may be among them.
+func (k *Keyring) Unreadable() (all Faults) {
+	if k.unlisted != nil {
+		all.add(k.unlisted.Where, "%s; the keys that were there before are accepted until it can be read again", k.unlisted.What)
+	}
+	for _, s := range k.sources {
+		if s.kept {
+			all = append(all, s.faults...)
+		}
+	}
+	return all
+}
+
+// Check returns what is wrong with the keys of these integrations, and what is
+// probably not meant. The integrations are all that there are, unless the names of
+// some are not known: then nothing is said of files that belong to nobody.
+func (k *Keyring) Check(integrations []string, allNamed bool) (faults Faults, warnings []string) {
+	if k.unlisted != nil {
+		faults = k.Unreadable()[:1]
+	}
+	owners := map[[sha256.Size]byte]string{}
+	for _, s := range k.sources {
+		if !slices.Contains(integrations, s.integration) {
+			if allNamed {
+				warnings = append(warnings, fmt.Sprintf("%s: the file belongs to no integration%s", s.where, didYouMean(s.integration, integrations)))
+			}
+			continue
+		}
+		faults, warnings = append(faults, s.faults...), append(warnings, s.warnings...)
+		warnings = append(warnings, s.shared(owners)...)
+	}
+	for _, name := range integrations {
+		if len(k.Of(name)) == 0 {
+			faults = append(faults, k.noKey(name))
+		}
+	}
+	return faults, warnings
+}
+
+// shared warns of keys that there are more than once.
+func (s *keySource) shared(owners map[[sha256.Size]byte]string) (warnings []string) {
+	for _, key := range s.keys {
+		switch owner, known := owners[key.digest]; {
+		case known && owner != s.integration:
+			warnings = append(warnings, fmt.Sprintf("integrations %s and %s share a key", owner, s.integration))
+		case known:
+			warnings = append(warnings, fmt.Sprintf("integration %s: the key %s is there a second time", s.integration, key.Name()))
+		}
+		owners[key.digest] = s.integration
+	}
+	return warnings
+}
+
+func (k *Keyring) noKey(integration string) Fault {
+	where, remedy := Prefix+"KEYS_DIR", fmt.Sprintf("put one into its file %s", integration)
+	for _, s := range k.sources {
+		if s.integration == integration && !s.inDir() {
+			where, remedy = s.where, "write one into it"
+		}
+	}
+	return Fault{where, fmt.Sprintf("holds no key of the integration %q, so that all its calls are answered 401: %s", integration, remedy)}
+}
+
+// Key lengths, in characters. One that is too short is not accepted: it can be
+// tried out.
+const (
+	tooShortKey = 8
+	shortKey    = 16
+)
+
+// parse reads keys line by line. A line that begins with # is a comment; the
 // comment "# name: …" names the next key. Any other line is split into keys, so
 // that a key may hold every sign that can be printed, but not begin with #.
-func (k *keyring) addLines(where, integration, content string, split func(string) []string) {
-	k.keys[integration] = k.of(integration)
+// Already is how many keys the integration has.
+func (s *keySource) parse(content string, split func(string) []string, already int) {
 	name, number := "", 0
 	for line := range strings.Lines(content) {
 		number++
@@ -88,50 +317,35 @@ func (k *keyring) addLines(where, integration, content string, split func(string
 			continue
 		}
 		if !printable(line) {
-			k.faults.add(fmt.Sprintf("%s:%d", where, number), "holds a sign that cannot be printed and Sine would not send; is it plain text in UTF-8, without a byte order mark?")
+			s.faults.add(fmt.Sprintf("%s:%d", s.where, number), "holds a sign that cannot be printed and Sine would not send; is it plain text in UTF-8, without a byte order mark?")
 			continue
 		}
 		for _, secret := range split(line) {
-			if k.add(integration, name, strings.TrimSpace(secret)) {
-				name = ""
+			if secret = strings.TrimSpace(secret); secret == "" {
+				continue
 			}
+			if name == "" {
+				name = fmt.Sprintf("%s#%d", s.integration, already+len(s.keys)+1)
+			}
+			s.addKey(fmt.Sprintf("%s:%d", s.where, number), name, secret)
+			name = ""
 		}
 	}
 }
 
-func printable(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r != '\t' && !unicode.IsPrint(r) })
-}
+func byLine(line string) []string  { return []string{line} }
+func byComma(line string) []string { return strings.Split(line, ",") }
 
-func (k *keyring) add(integration, name, secret string) (added bool) {
-	if secret == "" {
-		return false
+func (s *keySource) addKey(where, name, secret string) {
+	if n := utf8.RuneCountInString(secret); n < tooShortKey {
+		s.faults.add(where, "the key %s of the integration %s has %d characters and is not accepted: %d at least, and %d or more are advised", name, s.integration, n, tooShortKey, shortKey)
+		return
 	}
-	if name == "" {
-		name = fmt.Sprintf("%s#%d", integration, len(k.of(integration))+1)
+	for _, slip := range slips(secret) {
+		s.warnings = append(s.warnings, fmt.Sprintf("integration %s: the key %s %s", s.integration, name, slip))
 	}
-	if len(secret) < shortKey {
-		k.warnings = append(k.warnings, fmt.Sprintf("integration %s: the key %s has fewer than %d characters and may be guessed", integration, name, shortKey))
+	if slices.ContainsFunc(s.keys, func(other apiKey) bool { return other.Name() == name }) {
+		s.warnings = append(s.warnings, fmt.Sprintf("integration %s: two keys are named %s, and metrics do not tell them apart", s.integration, name))
 	}
-	switch owner, known := k.owners[secret]; {
-	case known && owner != integration:
-		k.warnings = append(k.warnings, fmt.Sprintf("integrations %s and %s share a key", owner, integration))
-	case known:
-		k.warnings = append(k.warnings, fmt.Sprintf("integration %s: the key %s is there a second time", integration, name))
-	}
-	if slices.ContainsFunc(k.of(integration), func(other relay.Key) bool { return other.Name() == name }) {
-		k.warnings = append(k.warnings, fmt.Sprintf("integration %s: two keys are named %s, and metrics do not tell them apart", integration, name))
-	}
-	k.owners[secret] = integration
-	k.keys[integration] = append(k.of(integration), relay.NewKey(name, secret))
-	return true
-}
-
-// checkOwners finds the files that belong to no integration.
-func (k *keyring) checkOwners(integrations map[string]bool) {
-	for _, name := range sortedKeys(k.keys) {
-		if !integrations[name] {
-			k.faults.setting("KEYS_DIR", "the file %s belongs to no integration%s", name, didYouMean(name, sortedKeys(integrations)))
-		}
-	}
+	s.keys = append(s.keys, apiKey{relay.NewKey(name, secret), sha256.Sum256([]byte(secret))})
 }

@@ -42,10 +42,9 @@ func TestFaultsOfKeys(t *testing.T) {
 		keys map[string]string
 		want []string
 	}{
-		{"no file at all", nil, []string{`i.yaml: integrations[0].name: "lobby" has no key`, `integrations[1].name: "dock" has no key`}},
-		{"an empty file", map[string]string{"lobby": key, "dock": "\n# nothing\n"}, []string{`integrations[1].name: "dock" has no key`}},
-		{"a file of nobody", map[string]string{"lobby": key, "dock": key + "2", "doc": key}, []string{"SINE_RELAY_KEYS_DIR: the file doc belongs to no integration; did you mean dock?"}},
-		{"an empty file of nobody", map[string]string{"lobby": key, "dock": key + "2", "loby": ""}, []string{"the file loby belongs to no integration; did you mean lobby?"}},
+		{"no file at all", nil, []string{`SINE_RELAY_KEYS_DIR: holds no key of the integration "lobby"`, `no key of the integration "dock"`}},
+		{"an empty file", map[string]string{"lobby": key, "dock": "\n# nothing\n"}, []string{`SINE_RELAY_KEYS_DIR: holds no key of the integration "dock", so that all its calls are answered 401: put one into its file dock`}},
+		{"a key of seven characters", map[string]string{"lobby": "# name: old\n7-signs\n8-signs-\n", "dock": key}, []string{"keys/lobby:2: the key old of the integration lobby has 7 characters and is not accepted: 8 at least"}},
 		{"a byte order mark", map[string]string{"lobby": "\ufeff" + key, "dock": key}, []string{"keys/lobby:1: holds a sign that cannot be printed"}},
 		{"another encoding", map[string]string{"lobby": key, "dock": "# x\nk\x00e\x00y\x00"}, []string{"keys/dock:2: holds a sign that cannot be printed"}},
 	} {

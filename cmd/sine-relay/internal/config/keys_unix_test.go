@@ -8,13 +8,20 @@ import (
 	"testing"
 )
 
-// To read a pipe that nobody writes to never ends, and no reload after it would
-// begin.
-func TestAPipeAmongTheKeysIsAFault(t *testing.T) {
-	dir := files(t, map[string]string{"i.yaml": "integrations: [{name: lobby}]", "keys/lobby": key})
-	if err := syscall.Mkfifo(filepath.Join(dir, "keys", "dock"), 0o600); err != nil {
-		t.Fatal(err)
+// To read a pipe that nobody writes to never ends, and no key would be taken away
+// any more.
+func TestAPipeAmongTheKeysIsNotRead(t *testing.T) {
+	dir := files(t, map[string]string{"i.yaml": "integrations: [{name: lobby}, {name: dock}]", "keys/lobby": key})
+	for _, name := range []string{"dock", "nobody"} {
+		if err := syscall.Mkfifo(filepath.Join(dir, "keys", name), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	text := faulty(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
-	expect(t, text, "SINE_RELAY_KEYS_DIR", "keys/dock is no regular file")
+	settings := []string{"KEYS=", "INTEGRATIONS_FILE=" + dir + "/i.yaml", "KEYS_DIR=" + dir + "/keys"}
+	text := faulty(t, settings...)
+	expect(t, text, "keys/dock: cannot be read: it is no file of keys: it is no regular file", `SINE_RELAY_KEYS_DIR: holds no key of the integration "dock"`)
+	expectNot(t, text, "nobody")
+	if s, err := Load(environ(settings...), nil); err != nil || len(s.Keyring.Of("lobby")) != 1 {
+		t.Errorf("the other lobby has %d keys: %v", len(s.Keyring.Of("lobby")), err)
+	}
 }

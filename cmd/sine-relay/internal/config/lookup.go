@@ -61,6 +61,10 @@ func (e *environment) readSecretFiles() {
 			continue
 		}
 		e.set[Prefix+s.name] = true
+		if s.name == "KEYS" {
+			e.files[s.name] = file // read apart, see Keyring
+			continue
+		}
 		value, err := readSecret(file)
 		switch {
 		case err != nil:

@@ -9,23 +9,25 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// misread tells the faults that the YAML reader found. What it could read is in
-// the file all the same, so that the rest is looked at in the same run.
-func (file *integrationsFile) misread(f *Faults, name string, err error) {
+// misread tells the faults that the YAML reader found, and whether there may be
+// more behind them. What it could read is there all the same, so that the rest is
+// looked at in the same run.
+func misread(f *Faults, name string, err error) (partial bool) {
 	var several *yaml.LoadErrors
 	var one *yaml.LoadError
 	switch {
 	case err == nil:
 	case errors.As(err, &several):
 		for _, e := range several.Errors {
-			file.misreadAt(f, name, e)
+			partial = misreadAt(f, name, e) || partial
 		}
 	case errors.As(err, &one):
-		file.misreadAt(f, name, one)
+		partial = misreadAt(f, name, one)
 	default:
-		file.partial = true
 		f.add(name, "%v", err)
+		partial = true
 	}
+	return partial
 }
 
 var (
@@ -33,16 +35,15 @@ var (
 	wrongKind    = regexp.MustCompile("^cannot construct !!(\\w+)(?: `(?s:.*)`)? into (.+)$")
 )
 
-func (file *integrationsFile) misreadAt(f *Faults, name string, e *yaml.LoadError) {
+func misreadAt(f *Faults, name string, e *yaml.LoadError) (partial bool) {
 	if e.Mark.Line > 0 {
 		name = fmt.Sprintf("%s:%d", name, e.Mark.Line)
 	}
 	what := strings.TrimPrefix(e.Message, "yaml: ")
 	if m := unknownField.FindStringSubmatch(what); m != nil {
 		f.add(name, "unknown field %q%s", m[1], fieldHint(m[1]))
-		return
+		return false
 	}
-	file.partial = true
 	if m := wrongKind.FindStringSubmatch(what); m != nil {
 		what = fmt.Sprintf("here belongs %s, not %s", wantedKind(m[2]), foundKind(m[1]))
 	}
@@ -50,6 +51,7 @@ func (file *integrationsFile) misreadAt(f *Faults, name string, e *yaml.LoadErro
 		what = "is empty"
 	}
 	f.add(name, "%s", what)
+	return true
 }
 
 func fieldHint(field string) string {

@@ -79,7 +79,7 @@ func (s *Settings) warnOfNoEffect() {
 	for _, name := range idle {
 		s.warning("%s has no effect: %s", Prefix+name, reason)
 	}
-	if s.Keys == "" && s.IsSet(Prefix+"SITE") {
+	if !s.keysGiven() && s.IsSet(Prefix+"SITE") {
 		s.warning("SINE_RELAY_SITE has no effect: without SINE_RELAY_KEYS there is no integration from the environment")
 	}
 }

@@ -12,7 +12,7 @@ func TestWarnings(t *testing.T) {
 			"- {name: c, site: gate, events: [check_in_request], rejectionConfirmed: false}\n- {name: d, site: gate, rejectionConfirmed: false}\n" +
 			"- {name: e, site: dock, events: [checked_in, checked_out], rejectionConfirmed: false}\n- {name: f, site: dock, events: [checked_out]}\n" +
 			"- {name: g, rejectBy: status, rejectionConfirmed: false}\n",
-		"keys/a": key, "keys/b": key, "keys/c": "short", "keys/d": "# name: old\nd-key-0123456789\n",
+		"keys/a": key, "keys/b": key, "keys/c": "c-key-0123", "keys/d": "# name: old\nd-key-0123456789\n",
 		"keys/e": "e-key-0123456789", "keys/f": "f-key-0123456789", "keys/g": "# name: new\ng-key-0123456789\n# name: new\nanother-g-key-0123456789\ng-key-0123456789\n",
 	})
 	s := load(t, "KEYS=", "SITE=hq", "NATS_LISTEN=:4222", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
@@ -28,7 +28,7 @@ func TestWarnings(t *testing.T) {
 		"SINE_RELAY_NATS_LISTEN has no effect: an existing NATS is used",
 		"SINE_RELAY_SITE has no effect",
 	)
-	expectNot(t, all, "site gate", key, "short")
+	expectNot(t, all, "site gate", key, "c-key-0123")
 	if len(s.Warnings) != 9 {
 		t.Errorf("%d warnings:\n%s", len(s.Warnings), all)
 	}
