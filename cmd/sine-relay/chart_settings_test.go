@@ -51,6 +51,7 @@ func TestTheChartSetsWhatTheProgramReads(t *testing.T) {
 var valuesOfSettings = map[string]struct{ path, unit, differs string }{
 	"FORWARDED_HEADER":            {path: "forwardedHeader"},
 	"NATS_INBOX_PREFIX":           {path: "nats.inboxPrefix"},
+	"PLAIN_HTTP":                  {path: "plainHTTP"},
 	"NATS_REPLICAS":               {path: "streams.replicas"},
 	"SUBJECT_PREFIX":              {path: "subjectPrefix"},
 	"EVENT_STREAM":                {path: "streams.events.name"},

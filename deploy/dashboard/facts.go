@@ -1,5 +1,8 @@
 package dashboard
 
+// notLetIn are the reasons for which nothing of a call is read.
+const notLetIn = "missing_key|wrong_key|address|unknown_integration|no_key_configured|integration_broken|plain_http"
+
 var facts = []panel{
 	{
 		show: table, title: "Facts by integration", unit: number, wide: 24, high: 9, sort: "Refused",
@@ -11,7 +14,7 @@ var facts = []panel{
 			{legend: "Spooled", steps: anyIsOdd, expr: `round(sum by (integration) (increase(sine_relay_facts_settled_total{<integration>,result="spooled"}[$__range])))`},
 			{legend: "Quarantined", steps: anyIsOdd, expr: `round(sum by (integration) (increase(sine_relay_facts_settled_total{<integration>,result="quarantined"}[$__range])))`},
 			{legend: "Refused", steps: anyIsBad, expr: `round(sum by (integration) (increase(sine_relay_facts_settled_total{<integration>,result="refused"}[$__range])))`},
-			{legend: "Not let in", steps: anyIsOdd, expr: `round(sum by (integration) (increase(sine_relay_webhooks_rejected_total{<integration>,reason=~"missing_key|wrong_key|address|unknown_integration"}[$__range])))`},
+			{legend: "Not let in", steps: anyIsOdd, expr: `round(sum by (integration) (increase(sine_relay_webhooks_rejected_total{<integration>,reason=~"` + notLetIn + `"}[$__range])))`},
 		},
 	},
 	{
@@ -61,12 +64,12 @@ var facts = []panel{
 	{
 		show: bars, title: "Not understood, by reason", unit: perMinute, wide: 8, high: 7,
 		about: "Bodies with a right key that could not be read; all but those too large are kept in the quarantine. Anything is bad: Sine may have a new name for an event.",
-		ask:   []query{{legend: "{{reason}}", expr: `60 * sum by (reason) (rate(sine_relay_webhooks_rejected_total{<integration>,reason!~"missing_key|wrong_key|address|unknown_integration"}[$__rate_interval]))`}},
+		ask:   []query{{legend: "{{reason}}", expr: `60 * sum by (reason) (rate(sine_relay_webhooks_rejected_total{<integration>,reason!~"` + notLetIn + `"}[$__rate_interval]))`}},
 	},
 	{
 		show: bars, title: "Not let in", unit: perMinute, wide: 8, high: 7, none: "none",
-		about: "Calls with a wrong or missing key, from an address that is not allowed, or for an integration that is not configured. Bad for a known integration: somebody changed a key on one side only.",
-		ask:   []query{{legend: "{{integration}} {{reason}}", expr: `60 * sum by (integration, reason) (rate(sine_relay_webhooks_rejected_total{<integration>,reason=~"missing_key|wrong_key|address|unknown_integration"}[$__rate_interval])) > 0`}},
+		about: "Calls with a wrong or missing key, from an address that is not allowed, by http where that is refused, or for an integration that is not configured, has no key or has faults. Bad for a known integration: somebody changed a key on one side only.",
+		ask:   []query{{legend: "{{integration}} {{reason}}", expr: `60 * sum by (integration, reason) (rate(sine_relay_webhooks_rejected_total{<integration>,reason=~"` + notLetIn + `"}[$__rate_interval])) > 0`}},
 	},
 	{
 		show: lines, title: "Time since the last webhook", unit: seconds, wide: 8, high: 7,
@@ -75,8 +78,9 @@ var facts = []panel{
 	},
 	{
 		show: bars, title: "Odd but understood", unit: perMinute, wide: 8, high: 7, none: "none",
-		about: "Webhooks whose content type was not JSON, or whose body names another event than their URL: nothing is lost, but the URL in Sine is likely the wrong one. And events with the visit id and date of another, which are kept as two: that id does not tell visits apart.",
+		about: "Webhooks that came by http, whose content type was not JSON, or whose body names another event than their URL: nothing is lost, but the URL in Sine is likely the wrong one, and a key that came by http must be changed. And events with the visit id and date of another, which are kept as two: that id does not tell visits apart.",
 		ask: []query{
+			{legend: "{{integration}} http", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_plain_http_total{<integration>}[$__rate_interval])) > 0`},
 			{legend: "{{integration}} content type", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_wrong_content_type_total{<integration>}[$__rate_interval])) > 0`},
 			{legend: "{{integration}} other event", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_event_disagreements_total{<integration>}[$__rate_interval])) > 0`},
 			{legend: "{{integration}} same visit id", expr: `60 * sum by (integration) (rate(sine_relay_visit_id_conflicts_total{<integration>}[$__rate_interval])) > 0`},

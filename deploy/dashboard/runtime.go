@@ -18,9 +18,14 @@ var runtime = []panel{
 	},
 	{
 		show: stat, title: "Configuration", unit: "bool", wide: 4, high: 7, none: "unknown",
-		about: "Whether the files of the configuration are in force on every relay. Bad when they have faults: the state before them stays in force until they are mended.",
+		about: "Whether the files of the configuration are in force on every relay, the files of keys can be read, no integration has faults, and each has a key. Bad when not: files with faults leave the state before them in force, keys that cannot be read may be accepted though they were taken away, and an integration without a key is answered 401.",
 		means: []meaning{{"0", "has faults", "red"}, {"1", "in force", "green"}},
-		ask:   []query{{expr: `min(sine_relay_config_last_reload_successful{<relay>})`}},
+		ask: []query{
+			{legend: "files", expr: `min(sine_relay_config_last_reload_successful{<relay>})`},
+			{legend: "keys", expr: `min(sine_relay_keys_readable{<relay>})`},
+			{legend: "integrations", expr: `1 - max(sine_relay_integration_broken{<integration>})`},
+			{legend: "a key each", expr: `min(clamp_max(sine_relay_integration_keys{<integration>}, 1))`},
+		},
 	},
 	{
 		show: lines, title: "CPU", unit: number, wide: 6, high: 7,

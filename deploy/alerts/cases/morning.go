@@ -72,7 +72,7 @@ func night(length minute) *world {
 // relay is what one relay shows of itself.
 func (w *world) relay(l labels) {
 	for name, value := range map[string]float64{
-		"up": 1, "sine_relay_build_info": 1, "sine_relay_config_last_reload_successful": 1, "sine_relay_orders_known": 1, "sine_relay_deciders_known": 1,
+		"up": 1, "sine_relay_build_info": 1, "sine_relay_config_last_reload_successful": 1, "sine_relay_keys_readable": 1, "sine_relay_orders_known": 1, "sine_relay_deciders_known": 1,
 		"sine_relay_spool_messages": 0, "sine_relay_spool_nearly_full": 0, "sine_relay_spool_oldest_timestamp_seconds": 0,
 		"sine_relay_spool_usable": 1, "sine_relay_spool_damaged": 0, "sine_relay_nats_credentials_expiry_timestamp_seconds": month,
 	} {
@@ -129,7 +129,10 @@ func (w *world) site(l labels, visitors func(minute) float64) {
 		w.counter("sine_relay_webhooks_total", l.with(labels{"event": "checked_in", "outcome": outcome}), always(0))
 	}
 	w.counter("sine_relay_facts_settled_total", l.with(labels{"result": "refused"}), always(0))
-	for _, reason := range []string{"missing_key", "wrong_key", "address"} {
+	w.counter("sine_relay_webhooks_plain_http_total", l, always(0))
+	w.gauge("sine_relay_integration_keys", l, always(2))
+	w.gauge("sine_relay_integration_broken", l, always(0))
+	for _, reason := range []string{"missing_key", "wrong_key", "address", "no_key_configured", "integration_broken", "plain_http"} {
 		w.counter("sine_relay_webhooks_rejected_total", l.with(labels{"reason": reason}), always(0))
 	}
 }

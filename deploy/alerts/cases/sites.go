@@ -24,6 +24,7 @@ func atOneSite() []check {
 	wrong := morning(140)
 	locked := morning(140)
 	addressed := morning(140)
+	broken := morning(140)
 	for _, pod := range headquarters.pods {
 		l := headquarters.labels(pod).with(atSick)
 		wrong.counter("sine_relay_webhooks_rejected_total", l.with(labels{"reason": "wrong_key"}), between(30, 60, 0.4, 0))
@@ -33,6 +34,11 @@ func atOneSite() []check {
 		addressed.site(l, between(30, 60, 0, 0.4))
 		addressed.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "unasked"}), between(30, 60, 0, 0.1))
 		addressed.counter("sine_relay_webhooks_rejected_total", l.with(labels{"reason": "address"}), between(30, 60, 0.4, 0))
+		broken.site(l, between(30, 60, 0, 0.4))
+		broken.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "unasked"}), between(30, 60, 0, 0.1))
+		broken.counter("sine_relay_webhooks_rejected_total", l.with(labels{"reason": "integration_broken"}), between(30, 60, 0.4, 0))
+		broken.gauge("sine_relay_integration_broken", l, between(30, 60, 1, 0))
+		broken.gauge("sine_relay_integration_keys", l, between(30, 60, 0, 2))
 	}
 	single := func(series string, more labels, rate float64) *world {
 		w := morning(140)
@@ -46,6 +52,8 @@ func atOneSite() []check {
 		{name: "one site has a wrong key, and another that is right", world: wrong, at: 50, fires: []string{named("WrongKey", atSick)}},
 		{name: "one site has no key", world: locked, at: 50, fires: []string{named("WrongKey", atSick), named("LockedOut", atSick)}},
 		{name: "one site calls from elsewhere", world: addressed, at: 50, fires: []string{named("LockedOut", atSick)}},
+		{name: "one site is broken and has no key for that", world: broken, at: 50, fires: []string{named("LockedOut", atSick)}},
+		{name: "one site calls by http", world: single("sine_relay_webhooks_plain_http_total", nil, 0.2), at: 50, fires: []string{named("PlainHTTP", atSick)}},
 		{name: "facts of one site are refused", world: single("sine_relay_facts_settled_total", labels{"result": "refused"}, 0.2), at: 50, fires: []string{named("FactsRefused", atSick)}},
 		{name: "bodies of one site are not understood", world: single("sine_relay_webhooks_total", labels{"event": "checked_in", "outcome": "quarantined"}, 0.1), at: 50, fires: []string{named("QuarantineGrows", atSick)}},
 		{name: "bodies of one site are too large", world: single("sine_relay_webhooks_total", labels{"event": "checked_in", "outcome": "too_large"}, 0.1), at: 50, fires: []string{named("TooLarge", atSick)}},

@@ -9,6 +9,7 @@ SINE_RELAY_TLS_KEY_FILE: /etc/sine-relay/tls/tls.key
 {{- end }}
 SINE_RELAY_TRUSTED_PROXIES: {{ join "," $v.trustedProxies | quote }}
 SINE_RELAY_FORWARDED_HEADER: {{ $v.forwardedHeader | quote }}
+SINE_RELAY_PLAIN_HTTP: {{ $v.plainHTTP | quote }}
 {{- if $v.nats.urlSecret.name }}
 SINE_RELAY_NATS_URL_FILE: /etc/sine-relay/nats/url
 {{- else }}
