@@ -32,6 +32,7 @@ type Broker struct {
 	// door and facts are apart, so that neither path waits behind the
 	// other's bytes. More than one connection per path is slower.
 	door, facts *link
+	lookout     lookout
 	inProcess   bool
 	mistrust    *mistrust
 	keeper      *keeper
@@ -62,6 +63,9 @@ func Connect(cfg Config) (*Broker, error) {
 	b := &Broker{log: cfg.Logger, metrics: m, inProcess: cfg.InProcess != nil}
 	b.door = newLink("door", cfg.Logger, m)
 	b.facts = newLink("facts", cfg.Logger, m)
+	b.lookout.dial = func() (*nats.Conn, error) {
+		return cfg.dialOnce(nats.Name("sine-relay discovery"), nats.CustomInboxPrefix(cfg.InboxPrefix))
+	}
 	b.door.stray = m.lateReplies.Inc
 	b.mistrust = newMistrust(cfg.Logger, m)
 	b.door.second, b.facts.second = b.mistrust.secondReply, b.mistrust.secondAcknowledgement
@@ -117,6 +121,7 @@ func (b *Broker) Close(ctx context.Context) error {
 			b.orders.Close()
 		}
 		b.stopped.Wait()
+		b.lookout.close()
 		err = errors.Join(b.door.flush(ctx), b.facts.flush(ctx))
 		b.door.close()
 		b.facts.close()

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,14 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
-
-// discoverySilence ends a look for deciders: nobody knows how many there are.
-const discoverySilence = 300 * time.Millisecond
 
 // Decider is a program that answers questions, as NATS discovery shows it. One
 // that is no NATS micro service is not seen.
@@ -37,74 +32,51 @@ type Decider struct {
 // Deciders returns the deciders that answer until ctx ends or nobody has
 // answered for a while, in the order of their ids. The error wraps
 // visit.ErrDisconnected or visit.ErrDenied.
-func (b *Broker) Deciders(ctx context.Context) ([]Decider, error) {
+func (b *Broker) Deciders(ctx context.Context) ([]Decider, Discovery, error) {
 	if !b.door.live.Load() {
-		return nil, fmt.Errorf("look for deciders: %w", visit.ErrDisconnected)
+		return nil, Discovery{}, fmt.Errorf("look for deciders: %w", visit.ErrDisconnected)
 	}
-	return discover(ctx, b.door.nc)
+	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
+		return b.lookout.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
+	})
 }
 
 // FindDeciders does the same for an operator.
-func FindDeciders(ctx context.Context, cfg Config) ([]Decider, error) {
+func FindDeciders(ctx context.Context, cfg Config) ([]Decider, Discovery, error) {
 	nc, err := cfg.dialOnce()
 	if err != nil {
-		return nil, err
+		return nil, Discovery{}, err
 	}
 	defer nc.Close()
-	return discover(ctx, nc)
+	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
+		return discover(ctx, nc, micro.StatsVerb, visit.DeciderService, each)
+	})
 }
 
-func discover(ctx context.Context, nc *nats.Conn) ([]Decider, error) {
-	subject, err := micro.ControlSubject(micro.StatsVerb, visit.DeciderService, "")
-	if err != nil {
-		return nil, err
-	}
-	inbox := cmp.Or(nc.Opts.InboxPrefix, operatorInbox) + "." + newToken()
-	replies, err := nc.SubscribeSync(inbox)
-	if err != nil {
-		return nil, fmt.Errorf("look for deciders: %w", err)
-	}
-	defer replies.Unsubscribe()
-	asked := time.Now()
-	if err := nc.PublishRequest(subject, inbox, nil); err != nil {
-		return nil, fmt.Errorf("look for deciders: %w", err)
-	}
-	// A server that says nothing has not said that there is nobody.
-	if err := flushWithin(ctx, nc); err != nil {
-		return nil, fmt.Errorf("look for deciders: %w", err)
-	}
-	var all []Decider
-	for {
-		waiting, cancel := context.WithTimeout(ctx, discoverySilence)
-		m, err := replies.NextMsgWithContext(waiting)
-		cancel()
-		if err != nil || isNoResponders(m) {
-			slices.SortFunc(all, func(a, b Decider) int { return strings.Compare(a.ID, b.ID) })
-			return all, denied(nc, subject)
+func deciders(search func(each func([]byte, time.Duration)) (Discovery, error)) (all []Decider, d Discovery, err error) {
+	d, err = search(func(data []byte, after time.Duration) {
+		if one, ok := deciderFrom(data); ok {
+			one.Distance = after
+			all = append(all, one)
 		}
-		if d, ok := deciderFrom(m.Data); ok {
-			d.Distance = time.Since(asked)
-			all = append(all, d)
-		}
-	}
+	})
+	slices.SortFunc(all, func(a, b Decider) int { return strings.Compare(a.ID, b.ID) })
+	return all, d, err
 }
 
-func flushWithin(ctx context.Context, nc *nats.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	return nc.FlushWithContext(ctx)
-}
-
-// denied tells silence from a refusal, which reaches the connection only.
-func denied(nc *nats.Conn, subject string) error {
-	if err := nc.LastError(); err != nil && strings.Contains(err.Error(), fmt.Sprintf("%q", subject)) {
-		return fmt.Errorf("look for deciders: %w: allow the user to publish to %s", visit.ErrDenied, subject)
-	}
-	return nil
+// deciderStats is what is read of a reply. micro.Stats is the whole, and takes
+// sixty bytes for each three of a reply that is made to be large.
+type deciderStats struct {
+	micro.ServiceIdentity
+	Started   time.Time `json:"started"`
+	Endpoints []struct {
+		Subject string          `json:"subject"`
+		Data    json.RawMessage `json:"data"`
+	} `json:"endpoints"`
 }
 
 func deciderFrom(data []byte) (Decider, bool) {
-	var s micro.Stats
+	var s deciderStats
 	if err := json.Unmarshal(data, &s); err != nil || s.Name != visit.DeciderService {
 		return Decider{}, false
 	}

@@ -169,7 +169,7 @@ func (a *app) announce() {
 	}
 	a.log.Info("sine-relay",
 		"version", versionOf(), "listen", a.publicSocket.Addr().String(), "admin", a.adminSocket.Addr().String(),
-		"nats", nats, "integrations", len(a.settings.Integrations),
+		"nats", nats, "integrations", len(a.settings.Integrations), "memory_limit", memoryLimit(),
 		"streams", strings.Join([]string{a.settings.EventStream, a.settings.DecisionStream, a.settings.QuarantineStream}, ","))
 }
 

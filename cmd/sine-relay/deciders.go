@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,7 +29,7 @@ func listDeciders(ctx context.Context, in invocation) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, natsPatience)
 	defer cancel()
-	found, err := broker.FindDeciders(ctx, brokerConfig(settings, nil, nil, nil))
+	found, discovery, err := broker.FindDeciders(ctx, brokerConfig(settings, nil, nil, nil))
 	if err != nil {
 		return orderly(in, err)
 	}
@@ -49,6 +50,9 @@ func listDeciders(ctx context.Context, in invocation) int {
 		}
 	}
 	table.flush()
+	if said := discovery.String(); said != "" {
+		fmt.Fprintf(in.out, "\nIn the search, %s.\n", said)
+	}
 	if len(missing) > 0 {
 		fmt.Fprintf(in.out, "\nNobody answers for %s (programs that are no NATS micro service are not seen).\n", strings.Join(missing, ", "))
 		return exitFailed
@@ -97,7 +101,9 @@ type census struct {
 	app     *app
 	answers *prometheus.GaugeVec
 	known   prometheus.Gauge
-	counted map[[2]string]bool // by integration and decider, at the last look
+	ignored *prometheus.CounterVec
+	said    atomic.Pointer[string] // what the last look did not look at, or nil
+	counted map[[2]string]bool     // by integration and decider, at the last look
 }
 
 func newCensus(a *app, reg prometheus.Registerer) *census {
@@ -110,6 +116,12 @@ func newCensus(a *app, reg prometheus.Registerer) *census {
 		known: f.NewGauge(prometheus.GaugeOpts{
 			Name: "sine_relay_deciders_known", Help: "1 while sine_relay_deciders could be counted.",
 		}),
+		ignored: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_discovery_ignored_total", Help: "Replies to the search for deciders that were too large to be read, and searches that ended early because too many came.",
+		}, []string{"reason"}),
+	}
+	for _, reason := range []string{"too_large", "too_many"} {
+		c.ignored.WithLabelValues(reason)
 	}
 	c.counted = map[[2]string]bool{}
 	for _, i := range a.relay.Integrations() {
@@ -135,11 +147,32 @@ func (c *census) run(ctx context.Context) {
 	}
 }
 
+// note says what was not looked at.
+func (c *census) note(d broker.Discovery) {
+	c.ignored.WithLabelValues("too_large").Add(float64(d.Oversize))
+	if d.Cut {
+		c.ignored.WithLabelValues("too_many").Inc()
+	}
+	said := d.String()
+	c.said.Store(&said)
+}
+
+// lines are for somebody who looks closer.
+func (c *census) lines() []string {
+	if said := c.said.Load(); said != nil && *said != "" {
+		return []string{"search for deciders: " + *said}
+	}
+	return nil
+}
+
 func (c *census) count(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, natsPatience)
 	defer cancel()
-	found, err := c.app.broker.Deciders(ctx)
-	if err != nil {
+	found, discovery, err := c.app.broker.Deciders(ctx)
+	c.note(discovery)
+	// What was cut short counts nobody out: whoever floods the search must not
+	// make it look as if nobody decides.
+	if err != nil || discovery.Cut {
 		c.known.Set(0)
 		return
 	}

@@ -67,6 +67,7 @@ func commands() []command {
 
 func main() {
 	calmCollector(os.Environ())
+	limitMemory(os.Environ(), os.DirFS("/"))
 	os.Exit(run(invocation{args: os.Args[1:], environ: os.Environ(), out: os.Stdout, err: os.Stderr}))
 }
 

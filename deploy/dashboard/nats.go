@@ -37,4 +37,9 @@ var nats = []panel{
 		about: "Bytes in each stream. Bad when one grows faster than its maximum age empties it: the gauge beside this says how far it is from its limit.",
 		ask:   []query{{legend: "{{stream}}", expr: `max by (stream) (sine_relay_stream_bytes{<relay>})`}},
 	},
+	{
+		show: bars, title: "Search for deciders", unit: perMinute, wide: 24, high: 6,
+		about: "Replies to the relays' search for deciders that were too large to be read, and searches that ended early because too many came. Bad at any height: somebody answers who should not, and an absent decider may go unnoticed.",
+		ask:   []query{{legend: "{{reason}}", expr: `60 * sum by (reason) (rate(sine_relay_discovery_ignored_total{<relay>}[$__rate_interval]))`}},
+	},
 }

@@ -25,6 +25,7 @@ func symptoms() []symptom {
 		{"sine_relay_integration_keys", atSick, 0, 1, 2, []string{named("IntegrationWithoutKey", atSick)}},
 		{"sine_relay_orders_known", nil, 0, 1, 5, []string{named("OrdersUnknown", nil)}},
 		{"sine_relay_stream_usable", stream, 0, 1, 5, []string{named("StreamUnusable", stream)}},
+		{"sine_relay_deciders_known", nil, 0, 1, 10, []string{named("DecidersUnknown", nil)}},
 		{"sine_relay_stream_drift", drift, 1, 0, 10, []string{named("StreamDrift", drift)}},
 		{"sine_relay_stream_bytes", stream, 9e8, 1e8, 10, []string{named("StreamNearlyFull", stream)}},
 		{"sine_relay_certificate_expiry_timestamp_seconds", certificate, day, month, 10, []string{named("CertificateExpires", certificate), named("CertificateExpiresNow", certificate)}},
