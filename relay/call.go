@@ -2,7 +2,10 @@ package relay
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -75,6 +78,22 @@ func (c *call) watch(ctx context.Context) (stop func()) {
 		if !pending() {
 			note() // it was started, and may not have come to it yet
 		}
+	}
+}
+
+// readUntil is how long the body is waited for. What has arrived by now is read
+// though the time is up: the relay itself may have been held up.
+func (c *call) readUntil(deadline time.Time) {
+	c.conn.SetReadDeadline(time.Now().Add(max(time.Until(deadline), readAnyway)))
+}
+
+// endedBy notes why a body ended before its end, if it did.
+func (c *call) endedBy(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.late = true
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		c.gone.Store(int64(time.Since(c.start)))
 	}
 }
 

@@ -228,7 +228,7 @@ func TestABodyThatComesSlowly(t *testing.T) {
 func TestTrap_AnAnswerDoesNotWaitForTheRestOfTheBody(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = patience })
 	address := r.serve(t)
-	for path, want := range map[string]int{"/sine/lobby": 200, "/sine/lobby/check-in-success": 413, "/sine/cellar": 401, "/nowhere": 404} {
+	for path, want := range map[string]int{"/sine/lobby": 413, "/sine/lobby/check-in-request": 200, "/sine/lobby/check-in-success": 413, "/sine/cellar": 401, "/nowhere": 404} {
 		start := time.Now()
 		conn := send(t, address, request(path, 300_000, strings.Repeat("x", 100_000)))
 		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)

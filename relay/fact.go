@@ -61,10 +61,7 @@ func (c *call) happened(in *Integration, d *delivery, body []byte) *visit.Event 
 // told 200.
 func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, body []byte, reason visit.Reason) answer {
 	r.metrics.rejected.WithLabelValues(in.Name, string(reason)).Inc()
-	q := visit.Quarantined{
-		RequestID: c.id, Site: in.Site, Integration: in.Name,
-		Reason: reason, Pinned: c.kind, Received: c.start, Synthetic: c.synthetic, Body: body,
-	}
+	q := c.quarantined(in, reason, body)
 	return r.account(in, func() (outcome, answer) {
 		if _, err := r.store(c, in, req, q.Message(r.subjects)); err != nil {
 			return outcomeRefused, errorAnswer(outcomeRefused)
@@ -76,12 +73,11 @@ func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, body []b
 	})
 }
 
-// tooLarge answers for a body that was not read to its end and is not kept.
-func (r *Relay) tooLarge(c *call, in *Integration) answer {
-	r.metrics.rejected.WithLabelValues(in.Name, reasonTooLarge).Inc()
-	return r.account(in, func() (outcome, answer) {
-		return outcomeRefused, r.cannotRead(c, in, outcomeTooLarge)
-	})
+func (c *call) quarantined(in *Integration, reason visit.Reason, body []byte) visit.Quarantined {
+	return visit.Quarantined{
+		RequestID: c.id, Site: in.Site, Integration: in.Name,
+		Reason: reason, Pinned: c.kind, Received: c.start, Synthetic: c.synthetic, Body: body,
+	}
 }
 
 // turnAway answers a call whose body there was no room for. Only where the URL

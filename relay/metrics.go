@@ -16,7 +16,6 @@ const (
 	reasonMissingKey         = "missing_key"
 	reasonWrongKey           = "wrong_key"
 	reasonUnknownIntegration = "unknown_integration"
-	reasonTooLarge           = "too_large"
 	// reasonAddress is a valid key from an address that is not allowed.
 	reasonAddress = "address"
 	// reasonNoKey is a call of an integration without a key, and reasonBroken
@@ -143,7 +142,7 @@ func (m *metrics) initialiseFor(in *Integration) {
 		}
 	}
 	for _, reason := range []string{
-		reasonMissingKey, reasonWrongKey, reasonAddress, reasonNoKey, reasonBroken, reasonPlainHTTP, reasonTooLarge, string(visit.ReasonNotJSON),
+		reasonMissingKey, reasonWrongKey, reasonAddress, reasonNoKey, reasonBroken, reasonPlainHTTP, string(visit.ReasonTooLarge), string(visit.ReasonNotJSON),
 		string(visit.ReasonTooDeep), string(visit.ReasonUnknownEvent), string(visit.ReasonIncomplete),
 	} {
 		m.rejected.WithLabelValues(integration, reason)

@@ -24,7 +24,10 @@ func TestNothingPersonalLeavesButInTheMessage(t *testing.T) {
 			for _, path := range []string{"/sine/lobby", "/sine/lobby/check-in-success", "/sine/zmark", "/zmark"} {
 				body := strings.Replace(marked, "EVENT", event, 1)
 				everything.WriteString(traces(t, path, body, failing))
-				everything.WriteString(traces(t, path, body[:len(body)-3], failing)) // no JSON
+				everything.WriteString(traces(t, path, body[:len(body)-3], failing))                // no JSON
+				everything.WriteString(traces(t, path, body+strings.Repeat(" ", 300<<10), failing)) // too large
+				other := strings.Replace(body, "ZmarkLast", "ZmarkOther", 1)
+				everything.WriteString(traces(t, path, strings.ReplaceAll(body, "ZZmarkDate", "Z"), failing, strings.ReplaceAll(other, "ZZmarkDate", "Z")))
 			}
 		}
 	}
@@ -36,7 +39,7 @@ func TestNothingPersonalLeavesButInTheMessage(t *testing.T) {
 
 // traces is everything that a call leaves behind beside the message's data:
 // log, metrics, subject, headers, and the answer.
-func traces(t *testing.T, path, body string, failing bool) string {
+func traces(t *testing.T, path, body string, failing bool, before ...string) string {
 	t.Helper()
 	r := newRig(t)
 	if failing {
@@ -44,6 +47,9 @@ func traces(t *testing.T, path, body string, failing bool) string {
 			return visit.Decision{}, errors.New("broken")
 		}
 		r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) { panic(body) }
+	}
+	for _, earlier := range before {
+		r.post(path, earlier)
 	}
 	w := r.post(path, body, func(req *http.Request) { req.Header.Set("User-Agent", "ZmarkAgent") })
 	var out strings.Builder

@@ -12,6 +12,10 @@ import (
 // nobody waits for the answer any more.
 var ErrQuestion = errors.New("a check-in request, to which nobody waits for an answer any more")
 
+// ErrCut is returned for a body of which only the beginning was kept, because it
+// was too large.
+var ErrCut = errors.New("only the beginning was kept: the body was larger than the relay reads")
+
 // Reader reads bodies that were kept in the quarantine as the webhook would read
 // them today, after a change of the configuration or a new release.
 type Reader struct {
@@ -34,7 +38,8 @@ func NewReader(integrations []Integration, limits Limits) (*Reader, error) {
 // it would have had at once: one that is already stored is recognised. What has
 // neither an id nor a date of its own gets its id from the call, so that it is
 // recognised when it is submitted a second time. The error says why there is no
-// fact; it wraps [ErrQuestion] where that is so, and holds nothing of the body.
+// fact; it wraps [ErrQuestion] or [ErrCut] where that is so, and holds nothing of
+// the body.
 func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 	if q.Reason == visit.ReasonRefused {
 		e := &visit.Event{}
@@ -42,6 +47,9 @@ func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 			return nil, errors.New("not the event that its headers name")
 		}
 		return e, nil
+	}
+	if q.Reason == visit.ReasonTooLarge {
+		return nil, ErrCut
 	}
 	in := r.integrations[q.Integration]
 	if in == nil {

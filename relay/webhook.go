@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -103,9 +102,6 @@ func (r *Relay) unauthorized(c *call, req *http.Request, reason string) answer {
 
 // receive reads an authenticated call's body and passes it on by what it is.
 func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
-	if req.ContentLength > r.limits.Body {
-		return r.tooLarge(c, in)
-	}
 	memory, err := r.limiter.acquireBody(req.Context(), in.Name, c.start.Add(r.patience(c, in)), req.ContentLength)
 	if err != nil {
 		c.fault = err
@@ -117,10 +113,9 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	c.size = len(body)
 	memory.shrink(len(body))
 	r.capture(c, in, req.Header, body)
-	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return r.tooLarge(c, in)
+	case errors.Is(err, errTooLarge):
+		return r.tooLarge(c, in, req, body)
 	case err != nil:
 		return r.unreadable(c, in, req, body, visit.ReasonIncomplete)
 	}
@@ -155,24 +150,25 @@ func (r *Relay) patience(c *call, in *Integration) time.Duration {
 const readAnyway = 100 * time.Millisecond
 
 // read returns the body, or what came of it and why no more did. Where a visitor
-// may be waiting, it leaves a quarter of the budget for the answer.
+// may be waiting, it leaves a quarter of the budget for the answer. Of a body that
+// is too large it returns the beginning and errTooLarge.
 func (r *Relay) read(c *call, in *Integration, req *http.Request) (body []byte, err error) {
-	if !c.kind.IsFact() {
-		left := time.Until(c.start.Add(min(r.limits.ReadTimeout, in.Budget*3/4)))
-		c.conn.SetReadDeadline(time.Now().Add(max(left, readAnyway)))
+	limit := r.limits.Body
+	if !c.kind.IsFact() || req.ContentLength > limit {
+		c.readUntil(r.readDeadline(c, in))
 	}
-	limited := http.MaxBytesReader(nil, req.Body, r.limits.Body)
-	if n := req.ContentLength; n >= 0 && n <= r.limits.Body {
-		body = make([]byte, n)
+	if n := req.ContentLength; n >= 0 {
+		body = make([]byte, min(n, limit))
 		var read int
-		read, err = io.ReadFull(limited, body)
+		read, err = io.ReadFull(req.Body, body)
 		body = body[:read]
 	} else {
-		body, err = io.ReadAll(limited)
+		body, err = io.ReadAll(io.LimitReader(req.Body, limit+1))
 	}
-	c.late = errors.Is(err, os.ErrDeadlineExceeded)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		c.gone.Store(int64(time.Since(c.start)))
+	c.endedBy(err)
+	if req.ContentLength > limit || int64(len(body)) > limit {
+		r.dropRest(c, in, req)
+		return body[:min(int64(len(body)), limit)], errTooLarge
 	}
 	if err == nil {
 		c.arrived = true
@@ -183,6 +179,10 @@ func (r *Relay) read(c *call, in *Integration, req *http.Request) (body []byte, 
 		c.conn.SetReadDeadline(time.Time{})
 	}
 	return body, err
+}
+
+func (r *Relay) readDeadline(c *call, in *Integration) time.Time {
+	return c.start.Add(min(r.limits.ReadTimeout, in.Budget*3/4))
 }
 
 // settleKind decides what the call is.

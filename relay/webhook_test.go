@@ -92,8 +92,11 @@ func TestAnswers(t *testing.T) {
 		{"a JSON list", "/sine/lobby", `[]`, nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
 		{"JSON that is too deep", in1, strings.Repeat("[", 40) + strings.Repeat("]", 40), nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
 		{"what cannot be read and not be kept", "/sine/lobby", "hello", failPublish(visit.ErrDisconnected), 503, "UNAVAILABLE", outcomeRefused, outcomeRefused},
-		{"too large on an open URL", "/sine/lobby", large, nil, 200, "REJECTED", outcomeTooLarge, outcomeRefused},
-		{"too large on a fact's URL", in1, large, nil, 413, "TOO_LARGE", outcomeTooLarge, outcomeRefused},
+		{"an event that is too large", "/sine/lobby", large, nil, 413, "TOO_LARGE", outcomeTooLarge, outcomeQuarantined},
+		{"too large, and perhaps a visitor's", "/sine/lobby", "x" + large, nil, 413, "REJECTED", outcomeTooLarge, outcomeQuarantined},
+		{"too large on an event's URL", in1, large, nil, 413, "TOO_LARGE", outcomeTooLarge, outcomeQuarantined},
+		{"too large and not to be kept", in1, large, failPublish(visit.ErrDisconnected), 413, "TOO_LARGE", outcomeTooLarge, outcomeRefused},
+		{"too large for the visitor who waits", door1, large, nil, 200, "REJECTED", outcomeTooLarge, outcomeQuarantined},
 
 		{"an unknown path", "/nowhere", checkedIn, nil, 404, "NOT_FOUND", "", ""},
 		{"an unknown event in the path", "/sine/lobby/check-in", checkedIn, nil, 404, "NOT_FOUND", "", ""},

@@ -36,6 +36,11 @@ const (
 	// HeaderSynthetic is "true" on a call that tries the relay out, and on what
 	// is quarantined of it.
 	HeaderSynthetic = "Sine-Relay-Synthetic"
+	// HeaderCut is "true" on a quarantined body of which only the beginning was
+	// kept, and HeaderAnnounced is how many bytes the caller said it has, where
+	// that is known.
+	HeaderCut       = "Sine-Relay-Cut"
+	HeaderAnnounced = "Sine-Relay-Content-Length"
 	// HeaderKind is on a quarantined body whose URL names the event.
 	HeaderKind = "Sine-Relay-Kind"
 )

@@ -2,6 +2,7 @@ package visit
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,6 +21,9 @@ const (
 	ReasonUnknownEvent Reason = "unknown_event"
 	// ReasonIncomplete is a body whose end never came.
 	ReasonIncomplete Reason = "incomplete"
+	// ReasonTooLarge is a body that is larger than the relay reads. Its
+	// beginning was kept.
+	ReasonTooLarge Reason = "too_large"
 	// ReasonRefused is an event that the stream refused for its own sake, time
 	// and again. The payload is the event's, not Sine's; its id and subject
 	// are in [HeaderID] and [HeaderRefusedSubject].
@@ -27,7 +31,10 @@ const (
 )
 
 // Reasons are all of them.
-var Reasons = []Reason{ReasonNotJSON, ReasonTooDeep, ReasonUnknownEvent, ReasonIncomplete, ReasonRefused}
+var Reasons = []Reason{ReasonNotJSON, ReasonTooDeep, ReasonUnknownEvent, ReasonIncomplete, ReasonTooLarge, ReasonRefused}
+
+// IsCut reports whether only the beginning of the body was kept.
+func (r Reason) IsCut() bool { return r == ReasonIncomplete || r == ReasonTooLarge }
 
 // Quarantined is a body that an authenticated caller sent and the relay could
 // not understand, or an event that its stream refused. On the wire the body is
@@ -42,6 +49,9 @@ type Quarantined struct {
 	Received time.Time
 	// Synthetic is set when somebody tried the relay out.
 	Synthetic bool
+	// Announced is how many bytes the caller said that a body has of which
+	// only the beginning was kept; zero where that is not known.
+	Announced int64
 	// EventID and RefusedSubject are set for [ReasonRefused] only.
 	EventID, RefusedSubject string
 	Body                    []byte
@@ -71,6 +81,12 @@ func (q *Quarantined) Message(s Subjects) Message {
 	if q.Synthetic {
 		m.Header[HeaderSynthetic] = []string{"true"}
 	}
+	if q.Reason.IsCut() {
+		m.Header[HeaderCut] = []string{"true"}
+	}
+	if q.Announced > 0 {
+		m.Header[HeaderAnnounced] = []string{strconv.FormatInt(q.Announced, 10)}
+	}
 	if q.EventID != "" {
 		m.ID = "refused-" + q.EventID
 	}
@@ -93,6 +109,7 @@ func ParseQuarantined(subject string, header map[string][]string, body []byte) (
 			return q, fmt.Errorf("the header %s is missing", name)
 		}
 	}
+	q.Announced, _ = strconv.ParseInt(get(HeaderAnnounced), 10, 64)
 	var err error
 	if q.Received, err = time.Parse(time.RFC3339Nano, get(HeaderReceived)); err != nil {
 		return q, fmt.Errorf("the header %s is no time of RFC 3339", HeaderReceived)

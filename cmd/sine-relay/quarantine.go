@@ -191,6 +191,17 @@ func quarantineShow(ctx context.Context, in invocation) int {
 	return exitOK
 }
 
+func sizeOf(k broker.Kept) string {
+	switch {
+	case !k.Reason.IsCut():
+		return fmt.Sprint(k.Size)
+	case k.Announced > 0:
+		return fmt.Sprintf("%d, the beginning of %d", k.Size, k.Announced)
+	default:
+		return fmt.Sprintf("%d, the beginning of more", k.Size)
+	}
+}
+
 // printBody prints what Sine sent. A terminal would obey it; a file or another
 // program gets every byte as it is.
 func printBody(out io.Writer, body []byte) {
@@ -206,7 +217,7 @@ func describe(out io.Writer, k broker.Kept, verdict string) {
 		{"sequence", fmt.Sprint(k.Sequence)}, {"stored", shown(k.Stored)}, {"received", shown(k.Received)},
 		{"reason", reasonOf(k)}, {"integration", k.Integration}, {"site", k.Site}, {"request", k.RequestID},
 		{"event of the URL", string(k.Pinned)}, {"event id", k.EventID}, {"refused on", k.RefusedSubject},
-		{"bytes", fmt.Sprint(k.Size)}, {"today", verdict},
+		{"bytes", sizeOf(k)}, {"today", verdict},
 	} {
 		if row[1] != "" {
 			table.row(row[0], row[1])

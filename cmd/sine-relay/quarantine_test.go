@@ -134,6 +134,39 @@ func TestAQuarantineCommandRefuses(t *testing.T) {
 	}
 }
 
+// Of a body that is too large the beginning is kept, and nothing is told that it is
+// stored.
+func TestABodyThatIsTooLargeIsKeptAsCut(t *testing.T) {
+	server := brokertest.Start(t)
+	p := runServe(t, "NATS_URL="+server.URL(), "BODY_LIMIT=8KiB").ready()
+	filler := strings.Repeat("Zmark", 2000)
+	p.must(413, `"code":"TOO_LARGE"`, webhook("signin_after", noon, filler))
+	p.must(200, `"code":"REJECTED","message":"Please see reception.`, webhook("signin_before", noon, filler))
+	p.must(413, `"code":"REJECTED","message":"Please see reception.`, filler)
+	if n := len(stored(t, server.JetStream())); n > 0 {
+		t.Errorf("%d events are stored", n)
+	}
+	o := &operator{t, environment("NATS_URL="+server.URL(), "KEYS="+testKey)}
+	o.must(`too_large +default +3 `, "ls", "--reason", "too_large")
+	o.must(`(?s)reason +too_large.*bytes +8192, the beginning of 10\d\d\d\n.*today +only the beginning was kept`, "show", "1")
+	o.must(`0 stored, 0 duplicates, 0 failed, 3 stay`, "replay", "--submit")
+	_, metrics := p.get("/metrics")
+	for _, want := range []string{
+		`sine_relay_facts_settled_total{integration="default",result="quarantined"} 3`,
+		`sine_relay_webhooks_total{event="checked_in",integration="default",outcome="too_large"} 1`,
+		`sine_relay_webhooks_total{event="check_in_request",integration="default",outcome="too_large"} 1`,
+		`sine_relay_webhooks_total{event="unknown",integration="default",outcome="too_large"} 1`,
+		`sine_relay_webhooks_rejected_total{integration="default",reason="too_large"} 3`,
+	} {
+		if !strings.Contains(metrics, want+"\n") {
+			t.Errorf("the metrics do not say %s", want)
+		}
+	}
+	if strings.Contains(p.out.String()+p.err.String()+metrics, "Zmark") {
+		t.Error("something personal was logged or counted")
+	}
+}
+
 // An event that its stream refused is stored once the stream takes it.
 func TestARefusedEventIsReplayed(t *testing.T) {
 	server := brokertest.Start(t)

@@ -91,6 +91,18 @@ func (p Policy) fall(s Situation, ordersKnown bool) Answer {
 	}
 }
 
+// Refuse rejects in a situation without a decision, whatever its fallback says: for
+// a caller whose call cannot be answered in any other way. The policy must be
+// complete.
+func (p Policy) Refuse(s Situation) Answer {
+	f := Fallback{Verdict: visit.Reject}.complete(s, p.RejectText)
+	return Answer{
+		Situation: s, Fallback: true,
+		Decision: visit.Decision{Verdict: f.Verdict, VisitorText: f.VisitorText, AdminNote: f.AdminNote},
+		Rule:     did(visit.Reject) + " for " + string(s),
+	}
+}
+
 func did(v visit.Verdict) string {
 	if v == visit.Accept {
 		return "accepted"
