@@ -35,6 +35,9 @@ const (
 // a stream listens to the subject and answers.
 var errNoAck = errors.New("the answer is no acknowledgement")
 
+// errStoresNothing is wrapped where a stream is there, and does not store.
+var errStoresNothing = errors.New("the stream stores nothing")
+
 // readAck returns the acknowledgement of the stream, or what the answer means
 // instead.
 func readAck(data []byte, stream string) (*jetstream.PubAck, error) {
@@ -65,7 +68,7 @@ func refusalOfStream(e *jetstream.APIError, found, expected string) error {
 	case codeStreamNotMatch:
 		return fmt.Errorf("%w: expected %s, but %s takes it", visit.ErrStreamMissing, expected, found)
 	case codeStreamSealed:
-		return fmt.Errorf("%w: %s is sealed", visit.ErrStreamMissing, expected)
+		return fmt.Errorf("%w: %w: %s is sealed", visit.ErrStreamMissing, errStoresNothing, expected)
 	case codeStoreFailed:
 		return storeFailure(e)
 	case codeDuplicateInProcess:
@@ -86,6 +89,6 @@ func storeFailure(e *jetstream.APIError) error {
 	case strings.Contains(e.Description, "too large"), strings.Contains(e.Description, "to large"):
 		return fmt.Errorf("%w: %s", visit.ErrTooLarge, e.Description)
 	default:
-		return &setback{cause: fmt.Errorf("%w: %s", visit.ErrStreamMissing, e.Description)}
+		return &setback{cause: fmt.Errorf("%w: %w: %s", visit.ErrStreamMissing, errStoresNothing, e.Description)}
 	}
 }

@@ -19,6 +19,7 @@ type streamInfo struct {
 	Config jetstream.StreamConfig `json:"config"`
 	State  struct {
 		Bytes uint64 `json:"bytes"`
+		Msgs  uint64 `json:"messages"`
 	} `json:"state"`
 }
 

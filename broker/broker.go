@@ -22,6 +22,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Broker is a pair of connections to NATS and the streams behind one of them.
@@ -38,6 +39,8 @@ type Broker struct {
 	keeper      *keeper
 	lanes       lanes
 	buffer      *buffer // nil without a spool
+	sharers     sharers
+	quarantined *quarantineShares
 	impaired    error
 	orders      *orders.Watcher
 	stop        context.CancelFunc
@@ -78,12 +81,14 @@ func Connect(cfg Config) (*Broker, error) {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	b.keeper = newKeeper(cfg, b.facts, m)
+	b.quarantined = newQuarantineShares(&b.sharers)
+	b.keeper.looked[visit.RootQuarantine] = b.quarantined.looked
 	ctx, stop := context.WithCancel(context.Background())
 	b.stop = stop
 	b.stopped.Go(func() { b.keeper.run(ctx) })
 	if cfg.Spool != nil {
 		b.buffer = newBuffer(cfg, b)
-		b.stopped.Go(func() { b.buffer.drain(ctx) })
+		b.stopped.Go(func() { b.buffer.run(ctx) })
 	}
 	b.impaired = cfg.impairment()
 	// By the door's connection: while that stands, lockdowns are heard of.

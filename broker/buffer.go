@@ -31,8 +31,9 @@ const (
 	// longestDrainPause is between two tries while nothing can be stored.
 	longestDrainPause = time.Second
 	// postponement is how long an order is left alone whose message nobody
-	// takes.
-	postponement = 5 * time.Second
+	// takes; each time twice as long, up to longestPostponement.
+	postponement        = 5 * time.Second
+	longestPostponement = time.Minute
 )
 
 // buffer stores messages in NATS or in the spool, and moves them from there.
@@ -44,19 +45,36 @@ type buffer struct {
 	spool   *spool.Spool
 	log     *slog.Logger
 	metrics *spoolMetrics
-	pace    *pace
-	wake    chan struct{}
-	later   sync.Map // orders that are left alone, with the time until when
+	health  *spoolHealth
+	drains  map[visit.Root]*drain
 	// silent is set while NATS is connected and acknowledges nothing: it hangs,
 	// or the stream has no leader. Then the drain asks, and nobody else waits.
 	silent atomic.Bool
 }
 
 func newBuffer(cfg Config, b *Broker) *buffer {
-	return &buffer{
-		b: b, spool: cfg.Spool, log: cfg.Logger, metrics: newSpoolMetrics(cfg),
-		pace: newPace(), wake: make(chan struct{}, 1),
+	f := &buffer{b: b, spool: cfg.Spool, log: cfg.Logger, drains: make(map[visit.Root]*drain)}
+	f.health = newSpoolHealth(f)
+	f.metrics = newSpoolMetrics(cfg, f.health)
+	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision, visit.RootQuarantine} {
+		f.drains[root] = newDrain(f, root)
 	}
+	for _, root := range f.spool.Roots() { // of whatever release wrote it
+		if f.drains[root] == nil {
+			f.drains[root] = newDrain(f, root)
+		}
+	}
+	return f
+}
+
+// run empties the spool until ctx ends.
+func (f *buffer) run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, d := range f.drains {
+		all.Go(func() { d.run(ctx) })
+	}
+	all.Go(func() { f.health.probe(ctx) })
+	all.Wait()
 }
 
 // store publishes a message, or spools it.
@@ -81,7 +99,13 @@ func (f *buffer) place(ctx context.Context, m visit.Message) (visit.Receipt, err
 		return visit.Receipt{}, err
 	}
 	defer leave()
-	if f.quiet() || f.queues(early, m.Order) {
+	if _, known := f.drains[m.Root]; !known {
+		return f.b.publish(ctx, m) // which says what is wrong
+	}
+	if err := f.b.allows(m); err != nil {
+		return f.keep(ctx, m, err)
+	}
+	if f.quiet() || f.queues(early, m) {
 		receipt, err := f.keep(ctx, m, nil)
 		if err == nil || !f.mayOvertake(early, m) {
 			return receipt, err
@@ -141,16 +165,15 @@ func (f *buffer) quiet() bool {
 // queues reports whether a message has to queue in the spool behind others of
 // its order. While they leave, that is decided with some patience: what is
 // nearly empty would otherwise never be.
-func (f *buffer) queues(ctx context.Context, order string) bool {
-	waiting := func() bool { return f.spool.Waiting(order) }
+func (f *buffer) queues(ctx context.Context, m visit.Message) bool {
+	waiting := func() bool { return f.spool.Waiting(m.Root, m.Order) }
 	if !waiting() {
 		return false
 	}
 	if !f.b.facts.live.Load() {
 		return true
 	}
-	n, _ := f.spool.Usage()
-	return !f.pace.hold(ctx, n, waiting)
+	return !f.drains[m.Root].pace.hold(ctx, f.spool.Entries(m.Root), waiting)
 }
 
 // mayOvertake reports whether a message that the spool does not take may be
@@ -160,7 +183,7 @@ func (f *buffer) mayOvertake(ctx context.Context, m visit.Message) bool {
 	if !f.b.facts.live.Load() {
 		return false
 	}
-	return !m.OfVisit() || f.pace.gone(ctx, func() bool { return f.spool.Waiting(m.Order) })
+	return !m.OfVisit() || f.drains[m.Root].pace.gone(ctx, func() bool { return f.spool.Waiting(m.Root, m.Order) })
 }
 
 // withMargin ends early enough to leave time for the disk: for the commit under
@@ -185,19 +208,29 @@ func (f *buffer) roomForRecords(cause error) bool {
 	return full < recordsShare && !errors.Is(cause, visit.ErrStreamFull) && !errors.Is(cause, visit.ErrDenied)
 }
 
-// keep spools a message that could not be published because of cause.
+// keep spools a message that could not be published because of cause, if the
+// integration's share has room for it.
 func (f *buffer) keep(ctx context.Context, m visit.Message, cause error) (visit.Receipt, error) {
 	if m.Root == visit.RootDecision && !f.roomForRecords(cause) {
 		return visit.Receipt{}, errors.Join(cause, errNotSpooled)
 	}
-	err := f.spool.Put(ctx, spool.Entry{Message: m, Order: m.Order})
-	if err != nil {
+	if err := f.put(ctx, m); err != nil {
 		return visit.Receipt{}, errors.Join(cause, fmt.Errorf("%w: %w", errNotSpooled, err))
 	}
-	f.metrics.spooled.Inc()
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
 	return visit.Receipt{Spooled: true}, nil
+}
+
+func (f *buffer) put(ctx context.Context, m visit.Message) error {
+	owner, wanted := spoolOwner{m.Root, integrationOf(m)}, int64(0)
+	err := f.spool.PutIf(ctx, spool.Entry{Message: m, Order: m.Order}, func(r spool.Room) error {
+		wanted = r.Size
+		return f.b.sharers.allows(owner, r)
+	})
+	f.health.note(owner, wanted, err)
+	if err != nil {
+		return err
+	}
+	f.metrics.spooled.Inc()
+	f.drains[m.Root].nudge()
+	return nil
 }

@@ -50,12 +50,16 @@ func (k *keeper) conclude(s *stream, f finding) {
 	s.pending = f.pending
 	if f.pending == nil {
 		s.fault, s.drift = f.fault, f.drift
+		k.relieve(s, f.level)
 	}
 	k.mu.Unlock()
 	if f.pending != nil {
 		return
 	}
 	k.metrics.setStream(s.want.name, f)
+	if looked := k.looked[s.want.root]; looked != nil {
+		looked(f.bytes, f.limit)
+	}
 	if f.fault != nil {
 		k.tell(f.fault)
 	}

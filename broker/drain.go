@@ -13,103 +13,139 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// drain empties the spool whenever there is a connection, until ctx ends. A stop
-// at any instant only means that a message is sent again, with the same id.
-func (f *buffer) drain(ctx context.Context) {
+// drain empties the spool of the messages of one root. Each root has a stream of
+// its own and a drain of its own: a stream that is full, or has no leader, holds
+// up no other.
+type drain struct {
+	*buffer
+	root visit.Root
+	pace *pace
+	wake chan struct{}
+
+	mu    sync.Mutex
+	later map[string]postponed // orders that are left alone
+}
+
+// postponed is how long and until when an order is left alone.
+type postponed struct {
+	pause time.Duration
+	until time.Time
+}
+
+func newDrain(f *buffer, root visit.Root) *drain {
+	return &drain{buffer: f, root: root, pace: newPace(), wake: make(chan struct{}, 1), later: make(map[string]postponed)}
+}
+
+// nudge tells that there is something to send.
+func (d *drain) nudge() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run sends what waits whenever there is a connection, until ctx ends. A stop at
+// any instant only means that a message is sent again, with the same id.
+func (d *drain) run(ctx context.Context) {
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
-		up := f.b.facts.connected()
-		stuck, moved, began := false, 0, time.Now()
-		if f.b.facts.live.Load() {
-			moved, stuck = f.round(ctx)
+		up := d.b.facts.connected()
+		r, began := result{}, time.Now()
+		if d.b.facts.live.Load() {
+			r = d.round(ctx)
 		}
+		moved := len(r.drained) + len(r.setAside)
 		switch {
-		case stuck:
-			f.pace.setback()
+		case r.stuck:
+			d.pace.setback()
 			pause = min(max(2*pause, firstPause), longestDrainPause)
 			rest(ctx, pause, up)
-		case moved == 0:
+		case moved > 0:
 			pause = 0
-			f.idle(ctx, up)
+			d.pace.well(moved, time.Since(began))
+		case r.postponed > 0: // and so the next ones have their turn
 		default:
 			pause = 0
-			f.pace.well(moved, time.Since(began))
+			d.idle(ctx, up)
 		}
 	}
 }
 
 // idle waits until there may be something to do.
-func (f *buffer) idle(ctx context.Context, up <-chan struct{}) {
+func (d *drain) idle(ctx context.Context, up <-chan struct{}) {
 	timer := time.NewTimer(idlePoll/2 + rand.N(idlePoll))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-f.wake:
+	case <-d.wake:
 	case <-up:
+		d.retryAll() // perhaps with other rights
 	case <-timer.C:
 	}
 }
 
-// round sends what may be sent now, and tells how many messages left the spool
-// and whether nothing more can be stored at the moment.
-func (f *buffer) round(ctx context.Context) (moved int, stuck bool) {
-	runs, err := f.spool.Runs(drainKeys, drainRound, f.postponed)
+// round sends what may be sent now, and tells what left the spool.
+func (d *drain) round(ctx context.Context) (all result) {
+	runs, err := d.spool.Runs(d.root, drainKeys, drainRound, d.isPostponed)
 	if err != nil {
-		f.log.Error("the spool cannot be read", "err", err.Error())
-		return 0, true
+		d.log.Error("the spool cannot be read", "err", err.Error())
+		return result{stuck: true}
 	}
 	results := make([]result, len(runs))
 	var sending sync.WaitGroup
 	for i, run := range runs {
-		sending.Go(func() { results[i] = f.send(ctx, run) })
+		sending.Go(func() { results[i] = d.send(ctx, run) })
 	}
 	sending.Wait()
-	var all result
 	for _, r := range results {
 		all.drained = append(all.drained, r.drained...)
 		all.setAside = append(all.setAside, r.setAside...)
 		all.stuck = all.stuck || r.stuck
+		all.postponed += r.postponed
 	}
 	gone := slices.Concat(all.drained, all.setAside)
 	if len(gone) == 0 {
-		return 0, all.stuck
+		return all
 	}
 	// Not given up with ctx: what is not forgotten here is sent again.
-	if err := f.spool.Remove(context.WithoutCancel(ctx), gone...); err != nil {
-		f.log.Error("the spool cannot forget what was sent", "err", err.Error())
-		return 0, true
+	if err := d.spool.Remove(context.WithoutCancel(ctx), gone...); err != nil {
+		d.log.Error("the spool cannot forget what was sent", "err", err.Error())
+		return result{stuck: true}
 	}
 	// The ledger counts what has left the spool, and so not before.
-	f.metrics.drained.Add(float64(len(all.drained)))
-	f.metrics.setAside.Add(float64(len(all.setAside)))
-	return len(gone), all.stuck
+	d.metrics.drained.Add(float64(len(all.drained)))
+	d.metrics.setAside.Add(float64(len(all.setAside)))
+	return all
 }
 
-// result is what became of messages: their sequences, and whether nothing more
-// can be stored at the moment.
+// result is what became of messages: their sequences, how many orders are left
+// alone for a while, and whether nothing more can be stored at the moment.
 type result struct {
 	drained, setAside []uint64
+	postponed         int
 	stuck             bool
 }
 
 // send sends messages of one order, one after another, up to the first that
 // cannot be.
-func (f *buffer) send(ctx context.Context, run []spool.Item) (r result) {
+func (d *drain) send(ctx context.Context, run []spool.Item) (r result) {
 	for _, item := range run {
-		if !f.pace.leave(ctx) {
+		if !d.pace.leave(ctx) {
 			return r
 		}
-		sending, cancel := context.WithTimeout(ctx, drainPatience)
-		_, err := f.b.publishUnless(sending, item.Message, isDisconnected)
-		cancel()
-		switch {
+		switch err := d.sendOne(ctx, item.Message); {
 		case err == nil:
-			f.silent.Store(false)
+			d.silent.Store(false)
+			d.retry(item.Order)
 			r.drained = append(r.drained, item.Sequence)
+		case ofSubject(err):
+			d.postpone(item.Order)
+			r.postponed++
+			return r
 		case passes(err):
 			r.stuck = true
 			return r
-		case f.setAside(ctx, item, err):
+		case d.moveAside(ctx, item, err):
 			r.setAside = append(r.setAside, item.Sequence)
 		default:
 			return r
@@ -118,18 +154,57 @@ func (f *buffer) send(ctx context.Context, run []spool.Item) (r result) {
 	return r
 }
 
+func (d *drain) sendOne(ctx context.Context, m visit.Message) error {
+	if err := d.b.allows(m); err != nil {
+		return &ownShare{err}
+	}
+	sending, cancel := context.WithTimeout(ctx, drainPatience)
+	defer cancel()
+	_, err := d.b.publishUnless(sending, m, isDisconnected)
+	return err
+}
+
+// ownShare is that an integration has its share of a stream, and others not.
+type ownShare struct{ error }
+
+func (s *ownShare) Unwrap() error { return s.error }
+
+// ofSubject reports whether what NATS refuses to one order it may well take of
+// another: rights and some limits are by subject, which names the site.
+func ofSubject(err error) bool {
+	var share *ownShare
+	return errors.Is(err, visit.ErrDenied) || errors.As(err, &share) ||
+		errors.Is(err, visit.ErrStreamFull) && strings.Contains(err.Error(), "per subject")
+}
+
 func isDisconnected(err error) bool { return errors.Is(err, visit.ErrDisconnected) }
 
 // postpone leaves an order alone for a while: the others go on.
-func (f *buffer) postpone(order string) { f.later.Store(order, time.Now().Add(postponement)) }
+func (d *drain) postpone(order string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	pause := min(max(postponement, 2*d.later[order].pause), longestPostponement)
+	d.later[order] = postponed{pause, time.Now().Add(pause)}
+}
 
-func (f *buffer) postponed(order string) bool {
-	until, found := f.later.Load(order)
-	if found && time.Now().After(until.(time.Time)) {
-		f.later.Delete(order)
-		return false
-	}
-	return found
+func (d *drain) isPostponed(order string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	until := d.later[order].until
+	return !until.IsZero() && time.Now().Before(until)
+}
+
+// retry forgets that an order was postponed.
+func (d *drain) retry(order string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.later, order)
+}
+
+func (d *drain) retryAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.later)
 }
 
 // passes reports whether an error is of the moment and not of the message.
@@ -145,26 +220,42 @@ func passes(err error) bool {
 	return false
 }
 
-// setAside counts a refusal of a message for its own sake, and after some puts
+// moveAside counts a refusal of a message for its own sake, and after some puts
 // the message into the quarantine. It reports whether the message is gone from
 // its place.
-func (f *buffer) setAside(ctx context.Context, item spool.Item, refusal error) bool {
-	attempts, err := f.spool.Failed(ctx, item.Sequence)
+func (d *drain) moveAside(ctx context.Context, item spool.Item, refusal error) bool {
+	attempts, err := d.spool.Failed(ctx, item.Sequence)
 	if err != nil {
-		f.log.Error("the spool cannot count a refusal", "err", err.Error())
+		d.log.Error("the spool cannot count a refusal", "err", err.Error())
 	}
 	if attempts < maxRefusals {
 		return false
 	}
-	sending, cancel := context.WithTimeout(ctx, drainPatience)
-	defer cancel()
-	if _, err := f.b.publish(sending, f.quarantined(item.Message)); err != nil {
-		f.log.Error("a refused message stays in the spool", "id", item.Message.ID, "err", err.Error())
-		f.postpone(item.Order)
+	if err := d.quarantine(ctx, item.Message); err != nil {
+		d.log.Error("a refused message stays in the spool", "id", item.Message.ID, "err", err.Error())
+		d.postpone(item.Order)
 		return false
 	}
-	f.log.Error("a message was set aside to the quarantine", "id", item.Message.ID, "reason", refusal.Error())
+	d.retry(item.Order)
+	d.log.Error("a message was set aside to the quarantine", "id", item.Message.ID, "reason", refusal.Error())
 	return true
+}
+
+// quarantine stores a refused message in the quarantine, or where that takes
+// nothing now, among those that wait for it: what comes behind the message in its
+// order has waited long enough.
+func (d *drain) quarantine(ctx context.Context, m visit.Message) error {
+	sending, cancel := context.WithTimeout(ctx, drainPatience)
+	defer cancel()
+	refused := d.quarantined(m)
+	_, err := d.b.publishUnless(sending, refused, passes)
+	if err == nil || m.Root == visit.RootQuarantine {
+		return err
+	}
+	if fault := d.put(ctx, refused); fault != nil {
+		return errors.Join(err, fault)
+	}
+	return nil
 }
 
 // quarantined is a refused message as the quarantine keeps it.

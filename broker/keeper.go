@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -37,6 +38,8 @@ type keeper struct {
 	askAll   string // the filter for all questions
 	largest  int64
 	wanted   chan struct{}
+	// looked is told, by root, how many bytes a look found, and of how many.
+	looked map[visit.Root]func(bytes, limit int64)
 
 	mu      sync.Mutex
 	general error           // a fault that is no single stream's
@@ -52,6 +55,9 @@ type stream struct {
 	fault    error  // unusable, and a person must help
 	pending  error  // could not be looked at
 	drift    drifts // differs from what is wanted, but works
+	refusal  *refusal
+	// troubled is set while refusal is.
+	troubled atomic.Bool
 }
 
 func newKeeper(cfg Config, l *link, m *metrics) *keeper {
@@ -59,6 +65,7 @@ func newKeeper(cfg Config, l *link, m *metrics) *keeper {
 		link: l, log: cfg.Logger, metrics: m,
 		subjects: cfg.Subjects, askAll: cfg.Subjects.All(visit.RootAsk), largest: LargestMessage(cfg.BodyLimit),
 		wanted: make(chan struct{}, 1), told: make(map[string]bool),
+		looked: make(map[visit.Root]func(bytes, limit int64)),
 	}
 	for _, want := range blueprints(cfg) {
 		k.streams = append(k.streams, &stream{want: want, pending: errors.New("not looked at yet")})
@@ -105,7 +112,7 @@ func (k *keeper) interval() time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, s := range k.streams {
-		if s.fault != nil || s.pending != nil {
+		if s.fault != nil || s.pending != nil || s.refusal != nil {
 			return recheckInterval
 		}
 	}

@@ -17,9 +17,11 @@ type finding struct {
 	fault   error
 	drift   drifts
 	pending error
-	// bytes are in the stream, which takes no more than limit; 0 for no limit.
-	bytes, limit float64
+	level
 }
+
+// level is how much is in a stream, and how much it takes; 0 for no limit.
+type level struct{ bytes, limit, messages, messageLimit int64 }
 
 func (f finding) fit() bool { return f.fault == nil && f.pending == nil }
 
@@ -65,7 +67,10 @@ func (k *keeper) create(ctx context.Context, want blueprint) finding {
 func found(want blueprint, info streamInfo) finding {
 	return finding{
 		fault: verify(want, info.Config), drift: compare(want, info.Config),
-		bytes: float64(info.State.Bytes), limit: float64(max(0, info.Config.MaxBytes)),
+		level: level{
+			int64(info.State.Bytes), max(0, info.Config.MaxBytes),
+			int64(info.State.Msgs), max(0, info.Config.MaxMsgs),
+		},
 	}
 }
 

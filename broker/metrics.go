@@ -17,6 +17,7 @@ type metrics struct {
 	secondAcks    prometheus.Counter
 	usable        *prometheus.GaugeVec
 	drift         *prometheus.GaugeVec
+	full          *prometheus.GaugeVec
 	bytes         *prometheus.GaugeVec
 	limit         *prometheus.GaugeVec
 }
@@ -50,12 +51,16 @@ func newMetrics(cfg Config) *metrics {
 		}),
 		usable: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_stream_usable",
-			Help: "1 when the stream was found fit at the last look.",
+			Help: "1 when the stream was found fit at the last look, and took the last message unless it is full.",
 		}, []string{"stream"}),
 		drift: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_stream_drift",
 			Help: "1 when a field of the stream differs from the relay's settings and the stream still works.",
 		}, []string{"stream", "field"}),
+		full: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sine_relay_stream_full",
+			Help: "1 while the stream refuses messages because it is full, by what it said to the last one.",
+		}, []string{"stream"}),
 		bytes: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_stream_bytes",
 			Help: "Bytes in the stream at the last look.",
@@ -65,11 +70,10 @@ func newMetrics(cfg Config) *metrics {
 			Help: "Bytes that the stream takes, 0 when it has no limit or was not seen yet.",
 		}, []string{"stream"}),
 	}
+	if cfg.Spool == nil && cfg.SpoolFault != nil && cfg.Registerer != nil {
+		cfg.Registerer.MustRegister(unusableSpool{})
+	}
 	if cfg.Spool != nil || cfg.SpoolFault != nil {
-		f.NewGauge(prometheus.GaugeOpts{
-			Name: "sine_relay_spool_usable",
-			Help: "1 when the spool could be opened; otherwise facts are refused while NATS cannot take them.",
-		}).Set(oneIf(cfg.Spool != nil))
 		f.NewGauge(prometheus.GaugeOpts{
 			Name: "sine_relay_spool_damaged",
 			Help: "1 when the spool's file was damaged at the start and moved aside.",
@@ -85,6 +89,7 @@ func newMetrics(cfg Config) *metrics {
 	for _, stream := range cfg.streams() {
 		m.setStream(stream.Name, finding{})
 		m.usable.WithLabelValues(stream.Name).Set(0)
+		m.full.WithLabelValues(stream.Name).Set(0)
 	}
 	return m
 }
@@ -96,11 +101,6 @@ func (m *metrics) setStream(name string, f finding) {
 	for _, one := range f.drift {
 		m.drift.WithLabelValues(name, one.field).Set(1)
 	}
-	usable := 0.0
-	if f.fit() {
-		usable = 1
-	}
-	m.usable.WithLabelValues(name).Set(usable)
-	m.bytes.WithLabelValues(name).Set(f.bytes)
-	m.limit.WithLabelValues(name).Set(f.limit)
+	m.bytes.WithLabelValues(name).Set(float64(f.bytes))
+	m.limit.WithLabelValues(name).Set(float64(f.limit))
 }

@@ -58,6 +58,9 @@ func (b *Broker) store(ctx context.Context, m visit.Message) (visit.Receipt, err
 	if b.buffer != nil {
 		return b.buffer.store(ctx, m)
 	}
+	if err := b.allows(m); err != nil {
+		return visit.Receipt{}, err
+	}
 	leave, err := b.lanes.enter(ctx, m)
 	if err != nil {
 		return visit.Receipt{}, err
@@ -83,7 +86,22 @@ func (b *Broker) publishUnless(ctx context.Context, m visit.Message, hopeless fu
 	header[jetstream.ExpectedStreamHeader] = []string{stream}
 	p := publication{link: b.facts, stream: stream, msg: nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}}
 	defer p.leave()
-	return b.persist(ctx, &p, hopeless)
+	receipt, err := b.persist(ctx, &p, hopeless)
+	if err == nil && m.Root == visit.RootQuarantine {
+		b.quarantined.stored(m)
+	}
+	b.keeper.published(m, b.tells(err), err == nil)
+	return receipt, err
+}
+
+// tells returns what an error says about the stream, or nil: that there was no
+// connection, or too little time, says nothing.
+func (b *Broker) tells(err error) error {
+	silent := errors.Is(err, visit.ErrTimeout) && b.facts.silence() >= resendAfter
+	if silent || errors.Is(err, visit.ErrStreamFull) || errors.Is(err, visit.ErrStreamMissing) || errors.Is(err, visit.ErrDenied) {
+		return err
+	}
+	return nil
 }
 
 func (b *Broker) persist(ctx context.Context, p *publication, hopeless func(error) bool) (visit.Receipt, error) {

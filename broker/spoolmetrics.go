@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,7 +16,7 @@ type spoolMetrics struct {
 	spooled, drained, setAside, refused prometheus.Counter
 }
 
-func newSpoolMetrics(cfg Config) *spoolMetrics {
+func newSpoolMetrics(cfg Config, health *spoolHealth) *spoolMetrics {
 	reg, s := cfg.Registerer, cfg.Spool
 	f := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
@@ -24,7 +25,7 @@ func newSpoolMetrics(cfg Config) *spoolMetrics {
 	recovered, _ := s.Usage()
 	counter("recovered_total", "Ledger: messages that an earlier process left in the spool.").Add(float64(recovered))
 	if reg != nil {
-		reg.MustRegister(spoolGauges{s, LargestMessage(cfg.BodyLimit)})
+		reg.MustRegister(spoolGauges{s, health, LargestMessage(cfg.BodyLimit)})
 	}
 	return &spoolMetrics{
 		spooled:  counter("spooled_total", "Ledger: messages that went into the spool."),
@@ -51,6 +52,7 @@ func (c Config) impairment() error {
 // message to find the oldest.
 type spoolGauges struct {
 	spool   *spool.Spool
+	health  *spoolHealth
 	largest int64 // message that there may be
 }
 
@@ -66,10 +68,16 @@ var gauges = []struct {
 	{spoolGauge("bytes", "Bytes of the messages that wait."), func(s spool.Stats, _ int64) float64 { return float64(s.Bytes) }},
 	{spoolGauge("limit_bytes", "Bytes that may wait; beyond it facts are refused."), func(s spool.Stats, _ int64) float64 { return float64(s.MaxBytes) }},
 	{spoolGauge("nearly_full", "1 while at least 80 % of the bytes that may wait do."), func(s spool.Stats, _ int64) float64 { return oneIf(s.Full >= nearlyFull) }},
-	{spoolGauge("full", "1 while there is no room for the largest message."), func(s spool.Stats, largest int64) float64 { return oneIf(s.MaxBytes-s.Bytes < largest) }},
 	{spoolGauge("expired_messages", "Messages that wait for longer than SINE_RELAY_SPOOL_MAX_AGE."), func(s spool.Stats, _ int64) float64 { return float64(s.Expired) }},
 	{spoolGauge("oldest_timestamp_seconds", "Time since when the oldest message waits, 0 if there is none."), oldest},
 }
+
+// These follow what was last put.
+var (
+	spoolFull   = spoolGauge("full", "1 while there is no room for the largest message, or the disk had none for the last one.")
+	spoolUsable = spoolGauge("usable", "1 while the spool could be opened and its disk does not fail; otherwise facts are refused while NATS cannot take them.")
+	spoolShares = spoolGauge("shares_used_up", "Integrations and kinds of messages that the spool refuses, because it is full or they have their share of it.")
+)
 
 func spoolGauge(name, help string) *prometheus.Desc {
 	return prometheus.NewDesc("sine_relay_spool_"+name, help, nil, nil)
@@ -91,6 +99,9 @@ func oldest(s spool.Stats, _ int64) float64 {
 
 // Describe and Collect make it a prometheus.Collector.
 func (g spoolGauges) Describe(c chan<- *prometheus.Desc) {
+	c <- spoolFull
+	c <- spoolUsable
+	c <- spoolShares
 	for _, one := range gauges {
 		c <- one.desc
 	}
@@ -101,4 +112,18 @@ func (g spoolGauges) Collect(c chan<- prometheus.Metric) {
 	for _, one := range gauges {
 		c <- prometheus.MustNewConstMetric(one.desc, prometheus.GaugeValue, one.value(stats, g.largest))
 	}
+	disk, room := g.health.faults()
+	diskFull := errors.Is(disk, spool.ErrDiskFull)
+	full := diskFull || stats.MaxBytes-stats.Bytes < g.largest
+	c <- prometheus.MustNewConstMetric(spoolFull, prometheus.GaugeValue, oneIf(full))
+	c <- prometheus.MustNewConstMetric(spoolUsable, prometheus.GaugeValue, oneIf(disk == nil || diskFull))
+	c <- prometheus.MustNewConstMetric(spoolShares, prometheus.GaugeValue, float64(len(room)))
+}
+
+// unusableSpool stands for one that could not be opened.
+type unusableSpool struct{}
+
+func (unusableSpool) Describe(c chan<- *prometheus.Desc) { c <- spoolUsable }
+func (unusableSpool) Collect(c chan<- prometheus.Metric) {
+	c <- prometheus.MustNewConstMetric(spoolUsable, prometheus.GaugeValue, 0)
 }

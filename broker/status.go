@@ -21,8 +21,8 @@ type Status struct {
 	Spool *SpoolStatus
 	// Orders has lines about the operator's standing orders.
 	Orders []string
-	// Impaired is why facts cannot be spooled although they should be, or a
-	// reason to look at the spool's directory, or nil.
+	// Impaired is what a person must mend while everything else works: a stream
+	// or the spool is full, or a reason to look at the spool's directory. Or nil.
 	Impaired error
 	// Verified is set once every stream was found fit; it stays set.
 	Verified bool
@@ -48,6 +48,8 @@ type StreamStatus struct {
 	Fault error
 	// Pending is why the last look at the stream brought nothing, or nil.
 	Pending error
+	// Refused is why the stream did not store the last message, or nil.
+	Refused error
 	// Drift has a line for each difference with which the stream still works.
 	Drift []string
 }
@@ -66,9 +68,9 @@ func (b *Broker) Status() Status {
 		messages, full := b.buffer.spool.Usage()
 		s.Spool = &SpoolStatus{messages, full}
 	}
-	s.Impaired = b.impaired
-	if s.Impaired == nil && s.FactsConnected && s.DoorConnected {
-		s.Impaired = b.deaf()
+	impaired := []error{b.impaired}
+	if s.FactsConnected && s.DoorConnected {
+		impaired = append(impaired, b.deaf())
 	}
 	s.Orders = b.orderLines()
 	doorErr, doorFault := b.door.state()
@@ -83,7 +85,22 @@ func (b *Broker) Status() Status {
 		s.Verified = s.Verified && one.Verified
 	}
 	s.Fault = inOneLine(doorFault, factsFault, streamFault)
+	impaired = append(impaired, b.full(streams)...)
+	s.Impaired = inOneLine(impaired...)
 	return s
+}
+
+// full says what takes no more, by what was last refused.
+func (b *Broker) full(streams []StreamStatus) (faults []error) {
+	for _, one := range streams {
+		faults = append(faults, one.Refused)
+	}
+	faults = append(faults, b.quarantined.exhausted()...)
+	if b.buffer == nil {
+		return faults
+	}
+	disk, room := b.buffer.health.faults()
+	return append(append(faults, disk), room...)
 }
 
 // Lines is the status for somebody who looks closer.
@@ -113,6 +130,8 @@ func (s StreamStatus) line() string {
 	switch {
 	case s.Fault != nil:
 		return s.Fault.Error()
+	case s.Refused != nil:
+		return s.Refused.Error()
 	case s.Pending != nil:
 		return fmt.Sprintf("stream %s: %v", s.Name, s.Pending)
 	default:
@@ -150,7 +169,7 @@ func (k *keeper) state() ([]StreamStatus, error) {
 	for _, s := range k.streams {
 		faults = append(faults, s.fault)
 		streams = append(streams, StreamStatus{
-			Name: s.want.name, Verified: s.verified, Fault: s.fault, Pending: s.pending, Drift: s.drift.lines(s.want.name),
+			Name: s.want.name, Verified: s.verified, Fault: s.fault, Pending: s.pending, Refused: s.refused(), Drift: s.drift.lines(s.want.name),
 		})
 	}
 	return streams, inOneLine(faults...)

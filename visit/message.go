@@ -25,6 +25,7 @@ const (
 	orderVisit       = "visit/"
 	orderIntegration = "integration/"
 	orderDecision    = "decision/"
+	orderQuarantine  = "quarantine/"
 )
 
 // OfVisit reports whether the message's order is that of one visit.

@@ -62,7 +62,7 @@ type Quarantined struct {
 // again.
 func (q *Quarantined) Message(s Subjects) Message {
 	m := Message{
-		Root: RootQuarantine, Subject: s.Quarantine(q.Site), ID: q.RequestID, Order: orderIntegration + q.Integration,
+		Root: RootQuarantine, Subject: s.Quarantine(q.Site), ID: q.RequestID, Order: orderQuarantine + q.Integration,
 		Header: map[string][]string{
 			HeaderRequestID:   {q.RequestID},
 			HeaderIntegration: {q.Integration},

@@ -94,7 +94,7 @@ func (s *Spool) commit(batch []*operation) {
 	}
 	puts, others := split(batch)
 	if len(puts) > 0 && !s.reserve.hold() {
-		s.settle(puts, errShort)
+		s.settle(puts, ErrDiskFull)
 		batch, puts = others, nil
 	}
 	if len(batch) == 0 {
@@ -122,7 +122,7 @@ func (s *Spool) commit(batch []*operation) {
 // add writes puts, unless the removals needed the reserve.
 func (s *Spool) add(puts []*operation) error {
 	if !s.reserve.hold() {
-		return errShort
+		return ErrDiskFull
 	}
 	return s.write(puts)
 }
@@ -130,7 +130,7 @@ func (s *Spool) add(puts []*operation) error {
 // split parts what needs room from what does not.
 func split(batch []*operation) (puts, others []*operation) {
 	for _, o := range batch {
-		if o.add != nil {
+		if o.add != nil || o.probe {
 			puts = append(puts, o)
 		} else {
 			others = append(others, o)
@@ -185,10 +185,12 @@ func (s *Spool) settle(batch []*operation, err error) {
 		o.err = err
 		if o.add != nil && (err == nil || is(o.add.sequence)) {
 			s.index.add(o.add)
+			s.owned.add(o.add)
 		}
 		for _, sequence := range o.remove {
-			if !is(sequence) {
+			if r := s.index.records[sequence]; r != nil && !is(sequence) {
 				s.index.remove(sequence)
+				s.owned.remove(r)
 			}
 		}
 	}

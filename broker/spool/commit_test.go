@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestManyPutsShareACommit(t *testing.T) {
@@ -88,7 +90,7 @@ func TestAContextThatEndsInTheQueueStoresNothing(t *testing.T) {
 	second := make(chan error, 1)
 	queued, giveUp := context.WithCancelCause(t.Context())
 	go func() { second <- s.Put(queued, entry("b", "queued")) }()
-	for !s.Waiting("b") {
+	for !s.Waiting(visit.RootEvent, "b") {
 		runtime.Gosched()
 	}
 	reason := errors.New("the caller has gone")
@@ -96,7 +98,7 @@ func TestAContextThatEndsInTheQueueStoresNothing(t *testing.T) {
 	if err := <-second; !errors.Is(err, reason) {
 		t.Errorf("a put that was queued: %v", err)
 	}
-	if s.Waiting("b") {
+	if s.Waiting(visit.RootEvent, "b") {
 		t.Error("what was withdrawn is waiting")
 	}
 	cancel(reason)
@@ -129,7 +131,7 @@ func TestCloseCommitsWhatIsQueued(t *testing.T) {
 	go func() { done <- s.Put(context.Background(), entry("a", "1")) }()
 	<-begun
 	go func() { done <- s.Put(context.Background(), entry("b", "2")) }()
-	for !s.Waiting("b") {
+	for !s.Waiting(visit.RootEvent, "b") {
 		runtime.Gosched()
 	}
 	shut := make(chan error)

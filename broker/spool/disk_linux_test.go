@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 func init() {
@@ -83,7 +85,7 @@ func fillAndEmpty(s *Spool) error {
 		return err
 	}
 	for s.Stats().Entries > 0 {
-		runs, err := s.Runs(32, 1024, nil)
+		runs, err := s.Runs(visit.RootEvent, 32, 1024, nil)
 		if err != nil {
 			return err
 		}
@@ -179,7 +181,7 @@ func removeBesidePut(s *Spool, stored map[string]bool) error {
 	go func() { first <- s.Remove(ctx) }()
 	<-begun
 	go func() { large <- s.Put(ctx, sized("large", "large", 16<<20)) }()
-	for !s.Waiting("large") {
+	for !s.Waiting(visit.RootEvent, "large") {
 		runtime.Gosched()
 	}
 	// The queue is cut at the size of a batch, so the removal goes first.

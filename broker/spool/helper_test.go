@@ -105,6 +105,16 @@ func ids(items []Item) []string {
 	return got
 }
 
+// Heads returns the oldest event of each order key, oldest first, at most max.
+func (s *Spool) Heads(max int) ([]Item, error) {
+	runs, err := s.Runs(visit.RootEvent, max, 1, nil) // one of each
+	items := make([]Item, len(runs))
+	for i, run := range runs {
+		items[i] = run[0]
+	}
+	return items, err
+}
+
 func heads(t testing.TB, s *Spool, max int) []Item {
 	t.Helper()
 	items, err := s.Heads(max)

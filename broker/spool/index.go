@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"slices"
 	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // record is what is kept in memory of one entry: no part of the message.
@@ -12,16 +14,27 @@ type record struct {
 	size     int64
 	stored   time.Time
 	attempts int
-	order    string
+	lineKey
+	integration string
+}
+
+// lineKey is what entries have in common that leave in their order: a root, since
+// each has a stream of its own, and within it the order key.
+type lineKey struct {
+	root  visit.Root
+	order string
 }
 
 // index knows all entries by sequence and by order key. Its user locks.
 type index struct {
 	records map[uint64]*record
-	lines   map[string]*line
-	// heads holds each line once, the one with the oldest head first.
-	heads lineHeap
+	lines   map[lineKey]*line
+	// heads holds for each root each line once, the one with the oldest head
+	// first.
+	heads map[visit.Root]*lineHeap
 	bytes int64
+	// entries are counted by root.
+	entries map[visit.Root]int
 }
 
 // line is the entries of one order key, oldest first. It is never empty while
@@ -32,7 +45,10 @@ type line struct {
 }
 
 func newIndex(found *contents) *index {
-	x := &index{records: make(map[uint64]*record), lines: make(map[string]*line)}
+	x := &index{
+		records: make(map[uint64]*record), lines: make(map[lineKey]*line),
+		heads: make(map[visit.Root]*lineHeap), entries: make(map[visit.Root]int),
+	}
 	for _, r := range found.records {
 		x.add(r)
 	}
@@ -42,13 +58,17 @@ func newIndex(found *contents) *index {
 func (x *index) add(r *record) {
 	x.records[r.sequence] = r
 	x.bytes += r.size
-	if l := x.lines[r.order]; l != nil {
+	x.entries[r.root]++
+	if l := x.lines[r.lineKey]; l != nil {
 		l.records = append(l.records, r)
 		return
 	}
 	l := &line{records: []*record{r}}
-	x.lines[r.order] = l
-	heap.Push(&x.heads, l)
+	x.lines[r.lineKey] = l
+	if x.heads[r.root] == nil {
+		x.heads[r.root] = &lineHeap{}
+	}
+	heap.Push(x.heads[r.root], l)
 }
 
 func (x *index) remove(sequence uint64) {
@@ -58,7 +78,8 @@ func (x *index) remove(sequence uint64) {
 	}
 	delete(x.records, sequence)
 	x.bytes -= r.size
-	l := x.lines[r.order]
+	x.entries[r.root]--
+	l, heads := x.lines[r.lineKey], x.heads[r.root]
 	if l.records[0] == r {
 		l.records[0] = nil
 		l.records = l.records[1:]
@@ -67,42 +88,53 @@ func (x *index) remove(sequence uint64) {
 		l.records = slices.Delete(l.records, i, i+1)
 	}
 	if len(l.records) == 0 {
-		delete(x.lines, r.order)
-		heap.Remove(&x.heads, l.position)
+		delete(x.lines, r.lineKey)
+		heap.Remove(heads, l.position)
 		return
 	}
-	heap.Fix(&x.heads, l.position)
+	heap.Fix(heads, l.position)
 }
 
-// oldest returns at most n lines that are not skipped, that with the oldest head
-// first. It walks the heap from its top: only the children of a line that was
-// visited can be next, so its time grows with n and those skipped, and not with
-// the number of lines.
-func (x *index) oldest(n int, skip func(order string) bool) []*line {
-	var taken []*line
-	var next []int
-	if len(x.heads) > 0 {
-		next = append(next, 0)
+// oldest returns at most n lines of a root that are not skipped, that with the
+// oldest head first. It walks the heap from its top: only the children of a line
+// that was visited can be next, so its time grows with n and those skipped, and
+// not with the number of lines.
+func (x *index) oldest(root visit.Root, n int, skip func(order string) bool) []*line {
+	heads := x.heads[root]
+	if heads == nil || len(*heads) == 0 {
+		return nil
 	}
-	for len(taken) < n && len(next) > 0 {
-		best := 0
-		for i := range next {
-			if x.heads.Less(next[i], next[best]) {
-				best = i
-			}
-		}
-		at := next[best]
-		next = slices.Delete(next, best, best+1)
-		if l := x.heads[at]; skip == nil || !skip(l.records[0].order) {
+	var taken []*line
+	next := frontier{heads: *heads, at: []int{0}}
+	for len(taken) < n && len(next.at) > 0 {
+		at := heap.Pop(&next).(int)
+		if l := next.heads[at]; skip == nil || !skip(l.records[0].order) {
 			taken = append(taken, l)
 		}
 		for _, child := range []int{2*at + 1, 2*at + 2} {
-			if child < len(x.heads) {
-				next = append(next, child)
+			if child < len(next.heads) {
+				heap.Push(&next, child)
 			}
 		}
 	}
 	return taken
+}
+
+// frontier is a heap of places in a heap.
+type frontier struct {
+	heads lineHeap
+	at    []int
+}
+
+func (f frontier) Len() int           { return len(f.at) }
+func (f frontier) Less(i, j int) bool { return f.heads.Less(f.at[i], f.at[j]) }
+func (f frontier) Swap(i, j int)      { f.at[i], f.at[j] = f.at[j], f.at[i] }
+func (f *frontier) Push(x any)        { f.at = append(f.at, x.(int)) }
+
+func (f *frontier) Pop() any {
+	last := f.at[len(f.at)-1]
+	f.at = f.at[:len(f.at)-1]
+	return last
 }
 
 // sequences returns those of all entries, ascending.

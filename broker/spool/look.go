@@ -108,10 +108,9 @@ func (c *contents) leaf(bucket, k, value []byte) error {
 		if err != nil {
 			return fmt.Errorf("entry %d: %w", sequence, err)
 		}
-		c.records = append(c.records, &record{
-			sequence: sequence, size: keySize + int64(len(value)),
-			stored: e.Stored, attempts: e.Attempts, order: e.Order,
-		})
+		r := recordOf(e, len(value))
+		r.sequence = sequence
+		c.records = append(c.records, r)
 		c.last = max(c.last, sequence)
 	} else if len(value) != keySize {
 		return fmt.Errorf("attempts of entry %d have another length", sequence)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestHeadsAreTheOldestOfEachKey(t *testing.T) {
@@ -38,7 +40,7 @@ func TestHeadsAreTheOldestOfEachKey(t *testing.T) {
 func TestHeadsOfManyKeysComeOldestFirst(t *testing.T) {
 	x := newIndex(&contents{})
 	for i := range 1000 {
-		x.add(&record{sequence: uint64(i + 1), order: fmt.Sprint(i * 7919 % 500)})
+		x.add(&record{sequence: uint64(i + 1), lineKey: lineKey{order: fmt.Sprint(i * 7919 % 500)}})
 	}
 	for gone := range 900 {
 		var want []uint64
@@ -50,7 +52,7 @@ func TestHeadsOfManyKeysComeOldestFirst(t *testing.T) {
 			}
 		}
 		var got []uint64
-		for _, l := range x.oldest(20, nil) {
+		for _, l := range x.oldest("", 20, nil) {
 			got = append(got, l.records[0].sequence)
 		}
 		if !slices.Equal(got, want) {
@@ -64,7 +66,7 @@ func TestRunsKeepTheOrderOfAKey(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "a1"), entry("b", "b1"), entry("a", "a2"), entry("a", "a3"),
 		sized("c", "c1", readBytes), entry("c", "c2"))
-	runs, err := s.Runs(9, 6, nil)
+	runs, err := s.Runs(visit.RootEvent, 9, 6, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +79,7 @@ func TestRunsKeepTheOrderOfAKey(t *testing.T) {
 		t.Errorf("runs %v, want %s", got, want)
 	}
 	remove(t, s, 1, 2, 3, 4)
-	if runs, err = s.Runs(9, 6, nil); err != nil || len(runs) != 1 || len(runs[0]) != 1 {
+	if runs, err = s.Runs(visit.RootEvent, 9, 6, nil); err != nil || len(runs) != 1 || len(runs[0]) != 1 {
 		t.Errorf("an entry larger than one call brings: %d runs, %v", len(runs), err)
 	}
 }
@@ -128,13 +130,13 @@ func TestWaitingIsExactUnderConcurrency(t *testing.T) {
 		wg.Go(func() {
 			order := fmt.Sprint(client)
 			for n := range 30 {
-				if s.Waiting(order) {
+				if s.Waiting(visit.RootEvent, order) {
 					t.Errorf("key %s waits before put %d", order, n)
 				}
 				if err := s.Put(ctx, entry(order, order)); err != nil {
 					t.Error(err)
 				}
-				if !s.Waiting(order) {
+				if !s.Waiting(visit.RootEvent, order) {
 					t.Errorf("key %s does not wait after put %d", order, n)
 				}
 				items, err := s.Heads(100)
@@ -160,7 +162,7 @@ func TestWhatIsBeingCommittedIsWaiting(t *testing.T) {
 	done := make(chan error)
 	go func() { done <- s.Put(context.Background(), entry("a", "1")) }()
 	<-begun
-	if !s.Waiting("a") || s.Waiting("b") {
+	if !s.Waiting(visit.RootEvent, "a") || s.Waiting(visit.RootEvent, "b") {
 		t.Error("waiting is wrong during the commit")
 	}
 	close(goOn)
@@ -186,7 +188,7 @@ func TestRunsPassOverKeysThatAreSkipped(t *testing.T) {
 		put(t, s, entry(fmt.Sprint("stuck-", i), fmt.Sprint(i)))
 	}
 	put(t, s, entry("free", "free"))
-	runs, err := s.Runs(2, 2, func(order string) bool { return strings.HasPrefix(order, "stuck") })
+	runs, err := s.Runs(visit.RootEvent, 2, 2, func(order string) bool { return strings.HasPrefix(order, "stuck") })
 	if err != nil || len(runs) != 1 || runs[0][0].Message.ID != "free" {
 		t.Errorf("runs %v %v", runs, err)
 	}

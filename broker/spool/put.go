@@ -10,8 +10,9 @@ import (
 )
 
 // operation is one change that waits for a commit: an entry to add, entries to
-// remove, or an attempt to write down.
+// remove, an attempt to write down, or nothing, to see whether the disk takes it.
 type operation struct {
+	probe  bool
 	add    *record
 	value  []byte
 	remove []uint64
@@ -33,6 +34,8 @@ func (o *operation) apply(tx *bolt.Tx) error {
 			return err
 		}
 		return entries.Put(key(o.add.sequence), o.value)
+	case o.probe:
+		return entries.SetSequence(entries.Sequence()) // which writes the bucket anew
 	case o.count != nil:
 		if entries.Get(key(o.count.sequence)) == nil {
 			return nil // removed meanwhile
@@ -58,6 +61,13 @@ func (o *operation) apply(tx *bolt.Tx) error {
 // is not stored, or, when the last sync of all failed, may be sent all the same.
 // The next Put tries the disk anew.
 func (s *Spool) Put(ctx context.Context, e Entry) error {
+	return s.PutIf(ctx, e, func(Room) error { return nil })
+}
+
+// PutIf is [Spool.Put] for an entry that is taken only where allows finds no fault
+// with the room that it would take, and returns that fault otherwise. What is
+// found holds until the entry has its place. allows must not use the spool.
+func (s *Spool) PutIf(ctx context.Context, e Entry, allows func(Room) error) error {
 	if e.Stored.IsZero() {
 		e.Stored = time.Now()
 	}
@@ -68,8 +78,8 @@ func (s *Spool) Put(ctx context.Context, e Entry) error {
 	// checksum.
 	value := encode(0, e)
 	o := &operation{value: value, done: make(chan struct{})}
-	o.add = &record{size: keySize + int64(len(value)), stored: e.Stored, attempts: e.Attempts, order: e.Order}
-	if err := s.enqueue(ctx, o); err != nil {
+	o.add = recordOf(e, len(value))
+	if err := s.enqueue(ctx, o, allows); err != nil {
 		return fmt.Errorf("put into spool: %w", err)
 	}
 	return s.await(ctx, "put into spool", o)
@@ -81,10 +91,19 @@ func (s *Spool) Put(ctx context.Context, e Entry) error {
 // again.
 func (s *Spool) Remove(ctx context.Context, sequences ...uint64) error {
 	o := &operation{remove: sequences, done: make(chan struct{})}
-	if err := s.enqueue(ctx, o); err != nil {
+	if err := s.enqueue(ctx, o, nil); err != nil {
 		return fmt.Errorf("remove from spool: %w", err)
 	}
 	return s.await(ctx, "remove from spool", o)
+}
+
+// Probe writes nothing new, and returns what Put would say about the disk.
+func (s *Spool) Probe(ctx context.Context) error {
+	o := &operation{probe: true, done: make(chan struct{})}
+	if err := s.enqueue(ctx, o, nil); err != nil {
+		return fmt.Errorf("probe spool: %w", err)
+	}
+	return s.await(ctx, "probe spool", o)
 }
 
 // Failed counts an attempt to send an entry that its receiver refused, and
@@ -104,14 +123,15 @@ func (s *Spool) Failed(ctx context.Context, sequence uint64) (attempts int, err 
 		return 0, nil
 	}
 	o := &operation{count: r, attempts: attempts, done: make(chan struct{})}
-	if err := s.enqueue(ctx, o); err != nil {
+	if err := s.enqueue(ctx, o, nil); err != nil {
 		return attempts, fmt.Errorf("count attempt in spool: %w", err)
 	}
 	return attempts, s.await(ctx, "count attempt in spool", o)
 }
 
-// enqueue gives an entry its place: from here on it is waiting.
-func (s *Spool) enqueue(ctx context.Context, o *operation) error {
+// enqueue gives an entry its place, if that is allowed: from here on it is
+// waiting.
+func (s *Spool) enqueue(ctx context.Context, o *operation, allows func(Room) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -124,10 +144,14 @@ func (s *Spool) enqueue(ctx context.Context, o *operation) error {
 		if r.size > s.cfg.MaxBytes-s.index.bytes-s.reserved {
 			return ErrFull
 		}
+		if err := allows(s.room(r.root, r.integration, r.size)); err != nil {
+			return err
+		}
 		s.last++
 		r.sequence = s.last
-		s.pending[r.order]++
+		s.pending[r.lineKey]++
 		s.reserved += r.size
+		s.owned.add(r)
 	}
 	s.queue = append(s.queue, o)
 	s.nudge()
@@ -175,7 +199,8 @@ func (s *Spool) release(o *operation) {
 		return
 	}
 	s.reserved -= r.size
-	if s.pending[r.order]--; s.pending[r.order] == 0 {
-		delete(s.pending, r.order)
+	s.owned.remove(r)
+	if s.pending[r.lineKey]--; s.pending[r.lineKey] == 0 {
+		delete(s.pending, r.lineKey)
 	}
 }

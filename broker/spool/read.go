@@ -3,47 +3,34 @@ package spool
 import (
 	"fmt"
 
+	"github.com/sine-relay/sine-relay/visit"
 	bolt "go.etcd.io/bbolt"
 )
 
-// readBytes bounds what one call of Heads or Runs brings into memory.
-const readBytes = 16 << 20
+// readBytes bounds what one call of Runs brings into memory.
+const readBytes = 4 << 20
 
-// Waiting reports whether anything of an order key is in the spool, is being
-// committed or waits for its commit. A new message behind it must be put too,
-// lest it overtake. It reads memory only.
-func (s *Spool) Waiting(order string) bool {
+// Waiting reports whether anything of a root and an order key is in the spool, is
+// being committed or waits for its commit. A new message behind it must be put
+// too, lest it overtake. It reads memory only.
+func (s *Spool) Waiting(root visit.Root, order string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.index.lines[order] != nil || s.pending[order] > 0
+	key := lineKey{root, order}
+	return s.index.lines[key] != nil || s.pending[key] > 0
 }
 
-// Heads returns the oldest entry of each order key, oldest first, at most max:
-// what may be sent at the same time. It returns them again until they are
-// removed.
-func (s *Spool) Heads(max int) ([]Item, error) {
-	runs, err := s.Runs(max, 1, nil) // one of each
-	if err != nil {
-		return nil, err
-	}
-	items := make([]Item, len(runs))
-	for i, run := range runs {
-		items[i] = run[0]
-	}
-	return items, nil
-}
-
-// Runs returns the oldest entries of each of at most max order keys, that with
-// the oldest entry first: about total altogether, in even shares. Keys for which
-// skip returns true are passed over; skip must not use the spool. Runs may be
-// sent at the same time, but the entries of one only one after another. It
-// returns fewer where they would take more than 16 MiB, but at least one where
+// Runs returns the oldest entries of each of at most max order keys of a root,
+// that with the oldest entry first: about total altogether, in even shares. Keys
+// for which skip returns true are passed over; skip must not use the spool. Runs
+// may be sent at the same time, but the entries of one only one after another. It
+// returns fewer where they would take more than 4 MiB, but at least one where
 // there is one.
-func (s *Spool) Runs(max, total int, skip func(order string) bool) ([][]Item, error) {
+func (s *Spool) Runs(root visit.Root, max, total int, skip func(order string) bool) ([][]Item, error) {
 	s.mu.Lock()
 	var wanted [][]record
 	var bytes int64
-	lines := s.index.oldest(max, skip)
+	lines := s.index.oldest(root, max, skip)
 	for _, l := range lines {
 		depth := (total + len(lines) - 1) / len(lines)
 		var run []record

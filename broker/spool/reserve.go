@@ -14,8 +14,8 @@ import (
 // become free. It suffices to remove one entry of up to that size.
 const reserveBytes = 1 << 20
 
-// errShort comes from a put while the reserve is in use.
-var errShort = fmt.Errorf("%w: there is no room on its disk", ErrFull)
+// ErrDiskFull comes from a put while the reserve is in use. It is an [ErrFull].
+var ErrDiskFull = fmt.Errorf("%w: there is no room on its disk", ErrFull)
 
 // reserve is a file that takes up room until it is needed.
 type reserve struct {

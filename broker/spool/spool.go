@@ -92,9 +92,10 @@ type Spool struct {
 
 	mu       sync.Mutex
 	index    *index
-	pending  map[string]int // puts that are queued or being committed, by order
-	reserved int64          // bytes of those puts
-	last     uint64         // the last sequence that was given out
+	pending  map[lineKey]int // puts that are queued or being committed, by order
+	reserved int64           // bytes of those puts
+	owned    ownedBytes      // those of entries and of those puts
+	last     uint64          // the last sequence that was given out
 	queue    []*operation
 	closed   bool
 	commits  uint64
@@ -139,7 +140,7 @@ func open(cfg Config, ready func(Config) (*contents, *Damage, error)) (*Spool, e
 	s := &Spool{
 		cfg: cfg, log: cfg.Logger,
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		pending: make(map[string]int),
+		pending: make(map[lineKey]int), owned: make(ownedBytes),
 	}
 	var err error
 	if s.unlock, err = claim(cfg.Dir); err != nil {
@@ -149,6 +150,9 @@ func open(cfg Config, ready func(Config) (*contents, *Damage, error)) (*Spool, e
 	if err == nil {
 		s.damage = damage
 		s.index, s.last = newIndex(found), found.last
+		for _, r := range s.index.records {
+			s.owned.add(r)
+		}
 		s.db, err = openFile(file(cfg.Dir))
 	}
 	if err != nil {

@@ -99,7 +99,7 @@ func TestFullAtTheBoundAndRoomAfterRemove(t *testing.T) {
 	if err := s.Put(t.Context(), entry("b", "4")); !errors.Is(err, ErrFull) {
 		t.Errorf("put into a full spool: %v", err)
 	}
-	if s.Waiting("b") {
+	if s.Waiting(visit.RootEvent, "b") {
 		t.Error("what was refused is waiting")
 	}
 	remove(t, s, all(t, s)[1].Sequence)

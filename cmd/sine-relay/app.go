@@ -86,6 +86,7 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 	if a.relay, err = relay.New(relayConfig(s, a.reloader.integrations(), a.broker, log, registry)); err != nil {
 		return nil, err
 	}
+	a.broker.Share(len(a.relay.Integrations()))
 	a.reloader.start()
 	a.census = newCensus(a, registry)
 	registerExpiry(a, registry)

@@ -192,6 +192,7 @@ func (r *reloader) useRules(s config.Settings) error {
 	if err := r.app.relay.Reload(r.keyring.Issue(next.integrations)); err != nil {
 		return err
 	}
+	r.app.broker.Share(len(next.integrations))
 	r.rules = next
 	return nil
 }

@@ -1,0 +1,104 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// probeInterval is between two tries to write to a disk that failed.
+const probeInterval = 5 * time.Second
+
+// spoolHealth is what the spool said to what was last put into it.
+type spoolHealth struct {
+	buffer *buffer
+
+	mu sync.Mutex
+	// disk is why the disk did not take the last write, or nil.
+	disk error
+	// refused is the size of what was last refused for want of room.
+	refused map[spoolOwner]int64
+}
+
+type spoolOwner struct {
+	root        visit.Root
+	integration string
+}
+
+func newSpoolHealth(f *buffer) *spoolHealth {
+	return &spoolHealth{buffer: f, refused: make(map[spoolOwner]int64)}
+}
+
+// note takes what became of a message that was to be put.
+func (h *spoolHealth) note(owner spoolOwner, size int64, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case err == nil:
+		h.disk = nil
+		delete(h.refused, owner)
+	case errors.Is(err, spool.ErrDiskFull):
+		h.disk = err
+	case errors.Is(err, spool.ErrFull):
+		h.refused[owner] = size
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, spool.ErrClosed):
+		// says nothing about the spool
+	default:
+		h.disk = err
+	}
+}
+
+// probe tries a disk that failed until it takes something: while NATS takes
+// everything nothing is put, and nobody would learn that the disk is well.
+func (h *spoolHealth) probe(ctx context.Context) {
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if h.diskFault() != nil && h.buffer.spool.Probe(ctx) == nil {
+			h.mu.Lock()
+			h.disk = nil
+			h.mu.Unlock()
+		}
+	}
+}
+
+func (h *spoolHealth) diskFault() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.disk
+}
+
+// faults says what the spool refused and would refuse again: because of its disk,
+// or for want of room.
+func (h *spoolHealth) faults() (disk error, room []error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.disk != nil {
+		disk = fmt.Errorf("the spool did not take the last message: %w", h.disk)
+	}
+	owners := slices.SortedFunc(maps.Keys(h.refused), func(a, b spoolOwner) int {
+		return strings.Compare(string(a.root)+"/"+a.integration, string(b.root)+"/"+b.integration)
+	})
+	for _, owner := range owners {
+		now := h.buffer.spool.Room(owner.root, owner.integration, h.refused[owner])
+		if err := h.buffer.b.sharers.allows(owner, now); err != nil {
+			room = append(room, err)
+		} else {
+			delete(h.refused, owner)
+		}
+	}
+	return disk, room
+}
