@@ -29,11 +29,12 @@ type AdminConfig struct {
 	Readiness  *Readiness
 	Registerer prometheus.Registerer // may be nil
 	Logger     *slog.Logger          // likewise
+	Trials     http.Handler          // likewise; see [Relay.Trials]
 }
 
-// Admin answers on the admin listener: /metrics, /livez and /readyz. It is for
-// people and machines inside; it asks for no key, so it must never be routed from
-// outside.
+// Admin answers on the admin listener: /metrics, /livez, /readyz, and what tries the
+// relay out. It is for people and machines inside; but for the last it asks for no
+// key, so it must never be routed from outside.
 type Admin struct {
 	readiness   *Readiness
 	connections *connlimit.Limiter
@@ -53,6 +54,9 @@ func NewAdmin(cfg AdminConfig) *Admin {
 	a.routes.Handle("GET /metrics", newScrapes(cfg.Gatherer))
 	a.routes.HandleFunc("GET /livez", a.live)
 	a.routes.HandleFunc("GET /readyz", a.ready)
+	if cfg.Trials != nil {
+		a.routes.Handle("POST /sine/", cfg.Trials)
+	}
 	return a
 }
 

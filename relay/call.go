@@ -26,7 +26,7 @@ type call struct {
 	integration string
 	// kind is empty until it is known.
 	kind visit.Kind
-	// synthetic is set when somebody tries the relay out.
+	// synthetic is set when somebody tries the relay out; see [Relay.Trials].
 	synthetic bool
 	// again is set when a body comes from the quarantine and not from Sine.
 	again   bool
@@ -61,7 +61,7 @@ type callKey struct{}
 func newCall(w http.ResponseWriter, req *http.Request) (*call, *http.Request) {
 	c := &call{
 		id: visit.NewRequestID(), start: time.Now().UTC(), route: routeNone, integration: unknown,
-		synthetic: req.Header.Get(visit.HeaderSynthetic) == "true",
+		synthetic: req.Context().Value(trialKey{}) != nil,
 		conn:      http.NewResponseController(w), arrived: req.ContentLength == 0,
 	}
 	return c, req.WithContext(context.WithValue(req.Context(), callKey{}, c))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -258,11 +259,47 @@ func TestAWrongContentTypeIsReadAndCounted(t *testing.T) {
 	}
 }
 
-func TestSyntheticCallsAreMarked(t *testing.T) {
-	r := newRig(t)
-	r.post("/sine/lobby", checkedIn, func(req *http.Request) { req.Header.Set(visit.HeaderSynthetic, "true") })
-	if !strings.Contains(string(r.broker.published[0].Data), `"synthetic":true`) {
-		t.Error("the event is not marked")
+// The mark is an operator's: with a key alone, visitors could be made nobody.
+func TestTheSyntheticMarkIsTakenFromTheAdminSideOnly(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		admin, mark     bool
+		key             string
+		status, becomes int
+		marked          bool
+	}{
+		{"from outside", false, true, testKey, 200, 1, false},
+		{"from the admin side", true, true, testKey, 200, 1, true},
+		{"from the admin side, without a key", true, true, "nobody's", 401, 0, false},
+		{"Sine's own call, to the admin side by mistake", true, false, testKey, 404, 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, body := range []string{checkedIn, checkInBody, "nonsense"} {
+				r := newRig(t)
+				handler := http.Handler(r.Relay)
+				if c.admin {
+					readiness := NewReadiness(func() Health { return Health{} })
+					handler = NewAdmin(AdminConfig{Gatherer: r.metrics, Readiness: readiness, Trials: r.Trials()}).Server().Handler
+				}
+				req := httptest.NewRequest(http.MethodPost, "/sine/lobby", strings.NewReader(body))
+				req.Header.Set("x-sine-auth", c.key)
+				if c.mark {
+					req.Header.Set(visit.HeaderSynthetic, "true")
+				}
+				w := httptest.NewRecorder()
+				handler.ServeHTTP(w, req)
+				sent := append(r.broker.published, r.broker.asked...)
+				if w.Code != c.status || len(sent) != c.becomes {
+					t.Fatalf("%s: answered %d, %d messages", body, w.Code, len(sent))
+				}
+				for _, m := range sent {
+					marked := strings.Contains(string(m.Data), `"synthetic":true`) || m.Header[visit.HeaderSynthetic] != nil
+					if marked != c.marked {
+						t.Errorf("%s: marked as synthetic: %v", body, marked)
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -33,8 +33,8 @@ const (
 	HeaderReason = "Sine-Relay-Reason"
 	// HeaderRefusedSubject is on an event in the quarantine: where it belonged.
 	HeaderRefusedSubject = "Sine-Relay-Refused-Subject"
-	// HeaderSynthetic is "true" on a call that tries the relay out, and on what
-	// is quarantined of it.
+	// HeaderSynthetic is "true" on a call that tries the relay out, where the
+	// admin listener takes it, and on what is quarantined of it.
 	HeaderSynthetic = "Sine-Relay-Synthetic"
 	// HeaderCut is "true" on a quarantined body of which only the beginning was
 	// kept, and HeaderAnnounced is how many bytes the caller said it has, where

@@ -87,8 +87,8 @@ type Origin struct {
 	// Received is when the relay received the call, by its own clock.
 	Received time.Time `json:"received"`
 	Visit    Key       `json:"visit"`
-	// Synthetic marks a call that somebody made to try the relay: nobody
-	// stood at the door.
+	// Synthetic marks a call that an operator made to try the relay: nobody
+	// stood at the door. Nothing that a caller sends to the webhook sets it.
 	Synthetic bool `json:"synthetic,omitempty"`
 }
 

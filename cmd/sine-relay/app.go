@@ -92,7 +92,7 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 	registerExpiry(a, registry)
 	a.readiness = relay.NewReadiness(a.health)
 	a.public, a.publicSocket = a.relay.Server(), a.relay.Listen(a.publicSocket, a.encryption())
-	admin := relay.NewAdmin(relay.AdminConfig{Gatherer: registry, Readiness: a.readiness, Registerer: registry, Logger: log})
+	admin := relay.NewAdmin(relay.AdminConfig{Gatherer: registry, Readiness: a.readiness, Registerer: registry, Logger: log, Trials: a.relay.Trials()})
 	a.admin, a.adminSocket = admin.Server(), admin.Listen(a.adminSocket)
 	return a, nil
 }

@@ -342,3 +342,48 @@ func TestWhileDrainingItServesOn(t *testing.T) {
 		t.Errorf("it ended with %d: %s", code, p.err.String())
 	}
 }
+
+// Who has a key must not be able to make visitors nobody.
+func TestOnlyTheAdminSideMarksCallsAsSynthetic(t *testing.T) {
+	server := brokertest.Start(t)
+	p := runServe(t, "NATS_URL="+server.URL()).ready()
+	stream, err := server.JetStream().Stream(t.Context(), "VISITORS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, side := range []string{strings.TrimSuffix(p.webhook, "/sine/default"), p.admin} {
+		req, err := http.NewRequest(http.MethodPost, side+"/sine/default", strings.NewReader(webhook("signin_after", noon, fmt.Sprint("Ada ", i))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("x-sine-auth", testKey)
+		req.Header.Set("Sine-Relay-Synthetic", "true")
+		answer, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		m, err := stream.GetMsg(t.Context(), uint64(i+1))
+		if err != nil || answer.StatusCode != http.StatusOK {
+			t.Fatalf("answered %d: %v", answer.StatusCode, err)
+		}
+		if marked := strings.Contains(string(m.Data), `"synthetic":true`); marked != (side == p.admin) {
+			t.Errorf("from %s: marked as synthetic: %v", side, marked)
+		}
+	}
+}
+
+// People who arrive as a group may share Sine's id and a second.
+func TestAGroupOfOneIDAndSecondIsStoredWhole(t *testing.T) {
+	server := brokertest.Start(t)
+	p := runServe(t, "NATS_URL="+server.URL()).ready()
+	for _, name := range []string{"Ada", "Bob", "Cem", "Bob"} {
+		p.must(200, "eventId", fmt.Sprintf(`{"event":"signin_after","date":%q,"data":{"visitId":"group-7","firstName":%q}}`, noon, name))
+	}
+	if ids := stored(t, server.JetStream()); len(ids) != 3 {
+		t.Errorf("%d of 3 people are stored", len(ids))
+	}
+	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, `sine_relay_visit_id_conflicts_total{integration="default"} 2`) {
+		t.Error("they are not counted")
+	}
+}
