@@ -3,10 +3,13 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/relay/door"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -15,6 +18,9 @@ func (s *Settings) warn() {
 	s.warnOfRepeatedFacts()
 	s.warnOfUnconfirmedRejections()
 	s.warnOfNoEffect()
+	s.warnOfTheUnasked()
+	s.warnOfPasswordsInClear()
+	s.warnOfOpenFiles()
 }
 
 func (s *Settings) warning(format string, args ...any) {
@@ -81,5 +87,61 @@ func (s *Settings) warnOfNoEffect() {
 	}
 	if !s.keysGiven() && s.IsSet(Prefix+"SITE") {
 		s.warning("SINE_RELAY_SITE has no effect: without SINE_RELAY_KEYS there is no integration from the environment")
+	}
+}
+
+// warnOfTheUnasked: where every decider has a condition, one that applies to nobody
+// by a slip lets everybody in.
+func (s *Settings) warnOfTheUnasked() {
+	var names []string
+	for n, i := range s.Integrations {
+		always := slices.ContainsFunc(i.Deciders, func(d relay.Decider) bool { return !d.Shadow && d.When == nil })
+		if !always && s.Entries[n].sends(visit.CheckInRequest) && i.Policy.Fallbacks[door.Unasked].Verdict == "" {
+			names = append(names, i.Name)
+		}
+	}
+	if len(names) > 0 {
+		s.warning("every decider has a condition at %s, so that a visitor whom none applies to is let in without a decision: say whether that is meant by fallbacks: {unasked: {answer: accept}} or reject",
+			strings.Join(names, ", "))
+	}
+}
+
+// warnOfPasswordsInClear: a user's password or a token is sent as it is. Credentials
+// and nkeys only sign.
+func (s *Settings) warnOfPasswordsInClear() {
+	for i, server := range s.NATSServers() {
+		u, err := url.Parse(server)
+		if err != nil || onThisMachine(u.Hostname()) || s.NATSPassword == "" && s.NATSToken == "" && u.User == nil {
+			continue
+		}
+		secure := map[string]string{"nats": "tls", "ws": "wss"}[u.Scheme]
+		if secure == "" || u.Scheme == "nats" && (s.NATSCAFile != "" || s.NATSCertFile != "") {
+			continue // with authorities or a certificate of its own, the relay demands TLS
+		}
+		s.warning("SINE_RELAY_NATS_URL: server %d is another machine, and %s:// does not demand TLS: the NATS password may cross the network in clear; write %s://", i+1, u.Scheme, secure)
+	}
+}
+
+func onThisMachine(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+}
+
+// warnOfOpenFiles looks at the files with secrets. Those of keys are looked at where
+// they are read.
+func (s *Settings) warnOfOpenFiles() {
+	secrets := map[string]string{
+		"TLS_KEY_FILE": s.TLSKeyFile, "NATS_LISTEN_TLS_KEY_FILE": s.NATSListenTLSKey, "NATS_KEY_FILE": s.NATSKeyFile,
+		"NATS_CREDENTIALS_FILE": s.NATSCredentialsFile, "NATS_NKEY_FILE": s.NATSNKeyFile,
+	}
+	for name, file := range s.secretFiles {
+		if name != "KEYS" {
+			secrets[name+"_FILE"] = file
+		}
+	}
+	for _, name := range sortedKeys(secrets) {
+		if secrets[name] != "" && openToAll(secrets[name]) {
+			s.warning("%s names a file that every user of this machine can read: chmod o-r it", Prefix+name)
+		}
 	}
 }

@@ -1,6 +1,12 @@
 package config
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"strings"
 	"testing"
 )
@@ -60,4 +66,115 @@ func TestTheURLsToEnterIntoSine(t *testing.T) {
 	if a := rows[0]; a.Integration != "a" || a.DisplayName != "Lobby" || a.Site != "hq" || len(a.KeyNames) != 1 || a.KeyNames[0] != "a#1" || rows[1].Site != "b" {
 		t.Errorf("%+v", rows)
 	}
+}
+
+func TestKeysThatLookLikeMoreThanAKeyAreWarnedOf(t *testing.T) {
+	for _, c := range []struct{ name, key, want string }{
+		{"in double quotes", `"key-0123456789abc"`, "is in quotes"},
+		{"in single quotes", `'key-0123456789abc'`, "is in quotes"},
+		{"in backticks", "`key-0123456789abc`", "is in quotes"},
+		{"with a blank inside", "key-01234 56789abcdef", "has blanks inside"},
+		{"with a tab inside", "key-01234\t56789abcdef", "has blanks inside"},
+		{"as in YAML", "key: 0123456789abcdef", "begins with key:,"},
+		{"as a header", "X-Sine-Auth:0123456789abcdef", "begins with X-Sine-Auth:,"},
+		{"as a variable", "API_KEY=0123456789abcdef", "begins with API_KEY=,"},
+		{"as in JSON", `"key": "0123456789abcdef"`, `begins with "key":,`},
+		{"eight characters", "8-chars-", "has fewer than 16 characters"},
+		{"a plain key", "key-0123456789abc", ""},
+		{"a key that begins like a label", "keys-0123456789abc", ""},
+		{"a quote at one end", `"key-0123456789abc`, ""},
+		{"sixteen characters of several bytes", "ključ-0123456789a", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := files(t, map[string]string{"i.yaml": "integrations: [{name: a, rejectBy: status}]", "keys/a": "# name: spring\n" + c.key + "\n"})
+			s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
+			all := strings.Join(s.Warnings, "\n")
+			if c.want == "" && all != "" {
+				t.Errorf("warned: %s", all)
+			}
+			if c.want != "" {
+				expect(t, all, "integration a: the key spring "+c.want)
+			}
+			expectNot(t, all, "0123456789", "8-chars")
+			if len(s.Integrations[0].Keys) != 1 {
+				t.Errorf("%d keys", len(s.Integrations[0].Keys))
+			}
+		})
+	}
+}
+
+func TestAStrayFileIsWarnedOf(t *testing.T) {
+	dir := files(t, map[string]string{
+		"i.yaml":     "integrations: [{name: lobby, rejectBy: status}, {name: dock, rejectBy: status}]",
+		"keys/lobby": key, "keys/dock": key + "2", "keys/doc": key, "keys/loby": "", "keys/lobby~": "x\x00",
+	})
+	s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
+	all := strings.Join(s.Warnings, "\n")
+	expect(t, all, "keys/doc: the file belongs to no integration; did you mean dock?", "keys/loby: the file belongs to no integration; did you mean lobby?", "keys/lobby~: the file belongs to no integration; did you mean lobby?")
+	if len(s.Warnings) != 3 {
+		t.Errorf("%d warnings:\n%s", len(s.Warnings), all)
+	}
+}
+
+func TestIntegrationsThatMayAskNobodyAreWarnedOf(t *testing.T) {
+	s := load(t, withFile(t, `
+defaults: {rejectBy: status}
+integrations:
+- {name: a, deciders: [{name: x, when: 'company == "A"'}, {name: y, when: 'company == "B"'}]}
+- {name: b, deciders: [{name: x, when: 'company == "A"'}, {name: y}]}
+- {name: c, deciders: [{name: x, when: 'company == "A"'}, {name: y, shadow: true}]}
+- {name: d, deciders: [{name: x, when: 'company == "A"'}], fallbacks: {unasked: {answer: accept}}}
+- {name: e, deciders: [{name: x, when: 'company == "A"'}], fallbacks: {unasked: {visitorText: Hello}}}
+- {name: f}
+- {name: g, events: [checked_in], deciders: [{name: x, when: 'company == "A"'}]}
+`, "a", "b", "c", "d", "e", "f", "g")...)
+	if len(s.Warnings) != 1 {
+		t.Fatalf("%q", s.Warnings)
+	}
+	expect(t, s.Warnings[0], "every decider has a condition at a, c, e, so that", "unasked")
+}
+
+func TestAPasswordInClearToAnotherMachineIsWarnedOf(t *testing.T) {
+	dir := files(t, map[string]string{"ca": testCA(t)})
+	user := []string{"NATS_USER=Zuser", "NATS_PASSWORD=Zsecret"}
+	for _, c := range []struct {
+		name     string
+		settings []string
+		want     int
+	}{
+		{"a user and a password", append(user, "NATS_URL=nats://nats:4222"), 1},
+		{"a token", []string{"NATS_TOKEN=Zsecret", "NATS_URL=nats://nats:4222"}, 1},
+		{"a user in the URL", []string{"NATS_URL=nats://Zuser:Zsecret@nats:4222"}, 1},
+		{"a token in the URL", []string{"NATS_URL=nats://Zsecret@10.0.0.1:4222"}, 1},
+		{"by WebSocket", append(user, "NATS_URL=ws://nats:80"), 1},
+		{"by WebSocket, with an authority that it does not ask", append(user, "NATS_URL=ws://nats:80", "NATS_CA_FILE="+dir+"/ca"), 1},
+		{"three servers", append(user, "NATS_URL=nats://a:4222,tls://b:4222,nats://c:4222"), 2},
+		{"by TLS", append(user, "NATS_URL=tls://nats:4222"), 0},
+		{"by WebSocket over TLS", append(user, "NATS_URL=wss://nats:443"), 0},
+		{"with an authority, which demands TLS", append(user, "NATS_URL=nats://nats:4222", "NATS_CA_FILE="+dir+"/ca"), 0},
+		{"on this machine", append(user, "NATS_URL=nats://localhost:4222,nats://127.0.0.1:4223,nats://[::1]:4224"), 0},
+		{"without a password", []string{"NATS_URL=nats://nats:4222"}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			all := strings.Join(load(t, c.settings...).Warnings, "\n")
+			if got := strings.Count(all, "does not demand TLS"); got != c.want {
+				t.Errorf("%d warnings, want %d:\n%s", got, c.want, all)
+			}
+			expectNot(t, all, "Zsecret", "Zuser")
+		})
+	}
+}
+
+func testCA(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
