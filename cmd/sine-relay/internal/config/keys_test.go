@@ -77,3 +77,45 @@ func TestTheEnvironmentsIntegrationStandsBesideTheFiles(t *testing.T) {
 		t.Errorf("%+v", s.Entries)
 	}
 }
+
+// The file of the environment's own integration is as any other.
+func TestAFileOfKeysOfTheEnvironment(t *testing.T) {
+	dir := files(t, map[string]string{"v/keys": key + ", " + key + "2"})
+	file := filepath.Join(dir, "v", "keys")
+	s := load(t, "KEYS=", "KEYS_FILE="+file)
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, step := range []struct {
+		name  string
+		take  func()
+		keys  int
+		fault string
+	}{
+		{"its volume is away", func() { must(os.Rename(dir+"/v", dir+"/away")) }, 2, "SINE_RELAY_KEYS_FILE: cannot be read: no such file or directory; the keys that it held before are accepted"},
+		{"its volume is back", func() { must(os.Rename(dir+"/away", dir+"/v")) }, 2, ""},
+		{"a key is taken out", func() { must(os.WriteFile(file, []byte(key), 0o600)) }, 1, ""},
+		{"it is emptied", func() { must(os.WriteFile(file, nil, 0o600)) }, 0, "SINE_RELAY_KEYS_FILE: holds no key"},
+		{"it is filled", func() { must(os.WriteFile(file, []byte(key), 0o600)) }, 1, ""},
+		{"it is deleted", func() { must(os.Remove(file)) }, 0, "SINE_RELAY_KEYS_FILE: cannot be read: no such file or directory; no key in it is accepted"},
+	} {
+		step.take()
+		before := s.Keyring.Digest()
+		s.Keyring = s.ReadKeys(s.Keyring)
+		if s.Keyring.Digest() == before {
+			t.Errorf("%s: it is not noticed", step.name)
+		}
+		faults, _ := s.Keyring.Check([]string{"default"}, true)
+		if got := len(s.Keyring.Of("default")); got != step.keys || (len(faults) > 0) != (step.fault != "") {
+			t.Errorf("%s: %d keys, and %v", step.name, got, faults)
+		}
+		expect(t, faults.Error(), step.fault)
+		expectNot(t, faults.Error(), dir)
+	}
+	started, err := Load(environ("KEYS=", "KEYS_FILE="+file), nil)
+	if err != nil || len(started.Integrations) != 1 || len(started.Integrations[0].Keys) != 0 || len(started.Contained) == 0 {
+		t.Errorf("a start without it: %v, %v", started.Contained, err)
+	}
+}
