@@ -136,7 +136,9 @@ func (r *reloader) useKeys(k *config.Keyring) {
 		return
 	}
 	r.keyring = k
-	r.app.log.Info("keys in force")
+	if len(k.Unreadable()) == 0 {
+		r.app.log.Info("keys in force")
+	}
 	r.report()
 }
 
