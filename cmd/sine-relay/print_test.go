@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +42,23 @@ func mustBePrintable(t *testing.T, what, text string) {
 	}
 	if strings.Contains("\n"+text, "\nforged") {
 		t.Errorf("%s prints a forged line:\n%s", what, text)
+	}
+}
+
+// Tables are where most of it is printed.
+func TestOnlyPrintableTablesAreMade(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(source), "tabwriter."+"NewWriter(") && file != "print.go" {
+			t.Errorf("%s makes a table of its own: newTable makes every cell printable", file)
+		}
 	}
 }
 
