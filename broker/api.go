@@ -42,15 +42,20 @@ func (k *keeper) api(ctx context.Context, subject string, request, response any)
 	if isNoResponders(reply) {
 		return errNoJetStream
 	}
+	return readAPI(subject, reply.Data, response)
+}
+
+// readAPI reads an answer of JetStream, which may be an error.
+func readAPI(subject string, data []byte, response any) error {
 	var status struct {
 		Error *jetstream.APIError `json:"error"`
 	}
-	if err := json.Unmarshal(reply.Data, &status); err != nil {
+	if err := json.Unmarshal(data, &status); err != nil {
 		return fmt.Errorf("read the answer to %s: %w", subject, err)
 	}
 	switch e := status.Error; {
 	case e == nil:
-		return json.Unmarshal(reply.Data, response)
+		return json.Unmarshal(data, response)
 	case e.ErrorCode == codeNotEnabled || e.ErrorCode == codeNotEnabledForAccount:
 		return errNoJetStream
 	default:

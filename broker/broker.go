@@ -75,6 +75,7 @@ func Connect(cfg Config) (*Broker, error) {
 	for _, subject := range cfg.Questions {
 		b.mistrust.expect(subject)
 	}
+	b.watchAuthentication(cfg.Registerer)
 	if err := b.dial(cfg, options); err != nil {
 		b.door.close()
 		b.facts.close()

@@ -53,6 +53,7 @@ func (l *link) onConnect(nc *nats.Conn, text string) {
 	// Rights may have changed; a refusal of the inbox follows at once if not.
 	l.waiting.admit()
 	l.live.Store(true)
+	l.asks(nc)
 	l.mu.Lock()
 	close(l.up)
 	l.up, l.made = make(chan struct{}), true

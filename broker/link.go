@@ -40,6 +40,9 @@ type link struct {
 	live, closed atomic.Bool
 	lastAck      atomic.Int64 // when the last message was stored, in nanoseconds
 
+	greeting   greeting
+	asksNobody atomic.Bool
+
 	mu      sync.Mutex
 	up      chan struct{} // closed and replaced at each connect
 	made    bool          // connected at least once
@@ -61,7 +64,8 @@ func newLink(name string, log *slog.Logger, m *metrics) *link {
 // nobody finds it who was not told.
 func (l *link) dial(urls, prefix string, options []nats.Option) error {
 	l.prefix, l.inbox = prefix, prefix+"."+newToken()+"."
-	own := append(l.handlers(), nats.CustomInboxPrefix(prefix)) // also for what JetStream's client asks
+	own := append(l.handlers(), nats.SetCustomDialer(&l.greeting),
+		nats.CustomInboxPrefix(prefix)) // also for what JetStream's client asks
 	nc, err := nats.Connect(urls, append(own, options...)...)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)

@@ -16,7 +16,9 @@ type Status struct {
 	// LastError is the last error of a connection since it was last made,
 	// or empty.
 	LastError string
-	Streams   []StreamStatus
+	// AsksNobody is set while NATS lets everybody in, see [AsksNobody].
+	AsksNobody bool
+	Streams    []StreamStatus
 	// Spool is nil where there is none.
 	Spool *SpoolStatus
 	// Orders has lines about the operator's standing orders.
@@ -68,6 +70,7 @@ func (b *Broker) Status() Status {
 		messages, full := b.buffer.spool.Usage()
 		s.Spool = &SpoolStatus{messages, full}
 	}
+	s.AsksNobody = b.asksNobody()
 	impaired := []error{b.impaired}
 	if s.FactsConnected && s.DoorConnected {
 		impaired = append(impaired, b.deaf())
@@ -108,6 +111,9 @@ func (s Status) Lines() []string {
 	lines := []string{fmt.Sprintf("nats: door %s, facts %s", connectedOrNot(s.DoorConnected), connectedOrNot(s.FactsConnected))}
 	if s.Server != "" {
 		lines = append(lines, "server: "+s.Server)
+	}
+	if s.AsksNobody {
+		lines = append(lines, AsksNobody)
 	}
 	if s.LastError != "" {
 		lines = append(lines, "last error: "+s.LastError)

@@ -27,7 +27,10 @@ func TestTLS(t *testing.T) {
 	s := brokertest.Start(t, func(o *server.Options) { o.TLSConfig, o.TLSVerify, o.TLSTimeout = ca.serverConfig(t), true, 5 })
 	t.Run("CA and client certificate", func(t *testing.T) {
 		certFile, keyFile := ca.issue(t)
-		ready(t, s, func(c *broker.Config) { c.TLS = broker.TLS{CAFile: ca.file, CertFile: certFile, KeyFile: keyFile} })
+		b := ready(t, s, func(c *broker.Config) { c.TLS = broker.TLS{CAFile: ca.file, CertFile: certFile, KeyFile: keyFile} })
+		if b.Status().AsksNobody {
+			t.Error("a server that insists on a certificate is said to ask nobody")
+		}
 	})
 	t.Run("no client certificate", func(t *testing.T) {
 		awaitFault(t, connectTo(t, s, func(c *broker.Config) { c.TLS.CAFile = ca.file }), "TLS failed; check the certificates")

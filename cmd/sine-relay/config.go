@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"strings"
 
@@ -10,8 +11,14 @@ import (
 )
 
 // configCheck prints every fault, or that there is none, and the warnings.
-func configCheck(_ context.Context, in invocation) int {
-	if !noArguments("config check", in) {
+func configCheck(ctx context.Context, in invocation) int {
+	f := flag.NewFlagSet("sine-relay config check", flag.ContinueOnError)
+	f.SetOutput(in.err)
+	connect := f.Bool("connect", false, "connect to NATS as well, and say whether it asks who connects, what it permits, and how its streams are")
+	if f.Parse(in.args) != nil {
+		return exitUsage
+	}
+	if in.args = f.Args(); !noArguments("config check", in) {
 		return exitUsage
 	}
 	settings, err := config.Load(in.environ, nil)
@@ -25,6 +32,9 @@ func configCheck(_ context.Context, in invocation) int {
 		return misconfigured(in, settings.Contained)
 	}
 	fmt.Fprintf(in.out, "The configuration has no faults: %d integrations.\n", len(settings.Integrations))
+	if *connect {
+		return checkNATS(ctx, in, settings)
+	}
 	return exitOK
 }
 

@@ -43,7 +43,7 @@ func commands() []command {
 	return []command{
 		{"serve", "answer webhooks; this is what runs in production", serve},
 		{"dev", "relay, broker and an example decider in one process, to try it out", dev},
-		{"config check", "check the configuration and exit", configCheck},
+		{"config check", "check the configuration and exit; with --connect, NATS as well", configCheck},
 		{"config urls", "print what to paste into Sine, per integration", configURLs},
 		{"config docs", "print the table of settings in Markdown", configDocs},
 		{"spool ls", "list what waits in a spool that no relay has open: spool ls --dir DIR", spoolList},

@@ -1,0 +1,158 @@
+package broker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// AsksNobody says what follows from a NATS that lets everybody in.
+const AsksNobody = "NATS asks nobody who they are: whoever reaches it can answer for a decider, acknowledge what is not stored, forge events, and give orders"
+
+// asks notes whether the server that l is connected to wants to know who connects.
+func (l *link) asks(nc *nats.Conn) {
+	nobody := l.greeting.asksNobody(nc)
+	if l.asksNobody.Swap(nobody) != nobody && nobody {
+		l.log.Warn(AsksNobody)
+	}
+}
+
+// asksNobody reports whether one of the servers in use lets everybody in.
+func (b *Broker) asksNobody() bool { return b.door.asksNobody.Load() || b.facts.asksNobody.Load() }
+
+func (b *Broker) watchAuthentication(reg prometheus.Registerer) {
+	if reg == nil {
+		return
+	}
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sine_relay_nats_unauthenticated",
+		Help: "1 while NATS asks nobody who they are: whoever reaches it can then decide, acknowledge, forge events and give orders.",
+	}, func() float64 { return oneIf(b.asksNobody()) }))
+}
+
+// Examination is what a look at NATS from outside brings to light.
+type Examination struct {
+	// Server is the URL of the server, without password.
+	Server string
+	// AsksNobody is whether it lets everybody in.
+	AsksNobody bool
+	Streams    []StreamStatus
+}
+
+// Examine looks at NATS with the relay's credentials. It creates and changes
+// nothing.
+func Examine(ctx context.Context, cfg Config) (Examination, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return Examination{}, fmt.Errorf("broker: %w", err)
+	}
+	var greeting greeting
+	nc, err := cfg.dialOnce(nats.CustomInboxPrefix(cfg.InboxPrefix), nats.SetCustomDialer(&greeting))
+	if err != nil {
+		return Examination{}, err
+	}
+	defer nc.Close()
+	e := Examination{Server: nc.ConnectedUrlRedacted(), AsksNobody: greeting.asksNobody(nc)}
+	for _, want := range blueprints(cfg) {
+		f := examineStream(ctx, nc, want)
+		e.Streams = append(e.Streams, StreamStatus{
+			Name: want.name, Verified: f.fit(), Fault: f.fault, Pending: f.pending, Drift: f.drift.lines(want.name),
+		})
+	}
+	return e, nil
+}
+
+func examineStream(ctx context.Context, nc *nats.Conn, want blueprint) finding {
+	subject := "STREAM.INFO." + want.name
+	reply, err := request(ctx, nc, &nats.Msg{Subject: apiPrefix + subject})
+	if err == nil && isNoResponders(reply) {
+		err = errNoJetStream
+	}
+	var info streamInfo
+	if err == nil {
+		err = readAPI(subject, reply.Data, &info)
+	}
+	var refused *jetstream.APIError
+	if errors.As(err, &refused) && refused.ErrorCode == codeStreamNotFound {
+		return finding{pending: fmt.Errorf("stream %s is absent; the relay makes it when it starts, if it may", want.name)}
+	}
+	if err != nil {
+		return failure(want, "look at", subject, err)
+	}
+	return found(want, info)
+}
+
+// greeting reads what a server says of itself as a connection is made. What the
+// client library keeps is replaced right after it, and then a server says that it
+// asks although it lets in those who do not answer (nats-server 2.15, no_auth_user).
+type greeting struct {
+	heard  atomic.Bool // not over WebSocket, and not in process
+	nobody atomic.Bool
+}
+
+// Dial makes it a nats.CustomDialer.
+func (g *greeting) Dial(network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: nats.DefaultTimeout}).Dial(network, address)
+	if err != nil {
+		return nil, err
+	}
+	g.heard.Store(false)
+	return &greeted{Conn: conn, to: g}, nil
+}
+
+// asksNobody is about the connection that was made last.
+func (g *greeting) asksNobody(nc *nats.Conn) bool {
+	if g.heard.Load() {
+		return g.nobody.Load()
+	}
+	return !nc.AuthRequired()
+}
+
+// longestGreeting bounds what is kept of one.
+const longestGreeting = 64 << 10
+
+// greeted is a connection whose first line is read along.
+type greeted struct {
+	net.Conn
+	to   *greeting
+	line []byte
+	done bool
+}
+
+func (c *greeted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.done {
+		return n, err
+	}
+	c.line = append(c.line, p[:n]...)
+	line, _, whole := bytes.Cut(c.line, []byte("\n"))
+	if whole {
+		c.to.read(line)
+	}
+	if whole || len(c.line) > longestGreeting {
+		c.done, c.line = true, nil
+	}
+	return n, err
+}
+
+// read takes in a line. A certificate that the server insists on is an answer to
+// who somebody is.
+func (g *greeting) read(line []byte) {
+	text, isInfo := bytes.CutPrefix(line, []byte("INFO "))
+	var info struct {
+		AuthRequired bool `json:"auth_required"`
+		TLSVerify    bool `json:"tls_verify"`
+	}
+	if isInfo && json.Unmarshal(text, &info) == nil {
+		g.nobody.Store(!info.AuthRequired && !info.TLSVerify)
+		g.heard.Store(true)
+	}
+}

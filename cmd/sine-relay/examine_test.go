@@ -1,0 +1,40 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+)
+
+func TestConfigCheckConnects(t *testing.T) {
+	open := brokertest.Start(t)
+	runServe(t, "NATS_URL="+open.URL()).ready()
+	shipped := setStage(t, natsDir+"nats.conf")
+	p := runServe(t, "NATS_URL="+open.URL()).ready()
+	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, broker.AsksNobody) || !strings.HasPrefix(body, "ready") {
+		t.Errorf("readiness does not say so, or is not ready:\n%s", body)
+	}
+	for name, c := range map[string]struct {
+		settings []string
+		args     []string
+		code     int
+		want     string
+	}{
+		"a NATS that asks nobody":  {[]string{"NATS_URL=" + open.URL()}, []string{"--connect"}, exitOK, `(?s)no faults.*ok +NATS: connected\n +nats://.*warning: NATS asks nobody who they are.*ok +stream VISITORS is fit.*ok +may publish visitors\.v1\.ask\.`},
+		"the shipped accounts":     {shipped.settings("relay"), []string{"--connect"}, exitOK, `(?s)ok +NATS asks who connects.*ok +stream VISITOR_QUARANTINE is fit.*ok +may publish visitors\.v1\.quarantine\.hq`},
+		"another user's rights":    {shipped.settings("desk"), []string{"--connect"}, exitFailed, `(?s)not ok +stream VISITORS is fit`},
+		"a wrong password":         {[]string{"NATS_URL=" + shipped.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zwrong"}, []string{"--connect"}, exitFailed, `not ok +NATS: connected`},
+		"NATS is away":             {[]string{"NATS_URL=nats://127.0.0.1:1"}, []string{"--connect"}, exitFailed, `not ok +NATS: connected`},
+		"the embedded NATS":        {[]string{"NATS_STORE_DIR=" + t.TempDir()}, []string{"--connect"}, exitUsage, `runs within serve`},
+		"without connecting":       {[]string{"NATS_URL=nats://127.0.0.1:1"}, nil, exitOK, `no faults`},
+		"an argument that is none": {[]string{"NATS_URL=nats://127.0.0.1:1"}, []string{"connect"}, exitUsage, `takes no arguments`},
+	} {
+		code, out, errOut := commandLine(environment(append(c.settings, "KEYS="+testKey)...), append([]string{"config", "check"}, c.args...)...)
+		if code != c.code || !regexp.MustCompile(c.want).MatchString(out+errOut) || strings.Contains(out+errOut, "Zwrong") {
+			t.Errorf("%s: ended with %d:\n%s%s", name, code, out, errOut)
+		}
+	}
+}
