@@ -3,8 +3,11 @@ package dashboard
 var nats = []panel{
 	{
 		show: states, title: "Connected", unit: "bool", wide: 12, high: 7, means: noIsBad,
-		about: "Each relay's two connections to NATS. Red is bad: the door answers with fallbacks, facts are spooled or refused. One relay alone points to its node or its network.",
-		ask:   []query{{legend: "{{connection}} {{pod}} {{instance}}", expr: `min by (connection, pod, instance) (sine_relay_nats_connected{<relay>})`}},
+		about: "Each relay's two connections to NATS. Red is bad: the door answers with fallbacks, facts are spooled or refused. One relay alone points to its node or its network. Red in the last line: NATS asks nobody who they are.",
+		ask: []query{
+			{legend: "{{connection}} {{pod}} {{instance}}", expr: `min by (connection, pod, instance) (sine_relay_nats_connected{<relay>})`},
+			{legend: "asks who connects", expr: `1 - max(sine_relay_nats_unauthenticated{<relay>})`},
+		},
 	},
 	{
 		show: bars, title: "Reconnections", unit: perMinute, wide: 6, high: 7,
@@ -13,8 +16,11 @@ var nats = []panel{
 	},
 	{
 		show: bars, title: "Errors by kind", unit: perMinute, wide: 6, high: 7,
-		about: "Errors on the connections, failed attempts to connect included. Authorization, TLS and permission are bad until a person mends them; others pass with the outage.",
-		ask:   []query{{legend: "{{connection}} {{kind}}", expr: `60 * sum by (connection, kind) (rate(sine_relay_nats_errors_total{<relay>}[$__rate_interval]))`}},
+		about: "Errors on the connections, failed attempts to connect included. Authorization, TLS and permission are bad until a person mends them; others pass with the outage. Acknowledged twice is bad: somebody else than a stream acknowledges.",
+		ask: []query{
+			{legend: "{{connection}} {{kind}}", expr: `60 * sum by (connection, kind) (rate(sine_relay_nats_errors_total{<relay>}[$__rate_interval]))`},
+			{legend: "acknowledged twice", expr: `60 * sum(rate(sine_relay_second_acknowledgements_total{<relay>}[$__rate_interval])) > 0`},
+		},
 	},
 	{
 		show: states, title: "Streams usable", unit: "bool", wide: 12, high: 6, means: noIsBad,
