@@ -85,4 +85,9 @@ var runtime = []panel{
 		about: "Connections that the relay closed because no more may be open. Unauthenticated are strangers, who harm nobody; idle and full are callers with a valid key, and bad.",
 		ask:   []query{{legend: "{{listener}} {{reason}}", expr: `60 * sum by (listener, reason) (rate(sine_relay_connections_dropped_total{<relay>}[$__rate_interval]))`}},
 	},
+	{
+		show: bars, title: "Lines of the log that were lost", unit: "reqpm", wide: 24, high: 6,
+		about: "Log lines that were not written: nobody reads the log, its pipe is broken or its disk is full. Bad when there are any: visitors are served all the same, and what happened to them is in no log.",
+		ask:   []query{{legend: "{{pod}} {{instance}}", expr: `60 * sum by (pod, instance) (rate(sine_relay_log_lines_lost_total{<relay>}[$__rate_interval]))`}},
+	},
 }
