@@ -20,11 +20,12 @@ type Decider struct {
 	Started                  time.Time
 	// Subjects are those whose questions it answers.
 	Subjects []string
-	// Answered, Failed, Overloaded and Expired count questions since the
-	// start, and Average is how long an answer took. They are zero for a
-	// program that does not use visit/subscriber.
-	Answered, Failed, Overloaded, Expired int64
-	Average                               time.Duration
+	// These count questions since the start, and Average is how long one took;
+	// visit.DeciderStats says which is which. They are zero for a program that
+	// does not use visit/subscriber.
+	Answered, Failed, Overloaded, Expired, Late, Stalls int64
+
+	Average time.Duration
 	// Distance is how long discovery took to reach it and come back.
 	Distance time.Duration
 }
@@ -84,8 +85,9 @@ func deciderFrom(data []byte) (Decider, bool) {
 	for _, e := range s.Endpoints {
 		d.Subjects = append(d.Subjects, e.Subject)
 		var own visit.DeciderStats
-		if json.Unmarshal(e.Data, &own) == nil && own.Answered+own.Failed+own.Overloaded+own.Expired > 0 {
-			d.Answered, d.Failed, d.Overloaded, d.Expired = own.Answered, own.Failed, own.Overloaded, own.Expired
+		if json.Unmarshal(e.Data, &own) == nil && own.Answered+own.Failed+own.Overloaded+own.Expired+own.Stalls > 0 {
+			d.Answered, d.Failed, d.Overloaded = own.Answered, own.Failed, own.Overloaded
+			d.Expired, d.Late, d.Stalls = own.Expired, own.Late, own.Stalls
 			d.Average = time.Duration(own.AverageNanoseconds)
 		}
 	}

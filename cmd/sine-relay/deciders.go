@@ -34,7 +34,7 @@ func listDeciders(ctx context.Context, in invocation) int {
 		return orderly(in, err)
 	}
 	subjects := visit.Subjects{Prefix: settings.SubjectPrefix}
-	table := newTable(in.out, "INTEGRATION", "DECIDER", "INSTANCE", "VERSION", "ANSWERED", "FAILED", "AVERAGE", "DISTANCE", "UP SINCE")
+	table := newTable(in.out, "INTEGRATION", "DECIDER", "INSTANCE", "VERSION", "ANSWERED", "FAILED", "EXPIRED", "LATE", "STALLS", "AVERAGE", "DISTANCE", "UP SINCE")
 	var missing []string
 	for _, i := range settings.Integrations {
 		for _, name := range i.DeciderNames() {
@@ -45,7 +45,7 @@ func listDeciders(ctx context.Context, in invocation) int {
 			}
 			for _, d := range answering {
 				table.row(i.Name, name, d.ID, d.Version,
-					d.Answered, d.Failed+d.Overloaded+d.Expired, d.Average.Round(time.Microsecond*100), d.Distance.Round(time.Microsecond*100), shown(d.Started))
+					d.Answered, d.Failed+d.Overloaded, d.Expired, d.Late, d.Stalls, d.Average.Round(time.Microsecond*100), d.Distance.Round(time.Microsecond*100), shown(d.Started))
 			}
 		}
 	}

@@ -137,11 +137,33 @@ func TestWhoAnswersIsListed(t *testing.T) {
 	}
 	stop := decideAt(t, server, "default", acceptAll)
 	p.must(200, "SUCCESS", webhook("signin_before", noon, "Ada"))
-	must(t, environ, `default +default +\w+ +1\.2\.3 +1 +0 `, "deciders")
+	must(t, environ, `default +default +\w+ +1\.2\.3 +1 +0 +0 +0 +0 `, "deciders")
 	stop()
 	if code, _, _ := commandLine(environ, "deciders"); code != exitFailed {
 		t.Errorf("ended with %d", code)
 	}
+}
+
+// The relay cannot count an answer that the package does not send.
+func TestADeciderThatIsTooLateIsSeenToBe(t *testing.T) {
+	server := brokertest.Start(t)
+	p := runServe(t, "NATS_URL="+server.URL(), "DECISION_BUDGET=300ms").ready()
+	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
+	leave := make(chan bool)
+	decideAt(t, server, "default", func(visit.Request) visit.Decision {
+		<-leave
+		return visit.Decision{Verdict: visit.Accept}
+	})
+	p.must(200, "REJECTED", webhook("signin_before", noon, "Ada"))
+	eventually(t, "it is expired", func() bool {
+		_, out, _ := commandLine(environ, "deciders")
+		return regexp.MustCompile(`1\.2\.3 +0 +0 +1 +0 +0 +[1-9]\d\S*s `).MatchString(out)
+	})
+	close(leave)
+	eventually(t, "it is late", func() bool {
+		_, out, _ := commandLine(environ, "deciders")
+		return regexp.MustCompile(`1\.2\.3 +0 +0 +1 +1 +0 `).MatchString(out)
+	})
 }
 
 func TestADoorIsTriedWithoutAVisitor(t *testing.T) {

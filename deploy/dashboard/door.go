@@ -69,7 +69,7 @@ var door = []panel{
 	},
 	{
 		show: bars, title: "Late and second replies", unit: perMinute, wide: 6, high: 7,
-		about: "Late: replies that came when nobody waited any more. Bad: these visitors had a decision coming and got the fallback. Second: replies to a question that had been answered. Bad: somebody answers for somebody else, or two programs decide without a queue group.",
+		about: "Late: replies that came when nobody waited any more. Bad: these visitors had a decision coming and got the fallback; programs that use visit/subscriber send none, and sine-relay deciders shows theirs. Second: replies to a question that had been answered. Bad: somebody answers for somebody else, or two programs decide without a queue group.",
 		ask: []query{
 			{legend: "late", expr: `60 * sum(rate(sine_relay_late_replies_total{<relay>}[$__rate_interval]))`},
 			{legend: "second, {{site}} {{decider}}", expr: `60 * sum by (site, decider) (rate(sine_relay_second_replies_total{<relay>}[$__rate_interval])) > 0`},

@@ -46,7 +46,14 @@ const (
 // Replies are published here and not through req, whose bookkeeping is not made
 // for another goroutine.
 func (d *decider) receive(req micro.Request) {
-	question := question{subject: req.Subject(), reply: req.Reply(), data: req.Data(), arrived: time.Now()}
+	now := time.Now()
+	defer d.heldUp(now) // OnError is the program's, and may take its time
+	question := question{subject: req.Subject(), reply: req.Reply(), data: req.Data(), arrived: d.arrived(now)}
+	deadline := question.arrived.Add(timeLeft(req.Headers()))
+	if !now.Before(deadline) {
+		d.expire(question)
+		return
+	}
 	select {
 	case d.slots <- struct{}{}:
 	default:
@@ -54,7 +61,7 @@ func (d *decider) receive(req micro.Request) {
 		d.refuse(question, codeOverloaded, "overloaded", ErrOverloaded)
 		return
 	}
-	ctx, cancel := context.WithDeadline(d.working, question.arrived.Add(timeLeft(req.Headers())))
+	ctx, cancel := context.WithDeadline(d.working, deadline)
 	d.running.Go(func() {
 		defer func() { cancel(); <-d.slots }()
 		d.answer(ctx, question)
@@ -77,18 +84,24 @@ func timeLeft(h micro.Headers) time.Duration {
 }
 
 func (d *decider) answer(ctx context.Context, q question) {
+	if over(ctx) {
+		d.expire(q) // the visitor has gone: do not even begin
+		return
+	}
+	tooLate := d.expiry(ctx, q)
 	reply, err := d.decision(ctx, q.data)
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		d.expired.Add(1)
-		d.cfg.OnError(fmt.Errorf("decide %s: %w", q.subject, errors.Join(ErrExpired, err)))
+	case tooLate():
+		d.returnedLate(ctx, q, err)
 	case errors.Is(err, ErrNotARequest):
 		d.failed.Add(1)
 		d.refuse(q, codeUnreadable, "not a check-in request", err)
 	case err != nil:
 		d.failed.Add(1)
+		d.took(time.Since(q.arrived))
 		d.refuse(q, codeFailed, "the decider failed", err)
 	default:
+		d.took(time.Since(q.arrived))
 		d.send(q, reply)
 	}
 }
@@ -98,9 +111,6 @@ func (d *decider) decision(ctx context.Context, data []byte) ([]byte, error) {
 	var asked visit.Request
 	if err := json.Unmarshal(data, &asked); err != nil {
 		return nil, ErrNotARequest // the decoder's error may quote the message
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err() // the visitor has gone: do not even begin
 	}
 	var decided visit.Decision
 	err := recovered(func() (err error) {
@@ -145,7 +155,6 @@ func (d *decider) send(q question, reply []byte) {
 		return
 	}
 	d.answered.Add(1)
-	d.nanoseconds.Add(int64(time.Since(q.arrived)))
 }
 
 // refuse sends an error reply, and reports why.

@@ -77,7 +77,7 @@ func TestARejectionThatCannotBeSentWholeIsSent(t *testing.T) {
 			t.Parallel()
 			c.decision.Verdict = visit.Reject
 			s, r := newDecider(t, hq(), returning(c.decision))
-			d, err := visit.ParseDecision(s.request(t, "visitors.v1.ask.hq.default", "5000", question(t)).Data)
+			d, err := visit.ParseDecision(s.request(t, "visitors.v1.ask.hq.default", "600000", question(t)).Data)
 			if err != nil || d.Verdict != visit.Reject || d.VisitorText != c.want {
 				t.Errorf("%+v, %v", d, err)
 			}

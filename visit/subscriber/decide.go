@@ -16,6 +16,8 @@ import (
 // Decide answers check-in requests until ctx ends; then it answers those that it
 // has and returns nil. The context given to decide ends when the visitor's time
 // is over; an answer that comes later is dropped, because nobody waits for it.
+// A question that waited while the program did not run, because it was stopped or
+// got no CPU, has the time that is left of its own.
 // An error, a panic or a decision without a verdict becomes an error reply
 // without its text, so that the relay knows at once and nothing personal
 // travels; the relay then uses the integration's fallback.
@@ -37,6 +39,7 @@ func Decide(ctx context.Context, nc *nats.Conn, cfg DeciderConfig, decide func(c
 	d.working, abort = context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 	defer d.heedDenials(ctx)()
+	go d.keepPulse()
 
 	closed := make(chan struct{})
 	service, err := micro.AddService(nc, cfg.service(d.stats, sync.OnceFunc(func() { close(closed) })))
@@ -64,7 +67,10 @@ type decider struct {
 	slots   chan struct{}
 	running sync.WaitGroup
 
-	answered, failed, overloaded, expired, nanoseconds atomic.Int64
+	answered, failed, overloaded, expired, late, stalls atomic.Int64
+	// asked counts the questions that took the nanoseconds.
+	asked, nanoseconds atomic.Int64
+	pulse              pulse
 	// replied is the subject of the last answer.
 	replied atomic.Pointer[string]
 }
@@ -94,11 +100,11 @@ func (d *decider) listen(service micro.Service) error {
 
 func (d *decider) stats() visit.DeciderStats {
 	s := visit.DeciderStats{
-		Answered: d.answered.Load(), Failed: d.failed.Load(),
-		Overloaded: d.overloaded.Load(), Expired: d.expired.Load(),
+		Answered: d.answered.Load(), Failed: d.failed.Load(), Overloaded: d.overloaded.Load(),
+		Expired: d.expired.Load(), Late: d.late.Load(), Stalls: d.stalls.Load(),
 	}
-	if s.Answered > 0 {
-		s.AverageNanoseconds = d.nanoseconds.Load() / s.Answered
+	if asked := d.asked.Load(); asked > 0 {
+		s.AverageNanoseconds = d.nanoseconds.Load() / asked
 	}
 	return s
 }
@@ -123,13 +129,19 @@ func (d *decider) finish(service micro.Service, abort context.CancelFunc) error 
 // awaitHandedOver returns when what the server sent before it knew that we stop
 // was handed over: a flush brings the last of it in, and a barrier runs behind it.
 func (d *decider) awaitHandedOver() {
-	if !d.flush() {
-		return
+	if d.flush() {
+		<-d.handedOver()
 	}
-	handedOver := make(chan struct{})
-	if d.nc.Barrier(func() { close(handedOver) }) == nil {
-		<-handedOver
+}
+
+// handedOver is closed when everything that has come in was handed over, on every
+// subscription of the connection.
+func (d *decider) handedOver() <-chan struct{} {
+	done := make(chan struct{})
+	if d.nc.Barrier(func() { close(done) }) != nil {
+		close(done)
 	}
+	return done
 }
 
 // flush reports whether everything that was sent has arrived.

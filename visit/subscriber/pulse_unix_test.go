@@ -1,0 +1,158 @@
+//go:build unix
+
+package subscriber_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+	"github.com/sine-relay/sine-relay/visit/subscriber"
+)
+
+// childOf names the server of a decider in a process of its own, which can be
+// stopped.
+const childOf = "SUBSCRIBER_TEST_CHILD_OF"
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv(childOf); url != "" {
+		fmt.Fprintln(os.Stderr, decideIn(url))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// decideIn tells "asked" of each question.
+func decideIn(url string) error {
+	nc, err := nats.Connect(url)
+	if err != nil {
+		return err
+	}
+	return subscriber.Decide(context.Background(), nc, hq(), func(context.Context, visit.Request) (visit.Decision, error) {
+		return visit.Decision{Verdict: visit.Accept}, nc.Publish("asked", nil)
+	})
+}
+
+func startChild(t *testing.T, s *site) *os.Process {
+	t.Helper()
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childOf+"="+s.URL())
+	child.Stderr = os.Stderr
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { child.Process.Kill(); child.Wait() })
+	eventually(t, "the child listens", func() bool { return len(s.services(t)) > 0 })
+	return child.Process
+}
+
+// What waited in the socket of a program that was stopped looks new when it is
+// read.
+func TestADeciderThatWasStoppedLeavesTheQuestionsThatAreTooOld(t *testing.T) {
+	t.Parallel()
+	s := &site{Server: brokertest.Start(t)}
+	s.js = s.JetStream()
+	asked, err := s.js.Conn().SubscribeSync("asked")
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := startChild(t, s)
+	s.ask(t, "hq", "default")
+
+	const old = 40
+	if err := child.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	var answers []*nats.Subscription
+	for range old {
+		answers = append(answers, s.send(t, "200"))
+	}
+	lasting := s.send(t, "600000")
+	if err := s.js.Conn().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(2 * time.Second) // the budget of all but one, and longer than nobody hears of
+	if err := child.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lasting.NextMsg(patience); err != nil {
+		t.Errorf("the question that has time: %v", err)
+	}
+	eventually(t, "all old ones are expired", func() bool { return s.stats(t).Expired == old })
+	eventually(t, "a new question is answered", func() bool {
+		m, err := s.send(t, "5000").NextMsg(5 * time.Second)
+		return err == nil && len(m.Data) > 0
+	})
+	if got := s.stats(t); got.Stalls == 0 || got.Late != 0 {
+		t.Errorf("%+v", got)
+	}
+	if err := s.js.Conn().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := asked.Pending(); n != 3 || err != nil {
+		t.Errorf("asked %d times, %v", n, err)
+	}
+	for _, a := range answers {
+		if n, _, _ := a.Pending(); n != 0 {
+			t.Error("a question that was too old was answered")
+		}
+	}
+}
+
+// A slow OnError keeps the questions waiting that come after it.
+func TestAQuestionThatWaitedForOnErrorHasWaited(t *testing.T) {
+	t.Parallel()
+	s := &site{Server: brokertest.Start(t)}
+	s.js = s.JetStream()
+	ctx, stop := context.WithCancel(t.Context())
+	entered, leave := make(chan bool, 10), make(chan bool)
+	reporting, reported := make(chan bool, 10), make(chan bool)
+	ended := make(chan error, 1)
+	cfg := hq()
+	cfg.Concurrency = 1
+	cfg.OnError = func(err error) {
+		if errors.Is(err, subscriber.ErrOverloaded) {
+			reporting <- true
+			<-reported
+		}
+	}
+	go func() {
+		ended <- subscriber.Decide(ctx, s.Connect(), cfg, func(context.Context, visit.Request) (visit.Decision, error) {
+			entered <- true
+			<-leave
+			return visit.Decision{Verdict: visit.Accept}, nil
+		})
+	}()
+	eventually(t, "the decider listens", func() bool { return len(s.services(t)) > 0 })
+	first := s.send(t, "600000")
+	next(t, entered)
+	s.send(t, "600000") // one too many
+	next(t, reporting)
+	s.send(t, "500")
+	if err := s.js.Conn().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	close(leave)
+	if _, err := first.NextMsg(patience); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second) // the time of the one that waits
+	close(reported)
+	eventually(t, "it is expired", func() bool { return s.stats(t).Expired == 1 })
+	if len(entered) != 0 {
+		t.Error("the decider was asked all the same")
+	}
+	stop()
+	if err := next(t, ended); err != nil {
+		t.Error(err)
+	}
+}
