@@ -168,21 +168,24 @@ func TestABodyThatComesSlowly(t *testing.T) {
 			t.Errorf("answered %d", answer.StatusCode)
 		}
 	})
-	// Only the URL can tell, since the body cannot, that it is no fact: a fact of
-	// which a part is kept must not be told 200.
-	for path, c := range map[string]struct {
-		kind   string
-		status int
-		says   string
+	// An event of which a part is kept must not be told 200.
+	unnamed := `{"data":{"firstName":"Ada","lastName":"Lovelace","company":"Analytical Engines"},"event":"signin_before"}`
+	for _, c := range []struct {
+		name, path, body string
+		kind             string
+		status           int
+		says             string
 	}{
-		"/sine/lobby":                  {unknown, 408, "INCOMPLETE"},
-		"/sine/lobby/check-in-request": {"check_in_request", 200, "REJECTED"},
+		{"a request that names itself", "/sine/lobby", checkInBody, "check_in_request", 200, "REJECTED"},
+		{"a request by its URL", "/sine/lobby/check-in-request", unnamed, "check_in_request", 200, "REJECTED"},
+		{"an event that names itself", "/sine/lobby", checkedIn, "checked_in", 408, "INCOMPLETE"},
+		{"what may be either", "/sine/lobby", unnamed, unknown, 408, "REJECTED"},
 	} {
-		t.Run("a visitor does not wait for it: "+path, func(t *testing.T) {
+		t.Run("a visitor does not wait for it: "+c.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, slow)
 			r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) { return visit.Receipt{}, ctx.Err() }
-			answer, took := late(t, r, path, checkInBody, patience)
+			answer, took := late(t, r, c.path, c.body, patience)
 			body, err := io.ReadAll(answer.Body)
 			if err != nil || answer.StatusCode != c.status || !strings.Contains(string(body), c.says) || took > patience/2 {
 				t.Errorf("answered %d %s after %s: %v", answer.StatusCode, body, took, err)

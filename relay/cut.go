@@ -32,36 +32,42 @@ func (r *Relay) dropRest(c *call, in *Integration, req *http.Request) {
 	c.endedBy(err)
 }
 
-// tooLarge keeps the beginning of a body, and answers by what it says of the event.
-// Nobody is told 200 for an event of which only a part is kept. Where the beginning
-// does not say whether it is one, a visitor may be waiting as well: the status stops
-// the check-in, and the body has a text to read.
-func (r *Relay) tooLarge(c *call, in *Integration, req *http.Request, beginning []byte) answer {
-	r.metrics.rejected.WithLabelValues(in.Name, string(visit.ReasonTooLarge)).Inc()
-	q := c.quarantined(in, visit.ReasonTooLarge, beginning)
+// cut keeps the beginning of a body of which there is no more, and answers by what
+// it says of the event. Nobody is told 200 for an event of which only a part is kept.
+// Where the beginning does not say whether it is one, a visitor may be waiting as
+// well: the status stops the check-in, and the body has a text to read.
+func (r *Relay) cut(c *call, in *Integration, req *http.Request, beginning []byte, reason visit.Reason) answer {
+	r.metrics.rejected.WithLabelValues(in.Name, string(reason)).Inc()
+	q := c.quarantined(in, reason, beginning)
 	q.Announced = max(req.ContentLength, 0)
 	if c.kind == "" {
 		c.kind = in.kindOf(eventOfBeginning(beginning, r.limits.JSONDepth))
 	}
 	return r.account(in, func() (outcome, answer) {
-		entry := outcomeQuarantined
-		if _, err := r.store(c, in, req, q.Message(r.subjects)); err != nil {
-			entry = outcomeRefused
+		_, err := r.store(c, in, req, q.Message(r.subjects))
+		switch {
+		case reason == visit.ReasonTooLarge && err != nil: // to send it again would not help
+			return outcomeRefused, r.answerCut(c, in, consequences[outcomeTooLarge], outcomeTooLarge)
+		case reason == visit.ReasonTooLarge:
+			return outcomeQuarantined, r.answerCut(c, in, consequences[outcomeTooLarge], outcomeTooLarge)
+		case err != nil:
+			return outcomeRefused, errorAnswer(outcomeRefused)
+		default:
+			return outcomeQuarantined, r.answerCut(c, in, incomplete, outcomeQuarantined)
 		}
-		return entry, r.answerTooLarge(c, in)
 	})
 }
 
-func (r *Relay) answerTooLarge(c *call, in *Integration) answer {
+func (r *Relay) answerCut(c *call, in *Integration, follows consequence, o outcome) answer {
 	switch c.kind {
 	case visit.CheckInRequest:
-		return r.cannotRead(c, in, outcomeTooLarge)
+		return r.cannotRead(c, in, o)
 	case "":
 		a := r.rejectUnread(c, in)
-		a.outcome, a.status = outcomeTooLarge, http.StatusRequestEntityTooLarge
+		a.outcome, a.status = o, follows.status
 		return a
 	default:
-		return errorAnswer(outcomeTooLarge)
+		return follows.answer(o)
 	}
 }
 

@@ -56,18 +56,13 @@ func (c *call) happened(in *Integration, d *delivery, body []byte) *visit.Event 
 }
 
 // unreadable keeps a body that could not be understood, and then answers: by
-// the fallback where a visitor may be waiting, else with an error. Of a body that
-// did not arrive only a part can be kept: where it may have been a fact, nobody is
-// told 200.
+// the fallback where a visitor may be waiting, else with an error.
 func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, body []byte, reason visit.Reason) answer {
 	r.metrics.rejected.WithLabelValues(in.Name, string(reason)).Inc()
 	q := c.quarantined(in, reason, body)
 	return r.account(in, func() (outcome, answer) {
 		if _, err := r.store(c, in, req, q.Message(r.subjects)); err != nil {
 			return outcomeRefused, errorAnswer(outcomeRefused)
-		}
-		if reason == visit.ReasonIncomplete && c.kind != visit.CheckInRequest {
-			return outcomeQuarantined, incomplete.answer(outcomeQuarantined)
 		}
 		return outcomeQuarantined, r.cannotRead(c, in, outcomeQuarantined)
 	})

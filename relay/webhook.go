@@ -115,9 +115,9 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	r.capture(c, in, req.Header, body)
 	switch {
 	case errors.Is(err, errTooLarge):
-		return r.tooLarge(c, in, req, body)
+		return r.cut(c, in, req, body, visit.ReasonTooLarge)
 	case err != nil:
-		return r.unreadable(c, in, req, body, visit.ReasonIncomplete)
+		return r.cut(c, in, req, body, visit.ReasonIncomplete)
 	}
 	if since, again := r.repeats.seen(in.Name, body, c.start); again {
 		r.metrics.repeatAge.Observe(since.Seconds())
