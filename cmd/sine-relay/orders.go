@@ -48,7 +48,7 @@ func give(kind visit.OrderKind) func(context.Context, invocation) int {
 		}
 		return withBook(ctx, in, func(ctx context.Context, s config.Settings, b *broker.Book) error {
 			if !*anySite && !hasSite(s, o.Site) {
-				return fmt.Errorf("no integration is at site %s, and nobody would obey; sites are %s. If another relay has it, say --unknown-site", o.Site, strings.Join(sites(s), ", "))
+				return fmt.Errorf("no integration is at site %s, and nobody would obey; sites are %s. If another relay has it, say --unknown-site", o.Site, strings.Join(s.Sites(), ", "))
 			}
 			now, err := b.Now(ctx)
 			if err != nil {
@@ -149,16 +149,7 @@ func withBook(ctx context.Context, in invocation, do func(context.Context, confi
 
 // hasSite takes every site for known where no integration is configured.
 func hasSite(s config.Settings, site string) bool {
-	return site == visit.AllSites || len(s.Integrations) == 0 || slices.Contains(sites(s), site)
-}
-
-// sites are those of the integrations, each once.
-func sites(s config.Settings) (all []string) {
-	for _, i := range s.Integrations {
-		all = append(all, i.Site)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return site == visit.AllSites || len(s.Sites()) == 0 || slices.Contains(s.Sites(), site)
 }
 
 // orderSet are the flags that every command about orders has.

@@ -8,6 +8,7 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/relay/caller"
@@ -37,6 +38,9 @@ type Settings struct {
 	Entries []Entry
 	// Warnings are things that are allowed and probably not meant.
 	Warnings []string
+
+	// brokenSites are those of integrations with faults, as far as they are known.
+	brokenSites []string
 
 	set map[string]bool
 	// secretFiles are the files that secrets were read from, by the secret's
@@ -114,6 +118,17 @@ func (s *Settings) loadKeys(f *Faults) {
 
 // keysGiven reports whether the environment defines the integration "default".
 func (s Settings) keysGiven() bool { return s.Keys != "" || s.secretFiles["KEYS"] != "" }
+
+// Sites are the sites of all integrations, each once: those of broken ones, too,
+// since a relay that knew them before goes on with them.
+func (s Settings) Sites() []string {
+	all := slices.Clone(s.brokenSites)
+	for _, i := range s.Integrations {
+		all = append(all, i.Site)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
 
 // Names are the names of all integrations, broken ones included, and whether
 // these are all that there are: the name of an entry may be what is broken.

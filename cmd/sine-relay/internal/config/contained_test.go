@@ -34,6 +34,11 @@ func TestAFaultOfOneIntegrationIsContained(t *testing.T) {
 				names = append(names, i.Name)
 			}
 			slices.Sort(names)
+			for _, site := range slices.Concat(c.broken, c.others) {
+				if site != "" && !slices.Contains(s.Sites(), site) && !slices.Contains(s.Sites(), "hq") {
+					t.Errorf("the site %s is not among %q", site, s.Sites())
+				}
+			}
 			if !slices.Equal(sortedKeys(s.Broken), c.broken) || !slices.Equal(names, c.others) || len(s.Entries) != len(names) {
 				t.Errorf("broken %q, in force %q", sortedKeys(s.Broken), names)
 			}

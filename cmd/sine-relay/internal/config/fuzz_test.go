@@ -83,7 +83,7 @@ func serveOnce(t *testing.T, s Settings) {
 	if err != nil {
 		t.Fatalf("the relay takes it not: %v", err)
 	}
-	req := httptest.NewRequest("POST", "/sine/"+s.Integrations[0].Name, strings.NewReader("too large"))
+	req := httptest.NewRequest("POST", "/sine/"+s.Integrations[0].Name+"/check-in-request", strings.NewReader("too large"))
 	req.Header.Set("X-Sine-Auth", key)
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, req)

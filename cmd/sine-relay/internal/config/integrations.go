@@ -64,6 +64,9 @@ func (s *Settings) addEntry(e fileEntry, where string, defaults choices, seen ma
 	if !visit.ValidName(name) {
 		name = ""
 	}
+	if site := cmp.Or(e.Site, name); visit.ValidName(site) {
+		s.brokenSites = append(s.brokenSites, site)
+	}
 	s.Broken[name] = append(s.Broken[name], e.faults...)
 	s.Contained = append(s.Contained, e.faults...)
 }
