@@ -40,7 +40,7 @@ var DefaultLimits = Limits{
 	ReadTimeout:  5 * time.Second,
 	WriteTimeout: 10 * time.Second,
 	IdleTimeout:  2 * time.Minute,
-	Connections:  2000,
+	Connections:  1000,
 	StoreBudget:  2 * time.Second,
 	Requests:     512,
 	Facts:        256,

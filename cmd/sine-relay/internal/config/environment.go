@@ -72,7 +72,7 @@ type Environment struct {
 	ReadTimeout     time.Duration `env:"READ_TIMEOUT, default=5s" unit:"duration" help:"how long a caller may take to send its request"`
 	WriteTimeout    time.Duration `env:"WRITE_TIMEOUT, default=10s" unit:"duration" help:"how long an answer may take altogether; longer than every budget"`
 	IdleTimeout     time.Duration `env:"IDLE_TIMEOUT, default=2m" unit:"duration" help:"how long a connection without a request is kept"`
-	MaxConnections  int           `env:"MAX_CONNECTIONS, default=2000" help:"connections open on the public listener; beyond it, those that showed no valid key make room"`
+	MaxConnections  int           `env:"MAX_CONNECTIONS, default=1000" help:"connections open on the public listener; beyond it, those that showed no valid key make room"`
 	MaxRequests     int64         `env:"MAX_REQUESTS, default=512" help:"check-in requests in flight; beyond it, the fallback for overload"`
 	MaxFacts        int64         `env:"MAX_FACTS, default=256" help:"facts being stored at once; more wait"`
 	MaxWaitingFacts int64         `env:"MAX_WAITING_FACTS, default=10000" help:"facts that wait; beyond it they are refused"`
