@@ -37,14 +37,14 @@ const (
 func assaults(short bool) []assault {
 	if short {
 		return []assault{
-			{Name: "6,000 idle connections", Kind: idle, Count: 6_000, For: 4 * time.Second},
-			{Name: "4,000 half headers", Kind: halfHeaders, Count: 4_000, For: 4 * time.Second},
-			{Name: "2,500 half headers of many lines", Kind: shortLines, Count: 2_500, For: 4 * time.Second},
-			{Name: "2,500 idle TLS connections", Kind: idle, Count: 2_500, For: 5 * time.Second, TLS: true},
-			{Name: "2,500 half headers over TLS", Kind: halfHeaders, Count: 2_500, For: 5 * time.Second, TLS: true},
+			{Name: "6,000 idle connections", Kind: idle, Count: 6_000, For: 3 * time.Second},
+			{Name: "4,000 half headers", Kind: halfHeaders, Count: 4_000, For: 3 * time.Second},
+			{Name: "2,500 half headers of many lines", Kind: shortLines, Count: 2_500, For: 3 * time.Second},
+			{Name: "2,500 idle TLS connections", Kind: idle, Count: 2_500, For: 4 * time.Second, TLS: true},
+			{Name: "2,500 half headers over TLS", Kind: halfHeaders, Count: 2_500, For: 4 * time.Second, TLS: true},
 			{Name: "150 unread scrapes", Kind: scrapes, Count: 150, For: 3 * time.Second},
-			{Name: "bodies of 258 KB at 256 senders", Kind: bodies, Count: 256, For: 4 * time.Second},
-			{Name: "the same while the stream is full", Kind: bodies, Count: 256, For: 5 * time.Second, FullStream: true},
+			{Name: "bodies of 258 KB at 256 senders", Kind: bodies, Count: 256, For: 3 * time.Second},
+			{Name: "the same while the stream is full", Kind: bodies, Count: 256, For: 4 * time.Second, FullStream: true},
 			{Name: "400 discovery answers of 900 KB", Kind: replies, Count: 400, For: 16 * time.Second},
 		}
 	}
