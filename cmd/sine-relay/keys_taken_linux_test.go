@@ -101,6 +101,7 @@ func TestAKeyThatWasTakenAwayIsRefusedWhateverElseIsWrong(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // they wait for most of their time
 			l := newLobbies(t)
 			l.write("cert", readFile(t, cert))
 			p := l.serve("NATS_LISTEN_TLS_CERT_FILE="+l.path("cert"), "NATS_LISTEN_TLS_KEY_FILE="+certKey).ready()
@@ -154,6 +155,7 @@ func TestADirectoryOfKeysThatIsAwayClosesNoLobby(t *testing.T) {
 		{"its volume is unmounted", func(l *lobbies) { l.must(os.Mkdir(l.path("keys"), 0o700)) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // they wait for most of their time
 			l := newLobbies(t)
 			p := l.serve().ready()
 			l.must(os.Rename(l.path("keys"), l.path("away")))
@@ -185,6 +187,7 @@ func TestARelayStartsWithoutAKeyForOneLobby(t *testing.T) {
 		"the key is short":    func(l *lobbies) { l.write("keys/lobby", "7-signs") },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they wait for most of their time
 			l := newLobbies(t)
 			take(l)
 			l.write("keys/stray", lobbyKey)
