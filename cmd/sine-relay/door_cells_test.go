@@ -149,7 +149,10 @@ func (c cell) checkRecord(t *testing.T, rec record) {
 // Every situation is caused, for every fallback and every way of rejecting.
 func TestEveryCellOfSituationAndFallbackAndRejection(t *testing.T) {
 	d := newDoorway(t)
-	samples := map[string]float64{`event="check_in_request",integration="busy",outcome="accepted"`: places}
+	samples := map[string]float64{}
+	for i := range places {
+		samples[fmt.Sprintf(`event="check_in_request",integration=%q,outcome="accepted"`, busy(i))] = 1
+	}
 	var recorded []cell
 	for _, c := range causes {
 		d.let(c)

@@ -26,7 +26,10 @@ type doorway struct {
 func newDoorway(t *testing.T) *doorway {
 	t.Helper()
 	nats := natsDenying(t, askFor("no_permission"))
-	integrations := []fields{{"name": "busy", "site": "hq", "decider": "busy", "decisionBudget": "30s"}}
+	var integrations []fields
+	for i := range places {
+		integrations = append(integrations, fields{"name": busy(i), "site": "hq", "decider": "busy", "decisionBudget": "30s"})
+	}
 	for _, c := range causes {
 		for _, one := range c.cells() {
 			integrations = append(integrations, one.integration())
@@ -86,18 +89,21 @@ func (d *doorway) inSilence(send func()) {
 	silent.take(d.t, places)
 }
 
+// busy is one of the integrations that have a place each: none gets all of them.
+func busy(i int) string { return fmt.Sprint("busy-", i) }
+
 // crowded has other visitors in all places, who are answered in the end.
 func (d *doorway) crowded(send func()) {
-	busy := newPuppet(d.t, d.nats, askFor("busy"), asTeam)
+	decider := newPuppet(d.t, d.nats, askFor("busy"), asTeam)
 	var waiting sync.WaitGroup
-	for range places {
+	for i := range places {
 		waiting.Go(func() {
-			if got := d.visitor("busy", webhook("signin_before", noon, "Ada")); !strings.Contains(got.body, "SUCCESS") {
+			if got := d.visitor(busy(i), webhook("signin_before", noon, "Ada")); !strings.Contains(got.body, "SUCCESS") {
 				d.t.Errorf("whoever had a place was told %s", got.body)
 			}
 		})
 	}
-	questions := busy.take(d.t, places)
+	questions := decider.take(d.t, places)
 	send()
 	for _, q := range questions {
 		q.Respond([]byte(`{"decision":"accept"}`))
