@@ -29,6 +29,11 @@ const (
 func (c EventsConfig) attach(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
 	for failures := 0; ; {
 		consumer, err := c.createOrFind(ctx, js)
+		if err == nil {
+			for _, oddity := range oddities(consumer.CachedInfo().Config) {
+				c.OnError(oddity)
+			}
+		}
 		if err == nil || ctx.Err() != nil || !passing(err) {
 			return consumer, err
 		}
@@ -60,16 +65,53 @@ func (c EventsConfig) createOrFind(ctx context.Context, js jetstream.JetStream) 
 	if err != nil {
 		return nil, cmp.Or(denial(js.Conn(), before, c.looksUp), err)
 	}
-	has := found.CachedInfo().Config
-	if has.FilterSubject != want.FilterSubject || has.AckPolicy != want.AckPolicy {
+	return c.adjust(ctx, js, found)
+}
+
+// adjust gives a durable that exists what the configuration says. One that NATS
+// does not change is better than none.
+func (c EventsConfig) adjust(ctx context.Context, js jetstream.JetStream, found jetstream.Consumer) (jetstream.Consumer, error) {
+	want, has := c.consumer(), found.CachedInfo().Config
+	if has.FilterSubject != want.FilterSubject || has.AckPolicy != want.AckPolicy || has.HeadersOnly {
 		return nil, fmt.Errorf("%w: %s receives %s and not %s; choose another name, or: nats consumer rm %s %[2]s",
-			ErrDurableTaken, c.Durable, has.FilterSubject, want.FilterSubject, c.Stream)
+			ErrDurableTaken, c.Durable, received(has), want.FilterSubject, c.Stream)
 	}
-	if has.AckWait == want.AckWait && has.MaxDeliver == want.MaxDeliver {
+	change := has
+	change.AckWait, change.MaxDeliver, change.MaxAckPending = want.AckWait, want.MaxDeliver, want.MaxAckPending
+	if change.AckWait == has.AckWait && change.MaxDeliver == has.MaxDeliver && change.MaxAckPending == has.MaxAckPending {
 		return found, nil // it differs in where it began, or in what an operator set
 	}
-	has.AckWait, has.MaxDeliver = want.AckWait, want.MaxDeliver
-	return js.UpdateConsumer(ctx, c.Stream, has)
+	changed, err := js.UpdateConsumer(ctx, c.Stream, change)
+	if err != nil && !passing(err) && ctx.Err() == nil {
+		c.OnError(fmt.Errorf("%s stays as it is, with AckWait %s, MaxDeliver %d and MaxAckPending %d: %w",
+			c.Durable, has.AckWait, has.MaxDeliver, has.MaxAckPending, err))
+		return found, nil
+	}
+	return changed, err
+}
+
+// received says what a durable receives.
+func received(has jetstream.ConsumerConfig) string {
+	switch {
+	case has.HeadersOnly:
+		return "the headers only of " + has.FilterSubject
+	case len(has.FilterSubjects) > 0:
+		return strings.Join(has.FilterSubjects, ", ")
+	default:
+		return cmp.Or(has.FilterSubject, "everything")
+	}
+}
+
+// oddities are what somebody else set that delays events or loses them, on the
+// durable or for every consumer of the stream.
+func oddities(has jetstream.ConsumerConfig) (found []error) {
+	if has.InactiveThreshold > 0 {
+		found = append(found, fmt.Errorf("NATS deletes %s, and what it has handled, when no program receives for %s", has.Durable, has.InactiveThreshold))
+	}
+	if has.ReplayPolicy != jetstream.ReplayInstantPolicy {
+		found = append(found, fmt.Errorf("%s replays events as slowly as they once came: its replay policy is not instant", has.Durable))
+	}
+	return found
 }
 
 // looksUp reports whether a subject is the one that finds the durable.

@@ -79,6 +79,7 @@ type receiver struct {
 	handle func(context.Context, visit.Event) error
 	// working is the handlers' context.
 	working context.Context
+	retries spacing
 }
 
 // run returns why it ended, when every worker has, or the grace period is over.
@@ -94,6 +95,7 @@ func (r *receiver) run(fetching context.Context, stop context.CancelCauseFunc, c
 			}
 		})
 	}
+	go r.watchStall(fetching, consumer)
 	done := make(chan struct{})
 	go func() { workers.Wait(); close(done) }()
 
@@ -141,9 +143,7 @@ func (r *receiver) lasting(ctx context.Context, consumer jetstream.Consumer, err
 	}
 	// A consumer that was deleted while nobody pulled is as silent as a
 	// network that fails.
-	asking, cancel := context.WithTimeout(ctx, askWait)
-	defer cancel()
-	_, asked := consumer.Info(asking)
+	_, asked := lookAt(ctx, consumer)
 	if errors.Is(asked, jetstream.ErrConsumerNotFound) || errors.Is(asked, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("%w: %w", ErrConsumerGone, asked)
 	}

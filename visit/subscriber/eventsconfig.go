@@ -10,8 +10,14 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// maxConcurrency keeps a few programs below what a consumer takes in pulls.
-const maxConcurrency = 128
+const (
+	maxConcurrency = 128
+	// maxWaiting is for the pulls of 32 programs with as many workers. A pull
+	// too many is met by silence; the server's own limit is four.
+	maxWaiting = 32 * maxConcurrency
+	// unlimited is NATS' word for no end and no limit.
+	unlimited = -1
+)
 
 // EventsConfig says which events to receive. Only Durable is required.
 type EventsConfig struct {
@@ -35,8 +41,20 @@ type EventsConfig struct {
 	StartSequence uint64
 	// Backoff is how long an event whose handling failed stays away, by the
 	// number of its deliveries; the last entry is for all further ones. By
-	// default 1 s, 5 s, 30 s, 2 min, 10 min.
+	// default 1 s, 5 s, 30 s, 2 min, 10 min. It is longer where failures are so
+	// slow that their retries, which NATS delivers first, would leave no time
+	// for events that are new: a quarter of the time is theirs.
 	Backoff []time.Duration
+	// MaxAckPending limits how many events may be delivered and not yet
+	// acknowledged, for all programs with this durable; those whose handling
+	// failed and that wait for their retry are among them. At the limit nothing
+	// newer comes, for one site's fault to every other. By default there is
+	// none, and each such event costs the NATS server some memory.
+	MaxAckPending int
+	// StallAfter is how long events may wait and none of them come before
+	// OnError hears of it in a [*StallError]: after that time, at most twice of
+	// it, and as often again. 1 min by default.
+	StallAfter time.Duration
 	// MaxDeliver ends the deliveries of an event whose handling always fails.
 	// By default they have no end: giving up loses a visitor.
 	MaxDeliver int
@@ -54,7 +72,9 @@ type EventsConfig struct {
 	// before their own context ends too. 20 s by default.
 	GracePeriod time.Duration
 	// OnError hears of what does not end Events: an [*EventError] for each
-	// event that was not handled, and trouble with the connection. It is
+	// event that was not handled, a [*StallError] while events wait and do not
+	// come, what somebody set on the durable that delays or loses events, and
+	// trouble with the connection. It is
 	// called by several goroutines at once. By default the error is logged by
 	// slog's default logger.
 	OnError func(error)
@@ -74,7 +94,13 @@ func (c EventsConfig) complete() (EventsConfig, error) {
 		c.Backoff = defaultBackoff
 	}
 	if c.MaxDeliver == 0 {
-		c.MaxDeliver = -1 // NATS' word for no end
+		c.MaxDeliver = unlimited
+	}
+	if c.MaxAckPending == 0 {
+		c.MaxAckPending = unlimited // and not the server's thousand
+	}
+	if c.StallAfter == 0 {
+		c.StallAfter = time.Minute
 	}
 	if c.AckWait == 0 {
 		c.AckWait = 30 * time.Second
@@ -107,9 +133,10 @@ func (c EventsConfig) check() error {
 	if c.Concurrency < 0 || c.Concurrency > maxConcurrency {
 		return fmt.Errorf("concurrency %d is not within 1 and %d", c.Concurrency, maxConcurrency)
 	}
-	for _, d := range append([]time.Duration{c.AckWait, c.GracePeriod, time.Duration(c.MaxDeliver)}, c.Backoff...) {
+	numbers := []time.Duration{c.AckWait, c.GracePeriod, c.StallAfter, time.Duration(c.MaxDeliver), time.Duration(c.MaxAckPending)}
+	for _, d := range append(numbers, c.Backoff...) {
 		if d < 0 {
-			return errors.New("AckWait, GracePeriod, MaxDeliver and Backoff must not be negative")
+			return errors.New("AckWait, GracePeriod, StallAfter, MaxDeliver, MaxAckPending and Backoff must not be negative")
 		}
 	}
 	return nil
@@ -129,8 +156,8 @@ func (c EventsConfig) filter() string {
 	}
 }
 
-// consumer is the durable as NATS has it. It sets nothing that has a default:
-// creating it again must find it unchanged.
+// consumer is the durable as NATS has it. What is not set has no limit, unless the
+// stream limits its consumers; see [oddities].
 func (c EventsConfig) consumer() jetstream.ConsumerConfig {
 	want := jetstream.ConsumerConfig{
 		Durable: c.Durable,
@@ -140,7 +167,10 @@ func (c EventsConfig) consumer() jetstream.ConsumerConfig {
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       c.AckWait,
 		MaxDeliver:    c.MaxDeliver,
+		MaxAckPending: c.MaxAckPending,
+		MaxWaiting:    maxWaiting,
 		DeliverPolicy: jetstream.DeliverAllPolicy,
+		ReplayPolicy:  jetstream.ReplayInstantPolicy,
 	}
 	switch {
 	case !c.StartTime.IsZero():

@@ -47,11 +47,14 @@ func (r *receiver) receive(m jetstream.Msg) {
 		r.report("terminate", m.TermWithReason("not an event"))
 		return
 	}
-	stop := r.extend(m)
+	stop, began := r.extend(m), time.Now()
 	err = recovered(func() error { return r.handle(r.working, event) })
 	stop()
 	if err != nil {
 		failure := r.failure(m, event, err)
+		if !failure.Final {
+			failure.Retry = r.later(m, failure.Retry, time.Since(began))
+		}
 		r.cfg.OnError(failure)
 		r.report("give back", m.NakWithDelay(failure.Retry))
 		return
