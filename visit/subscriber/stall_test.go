@@ -91,7 +91,9 @@ func (s *site) limit(t *testing.T, limits jetstream.StreamConsumerLimits) {
 func TestADurableThatNATSDoesNotChangeIsUsedAsItIs(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.durable(t, func(c *jetstream.ConsumerConfig) { c.BackOff, c.MaxDeliver = []time.Duration{time.Second, time.Minute}, 5 })
+	s.durable(t, func(c *jetstream.ConsumerConfig) {
+		c.BackOff, c.MaxDeliver = []time.Duration{time.Second, time.Minute}, 5
+	})
 	ids := make(chan string, 1)
 	r := runEvents(t, s.js, subscriber.EventsConfig{MaxDeliver: 1}, collect(ids))
 	contains(t, next(t, r.errors), "badges stays as it is", "MaxAckPending 1000")
