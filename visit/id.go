@@ -38,8 +38,8 @@ func Reference(requestID string) string {
 }
 
 // EventID returns the id of an event: 32 hexadecimal digits. A repeat of the same
-// call gets the same id, two real visits never do. In order of preference it is
-// taken from
+// call gets the same id where its bytes say when it happened. In order of preference
+// it is taken from
 //
 //   - the body's bytes, the date among them, where that is precise to the second
 //     or better, or Sine names the pass or visit and any date,
