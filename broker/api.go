@@ -18,8 +18,9 @@ var errNoJetStream = errors.New("JetStream is not enabled")
 type streamInfo struct {
 	Config jetstream.StreamConfig `json:"config"`
 	State  struct {
-		Bytes uint64 `json:"bytes"`
-		Msgs  uint64 `json:"messages"`
+		Bytes   uint64 `json:"bytes"`
+		Msgs    uint64 `json:"messages"`
+		LastSeq uint64 `json:"last_seq"`
 	} `json:"state"`
 }
 

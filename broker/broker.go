@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -28,6 +29,7 @@ import (
 // Broker is a pair of connections to NATS and the streams behind one of them.
 // It is safe for concurrent use.
 type Broker struct {
+	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
 	// door and facts are apart, so that neither path waits behind the
@@ -43,6 +45,8 @@ type Broker struct {
 	quarantined *quarantineShares
 	impaired    error
 	orders      *orders.Watcher
+	ordersOnce  atomic.Bool // the orders were known
+	service     atomic.Pointer[service]
 	stop        context.CancelFunc
 	stopped     sync.WaitGroup
 	closing     sync.Once
@@ -63,7 +67,7 @@ func Connect(cfg Config) (*Broker, error) {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	m := newMetrics(cfg)
-	b := &Broker{log: cfg.Logger, metrics: m, inProcess: cfg.InProcess != nil}
+	b := &Broker{cfg: cfg, log: cfg.Logger, metrics: m, inProcess: cfg.InProcess != nil}
 	b.door = newLink("door", cfg.Logger, m)
 	b.facts = newLink("facts", cfg.Logger, m)
 	b.lookout.dial = func() (*nats.Conn, error) {
@@ -97,9 +101,7 @@ func Connect(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("broker: %w", err), b.Close(ctx))
 	}
-	b.orders = orders.Watch(orders.WatchConfig{
-		JetStream: js, Bucket: cfg.Orders, Replicas: cfg.Replicas, KeptFile: cfg.OrdersFile, Logger: cfg.Logger,
-	})
+	b.orders = orders.Watch(b.watchConfig(cfg, js))
 	watchOrders(cfg.Registerer, b.orders)
 	return b, nil
 }
@@ -123,6 +125,9 @@ func (b *Broker) Close(ctx context.Context) error {
 	var err error
 	b.closing.Do(func() {
 		b.stop()
+		if s := b.service.Load(); s != nil {
+			s.nc.Close()
+		}
 		if b.orders != nil {
 			b.orders.Close()
 		}

@@ -40,6 +40,13 @@ type Config struct {
 	// default, and OrdersFile where the last known ones are kept; empty for
 	// nowhere.
 	Orders, OrdersFile string
+	// OrderSites are the sites whose orders are followed, beside those of all
+	// sites; nil for every site.
+	OrderSites []string
+	// OrdersMaxAge is for how long orders that were read count as known, 30 s by
+	// default, and OverrideMaxDuration the longest that an override may last,
+	// 24 h by default.
+	OrdersMaxAge, OverrideMaxDuration time.Duration
 	// Replicas of the streams that the broker creates. Default 1.
 	Replicas int
 	// BodyLimit is the largest webhook body in bytes. Default 256 KiB. NATS
@@ -98,6 +105,8 @@ func (c Config) complete() (Config, error) {
 	c.Quarantine = c.Quarantine.orDefault(StreamConfig{visit.DefaultQuarantineStream, 30 * day, 512 * mib})
 	c.Orders = cmp.Or(c.Orders, visit.DefaultOrderBucket)
 	c.InboxPrefix = cmp.Or(c.InboxPrefix, DefaultInboxPrefix)
+	c.OrdersMaxAge = cmp.Or(c.OrdersMaxAge, 30*time.Second)
+	c.OverrideMaxDuration = cmp.Or(c.OverrideMaxDuration, day)
 	c.DedupeWindow = cmp.Or(c.DedupeWindow, day)
 	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.BodyLimit = cmp.Or(c.BodyLimit, defaultBodyLimit)

@@ -43,7 +43,9 @@ func OpenDoor(ctx context.Context, cfg Config) (*Door, error) {
 		d.link.close()
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	d.orders = orders.Watch(orders.WatchConfig{JetStream: js, Bucket: cfg.Orders, Replicas: cfg.Replicas})
+	d.orders = orders.Watch(orders.WatchConfig{
+		JetStream: js, Bucket: cfg.Orders, Replicas: cfg.Replicas, MaxAge: cfg.OrdersMaxAge, MaxOverride: cfg.OverrideMaxDuration,
+	})
 	d.awaitOrders(ctx)
 	return d, nil
 }

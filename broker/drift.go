@@ -18,7 +18,7 @@ type drifts []drift
 
 // driftFields is the closed set of the gauge's label.
 var driftFields = []string{
-	"discard", "max_bytes", "max_age", "max_msgs", "max_msgs_per_subject",
+	"discard", "max_bytes", "max_age", "max_msgs", "max_msgs_per_subject", "max_msg_size",
 	"duplicate_window", "num_replicas", "retention", "subject_transform",
 }
 

@@ -86,7 +86,7 @@ func newMetrics(cfg Config) *metrics {
 			m.errors.WithLabelValues(connection, kind)
 		}
 	}
-	for _, stream := range cfg.streams() {
+	for _, stream := range append(cfg.streams(), StreamConfig{Name: "KV_" + cfg.Orders}) {
 		m.setStream(stream.Name, finding{})
 		m.usable.WithLabelValues(stream.Name).Set(0)
 		m.full.WithLabelValues(stream.Name).Set(0)

@@ -2,11 +2,13 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -15,17 +17,57 @@ import (
 )
 
 // Orders returns the operator's standing orders as they were last read, and
-// whether they are known at all. It does not wait.
+// whether they are known: read a short time ago. It does not wait.
 func (b *Broker) Orders() (all []visit.Order, known bool) { return b.orders.Orders() }
+
+// SetSites changes the sites whose orders are followed.
+func (b *Broker) SetSites(sites []string) { b.orders.SetSites(sites) }
+
+// watchConfig is how a relay follows the orders.
+func (b *Broker) watchConfig(cfg Config, js jetstream.JetStream) orders.WatchConfig {
+	stream := "KV_" + cfg.Orders
+	return orders.WatchConfig{
+		JetStream: js, Bucket: cfg.Orders, Sites: cfg.OrderSites, MaxAge: cfg.OrdersMaxAge, MaxOverride: cfg.OverrideMaxDuration,
+		Replicas: cfg.Replicas, KeptFile: cfg.OrdersFile, Logger: cfg.Logger,
+		Unused: b.keeper.unused,
+		Inspected: func(unfit error, differs []orders.Drift) {
+			f := finding{fault: unfit}
+			for _, d := range differs {
+				f.drift = append(f.drift, drift{d.Field, d.Found, d.Wanted, d.Remedy})
+			}
+			b.metrics.setStream(stream, f)
+			for _, line := range f.drift.lines(stream) {
+				b.keeper.tell(errors.New(line))
+			}
+		},
+	}
+}
+
+// unused reports whether none of the streams has ever had a message.
+func (k *keeper) unused(ctx context.Context) (bool, error) {
+	for _, s := range k.streams {
+		var info streamInfo
+		err := k.api(ctx, "STREAM.INFO."+s.want.name, nil, &info)
+		var refused *jetstream.APIError
+		switch {
+		case errors.As(err, &refused) && refused.ErrorCode == codeStreamNotFound:
+		case err != nil:
+			return false, fmt.Errorf("look whether stream %s was used: %w", s.want.name, err)
+		case info.State.LastSeq > 0:
+			return false, nil
+		}
+	}
+	return true, nil
+}
 
 // Book is where an operator gives orders.
 type Book struct {
 	*orders.Book
-	close func()
+	nc *nats.Conn
 }
 
 // Close disconnects.
-func (b *Book) Close() { b.close() }
+func (b *Book) Close() { b.nc.Close() }
 
 // OpenBook connects an operator, and creates the bucket if it is absent.
 func OpenBook(ctx context.Context, cfg Config) (*Book, error) {
@@ -41,45 +83,119 @@ func OpenBook(ctx context.Context, cfg Config) (*Book, error) {
 	if err == nil {
 		var book *orders.Book
 		if book, err = orders.Open(ctx, js, cfg.Orders, cfg.Replicas); err == nil {
-			return &Book{book, nc.Close}, nil
+			book.MaxOverride = cfg.OverrideMaxDuration
+			return &Book{book, nc}, nil
 		}
 	}
 	nc.Close()
 	return nil, err
 }
 
+// userTimeout bounds asking NATS who one is: a refusal is silence.
+const userTimeout = 2 * time.Second
+
+// User is who NATS takes this connection for.
+func (b *Book) User(ctx context.Context) (user, account string, err error) {
+	const subject = "$SYS.REQ.USER.INFO"
+	ctx, cancel := context.WithTimeout(ctx, userTimeout)
+	defer cancel()
+	reply, err := b.nc.RequestWithContext(ctx, subject, nil)
+	if err != nil {
+		return "", "", fmt.Errorf("ask NATS who gives the order: %w (the user needs to publish to %s)", explain(b.nc, err), subject)
+	}
+	var info struct {
+		Data struct {
+			User    string `json:"user"`
+			Account string `json:"account"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(reply.Data, &info); err != nil {
+		return "", "", fmt.Errorf("ask NATS who gives the order: %w", err)
+	}
+	return info.Data.User, info.Data.Account, nil
+}
+
 // deaf is why a lockdown that is given now would not be heard of, or would be
 // forgotten at the next start, or nil.
 func (b *Broker) deaf() error {
 	s := b.orders.Status()
-	if err := errors.Join(s.Err, s.KeptErr); err != nil {
-		return fmt.Errorf("lockdowns and overrides: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	err := errors.Join(s.Err, s.KeptErr)
+	if err == nil && !s.Known && s.Source != orders.SourceNone {
+		err = errors.New(b.unknown(s))
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("lockdowns and overrides: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// orderFault is why a person must help before the orders can be known, or nil.
+func (b *Broker) orderFault() error {
+	s := b.orders.Status()
+	switch {
+	case s.Unfit != nil:
+		return fmt.Errorf("lockdowns and overrides: %w", s.Unfit)
+	case errors.Is(s.Err, visit.ErrDenied):
+		return fmt.Errorf("lockdowns and overrides: %w", s.Err)
+	default:
+		return nil
+	}
+}
+
+// unknown says why the orders are not known.
+func (b *Broker) unknown(s orders.Status) string {
+	const then = "; only deciders let anybody in, and lockdowns that were heard of hold"
+	switch {
+	case s.Source == orders.SourceNone:
+		return "not known; nobody is let in without a decider"
+	case s.Unfit != nil:
+		return "not known: " + s.Unfit.Error() + then
+	case len(s.Doubt) > 0:
+		return "not known: a lockdown may have been pushed out of the bucket (" + strings.Join(s.Doubt, ", ") + "): give it again, or lift it" + then
+	default:
+		return fmt.Sprintf("not known: last heard %s ago%s", s.Age.Round(time.Second), then)
+	}
 }
 
 // orderLines tell about the orders for somebody who looks closer.
 func (b *Broker) orderLines() []string {
 	s := b.orders.Status()
 	lines := []string{fmt.Sprintf("orders: from %s, as of %s", s.Source, s.AsOf.UTC().Format(time.RFC3339))}
-	if s.Source == orders.SourceNone {
-		lines = []string{"orders: not known; nobody is let in without a decider"}
+	if !s.Known {
+		lines = []string{"orders: " + b.unknown(s)}
 	}
 	for _, err := range []error{s.Err, s.KeptErr} {
 		if err != nil {
 			lines = append(lines, "orders: "+err.Error())
 		}
 	}
+	for _, d := range s.Drift {
+		lines = append(lines, fmt.Sprintf("orders: the bucket's %s is %s, wanted %s", d.Field, d.Found, d.Wanted))
+	}
 	for _, err := range s.Invalid {
 		lines = append(lines, "orders: "+err.Error())
 	}
-	all, _ := b.orders.Orders()
+	for _, o := range s.Lost {
+		lines = append(lines, fmt.Sprintf("orders: the %s of %s is not in the bucket any more, and holds until it is lifted", o.Kind, siteName(o.Site)))
+	}
+	if s.Foreign > 0 {
+		lines = append(lines, fmt.Sprintf("orders: %d keys of the bucket concern no site here", s.Foreign))
+	}
+	all, known := b.orders.Orders()
 	for _, o := range all {
-		if o.InForce(time.Now()) {
-			lines = append(lines, fmt.Sprintf("orders: %s of %s in force, given by %q", o.Kind, siteName(o.Site), o.By))
+		if o.InForce(time.Now()) && (known || o.Kind == visit.OrderLockdown) {
+			lines = append(lines, fmt.Sprintf("orders: %s of %s in force, given by %q%s", o.Kind, siteName(o.Site), o.By, asUser(o)))
 		}
 	}
 	return lines
+}
+
+// asUser is who gave an order as NATS knows it.
+func asUser(o visit.Order) string {
+	if o.User == "" {
+		return ""
+	}
+	return fmt.Sprintf(" as NATS user %q", o.User)
 }
 
 func siteName(site string) string {
@@ -100,21 +216,38 @@ func watchOrders(reg prometheus.Registerer, w *orders.Watcher) {
 
 var (
 	ordersKnown  = prometheus.NewDesc("sine_relay_orders_known", "1 while the standing orders are known; otherwise nobody is let in without a decider.", nil, nil)
+	ordersHeard  = prometheus.NewDesc("sine_relay_orders_heard_timestamp_seconds", "Time at which the standing orders were last read, 0 for never.", nil, nil)
 	orderInForce = prometheus.NewDesc("sine_relay_order_in_force", "1 for each lockdown and override in force; the site * is all of them.", []string{"kind", "site"}, nil)
+	orderEntries = prometheus.NewDesc("sine_relay_order_entries", "Entries of the bucket of standing orders that need a look: invalid and deleted ones count for nothing, lost are lockdowns that the bucket no longer has, doubtful are keys from which a lockdown may have been pushed out, foreign are keys of sites that no integration has.", []string{"state"}, nil)
 )
 
 // Describe and Collect make it a prometheus.Collector.
 func (g orderGauges) Describe(c chan<- *prometheus.Desc) {
-	c <- ordersKnown
-	c <- orderInForce
+	for _, d := range []*prometheus.Desc{ordersKnown, ordersHeard, orderInForce, orderEntries} {
+		c <- d
+	}
 }
 
 func (g orderGauges) Collect(c chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	s := g.watcher.Status()
 	all, known := g.watcher.Orders()
-	c <- prometheus.MustNewConstMetric(ordersKnown, prometheus.GaugeValue, oneIf(known))
+	gauge(ordersKnown, oneIf(known))
+	heard := 0.0
+	if !s.AsOf.IsZero() {
+		heard = float64(s.AsOf.UnixMilli()) / 1000
+	}
+	gauge(ordersHeard, heard)
+	for state, n := range map[string]int{
+		"invalid": s.InvalidCount, "deleted": s.DeletedCount, "lost": len(s.Lost), "doubtful": len(s.Doubt), "foreign": s.Foreign,
+	} {
+		gauge(orderEntries, float64(n), state)
+	}
 	for _, o := range all {
-		if o.InForce(time.Now()) {
-			c <- prometheus.MustNewConstMetric(orderInForce, prometheus.GaugeValue, 1, string(o.Kind), o.Site)
+		if o.InForce(time.Now()) && (known || o.Kind == visit.OrderLockdown) {
+			gauge(orderInForce, 1, string(o.Kind), o.Site)
 		}
 	}
 }

@@ -23,6 +23,8 @@ type Status struct {
 	Spool *SpoolStatus
 	// Orders has lines about the operator's standing orders.
 	Orders []string
+	// OrdersRead is set once the orders were known; it stays set.
+	OrdersRead bool
 	// Impaired is what a person must mend while everything else works: a stream
 	// or the spool is full, or a reason to look at the spool's directory. Or nil.
 	Impaired error
@@ -76,6 +78,10 @@ func (b *Broker) Status() Status {
 		impaired = append(impaired, b.deaf())
 	}
 	s.Orders = b.orderLines()
+	if _, known := b.orders.Orders(); known {
+		b.ordersOnce.Store(true)
+	}
+	s.OrdersRead = b.ordersOnce.Load()
 	doorErr, doorFault := b.door.state()
 	factsErr, factsFault := b.facts.state()
 	s.LastError = doorErr
@@ -87,7 +93,7 @@ func (b *Broker) Status() Status {
 	for _, one := range streams {
 		s.Verified = s.Verified && one.Verified
 	}
-	s.Fault = inOneLine(doorFault, factsFault, streamFault)
+	s.Fault = inOneLine(doorFault, factsFault, streamFault, b.orderFault())
 	impaired = append(impaired, b.full(streams)...)
 	s.Impaired = inOneLine(impaired...)
 	return s

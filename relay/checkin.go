@@ -39,7 +39,9 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 func (r *Relay) standing(in *Integration) door.Standing {
 	all, known := r.orders.Orders()
 	if !known {
-		return door.Standing{}
+		st := door.OldOrders(all).At(in.Site, time.Now())
+		st.Strict = r.strictOrders
+		return st
 	}
 	return door.NewOrders(all).At(in.Site, time.Now())
 }

@@ -59,6 +59,8 @@ var consequences = map[outcome]consequence{
 	fallbackOutcome(door.LockedDown): {status: http.StatusOK, level: slog.LevelInfo},
 	fallbackOutcome(door.Overridden): {status: http.StatusOK, level: slog.LevelInfo},
 
+	fallbackOutcome(door.OrdersUnknown): {status: http.StatusOK, level: slog.LevelWarn},
+
 	outcomeStored:      {status: http.StatusOK, level: slog.LevelInfo},
 	outcomeDuplicate:   {status: http.StatusOK, level: slog.LevelInfo},
 	outcomeSpooled:     {status: http.StatusOK, level: slog.LevelWarn},
@@ -87,7 +89,7 @@ var eventOutcomes = map[string][]outcome{
 	string(visit.CheckInRequest): {
 		outcomeAccepted, outcomeRejected, fallbackOutcome(door.NoDecider), fallbackOutcome(door.Timeout), fallbackOutcome(door.Disconnected),
 		fallbackOutcome(door.Denied), fallbackOutcome(door.BadReply), fallbackOutcome(door.Overloaded),
-		fallbackOutcome(door.Unasked), fallbackOutcome(door.LockedDown), fallbackOutcome(door.Overridden), outcomeQuarantined, outcomeRefused,
+		fallbackOutcome(door.Unasked), fallbackOutcome(door.LockedDown), fallbackOutcome(door.Overridden), fallbackOutcome(door.OrdersUnknown), outcomeQuarantined, outcomeRefused,
 		outcomeTooLarge, outcomeHungUp, outcomePanicked,
 	},
 	string(visit.CheckedIn):  factOutcomes,

@@ -17,6 +17,8 @@ type Health struct {
 	Connected bool
 	// Verified is set once the streams have been found fit.
 	Verified bool
+	// OrdersPending is set until the standing orders were known once.
+	OrdersPending bool
 	// Fault is what only a person can mend: a refused credential, an unusable
 	// stream.
 	Fault error
@@ -63,8 +65,13 @@ func (r *Readiness) stateAt(now time.Time) (State, Health) {
 		return State{Word: "draining", Reason: "shutting down"}, h
 	case !r.ready.Load() && !r.mayStart(h, now):
 		reason := "waiting for NATS and its streams"
-		if h.Fault != nil {
+		switch {
+		case h.Fault != nil:
 			reason = h.Fault.Error()
+		case h.Verified && h.Impaired != nil:
+			reason = "waiting for the standing orders: " + h.Impaired.Error()
+		case h.Verified:
+			reason = "waiting for the standing orders"
 		}
 		return State{Word: "starting", Reason: reason}, h
 	}
@@ -84,12 +91,15 @@ func (r *Readiness) stateAt(now time.Time) (State, Health) {
 }
 
 // mayStart: a fault that only a person can mend keeps a new relay out, which
-// stalls a bad roll-out; a NATS that is merely away does not for long.
+// stalls a bad roll-out; a NATS that is merely away does not for long. Neither do
+// standing orders that cannot be known: then only deciders let anybody in, and
+// events are stored all the same.
 func (r *Readiness) mayStart(h Health, now time.Time) bool {
 	if h.Fault != nil {
 		return false
 	}
-	return h.Verified || (!h.Connected && now.Sub(r.started) >= startPatience)
+	waited := now.Sub(r.started) >= startPatience
+	return (h.Verified || !h.Connected && waited) && (!h.OrdersPending || waited)
 }
 
 // String is the state in one line.

@@ -110,7 +110,7 @@ func (r *Relay) record(c *call, in *Integration, origin visit.Origin, st door.St
 		Decider: given.By, Fallback: given.Fallback, TookMs: milliseconds(time.Since(c.start)), Policy: in.PolicyVersion,
 	}
 	if o := st.Order; o.Kind != "" {
-		rec.Order = &visit.OrderNote{Kind: o.Kind, By: o.By, Since: o.Since}
+		rec.Order = &visit.OrderNote{Kind: o.Kind, ID: o.Identity(), By: o.By, User: o.User, Account: o.Account, Since: o.Since}
 	}
 	place, ok := r.recorder.expect(in.Name)
 	if !ok {

@@ -42,8 +42,8 @@ type Publisher interface {
 
 // Orders knows the standing orders of the operator.
 type Orders interface {
-	// Orders returns those that were given, and whether they are known at
-	// all. It does not wait.
+	// Orders returns those that were given, and whether they are known. Where
+	// they are not, they may have changed since. It does not wait.
 	Orders() (orders []visit.Order, known bool)
 }
 
@@ -67,7 +67,10 @@ type Config struct {
 	Publisher    Publisher
 	// Orders may be nil: then there are none.
 	Orders Orders
-	Limits Limits
+	// StrictOrders lets nobody in while the orders are not known, not even whom
+	// a decider accepts.
+	StrictOrders bool
+	Limits       Limits
 	// Proxies are those whose word about the caller's address counts.
 	Proxies caller.Proxies
 	// RefusePlainHTTP refuses calls of which a proxy says that they came to it by
@@ -100,6 +103,8 @@ type Relay struct {
 	handler    http.Handler
 	draining   atomic.Bool
 
+	strictOrders bool
+
 	connections *connlimit.Limiter
 
 	refusePlainHTTP bool
@@ -123,6 +128,7 @@ func New(cfg Config) (*Relay, error) {
 		identities: newIdentities(),
 		log:        cfg.Logger,
 
+		strictOrders:    cfg.StrictOrders,
 		refusePlainHTTP: cfg.RefusePlainHTTP,
 	}
 	book, err := newBook(cfg.Integrations, limits)

@@ -3,6 +3,7 @@ package visit
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -36,9 +37,18 @@ type Order struct {
 	// Reason is for the record: up to 500 characters, mandatory for an
 	// override.
 	Reason string `json:"reason,omitempty"`
-	// By is who gave the order: up to 100 characters, no proof of anything.
+	// By is who says to have given the order: up to 100 characters, no proof of
+	// anything.
 	By string `json:"by,omitempty"`
-	// Since is when the order was given, by the operator's clock.
+	// User and Account are who NATS says that gave it: up to 100 characters
+	// each. The operator's program asks NATS and writes the answer down; that
+	// proves no more than that program does, and shows who did not pretend.
+	User    string `json:"user,omitempty"`
+	Account string `json:"account,omitempty"`
+	// ID tells this order from every other one: 20 characters from chance. It
+	// is empty in orders that versions before 1.0 gave.
+	ID string `json:"id,omitempty"`
+	// Since is when the order was given, by NATS' clock.
 	Since time.Time `json:"since,omitzero"`
 	// Until is when the order ends by itself. The zero value is never, which
 	// an override may not have.
@@ -61,12 +71,64 @@ func (o Order) Check() error {
 		most        int
 	}{
 		{"message", o.Message, maxOrderText}, {"reason", o.Reason, maxOrderText}, {"by", o.By, maxOrderBy},
+		{"user", o.User, maxOrderBy}, {"account", o.Account, maxOrderBy},
 	} {
 		if err := checkText(text.value, text.most); err != nil {
 			return fmt.Errorf("the order's field %q %w", text.name, err)
 		}
 	}
+	return checkOrderID("id", o.ID)
+}
+
+var orderID = regexp.MustCompile(`^[A-Za-z0-9-]{0,64}$`)
+
+func checkOrderID(field, id string) error {
+	if !orderID.MatchString(id) {
+		return fmt.Errorf("the order's field %q is not of the form %s", field, orderID)
+	}
 	return nil
+}
+
+// Identity is the order's ID, or, where it has none, what takes its place: the
+// same order has the same, wherever it is read.
+func (o Order) Identity() string {
+	if o.ID != "" {
+		return o.ID
+	}
+	o.Since, o.Until = o.Since.UTC(), o.Until.UTC()
+	return "none-" + digest([]byte(o.Kind), []byte(o.Site), []byte(o.Message), []byte(o.Reason), []byte(o.By),
+		[]byte(o.Since.Format(time.RFC3339Nano)), []byte(o.Until.Format(time.RFC3339Nano)))[:16]
+}
+
+// Lift ends one standing order. It stands where the order stood.
+type Lift struct {
+	Kind OrderKind `json:"kind"`
+	Site string    `json:"site"`
+	// Lifts is the [Order.Identity] of the order that it ends. Every other
+	// order stays in force.
+	Lifts string `json:"lifts"`
+	// Reason, By, User, Account and Since are as in [Order].
+	Reason  string    `json:"reason,omitempty"`
+	By      string    `json:"by,omitempty"`
+	User    string    `json:"user,omitempty"`
+	Account string    `json:"account,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+}
+
+// Check returns why l lifts nothing, or nil. Its errors quote no text.
+func (l Lift) Check() error {
+	// Kind, site and texts as those of a lockdown, which needs nothing more.
+	terms := Order{Kind: l.Kind, Site: l.Site, Reason: l.Reason, By: l.By, User: l.User, Account: l.Account}
+	if l.Kind == OrderOverride {
+		terms.Kind = OrderLockdown
+	}
+	if err := terms.Check(); err != nil {
+		return err
+	}
+	if l.Lifts == "" {
+		return errors.New("a lift needs the id of the order that it ends")
+	}
+	return checkOrderID("lifts", l.Lifts)
 }
 
 // checkTerms checks everything but the form of the texts.

@@ -67,9 +67,14 @@ type Vote struct {
 
 // OrderNote names a standing order.
 type OrderNote struct {
-	Kind  OrderKind `json:"kind"`
-	By    string    `json:"by,omitempty"`
-	Since time.Time `json:"since"`
+	Kind OrderKind `json:"kind"`
+	// ID is the [Order.Identity].
+	ID string `json:"id,omitempty"`
+	// By, User and Account are as in [Order].
+	By      string    `json:"by,omitempty"`
+	User    string    `json:"user,omitempty"`
+	Account string    `json:"account,omitempty"`
+	Since   time.Time `json:"since"`
 }
 
 // Outcomes are the last tokens of the subjects of records.

@@ -46,7 +46,7 @@ func TestAStartWithoutNATSAndWithAKeptState(t *testing.T) {
 	s.Stop()
 
 	second := watch(t, s, kept)
-	if all, known := second.Orders(); !known || !slices.Equal(all, []visit.Order{lockdown("hq"), override("branch")}) {
+	if all, known := second.Orders(); !known || !slices.Equal(plain(all), []visit.Order{lockdown("hq"), override("branch")}) {
 		t.Errorf("%+v, known %v", all, known)
 	}
 	if st := second.Status(); st.Source != orders.SourceKept || st.AsOf.Before(begun) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,6 +17,9 @@ import (
 // election, its methods try again until their context ends. Errors that are due to
 // a lack of permission come at once, wrap visit.ErrDenied and name the subject.
 type Book struct {
+	// MaxOverride is the longest that an override may last; 0 for no limit.
+	MaxOverride time.Duration
+
 	js     jetstream.JetStream
 	kv     jetstream.KeyValue
 	bucket string
@@ -58,49 +62,91 @@ func (b *Book) Now(ctx context.Context) (now time.Time, err error) {
 	return now, nil
 }
 
-// Put gives an order, in place of one of the same kind for the same site. When
+// Put gives an order, in place of one of the same kind for the same site, and
+// returns it as it is in the bucket: with an ID, and beginning at NATS' time. When
 // ctx ended it may be stored all the same; [Book.List] tells.
-func (b *Book) Put(ctx context.Context, o visit.Order) error {
+func (b *Book) Put(ctx context.Context, o visit.Order) (visit.Order, error) {
+	o.ID = visit.NewRequestID()
 	if err := o.Check(); err != nil {
-		return fmt.Errorf("give order: %w", err)
+		return o, fmt.Errorf("give order: %w", err)
 	}
-	data, err := json.Marshal(o)
-	if err != nil {
-		return fmt.Errorf("give order: %w", err)
-	}
+	lasts := o.Until.Sub(o.Since)
 	key := keyOf(o.Kind, o.Site)
-	err = b.insist(ctx, func(ctx context.Context) error {
-		_, err := b.kv.Put(ctx, key, data)
-		return err
+	_, err := b.store(ctx, key, func(now time.Time) any {
+		o.Since = now
+		if !o.Until.IsZero() {
+			o.Until = now.Add(lasts)
+		}
+		return o
 	})
 	if err != nil {
-		return fmt.Errorf("put %s into bucket %s: %w", key, b.bucket, err)
+		return o, fmt.Errorf("put %s into bucket %s: %w", key, b.bucket, err)
 	}
-	return nil
+	return o, nil
 }
 
-// Lift ends an order. [ErrNotInForce] means that NATS knew of none; it is lifted
-// all the same for a relay that still holds one from a bucket that was lost.
-func (b *Book) Lift(ctx context.Context, kind visit.OrderKind, site string) error {
-	key := keyOf(kind, site)
+// store puts what it is given for NATS' present time under a key. Each try asks
+// for the time anew: what was given long before it was stored counts for nothing.
+func (b *Book) store(ctx context.Context, key string, value func(now time.Time) any) (revision uint64, err error) {
+	err = b.insist(ctx, func(ctx context.Context) error {
+		stream, err := b.js.Stream(ctx, streamOf(b.bucket))
+		if err != nil {
+			return err
+		}
+		data, err := json.Marshal(value(stream.CachedInfo().TimeStamp.UTC()))
+		if err != nil {
+			return err
+		}
+		revision, err = b.kv.Put(ctx, key, data)
+		return err
+	})
+	return revision, err
+}
+
+// Lift ends the order in force of a kind and a site, whose Lifts it fills in, and
+// those whose ids are given as well: a relay may hold one from a bucket that was
+// lost. It returns the revision by which all are lifted. [ErrNotInForce] means that
+// NATS knew of none.
+func (b *Book) Lift(ctx context.Context, l visit.Lift, ids ...string) (revision uint64, err error) {
+	key := keyOf(l.Kind, l.Site)
 	if _, _, ok := termsOf(key); !ok {
-		return fmt.Errorf("lift: %s is the key of no order", key)
+		return 0, fmt.Errorf("lift: %s is the key of no order", key)
 	}
-	entries, err := b.entries(ctx)
-	if err == nil {
-		err = b.insist(ctx, func(ctx context.Context) error { return b.kv.Delete(ctx, key) })
-	}
+	entries, err := b.entries(ctx, key)
 	if err != nil {
-		return fmt.Errorf("lift %s in bucket %s: %w", key, b.bucket, err)
+		return 0, fmt.Errorf("lift %s in bucket %s: %w", key, b.bucket, err)
 	}
-	if o := entries[key].order; o == nil || !o.InForce(time.Now()) {
-		return fmt.Errorf("lift %s: %w", key, ErrNotInForce)
+	r := entries[key]
+	inForce := r.order != nil && r.order.InForce(time.Now())
+	if r.order != nil {
+		ids = append(ids, r.id())
 	}
-	return nil
+	if len(ids) == 0 && len(r.faults) > 0 {
+		// Whoever lifts what is none has seen what else is there.
+		ids = append(ids, visit.NewRequestID())
+	}
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		l.Lifts = id
+		if err := l.Check(); err != nil {
+			return 0, fmt.Errorf("lift %s: %w", key, err)
+		}
+		revision, err = b.store(ctx, key, func(now time.Time) any {
+			l.Since = now
+			return l
+		})
+		if err != nil {
+			return 0, fmt.Errorf("lift %s in bucket %s: %w", key, b.bucket, err)
+		}
+	}
+	if !inForce {
+		return revision, fmt.Errorf("lift %s: %w", key, ErrNotInForce)
+	}
+	return revision, nil
 }
 
 // List returns the orders in the bucket, expired ones included, by key. An error
-// that wraps [ErrInvalid] names the entries that are none; the orders are
+// that wraps [ErrInvalid] names the entries that count for nothing; the orders are
 // complete all the same.
 func (b *Book) List(ctx context.Context) ([]visit.Order, error) {
 	entries, err := b.entries(ctx)
@@ -110,9 +156,9 @@ func (b *Book) List(ctx context.Context) ([]visit.Order, error) {
 	return entries.orders(), errors.Join(entries.invalid()...)
 }
 
-func (b *Book) entries(ctx context.Context) (entries ledger, err error) {
+func (b *Book) entries(ctx context.Context, keys ...string) (entries ledger, err error) {
 	err = b.insist(ctx, func(ctx context.Context) error {
-		f, err := subscribe(ctx, b.js, b.bucket)
+		f, err := subscribe(ctx, b.js, b.bucket, keys, b.MaxOverride)
 		if err != nil {
 			return err
 		}

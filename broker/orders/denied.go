@@ -119,10 +119,11 @@ var consumerName = regexp.MustCompile(`^(.*\.CONSUMER\.(?:CREATE|MSG\.NEXT)\.KV_
 // need tells the subjects that a use of the bucket publishes to.
 type need func(subject string) bool
 
-// toFollow needs the consumer alone.
+// toFollow needs the consumer, and to look at the bucket.
 func toFollow(bucket string) need {
 	return func(subject string) bool {
-		return strings.Contains(subject, ".CONSUMER.") && strings.Contains(subject, "."+streamOf(bucket)+".")
+		return strings.HasSuffix(subject, ".STREAM.INFO."+streamOf(bucket)) ||
+			strings.Contains(subject, ".CONSUMER.") && strings.Contains(subject+".", "."+streamOf(bucket)+".")
 	}
 }
 

@@ -18,11 +18,17 @@ import (
 // What the package comment says that its users need.
 var (
 	relayNeeds = []string{
-		"$JS.API.CONSUMER.CREATE.KV_VISITOR_ORDERS.*.$KV.VISITOR_ORDERS.>",
+		"$JS.API.STREAM.INFO.KV_VISITOR_ORDERS",
+		"$JS.API.CONSUMER.CREATE.KV_VISITOR_ORDERS.*",
 		"$JS.API.CONSUMER.MSG.NEXT.KV_VISITOR_ORDERS.*",
 	}
-	operatorNeeds = []string{"$JS.API.STREAM.INFO.KV_VISITOR_ORDERS", "$KV.VISITOR_ORDERS.>"}
-	creatorNeeds  = []string{"$JS.API.INFO", "$JS.API.STREAM.CREATE.KV_VISITOR_ORDERS"}
+	operatorNeeds = []string{
+		"$JS.API.STREAM.INFO.KV_VISITOR_ORDERS",
+		"$JS.API.CONSUMER.CREATE.KV_VISITOR_ORDERS.*.$KV.VISITOR_ORDERS.>",
+		"$JS.API.CONSUMER.MSG.NEXT.KV_VISITOR_ORDERS.*",
+		"$KV.VISITOR_ORDERS.>",
+	}
+	creatorNeeds = []string{"$JS.API.INFO", "$JS.API.STREAM.CREATE.KV_VISITOR_ORDERS"}
 )
 
 const inboxes = "_INBOX.>"
@@ -47,8 +53,11 @@ var (
 	asTeam     = nats.UserInfo("team", "Zsecret")
 )
 
+// confinedTo is for a relay, which follows its sites alone.
 func confinedTo(t *testing.T, s *brokertest.Server) func(*orders.WatchConfig) {
-	return func(c *orders.WatchConfig) { c.JetStream = jetStream(t, s, asConfined) }
+	return func(c *orders.WatchConfig) {
+		c.JetStream, c.Sites = jetStream(t, s, asConfined), []string{"hq", "branch"}
+	}
 }
 
 func without(all []string, one string) []string {
@@ -80,7 +89,11 @@ func TestARelayNeedsNoMorePermissions(t *testing.T) {
 	if err := w.Status().Err; err != nil {
 		t.Error(err)
 	}
-	if _, err := orders.Open(within(t, patience), jetStream(t, s, asConfined), bucket, 1); !errors.Is(err, visit.ErrDenied) {
+	b, err := orders.Open(within(t, patience), jetStream(t, s, asConfined), bucket, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Put(within(t, patience), override("hq")); !errors.Is(err, visit.ErrDenied) {
 		t.Errorf("it could give orders: %v", err)
 	}
 }
@@ -127,7 +140,7 @@ func TestRefusalsOfOthersAreNotOurs(t *testing.T) {
 	put(t, open(t, s, asTeam), lockdown("hq"))
 	js := jetStream(t, s, asConfined)
 	var log buffer
-	w := watch(t, s, func(c *orders.WatchConfig) { c.JetStream = js }, log.into)
+	w := watch(t, s, func(c *orders.WatchConfig) { c.JetStream, c.Sites = js, []string{"hq", "branch"} }, log.into)
 	sees(t, w, lockdown("hq"))
 	refuse := func(subject string) {
 		if err := js.Conn().Publish(subject, nil); err != nil {
@@ -141,6 +154,7 @@ func TestRefusalsOfOthersAreNotOurs(t *testing.T) {
 	refuse("visitors.v1.event.hq.checked_in")
 	refuse("$JS.API.CONSUMER.CREATE.VISITORS.badges")
 	refuse("$KV.OTHER.lockdown.all")
+	refuse("$JS.API.STREAM.INFO.KV_OTHER")
 	refuse("$JS.API.INFO")
 	put(t, open(t, s, asTeam), lockdown("branch"))
 	sees(t, w, lockdown("branch"), lockdown("hq"))

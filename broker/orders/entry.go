@@ -2,41 +2,17 @@ package orders
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
-
-// entry is the last word on one key.
-type entry struct {
-	key string
-	// order is nil for what was lifted or cannot be read.
-	order *visit.Order
-	// fault is why it cannot be read, or nil.
-	fault error
-	// lost is set for what the bucket no longer has and stays in force.
-	lost bool
-
-	revision uint64
-	stored   time.Time // by the server's clock
-}
-
-// staleTo reports whether e comes from a replica that lags behind the one that
-// held the other. In a bucket that was made again revisions begin anew, and the
-// time of an earlier leader's clock may be ahead: either alone does not tell.
-func (e entry) staleTo(other entry) bool {
-	return e.revision < other.revision && e.stored.Before(other.stored)
-}
-
-// locks reports whether e keeps a door locked.
-func (e entry) locks(now time.Time) bool {
-	return e.order != nil && e.order.Kind == visit.OrderLockdown && e.order.InForce(now)
-}
 
 const (
 	keyAll  = "all"
@@ -66,57 +42,127 @@ func termsOf(key string) (kind visit.OrderKind, site string, ok bool) {
 	return kind, site, ok && visit.ValidName(site)
 }
 
-// unreadable is the reason of a lockdown that stands in for an entry.
-const unreadable = "the lockdown's entry in the bucket cannot be read"
+// entry is one message of the bucket. At most one of order, lift and fault is set
+// besides what says where it stands.
+type entry struct {
+	key      string
+	revision uint64
+	stored   time.Time // by the server's clock
 
-// read takes in what the bucket has under a key.
-func (e entry) read(value []byte) entry {
-	o, err := parse(e.key, value)
-	if err == nil {
-		e.order = &o
+	order *visit.Order
+	lift  *visit.Lift
+	// fault is why it counts for nothing, or nil.
+	fault error
+	// deleted is set for a marker of a deletion, which has a fault as well.
+	deleted bool
+}
+
+// sinceTolerance is how far the time at which an order says that it was given may
+// be from the time at which the server stored it. Both are NATS' time. What is
+// stored anew later is a copy: whoever may request anything of JetStream can have
+// the answer stored under a key of the bucket, old entries among them.
+const sinceTolerance = 5 * time.Second
+
+const headerOperation = "KV-Operation"
+
+// read takes in a message of the bucket. maxOverride is the longest that an
+// override may last; 0 for no limit.
+func (e entry) read(header nats.Header, value []byte, maxOverride time.Duration) entry {
+	fail := func(err error) entry {
+		e.order, e.lift = nil, nil
+		e.fault = fmt.Errorf("%w: entry %q of revision %d: %w", ErrInvalid, e.key, e.revision, err)
 		return e
 	}
-	e.fault = fmt.Errorf("%w: entry %q: %w", ErrInvalid, e.key, err)
-	if kind, site, ok := termsOf(e.key); ok && kind == visit.OrderLockdown {
-		e.order = &visit.Order{Kind: kind, Site: site, Reason: unreadable, Since: e.stored.UTC()}
+	if operation := header.Get(headerOperation); operation == "DEL" || operation == "PURGE" || header.Get(jetstream.MarkerReasonHeader) != "" {
+		e.deleted = true
+		return fail(errors.New("it was deleted, which lifts nothing: lift the order by its id, as the command lift does"))
+	}
+	if name := copied(header); name != "" {
+		return fail(fmt.Errorf("it has the header %s, as a copy of another message has", name))
+	}
+	if err := e.parse(value); err != nil {
+		return fail(err)
+	}
+	if err := e.checkTimes(maxOverride); err != nil {
+		return fail(err)
 	}
 	return e
 }
 
-// parse quotes nothing of a value that may be anything.
-func parse(key string, value []byte) (visit.Order, error) {
-	kind, site, ok := termsOf(key)
-	if !ok {
-		return visit.Order{}, fmt.Errorf("the key is neither %s nor %s, nor the same of an %s",
-			keyOf(visit.OrderLockdown, "<site>"), keyOf(visit.OrderLockdown, visit.AllSites), visit.OrderOverride)
+// copied returns a header that NATS adds to what it copies, or nothing. What a
+// publisher sets for a publication is none.
+func copied(header nats.Header) string {
+	for name := range header {
+		lower := strings.ToLower(name)
+		if strings.HasPrefix(lower, "nats-") && !strings.HasPrefix(lower, "nats-expected-") && lower != "nats-msg-id" {
+			return name
+		}
 	}
-	var o visit.Order
-	// The decoder would mend what is not UTF-8.
-	if !utf8.Valid(value) || json.Unmarshal(value, &o) != nil {
-		return visit.Order{}, fmt.Errorf("the value is not the JSON of an order")
-	}
-	if err := o.Check(); err != nil {
-		return visit.Order{}, err
-	}
-	if o.Kind != kind || o.Site != site {
-		return visit.Order{}, fmt.Errorf("the order belongs under the key %s", keyOf(o.Kind, o.Site))
-	}
-	// So that equal orders are equal by ==.
-	o.Since, o.Until = o.Since.UTC(), o.Until.UTC()
-	if _, err := json.Marshal(o); err != nil { // what cannot be kept must not be obeyed
-		return visit.Order{}, fmt.Errorf("a time lies beyond the years 0 to 9999")
-	}
-	return o, nil
+	return ""
 }
 
-const headerOperation = "KV-Operation"
-
-// entryOf reads a message of the bucket's stream.
-func entryOf(key string, m jetstream.Msg, meta *jetstream.MsgMetadata) entry {
-	e := entry{key: key, revision: meta.Sequence.Stream, stored: meta.Timestamp}
-	operation := m.Headers().Get(headerOperation)
-	if operation == "DEL" || operation == "PURGE" || m.Headers().Get(jetstream.MarkerReasonHeader) != "" {
-		return e
+// parse quotes nothing of a value that may be anything.
+func (e *entry) parse(value []byte) error {
+	kind, site, ok := termsOf(e.key)
+	if !ok {
+		return fmt.Errorf("the key is neither %s nor %s, nor the same of an %s",
+			keyOf(visit.OrderLockdown, "<site>"), keyOf(visit.OrderLockdown, visit.AllSites), visit.OrderOverride)
 	}
-	return e.read(m.Data())
+	var what struct {
+		visit.Order
+		Lifts *string `json:"lifts"`
+	}
+	// The decoder would mend what is not UTF-8.
+	if !utf8.Valid(value) || json.Unmarshal(value, &what) != nil {
+		return errors.New("the value is not the JSON of an order")
+	}
+	o := what.Order
+	if what.Lifts != nil {
+		l := visit.Lift{
+			Kind: o.Kind, Site: o.Site, Lifts: *what.Lifts, Since: o.Since.UTC(),
+			Reason: o.Reason, By: o.By, User: o.User, Account: o.Account,
+		}
+		e.lift = &l
+		if err := l.Check(); err != nil {
+			return err
+		}
+	} else {
+		// So that equal orders are equal by ==.
+		o.Since, o.Until = o.Since.UTC(), o.Until.UTC()
+		e.order = &o
+		if err := o.Check(); err != nil {
+			return err
+		}
+		if _, err := json.Marshal(o); err != nil { // what cannot be kept must not be obeyed
+			return errors.New("a time lies beyond the years 0 to 9999")
+		}
+	}
+	if o.Kind != kind || o.Site != site {
+		return fmt.Errorf("the order belongs under the key %s", keyOf(o.Kind, o.Site))
+	}
+	return nil
+}
+
+func (e *entry) checkTimes(maxOverride time.Duration) error {
+	var since, until time.Time
+	if e.lift != nil {
+		since = e.lift.Since
+	} else {
+		since, until = e.order.Since, e.order.Until
+	}
+	if since.IsZero() {
+		return errors.New("it does not say when it was given")
+	}
+	if e.order != nil && e.order.Kind == visit.OrderOverride && maxOverride > 0 && until.Sub(since) > maxOverride {
+		return fmt.Errorf("the override lasts %s, and no override may last longer than %s", until.Sub(since), maxOverride)
+	}
+	if off := e.stored.Sub(since).Abs(); off > sinceTolerance {
+		return fmt.Errorf("it says that it was given %s from the time at which it was stored, as a copy of an old order does", off.Round(time.Second))
+	}
+	return nil
+}
+
+// repeated is the fault of an entry that says again what has been said.
+func repeated(e entry) error {
+	return fmt.Errorf("%w: entry %q of revision %d: it repeats an order that was given before, as a copy does", ErrInvalid, e.key, e.revision)
 }

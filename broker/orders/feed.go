@@ -16,50 +16,76 @@ const (
 	heartbeat = time.Second
 	// leftAlone is when the server forgets a feed that was stopped.
 	leftAlone = 5 * time.Second
+	// mostPerKey and mostAltogether bound what is read at once. The bucket
+	// keeps ten entries of a key.
+	mostPerKey     = 64
+	mostAltogether = 100_000
 )
 
 // errGap means that something was lost on the way from the server.
 var errGap = errors.New("the server sent more than arrived")
 
-// feed delivers the last entry of each key, and then every new one.
+// feed delivers all entries of some keys, and then every new one.
 //
 // It has a consumer of its own, since nats.go's watcher keeps its faults to
 // itself: when the bucket is deleted and made again it hears nothing more, and says
-// nothing.
+// nothing. And it reads what the bucket keeps of each key, not only the last: what
+// somebody put over an order that counts may count for nothing.
 type feed struct {
-	messages jetstream.MessagesContext
-	prefix   string // of the subjects
-	first    uint64 // entries that were there at the start
-	received uint64
-	pending  uint64 // what the server had left after the last one
+	messages    jetstream.MessagesContext
+	prefix      string // of the subjects
+	maxOverride time.Duration
+	first       uint64 // entries that were there at the start
+	received    uint64
+	pending     uint64 // what the server had left after the last one
 }
 
-// subscribe opens a feed. It returns jetstream.ErrStreamNotFound when NATS says
-// that there is no bucket.
-func subscribe(ctx context.Context, js jetstream.JetStream, bucket string) (*feed, error) {
+// subscribe opens a feed of some keys, or of all where there is none. It returns
+// jetstream.ErrStreamNotFound when NATS says that there is no bucket.
+func subscribe(ctx context.Context, js jetstream.JetStream, bucket string, keys []string, maxOverride time.Duration) (*feed, error) {
 	prefix := "$KV." + bucket + "."
-	consumer, err := js.CreateConsumer(ctx, streamOf(bucket), jetstream.ConsumerConfig{
-		DeliverPolicy:     jetstream.DeliverLastPerSubjectPolicy,
+	cfg := jetstream.ConsumerConfig{
+		DeliverPolicy:     jetstream.DeliverAllPolicy,
 		AckPolicy:         jetstream.AckNonePolicy,
-		FilterSubject:     prefix + ">",
 		InactiveThreshold: leftAlone,
 		MemoryStorage:     true,
 		Replicas:          1,
-	})
+	}
+	most := uint64(mostAltogether)
+	switch len(keys) {
+	case 0:
+		cfg.FilterSubject = prefix + ">"
+	case 1:
+		cfg.FilterSubject = prefix + keys[0]
+	default:
+		// Entries of other keys, however many, are not even sent.
+		for _, key := range keys {
+			cfg.FilterSubjects = append(cfg.FilterSubjects, prefix+key)
+		}
+		most = uint64(mostPerKey * len(keys))
+	}
+	consumer, err := js.CreateConsumer(ctx, streamOf(bucket), cfg)
 	if err != nil {
 		return nil, err
+	}
+	first := consumer.CachedInfo().NumPending
+	if first > most {
+		return nil, fmt.Errorf("%w: %d entries, and no more than %d are read: nats stream edit %s --max-msgs-per-subject %d",
+			errTooMany, first, most, streamOf(bucket), history)
 	}
 	messages, err := consumer.Messages(jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return nil, err
 	}
-	first := consumer.CachedInfo().NumPending
-	return &feed{messages: messages, prefix: prefix, first: first, pending: first}, nil
+	return &feed{messages: messages, prefix: prefix, maxOverride: maxOverride, first: first, pending: first}, nil
 }
+
+// errTooMany means that somebody fills the bucket.
+var errTooMany = errors.New("the bucket has too many entries")
 
 // all waits for the entries that were there at the start.
 func (f *feed) all(ctx context.Context) (ledger, error) {
-	entries := ledger{}
+	read := ledger{}
 	// What was there comes first, so that many are enough even if the server
 	// has had new ones meanwhile.
 	for f.pending > 0 && f.received < f.first {
@@ -67,9 +93,9 @@ func (f *feed) all(ctx context.Context) (ledger, error) {
 		if err != nil {
 			return nil, err
 		}
-		entries[e.key] = e
+		read[e.key] = read[e.key].with(e)
 	}
-	return entries, nil
+	return read, nil
 }
 
 // next waits for one entry.
@@ -87,7 +113,8 @@ func (f *feed) next(ctx context.Context) (entry, error) {
 		return entry{}, errGap
 	}
 	f.pending = meta.NumPending
-	return entryOf(strings.TrimPrefix(m.Subject(), f.prefix), m, meta), nil
+	e := entry{key: strings.TrimPrefix(m.Subject(), f.prefix), revision: meta.Sequence.Stream, stored: meta.Timestamp}
+	return e.read(m.Headers(), m.Data(), f.maxOverride), nil
 }
 
 // stop leaves the consumer to the server, which removes it: to delete it would

@@ -10,15 +10,20 @@ import (
 )
 
 const (
-	// rereadEvery is how often the whole bucket is read although new entries
-	// come by themselves: who delivers them may have fallen silent.
-	rereadEvery = 10 * time.Second
+	// rereadMost is how often the whole bucket is read although new entries
+	// come by themselves: who delivers them may have fallen silent. Only a
+	// reading counts as having heard: it takes a majority of the cluster, where
+	// a consumer on a server that is cut off goes on sending heartbeats.
+	rereadMost = 10 * time.Second
 	// readTimeout bounds the first reading. Those after it must be quick:
 	// what is delivered meanwhile waits.
 	readTimeout   = 5 * time.Second
-	rereadTimeout = time.Second
+	rereadTimeout = 2 * time.Second
 	createEvery   = 10 * time.Second
 )
+
+// rereadEvery leaves time for two failures before what is known is too old.
+func (w *Watcher) rereadEvery() time.Duration { return min(rereadMost, w.cfg.MaxAge/3) }
 
 // follow takes in the bucket and all that comes after, until it cannot go on.
 func (w *Watcher) follow(ctx context.Context) error {
@@ -49,7 +54,13 @@ func (w *Watcher) follow(ctx context.Context) error {
 func (w *Watcher) read(ctx context.Context, timeout time.Duration) (*feed, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	f, err := subscribe(ctx, w.cfg.JetStream, w.cfg.Bucket)
+	asked := time.Now()
+	keys := w.wanted()
+	found, err := inspect(ctx, w.cfg.JetStream, w.cfg.Bucket, w.cfg.Replicas)
+	if err != nil {
+		return nil, err
+	}
+	f, err := subscribe(ctx, w.cfg.JetStream, w.cfg.Bucket, keys, w.cfg.MaxOverride)
 	if err != nil {
 		return nil, err
 	}
@@ -58,15 +69,22 @@ func (w *Watcher) read(ctx context.Context, timeout time.Duration) (*feed, error
 		f.stop()
 		return nil, err
 	}
-	w.renew(all)
+	w.renew(reading{look: found, entries: all, keys: keys, asked: asked})
 	w.report(nil)
 	return f, nil
 }
 
 // receive takes in new entries until it is time to read everything again.
 func (w *Watcher) receive(ctx context.Context, f *feed) error {
-	until, cancel := context.WithTimeout(ctx, rereadEvery)
+	until, cancel := context.WithTimeout(ctx, w.rereadEvery())
 	defer cancel()
+	w.mu.Lock()
+	w.rereadNow = cancel
+	pending := w.unread
+	w.mu.Unlock()
+	if pending {
+		return nil
+	}
 	for {
 		e, err := f.next(until)
 		switch {
@@ -80,13 +98,20 @@ func (w *Watcher) receive(ctx context.Context, f *feed) error {
 	}
 }
 
-// errAbsent is what NATS says of a bucket that was never made, or deleted.
-var errAbsent = errors.New("there is no such bucket")
+var (
+	// errAbsent is what NATS says of a bucket that was never made, or deleted.
+	errAbsent = errors.New("there is no such bucket")
+	// errDeleted means that there was one: in doubt it had a lockdown.
+	errDeleted = errors.New("the bucket was deleted: lockdowns that are known stay in force, and whether there are others is not known; any of the commands lockdown, override and lift creates it again")
+)
 
-// absent takes the missing bucket for an empty one, and tries to create it. It
-// returns nil when there is one to follow.
+// absent creates the bucket where there has never been one. An absent bucket alone
+// is no knowledge: somebody may have deleted it. It returns nil when there is one to
+// follow.
 func (w *Watcher) absent(ctx context.Context) error {
-	w.renew(ledger{})
+	if w.wasRead() {
+		return errDeleted
+	}
 	if w.createErr != nil && time.Since(w.createdAt) < createEvery {
 		return w.createErr
 	}
@@ -94,9 +119,18 @@ func (w *Watcher) absent(ctx context.Context) error {
 	w.createErr = heed(ctx, w.cfg.JetStream.Conn(), toChange(w.cfg.Bucket), func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
+		if w.cfg.Unused != nil {
+			unused, err := w.cfg.Unused(ctx)
+			if err != nil {
+				return err
+			}
+			if !unused {
+				return errDeleted
+			}
+		}
 		return create(ctx, w.cfg.JetStream, w.cfg.Bucket, w.cfg.Replicas)
 	})
-	if w.createErr != nil {
+	if w.createErr != nil && !errors.Is(w.createErr, errDeleted) {
 		w.createErr = fmt.Errorf("%w, and it could not be created: %w", errAbsent, w.createErr)
 	}
 	return w.createErr

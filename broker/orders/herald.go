@@ -20,9 +20,9 @@ type herald struct {
 // difference too.
 func (h *herald) tell(l ledger, source Source, now time.Time) {
 	inForce := map[string]visit.Order{}
-	for key, e := range l {
-		if e.order != nil && e.order.InForce(now) {
-			inForce[key] = *e.order
+	for key, r := range l {
+		if r.order != nil && r.order.InForce(now) {
+			inForce[key] = *r.order
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(h.inForce)) {
@@ -42,12 +42,14 @@ func (h *herald) tell(l ledger, source Source, now time.Time) {
 
 func (h *herald) tellFaults(l ledger) {
 	faults := map[string]string{}
-	for key, e := range l {
+	for key, r := range l {
 		switch {
-		case e.lost:
+		case r.lost:
 			faults[key] = "it is not in the bucket any more, and stays in force until it is lifted"
-		case e.fault != nil:
-			faults[key] = e.fault.Error()
+		case r.doubt:
+			faults[key] = "nothing here counts, and a lockdown may have been pushed out of the bucket: give it again, or lift it"
+		case len(r.faults) > 0:
+			faults[key] = r.faults[0].Error()
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(faults)) {
@@ -63,19 +65,21 @@ func terms(o visit.Order) []any {
 	if !o.Until.IsZero() {
 		until = o.Until.Format(time.RFC3339)
 	}
-	return []any{"kind", o.Kind, "site", o.Site, "by", o.By, "until", until}
+	return []any{"kind", o.Kind, "site", o.Site, "by", o.By, "user", o.User, "id", o.Identity(), "until", until}
 }
 
 // whyEnded says why an order that was in force is not any more.
 func (l ledger) whyEnded(key string, o visit.Order, now time.Time) string {
-	e, there := l[key]
+	r, there := l[key]
 	switch {
-	case !o.InForce(now) || e.order != nil:
+	case !o.InForce(now):
 		return "its time is over"
-	case e.fault != nil:
-		return "its entry cannot be read"
-	case there:
+	case r.order != nil:
+		return "replaced"
+	case r.isEnded(o.Identity()):
 		return "lifted"
+	case there && r.entries > 0:
+		return "its entry does not count any more"
 	default:
 		return "it is not in the bucket any more"
 	}

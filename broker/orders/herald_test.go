@@ -12,10 +12,10 @@ import (
 
 func TestWhatIsLoggedOfAnOrdersLife(t *testing.T) {
 	const key = "override.site.hq"
-	o := &visit.Order{Kind: visit.OrderOverride, Site: "hq", Reason: "x", Until: noon.Add(time.Hour)}
-	given := ledgerOf(stored(key, o, 1, 0))
-	invalid := ledgerOf(entry{key: key}.read([]byte("?")))
-	locked := ledgerOf(stored("lockdown.site.hq", &visit.Order{Kind: visit.OrderLockdown, Site: "hq"}, 1, 0))
+	o := visit.Order{Kind: visit.OrderOverride, Site: "hq", Reason: "x", Until: noon.Add(time.Hour)}
+	began := given(key, o, "a", 1, 0)
+	given, over, invalid := ledgerOf(began), ledgerOf(began, junk(key, 2, 1)), ledgerOf(junk(key, 1, 0))
+	locked := ledgerOf(entry{key: "lockdown.site.hq", order: &visit.Order{Kind: visit.OrderLockdown, Site: "hq"}, revision: 1, stored: noon})
 	for name, c := range map[string]struct {
 		before, after ledger
 		later         time.Duration
@@ -23,12 +23,12 @@ func TestWhatIsLoggedOfAnOrdersLife(t *testing.T) {
 	}{
 		"nothing changes":         {given, given, time.Minute, nil},
 		"it is given":             {ledger{}, given, 0, []string{`msg="order is in force" kind=override site=hq`}},
-		"it is lifted":            {given, ledgerOf(stored(key, nil, 2, 1)), 0, []string{"why=lifted"}},
+		"it is lifted":            {given, ledgerOf(began, lifted(key, "a", 2, 1)), 0, []string{"why=lifted"}},
 		"its time is over":        {given, given, time.Hour, []string{`why="its time is over"`}},
 		"it is given when over":   {ledger{}, given, time.Hour, nil},
-		"somebody writes over it": {given, invalid, 0, []string{`why="its entry cannot be read"`, "key=override.site.hq"}},
+		"somebody writes over it": {given, over, 0, []string{"key=override.site.hq"}},
 		"its bucket is gone":      {given, ledger{}, 0, []string{`why="it is not in the bucket any more"`}},
-		"a lockdown's bucket is":  {locked, locked.renewed(ledger{}, noon), 0, []string{"stays in force until it is lifted"}},
+		"a lockdown's bucket is":  {locked, locked.renewed(ledger{}, history, noon), 0, []string{"stays in force until it is lifted"}},
 		"a fault that stays":      {invalid, invalid, time.Minute, nil},
 		"a fault that is new":     {ledger{}, invalid, 0, []string{"key=override.site.hq"}},
 	} {

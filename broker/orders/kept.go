@@ -15,9 +15,11 @@ import (
 
 // keptState is what the kept file holds.
 type keptState struct {
-	Version int           `json:"version"`
-	Written time.Time     `json:"written"`
-	Orders  []visit.Order `json:"orders"`
+	Version int       `json:"version"`
+	Written time.Time `json:"written"`
+	// Heard is when the bucket was last read, by this machine's clock.
+	Heard  time.Time     `json:"heard,omitzero"`
+	Orders []visit.Order `json:"orders"`
 }
 
 const keptVersion = 1
@@ -38,11 +40,15 @@ func (w *Watcher) restore() *keptState {
 		w.log.Error("kept orders cannot be read", "err", err)
 		return nil
 	}
-	w.source, w.asOf = SourceKept, state.Written
+	w.source, w.asOf = SourceKept, state.Heard
+	// A clock that was set back meanwhile must not make it young.
+	if age := time.Since(state.Heard); age >= 0 && age <= w.cfg.MaxAge {
+		w.heard = time.Now().Add(-age)
+	}
 	w.entries = ledger{}
 	for _, o := range state.Orders {
 		key := keyOf(o.Kind, o.Site)
-		w.entries[key] = entry{key: key, order: &o}
+		w.entries[key] = record{key: key, order: &o}
 	}
 	w.orders = w.entries.orders()
 	w.herald.tell(w.entries, w.source, time.Now())
@@ -77,22 +83,36 @@ func load(file string) (*keptState, error) {
 	return &state, nil
 }
 
-// keep writes the file after each change until there are no more. It has a
-// goroutine of its own, since a slow disk must not hold up an order. What fails
-// is tried again after the bucket was read again.
+// keep writes the file after each change until there are no more, and at the end
+// once more, with how old it is then. It has a goroutine of its own, since a slow
+// disk must not hold up an order. What fails is tried again after the bucket was
+// read again.
 func (w *Watcher) keep(kept *keptState) {
 	for range w.changed {
-		now, _ := w.Orders()
-		if w.cfg.KeptFile == "" || kept != nil && slices.Equal(now, kept.Orders) {
+		if w.cfg.KeptFile == "" {
 			continue
 		}
-		state := &keptState{Version: keptVersion, Written: time.Now().UTC(), Orders: now}
-		err := state.write(w.cfg.KeptFile)
-		if err == nil {
-			kept = state
+		if state := w.state(); kept == nil || !slices.Equal(state.Orders, kept.Orders) {
+			if w.keepState(state) {
+				kept = state
+			}
 		}
-		w.reportKept(err)
 	}
+	if state := w.state(); w.cfg.KeptFile != "" && kept != nil && !state.Heard.Equal(kept.Heard) {
+		w.keepState(state)
+	}
+}
+
+func (w *Watcher) state() *keptState {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return &keptState{Version: keptVersion, Written: time.Now().UTC(), Heard: w.asOf.UTC(), Orders: w.orders}
+}
+
+func (w *Watcher) keepState(s *keptState) bool {
+	err := s.write(w.cfg.KeptFile)
+	w.reportKept(err)
+	return err == nil
 }
 
 func (w *Watcher) reportKept(err error) {

@@ -34,7 +34,7 @@ func TestABucketThatIsDeletedAndMadeAgain(t *testing.T) {
 	}
 
 	b = open(t, s)
-	if err := b.Lift(within(t, patience), visit.OrderLockdown, "hq"); !errors.Is(err, orders.ErrNotInForce) {
+	if _, err := b.Lift(within(t, patience), liftOf(lockdown("hq")), idIn(t, w, "hq")); !errors.Is(err, orders.ErrNotInForce) {
 		t.Error(err)
 	}
 	put(t, b, override("hq"))
@@ -72,18 +72,41 @@ func TestAPurgeIsNoLift(t *testing.T) {
 	if err := keys(t, s).Purge(within(t, patience), "lockdown.site.hq"); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the deletion is reported", func() bool { return again.Status().DeletedCount == 1 })
+	sees(t, again, lockdown("hq"))
+	if _, err := b.Lift(within(t, patience), liftOf(lockdown("hq")), idIn(t, again, "hq")); !errors.Is(err, orders.ErrNotInForce) {
+		t.Error(err)
+	}
 	sees(t, again)
+	if st := again.Status(); st.DeletedCount != 0 || len(st.Invalid) != 0 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// idIn is the id of the order of a site that a watcher knows.
+func idIn(t *testing.T, w *orders.Watcher, site string) string {
+	t.Helper()
+	all, _ := w.Orders()
+	for _, o := range all {
+		if o.Site == site {
+			return o.ID
+		}
+	}
+	t.Fatalf("no order of %s in %+v", site, all)
+	return ""
 }
 
 func TestARelayThatMayNotCreateTheBucket(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t, confined(relayNeeds, []string{inboxes}))
 	w := watch(t, s, confinedTo(t, s))
-	sees(t, w) // nobody ever gave an order
 	eventually(t, "the status says why the bucket stays absent", func() bool {
 		err := w.Status().Err
 		return errors.Is(err, visit.ErrDenied) && strings.Contains(err.Error(), "no such bucket") && strings.Contains(err.Error(), "$JS.API.INFO")
 	})
+	if all, known := w.Orders(); known || len(all) != 0 {
+		t.Errorf("an absent bucket is taken for knowledge: %v, known %v", all, known)
+	}
 	put(t, open(t, s, asTeam), lockdown("hq"))
 	sees(t, w, lockdown("hq"))
 	follows(t, w)

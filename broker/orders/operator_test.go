@@ -13,7 +13,7 @@ import (
 
 func TestAnOperatorNeedsNoMorePermissions(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, confined(slices.Concat(relayNeeds, operatorNeeds, creatorNeeds), []string{inboxes}))
+	s := brokertest.Start(t, confined(slices.Concat(operatorNeeds, creatorNeeds), []string{inboxes}))
 	b := open(t, s, asConfined)
 	put(t, b, lockdown("hq"))
 	if all, err := b.List(within(t, patience)); err != nil || len(all) != 1 {
@@ -21,13 +21,13 @@ func TestAnOperatorNeedsNoMorePermissions(t *testing.T) {
 	}
 	lift(t, b, lockdown("hq"))
 	s.Stop()
-	s.Restart(confined(slices.Concat(relayNeeds, operatorNeeds), []string{inboxes}))
+	s.Restart(confined(slices.Concat(operatorNeeds), []string{inboxes}))
 	put(t, open(t, s, asConfined), lockdown("hq"))
 }
 
 func TestAnOperatorNeedsEachPermission(t *testing.T) {
 	t.Parallel()
-	needed := slices.Concat(relayNeeds, operatorNeeds, creatorNeeds)
+	needed := slices.Concat(operatorNeeds, creatorNeeds)
 	for _, missing := range append(slices.Clone(needed), inboxes) {
 		t.Run(missing, func(t *testing.T) {
 			t.Parallel()
@@ -48,8 +48,12 @@ func giveAndLift(t *testing.T, s *brokertest.Server) error {
 	if err != nil {
 		return err
 	}
-	if err := b.Put(within(t, patience), lockdown("hq")); err != nil {
+	if _, err := b.Put(within(t, patience), lockdown("hq")); err != nil {
 		return err
 	}
-	return b.Lift(within(t, patience), visit.OrderLockdown, "hq")
+	if _, err := b.Lift(within(t, patience), liftOf(lockdown("hq"))); err != nil {
+		return err
+	}
+	_, err = b.List(within(t, patience))
+	return err
 }

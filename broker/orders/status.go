@@ -21,18 +21,35 @@ const (
 // Status is where a watcher stands at one moment.
 type Status struct {
 	Source Source
+	// Known is what [Watcher.Orders] says.
+	Known bool
 	// AsOf is when the whole bucket was last read, or what was kept was
-	// written.
+	// written. It is zero for never.
 	AsOf time.Time
-	// Err is why the bucket is not read or followed, or nil.
+	// Age is how long ago that was, whatever clocks do meanwhile.
+	Age time.Duration
+	// Err is why the bucket is not read or followed, or nil. It wraps
+	// visit.ErrDenied for a lack of permission.
 	Err error
+	// Unfit is why the bucket may lose a lockdown, or nil, and Drift how else
+	// it differs from one that is created here.
+	Unfit error
+	Drift []Drift
+	// Doubt has the keys where a lockdown may have been pushed out of the bucket.
+	Doubt []string
 	// Lost are the lockdowns that the bucket no longer has although nobody
 	// lifted them: it was deleted or purged. They stay in force until
 	// [Book.Lift].
 	Lost []visit.Order
-	// Invalid has an error, which wraps [ErrInvalid], for each entry in the
-	// bucket that cannot be read.
-	Invalid []error
+	// Invalid has errors, which wrap [ErrInvalid], for the entries in the bucket
+	// that count for nothing, deletions included: the first few of each key.
+	// InvalidCount and DeletedCount are how many there are.
+	Invalid                    []error
+	InvalidCount, DeletedCount int
+	// Foreign is how many keys the bucket has that concern none of the sites.
+	Foreign int
+	// Revision is that of the newest entry that was read.
+	Revision uint64
 	// KeptErr is why the next start will not find this state, or nil.
 	KeptErr error
 }
@@ -41,19 +58,56 @@ type Status struct {
 func (w *Watcher) Status() Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Status{
-		Source: w.source, AsOf: w.asOf, Err: w.err,
-		Lost: w.entries.lost(), Invalid: w.entries.invalid(), KeptErr: w.keptErr,
+	s := Status{
+		Source: w.source, Known: w.known(), AsOf: w.asOf, Err: w.err,
+		Unfit: w.look.unfit, Drift: w.look.drift,
+		Lost: w.entries.lost(), Invalid: w.entries.invalid(), Revision: w.entries.revision(), KeptErr: w.keptErr,
 	}
+	if !w.heard.IsZero() {
+		s.Age = time.Since(w.heard)
+	}
+	if w.purged {
+		s.Doubt = append(s.Doubt, "every key: the bucket had entries and was purged")
+	}
+	own := 0
+	for _, r := range w.entries.records() {
+		s.InvalidCount += r.invalid
+		s.DeletedCount += r.deletions
+		if r.doubt {
+			s.Doubt = append(s.Doubt, r.key)
+		}
+		if r.entries > 0 {
+			own++
+		}
+	}
+	s.Foreign = max(0, w.look.keys-own)
+	return s
+}
+
+// reading is one look at the whole bucket.
+type reading struct {
+	look    look
+	entries ledger
+	keys    []string
+	asked   time.Time
 }
 
 // renew takes over what the whole bucket says.
-func (w *Watcher) renew(read ledger) {
+func (w *Watcher) renew(r reading) {
 	now := time.Now()
 	w.mu.Lock()
-	w.source, w.asOf = SourceBucket, now
+	w.purged = r.look.purged && (w.purged || w.source == SourceNone)
+	w.source, w.asOf, w.heard, w.look = SourceBucket, now, r.asked, r.look
+	w.lastKeys, w.unread = r.keys, !w.covers(r.keys)
+	entries := w.entries.renewed(r.entries, r.look.limit, now)
+	if wanted := w.keysLocked(); wanted != nil {
+		entries = entries.of(setOf(wanted))
+	}
 	w.mu.Unlock()
-	w.take(w.entries.renewed(read, now))
+	w.take(entries)
+	if w.cfg.Inspected != nil {
+		w.cfg.Inspected(r.look.unfit, r.look.drift)
+	}
 }
 
 // take makes entries the known ones.

@@ -35,9 +35,11 @@ func TestOrdersReachEveryWatcher(t *testing.T) {
 		sees(t, w, changed)
 	}
 	for part, times := range map[string]int{
-		`msg="order is in force" kind=lockdown site=* by=ada until=lifted message="Please leave" reason=alarm`: 1,
-		`msg="order is in force" kind=override site=hq by=ada`:                                                 2,
-		`msg="order has ended" kind=lockdown site=* by=ada until=lifted why=lifted`:                            1,
+		`msg="order is in force" kind=lockdown site=* by=ada `: 1,
+		`message="Please leave" reason=alarm`:                  1,
+		`msg="order is in force" kind=override site=hq by=ada`: 2,
+		`msg="order has ended" kind=lockdown site=* by=ada `:   1,
+		`why=lifted`:            1,
 		`msg="order has ended"`: 1,
 	} {
 		eventually(t, "the log has: "+part, func() bool { return strings.Count(log.String(), part) >= times })
@@ -64,7 +66,7 @@ func TestHowLongAnOrderTakes(t *testing.T) {
 		came := map[*orders.Watcher]bool{}
 		eventually(t, "every watcher has the order", func() bool {
 			for _, w := range watchers {
-				if all, _ := w.Orders(); !came[w] && slices.Contains(all, o) {
+				if all, _ := w.Orders(); !came[w] && slices.Contains(plain(all), o) {
 					came[w] = true
 					took = append(took, time.Since(start))
 				}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -91,10 +92,32 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 	a.census = newCensus(a, registry)
 	registerExpiry(a, registry)
 	a.readiness = relay.NewReadiness(a.health)
+	if err = a.broker.Announce(a.announcement()); err != nil {
+		return nil, err
+	}
 	a.public, a.publicSocket = a.relay.Server(), a.relay.Listen(a.publicSocket, a.encryption())
 	admin := relay.NewAdmin(relay.AdminConfig{Gatherer: registry, Readiness: a.readiness, Registerer: registry, Logger: log, Trials: a.relay.Trials()})
 	a.admin, a.adminSocket = admin.Server(), admin.Listen(a.adminSocket)
 	return a, nil
+}
+
+// announcement is what other programs on NATS see of this relay.
+func (a *app) announcement() broker.Announcement {
+	return broker.Announcement{
+		Version: versionOf(),
+		State:   func() string { state, _ := a.readiness.State(); return state.Word },
+		Sites:   a.sites,
+	}
+}
+
+// sites are those of the integrations in force, each once.
+func (a *app) sites() []string {
+	all := []string{}
+	for _, i := range a.relay.Integrations() {
+		all = append(all, i.Site)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // openSpool opens the spool, if there is to be one. A directory that never was a

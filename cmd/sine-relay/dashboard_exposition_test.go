@@ -34,8 +34,8 @@ func expose(t *testing.T) exposition {
 	}
 	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir(), "INTEGRATIONS_FILE="+file).ready()
 	operator := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
-	must(t, operator, "in force", "lockdown", "--site", "elsewhere", "--unknown-site")
-	must(t, operator, "in force", "override", "--site", "nowhere", "--unknown-site", "--accept", "--for", "30m", "--reason", "a test")
+	must(t, operator, "in force", "lockdown", "--all-sites")
+	must(t, operator, "in force", "override", "--site", "default", "--accept", "--for", "30m", "--reason", "a test")
 	var text string
 	eventually(t, "both orders are there", func() bool {
 		_, text = p.get("/metrics")

@@ -61,11 +61,11 @@ func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
 	if code, _, errOut := commandLine(environ, "lockdown", "--site", "defualt"); code != exitFailed || !strings.Contains(errOut, "no integration is at site defualt") || !strings.Contains(errOut, "sites are default") {
 		t.Errorf("a site that is none: ended with %d, %s", code, errOut)
 	}
-	must(t, environ, `override of site default is in force until `, "override", "--site", "default", "--accept", "--for", "30m", "--reason", "the decider is sick")
+	must(t, environ, `(?s)override of site default is in force until .*Obeyed by 2: `, "override", "--site", "default", "--accept", "--for", "30m", "--reason", "the decider is sick")
 	both("the override is obeyed", "SUCCESS")
-	must(t, environ, `lockdown of all sites is in force until it is lifted`, "lockdown", "--all-sites", "--message", "Gas leak", "--by", "ops")
+	must(t, environ, `(?s)lockdown of all sites is in force until it is lifted.*Obeyed by 2: `, "lockdown", "--all-sites", "--message", "Gas leak", "--by", "ops")
 	both("the lockdown is obeyed", "Gas leak")
-	must(t, environ, `(?s)lockdown +\* +until it is lifted .* ops .*Gas leak.*override +default +until `, "orders")
+	must(t, environ, `(?s)lockdown +\* +until it is lifted .* ops .*Gas leak.*override +default +until .*2 of 2 relays.*RELAY.*ready +known +\d+ +lockdown \*, override default`, "orders")
 	for _, p := range []*program{one, two} {
 		if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `orders: lockdown of all sites in force, given by "ops"`) {
 			t.Errorf("readiness:\n%s", body)

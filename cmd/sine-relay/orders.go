@@ -15,13 +15,17 @@ import (
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Standing orders: a lockdown turns every visitor of a site away, an override
 // lets them in without a decider. Every relay obeys within a second.
 
-// give reads an order from the command line and stores it.
+// orderWait is how long the commands wait for relays to obey.
+const orderWait = 5 * time.Second
+
+// give reads an order from the command line, stores it and waits for the relays.
 func give(kind visit.OrderKind) func(context.Context, invocation) int {
 	return func(ctx context.Context, in invocation) int {
 		f := orderFlags(string(kind), in)
@@ -31,7 +35,7 @@ func give(kind visit.OrderKind) func(context.Context, invocation) int {
 		f.StringVar(&o.By, "by", whoami(), "who gives the order")
 		lasts := f.Duration("for", 0, "how long it lasts, as in 30m; an override needs it, a lockdown lasts until it is lifted")
 		accept := f.Bool("accept", kind == visit.OrderLockdown, "let everybody in: an override can do nothing else, and this says that you know")
-		anySite := f.Bool("unknown-site", false, "also a site that the configuration here does not have")
+		anySite := f.Bool("unknown-site", false, "also a site that neither the configuration here nor a relay has")
 		if f.Parse(in.args) != nil {
 			return exitUsage
 		}
@@ -46,20 +50,21 @@ func give(kind visit.OrderKind) func(context.Context, invocation) int {
 		if err := o.Check(); err != nil {
 			return f.complain(err)
 		}
-		return withBook(ctx, in, func(ctx context.Context, s config.Settings, b *broker.Book) error {
-			if !*anySite && !hasSite(s, o.Site) {
-				return fmt.Errorf("no integration is at site %s, and nobody would obey; sites are %s. If another relay has it, say --unknown-site", o.Site, strings.Join(s.Sites(), ", "))
+		return withBook(ctx, in, f.wait, func(ctx context.Context, s config.Settings, b *broker.Book) error {
+			if kind == visit.OrderOverride && *lasts > s.OverrideMax {
+				return fmt.Errorf("nothing was ordered: no override may last longer than SINE_RELAY_OVERRIDE_MAX_DURATION, %s", s.OverrideMax)
 			}
-			now, err := b.Now(ctx)
-			if err != nil {
-				return err
+			before, asked := b.Relays(ctx)
+			if !*anySite && !hasSite(s, before, o.Site) {
+				return fmt.Errorf("nothing was ordered: no integration is at site %s, and nobody would obey; sites are %s. If another relay has it, say --unknown-site", o.Site, strings.Join(knownSites(s, before), ", "))
 			}
-			o = beginning(o, now.UTC(), *lasts)
-			if err := b.Put(ctx, o); err != nil {
-				return err
+			o.User, o.Account = identify(ctx, in, b)
+			if o, err = b.Put(ctx, o); err != nil {
+				return notOrdered(err)
 			}
 			fmt.Fprintf(in.out, "%s of %s is in force %s.\n", o.Kind, siteWords(o.Site), untilWords(o))
-			return showRest(ctx, in, b, o.Kind, o.Site)
+			obeys := func(r broker.Relay) bool { return slices.ContainsFunc(r.Orders, isOrder(o.ID)) }
+			return errors.Join(showRest(ctx, in, b, o.Kind, o.Site), confirm(ctx, in, b, confirmation{before, asked, o.Site, f.wait, obeys}))
 		})
 	}
 }
@@ -68,26 +73,78 @@ func give(kind visit.OrderKind) func(context.Context, invocation) int {
 func lift(kind visit.OrderKind) func(context.Context, invocation) int {
 	return func(ctx context.Context, in invocation) int {
 		f := orderFlags(string(kind)+" lift", in)
+		l := visit.Lift{Kind: kind}
+		f.StringVar(&l.Reason, "reason", "", "why, for the record")
+		f.StringVar(&l.By, "by", whoami(), "who lifts the order")
 		if f.Parse(in.args) != nil {
 			return exitUsage
 		}
-		site, err := f.site()
-		if err != nil {
+		var err error
+		if l.Site, err = f.site(); err != nil {
 			return f.complain(err)
 		}
-		return withBook(ctx, in, func(ctx context.Context, _ config.Settings, b *broker.Book) error {
-			err := b.Lift(ctx, kind, site)
+		return withBook(ctx, in, f.wait, func(ctx context.Context, _ config.Settings, b *broker.Book) error {
+			before, asked := b.Relays(ctx)
+			held := heldIDs(before, kind, l.Site)
+			l.User, l.Account = identify(ctx, in, b)
+			revision, err := b.Lift(ctx, l, held...)
 			switch {
+			case errors.Is(err, orders.ErrNotInForce) && len(held) > 0:
+				fmt.Fprintf(in.out, "%s of %s is lifted: the bucket had lost it, and relays obeyed it.\n", kind, siteWords(l.Site))
 			case errors.Is(err, orders.ErrNotInForce):
-				fmt.Fprintf(in.out, "There was no %s of %s.\n", kind, siteWords(site))
+				fmt.Fprintf(in.out, "There was no %s of %s.\n", kind, siteWords(l.Site))
+				return showRest(ctx, in, b, kind, l.Site)
 			case err != nil:
-				return err
+				return notOrdered(err)
 			default:
-				fmt.Fprintf(in.out, "%s of %s is lifted.\n", kind, siteWords(site))
+				fmt.Fprintf(in.out, "%s of %s is lifted.\n", kind, siteWords(l.Site))
 			}
-			return showRest(ctx, in, b, kind, site)
+			obeys := func(r broker.Relay) bool {
+				return r.Revision >= revision && !slices.ContainsFunc(r.Orders, isOf(kind, l.Site))
+			}
+			return errors.Join(showRest(ctx, in, b, kind, l.Site), confirm(ctx, in, b, confirmation{before, asked, l.Site, f.wait, obeys}))
 		})
 	}
+}
+
+// notOrdered says what is known of an order that failed: only one whose answer did
+// not come may be stored.
+func notOrdered(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, visit.ErrTimeout) || errors.Is(err, visit.ErrDisconnected) {
+		return fmt.Errorf("NATS did not confirm it, and whether it is stored is not known: see sine-relay orders, and try again: %w", err)
+	}
+	return fmt.Errorf("nothing was ordered: %w", err)
+}
+
+// identify is who NATS takes the operator for. An order without it is given all the
+// same: a lockdown must not wait for a permission.
+func identify(ctx context.Context, in invocation, b *broker.Book) (user, account string) {
+	user, account, err := b.User(ctx)
+	if err != nil {
+		fmt.Fprintln(in.err, "sine-relay: the order is given without a NATS user:", err)
+	}
+	return user, account
+}
+
+func isOrder(id string) func(visit.RelayOrder) bool {
+	return func(o visit.RelayOrder) bool { return o.ID == id }
+}
+
+func isOf(kind visit.OrderKind, site string) func(visit.RelayOrder) bool {
+	return func(o visit.RelayOrder) bool { return o.Kind == kind && o.Site == site }
+}
+
+// heldIDs are the orders of a kind and a site that relays obey.
+func heldIDs(relays []broker.Relay, kind visit.OrderKind, site string) (ids []string) {
+	for _, r := range relays {
+		for _, o := range r.Orders {
+			if isOf(kind, site)(o) {
+				ids = append(ids, o.ID)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // beginning sets when an order begins, and when it ends if it does.
@@ -112,51 +169,106 @@ func showRest(ctx context.Context, in invocation, b *broker.Book, kind visit.Ord
 	return err
 }
 
-// listOrders shows what was ordered, of both kinds.
+// listOrders shows what was ordered, of both kinds, and which relays obey it.
 func listOrders(ctx context.Context, in invocation) int {
 	if !noArguments("orders", in) {
 		return exitUsage
 	}
-	return withBook(ctx, in, func(ctx context.Context, _ config.Settings, b *broker.Book) error {
+	return withBook(ctx, in, 0, func(ctx context.Context, _ config.Settings, b *broker.Book) error {
 		all, err := b.List(ctx)
-		table := newTable(in.out, "ORDER", "SITE", "IN FORCE", "SINCE", "BY", "REASON", "MESSAGE")
+		relays, asked := b.Relays(ctx)
+		table := newTable(in.out, "ORDER", "SITE", "IN FORCE", "SINCE", "BY", "NATS USER", "REASON", "MESSAGE", "OBEYED BY", "ID")
 		for _, o := range all {
-			state := "has ended"
+			state, obeyed := "has ended", ""
 			if o.InForce(time.Now()) {
-				state = untilWords(o)
+				state, obeyed = untilWords(o), obeyedBy(relays, o)
 			}
-			table.row(o.Kind, o.Site, state, shown(o.Since), o.By, o.Reason, o.Message)
+			table.row(o.Kind, o.Site, state, shown(o.Since), o.By, userWords(o), o.Reason, o.Message, obeyed, o.Identity())
 		}
 		table.flush()
-		return err
+		fmt.Fprintln(in.out)
+		showRelays(in, relays)
+		return errors.Join(err, asked)
 	})
 }
 
-func withBook(ctx context.Context, in invocation, do func(context.Context, config.Settings, *broker.Book) error) int {
+// obeyedBy says how many of the relays that have an order's site obey it.
+func obeyedBy(relays []broker.Relay, o visit.Order) string {
+	obey, concerned := 0, 0
+	for _, r := range relays {
+		if !concerns(r, o.Site) {
+			continue
+		}
+		concerned++
+		if slices.ContainsFunc(r.Orders, isOrder(o.Identity())) {
+			obey++
+		}
+	}
+	return fmt.Sprintf("%d of %d relays", obey, concerned)
+}
+
+func userWords(o visit.Order) string {
+	if o.User == "" {
+		return "unknown"
+	}
+	return o.User + " of " + o.Account
+}
+
+// withBook connects, does something within the time that NATS gets and wait, and
+// disconnects.
+func withBook(ctx context.Context, in invocation, wait time.Duration, do func(context.Context, config.Settings, *broker.Book) error) int {
 	settings, code := operatorSettings(in)
 	if code != exitOK {
 		return code
 	}
-	ctx, cancel := context.WithTimeout(ctx, natsPatience)
+	ctx, cancel := context.WithTimeout(ctx, natsPatience+wait)
 	defer cancel()
 	book, err := broker.OpenBook(ctx, brokerConfig(settings, nil, nil, nil))
 	if err != nil {
-		return orderly(in, err)
+		return orderly(in, fmt.Errorf("nothing was ordered: %w", err))
 	}
 	defer book.Close()
 	return orderly(in, do(ctx, settings, book))
 }
 
-// hasSite takes every site for known where no integration is configured.
-func hasSite(s config.Settings, site string) bool {
-	return site == visit.AllSites || len(s.Sites()) == 0 || slices.Contains(s.Sites(), site)
+// hasSite takes every site for known where neither an integration is configured
+// nor a relay says which sites there are.
+func hasSite(s config.Settings, relays []broker.Relay, site string) bool {
+	known := knownSites(s, relays)
+	incomplete := slices.ContainsFunc(relays, func(r broker.Relay) bool { return r.SiteCount > len(r.Sites) })
+	return site == visit.AllSites || len(known) == 0 || incomplete || slices.Contains(known, site)
+}
+
+// knownSites are those of the configuration here and of the relays, each once.
+func knownSites(s config.Settings, relays []broker.Relay) []string {
+	known := s.Sites()
+	for _, r := range relays {
+		for _, site := range r.Sites {
+			if visit.ValidName(site) { // whatever calls itself a relay
+				known = append(known, site)
+			}
+		}
+	}
+	slices.Sort(known)
+	return slices.Compact(known)
+}
+
+// sites are those of integrations, each once; none is not nil.
+func sites(integrations []relay.Integration) []string {
+	all := []string{}
+	for _, i := range integrations {
+		all = append(all, i.Site)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // orderSet are the flags that every command about orders has.
 type orderSet struct {
 	*flag.FlagSet
-	one string
-	all bool
+	one  string
+	all  bool
+	wait time.Duration
 }
 
 func orderFlags(name string, in invocation) *orderSet {
@@ -164,6 +276,7 @@ func orderFlags(name string, in invocation) *orderSet {
 	f.SetOutput(in.err)
 	f.StringVar(&f.one, "site", "", "the site")
 	f.BoolVar(&f.all, "all-sites", false, "every site")
+	f.DurationVar(&f.wait, "wait", orderWait, "how long to wait for relays to confirm")
 	return f
 }
 
@@ -172,6 +285,8 @@ func (f *orderSet) site() (string, error) {
 	switch {
 	case f.NArg() > 0:
 		return "", fmt.Errorf("%q is no flag", f.Arg(0))
+	case f.wait < 0 || f.wait > time.Minute:
+		return "", errors.New("--wait is between 0s and 1m")
 	case f.all == (f.one != ""):
 		return "", errors.New("say either --site or --all-sites")
 	case f.all:

@@ -11,15 +11,15 @@ import (
 )
 
 // A relay that would not hear of a lockdown must not look well.
-func TestARelayThatCannotFollowTheOrdersIsDegraded(t *testing.T) {
+func TestARelayThatCannotFollowTheOrdersIsNotReady(t *testing.T) {
 	s := brokertest.Start(t, brokertest.WithUser("relay", "Zsecret"), func(o *server.Options) {
 		o.Users[0].Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$JS.API.CONSUMER.>"}}}
 	})
 	settings := []string{"NATS_URL=" + s.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zsecret"}
 	p := runServe(t, settings...)
-	eventually(t, "it is degraded", func() bool {
+	eventually(t, "it is not ready and says why", func() bool {
 		_, body := p.get("/readyz")
-		return strings.HasPrefix(body, "degraded: lockdowns and overrides: ") && strings.Contains(body, "$JS.API.CONSUMER.")
+		return strings.HasPrefix(body, "starting: lockdowns and overrides: ") && strings.Contains(body, "$JS.API.CONSUMER.")
 	})
 	code, out, _ := commandLine(environment(append(settings, "KEYS="+testKey)...), "verify", "--settling", "0s",
 		"--public", strings.TrimSuffix(p.webhook, "/sine/default"), "--admin", p.admin)

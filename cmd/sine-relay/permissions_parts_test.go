@@ -45,7 +45,7 @@ var visits = []string{
 }
 
 func playRelay(t *testing.T, s *theatre, _ *day, user string) *part {
-	p := runServe(t, s.settings(user)...)
+	p, operator := runServe(t, s.settings(user)...), s.connect("operator")
 	verbose := ""
 	return &part{
 		said: func() string { return p.out.String() + p.err.String() + verbose },
@@ -56,6 +56,10 @@ func playRelay(t *testing.T, s *theatre, _ *day, user string) *part {
 				}
 			}
 			_, verbose = p.get("/readyz?verbose")
+			// An operator asks it what it obeys.
+			if err := operator.PublishRequest("$SRV.STATS.sine-relay", operator.NewInbox(), nil); err != nil {
+				t.Error(err)
+			}
 		},
 		stop: p.stop,
 	}

@@ -60,7 +60,7 @@ func metricsTable(t *testing.T) string {
 	}
 	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir(), "INTEGRATIONS_FILE="+file).ready()
 	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
-	must(t, environment("NATS_URL="+server.URL(), "KEYS="+testKey), "in force", "lockdown", "--site", "elsewhere", "--unknown-site")
+	must(t, environment("NATS_URL="+server.URL(), "KEYS="+testKey), "in force", "lockdown", "--site", "default")
 	var text string
 	eventually(t, "every metric is there", func() bool {
 		_, text = p.get("/metrics")

@@ -191,12 +191,20 @@ func (r *reloader) reload() {
 // useRules needs the lock.
 func (r *reloader) useRules(s config.Settings) error {
 	next := r.rules.next(s)
-	if err := r.app.relay.Reload(r.keyring.Issue(next.integrations)); err != nil {
+	if err := r.swap(r.keyring.Issue(next.integrations)); err != nil {
 		return err
 	}
 	r.app.broker.Share(len(next.integrations))
 	r.rules = next
 	return nil
+}
+
+// swap puts integrations into force. The orders of a site are followed before the
+// first visitor comes there and until after the last.
+func (r *reloader) swap(next []relay.Integration) error {
+	r.app.broker.SetSites(slices.Concat(r.app.sites(), sites(next)))
+	defer func() { r.app.broker.SetSites(r.app.sites()) }()
+	return r.app.relay.Reload(next)
 }
 
 // start reports what is wrong from the beginning.

@@ -51,6 +51,8 @@ func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 		Decisions:    broker.StreamConfig{Name: s.DecisionStream, MaxAge: s.DecisionMaxAge, MaxBytes: s.DecisionMaxBytes},
 		Quarantine:   broker.StreamConfig{Name: s.QuarantineStream, MaxAge: s.QuarantineMaxAge, MaxBytes: s.QuarantineMaxBytes},
 		Orders:       s.OrderBucket,
+		OrderSites:   append([]string{}, s.Sites()...), // none is not all
+		OrdersMaxAge: s.OrdersMaxAge, OverrideMaxDuration: s.OverrideMax,
 		DedupeWindow: s.DedupeWindow,
 		Replicas:     s.NATSReplicas,
 		BodyLimit:    int(s.BodyLimit),
@@ -87,6 +89,7 @@ func relayConfig(s config.Settings, integrations []relay.Integration, b *broker.
 		Asker:        b,
 		Publisher:    b,
 		Orders:       b,
+		StrictOrders: !s.OrdersDeciders,
 		Limits:       limitsOf(s),
 		Proxies:      s.Proxies,
 		Logger:       log,
@@ -112,7 +115,7 @@ func limitsOf(s config.Settings) relay.Limits {
 func (a *app) health() relay.Health {
 	s := a.broker.Status()
 	h := relay.Health{
-		Connected: s.DoorConnected && s.FactsConnected, Verified: s.Verified,
+		Connected: s.DoorConnected && s.FactsConnected, Verified: s.Verified, OrdersPending: !s.OrdersRead,
 		Fault: s.Fault, Impaired: s.Impaired, Details: s.Lines(),
 	}
 	open, limit := a.relay.Connections()

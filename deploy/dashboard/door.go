@@ -60,6 +60,8 @@ var door = []panel{
 		ask: []query{
 			{legend: "{{kind}} of {{site}}", expr: `max by (kind, site) (sine_relay_order_in_force{<relay>})`},
 			{legend: "orders unknown", expr: `1 - min(sine_relay_orders_known{<relay>})`},
+			{legend: "not read for a minute", expr: `clamp_max(floor(max(time() - sine_relay_orders_heard_timestamp_seconds{<relay>}) / 60), 1)`},
+			{legend: "{{state}} entries", expr: `clamp_max(max by (state) (sine_relay_order_entries{<relay>}), 1)`},
 		},
 	},
 	{

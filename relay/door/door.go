@@ -33,6 +33,10 @@ const (
 	// conditions of all of them were false.
 	Unasked Situation = "unasked"
 
+	// OrdersUnknown means that deciders accepted while it was not known whether
+	// a lockdown is in force, where that is not enough. It has no fallback.
+	OrdersUnknown Situation = "orders_unknown"
+
 	// LockedDown and Overridden are those in which an [visit.Order] decides. They
 	// have no fallback.
 	LockedDown = Situation(visit.OrderLockdown)

@@ -103,6 +103,14 @@ func (p Policy) Refuse(s Situation) Answer {
 	}
 }
 
+// rejectUnknown is what becomes of an acceptance that must not count.
+func (p Policy) rejectUnknown(a Answer) Answer {
+	return Answer{
+		Situation: OrdersUnknown, By: a.By, Rule: "rejected by unknown orders over: " + a.Rule,
+		Decision: visit.Decision{Verdict: visit.Reject, VisitorText: p.RejectText, AdminNote: noteOrdersUnknown},
+	}
+}
+
 func did(v visit.Verdict) string {
 	if v == visit.Accept {
 		return "accepted"

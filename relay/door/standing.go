@@ -17,6 +17,12 @@ type Orders struct {
 	all   []visit.Order
 }
 
+// OldOrders returns a snapshot of orders that were known once and may have changed
+// since. Lockdowns hold, and overrides let nobody in.
+func OldOrders(all []visit.Order) Orders {
+	return Orders{all: slices.DeleteFunc(slices.Clone(all), func(o visit.Order) bool { return o.Kind != visit.OrderLockdown })}
+}
+
 // NewOrders returns a snapshot of orders that are known; there may be none. An
 // order of a kind that is not known here has no effect.
 func NewOrders(all []visit.Order) Orders { return Orders{known: true, all: slices.Clone(all)} }
@@ -38,6 +44,9 @@ func (o Orders) At(site string, now time.Time) Standing {
 // means that they are not known.
 type Standing struct {
 	Known bool
+	// Strict is set where nobody is let in while the orders are not known, not
+	// even by a decider.
+	Strict bool
 	// Order is the one in force. Its kind is empty where there is none.
 	Order visit.Order
 }

@@ -100,7 +100,11 @@ func (t *Tally) close(st Standing) Answer {
 	if !t.settled {
 		t.giveUp()
 	}
-	return t.combine(st.Known)
+	a := t.combine(st.Known)
+	if st.Strict && !st.Known && accepts(a) {
+		return t.panel.Policy.rejectUnknown(a)
+	}
+	return a
 }
 
 // giveUp counts everybody who has not voted as timed out. It goes on past the

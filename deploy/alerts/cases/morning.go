@@ -78,6 +78,9 @@ func (w *world) relay(l labels) {
 	} {
 		w.gauge(name, l, always(value))
 	}
+	for _, state := range []string{"invalid", "deleted", "lost", "doubtful", "foreign"} {
+		w.gauge("sine_relay_order_entries", l.with(labels{"state": state}), always(0))
+	}
 	w.gauge("sine_relay_certificate_expiry_timestamp_seconds", l.with(labels{"certificate": "public"}), always(month))
 	for _, connection := range []string{"door", "facts"} {
 		w.gauge("sine_relay_nats_connected", l.with(labels{"connection": connection}), always(1))

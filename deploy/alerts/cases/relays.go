@@ -73,6 +73,8 @@ func ofRelays() []check {
 		{name: "a lockdown", world: everywhere, at: 31, fires: []string{named("Lockdown", labels{"site": "hq"})}},
 		{name: "an override of all sites", world: overridden, at: 31, fires: []string{named("Override", labels{"site": "*"})}},
 		{name: "a relay does not know the orders", world: one("sine_relay_orders_known", nil, 0, 1), at: 50, fires: []string{named("OrdersUnknown", nil)}},
+		{name: "somebody deletes an order", world: one("sine_relay_order_entries", labels{"state": "deleted"}, 1, 0), at: 50, fires: []string{named("OrderEntries", labels{"state": "deleted"})}},
+		{name: "orders of sites that nobody has", world: one("sine_relay_order_entries", labels{"state": "foreign"}, 20000, 0), at: 50},
 		{name: "records of decisions are lost", world: counted("sine_relay_decision_records_total", labels{"result": "failed"}), at: 50, fires: []string{named("RecordsLost", nil)}},
 		{name: "a question is answered twice", world: counted("sine_relay_second_replies_total", labels{"site": "hq", "decider": "watchlist"}), at: 50, fires: []string{named("SecondReplies", labels{"site": "hq", "decider": "watchlist"})}},
 		{name: "a message is acknowledged twice", world: counted("sine_relay_second_acknowledgements_total", nil), at: 50, fires: []string{named("SecondAcknowledgements", nil)}},

@@ -18,6 +18,7 @@ func symptoms() []symptom {
 		{"sine_relay_order_in_force", labels{"kind": "lockdown", "site": "hq"}, 1, absent, 0, []string{named("Lockdown", labels{"site": "hq"})}},
 		{"sine_relay_order_in_force", labels{"kind": "override", "site": "hq"}, 1, absent, 0, []string{named("Override", labels{"site": "hq"})}},
 		{"sine_relay_nats_connected", door, 0, 1, 1, []string{named("NATSDisconnected", door)}},
+		{"sine_relay_order_entries", labels{"state": "invalid"}, 1, 0, 1, []string{named("OrderEntries", labels{"state": "invalid"})}},
 		{"sine_relay_spool_nearly_full", nil, 1, 0, 1, []string{named("SpoolNearlyFull", nil)}},
 		{"sine_relay_spool_usable", nil, 0, 1, 1, []string{named("SpoolUnusable", nil)}},
 		{"sine_relay_config_last_reload_successful", nil, 0, 1, 2, []string{named("ConfigurationBad", nil)}},

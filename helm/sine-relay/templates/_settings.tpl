@@ -44,6 +44,9 @@ SINE_RELAY_{{ $stream }}_STREAM_MAX_AGE: {{ $values.maxAge | quote }}
 SINE_RELAY_{{ $stream }}_STREAM_MAX_BYTES: {{ $values.maxBytes | quote }}
 {{- end }}
 SINE_RELAY_ORDER_BUCKET: {{ $v.streams.orderBucket | quote }}
+SINE_RELAY_ORDERS_MAX_AGE: {{ $v.streams.ordersMaxAge | quote }}
+SINE_RELAY_ORDERS_UNKNOWN_OBEY_DECIDERS: {{ $v.streams.ordersUnknownObeyDeciders | quote }}
+SINE_RELAY_OVERRIDE_MAX_DURATION: {{ $v.streams.overrideMaxDuration | quote }}
 SINE_RELAY_INTEGRATIONS_FILE: /etc/sine-relay/integrations/integrations.yaml
 SINE_RELAY_KEYS_DIR: /etc/sine-relay/keys
 SINE_RELAY_DECISION_BUDGET: {{ $v.decisionBudget | quote }}

@@ -49,6 +49,9 @@ type Environment struct {
 	QuarantineMaxAge   time.Duration `env:"QUARANTINE_STREAM_MAX_AGE, default=30d" unit:"duration" help:"how long that is kept"`
 	QuarantineMaxBytes int64         `env:"QUARANTINE_STREAM_MAX_BYTES, default=512MiB" unit:"bytes" help:"how much of it is kept"`
 	OrderBucket        string        `env:"ORDER_BUCKET, default=VISITOR_ORDERS" help:"name of the key-value bucket of standing orders: lockdown and override"`
+	OrdersMaxAge       time.Duration `env:"ORDERS_MAX_AGE, default=30s" unit:"duration" help:"for how long standing orders that were read count as known; then no fallback lets anybody in, and no override"`
+	OrdersDeciders     bool          `env:"ORDERS_UNKNOWN_OBEY_DECIDERS, default=true" help:"whether a decider's own acceptance counts while the standing orders are unknown"`
+	OverrideMax        time.Duration `env:"OVERRIDE_MAX_DURATION, default=24h" unit:"duration" help:"longest that an override may last; one that lasts longer counts for nothing"`
 	DedupeWindow       time.Duration `env:"STREAM_DEDUPE_WINDOW, default=24h" unit:"duration" help:"for how long a repeat is recognised"`
 
 	Keys             Secret `env:"KEYS" help:"API keys of the integration \"default\", comma-separated"`

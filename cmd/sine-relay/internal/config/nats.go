@@ -134,5 +134,9 @@ func (s *Settings) checkStreams(f *Faults) {
 	if !streamName.MatchString(s.OrderBucket) {
 		f.setting("ORDER_BUCKET", "%q is no name for a bucket; use letters, digits, _ and -", s.OrderBucket)
 	}
+	if s.OrdersMaxAge < 5*time.Second {
+		f.setting("ORDERS_MAX_AGE", "%s is less than 5s: the orders are read three times in this time", s.OrdersMaxAge)
+	}
+	positive(f, "OVERRIDE_MAX_DURATION", int64(s.OverrideMax))
 	positive(f, "STREAM_DEDUPE_WINDOW", int64(s.DedupeWindow))
 }

@@ -1,0 +1,132 @@
+package orders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	// history is for whoever asks later what was ordered, and when.
+	history = 10
+	// maxValue is above what the longest texts take in JSON.
+	maxValue = 16 << 10
+)
+
+// create makes the bucket. That it is there meanwhile is no error.
+func create(ctx context.Context, js jetstream.JetStream, bucket string, replicas int) error {
+	_, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket:       bucket,
+		Description:  "Standing orders of the operator: lockdowns and overrides of sites.",
+		Storage:      jetstream.FileStorage,
+		History:      history,
+		MaxValueSize: maxValue,
+		Replicas:     replicas,
+		// No TTL and no limit of bytes: a lockdown must neither go away by
+		// itself nor be refused.
+	})
+	if errors.Is(err, jetstream.ErrBucketExists) {
+		return nil
+	}
+	return err
+}
+
+// Drift is a difference with which a bucket still works.
+type Drift struct {
+	Field, Found, Wanted, Remedy string
+}
+
+// verify returns what makes a bucket unfit: everything by which a lockdown could be
+// lost, or be kept from being given, in silence.
+func verify(bucket string, found jetstream.StreamConfig) error {
+	var faults []string
+	refuse := func(field string, found, wanted any) {
+		faults = append(faults, fmt.Sprintf("%s is %v, wanted %v", field, found, wanted))
+	}
+	if found.Storage != jetstream.FileStorage {
+		refuse("storage", "memory", "file")
+	}
+	if found.MaxAge > 0 {
+		refuse("max_age", found.MaxAge, "unlimited (a lockdown would end by itself)")
+	}
+	if found.Discard == jetstream.DiscardOld && (found.MaxBytes > 0 || found.MaxMsgs > 0) {
+		refuse("discard", "old with a limit", "new (a full bucket would drop lockdowns)")
+	}
+	if !slices.Contains(found.Subjects, "$KV."+bucket+".>") {
+		refuse("subjects", strings.Join(found.Subjects, ","), "$KV."+bucket+".>")
+	}
+	if found.Mirror != nil || len(found.Sources) > 0 {
+		refuse("mirror and sources", "set", "none (entries would come from elsewhere)")
+	}
+	if found.Sealed {
+		refuse("sealed", true, false)
+	}
+	if found.NoAck {
+		refuse("no_ack", true, false)
+	}
+	if found.PersistMode == jetstream.AsyncPersistMode {
+		refuse("persist_mode", "async", "default")
+	}
+	if found.Retention != jetstream.LimitsPolicy {
+		refuse("retention", found.Retention, "limits")
+	}
+	if faults == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: stream %s: %s: nats stream edit %s, or back it up and make it as deploy/nats/streams has it",
+		errUnfit, streamOf(bucket), strings.Join(faults, "; "), streamOf(bucket))
+}
+
+// errUnfit is what a bucket is that may lose a lockdown.
+var errUnfit = errors.New("the bucket is unfit for standing orders")
+
+// compare returns how a fit bucket differs from one that is created here.
+func compare(replicas int, found jetstream.StreamConfig) []Drift {
+	var d []Drift
+	differs := func(different bool, field string, found, wanted any, remedy string) {
+		if different {
+			d = append(d, Drift{field, fmt.Sprint(found), fmt.Sprint(wanted), remedy})
+		}
+	}
+	differs(found.MaxMsgsPerSubject != history, "max_msgs_per_subject", found.MaxMsgsPerSubject, history, fmt.Sprintf("--max-msgs-per-subject %d", history))
+	differs(found.MaxBytes > 0, "max_bytes", found.MaxBytes, "unlimited", "--max-bytes -1")
+	differs(found.MaxMsgs > 0, "max_msgs", found.MaxMsgs, "unlimited", "--max-msgs -1")
+	differs(found.MaxMsgSize > 0 && found.MaxMsgSize < maxValue, "max_msg_size", found.MaxMsgSize, maxValue, fmt.Sprintf("--max-msg-size %d", maxValue))
+	differs(found.Discard != jetstream.DiscardNew, "discard", "old", "new", "--discard new")
+	differs(found.Replicas != replicas, "num_replicas", found.Replicas, replicas, fmt.Sprintf("--replicas %d", replicas))
+	differs(found.SubjectTransform != nil, "subject_transform", "set", "none", "--no-transform")
+	return d
+}
+
+// look is what a reading finds out about the bucket before its entries.
+type look struct {
+	unfit error
+	drift []Drift
+	// limit is how many entries of a key it keeps, and keys how many keys it
+	// has.
+	limit int64
+	keys  int
+	// purged is set when it had entries and has none.
+	purged bool
+	now    time.Time // by NATS' clock
+}
+
+// inspect returns jetstream.ErrStreamNotFound when NATS says that there is no
+// bucket.
+func inspect(ctx context.Context, js jetstream.JetStream, bucket string, replicas int) (look, error) {
+	stream, err := js.Stream(ctx, streamOf(bucket))
+	if err != nil {
+		return look{}, err
+	}
+	info := stream.CachedInfo()
+	return look{
+		unfit: verify(bucket, info.Config), drift: compare(replicas, info.Config),
+		limit: info.Config.MaxMsgsPerSubject, keys: int(info.State.NumSubjects),
+		purged: info.State.Msgs == 0 && info.State.LastSeq > 0, now: info.TimeStamp,
+	}, nil
+}

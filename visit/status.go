@@ -1,0 +1,46 @@
+package visit
+
+import "time"
+
+// RelayService is what every relay is called in NATS discovery: `nats micro ls`
+// shows relays beside deciders, each process with an id of its own.
+const RelayService = "sine-relay"
+
+// RelayStatus is the "data" of the endpoint "status" in a relay's statistics in
+// NATS discovery: the answer to $SRV.STATS.sine-relay. It holds nothing personal,
+// and none of an order's texts.
+type RelayStatus struct {
+	// State is the relay's readiness: ready, degraded, starting or draining.
+	State string `json:"state"`
+	// OrdersKnown is set while the relay knows the standing orders. While it is
+	// not, the relay obeys the lockdowns that it heard of, and no override.
+	OrdersKnown bool `json:"ordersKnown"`
+	// OrdersHeard is when the relay last read the orders, by its own clock. It
+	// is absent where it never did.
+	OrdersHeard time.Time `json:"ordersHeard,omitzero"`
+	// Revision is that of the newest entry of the bucket that the relay has
+	// read, of those that concern it; 0 for none.
+	Revision uint64 `json:"revision"`
+	// Orders are those in force that the relay obeys.
+	Orders []RelayOrder `json:"orders"`
+	// Sites are those of the relay's integrations, the first [MaxRelaySites] of
+	// them. SiteCount is how many there are.
+	Sites     []string `json:"sites"`
+	SiteCount int      `json:"siteCount"`
+	// Waiting is how many messages are in the relay's spool.
+	Waiting int `json:"waiting"`
+}
+
+// MaxRelaySites bounds [RelayStatus.Sites].
+const MaxRelaySites = 1000
+
+// RelayOrder names an order that a relay obeys.
+type RelayOrder struct {
+	Kind OrderKind `json:"kind"`
+	Site string    `json:"site"`
+	// ID is the [Order.Identity].
+	ID string `json:"id"`
+	// Lost is set for a lockdown that the bucket no longer has although nobody
+	// lifted it.
+	Lost bool `json:"lost,omitempty"`
+}
