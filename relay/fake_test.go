@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -82,19 +81,19 @@ type rig struct {
 	broker  *fakeBroker
 	orders  *fakeOrders
 	metrics *prometheus.Registry
-	log     *strings.Builder
+	log     *output
 }
 
 func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{broker: &fakeBroker{}, orders: &fakeOrders{}, metrics: prometheus.NewPedanticRegistry(), log: &strings.Builder{}}
+	r := &rig{broker: &fakeBroker{}, orders: &fakeOrders{}, metrics: prometheus.NewPedanticRegistry(), log: &output{}}
 	cfg := Config{
 		Integrations: []Integration{{Name: "lobby", Site: "hq", Keys: []Key{NewKey("first", testKey)}}},
 		Asker:        r.broker,
 		Publisher:    r.broker,
 		Orders:       r.orders,
 		Registerer:   r.metrics,
-		Logger:       slog.New(slog.NewJSONHandler(&lockedWriter{w: r.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger:       slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -107,15 +106,22 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	return r
 }
 
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
+// output is a log that may be read while it is written.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // post calls the relay with the right key.
