@@ -121,7 +121,7 @@ func notOrdered(err error) error {
 func identify(ctx context.Context, in invocation, b *broker.Book) (user, account string) {
 	user, account, err := b.User(ctx)
 	if err != nil {
-		fmt.Fprintln(in.err, "sine-relay: the order is given without a NATS user:", err)
+		fmt.Fprintln(in.err, "sine-relay: the order is given without a NATS user:", printableError(err))
 	}
 	return user, account
 }

@@ -129,7 +129,14 @@ func TestCommandsPrintNothingThatATerminalObeys(t *testing.T) {
 		ServiceIdentity: micro.ServiceIdentity{Name: visit.DeciderService, ID: hostileLine, Version: hostileLine},
 		Endpoints:       []*micro.EndpointStats{{Subject: "visitors.v1.ask.default.default"}},
 	})
+	stranger := mustJSON(t, micro.Stats{
+		ServiceIdentity: micro.ServiceIdentity{Name: visit.RelayService, ID: hostileLine, Version: hostileLine},
+		Endpoints: []*micro.EndpointStats{{Name: "status", Data: mustJSON(t, visit.RelayStatus{
+			State: hostileLine, Sites: []string{"default"}, SiteCount: 1, Orders: []visit.RelayOrder{{Kind: hostileLine, Site: hostileLine}},
+		})}},
+	})
 	for subject, reply := range map[string][]byte{
+		"$SRV.STATS." + visit.RelayService:   stranger,
 		"$SRV.STATS." + visit.DeciderService: stats,
 		"visitors.v1.ask.default.default":    mustJSON(t, visit.Decision{Verdict: visit.Accept, Version: hostileLine, VisitorText: hostileLine, Pass: map[string]json.RawMessage{"note": mustJSON(t, hostileLine)}}),
 	} {
@@ -143,8 +150,9 @@ func TestCommandsPrintNothingThatATerminalObeys(t *testing.T) {
 	check("deciders")
 	check("ask")
 
-	show("lockdown", "--site", "default", "--message", "mark \u202e", "--by", "mark \u202e")
+	check("lockdown", "--wait", "100ms", "--site", "default", "--message", "mark \u202e", "--by", "mark \u202e")
 	check("orders")
+	check("lockdown", "lift", "--wait", "100ms", "--site", "default")
 }
 
 func mustJSON(t *testing.T, v any) []byte {
