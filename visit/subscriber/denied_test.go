@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
 	"github.com/sine-relay/sine-relay/visit"
@@ -115,6 +116,38 @@ func TestAMissingPermissionToFindTheDurableIsSaid(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	contains(t, err, "CONSUMER.INFO.VISITORS.badges")
+}
+
+// Nobody chose the limit that an older program's durable has.
+func TestATeamMayLiftTheLimitOfItsDurable(t *testing.T) {
+	t.Parallel()
+	s := confined(t, documented(), []string{"_INBOX.>"})
+	s.durable(t, func(c *jetstream.ConsumerConfig) { c.FilterSubject = "visitors.v1.event.hq.>" })
+	s.store(t, "hq", "a", 1)
+	ids := make(chan string, 10)
+	r := runEvents(t, s.JetStream(asTeam()), subscriber.EventsConfig{Site: "hq"}, collect(ids))
+	next(t, ids)
+	r.stop(t)
+	if got := s.consumer(t, "badges").Config.MaxAckPending; got != -1 {
+		t.Errorf("the limit is %d", got)
+	}
+}
+
+// A new durable needs no permission to be found.
+func TestAStallThatCannotBeNoticedIsSaidAndEndsNothing(t *testing.T) {
+	t.Parallel()
+	p := documented()
+	s := confined(t, []string{p[0], p[2], p[3]}, []string{"_INBOX.>"})
+	ids := make(chan string, 10)
+	r := runEvents(t, s.JetStream(asTeam()), subscriber.EventsConfig{Site: "hq", StallAfter: 10 * time.Millisecond}, collect(ids))
+	err := next(t, r.errors)
+	if !errors.Is(err, subscriber.ErrDenied) {
+		t.Errorf("%v", err)
+	}
+	contains(t, err, "stalls of badges will not be noticed", "CONSUMER.INFO.VISITORS.badges")
+	s.store(t, "hq", "a", 1)
+	next(t, ids)
+	r.stop(t)
 }
 
 func TestATeamWithItsOwnInbox(t *testing.T) {
