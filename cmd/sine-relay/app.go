@@ -54,6 +54,11 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 			a.release()
 		}
 	}()
+	if files, known := openFiles(); known {
+		if said := fewFiles(files, s.MaxConnections); said != "" {
+			log.Warn(said)
+		}
+	}
 	certificate, err := loadCertificate(s.TLSCertFile, s.TLSKeyFile)
 	if err != nil {
 		return nil, err

@@ -2,14 +2,10 @@ package connlimit
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"sync/atomic"
-	"time"
 )
 
 // conn is one connection. What the server reads and writes goes through it.
@@ -19,6 +15,8 @@ type conn struct {
 	limiter  *Limiter
 	owner    netip.Addr
 	header   header
+	present  context.Context // ends when it leaves
+	end      context.CancelFunc
 
 	// The limiter's lock guards these.
 	authenticated bool
@@ -31,7 +29,9 @@ type conn struct {
 }
 
 func newConn(l *Limiter, raw net.Conn) *conn {
-	return &conn{Conn: raw, raw: raw, limiter: l, owner: owner(raw), header: header{limit: l.config.HeaderLines}}
+	c := &conn{Conn: raw, raw: raw, limiter: l, owner: owner(raw), header: header{limit: l.config.HeaderLines}}
+	c.present, c.end = context.WithCancel(context.Background())
+	return c
 }
 
 // tracked returns the connection that the server was given, or nil where it came
@@ -108,38 +108,4 @@ func (h *header) take(p []byte) bool {
 		}
 	}
 	return true
-}
-
-// encrypted is a connection with TLS. The server must not see that there is a
-// [tls.Conn], or it would read from that and not from us; it takes what has a
-// ConnectionState for encrypted, and asks for it before it reads anything.
-type encrypted struct {
-	*conn
-	tls *tls.Conn
-}
-
-func (c *conn) encrypt(config *tls.Config) *encrypted {
-	e := &encrypted{conn: c, tls: tls.Server(c.raw, config)}
-	c.Conn = e.tls
-	return e
-}
-
-// ConnectionState shakes hands, within the time that there is for it.
-func (e *encrypted) ConnectionState() tls.ConnectionState {
-	e.tls.SetDeadline(time.Now().Add(e.limiter.config.HandshakeTimeout))
-	err := e.tls.HandshakeContext(context.Background())
-	e.tls.SetDeadline(time.Time{})
-	var plain tls.RecordHeaderError
-	if errors.As(err, &plain) && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader) {
-		io.WriteString(plain.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
-	}
-	if err != nil {
-		e.raw.Close() // what the server reads next fails at once
-	}
-	return e.tls.ConnectionState()
-}
-
-// looksLikeHTTP tells a slip in a URL from noise.
-func looksLikeHTTP(begin [5]byte) bool {
-	return slices.Contains([]string{"GET /", "HEAD ", "POST ", "PUT /", "OPTIO"}, string(begin[:]))
 }

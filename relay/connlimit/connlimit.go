@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
@@ -55,6 +56,7 @@ var reasons = []string{reasonUnauthenticated, reasonIdle, reasonFull}
 type Limiter struct {
 	config  Config
 	metrics metrics
+	turns   *turns
 
 	mu   sync.Mutex
 	open int
@@ -71,7 +73,8 @@ func New(c Config) *Limiter {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	l := &Limiter{config: c, strangers: newQueue(), idle: newQueue(), dropped: map[string]int{}}
+	// Half of the processors are left to who is being answered.
+	l := &Limiter{config: c, turns: newTurns(max(1, runtime.GOMAXPROCS(0)/2)), strangers: newQueue(), idle: newQueue(), dropped: map[string]int{}}
 	l.metrics = newMetrics(c, l.Open)
 	return l
 }
@@ -118,7 +121,7 @@ func Authenticated(ctx context.Context) {
 // Listen returns a listener that accepts from socket, within the limit. With a
 // configuration it speaks TLS.
 func (l *Limiter) Listen(socket net.Listener, config *tls.Config) net.Listener {
-	return &listener{Listener: socket, limiter: l, tls: config}
+	return &listener{Listener: socket, limiter: l, tls: l.inTurn(config)}
 }
 
 type listener struct {
@@ -229,6 +232,7 @@ func (l *Limiter) remove(c *conn) {
 		return
 	}
 	c.left = true
+	c.end()
 	l.open--
 	l.strangers.remove(c)
 	l.idle.remove(c)

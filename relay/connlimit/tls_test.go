@@ -3,8 +3,11 @@ package connlimit
 import (
 	"crypto/tls"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +19,7 @@ func withTLS(timeout time.Duration) func(*rig, *listener) {
 		r.config.HandshakeTimeout, r.encrypted = timeout, true
 		borrowed := httptest.NewTLSServer(nil)
 		borrowed.Close()
-		l.tls = &tls.Config{Certificates: borrowed.TLS.Certificates}
+		l.tls = r.inTurn(&tls.Config{Certificates: borrowed.TLS.Certificates})
 	}
 }
 
@@ -65,4 +68,57 @@ func TestAClientThatForgotTheS(t *testing.T) {
 	if body, _ := io.ReadAll(answer.Body); answer.StatusCode != 400 || !strings.Contains(string(body), "HTTPS server") {
 		t.Errorf("%d %s", answer.StatusCode, body)
 	}
+}
+
+// hello is what a client says first; it goes on to say nothing.
+func hello(t *testing.T) string {
+	t.Helper()
+	here, there := net.Pipe()
+	defer here.Close()
+	go func() {
+		tls.Client(there, &tls.Config{InsecureSkipVerify: true}).Handshake()
+		there.Close()
+	}()
+	buffer := make([]byte, 8192)
+	n, err := here.Read(buffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(buffer[:n])
+}
+
+// Were a turn held until the handshake ends, a few clients that say hello and no
+// more would keep everybody out.
+func TestTrap_WhoFallsSilentInAHandshakeHoldsNoTurn(t *testing.T) {
+	r := newRig(t, 100, withTLS(patience))
+	text := hello(t)
+	for range 50 {
+		c := r.connect("127.0.0.1")
+		c.send(text)
+		if _, err := c.read.Peek(1); err != nil { // the server has spoken
+			t.Fatal(err)
+		}
+	}
+	r.connect("127.0.0.1").encrypt().must()
+}
+
+func TestWhoIsClosedWhileItWaitsForATurnIsGone(t *testing.T) {
+	r := newRig(t, 4, withTLS(patience))
+	for range runtime.GOMAXPROCS(0) { // all turns there are, and more
+		r.turns.mu.Lock()
+		free := r.turns.free
+		r.turns.mu.Unlock()
+		if free > 0 {
+			r.turns.take(t.Context(), netip.Addr{})
+		}
+	}
+	text := hello(t)
+	for range 12 {
+		r.connect("127.0.0.1").send(text)
+	}
+	eventually(t, "only those that are open wait", func() bool {
+		r.turns.mu.Lock()
+		defer r.turns.mu.Unlock()
+		return len(r.turns.waiting[netip.MustParseAddr("127.0.0.1")]) == 4
+	})
 }

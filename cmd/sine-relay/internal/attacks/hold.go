@@ -16,10 +16,12 @@ import (
 )
 
 const (
-	// ramp is in what time all connections are opened first.
-	ramp = 2 * time.Second
+	// ramp is what part of the attack it takes to open all connections first:
+	// the attack is on memory, and a rush of handshakes would be one on the
+	// processors, which attackers, relay and honest caller share here.
+	ramp = 3
 	// reopen is after what time one that was closed is opened again.
-	reopen = 4 * time.Second
+	reopen = 5 * time.Second
 	// dribble is between two bytes of a header without an end.
 	dribble = 2 * time.Second
 	// sources are how many addresses the connections come from.
@@ -40,9 +42,9 @@ func (h *holders) hold(ctx context.Context) {
 	count := h.order.Assault.Count
 	for n := range count {
 		all.Go(func() {
-			wait(ctx, ramp*time.Duration(n)/time.Duration(count))
-			for ctx.Err() == nil {
-				h.one(ctx, n)
+			wait(ctx, h.order.Assault.For/ramp*time.Duration(n)/time.Duration(count))
+			for try := 0; ctx.Err() == nil; try++ {
+				h.one(ctx, n, try)
 				wait(ctx, reopen)
 			}
 		})
@@ -60,7 +62,7 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // one holds one connection until the relay closes it.
-func (h *holders) one(ctx context.Context, n int) {
+func (h *holders) one(ctx context.Context, n, try int) {
 	conn, err := h.dial(ctx, n)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -73,7 +75,7 @@ func (h *holders) one(ctx context.Context, n int) {
 	h.opened.Add(1)
 	h.most.see(h.held.Add(1))
 	defer h.held.Add(-1)
-	h.occupy(ctx, conn, n)
+	h.occupy(ctx, conn, try)
 	if ctx.Err() == nil {
 		h.closed.Add(1)
 	}
@@ -107,11 +109,12 @@ func smallBuffer(_, _ string, c syscall.RawConn) (err error) {
 }
 
 // occupy returns when the other end has closed, or the connection was.
-func (h *holders) occupy(ctx context.Context, conn net.Conn, n int) {
+func (h *holders) occupy(ctx context.Context, conn net.Conn, try int) {
 	switch h.order.Assault.Kind {
 	case idle:
-		// Half of them had an answer before they fell silent.
-		if n%2 == 0 {
+		// One that had an answer is kept for longer than one that says nothing.
+		// Who is closed after it says nothing the next time.
+		if try == 0 {
 			io.WriteString(conn, "GET /nowhere HTTP/1.1\r\nHost: relay\r\n\r\n")
 		}
 		io.Copy(io.Discard, conn)
