@@ -36,6 +36,8 @@ type call struct {
 	refused *refusal
 	eventID string
 	size    int
+	// memory is what is reserved for the body.
+	memory *bodyReservation
 	// fault says why a question or a fact went wrong; it holds nothing of a
 	// payload.
 	fault error

@@ -208,7 +208,7 @@ func TestABodyThatComesSlowly(t *testing.T) {
 		t.Parallel()
 		const size = 10_000 // more than the server reads along with the header
 		r := newRig(t, slow, func(cfg *Config) { cfg.Limits.BodyMemory, cfg.Limits.Body = BodyCost(size), size })
-		held, err := r.limiter.acquireBody(t.Context(), "lobby", time.Now().Add(patience), size)
+		held, err := r.limiter.acquireBody(t.Context(), "lobby", "", time.Now().Add(patience), size)
 		if err != nil {
 			t.Fatal(err)
 		}

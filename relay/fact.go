@@ -21,6 +21,7 @@ func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, b
 	}
 	return r.account(in, func() (outcome, answer) {
 		m, err := e.Message(r.subjects)
+		e = nil // while the message waits, what it was made of need not be held
 		if err != nil {
 			c.fault = err
 			return outcomeRefused, errorAnswer(outcomeRefused)
@@ -30,11 +31,11 @@ func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, b
 		case err != nil:
 			return outcomeRefused, errorAnswer(outcomeRefused)
 		case receipt.Duplicate:
-			return outcomeDuplicate, factAnswer(outcomeDuplicate, e.ID)
+			return outcomeDuplicate, factAnswer(outcomeDuplicate, c.eventID)
 		case receipt.Spooled:
-			return outcomeSpooled, factAnswer(outcomeSpooled, e.ID)
+			return outcomeSpooled, factAnswer(outcomeSpooled, c.eventID)
 		default:
-			return outcomeStored, factAnswer(outcomeStored, e.ID)
+			return outcomeStored, factAnswer(outcomeStored, c.eventID)
 		}
 	})
 }
@@ -132,10 +133,10 @@ func (r *Relay) store(c *call, in *Integration, req *http.Request, m visit.Messa
 }
 
 func (r *Relay) publish(ctx context.Context, c *call, integration string, m visit.Message) (visit.Receipt, error) {
-	release, err := r.limiter.acquireEvent(ctx, integration, c.size)
+	place, err := r.limiter.acquireEvent(ctx, integration, c.memory, c.size)
 	if err != nil {
 		return visit.Receipt{}, err
 	}
-	defer release()
+	defer place.Release()
 	return r.publisher.Publish(ctx, m)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/internal/share"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // errOverloaded is wrapped where a bound on what is in flight was reached and
@@ -45,30 +46,67 @@ func (l *limiter) among(integrations int) {
 	}
 }
 
+// smallBody is the length up to which a body may be a check-in request's although
+// the URL does not say so. Larger ones wait where events do.
+const smallBody = 16 << 10
+
 // acquireBody reserves memory for a body of the announced length, which is
-// negative when it is not known, and waits for it until the deadline.
-func (l *limiter) acquireBody(ctx context.Context, integration string, deadline time.Time, length int64) (*bodyReservation, error) {
+// negative when it is not known, and waits for it until the deadline. kind is what
+// the URL says, or empty.
+func (l *limiter) acquireBody(ctx context.Context, integration string, kind visit.Kind, deadline time.Time, length int64) (*bodyReservation, error) {
 	if length < 0 || length > l.limits.Body {
 		length = l.limits.Body
 	}
-	cost := BodyCost(length)
-	if r, ok := l.bodies.TryAcquire(integration, cost); ok {
-		return &bodyReservation{r}, nil
-	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	r, err := l.bodies.Acquire(ctx, integration, cost)
-	if err != nil {
-		return nil, fmt.Errorf("%w: no memory for a body of up to %d bytes, of %d bytes for all bodies %d are in use", errOverloaded, length, l.bodies.Capacity(), l.bodies.Taken())
+	r := &bodyReservation{}
+	if kind.IsFact() || kind == "" && length > smallBody {
+		if err := r.acquire(ctx, l.eventBodies, integration, length); err != nil {
+			return nil, err
+		}
+		r.ofEvent = true
 	}
-	return &bodyReservation{r}, nil
+	// Who holds memory for bodies never waits for that of events.
+	if err := r.acquire(ctx, l.bodies, integration, length); err != nil {
+		r.Release()
+		return nil, err
+	}
+	return r, nil
 }
 
 // bodyReservation is memory reserved for one body.
-type bodyReservation struct{ share.Reservation }
+type bodyReservation struct {
+	parts   []share.Reservation
+	ofEvent bool // the part that events may have is among them
+}
+
+func (r *bodyReservation) acquire(ctx context.Context, l *share.Limiter, integration string, length int64) error {
+	part, err := l.Acquire(ctx, integration, BodyCost(length))
+	if err != nil {
+		return noMemory(l, length)
+	}
+	r.parts = append(r.parts, part)
+	return nil
+}
+
+func noMemory(l *share.Limiter, length int64) error {
+	return fmt.Errorf("%w: no memory for a body of up to %d bytes; of %d bytes %d are in use", errOverloaded, length, l.Capacity(), l.Taken())
+}
 
 // shrink gives back what a body of that length does not need.
-func (r *bodyReservation) shrink(length int) { r.Reservation = r.Shrink(BodyCost(int64(length))) }
+func (r *bodyReservation) shrink(length int) {
+	for i := range r.parts {
+		r.parts[i] = r.parts[i].Shrink(BodyCost(int64(length)))
+	}
+}
+
+// Release gives everything back.
+func (r *bodyReservation) Release() {
+	for _, part := range r.parts {
+		part.Release()
+	}
+	r.parts = nil
+}
 
 // acquireRequest takes a place for a check-in request if there is one right now:
 // waiting would only make a late answer later.
@@ -80,20 +118,18 @@ func (l *limiter) acquireRequest(integration string) (share.Reservation, error) 
 	return r, nil
 }
 
-// acquireEvent waits until an event with a body of that length may be stored. What
-// waits is bounded by number and by bytes: it would fill the memory, and check-in
-// requests would wait for it.
-func (l *limiter) acquireEvent(ctx context.Context, integration string, length int) (release func(), err error) {
-	memory, ok := l.eventBodies.TryAcquire(integration, BodyCost(int64(length)))
-	if !ok {
-		return nil, fmt.Errorf("%w: no memory for an event of %d bytes, of %d bytes for events %d are in use", errOverloaded, length, l.eventBodies.Capacity(), l.eventBodies.Taken())
+// acquireEvent waits until an event with a body of that length, for which memory
+// is reserved, may be stored. What waits is bounded by number and by bytes: it
+// would fill the memory, and check-in requests would wait for it.
+func (l *limiter) acquireEvent(ctx context.Context, integration string, memory *bodyReservation, length int) (share.Reservation, error) {
+	if !memory.ofEvent {
+		part, ok := l.eventBodies.TryAcquire(integration, BodyCost(int64(length)))
+		if !ok {
+			return share.Reservation{}, noMemory(l.eventBodies, int64(length))
+		}
+		memory.parts, memory.ofEvent = append(memory.parts, part), true
 	}
-	place, err := l.placeForEvent(ctx, integration)
-	if err != nil {
-		memory.Release()
-		return nil, err
-	}
-	return func() { place.Release(); memory.Release() }, nil
+	return l.placeForEvent(ctx, integration)
 }
 
 func (l *limiter) placeForEvent(ctx context.Context, integration string) (share.Reservation, error) {

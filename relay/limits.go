@@ -27,8 +27,9 @@ type Limits struct {
 	// Facts is how many facts are being stored at once; up to WaitingFacts
 	// more wait for their turn.
 	Facts, WaitingFacts int64
-	// BodyMemory is how many bytes of bodies are held at once. A quarter of it
-	// is not for facts that are being stored or wait, and is left to the door.
+	// BodyMemory is how much memory calls with their bodies take up at once,
+	// each as [BodyCost] says. A quarter of it is not for facts that are being
+	// stored or wait, and is left to the door.
 	BodyMemory int64
 }
 

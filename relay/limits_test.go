@@ -73,7 +73,7 @@ func TestFactsBeyondTheirCapWait(t *testing.T) {
 
 func TestAFactWaitsNoLongerThanItsBudget(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Limits.Facts, cfg.Limits.StoreBudget = 1, 50*time.Millisecond })
-	if _, err := r.limiter.acquireEvent(context.Background(), "lobby", 1); err != nil {
+	if _, err := r.limiter.acquireEvent(context.Background(), "lobby", &bodyReservation{}, 1); err != nil {
 		t.Fatal(err)
 	}
 	if w := r.post("/sine/lobby", checkedIn); w.Code != 503 {
@@ -139,7 +139,7 @@ func TestWithoutRoomForABody(t *testing.T) {
 				cfg.Limits.Body, cfg.Limits.BodyMemory, cfg.Limits.StoreBudget = 1000, BodyCost(1000), time.Second
 				cfg.Integrations[0].Budget = time.Second
 			})
-			held, err := r.limiter.acquireBody(context.Background(), "lobby", time.Now().Add(patience), -1)
+			held, err := r.limiter.acquireBody(context.Background(), "lobby", "", time.Now().Add(patience), -1)
 			if err != nil {
 				t.Fatal(err)
 			}

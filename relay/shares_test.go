@@ -48,7 +48,7 @@ func TestSlowBodiesOfOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
 	}
 	defer slow.Wait()
 	defer close(free)
-	share := DefaultLimits.BodyMemory * 15 / 32 // half of what is not set apart for the other
+	share := r.limiter.eventBodies.Capacity() * 15 / 32 // half of what is not set apart for the other
 	eventually(t, "the lobby has all that it gets", func() bool {
 		return begun.Load() > 0 && r.limiter.bodies.Taken() > share-BodyCost(DefaultLimits.Body)
 	})
@@ -183,5 +183,59 @@ func TestRecordsOfOneIntegrationLeavePlacesToTheOthers(t *testing.T) {
 	}
 	for range taken + 1 {
 		r.recorder.done()
+	}
+}
+
+// More large events at once than there is memory for wait, whatever the URL says,
+// and a visitor is answered meanwhile.
+func TestLargeEventsWaitForMemory(t *testing.T) {
+	for _, path := range []string{"/sine/lobby", "/sine/lobby/check-in-success"} {
+		t.Run(path, func(t *testing.T) {
+			r := newRig(t, twoLobbies, func(cfg *Config) {
+				cfg.Integrations = cfg.Integrations[:1]
+				cfg.Limits.BodyMemory = 8 * BodyCost(200_000)
+			})
+			proceed := make(chan struct{})
+			var begun atomic.Int64
+			r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
+				begun.Add(1)
+				<-proceed
+				return visit.Receipt{}, nil
+			}
+			large := checkedIn + strings.Repeat(" ", 200_000-len(checkedIn))
+			codes := make(chan int, 60)
+			for range 60 {
+				go func() { codes <- r.post(path, large).Code }()
+			}
+			eventually(t, "the memory for events is used up", func() bool { return begun.Load() == 6 })
+			if w := r.post("/sine/lobby", checkInBody); !strings.Contains(w.Body.String(), "Welcome") {
+				t.Errorf("the visitor was answered %s", w.Body)
+			}
+			close(proceed)
+			for range 60 {
+				if code := <-codes; code != http.StatusOK {
+					t.Errorf("an event that waited was answered %d", code)
+				}
+			}
+			if r.limiter.bodies.Taken() != 0 || r.limiter.eventBodies.Taken() != 0 {
+				t.Error("memory is left reserved")
+			}
+		})
+	}
+}
+
+// A body without an announced length is read as it is, up to the limit and one
+// byte.
+func TestBodiesWithoutALength(t *testing.T) {
+	for _, length := range []int{0, 1, firstRead - 1, firstRead, firstRead + 1, 100_000, 256 << 10, 1 << 20} {
+		body := strings.Repeat("x", length)
+		const limit = 256<<10 + 1
+		got, err := readAll(strings.NewReader(body), limit)
+		if want := body[:min(length, limit)]; err != nil || string(got) != want {
+			t.Errorf("%d bytes: read %d, %v", length, len(got), err)
+		}
+		if cap(got) > limit {
+			t.Errorf("%d bytes are held for %d", cap(got), length)
+		}
 	}
 }

@@ -102,12 +102,13 @@ func (r *Relay) unauthorized(c *call, req *http.Request, reason string) answer {
 
 // receive reads an authenticated call's body and passes it on by what it is.
 func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
-	memory, err := r.limiter.acquireBody(req.Context(), in.Name, c.start.Add(r.patience(c, in)), req.ContentLength)
+	memory, err := r.limiter.acquireBody(req.Context(), in.Name, c.kind, c.start.Add(r.patience(c, in)), req.ContentLength)
 	if err != nil {
 		c.fault = err
 		return r.turnAway(c, in)
 	}
-	defer func() { memory.Release() }() // what is held by then
+	defer memory.Release()
+	c.memory = memory
 
 	body, err := r.read(c, in, req)
 	c.size = len(body)
@@ -163,7 +164,7 @@ func (r *Relay) read(c *call, in *Integration, req *http.Request) (body []byte, 
 		read, err = io.ReadFull(req.Body, body)
 		body = body[:read]
 	} else {
-		body, err = io.ReadAll(io.LimitReader(req.Body, limit+1))
+		body, err = readAll(req.Body, limit+1)
 	}
 	c.endedBy(err)
 	if req.ContentLength > limit || int64(len(body)) > limit {

@@ -3,6 +3,7 @@ package visit
 import (
 	"bytes"
 	"encoding/json"
+	"sync"
 )
 
 const sourceField = `,"source":`
@@ -11,19 +12,33 @@ const sourceField = `,"source":`
 // in as its last field. json.Marshal would compact a RawMessage and escape
 // parts of it, and Sine's bytes would not be Sine's any more.
 func marshal(head any, source Source) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(512 + 2*len(source))
-	enc := json.NewEncoder(&b)
+	b := heads.Get().(*bytes.Buffer)
+	defer keepHead(b)
+	b.Reset()
+	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(head); err != nil {
 		return nil, err
 	}
-	out := bytes.TrimSuffix(b.Bytes(), []byte("}\n"))
+	encoded := bytes.TrimSuffix(b.Bytes(), []byte("}\n"))
+	// As long as it is and no longer: it may wait for seconds to be stored.
+	out := make([]byte, 0, len(encoded)+len(sourceField)+len(source)+1)
+	out = append(out, encoded...)
 	if len(source) > 0 {
 		out = append(out, sourceField...)
 		out = append(out, source...)
 	}
 	return append(out, '}'), nil
+}
+
+// heads are buffers in which heads are encoded.
+var heads = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// keepHead gives a buffer back, unless it has become large.
+func keepHead(b *bytes.Buffer) {
+	if b.Cap() <= 32<<10 {
+		heads.Put(b)
+	}
 }
 
 func unmarshal(data []byte, into any) error { return json.Unmarshal(data, into) }

@@ -125,8 +125,8 @@ func (s *Settings) checkLimits(f *Faults) {
 	if s.DrainDelay < 0 {
 		f.setting("DRAIN_DELAY", "%s is negative", s.DrainDelay)
 	}
-	if s.MaxBodyMemory < s.BodyLimit {
-		f.setting("MAX_BODY_MEMORY", "%d bytes is less than SINE_RELAY_BODY_LIMIT, %d: no body would fit", s.MaxBodyMemory, s.BodyLimit)
+	if cost := relay.BodyCost(s.BodyLimit); s.MaxBodyMemory < cost {
+		f.setting("MAX_BODY_MEMORY", "%d bytes is less than %d, which a body of SINE_RELAY_BODY_LIMIT takes up: set at least that", s.MaxBodyMemory, cost)
 	}
 	s.checkBudget(f, Prefix+"DECISION_BUDGET", s.DecisionBudget)
 	s.checkBudget(f, Prefix+"STORE_BUDGET", s.StoreBudget)

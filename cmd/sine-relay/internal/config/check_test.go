@@ -40,7 +40,7 @@ func TestFaults(t *testing.T) {
 		{"an answer that ends before a slow caller is done", []string{"READ_TIMEOUT=9s"}, "SINE_RELAY_WRITE_TIMEOUT: 10s is not longer than SINE_RELAY_READ_TIMEOUT and SINE_RELAY_STORE_BUDGET together"},
 		{"a limit of nothing", []string{"MAX_FACTS=0"}, "SINE_RELAY_MAX_FACTS: must be more than nothing"},
 		{"a negative timeout", []string{"READ_TIMEOUT=-5s"}, "SINE_RELAY_READ_TIMEOUT: must be more than nothing"},
-		{"less memory than one body", []string{"MAX_BODY_MEMORY=1KiB"}, "SINE_RELAY_MAX_BODY_MEMORY: 1024 bytes is less than SINE_RELAY_BODY_LIMIT"},
+		{"less memory than one body", []string{"MAX_BODY_MEMORY=1KiB"}, "SINE_RELAY_MAX_BODY_MEMORY: 1024 bytes is less than 1597440, which a body of SINE_RELAY_BODY_LIMIT takes up"},
 		{"a prefix with a wildcard", []string{"SUBJECT_PREFIX=visitors.*"}, "SINE_RELAY_SUBJECT_PREFIX"},
 		{"a prefix with an empty part", []string{"SUBJECT_PREFIX=a..b"}, "SINE_RELAY_SUBJECT_PREFIX"},
 		{"a stream with a dot", []string{"EVENT_STREAM=a.b"}, "SINE_RELAY_EVENT_STREAM"},

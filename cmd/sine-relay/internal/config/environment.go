@@ -79,7 +79,7 @@ type Environment struct {
 	MaxRequests     int64         `env:"MAX_REQUESTS, default=512" help:"check-in requests in flight; beyond it, the fallback for overload"`
 	MaxFacts        int64         `env:"MAX_FACTS, default=256" help:"facts being stored at once; more wait"`
 	MaxWaitingFacts int64         `env:"MAX_WAITING_FACTS, default=10000" help:"facts that wait; beyond it they are refused"`
-	MaxBodyMemory   int64         `env:"MAX_BODY_MEMORY, default=64MiB" unit:"bytes" help:"memory for bodies in flight; a quarter of it is kept free of waiting facts, for the door"`
+	MaxBodyMemory   int64         `env:"MAX_BODY_MEMORY, default=64MiB" unit:"bytes" help:"memory for bodies in flight, of which each counts as six times its length and 24 KiB; a quarter of it is kept free of waiting facts, for the door"`
 
 	DrainDelay      time.Duration `env:"DRAIN_DELAY, default=5s" unit:"duration" help:"after a signal, how long the relay goes on serving while it reports unready"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT, default=20s" unit:"duration" help:"after that, how long calls in flight may take"`
