@@ -86,7 +86,7 @@ func Connect(cfg Config) (*Broker, error) {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	b.keeper = newKeeper(cfg, b.facts, m)
-	b.quarantined = newQuarantineShares(&b.sharers)
+	b.quarantined = newQuarantineShares(&b.sharers, m.quarantineShares)
 	b.keeper.looked[visit.RootQuarantine] = b.quarantined.looked
 	ctx, stop := context.WithCancel(context.Background())
 	b.stop = stop

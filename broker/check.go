@@ -44,6 +44,9 @@ func (k *keeper) payloadFault() error {
 
 // conclude takes over what was found about a stream.
 func (k *keeper) conclude(s *stream, f finding) {
+	if f.pending == nil {
+		k.metrics.setStream(s.want.name, f)
+	}
 	k.mu.Lock()
 	fresh := !s.verified && f.fit()
 	s.verified = s.verified || f.fit()
@@ -56,7 +59,6 @@ func (k *keeper) conclude(s *stream, f finding) {
 	if f.pending != nil {
 		return
 	}
-	k.metrics.setStream(s.want.name, f)
 	if looked := k.looked[s.want.root]; looked != nil {
 		looked(f.bytes, f.limit)
 	}

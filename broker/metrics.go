@@ -13,13 +13,14 @@ type metrics struct {
 	errors      *prometheus.CounterVec
 	lateReplies prometheus.Counter
 	// secondReplies are by the question's site and decider.
-	secondReplies *prometheus.CounterVec
-	secondAcks    prometheus.Counter
-	usable        *prometheus.GaugeVec
-	drift         *prometheus.GaugeVec
-	full          *prometheus.GaugeVec
-	bytes         *prometheus.GaugeVec
-	limit         *prometheus.GaugeVec
+	secondReplies    *prometheus.CounterVec
+	secondAcks       prometheus.Counter
+	usable           *prometheus.GaugeVec
+	drift            *prometheus.GaugeVec
+	full             *prometheus.GaugeVec
+	quarantineShares prometheus.Gauge
+	bytes            *prometheus.GaugeVec
+	limit            *prometheus.GaugeVec
 }
 
 func newMetrics(cfg Config) *metrics {
@@ -79,6 +80,10 @@ func newMetrics(cfg Config) *metrics {
 			Help: "1 when the spool's file was damaged at the start and moved aside.",
 		}).Set(oneIf(cfg.Spool != nil && cfg.Spool.Damaged() != nil))
 	}
+	m.quarantineShares = f.NewGauge(prometheus.GaugeOpts{
+		Name: "sine_relay_quarantine_shares_used_up",
+		Help: "Integrations whose unreadable bodies are refused because they have their share of the quarantine.",
+	})
 	for _, connection := range []string{"door", "facts"} {
 		m.connected.WithLabelValues(connection)
 		m.reconnects.WithLabelValues(connection)
@@ -101,6 +106,7 @@ func (m *metrics) setStream(name string, f finding) {
 	for _, one := range f.drift {
 		m.drift.WithLabelValues(name, one.field).Set(1)
 	}
+	m.usable.WithLabelValues(name).Set(oneIf(f.fit()))
 	m.bytes.WithLabelValues(name).Set(float64(f.bytes))
 	m.limit.WithLabelValues(name).Set(float64(f.limit))
 }

@@ -66,6 +66,9 @@ func TestAFullStreamIsNamedUntilItStores(t *testing.T) {
 					t.Errorf("degraded by %q", got)
 				}
 			}
+			eventually(t, "the bucket of orders is usable", func() bool {
+				return sample(t, reg, "sine_relay_stream_usable", "stream", "KV_VISITOR_ORDERS") == 1
+			})
 			gauges(0, 1)
 			fill("1")
 			bound(t, js, c.stream, func(cfg *jetstream.StreamConfig) { cfg.MaxMsgs = -1 })

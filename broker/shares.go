@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/internal/share"
 	"github.com/sine-relay/sine-relay/visit"
@@ -70,6 +72,7 @@ func integrationOf(m visit.Message) string {
 // whose.
 type quarantineShares struct {
 	sharers *sharers
+	usedUp  prometheus.Gauge
 
 	mu           sync.Mutex
 	limit, bytes int64            // of the stream at the last look
@@ -78,8 +81,8 @@ type quarantineShares struct {
 	refused      map[string]int64 // the size of what was last refused, likewise
 }
 
-func newQuarantineShares(s *sharers) *quarantineShares {
-	return &quarantineShares{sharers: s, put: make(map[string]int64), refused: make(map[string]int64)}
+func newQuarantineShares(s *sharers, usedUp prometheus.Gauge) *quarantineShares {
+	return &quarantineShares{sharers: s, usedUp: usedUp, put: make(map[string]int64), refused: make(map[string]int64)}
 }
 
 // looked takes over what a look at the stream found. What has left the stream
@@ -108,6 +111,7 @@ func (q *quarantineShares) allows(m visit.Message) error {
 	err := q.fault(integration, size)
 	if err != nil {
 		q.refused[integration] = size
+		q.usedUp.Set(float64(len(q.refused)))
 	}
 	return err
 }
@@ -145,6 +149,7 @@ func (q *quarantineShares) exhausted() (faults []error) {
 			delete(q.refused, integration)
 		}
 	}
+	q.usedUp.Set(float64(len(q.refused)))
 	return faults
 }
 

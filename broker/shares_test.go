@@ -231,7 +231,8 @@ func TestASingleIntegrationHasTheWholeSpool(t *testing.T) {
 func TestOneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
-	b := ready(t, s, func(c *broker.Config) { c.Quarantine.MaxBytes = 1 << 20 })
+	reg := prometheus.NewRegistry()
+	b := ready(t, s, func(c *broker.Config) { c.Quarantine.MaxBytes, c.Registerer = 1<<20, reg })
 	b.Share(2)
 	var refusal error
 	stored := 0
@@ -243,6 +244,9 @@ func TestOneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
 	}
 	if got := impaired(b); !strings.Contains(got, "the integration hog: it has its share of the quarantine") {
 		t.Errorf("degraded by %q", got)
+	}
+	if got := sample(t, reg, "sine_relay_quarantine_shares_used_up"); got != 1 {
+		t.Errorf("%v shares are used up", got)
 	}
 	for i := range 10 {
 		if _, err := b.Publish(within(t, patience), unreadable("other", fmt.Sprint("o", i), 10_000)); err != nil {

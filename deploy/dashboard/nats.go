@@ -24,8 +24,12 @@ var nats = []panel{
 	},
 	{
 		show: states, title: "Streams usable", unit: "bool", wide: 12, high: 6, means: noIsBad,
-		about: "Whether each stream was there and fit at the last look of every relay. Red is bad: what belongs there is spooled or refused.",
-		ask:   []query{{legend: "{{stream}}", expr: `min by (stream) (sine_relay_stream_usable{<relay>})`}},
+		about: "Whether each stream was there and fit at the last look of every relay, and took the last message. Red is bad: what belongs there is spooled or refused.",
+		ask: []query{
+			{legend: "{{stream}}", expr: `min by (stream) (sine_relay_stream_usable{<relay>})`},
+			{legend: "{{stream}} has room", expr: `1 - max by (stream) (sine_relay_stream_full{<relay>})`},
+			{legend: "quarantine has room for each", expr: `1 - clamp_max(max(sine_relay_quarantine_shares_used_up{<relay>}), 1)`},
+		},
 	},
 	{
 		show: states, title: "Streams that differ from the settings", unit: "bool", wide: 12, high: 6, means: []meaning{{"1", "differs", "orange"}}, none: "none",

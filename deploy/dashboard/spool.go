@@ -49,10 +49,11 @@ var spool = []panel{
 	},
 	{
 		show: states, title: "Condition", unit: "bool", wide: 24, high: 6, means: yesIsBad, none: "no spool",
-		about: "Whether a spool is nearly full or full, could not be opened, or was found damaged at the start. Each is bad; a damaged one was moved aside, and what could be read of it carried over.",
+		about: "Whether a spool is nearly full or full, or refuses an integration that has its share of it, could not be opened, or was found damaged at the start. Each is bad; a damaged one was moved aside, and what could be read of it carried over.",
 		ask: []query{
 			{legend: "{{pod}} {{instance}} nearly full", expr: `max by (pod, instance) (sine_relay_spool_nearly_full{<relay>})`},
 			{legend: "{{pod}} {{instance}} full", expr: `max by (pod, instance) (sine_relay_spool_full{<relay>})`},
+			{legend: "{{pod}} {{instance}} shares used up", expr: `clamp_max(max by (pod, instance) (sine_relay_spool_shares_used_up{<relay>}), 1)`},
 			{legend: "{{pod}} {{instance}} damaged", expr: `max by (pod, instance) (sine_relay_spool_damaged{<relay>})`},
 			{legend: "{{pod}} {{instance}} unusable", expr: `1 - min by (pod, instance) (sine_relay_spool_usable{<relay>})`},
 		},

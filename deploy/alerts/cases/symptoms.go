@@ -21,6 +21,8 @@ func symptoms() []symptom {
 		{"sine_relay_order_entries", labels{"state": "invalid"}, 1, 0, 1, []string{named("OrderEntries", labels{"state": "invalid"})}},
 		{"sine_relay_spool_nearly_full", nil, 1, 0, 1, []string{named("SpoolNearlyFull", nil)}},
 		{"sine_relay_spool_usable", nil, 0, 1, 1, []string{named("SpoolUnusable", nil)}},
+		{"sine_relay_stream_full", stream, 1, 0, 1, []string{named("StreamFull", stream)}},
+		{"sine_relay_spool_shares_used_up", nil, 2, 0, 1, []string{named("ShareUsedUp", nil)}},
 		{"sine_relay_config_last_reload_successful", nil, 0, 1, 2, []string{named("ConfigurationBad", nil)}},
 		{"sine_relay_keys_readable", nil, 0, 1, 2, []string{named("KeysUnreadable", nil)}},
 		{"sine_relay_integration_keys", atSick, 0, 1, 2, []string{named("IntegrationWithoutKey", atSick)}},
