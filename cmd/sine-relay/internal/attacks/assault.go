@@ -17,6 +17,20 @@ type assault struct {
 	FullStream bool
 }
 
+// ramp is in what time all connections are opened first. The attack is on memory:
+// a rush of handshakes would be one on the processors, which attackers, relay and
+// honest caller share here.
+func (a assault) ramp() time.Duration {
+	switch {
+	case a.Kind == scrapes:
+		return 0
+	case a.TLS:
+		return a.For / 3
+	default:
+		return a.For / 10
+	}
+}
+
 type kind string
 
 const (

@@ -16,10 +16,6 @@ import (
 )
 
 const (
-	// ramp is what part of the attack it takes to open all connections first:
-	// the attack is on memory, and a rush of handshakes would be one on the
-	// processors, which attackers, relay and honest caller share here.
-	ramp = 3
 	// reopen is after what time one that was closed is opened again.
 	reopen = 5 * time.Second
 	// dribble is between two bytes of a header without an end.
@@ -42,7 +38,7 @@ func (h *holders) hold(ctx context.Context) {
 	count := h.order.Assault.Count
 	for n := range count {
 		all.Go(func() {
-			wait(ctx, h.order.Assault.For/ramp*time.Duration(n)/time.Duration(count))
+			wait(ctx, h.order.Assault.ramp()*time.Duration(n)/time.Duration(count))
 			for try := 0; ctx.Err() == nil; try++ {
 				h.one(ctx, n, try)
 				wait(ctx, reopen)
