@@ -92,13 +92,13 @@ func TestADoorThatIsDeniedNamesTheSubject(t *testing.T) {
 func TestRecordsThatMayNotBeReadAreSaidSoon(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t, withUser(&server.Permissions{
-		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.CONSUMER.>"}},
+		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.DIRECT.>"}},
 	}))
 	cfg := broker.Config{Servers: []string{s.URL()}}
 	asRelay(&cfg)
 	start := time.Now()
 	_, err := broker.FindRecords(within(t, patience), cfg, "K7Q2M", start)
-	if !errors.Is(err, visit.ErrDenied) || !strings.Contains(err.Error(), "CONSUMER.CREATE.VISITOR_DECISIONS") || time.Since(start) > patience/2 {
+	if !errors.Is(err, visit.ErrDenied) || !strings.Contains(err.Error(), "DIRECT.GET.VISITOR_DECISIONS") || time.Since(start) > patience/2 {
 		t.Errorf("%v after %s", err, time.Since(start))
 	}
 }

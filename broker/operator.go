@@ -1,10 +1,13 @@
 package broker
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -38,54 +41,96 @@ func (c Config) dialOnce(more ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// scan calls fn for each message that is in a stream when it begins, oldest
-// first, until fn returns an error, which it returns. What is deleted meanwhile
-// is left out.
-func scan(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig, fn func(jetstream.Msg, *jetstream.MsgMetadata) error) error {
-	fail := func(err error) error { return fmt.Errorf("read stream %s: %w", stream, explain(js.Conn(), err)) }
-	opening, cancel := context.WithTimeout(ctx, pullWait)
-	defer cancel()
-	consumer, err := js.OrderedConsumer(opening, stream, cfg)
+// scan calls fn for each message of a stream from a time on, oldest first, until fn
+// returns an error, which it returns. What is deleted meanwhile is left out.
+//
+// It gets the messages directly, by no consumer: whoever may make one may have
+// messages delivered to any subject of the stream's account, as a push consumer
+// does, and so under the key of a standing order.
+func scan(ctx context.Context, nc *nats.Conn, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
+	fail := func(err error) error { return fmt.Errorf("read stream %s: %w", stream, explain(nc, err)) }
+	inbox := cmp.Or(nc.Opts.InboxPrefix, operatorInbox) + "." + newToken()
+	replies, err := nc.SubscribeSync(inbox)
 	if err != nil {
 		return fail(err)
 	}
-	left := consumer.CachedInfo().NumPending
-	messages, err := consumer.Messages()
-	if err != nil {
-		return fail(err)
-	}
-	defer messages.Stop()
-	var last uint64
-	for ; left > 0; left-- {
-		waiting, cancel := context.WithTimeout(ctx, pullWait)
-		m, err := messages.Next(jetstream.NextContext(waiting))
-		cancel()
+	defer replies.Unsubscribe()
+	next := batch{StartTime: &since}
+	for more := true; more; {
+		next.Batch, next.MaxBytes = batchMessages, batchBytes
+		data, err := json.Marshal(next)
 		if err != nil {
-			if refused(js.Conn()) == nil && endsAfter(ctx, js, stream, cfg, last) {
-				return nil
+			return fail(err)
+		}
+		if err := nc.PublishRequest(apiPrefix+"DIRECT.GET."+stream, inbox, data); err != nil {
+			return fail(err)
+		}
+		var got uint64
+		for {
+			m, err := nextWithin(ctx, replies)
+			if errors.Is(err, nats.ErrNoResponders) {
+				err = fmt.Errorf("%w, or it does not allow direct access: nats stream edit %s --allow-direct", visit.ErrStreamMissing, stream)
 			}
-			return fail(err)
+			if err != nil {
+				return fail(err)
+			}
+			one, err := directly(m)
+			if err != nil {
+				return fail(err)
+			}
+			if one == nil { // the end of the batch, or of the stream
+				more = got > 0 && m.Header.Get("Nats-Num-Pending") != "0"
+				break
+			}
+			got = one.Sequence
+			if err := fn(one); err != nil {
+				return err
+			}
 		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fail(err)
-		}
-		last = meta.Sequence.Stream
-		if err := fn(m, meta); err != nil {
-			return err
-		}
+		next = batch{Sequence: got + 1}
 	}
 	return nil
 }
 
-// endsAfter reports whether a stream has no message behind a sequence number. It
-// asks for nothing that scan does not.
-func endsAfter(ctx context.Context, js jetstream.JetStream, stream string, cfg jetstream.OrderedConsumerConfig, last uint64) bool {
+const (
+	batchMessages = 256
+	batchBytes    = 4 << 20 // within what a client buffers
+)
+
+// batch asks for several messages in a row.
+type batch struct {
+	Sequence  uint64     `json:"seq,omitempty"`
+	StartTime *time.Time `json:"start_time,omitempty"`
+	Batch     int        `json:"batch"`
+	MaxBytes  int        `json:"max_bytes"`
+}
+
+func nextWithin(ctx context.Context, replies *nats.Subscription) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
-	cfg.DeliverPolicy, cfg.OptStartSeq, cfg.OptStartTime = jetstream.DeliverByStartSequencePolicy, last+1, nil
-	consumer, err := js.OrderedConsumer(ctx, stream, cfg)
-	return err == nil && consumer.CachedInfo().NumPending == 0
+	return replies.NextMsgWithContext(ctx)
+}
+
+// directly reads a message that was got, or returns nil at the end of them.
+func directly(m *nats.Msg) (*jetstream.RawStreamMsg, error) {
+	switch status := m.Header.Get("Status"); status {
+	case "":
+	case "204", "404": // end of the batch, no message
+		return nil, nil
+	default:
+		return nil, fmt.Errorf("NATS answers %s %s", status, m.Header.Get("Description"))
+	}
+	sequence, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("a message without its sequence number: %w", err)
+	}
+	stored, err := time.Parse(time.RFC3339Nano, m.Header.Get(jetstream.TimeStampHeaer))
+	if err != nil {
+		return nil, fmt.Errorf("a message without its time: %w", err)
+	}
+	return &jetstream.RawStreamMsg{
+		Subject: m.Header.Get(jetstream.SubjectHeader), Sequence: sequence, Header: m.Header, Data: m.Data, Time: stored,
+	}, nil
 }
 
 // refused is what NATS did not permit last, or nil.

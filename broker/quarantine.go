@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -59,12 +58,10 @@ func OpenQuarantine(ctx context.Context, cfg Config) (*Quarantine, error) {
 func (q *Quarantine) Close() { q.nc.Close() }
 
 // Each calls fn for each message, oldest first, until fn returns an error, which
-// it returns. The bodies are not fetched.
+// it returns.
 func (q *Quarantine) Each(ctx context.Context, fn func(Kept) error) error {
-	return scan(ctx, q.js, q.cfg.Quarantine.Name, jetstream.OrderedConsumerConfig{HeadersOnly: true}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
-		k := keptFrom(meta.Sequence.Stream, meta.Timestamp, m.Subject(), m.Headers(), nil)
-		k.Size, _ = strconv.Atoi(m.Headers().Get(nats.MsgSize))
-		return fn(k)
+	return scan(ctx, q.nc, q.cfg.Quarantine.Name, time.Time{}, func(m *jetstream.RawStreamMsg) error {
+		return fn(keptFrom(m.Sequence, m.Time, m.Subject, m.Header, m.Data))
 	})
 }
 

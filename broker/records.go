@@ -24,19 +24,14 @@ func FindRecords(ctx context.Context, cfg Config, reference string, since time.T
 		return nil, err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return nil, err
-	}
 	var found []visit.Record
-	from := jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since}
-	err = scan(ctx, js, cfg.Decisions.Name, from, func(m jetstream.Msg, meta *jetstream.MsgMetadata) error {
-		if !strings.HasPrefix(m.Headers().Get(visit.HeaderRequestID), reference) {
+	err = scan(ctx, nc, cfg.Decisions.Name, since, func(m *jetstream.RawStreamMsg) error {
+		if !strings.HasPrefix(m.Header.Get(visit.HeaderRequestID), reference) {
 			return nil
 		}
 		var r visit.Record
-		if err := json.Unmarshal(m.Data(), &r); err != nil {
-			return fmt.Errorf("message %d of stream %s is no record: %w", meta.Sequence.Stream, cfg.Decisions.Name, err)
+		if err := json.Unmarshal(m.Data, &r); err != nil {
+			return fmt.Errorf("message %d of stream %s is no record: %w", m.Sequence, cfg.Decisions.Name, err)
 		}
 		found = append(found, r)
 		return nil

@@ -49,8 +49,8 @@ type edit struct{ old, new string }
 // with any client, and a relay that makes its streams itself.
 var edits = []edit{
 	{`"visitors.v1.ask.hq.default q"`, `"visitors.v1.ask.*.* q"`},
-	{`"$JS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.hq.>"`, `"$JS.API.CONSUMER.CREATE.VISITORS.>"`},
 	{`"$JS.API.CONSUMER.INFO.VISITORS.badges"`, `"$JS.API.CONSUMER.INFO.VISITORS.*"
+            "$JS.API.CONSUMER.CREATE.VISITORS.>"
             "$JS.API.CONSUMER.DELETE.VISITORS.*"
             "$JS.API.CONSUMER.NAMES.VISITORS"
             "$JS.API.CONSUMER.LIST.VISITORS"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -147,14 +148,19 @@ func (c *census) run(ctx context.Context) {
 	}
 }
 
-// note says what was not looked at.
-func (c *census) note(d broker.Discovery) {
+// note says what was not looked at, and why. A NATS that is away says so itself.
+func (c *census) note(d broker.Discovery, err error) {
 	c.ignored.WithLabelValues("too_large").Add(float64(d.Oversize))
 	if d.Cut {
 		c.ignored.WithLabelValues("too_many").Inc()
 	}
 	said := d.String()
-	c.said.Store(&said)
+	if err != nil && !errors.Is(err, visit.ErrDisconnected) {
+		said = err.Error()
+	}
+	if before := c.said.Swap(&said); said != "" && (before == nil || *before != said) {
+		c.app.log.Warn("search for deciders", "reason", said)
+	}
 }
 
 // lines are for somebody who looks closer.
@@ -169,7 +175,7 @@ func (c *census) count(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, natsPatience)
 	defer cancel()
 	found, discovery, err := c.app.broker.Deciders(ctx)
-	c.note(discovery)
+	c.note(discovery, err)
 	// What was cut short counts nobody out: whoever floods the search must not
 	// make it look as if nobody decides.
 	if err != nil || discovery.Cut {

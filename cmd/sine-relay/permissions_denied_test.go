@@ -48,6 +48,7 @@ func TestNobodyMayDoMore(t *testing.T) {
 		{"decider", "answer what it was not asked", sending, "_INBOX_SINE_RELAY.x.y"},
 		{"decider", "use JetStream", sending, "$JS.API.INFO"},
 
+		{"consumer", "make its durable anew, and have its events delivered anywhere", sending, "$JS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.hq.>"},
 		{"consumer", "read another site's events", sending, "$JS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.lab.>"},
 		{"consumer", "read every site's events", sending, "$JS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.>"},
 		{"consumer", "read without a filter", sending, "$JS.API.CONSUMER.CREATE.VISITORS.badges"},
@@ -115,27 +116,6 @@ func (s *theatre) hear(t *testing.T, nc *nats.Conn, what string) {
 	subject, queue, _ := strings.Cut(what, " ")
 	if _, err := nc.QueueSubscribeSync(subject, queue); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// A request names its filter twice, on the subject, where NATS permits it, and in
-// the body.
-func TestAConsumerCannotSmuggleAnotherFilterIn(t *testing.T) {
-	s := setStage(t, natsDir+"nats.conf")
-	nc := s.connect("consumer")
-	for name, c := range map[string]struct{ filter, want string }{
-		"another site's":     {`"filter_subject":"visitors.v1.event.lab.>"`, "did not match filtered subject"},
-		"every site's":       {`"filter_subject":"visitors.v1.event.>"`, "did not match filtered subject"},
-		"none":               {`"description":"x"`, "did not match filtered subject"},
-		"several":            {`"filter_subjects":["visitors.v1.event.hq.>","visitors.v1.event.lab.>"]`, "cannot use subject based API"},
-		"two kinds of field": {`"filter_subject":"visitors.v1.event.hq.>","filter_subjects":["visitors.v1.event.lab.>"]`, "cannot use subject based API"},
-		"the permitted one":  {`"filter_subject":"visitors.v1.event.hq.>"`, `"num_pending":0`},
-	} {
-		body := fmt.Sprintf(`{"stream_name":"VISITORS","config":{"name":"badges","durable_name":"badges","ack_policy":"explicit",%s}}`, c.filter)
-		reply, err := nc.Request("$JS.API.CONSUMER.CREATE.VISITORS.badges.visitors.v1.event.hq.>", []byte(body), patience)
-		if err != nil || !strings.Contains(string(reply.Data), c.want) {
-			t.Errorf("%s: answered %s %v", name, reply.Data, err)
-		}
 	}
 }
 

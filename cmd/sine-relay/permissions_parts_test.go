@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -100,18 +99,17 @@ func playDecider(t *testing.T, s *theatre, day *day, user string) *part {
 	}}
 }
 
-// playConsumer runs two programs with one durable, of which the second finds what
-// the first made, and differs in the patience that it asks for.
+// playConsumer runs two programs with the durable that the administrator made.
 func playConsumer(t *testing.T, s *theatre, day *day, user string) *part {
 	said, running := &output{}, newRunning(t)
 	var received, posted atomic.Int64
-	for i := range 2 {
+	for range 2 {
 		js, err := jetstream.New(s.connect(user))
 		if err != nil {
 			t.Fatal(err)
 		}
 		cfg := subscriber.EventsConfig{
-			Durable: "badges", Site: "hq", AckWait: time.Duration(30+i) * time.Second,
+			Durable: "badges", Site: "hq", Existing: true,
 			OnError: func(err error) { fmt.Fprintln(said, err) },
 		}
 		running.start(func(ctx context.Context) {

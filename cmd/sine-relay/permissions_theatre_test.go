@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // theatre is a NATS with the configuration of deploy/nats, and its streams.
@@ -100,6 +101,17 @@ func makeStreams(t *testing.T, js jetstream.JetStream, replicas int) {
 		if _, err := js.CreateStream(t.Context(), cfg); err != nil {
 			t.Fatalf("make stream %s: %v", name, err)
 		}
+	}
+	text, err := os.ReadFile(natsDir + "consumers/badges.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var badges jetstream.ConsumerConfig
+	if err := json.Unmarshal(text, &badges); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateConsumer(t.Context(), visit.DefaultEventStream, badges); err != nil {
+		t.Fatalf("make the durable badges: %v", err)
 	}
 }
 

@@ -53,6 +53,9 @@ func (c EventsConfig) attach(ctx context.Context, js jetstream.JetStream) (jetst
 }
 
 func (c EventsConfig) createOrFind(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
+	if c.Existing {
+		return c.find(ctx, js)
+	}
 	want := c.consumer()
 	// Create and not CreateOrUpdate, which would change another program's
 	// filter subject.
@@ -60,6 +63,10 @@ func (c EventsConfig) createOrFind(ctx context.Context, js jetstream.JetStream) 
 	if !errors.Is(err, jetstream.ErrConsumerExists) {
 		return created, err
 	}
+	return c.find(ctx, js)
+}
+
+func (c EventsConfig) find(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
 	before := js.Conn().LastError()
 	found, err := js.Consumer(ctx, c.Stream, c.Durable)
 	if err != nil {
@@ -78,7 +85,7 @@ func (c EventsConfig) adjust(ctx context.Context, js jetstream.JetStream, found 
 	}
 	change := has
 	change.AckWait, change.MaxDeliver, change.MaxAckPending = want.AckWait, want.MaxDeliver, want.MaxAckPending
-	if change.AckWait == has.AckWait && change.MaxDeliver == has.MaxDeliver && change.MaxAckPending == has.MaxAckPending {
+	if c.Existing || change.AckWait == has.AckWait && change.MaxDeliver == has.MaxDeliver && change.MaxAckPending == has.MaxAckPending {
 		return found, nil // it differs in where it began, or in what an operator set
 	}
 	changed, err := js.UpdateConsumer(ctx, c.Stream, change)

@@ -150,6 +150,38 @@ func TestAStallThatCannotBeNoticedIsSaidAndEndsNothing(t *testing.T) {
 	r.stop(t)
 }
 
+// A team that may make no durable receives from the one that somebody made for it.
+func TestADurableThatSomebodyElseMade(t *testing.T) {
+	t.Parallel()
+	p := documented()
+	s := confined(t, p[1:], []string{"_INBOX.>"})
+	s.store(t, "hq", "hq", 1)
+	cfg := subscriber.EventsConfig{Site: "hq", Existing: true}
+	err := runEvents(t, s.JetStream(asTeam()), cfg, nil).wait(t)
+	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		t.Errorf("before there is one: %v", err)
+	}
+	if _, err := s.JetStream(nats.UserInfo("admin", "x")).CreateConsumer(t.Context(), visit.DefaultEventStream, jetstream.ConsumerConfig{
+		Durable: "badges", FilterSubject: "visitors.v1.event.hq.>", AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ids := make(chan string, 10)
+	js := s.JetStream(asTeam())
+	r := runEvents(t, js, cfg, collect(ids))
+	if got := next(t, ids); got != "hq-0" {
+		t.Error(got)
+	}
+	r.stop(t)
+	if err := js.Conn().LastError(); err != nil {
+		t.Errorf("it tried what it may not: %v", err)
+	}
+	cfg.Site = "lab"
+	if err := runEvents(t, s.JetStream(asTeam()), cfg, nil).wait(t); !errors.Is(err, subscriber.ErrDurableTaken) {
+		t.Errorf("another site: %v", err)
+	}
+}
+
 func TestATeamWithItsOwnInbox(t *testing.T) {
 	t.Parallel()
 	s := confined(t, documented(), []string{"_INBOX_team.>"})

@@ -48,7 +48,10 @@ const (
 //	$JS.ACK.VISITORS.badges.>
 //
 // With * instead of the name in the first of them the team may choose names, and
-// may take another team's.
+// may take another team's. The first lets the team have the events that it may
+// receive delivered to any subject of the stream's account, too, as a push consumer
+// does. Where that matters, an administrator makes the durable, the team does
+// without the first, and [EventsConfig].Existing is set.
 func Events(ctx context.Context, js jetstream.JetStream, cfg EventsConfig, handle func(ctx context.Context, e visit.Event) error) error {
 	cfg, err := cfg.complete()
 	if err != nil {

@@ -25,6 +25,9 @@ type EventsConfig struct {
 	// handled; programs that use the same name share the events. It stays
 	// until somebody deletes it.
 	Durable string
+	// Existing takes the durable as somebody else made it, and makes none: for a
+	// NATS user who may not. Its filter must be that of Site and Kind.
+	Existing bool
 	// Stream is [visit.DefaultEventStream] unless the installation named it
 	// otherwise, and Subjects likewise.
 	Stream   string
