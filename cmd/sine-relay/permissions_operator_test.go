@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -109,13 +108,9 @@ func playDesk(t *testing.T, s *theatre, day *day, user string) *part {
 	said, running := &output{}, newRunning(t)
 	environ := environment(append(s.settings(user), "KEYS="+testKey)...)
 	nc := s.connect(user)
-	if _, err := nc.Subscribe("visitors.v1.event.*.*", func(m *nats.Msg) { fmt.Fprintln(said, "heard", m.Subject) }); err != nil {
-		t.Fatal(err)
-	}
 	var busy atomic.Bool
 	round := func(ctx context.Context) {
 		defer busy.Store(false)
-		fmt.Fprintln(said, "listening:", nc.LastError())
 		for _, stream := range []string{visit.DefaultEventStream, visit.DefaultDecisionStream} {
 			_, err := nc.Request("$JS.API.DIRECT.GET."+stream, []byte(`{"seq":1}`), 5*time.Second)
 			fmt.Fprintln(said, "read", stream, err, nc.LastError())
