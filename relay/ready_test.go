@@ -16,6 +16,8 @@ func TestReadiness(t *testing.T) {
 	fine := Health{Connected: true, Verified: true}
 	denied := Health{Connected: true, Fault: errors.New("stream VISITORS keeps its messages in memory")}
 	lost := Health{Verified: true}
+	unordered := Health{Connected: true, Verified: true, OrdersPending: true, Impaired: errors.New("lockdowns and overrides: the bucket was deleted")}
+	refused := Health{Connected: true, Verified: true, OrdersPending: true, Fault: errors.New("lockdowns and overrides: permission denied")}
 	type moment struct {
 		after  time.Duration
 		health Health
@@ -30,6 +32,10 @@ func TestReadiness(t *testing.T) {
 		{"it does not wait for ever", []moment{{14 * time.Second, away, "starting", false}, {16 * time.Second, away, "degraded", true}}},
 		{"a fault keeps it out", []moment{{time.Second, denied, "starting", false}, {time.Hour, denied, "starting", false}, {2 * time.Hour, fine, "ready", true}}},
 		{"a connection without verified streams is waited for", []moment{{time.Hour, Health{Connected: true}, "starting", false}}},
+		{"it waits for the orders", []moment{{time.Second, unordered, "starting", false}, {2 * time.Second, fine, "ready", true}}},
+		{"but not for ever, since events are stored", []moment{{14 * time.Second, unordered, "starting", false}, {16 * time.Second, unordered, "degraded", true}}},
+		{"orders that were known once do not make it unready", []moment{{0, fine, "ready", true}, {time.Second, unordered, "degraded", true}}},
+		{"a lack of rights on the orders keeps it out", []moment{{time.Hour, refused, "starting", false}}},
 		{"once ready, losing NATS does not make it unready", []moment{{0, fine, "ready", true}, {time.Hour, lost, "degraded", true}, {2 * time.Hour, fine, "ready", true}}},
 		{"once ready, a fault does not make it unready", []moment{{0, fine, "ready", true}, {time.Second, denied, "degraded", true}}},
 	} {

@@ -1,0 +1,210 @@
+package broker_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// announced is a relay that is to be seen in discovery.
+func announced(t *testing.T, s *brokertest.Server, sites ...string) *broker.Broker {
+	t.Helper()
+	b := ready(t, s, func(c *broker.Config) { c.OrderSites = sites })
+	eventually(t, "the orders are known", func() bool { _, known := b.Orders(); return known })
+	err := b.Announce(broker.Announcement{
+		Version: "1.2.3", State: func() string { return "ready" }, Sites: func() []string { return sites },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func book(t *testing.T, s *brokertest.Server) *broker.Book {
+	t.Helper()
+	b, err := broker.OpenBook(within(t, patience), broker.Config{Servers: []string{s.URL()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
+func TestARelayIsAMicroService(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	announced(t, s, "hq")
+	announced(t, s, "branch")
+	b := book(t, s)
+	given, err := b.Put(within(t, patience), visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: "Zmark", Reason: "Zmark", By: "Zmark"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc := s.Connect()
+	// What the nats tool asks.
+	for _, c := range []struct{ subject, kind string }{
+		{"$SRV.PING", micro.PingResponseType}, {"$SRV.PING.sine-relay", micro.PingResponseType},
+		{"$SRV.INFO", micro.InfoResponseType}, {"$SRV.STATS.sine-relay", micro.StatsResponseType},
+	} {
+		m, err := nc.Request(c.subject, nil, patience)
+		var said struct{ Type, Name, ID, Version string }
+		if err != nil || json.Unmarshal(m.Data, &said) != nil || said.Type != c.kind || said.Name != "sine-relay" || said.ID == "" || said.Version != "1.2.3" {
+			t.Errorf("%s: %v %+v", c.subject, err, said)
+			continue
+		}
+		one, err := nc.Request("$SRV.STATS.sine-relay."+said.ID, nil, patience)
+		if err != nil || !strings.Contains(string(one.Data), said.ID) {
+			t.Errorf("the one is asked: %v", err)
+		}
+		if strings.Contains(string(one.Data), "Zmark") {
+			t.Errorf("an order's text got out: %s", one.Data)
+		}
+	}
+	eventually(t, "the one that has the site obeys", func() bool {
+		relays, err := b.Relays(within(t, patience))
+		obey := 0
+		for _, r := range relays {
+			for _, o := range r.Orders {
+				if o.ID == given.ID && len(r.Sites) == 1 && r.Sites[0] == "hq" && r.OrdersKnown && r.Revision == 1 {
+					obey++
+				}
+			}
+		}
+		return err == nil && len(relays) == 2 && obey == 1
+	})
+}
+
+// An answer goes wherever the question names: not among the orders, the events or
+// the answers to the relay.
+func TestARelaysStatusGoesNowhereElse(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	announced(t, s, "hq")
+	nc := s.Connect()
+	js := s.JetStream()
+	all := func() (n uint64) {
+		for _, name := range []string{"KV_VISITOR_ORDERS", "VISITORS", "VISITOR_DECISIONS", "VISITOR_QUARANTINE"} {
+			stream, err := js.Stream(within(t, patience), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += stream.CachedInfo().State.LastSeq
+		}
+		return n
+	}
+	before := all()
+	for _, reply := range []string{
+		"$KV.VISITOR_ORDERS.lockdown.all", "visitors.v1.event.hq.checked_in", "visitors.v1.quarantine.hq",
+		"visitors.v1.ask.hq.default", "_INBOX_SINE_RELAY.x", "$JS.API.STREAM.DELETE.VISITORS",
+	} {
+		for range 5 {
+			if err := nc.PublishRequest("$SRV.STATS.sine-relay", reply, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := nc.Request("$SRV.STATS.sine-relay", nil, patience); err != nil { // after those
+		t.Fatal(err)
+	}
+	if after := all(); after != before {
+		t.Errorf("%d messages were stored", after-before)
+	}
+}
+
+// A flood is answered in part, and the door does not wait behind it.
+func TestAFloodOfDiscovery(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := announced(t, s, "hq")
+	nc := s.Connect()
+	inbox, err := nc.SubscribeSync("flood.answers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20000 {
+		if err := nc.PublishRequest("$SRV.STATS.sine-relay", "flood.answers", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Publish(within(t, patience), visit.Message{Subject: "visitors.v1.event.hq.checked_in", Root: visit.RootEvent}); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "it answers again", func() bool {
+		_, err := nc.Request("$SRV.PING.sine-relay", nil, time.Second)
+		return err == nil
+	})
+	answers, _, err := inbox.Pending()
+	if err != nil || answers == 0 || answers > 5000 {
+		t.Errorf("%d answers, %v", answers, err)
+	}
+}
+
+func TestWhoGivesAnOrderIsWhoNATSKnows(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, brokertest.WithUser("operator", "Zsecret"))
+	b, err := broker.OpenBook(within(t, patience), broker.Config{
+		Servers: []string{s.URL()}, Auth: broker.Auth{User: "operator", Password: func() string { return "Zsecret" }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if user, account, err := b.User(within(t, patience)); err != nil || user != "operator" || account != "$G" {
+		t.Errorf("%q %q %v", user, account, err)
+	}
+}
+
+// Once something was stored, a bucket that is not there was deleted.
+func TestARelayThatFindsNoBucketBesideUsedStreams(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	first := ready(t, s)
+	eventually(t, "the orders are known", func() bool { _, known := first.Orders(); return known })
+	if _, err := first.Publish(within(t, patience), visit.Message{Subject: "visitors.v1.event.hq.checked_in", Root: visit.RootEvent}); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(within(t, patience)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.JetStream().DeleteKeyValue(within(t, patience), visit.DefaultOrderBucket); err != nil {
+		t.Fatal(err)
+	}
+	second := ready(t, s)
+	eventually(t, "it says that the bucket was deleted", func() bool {
+		return strings.Contains(strings.Join(second.Status().Orders, "\n"), "was deleted")
+	})
+	if _, known := second.Orders(); known || second.Status().OrdersRead {
+		t.Error("it takes an absent bucket for no orders")
+	}
+	book(t, s) // makes it again
+	eventually(t, "the orders are known", func() bool { _, known := second.Orders(); return known })
+}
+
+// An unfit bucket is a fault as an unfit stream is.
+func TestARelayThatFindsAnUnfitBucket(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	_, err := s.JetStream().CreateKeyValue(within(t, patience), jetstream.KeyValueConfig{Bucket: visit.DefaultOrderBucket, TTL: time.Hour, History: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := connectTo(t, s)
+	eventually(t, "the fault names it", func() bool {
+		fault := b.Status().Fault
+		return fault != nil && strings.Contains(fault.Error(), "KV_VISITOR_ORDERS") && strings.Contains(fault.Error(), "max_age is 1h0m0s")
+	})
+	if _, known := b.Orders(); known {
+		t.Error("orders that may go away by themselves are taken for known")
+	}
+}
