@@ -32,12 +32,13 @@ func confirm(ctx context.Context, in invocation, b *broker.Book, c confirmation)
 	}
 	deadline := time.Now().Add(c.wait)
 	for {
+		last := time.Now().After(deadline) // one look is always after it
 		now, err := b.Relays(ctx)
 		if err != nil {
 			return fmt.Errorf("the order is stored, and whether a relay obeys it could not be asked: %w", err)
 		}
 		answers := c.answers(now)
-		if answers.complete() || time.Now().After(deadline) || ctx.Err() != nil {
+		if answers.complete() || last || ctx.Err() != nil {
 			return answers.show(in, c.site)
 		}
 		time.Sleep(confirmPause)
