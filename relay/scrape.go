@@ -41,9 +41,13 @@ type rendering struct {
 // rendering took: however many ask, a fifth of one processor is spent on it.
 const restFactor = 4
 
+// scrapeFormats are what there is to ask for: who shares a rendering must have
+// asked for the same.
+var scrapeFormats = expfmt.DefaultOpenMetricsAcceptedFormats()
+
 func newScrapes(gather prometheus.Gatherer) *scrapes {
 	return &scrapes{
-		render: promhttp.HandlerFor(gather, promhttp.HandlerOpts{EnableOpenMetrics: true}),
+		render: promhttp.HandlerFor(gather, promhttp.HandlerOpts{EnableOpenMetrics: true, AcceptedFormats: scrapeFormats}),
 		next:   map[string]*rendering{},
 	}
 }
@@ -66,7 +70,7 @@ func (s *scrapes) join(req *http.Request) *rendering {
 	} else {
 		asked.Header.Set("Accept-Encoding", "gzip")
 	}
-	form := string(expfmt.NegotiateIncludingOpenMetrics(asked.Header)) + asked.Header.Get("Accept-Encoding")
+	form := string(expfmt.NegotiateAccept(asked.Header, scrapeFormats...)) + asked.Header.Get("Accept-Encoding")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.next[form]
