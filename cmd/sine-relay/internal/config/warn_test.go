@@ -55,6 +55,11 @@ func TestSettingsForAnotherNATSAreWarnedOf(t *testing.T) {
 	expectNot(t, all, "Zsecret")
 }
 
+func TestAnInboxThatOthersMayHearIsWarnedOf(t *testing.T) {
+	expect(t, strings.Join(load(t, "NATS_INBOX_PREFIX=_INBOX.relay").Warnings, "\n"), "SINE_RELAY_NATS_INBOX_PREFIX is _INBOX.relay: whoever may subscribe to _INBOX.>")
+	expectNot(t, strings.Join(load(t).Warnings, "\n"), "INBOX_PREFIX")
+}
+
 func TestTheURLsToEnterIntoSine(t *testing.T) {
 	s := load(t, withFile(t, "integrations:\n- {name: a, displayName: Lobby, site: hq}\n- {name: b, events: [check_in_request]}\n- {name: c, events: [checked_in, checked_out]}\n", "a", "b", "c")...)
 	rows := s.URLTable("https://d/")
