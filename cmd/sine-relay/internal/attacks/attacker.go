@@ -23,8 +23,9 @@ type order struct {
 	Webhook, Key, NATS string
 }
 
-// attackers are in a process of their own: what they cost must not slow down the
-// honest caller's clock.
+// attackers are in a process of their own, which takes the processors only when
+// nobody else wants them: real ones are on machines of their own, and what they
+// cost themselves must not slow down the relay and the honest caller's clock.
 type attackers struct {
 	process *exec.Cmd
 	out     *bytes.Buffer
@@ -37,7 +38,7 @@ func (s *stage) attack(ctx context.Context, a assault) (*attackers, error) {
 	}
 	o := order{Assault: a, Public: s.public, Admin: s.admin, Webhook: s.webhook(hostileLobby), Key: keyOf(hostileLobby), NATS: s.natsURL}
 	out := &bytes.Buffer{}
-	cmd := exec.CommandContext(ctx, self, "attacker", mustJSON(o))
+	cmd := exec.CommandContext(ctx, "nice", "-n", "19", self, "attacker", mustJSON(o))
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	return &attackers{cmd, out}, cmd.Start()
 }
