@@ -110,6 +110,9 @@ func makeStreams(t *testing.T, js jetstream.JetStream, replicas int) {
 	if err := json.Unmarshal(text, &badges); err != nil {
 		t.Fatal(err)
 	}
+	if badges.MaxAckPending != -1 {
+		t.Errorf("max_ack_pending of the durable badges is %d: as many events that fail keep everything newer away", badges.MaxAckPending)
+	}
 	if _, err := js.CreateConsumer(t.Context(), visit.DefaultEventStream, badges); err != nil {
 		t.Fatalf("make the durable badges: %v", err)
 	}

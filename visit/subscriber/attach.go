@@ -30,7 +30,7 @@ func (c EventsConfig) attach(ctx context.Context, js jetstream.JetStream) (jetst
 	for failures := 0; ; {
 		consumer, err := c.createOrFind(ctx, js)
 		if err == nil {
-			for _, oddity := range oddities(consumer.CachedInfo().Config) {
+			for _, oddity := range c.oddities(consumer.CachedInfo().Config) {
 				c.OnError(oddity)
 			}
 		}
@@ -97,6 +97,14 @@ func (c EventsConfig) adjust(ctx context.Context, js jetstream.JetStream, found 
 	return changed, err
 }
 
+// as is the configuration with what the durable has, which may be another's: a
+// handler that takes long must be said to within its AckWait, and an event is given
+// up after its MaxDeliver.
+func (c EventsConfig) as(has jetstream.ConsumerConfig) EventsConfig {
+	c.AckWait, c.MaxDeliver = has.AckWait, has.MaxDeliver
+	return c
+}
+
 // received says what a durable receives.
 func received(has jetstream.ConsumerConfig) string {
 	switch {
@@ -111,7 +119,10 @@ func received(has jetstream.ConsumerConfig) string {
 
 // oddities are what somebody else set that delays events or loses them, on the
 // durable or for every consumer of the stream.
-func oddities(has jetstream.ConsumerConfig) (found []error) {
+func (c EventsConfig) oddities(has jetstream.ConsumerConfig) (found []error) {
+	if has.MaxAckPending > 0 && c.MaxAckPending != has.MaxAckPending {
+		found = append(found, fmt.Errorf("%s delivers nothing new once %d events are not acknowledged: its max_ack_pending is not -1", has.Durable, has.MaxAckPending))
+	}
 	if has.InactiveThreshold > 0 {
 		found = append(found, fmt.Errorf("NATS deletes %s, and what it has handled, when no program receives for %s", has.Durable, has.InactiveThreshold))
 	}

@@ -65,6 +65,7 @@ func Events(ctx context.Context, js jetstream.JetStream, cfg EventsConfig, handl
 
 	consumer, err := cfg.attach(fetching, js)
 	if err == nil {
+		r.cfg = cfg.as(consumer.CachedInfo().Config)
 		err = r.run(fetching, stop, consumer)
 	} else if fetching.Err() != nil {
 		err = context.Cause(fetching)

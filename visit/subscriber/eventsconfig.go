@@ -160,7 +160,7 @@ func (c EventsConfig) filter() string {
 }
 
 // consumer is the durable as NATS has it. What is not set has no limit, unless the
-// stream limits its consumers; see [oddities].
+// stream limits its consumers; see oddities.
 func (c EventsConfig) consumer() jetstream.ConsumerConfig {
 	want := jetstream.ConsumerConfig{
 		Durable: c.Durable,

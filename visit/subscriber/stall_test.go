@@ -117,6 +117,33 @@ func TestNoLimitIsPermittedWhereALimitIs(t *testing.T) {
 	}
 }
 
+// What somebody else chose holds, and not what the configuration says.
+func TestADurableOfSomebodyElseIsObeyed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.durable(t, func(c *jetstream.ConsumerConfig) { c.AckWait, c.MaxDeliver, c.MaxAckPending = 2*time.Second, 2, 50 })
+	s.store(t, "hq", "bad", 1)
+	cfg := subscriber.EventsConfig{Existing: true, Concurrency: 2, Backoff: []time.Duration{time.Millisecond}}
+	began, enough := make(chan string, 10), make(chan bool)
+	r := runEvents(t, s.js, cfg, func(context.Context, visit.Event) error {
+		began <- ""
+		<-enough
+		return errBad
+	})
+	contains(t, next(t, r.errors), "50 events are not acknowledged")
+	next(t, began)
+	select {
+	case <-began:
+		t.Error("delivered again while it was being handled")
+	case <-time.After(6 * time.Second):
+	}
+	close(enough)
+	if first, last := r.nextEventError(t), r.nextEventError(t); first.Final || !last.Final {
+		t.Errorf("%+v, %+v", first, last)
+	}
+	r.stop(t)
+}
+
 func TestADurableOfHeadersIsNotReceivedFrom(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
