@@ -71,6 +71,19 @@ func (b *Book) Close() { b.nc.Close() }
 
 // OpenBook connects an operator, and creates the bucket if it is absent.
 func OpenBook(ctx context.Context, cfg Config) (*Book, error) {
+	return openBook(cfg, func(js jetstream.JetStream, cfg Config) (*orders.Book, error) {
+		return orders.Open(ctx, js, cfg.Orders, cfg.Replicas)
+	})
+}
+
+// FindBook connects an operator who only looks: an absent bucket is an error.
+func FindBook(ctx context.Context, cfg Config) (*Book, error) {
+	return openBook(cfg, func(js jetstream.JetStream, cfg Config) (*orders.Book, error) {
+		return orders.Find(ctx, js, cfg.Orders)
+	})
+}
+
+func openBook(cfg Config, open func(jetstream.JetStream, Config) (*orders.Book, error)) (*Book, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
@@ -82,7 +95,7 @@ func OpenBook(ctx context.Context, cfg Config) (*Book, error) {
 	js, err := jetstream.New(nc)
 	if err == nil {
 		var book *orders.Book
-		if book, err = orders.Open(ctx, js, cfg.Orders, cfg.Replicas); err == nil {
+		if book, err = open(js, cfg); err == nil {
 			book.MaxOverride = cfg.OverrideMaxDuration
 			return &Book{book, nc}, nil
 		}

@@ -28,13 +28,25 @@ type Book struct {
 // Open creates the bucket with so many replicas if it is absent. A bucket that is
 // there stays as it is.
 func Open(ctx context.Context, js jetstream.JetStream, bucket string, replicas int) (*Book, error) {
+	return open(ctx, js, bucket, func(ctx context.Context) error { return create(ctx, js, bucket, replicas) })
+}
+
+// Find is for somebody who only looks. A bucket that was deleted must not come back
+// empty by that: who finds it takes it for no orders.
+func Find(ctx context.Context, js jetstream.JetStream, bucket string) (*Book, error) {
+	return open(ctx, js, bucket, func(context.Context) error {
+		return errors.New("there is no bucket: no order was ever given, or it was deleted; lockdown, override and lift create it")
+	})
+}
+
+func open(ctx context.Context, js jetstream.JetStream, bucket string, absent func(context.Context) error) (*Book, error) {
 	b := &Book{js: js, bucket: bucket}
 	err := b.insist(ctx, func(ctx context.Context) (err error) {
 		b.kv, err = js.KeyValue(ctx, bucket)
 		if !errors.Is(err, jetstream.ErrBucketNotFound) {
 			return err
 		}
-		if err := create(ctx, js, bucket, replicas); err != nil {
+		if err := absent(ctx); err != nil {
 			return err
 		}
 		b.kv, err = js.KeyValue(ctx, bucket)

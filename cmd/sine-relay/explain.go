@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -58,7 +59,7 @@ func explainOne(out io.Writer, r visit.Record) {
 	line("answer", "%s, after %.1f ms", r.Verdict, r.TookMs)
 	line("because", "%s", r.Rule)
 	if r.Order != nil {
-		line("order", "%s, given by %s at %s", r.Order.Kind, r.Order.By, shown(r.Order.Since))
+		line("order", "%s, given by %s (NATS user %s) at %s", r.Order.Kind, r.Order.By, cmp.Or(r.Order.User, "unknown"), shown(r.Order.Since))
 	}
 	if r.Fallback {
 		line("fallback", "yes: the configuration answered, and not deciders alone")

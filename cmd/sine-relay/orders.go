@@ -178,7 +178,7 @@ func listOrders(ctx context.Context, in invocation) int {
 	if !noArguments("orders", in) {
 		return exitUsage
 	}
-	return withBook(ctx, in, 0, func(ctx context.Context, _ config.Settings, b *broker.Book) error {
+	return look(ctx, in, func(ctx context.Context, b *broker.Book) error {
 		all, err := b.List(ctx)
 		relays, asked := b.Relays(ctx)
 		table := newTable(in.out, "ORDER", "SITE", "IN FORCE", "SINCE", "BY", "NATS USER", "REASON", "MESSAGE", "OBEYED BY", "ID")
@@ -233,6 +233,22 @@ func withBook(ctx context.Context, in invocation, wait time.Duration, do func(co
 	}
 	defer book.Close()
 	return orderly(in, do(ctx, settings, book))
+}
+
+// look connects, shows something and disconnects.
+func look(ctx context.Context, in invocation, show func(context.Context, *broker.Book) error) int {
+	settings, code := operatorSettings(in)
+	if code != exitOK {
+		return code
+	}
+	ctx, cancel := context.WithTimeout(ctx, natsPatience)
+	defer cancel()
+	book, err := broker.FindBook(ctx, brokerConfig(settings, nil, nil, nil))
+	if err != nil {
+		return orderly(in, err)
+	}
+	defer book.Close()
+	return orderly(in, show(ctx, book))
 }
 
 // hasSite takes every site for known where neither an integration is configured

@@ -90,6 +90,10 @@ func TestTheBucketWasLost(t *testing.T) {
 		t.Error("the orders are said to be known")
 	}
 	p.must(200, "Gas leak", webhook("signin_before", noon, "Ada"))
+	fails(t, environ, "no order was ever given, or it was deleted", "orders")
+	if _, err := js.KeyValue(t.Context(), visit.DefaultOrderBucket); err == nil {
+		t.Error("a look at the orders made the bucket again, empty")
+	}
 	must(t, environ, "(?s)is lifted: the bucket had lost it.*Obeyed by 2", "lockdown", "lift", "--site", "default")
 	p.must(200, "REJECTED", webhook("signin_before", noon, "Ada"))
 	fresh.ready()
