@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("Resident memory of the relay at its highest, limit %d MiB; an honest caller's p50 and p99; load of the machine before: %s\n\n%s",
+	fmt.Printf("Memory of the relay at its highest, limit %d MiB: what the kernel cannot take back, the program, and in brackets all that was resident, pages of the spool's file included; an honest caller's p50 and p99; load of the machine before: %s\n\n%s",
 		memoryLimit>>20, strings.Join(strings.Fields(string(load))[:3], " "), heading)
 	var broken []error
 	for _, a := range assaults(o.short) {
@@ -110,20 +110,23 @@ func (o options) carryOut(ctx context.Context, a assault) (r result, err error) 
 	defer s.end()
 	r.assault = a
 	caller := newHonest(s.webhook(honestLobby), keyOf(honestLobby))
+	begun, err := s.relay.memory()
+	if err != nil {
+		return r, err
+	}
+	watch := s.relay.watch(begun.files)
 	r.alone = caller.call(ctx, o.alone)
-	if r.memoryAlone, err = s.relay.highest(); err != nil {
+	if r.memoryAlone, _, err = watch.highest(); err != nil {
 		return r, err
 	}
-	if err := s.relay.forgetHighest(); err != nil {
-		return r, err
-	}
+	watch = s.relay.watch(begun.files)
 	attackers, err := s.attack(ctx, a)
 	if err != nil {
 		return r, err
 	}
 	r.attacked = caller.call(ctx, a.For)
 	r.open = s.openConnections()
-	if r.memory, err = s.relay.highest(); err != nil {
+	if r.memory, r.resident, err = watch.highest(); err != nil {
 		return r, errors.Join(err, fmt.Errorf("the relay ended:\n%s", s.relay.tail()))
 	}
 	r.attackers, err = attackers.report()

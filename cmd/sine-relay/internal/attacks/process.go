@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // process is a running program, whose output goes to a file. It ends with us.
@@ -66,22 +67,80 @@ func (p *process) tail() string {
 	return strings.Join(lines[max(0, len(lines)-10):], "\n")
 }
 
-// highest is the most resident memory that there was since forgetHighest, in
-// bytes.
-func (p *process) highest() (int64, error) {
+// memory is what a process has resident, in bytes. Files are what the kernel takes
+// back when it needs memory: the program's own, and those of a spool that are
+// looked at as memory.
+type memory struct{ all, files int64 }
+
+// own is what a limit is about: all that the kernel cannot take back, and the
+// program, without which nothing goes on.
+func (m memory) own(program int64) int64 { return m.all - m.files + program }
+
+func (p *process) memory() (m memory, err error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid()))
 	if err != nil {
-		return 0, err
+		return m, err
 	}
+	fields := map[string]*int64{"VmRSS:": &m.all, "RssFile:": &m.files}
 	for line := range strings.Lines(string(status)) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmHWM:" {
-			kib, err := strconv.ParseInt(fields[1], 10, 64)
-			return kib << 10, err
+		words := strings.Fields(line)
+		if len(words) != 3 || fields[words[0]] == nil {
+			continue
 		}
+		kib, err := strconv.ParseInt(words[1], 10, 64)
+		if err != nil {
+			return m, err
+		}
+		*fields[words[0]] = kib << 10
+		delete(fields, words[0])
 	}
-	return 0, fmt.Errorf("process %d has no memory", p.pid())
+	if len(fields) > 0 {
+		return m, fmt.Errorf("process %d has no memory", p.pid())
+	}
+	return m, nil
 }
 
-func (p *process) forgetHighest() error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.pid()), []byte("5"), 0)
+// watch looks at a process' memory time and again.
+type watch struct {
+	process *process
+	program int64 // bytes of the program that were resident at the start
+	stop    chan struct{}
+	ended   chan struct{}
+	own     int64 // the highest
+	all     int64
+	err     error
+}
+
+const watchInterval = 20 * time.Millisecond
+
+func (p *process) watch(program int64) *watch {
+	w := &watch{process: p, program: program, stop: make(chan struct{}), ended: make(chan struct{})}
+	go w.run()
+	return w
+}
+
+func (w *watch) run() {
+	defer close(w.ended)
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		m, err := w.process.memory()
+		if err != nil {
+			w.err = err
+			return
+		}
+		w.own, w.all = max(w.own, m.own(w.program)), max(w.all, m.all)
+		select {
+		case <-w.stop:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// highest ends the watch.
+func (w *watch) highest() (own, all int64, err error) {
+	close(w.stop)
+	<-w.ended
+	return w.own, w.all, w.err
 }

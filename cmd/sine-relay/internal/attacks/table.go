@@ -14,7 +14,8 @@ import (
 type result struct {
 	assault             assault
 	alone, attacked     calls
-	memoryAlone, memory int64
+	memoryAlone, memory int64 // that the limit is about
+	resident            int64 // all of it
 	attackers           tally
 	open                *connections // nil where the relay does not say
 }
@@ -32,8 +33,8 @@ func (r result) row() string {
 	if len(failed) > 0 {
 		honest = fmt.Sprintf("%d, and failed: %s", len(r.attacked.took), strings.Join(failed, "; "))
 	}
-	return fmt.Sprintf("| %s | %d | %d | %s | %s | %.1f | %s | %s |\n", r.assault.Name,
-		r.memoryAlone>>20, r.memory>>20, r.alone.quantiles(), r.attacked.quantiles(), float64(r.attacked.quantile(.99))/float64(r.alone.quantile(.99)),
+	return fmt.Sprintf("| %s | %d | %d (%d) | %s | %s | %.1f | %s | %s |\n", r.assault.Name,
+		r.memoryAlone>>20, r.memory>>20, r.resident>>20, r.alone.quantiles(), r.attacked.quantiles(), float64(r.attacked.quantile(.99))/float64(r.alone.quantile(.99)),
 		honest, r.attackers)
 }
 
