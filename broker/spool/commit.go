@@ -15,6 +15,10 @@ import (
 // into memory.
 const batchBytes = 8 << 20
 
+// mappedBytes of messages are put before what was read of the file beside them is
+// given up again.
+const mappedBytes = 4 << 20
+
 const (
 	// gatherTime is between the beginnings of two commits, unless company
 	// operations wait: a commit costs the processor and the disk the same for
@@ -145,6 +149,7 @@ func (s *Spool) write(batch []*operation) error {
 	if s.broken != nil {
 		return s.broken
 	}
+	var mapped int64
 	began := time.Now()
 	defer func() { s.took(time.Since(began)) }()
 	err := guarded(func() error {
@@ -152,6 +157,9 @@ func (s *Spool) write(batch []*operation) error {
 		if err != nil {
 			return err
 		}
+		// All pages that there are by now are mapped. The file may be longer
+		// than what is.
+		mapped = tx.Size()
 		// Not db.Update: after a panic it would read the whole file, in a
 		// goroutine whose faults nobody can catch.
 		defer tx.Rollback()
@@ -165,6 +173,13 @@ func (s *Spool) write(batch []*operation) error {
 		}
 		return tx.Commit()
 	})
+	for _, o := range batch {
+		s.touched += int64(len(o.value))
+	}
+	if s.touched >= mappedBytes {
+		s.touched = 0
+		dropMapped(s.db, mapped)
+	}
 	if errors.Is(err, ErrDamaged) {
 		s.broken = err
 		s.log.Error("spool takes nothing until it is opened anew", "err", err)

@@ -84,7 +84,8 @@ type Spool struct {
 
 	wake    chan struct{}
 	stopped chan struct{}
-	broken  error    // the committer's own, and so is the reserve
+	broken  error // the committer's own, and so are the reserve and touched
+	touched int64
 	reserve *reserve // room for removals on a full disk
 	// holdCommit is for tests: it is called before each commit, after the
 	// operations in it were marked as started.
