@@ -179,7 +179,7 @@ func TestADoorIsTriedWithoutAVisitor(t *testing.T) {
 	if q := <-asked; !q.Synthetic || q.Person.FirstName != "Marguerite" {
 		t.Errorf("asked about %+v", q)
 	}
-	must(t, environ, "in force", "lockdown", "--all-sites", "--message", "Gas leak")
+	fails(t, environ, "(?s)in force.*no relay obeys it", "lockdown", "--wait", "0s", "--all-sites", "--message", "Gas leak")
 	must(t, environ, `(?s)because +rejected by lockdown of every site.*Gas leak`, "ask")
 	if len(asked) > 0 {
 		t.Error("a decider was asked during a lockdown")
