@@ -53,6 +53,7 @@ func (r *Relay) open(b *book) {
 	}
 	r.limiter.among(len(b.integrations))
 	r.recorder.places.Among(len(b.integrations))
+	r.connections.Among(len(b.integrations))
 	r.book.Store(b)
 	r.metrics.keys.change(b.integrations)
 }

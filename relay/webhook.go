@@ -40,7 +40,7 @@ func (r *Relay) webhook(c *call, req *http.Request) answer {
 		return r.unauthorized(c, req, reason)
 	}
 	c.authenticated = true
-	connlimit.Authenticated(req.Context())
+	connlimit.Authenticated(req.Context(), in.Name)
 	r.metrics.keys.used(in.Name, key)
 	r.metrics.lastWebhook.WithLabelValues(in.Name).SetToCurrentTime()
 	r.metrics.inFlight.WithLabelValues(in.Name).Inc()

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
+
+	"github.com/sine-relay/sine-relay/internal/share"
 )
 
 // conn is one connection. What the server reads and writes goes through it.
@@ -20,6 +22,8 @@ type conn struct {
 
 	// The limiter's lock guards these.
 	authenticated bool
+	user          string             // whose key it showed last
+	held          *share.Reservation // while it is protected
 	left          bool
 	queue         *queue // that it is in
 	place         place

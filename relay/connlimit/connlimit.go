@@ -3,9 +3,12 @@
 // It promises that no more connections are open at once than was said, and that
 // those who fill them up keep nobody else out: whoever comes to a full listener is
 // let in, and somebody who matters less is closed. A connection that has shown a
-// valid key is closed last, and never while it is being answered.
+// valid key is closed last. While it is being answered it is closed only where its
+// user has more of them than its share: who has one lobby's key does not keep out
+// the others.
 //
-// It does not know what a valid key is: the handler says so, by [Authenticated].
+// It does not know what a valid key is, nor who uses it: the handler says so, by
+// [Authenticated].
 package connlimit
 
 import (
@@ -21,6 +24,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sine-relay/sine-relay/internal/share"
 	"github.com/sine-relay/sine-relay/relay/caller"
 )
 
@@ -46,11 +50,14 @@ const (
 	// reasonIdle: it made room; it had shown a valid key and no request was on
 	// its way.
 	reasonIdle = "idle"
+	// reasonShare: it made room while it was being answered, or while its next
+	// request came, since its user had more of them than its share.
+	reasonShare = "share"
 	// reasonFull: it found no room, since all the others were being answered.
 	reasonFull = "full"
 )
 
-var reasons = []string{reasonUnauthenticated, reasonIdle, reasonFull}
+var reasons = []string{reasonUnauthenticated, reasonIdle, reasonShare, reasonFull}
 
 // Limiter bounds the connections of one server. It is safe for concurrent use.
 type Limiter struct {
@@ -62,8 +69,10 @@ type Limiter struct {
 	open int
 	// Those who may have to leave are in one of two queues: strangers from the
 	// moment they connect, and the others while they are idle. Whoever has shown
-	// a valid key and is being answered is in neither.
+	// a valid key and is being answered is in neither, as long as its user has
+	// no more of them than its share; beyond that it is like a stranger.
 	strangers, idle queue
+	protected       *share.Limiter
 	dropped         map[string]int // by reason, since it was last logged
 	logged          time.Time
 }
@@ -74,7 +83,10 @@ func New(c Config) *Limiter {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	// Half of the processors are left to who is being answered.
-	l := &Limiter{config: c, turns: newTurns(max(1, runtime.GOMAXPROCS(0)/2)), strangers: newQueue(), idle: newQueue(), dropped: map[string]int{}}
+	l := &Limiter{
+		config: c, turns: newTurns(max(1, runtime.GOMAXPROCS(0)/2)),
+		strangers: newQueue(), idle: newQueue(), protected: share.NewLimiter(int64(c.Max)), dropped: map[string]int{},
+	}
 	l.metrics = newMetrics(c, l.Open)
 	return l
 }
@@ -85,6 +97,9 @@ func (l *Limiter) Open() int {
 	defer l.mu.Unlock()
 	return l.open
 }
+
+// Among says how many users share the connections; without it, one has all.
+func (l *Limiter) Among(users int) { l.protected.Among(users) }
 
 // Max is how many there may be.
 func (l *Limiter) Max() int { return l.config.Max }
@@ -111,10 +126,10 @@ func (l *Limiter) Attach(s *http.Server) {
 
 type connKey struct{}
 
-// Authenticated notes that a request with this context had a valid key.
-func Authenticated(ctx context.Context) {
+// Authenticated notes that a request with this context had a valid key of a user.
+func Authenticated(ctx context.Context, user string) {
 	if c, _ := ctx.Value(connKey{}).(*conn); c != nil {
-		c.limiter.trust(c)
+		c.limiter.trust(c, user)
 	}
 }
 
@@ -189,34 +204,74 @@ func (l *Limiter) victim() (*conn, string) {
 	case l.idle.len > 0 && l.strangers.len < l.config.Max/4:
 		return l.idle.first(), reasonIdle
 	case l.strangers.len > 0:
-		return l.strangers.first(), reasonUnauthenticated
+		c := l.strangers.first()
+		if c.authenticated {
+			return c, reasonShare
+		}
+		return c, reasonUnauthenticated
 	default:
 		return nil, reasonFull
 	}
 }
 
-// trust protects a connection from now on.
-func (l *Limiter) trust(c *conn) {
+// trust protects a connection while it is being answered, if its user has a share
+// left.
+func (l *Limiter) trust(c *conn, user string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c.authenticated = true
-	l.strangers.remove(c)
+	if c.left || c.held != nil && c.user == user {
+		return
+	}
+	l.forgo(c) // a proxy's connection may be used for several
+	c.authenticated, c.user = true, user
+	l.protect(c)
+}
+
+// protect is for a connection whose user is known. It needs the lock.
+func (l *Limiter) protect(c *conn) {
+	held, ok := l.protected.TryAcquire(c.user, 1)
+	switch {
+	case ok:
+		c.held = &held
+		l.strangers.remove(c)
+	case c.queue == nil:
+		l.strangers.push(c)
+	}
 }
 
 // rest notes that no request is on its way.
 func (l *Limiter) rest(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.authenticated && !c.left && c.queue == nil {
+	if !c.authenticated || c.left {
+		return
+	}
+	l.forgo(c)
+	l.strangers.remove(c)
+	if c.queue == nil {
 		l.idle.push(c)
+		c.waits.Store(true)
 	}
 }
 
-// busy notes that one has begun to come.
+// busy notes that a request has begun to come. Until it shows a key it counts for
+// who used the connection last: half a header has a share, too.
 func (l *Limiter) busy(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.idle.remove(c)
+	if c.queue == &l.idle {
+		l.idle.remove(c)
+		c.waits.Store(false)
+		l.protect(c)
+	}
+}
+
+// forgo ends a connection's protection. It needs the lock.
+func (l *Limiter) forgo(c *conn) {
+	if c.held != nil {
+		c.held.Release()
+		c.held = nil
+	}
 }
 
 // leave counts a connection out.
@@ -234,6 +289,7 @@ func (l *Limiter) remove(c *conn) {
 	c.left = true
 	c.end()
 	l.open--
+	l.forgo(c)
 	l.strangers.remove(c)
 	l.idle.remove(c)
 }
@@ -256,7 +312,7 @@ func (l *Limiter) drop(reason string) {
 		return
 	}
 	l.config.Logger.Warn("connections were closed: no more may be open", "listener", l.config.Listener, "max", l.config.Max,
-		reasonUnauthenticated, all[reasonUnauthenticated], reasonIdle, all[reasonIdle], reasonFull, all[reasonFull])
+		reasonUnauthenticated, all[reasonUnauthenticated], reasonIdle, all[reasonIdle], reasonShare, all[reasonShare], reasonFull, all[reasonFull])
 }
 
 // owner is whom a connection belongs to.

@@ -26,13 +26,14 @@ type rig struct {
 	t         *testing.T
 	address   string
 	hanging   chan struct{}
+	shown     chan struct{} // told of a valid key, where somebody waits for it
 	encrypted bool
 	proceed   chan struct{}
 }
 
 func newRig(t *testing.T, limit int, change ...func(*rig, *listener)) *rig {
 	t.Helper()
-	r := &rig{t: t, hanging: make(chan struct{}), proceed: make(chan struct{})}
+	r := &rig{t: t, hanging: make(chan struct{}), shown: make(chan struct{}, 1), proceed: make(chan struct{})}
 	r.Limiter = New(Config{Listener: "test", Max: limit, HeaderLines: 10, HandshakeTimeout: patience, Registerer: prometheus.NewPedanticRegistry()})
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,7 +54,11 @@ func newRig(t *testing.T, limit int, change ...func(*rig, *listener)) *rig {
 
 func (r *rig) answer(w http.ResponseWriter, req *http.Request) {
 	if req.Header.Get("Key") == "valid" {
-		Authenticated(req.Context())
+		Authenticated(req.Context(), req.Header.Get("User"))
+		select {
+		case r.shown <- struct{}{}:
+		default:
+		}
 	} else {
 		w.Header().Set("Connection", "close")
 	}
@@ -265,6 +270,47 @@ func TestWhatIsBeingAnsweredIsNeverClosed(t *testing.T) {
 	}
 	r.idle(4)
 	r.connect("127.0.0.3").must() // there is room again
+}
+
+// Who has one user's key and does not end its requests, or their headers, takes no
+// place that another user needs.
+func TestConnectionsOfOneUserLeaveRoomToTheOthers(t *testing.T) {
+	const begun = "POST / HTTP/1.1\r\nHost: x\r\nKey: valid\r\nUser: hog\r\nContent-Length: 2\r\n\r\n"
+	for _, attack := range []struct {
+		name string
+		hold func(*rig, *client)
+	}{
+		{"bodies that do not end", func(r *rig, c *client) {
+			c.send(begun + "{")
+			<-r.shown
+		}},
+		{"headers that do not end", func(r *rig, c *client) {
+			c.send(begun + "{}")
+			c.answered()
+			r.idle(1)
+			c.send("P")
+			r.idle(0)
+		}},
+	} {
+		t.Run(attack.name, func(t *testing.T) {
+			r := newRig(t, 16)
+			r.Among(2)
+			for range 16 {
+				attack.hold(r, r.connect("127.0.0.3"))
+			}
+			for range 20 {
+				c := r.connect("127.0.0.2")
+				c.send(strings.Replace(begun, "hog", "honest", 1) + "{}")
+				c.answered()
+				c.Close()
+				eventually(t, "it is counted out", func() bool { return r.Open() < 16 })
+			}
+			if r.dropped(reasonFull) != 0 || r.dropped(reasonShare) == 0 {
+				t.Errorf("%v found no room, %v made some", r.dropped(reasonFull), r.dropped(reasonShare))
+			}
+			eventually(t, "no share is lost", func() bool { return r.protected.Taken() <= 8 })
+		})
+	}
 }
 
 // The server says that a kept connection is busy once it has read a header. Were

@@ -9,7 +9,7 @@ func newMetrics(c Config, open func() int) metrics {
 	label := prometheus.Labels{"listener": c.Listener}
 	m := metrics{prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "sine_relay", Name: "connections_dropped_total", ConstLabels: label,
-		Help: "Connections that the relay closed because no more may be open: unauthenticated or idle ones made room for another, and a new one found none where all others were being answered.",
+		Help: "Connections that the relay closed because no more may be open: unauthenticated or idle ones, and those that an integration has beyond its share, made room for another, and a new one found none where all others were being answered.",
 	}, []string{"reason"})}
 	for _, reason := range reasons {
 		m.dropped.WithLabelValues(reason)

@@ -27,7 +27,6 @@ func (q *queue) push(c *conn) {
 	q.len++
 	q.turns++
 	c.queue, c.turn, c.place = q, q.turns, all.PushBack(c)
-	c.waits.Store(c.authenticated)
 }
 
 // remove does nothing for a connection that is not in the queue.
@@ -42,7 +41,6 @@ func (q *queue) remove(c *conn) {
 	}
 	q.len--
 	c.queue, c.place = nil, nil
-	c.waits.Store(false)
 }
 
 // first is the first connection of the owner who has most of them, and of the
