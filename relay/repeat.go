@@ -12,17 +12,18 @@ const remembered = 16384
 
 // repeats recognises bodies that came before. It serves to learn whether, and
 // after what time, Sine sends a call again, which nobody has published; nothing
-// is decided by it. It keeps keyed hashes and times, no bodies.
+// is decided by it. It keeps keyed hashes and times, no bodies. An integration may
+// have all the room until others want it: what is forgotten for a new body is the
+// oldest of the integration that has most.
 type repeats struct {
 	seed  maphash.Seed
 	mu    sync.Mutex
 	first map[uint64]time.Time
-	ring  []uint64
-	next  int
+	of    map[string][]uint64 // by integration, the oldest first
 }
 
 func newRepeats() *repeats {
-	return &repeats{seed: maphash.MakeSeed(), first: make(map[uint64]time.Time)}
+	return &repeats{seed: maphash.MakeSeed(), first: make(map[uint64]time.Time), of: make(map[string][]uint64)}
 }
 
 // seen notes a body and returns how long before now it first came, if it did.
@@ -39,13 +40,22 @@ func (r *repeats) seen(integration string, body []byte, now time.Time) (since ti
 	if first, ok := r.first[sum]; ok {
 		return now.Sub(first), true
 	}
-	if len(r.ring) < remembered {
-		r.ring = append(r.ring, sum)
-	} else {
-		delete(r.first, r.ring[r.next])
-		r.ring[r.next] = sum
-		r.next = (r.next + 1) % remembered
+	if len(r.first) >= remembered {
+		r.forget()
 	}
+	r.of[integration] = append(r.of[integration], sum)
 	r.first[sum] = now
 	return 0, false
+}
+
+// forget makes room for one.
+func (r *repeats) forget() {
+	most := ""
+	for integration, sums := range r.of {
+		if len(sums) > len(r.of[most]) {
+			most = integration
+		}
+	}
+	delete(r.first, r.of[most][0])
+	r.of[most] = r.of[most][1:]
 }
