@@ -71,7 +71,7 @@ func (h *holders) one(ctx context.Context, n, try int) {
 	h.opened.Add(1)
 	h.most.see(h.held.Add(1))
 	defer h.held.Add(-1)
-	h.occupy(ctx, conn, try)
+	h.occupy(ctx, conn, try == 0 && n%2 == 0)
 	if ctx.Err() == nil {
 		h.closed.Add(1)
 	}
@@ -105,12 +105,12 @@ func smallBuffer(_, _ string, c syscall.RawConn) (err error) {
 }
 
 // occupy returns when the other end has closed, or the connection was.
-func (h *holders) occupy(ctx context.Context, conn net.Conn, try int) {
+func (h *holders) occupy(ctx context.Context, conn net.Conn, ask bool) {
 	switch h.order.Assault.Kind {
 	case idle:
-		// One that had an answer is kept for longer than one that says nothing.
+		// Half of them have an answer first, which would keep them for longer.
 		// Who is closed after it says nothing the next time.
-		if try == 0 {
+		if ask {
 			io.WriteString(conn, "GET /nowhere HTTP/1.1\r\nHost: relay\r\n\r\n")
 		}
 		io.Copy(io.Discard, conn)
