@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -142,7 +143,21 @@ func (s *service) subject() string {
 }
 
 func (s *service) identity() micro.ServiceIdentity {
-	return micro.ServiceIdentity{Name: visit.RelayService, ID: s.id, Version: s.says.Version, Metadata: map[string]string{}}
+	return micro.ServiceIdentity{Name: visit.RelayService, ID: s.id, Version: semantic(s.says.Version), Metadata: map[string]string{}}
+}
+
+var (
+	semanticVersion = regexp.MustCompile(`^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$`)
+	noIdentifier    = regexp.MustCompile(`[^0-9A-Za-z]+`)
+)
+
+// semantic is the version as NATS discovery takes it. The nats command validates
+// what it shows: a version such as "dev" would hide the relay.
+func semantic(version string) string {
+	if semanticVersion.MatchString(version) {
+		return version
+	}
+	return "0.0.0-" + cmp.Or(strings.Trim(noIdentifier.ReplaceAllString(version, "-"), "-"), "unknown")
 }
 
 // mayAnswer bounds how much is answered, and where.

@@ -208,3 +208,22 @@ func TestARelayThatFindsAnUnfitBucket(t *testing.T) {
 		t.Error("orders that may go away by themselves are taken for known")
 	}
 }
+
+// The nats command leaves out what has no semantic version.
+func TestARelayOfNoReleaseHasASemanticVersionToo(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]string{
+		"1.2.3": "1.2.3", "1.2.3-rc.1+linux": "1.2.3-rc.1+linux", "dev": "0.0.0-dev", "a build, of (mine)": "0.0.0-a-build-of-mine", "": "0.0.0-unknown",
+	} {
+		s := brokertest.Start(t)
+		err := ready(t, s).Announce(broker.Announcement{Version: version, State: func() string { return "ready" }, Sites: func() []string { return nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := s.Connect().Request("$SRV.INFO", nil, patience)
+		var said struct{ Version string }
+		if err != nil || json.Unmarshal(m.Data, &said) != nil || said.Version != want {
+			t.Errorf("%q: %v %+v, want %s", version, err, said, want)
+		}
+	}
+}
