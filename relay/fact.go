@@ -137,6 +137,7 @@ func (r *Relay) publish(ctx context.Context, c *call, integration string, m visi
 	if err != nil {
 		return visit.Receipt{}, err
 	}
+	defer r.limiter.advance()
 	defer place.Release()
 	return r.publisher.Publish(ctx, m)
 }

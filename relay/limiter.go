@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/sine-relay/sine-relay/internal/share"
@@ -25,6 +26,7 @@ type limiter struct {
 	requests    *share.Limiter
 	events      *share.Limiter
 	waiting     *share.Limiter
+	progress    atomic.Int64 // when an event was last stored or begun to be, in nanoseconds since 1970
 }
 
 func newLimiter(l Limits) *limiter {
@@ -123,13 +125,39 @@ func (l *limiter) acquireRequest(integration string) (share.Reservation, error) 
 // would fill the memory, and check-in requests would wait for it.
 func (l *limiter) acquireEvent(ctx context.Context, integration string, memory *bodyReservation, length int) (share.Reservation, error) {
 	if !memory.ofEvent {
-		part, ok := l.eventBodies.TryAcquire(integration, BodyCost(int64(length)))
-		if !ok {
-			return share.Reservation{}, noMemory(l.eventBodies, int64(length))
+		part, err := l.memoryForEvent(ctx, integration, int64(length))
+		if err != nil {
+			return share.Reservation{}, err
 		}
 		memory.parts, memory.ofEvent = append(memory.parts, part), true
 	}
+	l.advance()
 	return l.placeForEvent(ctx, integration)
+}
+
+// noProgress is after what time without an event that was stored or begun to be,
+// none is believed to be stored soon.
+const noProgress = 250 * time.Millisecond
+
+func (l *limiter) advance() { l.progress.Store(time.Now().UnixNano()) }
+
+// memoryForEvent waits as long as others are being stored, so that of a crowd none
+// is refused. Where nothing is stored it does not wait: what waits here has been
+// read, and takes up the memory of check-in requests.
+func (l *limiter) memoryForEvent(ctx context.Context, integration string, length int64) (share.Reservation, error) {
+	part, ok := l.eventBodies.TryAcquire(integration, BodyCost(length))
+	for !ok {
+		until := time.Unix(0, l.progress.Load()).Add(noProgress)
+		if ctx.Err() != nil || !time.Now().Before(until) {
+			return part, noMemory(l.eventBodies, length)
+		}
+		waiting, cancel := context.WithDeadline(ctx, until)
+		var err error
+		part, err = l.eventBodies.Acquire(waiting, integration, BodyCost(length))
+		ok = err == nil
+		cancel()
+	}
+	return part, nil
 }
 
 func (l *limiter) placeForEvent(ctx context.Context, integration string) (share.Reservation, error) {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -237,5 +238,32 @@ func TestBodiesWithoutALength(t *testing.T) {
 		if cap(got) > limit {
 			t.Errorf("%d bytes are held for %d", cap(got), length)
 		}
+	}
+}
+
+// A crowd's events wait for one another where they are stored one after the other:
+// none is refused because there is no memory for a moment.
+func TestOfACrowdsEventsNoneIsRefused(t *testing.T) {
+	r := newRig(t, twoLobbies)
+	var store sync.Mutex // one at a time
+	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
+		store.Lock()
+		defer store.Unlock()
+		time.Sleep(time.Millisecond)
+		return visit.Receipt{}, nil
+	}
+	body := checkedIn + strings.Repeat(" ", smallBody-len(checkedIn))
+	const crowd = 400
+	codes := make(chan int, crowd)
+	for range crowd {
+		go func() { codes <- r.post("/sine/lobby", body).Code }()
+	}
+	for range crowd {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("answered %d", code)
+		}
+	}
+	if taken := r.limiter.eventBodies.Taken() + r.limiter.bodies.Taken(); taken != 0 {
+		t.Errorf("%d bytes stay reserved", taken)
 	}
 }
