@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/sine-relay/sine-relay/relay"
@@ -37,9 +38,11 @@ type Keyring struct {
 type keySource struct {
 	// where is the place for people, integration the one that the keys are of.
 	where, integration string
-	keys               []apiKey
-	faults             Faults
-	warnings           []string
+	// inDir is set for a file of the directory.
+	inDir    bool
+	keys     []apiKey
+	faults   Faults
+	warnings []string
 	// kept is set where the keys are those of before.
 	kept bool
 }
@@ -89,7 +92,7 @@ func (k *Keyring) readDir(dir string, before *Keyring, sum io.Writer) {
 		fmt.Fprintf(sum, "%s\n", k.unlisted)
 		k.dir = before.dir
 		for _, s := range before.sources {
-			if s.inDir() {
+			if s.inDir {
 				k.sources = append(k.sources, s)
 			}
 		}
@@ -97,7 +100,7 @@ func (k *Keyring) readDir(dir string, before *Keyring, sum io.Writer) {
 	}
 	k.dir = listed
 	for _, name := range files {
-		source := &keySource{where: filepath.Join(filepath.Base(dir), name), integration: name}
+		source := &keySource{where: filepath.Join(filepath.Base(dir), name), integration: name, inDir: true}
 		k.add(source, before, filepath.Join(dir, name), byLine, sum)
 	}
 }
@@ -131,7 +134,7 @@ func (k *Keyring) add(source *keySource, before *Keyring, path string, split fun
 	content, err := readKeyFile(path)
 	fmt.Fprintf(sum, "%s %d %v\n", path, len(content), err)
 	sum.Write(content)
-	if errors.Is(err, fs.ErrNotExist) && source.inDir() {
+	if errors.Is(err, fs.ErrNotExist) && source.inDir {
 		return // it went away since the directory was listed
 	}
 	k.sources = append(k.sources, source)
@@ -150,13 +153,13 @@ func (k *Keyring) add(source *keySource, before *Keyring, path string, split fun
 
 // saysGone tells whether an error means that there are no keys, in contrast to one
 // after which nothing is known. Who takes away the right to read a file takes its
-// keys away.
+// keys away, and links that lead in a circle lead to none.
 func saysGone(path string, err error) bool {
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err := os.Stat(filepath.Dir(path))
 		return err == nil // else its whole volume is away
 	}
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errNoKeyFile)
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, errNoKeyFile) || errors.Is(err, syscall.ELOOP)
 }
 
 // keep takes the keys of before, since it cannot be told what they are now.
@@ -171,9 +174,9 @@ func (s *keySource) keep(before *Keyring, err error) {
 	s.faults.add(s.where, "cannot be read: %v; %s", withoutPath(err), what)
 }
 
-func (s *keySource) inDir() bool { return !strings.HasPrefix(s.where, Prefix) }
-
-func (k *Keyring) fromDir() bool { return slices.ContainsFunc(k.sources, (*keySource).inDir) }
+func (k *Keyring) fromDir() bool {
+	return slices.ContainsFunc(k.sources, func(s *keySource) bool { return s.inDir })
+}
 
 // largestKeyFile is beyond any file of keys: a larger one is something else.
 const largestKeyFile = 1 << 20
@@ -287,7 +290,7 @@ func (s *keySource) shared(owners map[[sha256.Size]byte]string) (warnings []stri
 func (k *Keyring) noKey(integration string) Fault {
 	where, remedy := Prefix+"KEYS_DIR", fmt.Sprintf("put one into its file %s", integration)
 	for _, s := range k.sources {
-		if s.integration == integration && !s.inDir() {
+		if s.integration == integration && !s.inDir {
 			where, remedy = s.where, "write one into it"
 		}
 	}
@@ -312,7 +315,7 @@ func (s *keySource) parse(content string, split func(string) []string, already i
 		line = strings.TrimSpace(line)
 		if comment, ok := strings.CutPrefix(line, "#"); ok {
 			if given, ok := strings.CutPrefix(strings.TrimSpace(comment), "name:"); ok {
-				name = strings.TrimSpace(given)
+				name = s.keyName(fmt.Sprintf("%s:%d", s.where, number), strings.TrimSpace(given))
 			}
 			continue
 		}
@@ -331,6 +334,19 @@ func (s *keySource) parse(content string, split func(string) []string, already i
 			name = ""
 		}
 	}
+}
+
+// longestKeyName is in characters.
+const longestKeyName = 64
+
+// keyName is a name for a key, or "" for one that metrics and logs cannot show: a
+// label that is no UTF-8 would end the metrics of the whole relay.
+func (s *keySource) keyName(where, given string) string {
+	if printable(given) && utf8.RuneCountInString(given) <= longestKeyName {
+		return given
+	}
+	s.warnings = append(s.warnings, fmt.Sprintf("%s: the name of a key must be printable UTF-8 of at most %d characters; it is called by its place instead", where, longestKeyName))
+	return ""
 }
 
 func byLine(line string) []string  { return []string{line} }

@@ -35,6 +35,33 @@ func TestAFileOfKeys(t *testing.T) {
 	}
 }
 
+// What a label cannot hold would end the metrics of the whole relay.
+func TestANameOfAKeyThatCannotBeShownIsNotTaken(t *testing.T) {
+	for _, name := range []string{"caf\xe9", "a\x1b[2Jb", strings.Repeat("x", 65)} {
+		dir := files(t, map[string]string{"i.yaml": "integrations: [{name: a}]", "keys/a": "# name: " + name + "\n" + key + "\n"})
+		s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
+		if names := s.Entries[0].KeyNames; !slices.Equal(names, []string{"a#1"}) {
+			t.Errorf("named %q", names)
+		}
+		if !slices.ContainsFunc(s.Warnings, func(w string) bool { return strings.HasPrefix(w, "keys/a:1: the name of a key must be") }) {
+			t.Errorf("no warning: %q", s.Warnings)
+		}
+	}
+}
+
+// A directory may be called as a setting is.
+func TestADirectoryOfKeysThatIsCalledAsASetting(t *testing.T) {
+	dir := filepath.Join(files(t, map[string]string{Prefix + "keys/a": key}), Prefix+"keys")
+	s := Settings{Environment: Environment{KeysDir: dir}}
+	before := s.ReadKeys(nil)
+	if err := os.Rename(dir, dir+"2"); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.ReadKeys(before).Of("a")); n != 1 {
+		t.Errorf("%d keys while the directory is away", n)
+	}
+}
+
 func TestFaultsOfKeys(t *testing.T) {
 	const file = "integrations: [{name: lobby}, {name: dock}]"
 	for _, c := range []struct {

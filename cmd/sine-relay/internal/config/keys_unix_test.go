@@ -3,6 +3,7 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -23,5 +24,22 @@ func TestAPipeAmongTheKeysIsNotRead(t *testing.T) {
 	expectNot(t, text, "nobody")
 	if s, err := Load(environ(settings...), nil); err != nil || len(s.Keyring.Of("lobby")) != 1 {
 		t.Errorf("the other lobby has %d keys: %v", len(s.Keyring.Of("lobby")), err)
+	}
+}
+
+// Links that lead in a circle lead to no key: what was there before is taken away.
+func TestLinksOfKeysThatLeadInACircle(t *testing.T) {
+	dir := files(t, map[string]string{"keys/a": key})
+	s := Settings{Environment: Environment{KeysDir: dir + "/keys"}}
+	before := s.ReadKeys(nil)
+	if err := os.Remove(dir + "/keys/a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("a", dir+"/keys/a"); err != nil {
+		t.Fatal(err)
+	}
+	k := s.ReadKeys(before)
+	if n := len(k.Of("a")); n != 0 || len(k.Unreadable()) != 0 {
+		t.Errorf("%d keys, unreadable %v", n, k.Unreadable())
 	}
 }
