@@ -88,7 +88,7 @@ func discover(ctx context.Context, nc *nats.Conn, verb micro.Verb, service strin
 			return d, nil
 		}
 		if err != nil || isNoResponders(m) {
-			if err := denied(nc, subject); err != nil {
+			if err := cmp.Or(denied(nc, subject), unheard(nc, inbox)); err != nil {
 				return fail(err)
 			}
 			return d, nil
@@ -115,6 +115,16 @@ func flushWithin(ctx context.Context, nc *nats.Conn) error {
 func denied(nc *nats.Conn, subject string) error {
 	if err := nc.LastError(); err != nil && strings.Contains(err.Error(), fmt.Sprintf("%q", subject)) {
 		return fmt.Errorf("%w: allow the user to publish to %s", visit.ErrDenied, subject)
+	}
+	return nil
+}
+
+// unheard tells silence from answers that could not be heard, as with the relay's
+// own user, which may not subscribe to an operator's inbox.
+func unheard(nc *nats.Conn, inbox string) error {
+	if err := nc.LastError(); err != nil && strings.Contains(err.Error(), fmt.Sprintf("%q", inbox)) {
+		prefix, _, _ := strings.Cut(inbox, ".")
+		return fmt.Errorf("%w: allow the user to subscribe to %s.>, or be an operator", visit.ErrDenied, prefix)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func OpenDoor(ctx context.Context, cfg Config) (*Door, error) {
 	cfg.Registerer, cfg.Logger = nil, slog.New(slog.DiscardHandler)
 	d := &Door{link: newLink("door", cfg.Logger, newMetrics(cfg))}
 	if err := d.link.dial(cfg.urls(), operatorInbox, append(options, nats.RetryOnFailedConnect(false))); err != nil {
-		return nil, fmt.Errorf("broker: %w", err)
+		return nil, fmt.Errorf("NATS at %s: %w", cfg.hosts(), err)
 	}
 	js, err := jetstream.New(d.link.nc)
 	if err != nil {

@@ -62,6 +62,17 @@ func (c Config) options() ([]nats.Option, error) {
 
 func (c Config) urls() string { return strings.Join(c.Servers, ",") }
 
+// hosts are the servers without what may be secret in a URL.
+func (c Config) hosts() string {
+	var hosts []string
+	for _, s := range c.Servers {
+		if u, err := url.Parse(s); err == nil {
+			hosts = append(hosts, u.Host)
+		}
+	}
+	return strings.Join(hosts, ", ")
+}
+
 // checkServers has errors of its own: those of net/url quote the URL, password
 // included.
 func checkServers(servers []string) error {

@@ -35,6 +35,7 @@ func TestCommands(t *testing.T) {
 		{"no command", nil, "", exitOK, "Usage: sine-relay"},
 		{"help", nil, "--help", exitOK, "config check"},
 		{"an unknown command", nil, "sevre", exitUsage, `unknown command "sevre"`},
+		{"half a command", nil, "quarantine", exitUsage, `unknown command "quarantine"; there are: quarantine ls, quarantine show, quarantine replay`},
 		{"the version", nil, "version", exitOK, "sine-relay dev go1."},
 		{"an argument to a command without any", nil, "version --json", exitUsage, "takes no arguments"},
 		{"a configuration without faults", fine, "config check", exitOK, "no faults: 1 integration"},

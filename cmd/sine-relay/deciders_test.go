@@ -43,3 +43,13 @@ func TestAFloodedSearchForDecidersIsSaid(t *testing.T) {
 	})
 	p.must(200, "SUCCESS", webhook("signin_after", noon, "Ada"))
 }
+
+// The relay's own user cannot hear who answers an operator. That is no proof that
+// nobody decides.
+func TestASearchForDecidersThatHearsNobodySaysSo(t *testing.T) {
+	s := setStage(t, natsDir+"nats.conf")
+	code, out, errOut := commandLine(environment(append(s.settings("relay"), "KEYS="+testKey)...), "deciders")
+	if code != exitFailed || !strings.Contains(errOut, "allow the user to subscribe to _INBOX.>, or be an operator") || strings.Contains(out, "nobody") {
+		t.Errorf("ended with %d:\n%s%s", code, out, errOut)
+	}
+}

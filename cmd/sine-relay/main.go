@@ -112,9 +112,23 @@ func run(in invocation) int {
 			return c.run(ctx, in)
 		}
 	}
-	fmt.Fprintf(in.err, "sine-relay: unknown command %q\n\n", strings.Join(in.args, " "))
+	fmt.Fprintf(in.err, "sine-relay: unknown command %q%s\n\n", strings.Join(in.args, " "), subcommands(in.args[0]))
 	usage(in.err)
 	return exitUsage
+}
+
+// subcommands says which commands begin with a word that is none by itself.
+func subcommands(group string) string {
+	var said []string
+	for _, c := range commands() {
+		if strings.HasPrefix(c.name, group+" ") {
+			said = append(said, c.name)
+		}
+	}
+	if said == nil {
+		return ""
+	}
+	return "; there are: " + strings.Join(said, ", ")
 }
 
 func usage(w io.Writer) {

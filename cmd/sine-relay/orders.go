@@ -167,7 +167,11 @@ func showRest(ctx context.Context, in invocation, b *broker.Book, kind visit.Ord
 		same := o.Kind == kind && o.Site == site
 		concerns := o.Site == site || o.Site == visit.AllSites || site == visit.AllSites
 		if concerns && !same && o.InForce(time.Now()) {
-			fmt.Fprintf(in.out, "Also in force: %s of %s, %s.\n", o.Kind, siteWords(o.Site), untilWords(o))
+			prevails := ""
+			if o.Kind == visit.OrderLockdown && kind == visit.OrderOverride {
+				prevails = "; it prevails"
+			}
+			fmt.Fprintf(in.out, "Also in force: %s of %s, %s%s.\n", o.Kind, siteWords(o.Site), untilWords(o), prevails)
 		}
 	}
 	return err

@@ -108,7 +108,7 @@ func TestAQuarantineCommandRefuses(t *testing.T) {
 		want    string
 	}{
 		{"without a stream", settings(s.URL()), []string{"ls"}, exitFailed, "stream VISITOR_QUARANTINE: .*not found"},
-		{"without NATS", settings(away.URL()), []string{"ls"}, exitFailed, "connect: "},
+		{"without NATS", settings(away.URL()), []string{"ls"}, exitFailed, "connect to NATS at "},
 		{"without an address", environment("KEYS="+testKey, "NATS_STORE_DIR="+t.TempDir()), []string{"ls"}, exitUsage, "SINE_RELAY_NATS_URL"},
 		{"without permission", append(settings(denied.URL()), environment("NATS_USER=nosy", "NATS_PASSWORD=p")...), []string{"ls"}, exitFailed, `permission denied .*STREAM\.INFO`},
 		{"an unknown reason", settings(s.URL()), []string{"ls", "--reason", "whim"}, exitUsage, `"whim" is no reason; there are \[not_json `},
