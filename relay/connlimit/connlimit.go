@@ -114,6 +114,9 @@ func (l *Limiter) Attach(s *http.Server) {
 		switch c := tracked(c); {
 		case c == nil:
 		case state == http.StateActive:
+			// The header was read. Of one that came together with the request
+			// before it the end was perhaps not seen, and what follows is a body.
+			c.header.over = true
 			l.busy(c)
 		case state == http.StateIdle:
 			// The server calls this where it reads: nobody else looks at
