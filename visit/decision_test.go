@@ -24,6 +24,8 @@ func TestAReadableRejectionIsARejection(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for name, c := range map[string]struct{ data, text string }{
 		"nothing beside it":        {`{"decision":"reject","visitorText":"See reception."}`, readable},
+		"in capitals":              {`{"decision":"REJECT","visitorText":"See reception."}`, readable},
+		"blanks around it":         {`{"decision":" Reject\n","visitorText":"See reception."}`, readable},
 		"no text":                  {`{"decision":"reject"}`, ""},
 		"a blank text":             {`{"decision":"reject","visitorText":" \n\t"}`, ""},
 		"a text of another type":   {`{"decision":"reject","visitorText":5}`, ""},
@@ -114,6 +116,7 @@ func TestWhatIsNoDecision(t *testing.T) {
 		"a stream's acknowledgement": {`{"stream":"VISITORS","seq":7}`, `"decision" is missing`},
 		"an empty reply":             {``, "not a JSON object"},
 		"prose":                      {`Zmark`, "not a JSON object"},
+		"an acceptance in capitals":  {`{"decision":"ACCEPT"}`, `neither "accept" nor "reject"`},
 		"another verdict":            {`{"decision":"Zmark"}`, `neither "accept" nor "reject"`},
 		"a verdict of another type":  {`{"decision":true}`, `"decision" has the wrong JSON type`},
 		"an extra of another type":   {`{"decision":"accept","pass":"Zmark"}`, `"pass" has the wrong JSON type`},

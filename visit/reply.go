@@ -98,11 +98,13 @@ func (r *reply) verdict(value json.RawMessage) {
 		r.note(errWrongType("decision"))
 		return
 	}
-	switch v {
-	case Accept, Reject:
+	switch {
+	case v == Accept:
 		r.verdicts++
-		r.rejects = r.rejects || v == Reject
-	case "": // null, too
+	case strings.EqualFold(strings.TrimSpace(string(v)), string(Reject)): // that much is certain
+		r.verdicts++
+		r.rejects = true
+	case v == "": // null, too
 	default:
 		r.note(fmt.Errorf(`the field "decision" is neither %q nor %q`, Accept, Reject))
 	}
