@@ -143,6 +143,13 @@ func TestDev(t *testing.T) {
 			}
 			nc.Close()
 		}
+		orders := regexp.MustCompile(`(SINE_RELAY_NATS_URL=\S+) sine-relay (lockdown .*--site default)`).FindAllStringSubmatch(out.String(), -1)
+		if len(orders) != 2 {
+			t.Fatalf("%d orders in:\n%s", len(orders), out.String())
+		}
+		for i, want := range []string{"Obeyed by 1", "is lifted"} {
+			must(t, []string{orders[i][1]}, want, strings.Fields(orders[i][2])...)
+		}
 		stop()
 		if code := <-ended; code != exitOK {
 			t.Errorf("%s round: ended with %d: %s", round, code, errOut.String())

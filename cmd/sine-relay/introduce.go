@@ -44,6 +44,12 @@ She is checked out:
 
   curl -i -H 'x-sine-auth: {{.Key}}' -H 'content-type: application/json' {{.Webhook}} -d '{"event":"signout_after","date":"{{.Now}}","data":{"firstName":"Marguerite","lastName":"Oyelaran","company":"Bexley Rigging"}}'
 {{end}}
+{{- with .Operator}}
+Nobody comes in any more, until you lift it. From another terminal:
+
+  SINE_RELAY_NATS_URL={{.}} sine-relay lockdown --site {{$.Site}} --message 'Please leave the building.'
+  SINE_RELAY_NATS_URL={{.}} sine-relay lockdown lift --site {{$.Site}}
+{{end}}
 Events appear here as they arrive:
 
 `))
@@ -54,24 +60,30 @@ func (a *app) introduce(out io.Writer, key string) {
 	if a.settings.TLSCertFile != "" {
 		scheme = "https"
 	}
-	integration := "…"
+	integration, site := "…", "…"
 	if len(a.settings.Integrations) > 0 {
-		integration = a.settings.Integrations[0].Name
+		integration, site = a.settings.Integrations[0].Name, a.settings.Integrations[0].Site
 	}
 	dir := a.settings.NATSStoreDir
 	if absolute, err := filepath.Abs(dir); err == nil && dir != "" {
 		dir = absolute
 	}
 	address, users := a.natsUsers()
+	operator := ""
+	if a.embedded != nil {
+		operator = a.embedded.ClientURL(embedded.UserOperator)
+	}
 	err := introduction.Execute(out, map[string]any{
-		"Version": versionOf(),
-		"Webhook": scheme + "://" + reachable(a.publicSocket.Addr()) + relay.Path(integration, ""),
-		"Key":     key,
-		"NATS":    address,
-		"Users":   users,
-		"Admin":   "http://" + reachable(a.adminSocket.Addr()),
-		"Dir":     dir,
-		"Now":     time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
+		"Version":  versionOf(),
+		"Webhook":  scheme + "://" + reachable(a.publicSocket.Addr()) + relay.Path(integration, ""),
+		"Key":      key,
+		"NATS":     address,
+		"Users":    users,
+		"Operator": operator,
+		"Site":     site,
+		"Admin":    "http://" + reachable(a.adminSocket.Addr()),
+		"Dir":      dir,
+		"Now":      time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
 	})
 	if err != nil {
 		fmt.Fprintln(out, err)

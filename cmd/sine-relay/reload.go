@@ -183,7 +183,7 @@ func (r *reloader) reload() {
 	}
 	r.fault = nil
 	r.app.certificate.Store(certificate)
-	r.app.log.Info("configuration in force", "integrations", len(settings.Integrations), "warnings", len(settings.Warnings))
+	r.app.log.Info("configuration in force", "integrations", len(r.rules.integrations), "with_faults", len(settings.Broken), "warnings", len(settings.Warnings))
 	r.warnings = settings.Warnings
 	r.report()
 }
