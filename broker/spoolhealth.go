@@ -83,7 +83,7 @@ func (h *spoolHealth) diskFault() error {
 
 // faults says what the spool refused and would refuse again: because of its disk,
 // or for want of room.
-func (h *spoolHealth) faults() (disk error, room []error) {
+func (h *spoolHealth) faults() (room []error, disk error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.disk != nil {
@@ -100,5 +100,5 @@ func (h *spoolHealth) faults() (disk error, room []error) {
 			delete(h.refused, owner)
 		}
 	}
-	return disk, room
+	return room, disk
 }

@@ -112,7 +112,7 @@ func (g spoolGauges) Collect(c chan<- prometheus.Metric) {
 	for _, one := range gauges {
 		c <- prometheus.MustNewConstMetric(one.desc, prometheus.GaugeValue, one.value(stats, g.largest))
 	}
-	disk, room := g.health.faults()
+	room, disk := g.health.faults()
 	diskFull := errors.Is(disk, spool.ErrDiskFull)
 	full := diskFull || stats.MaxBytes-stats.Bytes < g.largest
 	c <- prometheus.MustNewConstMetric(spoolFull, prometheus.GaugeValue, oneIf(full))

@@ -108,7 +108,7 @@ func (b *Broker) full(streams []StreamStatus) (faults []error) {
 	if b.buffer == nil {
 		return faults
 	}
-	disk, room := b.buffer.health.faults()
+	room, disk := b.buffer.health.faults()
 	return append(append(faults, disk), room...)
 }
 

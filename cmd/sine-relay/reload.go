@@ -249,8 +249,9 @@ func (r *reloader) tell(faults, warnings []string) {
 // shownFaults is how many are told where there is little room.
 const shownFaults = 10
 
-// state is what is wrong with the configuration, or nil, and a line for each thing.
-func (r *reloader) state() (impaired error, lines []string) {
+// state has a line for each thing that is wrong with the configuration, and says what
+// that makes of the whole, or nil.
+func (r *reloader) state() (lines []string, impaired error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	lines = r.faults[:min(len(r.faults), shownFaults)]
@@ -266,7 +267,7 @@ func (r *reloader) state() (impaired error, lines []string) {
 	case len(r.faults) > 1:
 		impaired = fmt.Errorf("the configuration has %d faults: %s; …", len(r.faults), r.faults[0])
 	}
-	return impaired, lines
+	return lines, impaired
 }
 
 // oneLine writes a list of faults, which has several lines, in one.

@@ -121,7 +121,7 @@ func (a *app) health() relay.Health {
 	open, limit := a.relay.Connections()
 	h.Details = append(h.Details, fmt.Sprintf("public listener: %d of %d connections open", open, limit))
 	h.Details = append(h.Details, a.census.lines()...)
-	fault, lines := a.reloader.state()
+	lines, fault := a.reloader.state()
 	h.Details = append(h.Details, lines...)
 	h.Impaired = cmp.Or(h.Impaired, fault)
 	for i, line := range h.Details { // for a terminal, too
