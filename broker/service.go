@@ -239,8 +239,8 @@ type Relay struct {
 	visit.RelayStatus
 }
 
-// Relays returns the relays that answer until ctx ends or none has for a while, in
-// the order of their ids. The error wraps visit.ErrDenied.
+// Relays returns the relays that answer until ctx ends, none has for a while, or two
+// seconds are over, in the order of their ids. The error wraps visit.ErrDenied.
 func (b *Book) Relays(ctx context.Context) ([]Relay, error) {
 	return findRelays(ctx, b.nc)
 }
@@ -249,9 +249,14 @@ const (
 	// maxRelays and maxRelayBytes bound what is taken of those who answer:
 	// anybody in the account may claim to be relays.
 	maxRelays, maxRelayBytes = 1000, 16 << 20
+	// maxRelayLook bounds a look, of which there are two around each order.
+	maxRelayLook = 2 * time.Second
 )
 
 func findRelays(ctx context.Context, nc *nats.Conn) ([]Relay, error) {
+	// Whoever answers without end must not keep an order from being given.
+	ctx, cancel := context.WithTimeout(ctx, maxRelayLook)
+	defer cancel()
 	fail := func(err error) ([]Relay, error) { return nil, fmt.Errorf("look for relays: %w", err) }
 	subject := "$SRV." + micro.StatsVerb.String() + "." + visit.RelayService
 	inbox := cmp.Or(nc.Opts.InboxPrefix, operatorInbox) + "." + newToken()

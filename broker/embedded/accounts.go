@@ -68,8 +68,7 @@ var edits = []edit{
       {stream: "visitors.v1.event.>", accounts: [BADGES]}`},
 	{`      {service: {account: VISITORS, subject: "$JS.ACK.VISITORS.badges.>"}}`, `      {service: {account: VISITORS, subject: "$JS.ACK.VISITORS.>"}}
       {stream: {account: VISITORS, subject: "visitors.v1.event.>"}}`},
-	{`            "$JS.API.STREAM.NAMES"                  # that no`, `            "$JS.API.INFO"
-            "$JS.API.STREAM.CREATE.VISITORS"
+	{`            "$JS.API.STREAM.NAMES"                  # that no`, `            "$JS.API.STREAM.CREATE.VISITORS"
             "$JS.API.STREAM.CREATE.VISITOR_DECISIONS"
             "$JS.API.STREAM.CREATE.VISITOR_QUARANTINE"
             "$JS.API.STREAM.CREATE.KV_VISITOR_ORDERS"

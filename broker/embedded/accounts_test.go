@@ -40,7 +40,7 @@ func TestEachUserDoesItsWorkWithAnOrdinaryClient(t *testing.T) {
 	if _, err := relay.CreateStream(t.Context(), jetstream.StreamConfig{Name: "PEOPLE", Subjects: []string{"acme.visitors.v1.event.>"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := relay.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "ORDERS"}); err != nil {
+	if _, err := relay.CreateStream(t.Context(), jetstream.StreamConfig{Name: "KV_ORDERS", Subjects: []string{"$KV.ORDERS.>"}}); err != nil {
 		t.Fatal(err)
 	}
 	consumer := connect(t, s.ClientURL("consumer"))

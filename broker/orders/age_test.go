@@ -115,6 +115,7 @@ func TestABucketThatHasForgottenIsNoKnowledge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := brokertest.Start(t)
+			makeAsToolsDo(t, s)
 			b := open(t, s)
 			put(t, b, lockdown("hq"))
 			old := watch(t, s)
@@ -169,7 +170,7 @@ func TestABucketThatIsUnfit(t *testing.T) {
 	t.Parallel()
 	fit := jetstream.StreamConfig{
 		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
-		MaxMsgsPerSubject: 10, MaxMsgSize: 16 << 10, AllowRollup: true,
+		MaxMsgsPerSubject: 10, MaxMsgSize: 16 << 10,
 	}
 	for name, c := range map[string]struct {
 		change func(*jetstream.StreamConfig)
@@ -184,6 +185,7 @@ func TestABucketThatIsUnfit(t *testing.T) {
 		"with a limit of bytes":     {func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 20 }, "", "max_bytes"},
 		"with a limit of entries":   {func(c *jetstream.StreamConfig) { c.MaxMsgs = 1000 }, "", "max_msgs"},
 		"that takes short ones":     {func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1000 }, "", "max_msg_size"},
+		"that keeps every entry":    {func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = -1 }, "max_msgs_per_subject is unlimited", ""},
 		"that discards without one": {func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }, "", "discard"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,12 +196,16 @@ func TestABucketThatIsUnfit(t *testing.T) {
 			if _, err := jetStream(t, s).CreateStream(within(t, patience), cfg); err != nil {
 				t.Fatal(err)
 			}
-			put(t, open(t, s), lockdown("hq"))
+			if cfg.MaxMsgsPerSubject > 0 {
+				put(t, open(t, s), lockdown("hq"))
+			} else if _, err := orders.Open(within(t, patience), jetStream(t, s), bucket, 1); err == nil {
+				t.Error("a command opens it")
+			}
 			w := watch(t, s)
 			follows(t, w)
 			st := w.Status()
 			all, known := w.Orders()
-			if len(all) != 1 || known != (c.unfit == "") {
+			if given := cfg.MaxMsgsPerSubject > 0; (len(all) == 1) != given || known != (c.unfit == "") {
 				t.Errorf("%+v, known %v", all, known)
 			}
 			if (st.Unfit != nil) != (c.unfit != "") || st.Unfit != nil && !strings.Contains(st.Unfit.Error(), c.unfit) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -75,8 +76,8 @@ func (b *Book) Now(ctx context.Context) (now time.Time, err error) {
 }
 
 // Put gives an order, in place of one of the same kind for the same site, and
-// returns it as it is in the bucket: with an ID, and beginning at NATS' time. When
-// ctx ended it may be stored all the same; [Book.List] tells.
+// returns it as it is in the bucket: with an ID, and beginning at NATS' time. With
+// [ErrUnconfirmed] it may be stored all the same; [Book.List] tells.
 func (b *Book) Put(ctx context.Context, o visit.Order) (visit.Order, error) {
 	o.ID = visit.NewRequestID()
 	if err := o.Check(); err != nil {
@@ -99,7 +100,11 @@ func (b *Book) Put(ctx context.Context, o visit.Order) (visit.Order, error) {
 
 // store puts what it is given for NATS' present time under a key. Each try asks
 // for the time anew: what was given long before it was stored counts for nothing.
+//
+// Its error wraps [ErrUnconfirmed] once one try may have been stored, whatever came
+// of the others.
 func (b *Book) store(ctx context.Context, key string, value func(now time.Time) any) (revision uint64, err error) {
+	unconfirmed := false
 	err = b.insist(ctx, func(ctx context.Context) error {
 		stream, err := b.js.Stream(ctx, streamOf(b.bucket))
 		if err != nil {
@@ -110,9 +115,20 @@ func (b *Book) store(ctx context.Context, key string, value func(now time.Time) 
 			return err
 		}
 		revision, err = b.kv.Put(ctx, key, data)
+		unconfirmed = unconfirmed || mayBeStored(err)
 		return err
 	})
+	if err != nil && unconfirmed && !errors.Is(err, visit.ErrDenied) {
+		return 0, fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+	}
 	return revision, err
+}
+
+// mayBeStored reports whether a failed publication may have reached a stream all
+// the same: anything but a refusal, or that nobody was there.
+func mayBeStored(err error) bool {
+	var refused *jetstream.APIError
+	return err != nil && !errors.As(err, &refused) && !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse)
 }
 
 // Lift ends the order in force of a kind and a site, whose Lifts it fills in, and

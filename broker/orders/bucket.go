@@ -16,21 +16,34 @@ const (
 	history = 10
 	// maxValue is above what the longest texts take in JSON.
 	maxValue = 16 << 10
+	// duplicateWindow is NATS' default.
+	duplicateWindow = 2 * time.Minute
 )
 
 // create makes the bucket. That it is there meanwhile is no error.
+//
+// It makes the stream itself, since every bucket that nats.go makes takes roll-ups:
+// by one, whoever may write a single key takes all others away without a trace.
 func create(ctx context.Context, js jetstream.JetStream, bucket string, replicas int) error {
-	_, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket:       bucket,
-		Description:  "Standing orders of the operator: lockdowns and overrides of sites.",
-		Storage:      jetstream.FileStorage,
-		History:      history,
-		MaxValueSize: maxValue,
-		Replicas:     replicas,
+	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
+		Name:        streamOf(bucket),
+		Description: "Standing orders of the operator: lockdowns and overrides of sites.",
+		Subjects:    []string{"$KV." + bucket + ".>"},
+		Storage:     jetstream.FileStorage,
+		Replicas:    replicas,
 		// No TTL and no limit of bytes: a lockdown must neither go away by
 		// itself nor be refused.
+		MaxMsgsPerSubject: history,
+		MaxMsgSize:        maxValue,
+		MaxMsgs:           -1,
+		MaxBytes:          -1,
+		MaxConsumers:      -1,
+		Discard:           jetstream.DiscardNew,
+		Duplicates:        duplicateWindow,
+		DenyDelete:        true,
+		AllowDirect:       true,
 	})
-	if errors.Is(err, jetstream.ErrBucketExists) {
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		return nil
 	}
 	return err
@@ -72,6 +85,9 @@ func verify(bucket string, found jetstream.StreamConfig) error {
 	if found.PersistMode == jetstream.AsyncPersistMode {
 		refuse("persist_mode", "async", "default")
 	}
+	if found.MaxMsgsPerSubject < 1 {
+		refuse("max_msgs_per_subject", "unlimited", fmt.Sprintf("%d (no command could open the bucket, and whoever fills it could keep it from being read)", history))
+	}
 	if found.Retention != jetstream.LimitsPolicy {
 		refuse("retention", found.Retention, "limits")
 	}
@@ -99,6 +115,7 @@ func compare(replicas int, found jetstream.StreamConfig) []Drift {
 	differs(found.MaxMsgSize > 0 && found.MaxMsgSize < maxValue, "max_msg_size", found.MaxMsgSize, maxValue, fmt.Sprintf("--max-msg-size %d", maxValue))
 	differs(found.Discard != jetstream.DiscardNew, "discard", "old", "new", "--discard new")
 	differs(found.Replicas != replicas, "num_replicas", found.Replicas, replicas, fmt.Sprintf("--replicas %d", replicas))
+	differs(found.AllowRollup, "allow_rollup_hdrs", true, "false (who may write one key could take all others away)", "--no-allow-rollup")
 	differs(found.SubjectTransform != nil, "subject_transform", "set", "none", "--no-transform")
 	return d
 }
@@ -113,7 +130,7 @@ type look struct {
 	keys  int
 	// purged is set when it had entries and has none.
 	purged bool
-	now    time.Time // by NATS' clock
+	last   uint64 // the revision of the last that it had
 }
 
 // inspect returns jetstream.ErrStreamNotFound when NATS says that there is no
@@ -127,6 +144,6 @@ func inspect(ctx context.Context, js jetstream.JetStream, bucket string, replica
 	return look{
 		unfit: verify(bucket, info.Config), drift: compare(replicas, info.Config),
 		limit: info.Config.MaxMsgsPerSubject, keys: int(info.State.NumSubjects),
-		purged: info.State.Msgs == 0 && info.State.LastSeq > 0, now: info.TimeStamp,
+		purged: info.State.Msgs == 0 && info.State.LastSeq > 0, last: info.State.LastSeq,
 	}, nil
 }

@@ -131,7 +131,6 @@ func toFollow(bucket string) need {
 func toChange(bucket string) need {
 	follow := toFollow(bucket)
 	return func(subject string) bool {
-		return follow(subject) || strings.HasSuffix(subject, ".API.INFO") ||
-			strings.HasSuffix(subject, "."+streamOf(bucket)) || strings.Contains(subject, "$KV."+bucket+".")
+		return follow(subject) || strings.HasSuffix(subject, "."+streamOf(bucket)) || strings.Contains(subject, "$KV."+bucket+".")
 	}
 }

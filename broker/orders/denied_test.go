@@ -28,7 +28,7 @@ var (
 		"$JS.API.CONSUMER.MSG.NEXT.KV_VISITOR_ORDERS.*",
 		"$KV.VISITOR_ORDERS.>",
 	}
-	creatorNeeds = []string{"$JS.API.INFO", "$JS.API.STREAM.CREATE.KV_VISITOR_ORDERS"}
+	creatorNeeds = []string{"$JS.API.STREAM.CREATE.KV_VISITOR_ORDERS"}
 )
 
 const inboxes = "_INBOX.>"

@@ -53,8 +53,11 @@ type entry struct {
 	lift  *visit.Lift
 	// fault is why it counts for nothing, or nil.
 	fault error
-	// deleted is set for a marker of a deletion, which has a fault as well.
+	// deleted is set for a marker of a deletion, and for a roll-up, which took
+	// away what was under the key before it. It has a fault as well.
 	deleted bool
+	// tookAll is set for a roll-up of the whole bucket.
+	tookAll bool
 }
 
 // sinceTolerance is how far the time at which an order says that it was given may
@@ -73,9 +76,14 @@ func (e entry) read(header nats.Header, value []byte, maxOverride time.Duration)
 		e.fault = fmt.Errorf("%w: entry %q of revision %d: %w", ErrInvalid, e.key, e.revision, err)
 		return e
 	}
+	e.tookAll = strings.EqualFold(header.Get(jetstream.MsgRollup), jetstream.MsgRollupAll)
 	if operation := header.Get(headerOperation); operation == "DEL" || operation == "PURGE" || header.Get(jetstream.MarkerReasonHeader) != "" {
 		e.deleted = true
 		return fail(errors.New("it was deleted, which lifts nothing: lift the order by its id, as the command lift does"))
+	}
+	if rollUp := header.Get(jetstream.MsgRollup); rollUp != "" {
+		e.deleted = true
+		return fail(errors.New("it is a roll-up, which took away what was there before, and lifts nothing"))
 	}
 	if name := copied(header); name != "" {
 		return fail(fmt.Errorf("it has the header %s, as a copy of another message has", name))

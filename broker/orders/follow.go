@@ -47,6 +47,8 @@ func (w *Watcher) follow(ctx context.Context) error {
 		}
 		// During an election nobody answers, and orders may come all the same.
 		w.report(fmt.Errorf("read the bucket again: %w", err))
+		// Where a new site is waited for, it is tried again at once.
+		rest(ctx, retryPause)
 	}
 }
 

@@ -38,6 +38,8 @@ type record struct {
 	// counts: whoever gives or lifts an order has seen to them.
 	faults             []error
 	invalid, deletions int
+	// tookAll is set where one of them took away every entry of the bucket.
+	tookAll bool
 
 	// The entries that were read. oldest and last are revisions.
 	entries, valid int
@@ -93,6 +95,7 @@ func (r record) with(e entry) record {
 	r.entries++
 	switch {
 	case e.fault != nil:
+		r.tookAll = r.tookAll || e.tookAll
 		return r.faulty(e.fault, e.deleted)
 	case e.lift != nil:
 		if r.id() == e.lift.Lifts {
@@ -110,7 +113,7 @@ func (r record) with(e entry) record {
 		r.order, r.revision, r.stored, r.lost = e.order, e.revision, e.stored, false
 	}
 	r.valid++
-	r.doubt = false
+	r.doubt, r.tookAll = false, false
 	r.faults, r.invalid, r.deletions = nil, 0, 0
 	return r
 }
@@ -198,6 +201,17 @@ func (l ledger) of(keys map[string]bool) ledger {
 	after := maps.Clone(l)
 	maps.DeleteFunc(after, func(key string, _ record) bool { return !keys[key] })
 	return after
+}
+
+// tookAll reports whether somebody took every entry away, and nobody gave or lifted
+// an order in that place since.
+func (l ledger) tookAll() bool {
+	for _, r := range l {
+		if r.tookAll {
+			return true
+		}
+	}
+	return false
 }
 
 func (l ledger) records() []record {

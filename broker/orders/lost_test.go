@@ -52,6 +52,7 @@ func TestABucketThatIsDeletedAndMadeAgain(t *testing.T) {
 func TestAPurgeIsNoLift(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
+	makeAsToolsDo(t, s)
 	file := filepath.Join(t.TempDir(), "orders.json")
 	w := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
 	b := open(t, s)
@@ -102,7 +103,7 @@ func TestARelayThatMayNotCreateTheBucket(t *testing.T) {
 	w := watch(t, s, confinedTo(t, s))
 	eventually(t, "the status says why the bucket stays absent", func() bool {
 		err := w.Status().Err
-		return errors.Is(err, visit.ErrDenied) && strings.Contains(err.Error(), "no such bucket") && strings.Contains(err.Error(), "$JS.API.INFO")
+		return errors.Is(err, visit.ErrDenied) && strings.Contains(err.Error(), "no such bucket") && strings.Contains(err.Error(), "$JS.API.STREAM.CREATE.KV_VISITOR_ORDERS")
 	})
 	if all, known := w.Orders(); known || len(all) != 0 {
 		t.Errorf("an absent bucket is taken for knowledge: %v, known %v", all, known)

@@ -48,7 +48,6 @@
 //
 // Whoever comes first creates the bucket and needs, in addition,
 //
-//	$JS.API.INFO
 //	$JS.API.STREAM.CREATE.KV_VISITOR_ORDERS
 //
 // An absent bucket says nothing about orders: a relay that may not create it waits
@@ -60,6 +59,10 @@ import "errors"
 // ErrNotInForce is returned for lifting an order that the bucket does not have,
 // or that had ended by itself.
 var ErrNotInForce = errors.New("the order was not in force")
+
+// ErrUnconfirmed is wrapped where an order or a lift was sent and nobody said what
+// became of it: it may be stored.
+var ErrUnconfirmed = errors.New("NATS did not confirm it")
 
 // ErrInvalid is wrapped by every report of an entry that counts for nothing.
 var ErrInvalid = errors.New("not a valid order")

@@ -67,7 +67,7 @@ func (w *Watcher) Status() Status {
 		s.Age = time.Since(w.heard)
 	}
 	if w.purged {
-		s.Doubt = append(s.Doubt, "every key: the bucket had entries and was purged")
+		s.Doubt = append(s.Doubt, "every key: the bucket had entries and was purged or rolled up")
 	}
 	own := 0
 	for _, r := range w.entries.records() {
@@ -96,7 +96,9 @@ type reading struct {
 func (w *Watcher) renew(r reading) {
 	now := time.Now()
 	w.mu.Lock()
-	w.purged = r.look.purged && (w.purged || w.source == SourceNone)
+	// Who heard of everything until then knows what was there.
+	missed := w.source == SourceNone || (w.heard.IsZero() || now.Sub(w.heard) > w.cfg.MaxAge) && r.look.last != w.look.last
+	w.purged = (r.look.purged || r.entries.tookAll()) && (w.purged || missed)
 	w.source, w.asOf, w.heard, w.look = SourceBucket, now, r.asked, r.look
 	w.lastKeys, w.unread = r.keys, !w.covers(r.keys)
 	entries := w.entries.renewed(r.entries, r.look.limit, now)

@@ -83,7 +83,7 @@ func TestAnOrderExpiresByItself(t *testing.T) {
 	s := brokertest.Start(t)
 	w := watch(t, s)
 	o := override("hq")
-	o.Until = time.Now().Add(time.Second).UTC()
+	o.Until = o.Since.Add(time.Second)
 	put(t, open(t, s), o)
 	sees(t, w, o)
 	eventually(t, "it is not in force any more", func() bool {

@@ -110,8 +110,8 @@ func lift(kind visit.OrderKind) func(context.Context, invocation) int {
 // notOrdered says what is known of an order that failed: only one whose answer did
 // not come may be stored.
 func notOrdered(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, visit.ErrTimeout) || errors.Is(err, visit.ErrDisconnected) {
-		return fmt.Errorf("NATS did not confirm it, and whether it is stored is not known: see sine-relay orders, and try again: %w", err)
+	if errors.Is(err, orders.ErrUnconfirmed) {
+		return fmt.Errorf("whether it is stored is not known: see sine-relay orders, and try again: %w", err)
 	}
 	return fmt.Errorf("nothing was ordered: %w", err)
 }
