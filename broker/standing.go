@@ -165,6 +165,8 @@ func (b *Broker) unknown(s orders.Status) string {
 		return "not known: " + s.Unfit.Error() + then
 	case len(s.Doubt) > 0:
 		return "not known: a lockdown may have been pushed out of the bucket (" + strings.Join(s.Doubt, ", ") + "): give it again, or lift it" + then
+	case s.Age < b.cfg.OrdersMaxAge:
+		return "not known yet for all sites" + then
 	default:
 		return fmt.Sprintf("not known: last heard %s ago%s", s.Age.Round(time.Second), then)
 	}

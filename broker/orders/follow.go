@@ -133,7 +133,7 @@ func (w *Watcher) absent(ctx context.Context) error {
 		return create(ctx, w.cfg.JetStream, w.cfg.Bucket, w.cfg.Replicas)
 	})
 	if w.createErr != nil && !errors.Is(w.createErr, errDeleted) {
-		w.createErr = fmt.Errorf("%w, and it could not be created: %w", errAbsent, w.createErr)
+		w.createErr = fmt.Errorf("%w, and it could not be created: %w; an administrator makes it as deploy/nats/streams has it", errAbsent, w.createErr)
 	}
 	return w.createErr
 }

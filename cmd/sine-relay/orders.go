@@ -83,7 +83,7 @@ func lift(kind visit.OrderKind) func(context.Context, invocation) int {
 		if l.Site, err = f.site(); err != nil {
 			return f.complain(err)
 		}
-		return withBook(ctx, in, f.wait, func(ctx context.Context, _ config.Settings, b *broker.Book) error {
+		return withBook(ctx, in, f.wait, func(ctx context.Context, s config.Settings, b *broker.Book) error {
 			before, asked := b.Relays(ctx)
 			held := heldIDs(before, kind, l.Site)
 			l.User, l.Account = identify(ctx, in, b)
@@ -93,6 +93,9 @@ func lift(kind visit.OrderKind) func(context.Context, invocation) int {
 				fmt.Fprintf(in.out, "%s of %s is lifted: the bucket had lost it, and relays obeyed it.\n", kind, siteWords(l.Site))
 			case errors.Is(err, orders.ErrNotInForce):
 				fmt.Fprintf(in.out, "There was no %s of %s.\n", kind, siteWords(l.Site))
+				if !hasSite(s, before, l.Site) {
+					fmt.Fprintf(in.out, "No integration is at %s; sites are %s.\n", siteWords(l.Site), strings.Join(knownSites(s, before), ", "))
+				}
 				return showRest(ctx, in, b, kind, l.Site)
 			case err != nil:
 				return notOrdered(err)

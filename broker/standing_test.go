@@ -1,0 +1,23 @@
+package broker
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker/orders"
+)
+
+// A relay that has just read the orders, but not those of a site that is new, does
+// not say that it heard nothing for too long.
+func TestWhyTheOrdersAreNotKnown(t *testing.T) {
+	b := &Broker{cfg: Config{OrdersMaxAge: 30 * time.Second}}
+	for age, want := range map[time.Duration]string{
+		4 * time.Second:  "not known yet for all sites; only deciders let anybody in",
+		31 * time.Second: "not known: last heard 31s ago; only deciders let anybody in",
+	} {
+		if got := b.unknown(orders.Status{Source: orders.SourceBucket, Age: age}); !strings.HasPrefix(got, want) {
+			t.Errorf("after %s: %q, want %q", age, got, want)
+		}
+	}
+}
