@@ -34,6 +34,9 @@ const (
 	// takes; each time twice as long, up to longestPostponement.
 	postponement        = 5 * time.Second
 	longestPostponement = time.Minute
+	// resumeEvery is how many of them have their turn again at once: those of so
+	// long.
+	resumeEvery = 250 * time.Millisecond
 )
 
 // buffer stores messages in NATS or in the spool, and moves them from there.

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -23,13 +24,15 @@ type drain struct {
 	wake chan struct{}
 
 	mu    sync.Mutex
-	later map[string]postponed // orders that are left alone
+	later map[string]postponed // orders that are left alone, or were
+	next  time.Time            // when one of them has its turn again; zero for never
 }
 
 // postponed is how long and until when an order is left alone.
 type postponed struct {
-	pause time.Duration
-	until time.Time
+	pause  time.Duration
+	until  time.Time
+	parked bool
 }
 
 func newDrain(f *buffer, root visit.Root) *drain {
@@ -86,7 +89,8 @@ func (d *drain) idle(ctx context.Context, up <-chan struct{}) {
 
 // round sends what may be sent now, and tells what left the spool.
 func (d *drain) round(ctx context.Context) (all result) {
-	runs, err := d.spool.Runs(d.root, drainKeys, drainRound, d.isPostponed)
+	d.resume(time.Now())
+	runs, err := d.spool.Runs(d.root, drainKeys, drainRound)
 	if err != nil {
 		d.log.Error("the spool cannot be read", "err", err.Error())
 		return result{stuck: true}
@@ -184,14 +188,36 @@ func (d *drain) postpone(order string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	pause := min(max(postponement, 2*d.later[order].pause), longestPostponement)
-	d.later[order] = postponed{pause, time.Now().Add(pause)}
+	until := time.Now().Add(pause)
+	d.later[order] = postponed{pause, until, true}
+	if d.next.IsZero() || until.Before(d.next) {
+		d.next = until
+	}
+	d.spool.Park(d.root, order)
 }
 
-func (d *drain) isPostponed(order string) bool {
+// resume lets those have their turn again who were left alone for long enough.
+func (d *drain) resume(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	until := d.later[order].until
-	return !until.IsZero() && time.Now().Before(until)
+	if d.next.IsZero() || now.Before(d.next) {
+		return
+	}
+	// Not one by one, which would be to look at all of them for each.
+	soon, due := now.Add(resumeEvery), []string{}
+	d.next = time.Time{}
+	for order, p := range d.later {
+		switch {
+		case !p.parked:
+		case p.until.Before(soon):
+			p.parked = false
+			d.later[order] = p
+			due = append(due, order)
+		case d.next.IsZero() || p.until.Before(d.next):
+			d.next = p.until
+		}
+	}
+	d.spool.Unpark(d.root, due...)
 }
 
 // retry forgets that an order was postponed.
@@ -204,7 +230,9 @@ func (d *drain) retry(order string) {
 func (d *drain) retryAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.spool.Unpark(d.root, slices.Collect(maps.Keys(d.later))...)
 	clear(d.later)
+	d.next = time.Time{}
 }
 
 // passes reports whether an error is of the moment and not of the message.

@@ -260,3 +260,20 @@ func TestOneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
 		return err == nil && impaired(b) == ""
 	})
 }
+
+// What waits because its integration has its share is sent once there is room.
+func TestWhatWaitsForItsShareLeavesTheSpool(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	buffer := openSpool(t, t.TempDir(), 8<<20)
+	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Quarantine.MaxBytes = 1 << 20 })
+	b.Share(2)
+	for i := 0; buffer.Entries(visit.RootQuarantine) < 5; i++ {
+		if _, err := b.Publish(within(t, patience), unreadable("hog", fmt.Sprint(i), 10_000)); err != nil || i > 200 {
+			t.Fatalf("body %d: %v", i, err)
+		}
+	}
+	purge(t, s.JetStream(), "VISITOR_QUARANTINE")
+	b.LookAgain()
+	awaitDrained(t, buffer)
+}

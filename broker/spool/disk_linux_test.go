@@ -85,7 +85,7 @@ func fillAndEmpty(s *Spool) error {
 		return err
 	}
 	for s.Stats().Entries > 0 {
-		runs, err := s.Runs(visit.RootEvent, 32, 1024, nil)
+		runs, err := s.Runs(visit.RootEvent, 32, 1024)
 		if err != nil {
 			return err
 		}

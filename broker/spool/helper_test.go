@@ -107,7 +107,7 @@ func ids(items []Item) []string {
 
 // Heads returns the oldest event of each order key, oldest first, at most max.
 func (s *Spool) Heads(max int) ([]Item, error) {
-	runs, err := s.Runs(visit.RootEvent, max, 1, nil) // one of each
+	runs, err := s.Runs(visit.RootEvent, max, 1) // one of each
 	items := make([]Item, len(runs))
 	for i, run := range runs {
 		items[i] = run[0]

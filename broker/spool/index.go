@@ -29,8 +29,8 @@ type lineKey struct {
 type index struct {
 	records map[uint64]*record
 	lines   map[lineKey]*line
-	// heads holds for each root each line once, the one with the oldest head
-	// first.
+	// heads holds for each root each line once that is not parked, the one with
+	// the oldest head first.
 	heads map[visit.Root]*lineHeap
 	bytes int64
 	// entries are counted by root.
@@ -41,7 +41,8 @@ type index struct {
 // it is in the index.
 type line struct {
 	records  []*record
-	position int // in the heap
+	position int  // in the heap
+	parked   bool // it is not in the heap
 }
 
 func newIndex(found *contents) *index {
@@ -89,17 +90,37 @@ func (x *index) remove(sequence uint64) {
 	}
 	if len(l.records) == 0 {
 		delete(x.lines, r.lineKey)
-		heap.Remove(heads, l.position)
-		return
 	}
-	heap.Fix(heads, l.position)
+	switch {
+	case l.parked:
+	case len(l.records) == 0:
+		heap.Remove(heads, l.position)
+	default:
+		heap.Fix(heads, l.position)
+	}
 }
 
-// oldest returns at most n lines of a root that are not skipped, that with the
+// park takes the line of an order, if there is one, from those that are next.
+func (x *index) park(key lineKey) {
+	if l := x.lines[key]; l != nil && !l.parked {
+		l.parked = true
+		heap.Remove(x.heads[key.root], l.position)
+	}
+}
+
+// unpark undoes park.
+func (x *index) unpark(key lineKey) {
+	if l := x.lines[key]; l != nil && l.parked {
+		l.parked = false
+		heap.Push(x.heads[key.root], l)
+	}
+}
+
+// oldest returns at most n lines of a root that are not parked, that with the
 // oldest head first. It walks the heap from its top: only the children of a line
-// that was visited can be next, so its time grows with n and those skipped, and
-// not with the number of lines.
-func (x *index) oldest(root visit.Root, n int, skip func(order string) bool) []*line {
+// that was visited can be next, so its time grows with n, and not with the number
+// of lines.
+func (x *index) oldest(root visit.Root, n int) []*line {
 	heads := x.heads[root]
 	if heads == nil || len(*heads) == 0 {
 		return nil
@@ -108,9 +129,7 @@ func (x *index) oldest(root visit.Root, n int, skip func(order string) bool) []*
 	next := frontier{heads: *heads, at: []int{0}}
 	for len(taken) < n && len(next.at) > 0 {
 		at := heap.Pop(&next).(int)
-		if l := next.heads[at]; skip == nil || !skip(l.records[0].order) {
-			taken = append(taken, l)
-		}
+		taken = append(taken, next.heads[at])
 		for _, child := range []int{2*at + 1, 2*at + 2} {
 			if child < len(next.heads) {
 				heap.Push(&next, child)

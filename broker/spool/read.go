@@ -20,17 +20,34 @@ func (s *Spool) Waiting(root visit.Root, order string) bool {
 	return s.index.lines[key] != nil || s.pending[key] > 0
 }
 
+// Park leaves the entries of an order key out of [Spool.Runs], until [Spool.Unpark]
+// or until all of them are removed. To pass over them in each run would take the
+// longer the more there are.
+func (s *Spool) Park(root visit.Root, order string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.index.park(lineKey{root, order})
+}
+
+// Unpark undoes Park, for any number of order keys.
+func (s *Spool) Unpark(root visit.Root, orders ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, order := range orders {
+		s.index.unpark(lineKey{root, order})
+	}
+}
+
 // Runs returns the oldest entries of each of at most max order keys of a root,
 // that with the oldest entry first: about total altogether, in even shares. Keys
-// for which skip returns true are passed over; skip must not use the spool. Runs
-// may be sent at the same time, but the entries of one only one after another. It
-// returns fewer where they would take more than 4 MiB, but at least one where
-// there is one.
-func (s *Spool) Runs(root visit.Root, max, total int, skip func(order string) bool) ([][]Item, error) {
+// that are parked are passed over. Runs may be sent at the same time, but the
+// entries of one only one after another. It returns fewer where they would take
+// more than 4 MiB, but at least one where there is one.
+func (s *Spool) Runs(root visit.Root, max, total int) ([][]Item, error) {
 	s.mu.Lock()
 	var wanted [][]record
 	var bytes int64
-	lines := s.index.oldest(root, max, skip)
+	lines := s.index.oldest(root, max)
 	for _, l := range lines {
 		depth := (total + len(lines) - 1) / len(lines)
 		var run []record
