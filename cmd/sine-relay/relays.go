@@ -41,7 +41,10 @@ func confirm(ctx context.Context, in invocation, b *broker.Book, c confirmation)
 		if answers.complete() || last || ctx.Err() != nil {
 			return answers.show(in, c.site)
 		}
-		time.Sleep(confirmPause)
+		select {
+		case <-time.After(confirmPause):
+		case <-ctx.Done():
+		}
 	}
 }
 
