@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -179,4 +180,61 @@ func makeAsToolsDo(t *testing.T, s *brokertest.Server) {
 	if _, err := jetStream(t, s).CreateKeyValue(within(t, patience), jetstream.KeyValueConfig{Bucket: bucket, History: 10}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// The longest duration may have become shorter since, and a file is no bucket.
+func TestAKeptOverrideThatIsTooLong(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	s.Stop()
+	now := time.Now().UTC()
+	for lasts, want := range map[time.Duration]int{24 * time.Hour: 2, 24*time.Hour + 1: 1} {
+		o := override("hq")
+		o.Since, o.Until = now, now.Add(lasts)
+		file := filepath.Join(t.TempDir(), "orders.json")
+		content := `{"version":1,"heard":"` + now.Format(time.RFC3339Nano) + `","orders":[{"kind":"lockdown","site":"branch"},` + written(o) + `]}`
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+		if all, known := w.Orders(); !known || len(all) != want {
+			t.Errorf("that lasts %s: %+v, known %v", lasts, all, known)
+		}
+	}
+}
+
+// What lasts exactly as long as it may counts.
+func TestTheLongestOverride(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	w := watch(t, s)
+	o := override("hq")
+	o.Until = o.Since.Add(24 * time.Hour)
+	put(t, open(t, s), o)
+	sees(t, w, o)
+}
+
+// Two who order at once: the last one holds, for everybody, and lifting what was
+// replaced lifts nothing.
+func TestTwoOperatorsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	w := watch(t, s)
+	one, other := open(t, s), open(t, s)
+	var both sync.WaitGroup
+	for _, b := range []*orders.Book{one, other} {
+		both.Go(func() {
+			for range 8 {
+				put(t, b, lockdown("hq"))
+				_, _ = b.Lift(within(t, patience), liftOf(lockdown("hq")))
+			}
+			put(t, b, lockdown("hq"))
+		})
+	}
+	both.Wait()
+	sees(t, w, lockdown("hq"))
+	sees(t, watch(t, s), lockdown("hq"))
+	lift(t, one, lockdown("hq"))
+	sees(t, w)
+	sees(t, watch(t, s))
 }

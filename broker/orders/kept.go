@@ -47,6 +47,9 @@ func (w *Watcher) restore() *keptState {
 	}
 	w.entries = ledger{}
 	for _, o := range state.Orders {
+		if o.Kind == visit.OrderOverride && o.Until.Sub(o.Since) > w.cfg.MaxOverride {
+			continue // the longest duration may have become shorter
+		}
 		key := keyOf(o.Kind, o.Site)
 		w.entries[key] = record{key: key, order: &o}
 	}
