@@ -3,6 +3,7 @@ package orders_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -237,4 +238,24 @@ func TestTwoOperatorsAtOnce(t *testing.T) {
 	lift(t, one, lockdown("hq"))
 	sees(t, w)
 	sees(t, watch(t, s))
+}
+
+// Whoever says to be a relay that obeys thousands of orders must not keep the one
+// that there is from being lifted.
+func TestManyOrdersThatNobodyGaveDoNotHoldUpALift(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	w := watch(t, s)
+	b := open(t, s)
+	put(t, b, lockdown("hq"))
+	sees(t, w, lockdown("hq"))
+	var invented []string
+	for n := range 100_000 {
+		invented = append(invented, fmt.Sprintf("0-%06d", n))
+	}
+	_, err := b.Lift(within(t, time.Second), liftOf(lockdown("hq")), invented...)
+	if !errors.Is(err, orders.ErrUnconfirmed) || !strings.Contains(err.Error(), "of 100001 orders are lifted") {
+		t.Errorf("%v does not say how far it came", err)
+	}
+	sees(t, w)
 }

@@ -146,15 +146,16 @@ func (b *Book) Lift(ctx context.Context, l visit.Lift, ids ...string) (revision 
 	}
 	r := entries[key]
 	inForce := r.order != nil && r.order.InForce(time.Now())
-	if r.order != nil {
-		ids = append(ids, r.id())
-	}
-	if len(ids) == 0 && len(r.faults) > 0 {
+	slices.Sort(ids)
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == r.id() })
+	switch {
+	case r.order != nil: // first: what relays say to hold may be thousands
+		ids = slices.Insert(ids, 0, r.id())
+	case len(ids) == 0 && len(r.faults) > 0:
 		// Whoever lifts what is none has seen what else is there.
 		ids = append(ids, visit.NewRequestID())
 	}
-	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
+	for i, id := range ids {
 		l.Lifts = id
 		if err := l.Check(); err != nil {
 			return 0, fmt.Errorf("lift %s: %w", key, err)
@@ -163,6 +164,9 @@ func (b *Book) Lift(ctx context.Context, l visit.Lift, ids ...string) (revision 
 			l.Since = now
 			return l
 		})
+		if err != nil && i > 0 {
+			err = fmt.Errorf("%w: the first %d of %d orders are lifted: %w", ErrUnconfirmed, i, len(ids), err)
+		}
 		if err != nil {
 			return 0, fmt.Errorf("lift %s in bucket %s: %w", key, b.bucket, err)
 		}
