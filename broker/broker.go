@@ -36,7 +36,6 @@ type Broker struct {
 	// other's bytes. More than one connection per path is slower.
 	door, facts *link
 	lookout     lookout
-	inProcess   bool
 	mistrust    *mistrust
 	keeper      *keeper
 	lanes       lanes
@@ -67,9 +66,10 @@ func Connect(cfg Config) (*Broker, error) {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	m := newMetrics(cfg)
-	b := &Broker{cfg: cfg, log: cfg.Logger, metrics: m, inProcess: cfg.InProcess != nil}
+	b := &Broker{cfg: cfg, log: cfg.Logger, metrics: m}
 	b.door = newLink("door", cfg.Logger, m)
 	b.facts = newLink("facts", cfg.Logger, m)
+	b.door.inProcess, b.facts.inProcess = cfg.InProcess != nil, cfg.InProcess != nil
 	b.lookout.dial = func() (*nats.Conn, error) {
 		return cfg.dialOnce(nats.Name("sine-relay discovery"), nats.CustomInboxPrefix(cfg.InboxPrefix))
 	}

@@ -50,6 +50,9 @@ func (l *link) followStatus() {
 
 func (l *link) onConnect(nc *nats.Conn, text string) {
 	server := nc.ConnectedUrlRedacted()
+	if l.inProcess {
+		server = "in process" // where nats.go would name its default address
+	}
 	// Rights may have changed; a refusal of the inbox follows at once if not.
 	l.waiting.admit()
 	l.live.Store(true)

@@ -29,10 +29,12 @@ type link struct {
 	stray   func()               // called for a reply that nobody waits for
 	second  func(subject string) // called for a reply too many
 
-	nc       *nats.Conn
-	prefix   string // of all inboxes of the connection
-	inbox    string // prefix of the reply subjects, with its dot
-	statuses chan nats.Status
+	nc *nats.Conn
+	// inProcess is set where there is no address of the server.
+	inProcess bool
+	prefix    string // of all inboxes of the connection
+	inbox     string // prefix of the reply subjects, with its dot
+	statuses  chan nats.Status
 
 	// live is whether the connection stands. Asking nats.go would not do: it
 	// holds its lock while it shakes hands, for two seconds with a peer that
@@ -88,7 +90,7 @@ func (l *link) look() {
 	}
 }
 
-// serverInUse is the URL of the server, without password, or empty.
+// serverInUse is the URL of the server, without password, or "in process", or empty.
 func (l *link) serverInUse() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

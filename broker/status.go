@@ -65,9 +65,6 @@ func (b *Broker) Status() Status {
 		FactsConnected: b.facts.live.Load(),
 		Server:         b.facts.serverInUse(),
 	}
-	if s.Server != "" && b.inProcess {
-		s.Server = "in process"
-	}
 	if b.buffer != nil {
 		messages, full := b.buffer.spool.Usage()
 		s.Spool = &SpoolStatus{messages, full}
