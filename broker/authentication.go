@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker/orders"
 )
 
 // AsksNobody says what follows from a NATS that lets everybody in.
@@ -55,39 +57,68 @@ func Examine(ctx context.Context, cfg Config) (Examination, error) {
 		return Examination{}, fmt.Errorf("broker: %w", err)
 	}
 	var greeting greeting
-	nc, err := cfg.dialOnce(nats.CustomInboxPrefix(cfg.InboxPrefix), nats.SetCustomDialer(&greeting))
+	nc, err := cfg.dialAsRelay(nats.SetCustomDialer(&greeting))
 	if err != nil {
 		return Examination{}, err
 	}
 	defer nc.Close()
 	e := Examination{Server: nc.ConnectedUrlRedacted(), AsksNobody: greeting.asksNobody(nc)}
 	for _, want := range blueprints(cfg) {
-		f := examineStream(ctx, nc, want)
-		e.Streams = append(e.Streams, StreamStatus{
-			Name: want.name, Verified: f.fit(), Fault: f.fault, Pending: f.pending, Drift: f.drift.lines(want.name),
-		})
+		e.add(want.name, examineStream(ctx, nc, want))
 	}
+	e.add("KV_"+cfg.Orders, examineOrders(ctx, nc, cfg))
 	return e, nil
 }
 
+func (e *Examination) add(stream string, f finding) {
+	e.Streams = append(e.Streams, StreamStatus{Name: stream, Verified: f.fit(), Fault: f.fault, Pending: f.pending, Drift: f.drift.lines(stream)})
+}
+
 func examineStream(ctx context.Context, nc *nats.Conn, want blueprint) finding {
-	subject := "STREAM.INFO." + want.name
-	reply, err := request(ctx, nc, &nats.Msg{Subject: apiPrefix + subject})
-	if err == nil && isNoResponders(reply) {
-		err = errNoJetStream
-	}
-	var info streamInfo
-	if err == nil {
-		err = readAPI(subject, reply.Data, &info)
-	}
-	var refused *jetstream.APIError
-	if errors.As(err, &refused) && refused.ErrorCode == codeStreamNotFound {
-		return finding{pending: fmt.Errorf("stream %s is absent; the relay makes it when it starts, if it may", want.name)}
-	}
-	if err != nil {
-		return failure(want, "look at", subject, err)
+	info, err := infoOf(ctx, nc, want.name)
+	switch {
+	case isAbsent(err):
+		return absent(want.name)
+	case err != nil:
+		return failure(want, "look at", "STREAM.INFO."+want.name, err)
 	}
 	return found(want, info)
+}
+
+// examineOrders looks at the bucket of standing orders.
+func examineOrders(ctx context.Context, nc *nats.Conn, cfg Config) finding {
+	stream := "KV_" + cfg.Orders
+	info, err := infoOf(ctx, nc, stream)
+	switch {
+	case isAbsent(err):
+		return absent(stream)
+	case err != nil:
+		return finding{fault: fmt.Errorf("look at stream %s: %w", stream, err)}
+	}
+	differs, unfit := orders.Inspect(cfg.Orders, cfg.Replicas, info.Config)
+	return finding{fault: unfit, drift: driftsOf(differs)}
+}
+
+func infoOf(ctx context.Context, nc *nats.Conn, stream string) (info streamInfo, err error) {
+	subject := "STREAM.INFO." + stream
+	reply, err := request(ctx, nc, &nats.Msg{Subject: apiPrefix + subject})
+	switch {
+	case err != nil:
+		return info, err
+	case isNoResponders(reply):
+		return info, errNoJetStream
+	default:
+		return info, readAPI(subject, reply.Data, &info)
+	}
+}
+
+func isAbsent(err error) bool {
+	var refused *jetstream.APIError
+	return errors.As(err, &refused) && refused.ErrorCode == codeStreamNotFound
+}
+
+func absent(stream string) finding {
+	return finding{pending: fmt.Errorf("stream %s is absent; the relay makes it when it starts, if it may", stream)}
 }
 
 // greeting reads what a server says of itself as a connection is made. What the

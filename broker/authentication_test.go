@@ -61,7 +61,7 @@ func TestAnExaminationLooksAtTheStreamsAndMakesNone(t *testing.T) {
 	s := brokertest.Start(t)
 	cfg := broker.Config{Servers: []string{s.URL()}}
 	found, err := broker.Examine(t.Context(), cfg)
-	if err != nil || len(found.Streams) != 3 {
+	if err != nil || len(found.Streams) != 4 {
 		t.Fatalf("%+v %v", found, err)
 	}
 	for _, stream := range found.Streams {

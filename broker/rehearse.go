@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -31,7 +34,7 @@ func Rehearse(ctx context.Context, cfg Config, site string) ([]Rehearsal, error)
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	nc, err := cfg.dialOnce(nats.CustomInboxPrefix(cfg.InboxPrefix)) // as the relay is answered
+	nc, err := cfg.dialAsRelay()
 	if err != nil {
 		return nil, err
 	}
@@ -71,13 +74,58 @@ func rehearseAsking(ctx context.Context, nc *nats.Conn, subject string) error {
 	return err
 }
 
-// request waits for a moment: what is denied is not answered at all.
+// dialAsRelay connects for somebody who is answered as the relay is, and fails
+// where no answer would arrive.
+func (c Config) dialAsRelay(more ...nats.Option) (*nats.Conn, error) {
+	nc, err := c.dialOnce(append(more, nats.CustomInboxPrefix(c.InboxPrefix))...)
+	if err != nil {
+		return nil, err
+	}
+	inbox, err := nc.SubscribeSync(c.InboxPrefix + "." + newToken())
+	if err == nil {
+		err = errors.Join(nc.FlushTimeout(apiTimeout), inbox.Unsubscribe())
+	}
+	if refused := refused(nc); refused != nil {
+		err = fmt.Errorf("%w: allow the relay's user to subscribe to %s.>", visit.ErrDenied, c.InboxPrefix)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("listen for answers: %w", err)
+	}
+	return nc, nil
+}
+
+// request waits for a moment, but no longer than until NATS refuses it: what is
+// denied is not answered at all.
 func request(ctx context.Context, nc *nats.Conn, m *nats.Msg) (*nats.Msg, error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
+	go func() {
+		tick := time.NewTicker(refusalPoll)
+		defer tick.Stop()
+		for ctx.Err() == nil && refusedTo(nc, m.Subject) == nil {
+			<-tick.C
+		}
+		cancel()
+	}()
 	reply, err := nc.RequestMsgWithContext(ctx, m)
-	if err != nil && ctx.Err() != nil {
-		return nil, explain(nc, err)
+	if err == nil || ctx.Err() == nil {
+		return reply, err
 	}
-	return reply, err
+	if refused := refusedTo(nc, m.Subject); refused != nil {
+		return nil, fmt.Errorf("%w: %w", visit.ErrDenied, refused)
+	}
+	return nil, err
+}
+
+// refusalPoll is how soon a refusal is noticed.
+const refusalPoll = 20 * time.Millisecond
+
+// refusedTo is why NATS does not answer what is sent to subject, or nil. What it
+// refused last may be another.
+func refusedTo(nc *nats.Conn, subject string) error {
+	if err := refused(nc); err != nil && strings.Contains(err.Error(), strconv.Quote(subject)) {
+		return err
+	}
+	return nil
 }

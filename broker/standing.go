@@ -31,16 +31,20 @@ func (b *Broker) watchConfig(cfg Config, js jetstream.JetStream) orders.WatchCon
 		Replicas: cfg.Replicas, KeptFile: cfg.OrdersFile, Logger: cfg.Logger,
 		Unused: b.keeper.unused,
 		Inspected: func(unfit error, differs []orders.Drift) {
-			f := finding{fault: unfit}
-			for _, d := range differs {
-				f.drift = append(f.drift, drift{d.Field, d.Found, d.Wanted, d.Remedy})
-			}
+			f := finding{fault: unfit, drift: driftsOf(differs)}
 			b.metrics.setStream(stream, f)
 			for _, line := range f.drift.lines(stream) {
 				b.keeper.tell(errors.New(line))
 			}
 		},
 	}
+}
+
+func driftsOf(differs []orders.Drift) (all drifts) {
+	for _, d := range differs {
+		all = append(all, drift{d.Field, d.Found, d.Wanted, d.Remedy})
+	}
+	return all
 }
 
 // unused reports whether none of the streams has ever had a message.

@@ -133,6 +133,12 @@ type look struct {
 	last   uint64 // the revision of the last that it had
 }
 
+// Inspect returns how a bucket of that configuration differs from one that is made
+// here, and as an error what makes it unfit: a lockdown could be lost in it.
+func Inspect(bucket string, replicas int, found jetstream.StreamConfig) ([]Drift, error) {
+	return compare(replicas, found), verify(bucket, found)
+}
+
 // inspect returns jetstream.ErrStreamNotFound when NATS says that there is no
 // bucket.
 func inspect(ctx context.Context, js jetstream.JetStream, bucket string, replicas int) (look, error) {

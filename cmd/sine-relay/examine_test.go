@@ -24,8 +24,9 @@ func TestConfigCheckConnects(t *testing.T) {
 		want     string
 	}{
 		"a NATS that asks nobody":  {[]string{"NATS_URL=" + open.URL()}, []string{"--connect"}, exitOK, `(?s)no faults.*ok +NATS: connected\n +nats://.*warning: NATS asks nobody who they are.*ok +stream VISITORS is fit.*ok +may publish visitors\.v1\.ask\.`},
-		"the shipped accounts":     {shipped.settings("relay"), []string{"--connect"}, exitOK, `(?s)ok +NATS asks who connects.*ok +stream VISITOR_QUARANTINE is fit.*ok +may publish visitors\.v1\.quarantine\.hq`},
-		"another user's rights":    {shipped.settings("desk"), []string{"--connect"}, exitFailed, `(?s)not ok +stream VISITORS is fit`},
+		"the shipped accounts":     {shipped.settings("relay"), []string{"--connect"}, exitOK, `(?s)ok +NATS asks who connects.*ok +stream VISITOR_QUARANTINE is fit.*ok +stream KV_VISITOR_ORDERS is fit.*ok +may publish visitors\.v1\.quarantine\.hq`},
+		"another user":             {shipped.settings("desk"), []string{"--connect"}, exitFailed, `not ok +NATS: connected: .*subscribe to _INBOX_SINE_RELAY\.>`},
+		"another user's rights":    {append(shipped.settings("desk"), "NATS_INBOX_PREFIX=_INBOX"), []string{"--connect"}, exitFailed, `(?s)not ok +stream VISITORS is fit[^\n]*INFO\.VISITORS".*VISITOR_QUARANTINE is fit[^\n]*INFO\.VISITOR_QUARANTINE".*ok +stream KV_VISITOR_ORDERS is fit`},
 		"a wrong password":         {[]string{"NATS_URL=" + shipped.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zwrong"}, []string{"--connect"}, exitFailed, `not ok +NATS: connected`},
 		"NATS is away":             {[]string{"NATS_URL=nats://127.0.0.1:1"}, []string{"--connect"}, exitFailed, `not ok +NATS: connected`},
 		"the embedded NATS":        {[]string{"NATS_STORE_DIR=" + t.TempDir()}, []string{"--connect"}, exitUsage, `runs within serve`},
