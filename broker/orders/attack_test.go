@@ -16,6 +16,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // A reading that fails at once must not be tried at once, also where it is urgent:
@@ -178,7 +179,12 @@ func TestAnOrderWhoseAcknowledgementWasLost(t *testing.T) {
 // keys are taken.
 func makeAsToolsDo(t *testing.T, s *brokertest.Server) {
 	t.Helper()
-	if _, err := jetStream(t, s).CreateKeyValue(within(t, patience), jetstream.KeyValueConfig{Bucket: bucket, History: 10}); err != nil {
+	makeBucket(t, jetStream(t, s))
+}
+
+func makeBucket(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
+	if _, err := js.CreateKeyValue(within(t, patience), jetstream.KeyValueConfig{Bucket: bucket, History: 10}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -258,4 +264,21 @@ func TestManyOrdersThatNobodyGaveDoNotHoldUpALift(t *testing.T) {
 		t.Errorf("%v does not say how far it came", err)
 	}
 	sees(t, w)
+}
+
+// With the shipped accounts no operator may create the bucket, and is told who may.
+func TestABucketThatAnOperatorMayNotMakeAgain(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, confined(operatorNeeds, []string{inboxes}))
+	_, err := orders.Open(within(t, patience), jetStream(t, s, asConfined), bucket, 1)
+	if !errors.Is(err, visit.ErrDenied) || !strings.Contains(err.Error(), "this user may not create it") || !strings.Contains(err.Error(), "an administrator does") {
+		t.Error(err)
+	}
+	team := jetStream(t, s, asTeam)
+	makeBucket(t, team)
+	endless(t, team)
+	_, err = orders.Open(within(t, patience), jetStream(t, s, asConfined), bucket, 1)
+	if err == nil || !strings.Contains(err.Error(), "--max-msgs-per-subject 10") {
+		t.Error(err)
+	}
 }

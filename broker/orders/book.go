@@ -36,27 +36,36 @@ func Open(ctx context.Context, js jetstream.JetStream, bucket string, replicas i
 // empty by that: who finds it takes it for no orders.
 func Find(ctx context.Context, js jetstream.JetStream, bucket string) (*Book, error) {
 	return open(ctx, js, bucket, func(context.Context) error {
-		return errors.New("there is no bucket: no order was ever given, or it was deleted; lockdown, override and lift create it")
+		return errors.New("there is no bucket: no order was ever given, or it was deleted; " + byWhom)
 	})
 }
 
+// byWhom says who creates a bucket that is not there.
+const byWhom = "lockdown, override and lift create it where their user may, and an administrator does by nats stream add --config deploy/nats/streams/KV_VISITOR_ORDERS.json"
+
 func open(ctx context.Context, js jetstream.JetStream, bucket string, absent func(context.Context) error) (*Book, error) {
-	b := &Book{js: js, bucket: bucket}
+	b, missing := &Book{js: js, bucket: bucket}, false
 	err := b.insist(ctx, func(ctx context.Context) (err error) {
 		b.kv, err = js.KeyValue(ctx, bucket)
 		if !errors.Is(err, jetstream.ErrBucketNotFound) {
 			return err
 		}
+		missing = true
 		if err := absent(ctx); err != nil {
 			return err
 		}
 		b.kv, err = js.KeyValue(ctx, bucket)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
+	switch {
+	case err == nil:
+		return b, nil
+	case missing && errors.Is(err, visit.ErrDenied):
+		err = fmt.Errorf("there is no bucket, and this user may not create it; %s: %w", byWhom, err)
+	case errors.Is(err, jetstream.ErrBadBucket):
+		err = fmt.Errorf("%w: nats stream edit %s --max-msgs-per-subject %d, or make it as deploy/nats/streams has it", err, streamOf(bucket), history)
 	}
-	return b, nil
+	return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
 }
 
 // Now is NATS' time, by which an order should begin and end: the relays keep to it

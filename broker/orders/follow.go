@@ -104,7 +104,7 @@ var (
 	// errAbsent is what NATS says of a bucket that was never made, or deleted.
 	errAbsent = errors.New("there is no such bucket")
 	// errDeleted means that there was one: in doubt it had a lockdown.
-	errDeleted = errors.New("the bucket was deleted: lockdowns that are known stay in force, and whether there are others is not known; any of the commands lockdown, override and lift creates it again")
+	errDeleted = errors.New("the bucket was deleted: lockdowns that are known stay in force, and whether there are others is not known; " + byWhom)
 )
 
 // absent creates the bucket where there has never been one. An absent bucket alone
