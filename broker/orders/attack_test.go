@@ -266,6 +266,24 @@ func TestManyOrdersThatNobodyGaveDoNotHoldUpALift(t *testing.T) {
 	sees(t, w)
 }
 
+// Who gives a lockdown must not lose its answer among thousands of lines.
+func TestManyInvalidEntriesAreSummedUp(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	b := open(t, s)
+	put(t, b, lockdown("hq"))
+	kv := keys(t, s)
+	for n := range 100 {
+		if _, err := kv.PutString(within(t, patience), fmt.Sprintf("override.site.none-%d", n), "?"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := b.List(within(t, patience))
+	if len(all) != 1 || !errors.Is(err, orders.ErrInvalid) || strings.Count(err.Error(), "\n") != 10 || !strings.Contains(err.Error(), "90 more") {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
 // With the shipped accounts no operator may create the bucket, and is told who may.
 func TestABucketThatAnOperatorMayNotMakeAgain(t *testing.T) {
 	t.Parallel()

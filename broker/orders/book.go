@@ -186,15 +186,23 @@ func (b *Book) Lift(ctx context.Context, l visit.Lift, ids ...string) (revision 
 	return revision, nil
 }
 
+// maxReported are the invalid entries that a list names; there may be one for each
+// key that somebody invents.
+const maxReported = 10
+
 // List returns the orders in the bucket, expired ones included, by key. An error
-// that wraps [ErrInvalid] names the entries that count for nothing; the orders are
-// complete all the same.
+// that wraps [ErrInvalid] names the first entries that count for nothing; the orders
+// are complete all the same.
 func (b *Book) List(ctx context.Context) ([]visit.Order, error) {
 	entries, err := b.entries(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list bucket %s: %w", b.bucket, err)
 	}
-	return entries.orders(), errors.Join(entries.invalid()...)
+	faults := entries.invalid()
+	if more := len(faults) - maxReported; more > 0 {
+		faults = append(faults[:maxReported], fmt.Errorf("%w: %d more", ErrInvalid, more))
+	}
+	return entries.orders(), errors.Join(faults...)
 }
 
 func (b *Book) entries(ctx context.Context, keys ...string) (entries ledger, err error) {
