@@ -28,7 +28,7 @@ import (
 // exception). The time is the caller's: a ctx without a deadline waits for as long
 // as the connection stands.
 func (b *Broker) Ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
-	b.mistrust.expect(question.Subject)
+	b.seconds.expect(question.Subject)
 	return b.door.ask(ctx, question)
 }
 

@@ -35,8 +35,8 @@ type Broker struct {
 	// door and facts are apart, so that neither path waits behind the
 	// other's bytes. More than one connection per path is slower.
 	door, facts *link
-	lookout     lookout
-	mistrust    *mistrust
+	discoverer  discoverer
+	seconds     *secondReplies
 	keeper      *keeper
 	lanes       lanes
 	buffer      *buffer // nil without a spool
@@ -70,14 +70,14 @@ func Connect(cfg Config) (*Broker, error) {
 	b.door = newLink("door", cfg.Logger, m)
 	b.facts = newLink("facts", cfg.Logger, m)
 	b.door.inProcess, b.facts.inProcess = cfg.InProcess != nil, cfg.InProcess != nil
-	b.lookout.dial = func() (*nats.Conn, error) {
+	b.discoverer.dial = func() (*nats.Conn, error) {
 		return cfg.dialOnce(nats.Name("sine-relay discovery"), nats.CustomInboxPrefix(cfg.InboxPrefix))
 	}
 	b.door.stray = m.lateReplies.Inc
-	b.mistrust = newMistrust(cfg.Logger, m)
-	b.door.second, b.facts.second = b.mistrust.secondReply, b.mistrust.secondAcknowledgement
+	b.seconds = newSecondReplies(cfg.Logger, m)
+	b.door.second, b.facts.second = b.seconds.secondReply, b.seconds.secondAcknowledgement
 	for _, subject := range cfg.Questions {
-		b.mistrust.expect(subject)
+		b.seconds.expect(subject)
 	}
 	b.watchAuthentication(cfg.Registerer)
 	if err := b.dial(cfg, options); err != nil {
@@ -132,7 +132,7 @@ func (b *Broker) Close(ctx context.Context) error {
 			b.orders.Close()
 		}
 		b.stopped.Wait()
-		b.lookout.close()
+		b.discoverer.close()
 		err = errors.Join(b.door.flush(ctx), b.facts.flush(ctx))
 		b.door.close()
 		b.facts.close()

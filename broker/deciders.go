@@ -38,7 +38,7 @@ func (b *Broker) Deciders(ctx context.Context) ([]Decider, Discovery, error) {
 		return nil, Discovery{}, fmt.Errorf("look for deciders: %w", visit.ErrDisconnected)
 	}
 	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
-		return b.lookout.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
+		return b.discoverer.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
 	})
 }
 

@@ -129,17 +129,17 @@ func unheard(nc *nats.Conn, inbox string) error {
 	return nil
 }
 
-// lookout is a connection for discovery alone, made when it is first used. Over
+// discoverer is a connection for discovery alone, made when it is first used. Over
 // the door's, replies without end would hold up the visitors, or have NATS close
 // it for being slow.
-type lookout struct {
+type discoverer struct {
 	dial func() (*nats.Conn, error)
 
 	mu sync.Mutex
 	nc *nats.Conn
 }
 
-func (l *lookout) discover(ctx context.Context, verb micro.Verb, service string, each func([]byte, time.Duration)) (Discovery, error) {
+func (l *discoverer) discover(ctx context.Context, verb micro.Verb, service string, each func([]byte, time.Duration)) (Discovery, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.nc == nil || l.nc.IsClosed() {
@@ -158,7 +158,7 @@ func (l *lookout) discover(ctx context.Context, verb micro.Verb, service string,
 	return d, err
 }
 
-func (l *lookout) close() {
+func (l *discoverer) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.nc != nil {

@@ -29,7 +29,7 @@ type waiter struct {
 	settled chan settlement // holds one, so that nobody who settles ever blocks
 }
 
-// newToken has 130 bits of chance, which take about 100 ns.
+// newToken has 130 random bits, which take about 100 ns.
 func newToken() string { return rand.Text() }
 
 // settlement is a reply or an error.

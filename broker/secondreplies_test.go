@@ -149,7 +149,7 @@ func TestTwoWhoDecideWithoutAQueueGroupAreFoundOut(t *testing.T) {
 	}
 	text := log.String()
 	if n := strings.Count(text, "a question was answered twice"); n != 1 || !strings.Contains(text, "level=WARN") || !strings.Contains(text, "site=hq decider=watchlist") {
-		t.Errorf("told %d times within a minute:\n%s", n, text)
+		t.Errorf("logged %d times within a minute:\n%s", n, text)
 	}
 	if strings.Contains(text, "Zmark") {
 		t.Errorf("the log holds a decider's text:\n%s", text)

@@ -7,40 +7,40 @@ import (
 	"time"
 )
 
-// mistrustPause is how often the log says that somebody answers who was not asked.
-const mistrustPause = time.Minute
+// secondReplyPause is between two log lines about second replies to one subject.
+const secondReplyPause = time.Minute
 
-// mistrust counts answers too many, and tells of them. A reply says nothing about
+// secondReplies counts and logs second replies. A reply says nothing about
 // who sent it; that there are two does.
-type mistrust struct {
+type secondReplies struct {
 	log     *slog.Logger
 	metrics *metrics
 
 	expected sync.Map // subjects whose metric exists
 
-	mu   sync.Mutex
-	told map[string]*complaint // by the subject that was sent to
+	mu     sync.Mutex
+	logged map[string]*secondReplyCount // by the subject that was sent to
 }
 
-// complaint is what was counted since the log last said so.
-type complaint struct {
+// secondReplyCount is what came since the last log line.
+type secondReplyCount struct {
 	at    time.Time
 	count int
 }
 
-func newMistrust(log *slog.Logger, m *metrics) *mistrust {
-	return &mistrust{log: log, metrics: m, told: make(map[string]*complaint)}
+func newSecondReplies(log *slog.Logger, m *metrics) *secondReplies {
+	return &secondReplies{log: log, metrics: m, logged: make(map[string]*secondReplyCount)}
 }
 
 // expect has the metric of a question's subject exist before it is needed.
-func (s *mistrust) expect(subject string) {
+func (s *secondReplies) expect(subject string) {
 	if _, exists := s.expected.LoadOrStore(subject, true); !exists {
 		site, decider := askedOf(subject)
 		s.metrics.secondReplies.WithLabelValues(site, decider)
 	}
 }
 
-func (s *mistrust) secondReply(subject string) {
+func (s *secondReplies) secondReply(subject string) {
 	site, decider := askedOf(subject)
 	s.metrics.secondReplies.WithLabelValues(site, decider).Inc()
 	if n := s.due(subject, time.Now()); n > 0 {
@@ -49,7 +49,7 @@ func (s *mistrust) secondReply(subject string) {
 	}
 }
 
-func (s *mistrust) secondAcknowledgement(subject string) {
+func (s *secondReplies) secondAcknowledgement(subject string) {
 	s.metrics.secondAcks.Inc()
 	if n := s.due(subject, time.Now()); n > 0 {
 		s.log.Warn("NATS answered twice: somebody else than a stream acknowledges, and what the relay calls stored may not be",
@@ -59,16 +59,16 @@ func (s *mistrust) secondAcknowledgement(subject string) {
 
 // due returns how many there were since the log last said so, or 0 while it is not
 // to say so again.
-func (s *mistrust) due(subject string, now time.Time) int {
+func (s *secondReplies) due(subject string, now time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.told[subject]
+	c := s.logged[subject]
 	if c == nil {
-		c = &complaint{}
-		s.told[subject] = c
+		c = &secondReplyCount{}
+		s.logged[subject] = c
 	}
 	c.count++
-	if now.Sub(c.at) < mistrustPause {
+	if now.Sub(c.at) < secondReplyPause {
 		return 0
 	}
 	n := c.count
