@@ -71,12 +71,14 @@ var embeddedToo = map[string][]effect{
 // Whatever a user publishes, requests, pulls or gets directly, and wherever it has
 // the answer sent: nothing changes but what that user may change.
 func TestNobodyChangesWhatHeIsNotMeantTo(t *testing.T) {
+	deployed := setStage(t, writeConf(t, withGuard(t, accounts(t))))
 	t.Run("deploy", func(t *testing.T) {
-		s := setStage(t, writeConf(t, withGuard(t, accounts(t))))
-		l := &laboratory{url: s.URL(), options: asUser}
+		t.Parallel()
+		l := &laboratory{url: deployed.URL(), options: asUser}
 		l.examine(t, []string{"relay", "decider", "operator", guard, "desk", "consumer"}, nil)
 	})
 	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
 		s, err := embedded.Start(embedded.Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 		if err != nil {
 			t.Fatal(err)
