@@ -245,50 +245,21 @@ func (b *Book) Relays(ctx context.Context) ([]Relay, error) {
 	return findRelays(ctx, b.nc)
 }
 
-const (
-	// maxRelays and maxRelayBytes bound what is taken of those who answer:
-	// anybody in the account may claim to be relays.
-	maxRelays, maxRelayBytes = 1000, 16 << 20
-	// maxRelayLook bounds a look, of which there are two around each order.
-	maxRelayLook = 2 * time.Second
-)
+// maxRelayLook bounds a look, of which there are two around each order.
+const maxRelayLook = 2 * time.Second
 
 func findRelays(ctx context.Context, nc *nats.Conn) ([]Relay, error) {
 	// Whoever answers without end must not keep an order from being given.
 	ctx, cancel := context.WithTimeout(ctx, maxRelayLook)
 	defer cancel()
-	fail := func(err error) ([]Relay, error) { return nil, fmt.Errorf("look for relays: %w", err) }
-	subject := "$SRV." + micro.StatsVerb.String() + "." + visit.RelayService
-	inbox := cmp.Or(nc.Opts.InboxPrefix, operatorInbox) + "." + newToken()
-	replies, err := nc.SubscribeSync(inbox)
-	if err != nil {
-		return fail(err)
-	}
-	defer replies.Unsubscribe()
-	if err := replies.SetPendingLimits(maxRelays, maxRelayBytes); err != nil {
-		return fail(err)
-	}
-	if err := nc.PublishRequest(subject, inbox, nil); err != nil {
-		return fail(err)
-	}
-	// A server that says nothing has not said that there is nobody.
-	if err := flushWithin(ctx, nc); err != nil {
-		return fail(err)
-	}
 	found := map[string]Relay{}
-	for range maxRelays {
-		waiting, cancel := context.WithTimeout(ctx, discoverySilence)
-		m, err := replies.NextMsgWithContext(waiting)
-		cancel()
-		if err != nil || isNoResponders(m) {
-			break
-		}
-		if r, ok := relayFrom(m.Data); ok {
+	_, err := discover(ctx, nc, micro.StatsVerb, visit.RelayService, func(data []byte, _ time.Duration) {
+		if r, ok := relayFrom(data); ok {
 			found[r.ID] = r
 		}
-	}
-	if err := nc.LastError(); err != nil && strings.Contains(err.Error(), fmt.Sprintf("%q", subject)) {
-		return fail(fmt.Errorf("%w: allow the user to publish to %s", visit.ErrDenied, subject))
+	})
+	if err != nil {
+		return nil, err
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b Relay) int { return strings.Compare(a.ID, b.ID) }), nil
 }
