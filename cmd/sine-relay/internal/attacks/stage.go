@@ -147,9 +147,11 @@ func (s *stage) settings(a assault) ([]string, error) {
 		"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "NATS_URL=" + s.natsURL, "SPOOL_DIR=" + filepath.Join(s.dir, "spool"),
 		"INTEGRATIONS_FILE=" + integrations, "KEYS_DIR=" + keys, "LOG_FORMAT=json",
 	}
+	limit := "8GiB" // more than the attack sends, or the stream would be full half-way
 	if a.FullStream {
-		all = append(all, "EVENT_STREAM_MAX_BYTES=1MiB")
+		limit = "1MiB"
 	}
+	all = append(all, "EVENT_STREAM_MAX_BYTES="+limit)
 	if a.TLS {
 		cert, key, err := certificate(s.dir)
 		if err != nil {
