@@ -96,7 +96,7 @@ func (s *Settings) checkSignIn(f *Faults, byURL bool) {
 func (s *Settings) checkInbox(f *Faults) {
 	switch first, _, _ := strings.Cut(s.NATSInboxPrefix, "."); {
 	case !subjectPrefix.MatchString(s.NATSInboxPrefix):
-		f.setting("NATS_INBOX_PREFIX", "%q is no subject; write names of letters, digits, _ and -, joined by dots", s.NATSInboxPrefix)
+		f.setting("NATS_INBOX_PREFIX", "%q is not a valid subject; write names of letters, digits, _ and -, joined by dots", s.NATSInboxPrefix)
 	case strings.HasPrefix(s.NATSInboxPrefix+".", s.SubjectPrefix+"."), strings.HasPrefix(s.SubjectPrefix+".", s.NATSInboxPrefix+"."):
 		f.setting("NATS_INBOX_PREFIX", "%q and SINE_RELAY_SUBJECT_PREFIX begin alike: a stream could take the answers", s.NATSInboxPrefix)
 	case first == "_INBOX" && s.NATSURL != "":
@@ -106,7 +106,7 @@ func (s *Settings) checkInbox(f *Faults) {
 
 func (s *Settings) checkStreams(f *Faults) {
 	if !subjectPrefix.MatchString(s.SubjectPrefix) {
-		f.setting("SUBJECT_PREFIX", "%q is no subject; write names of letters, digits, _ and -, joined by dots", s.SubjectPrefix)
+		f.setting("SUBJECT_PREFIX", "%q is not a valid subject; write names of letters, digits, _ and -, joined by dots", s.SubjectPrefix)
 	}
 	owner := map[string]string{}
 	for _, stream := range []struct {
