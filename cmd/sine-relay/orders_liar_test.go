@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/sine-relay/sine-relay/broker/brokertest"
 )
 
@@ -13,20 +15,7 @@ func TestRelaysWithoutEndDoNotHoldUpALockdown(t *testing.T) {
 	server := brokertest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()
-	nc := server.Connect()
-	sub, err := nc.SubscribeSync("$SRV.STATS.sine-relay")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		for {
-			m, err := sub.NextMsgWithContext(t.Context())
-			if err != nil {
-				return
-			}
-			go drip(t, m.Respond)
-		}
-	}()
+	poseAsRelay(t, server, func(m *nats.Msg) { go drip(t, m.Respond) })
 	must(t, environ, `(?s)of site default is in force.*Obeyed by [0-9]+: `, "lockdown", "--site", "default", "--wait", "0s")
 	must(t, environ, `(?s)of site default is lifted.*Obeyed by [0-9]+: `, "lockdown", "lift", "--site", "default", "--wait", "0s")
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
@@ -42,12 +43,9 @@ func TestAnOrderThatNoRelayObeys(t *testing.T) {
 	}
 }
 
-// One that hangs is named, and the order is not said to be obeyed.
-func TestARelayThatDoesNotObeyIsNamed(t *testing.T) {
-	server := brokertest.Start(t)
-	environ := environment("NATS_URL=" + server.URL())
-	runServe(t, "NATS_URL="+server.URL()).ready()
-	// It answers to the name of a relay, and obeys nobody.
+// poseAsRelay answers NATS discovery as if it were a relay, until the test ends.
+func poseAsRelay(t *testing.T, server *brokertest.Server, answer func(*nats.Msg)) {
+	t.Helper()
 	nc := server.Connect()
 	sub, err := nc.SubscribeSync("$SRV.STATS.sine-relay")
 	if err != nil {
@@ -59,9 +57,20 @@ func TestARelayThatDoesNotObeyIsNamed(t *testing.T) {
 			if err != nil {
 				return
 			}
-			m.Respond([]byte(`{"name":"sine-relay","id":"STUCK","version":"1","endpoints":[{"name":"status","data":{"state":"degraded","sites":["default"],"siteCount":1}}]}`))
+			answer(m)
 		}
 	}()
+}
+
+// One that hangs is named, and the order is not said to be obeyed.
+func TestARelayThatDoesNotObeyIsNamed(t *testing.T) {
+	server := brokertest.Start(t)
+	environ := environment("NATS_URL=" + server.URL())
+	runServe(t, "NATS_URL="+server.URL()).ready()
+	// It answers to the name of a relay, and obeys nobody.
+	poseAsRelay(t, server, func(m *nats.Msg) {
+		m.Respond([]byte(`{"name":"sine-relay","id":"STUCK","version":"1","endpoints":[{"name":"status","data":{"state":"degraded","sites":["default"],"siteCount":1}}]}`))
+	})
 	fails(t, environ, `(?s)Obeyed by 1: .*Not obeyed by 1: STUCK \(degraded, never heard\).*not every relay obeys`, "lockdown", "--site", "default", "--wait", "300ms")
 	must(t, environ, `1 of 2 relays`, "orders")
 }
