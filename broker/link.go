@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,7 +41,7 @@ type link struct {
 	// holds its lock while it shakes hands, for two seconds with a peer that
 	// accepts connections and says nothing.
 	live, closed atomic.Bool
-	lastAck      atomic.Int64 // when the last message was stored, in nanoseconds
+	lastAck      atomic.Pointer[time.Time] // when the last message was stored
 
 	greeting   greeting
 	asksNobody atomic.Bool
@@ -205,11 +206,17 @@ func (l *link) connected() <-chan struct{} {
 }
 
 // heard notes that a message was stored.
-func (l *link) heard() { l.lastAck.Store(time.Now().UnixNano()) }
+func (l *link) heard() {
+	now := time.Now()
+	l.lastAck.Store(&now)
+}
 
 // silence is for how long none was.
 func (l *link) silence() time.Duration {
-	return time.Duration(time.Now().UnixNano() - l.lastAck.Load())
+	if last := l.lastAck.Load(); last != nil {
+		return time.Since(*last)
+	}
+	return math.MaxInt64
 }
 
 func (l *link) wasConnected() bool {

@@ -19,7 +19,9 @@ const unknown = "unknown"
 // call is one HTTP request on its way through the relay, and what the log line
 // and the metrics say about it at the end.
 type call struct {
-	id    string
+	id string
+	// start has a monotonic reading, which UTC would strip: what is measured from
+	// it is right though somebody sets the clock. It is written as received.
 	start time.Time
 	route string
 	// integration is a configured name, or unknown.
@@ -60,14 +62,17 @@ type call struct {
 
 type callKey struct{}
 
-func newCall(w http.ResponseWriter, req *http.Request) (*call, *http.Request) {
+func (r *Relay) newCall(w http.ResponseWriter, req *http.Request) (*call, *http.Request) {
 	c := &call{
-		id: visit.NewRequestID(), start: time.Now().UTC(), route: routeNone, integration: unknown,
+		id: visit.NewRequestID(), start: r.now(), route: routeNone, integration: unknown,
 		synthetic: req.Context().Value(trialKey{}) != nil,
 		conn:      http.NewResponseController(w), arrived: req.ContentLength == 0,
 	}
 	return c, req.WithContext(context.WithValue(req.Context(), callKey{}, c))
 }
+
+// received is when the call came, to be written down.
+func (c *call) received() time.Time { return c.start.UTC() }
 
 func callOf(req *http.Request) *call { return req.Context().Value(callKey{}).(*call) }
 

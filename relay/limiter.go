@@ -26,7 +26,7 @@ type limiter struct {
 	requests    *share.Limiter
 	events      *share.Limiter
 	waiting     *share.Limiter
-	progress    atomic.Int64 // when an event was last stored or begun to be, in nanoseconds since 1970
+	progress    atomic.Pointer[time.Time] // when an event was last stored or begun to be
 }
 
 func newLimiter(l Limits) *limiter {
@@ -139,7 +139,10 @@ func (l *limiter) acquireEvent(ctx context.Context, integration string, memory *
 // none is believed to be stored soon.
 const noProgress = 250 * time.Millisecond
 
-func (l *limiter) advance() { l.progress.Store(time.Now().UnixNano()) }
+func (l *limiter) advance() {
+	now := time.Now()
+	l.progress.Store(&now)
+}
 
 // memoryForEvent waits as long as others are being stored, so that of a crowd none
 // is refused. Where nothing is stored it does not wait: what waits here has been
@@ -147,11 +150,11 @@ func (l *limiter) advance() { l.progress.Store(time.Now().UnixNano()) }
 func (l *limiter) memoryForEvent(ctx context.Context, integration string, length int64) (share.Reservation, error) {
 	part, ok := l.eventBodies.TryAcquire(integration, BodyCost(length))
 	for !ok {
-		until := time.Unix(0, l.progress.Load()).Add(noProgress)
-		if ctx.Err() != nil || !time.Now().Before(until) {
+		last := l.progress.Load()
+		if ctx.Err() != nil || last == nil || time.Since(*last) >= noProgress {
 			return part, noMemory(l.eventBodies, length)
 		}
-		waiting, cancel := context.WithDeadline(ctx, until)
+		waiting, cancel := context.WithDeadline(ctx, last.Add(noProgress))
 		var err error
 		part, err = l.eventBodies.Acquire(waiting, integration, BodyCost(length))
 		ok = err == nil

@@ -15,7 +15,7 @@ import (
 // one log line at its end, and gets an answer even when a handler panics.
 func (r *Relay) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		c, req := newCall(w, req)
+		c, req := r.newCall(w, req)
 		c.leave = r.draining.Load()
 		defer r.conclude(c, req)
 		defer r.recover(c, w)

@@ -105,7 +105,7 @@ func (r *recorder) close(ctx context.Context) {
 func (r *Relay) record(c *call, in *Integration, origin visit.Origin, st door.Standing, given door.Answer, h *hearing) {
 	rec := visit.Record{
 		RequestID: c.id, Reference: visit.Reference(c.id), Site: in.Site, Integration: in.Name,
-		Received: c.start, Visit: origin.Visit, Synthetic: origin.Synthetic,
+		Received: c.received(), Visit: origin.Visit, Synthetic: origin.Synthetic,
 		Verdict: given.Verdict, Situation: string(given.Situation), Rule: given.Rule,
 		Decider: given.By, Fallback: given.Fallback, TookMs: milliseconds(time.Since(c.start)), Policy: in.PolicyVersion,
 	}

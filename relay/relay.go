@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -102,6 +103,7 @@ type Relay struct {
 	log        *slog.Logger
 	handler    http.Handler
 	draining   atomic.Bool
+	now        func() time.Time
 
 	strictOrders bool
 
@@ -127,6 +129,7 @@ func New(cfg Config) (*Relay, error) {
 		repeats:    newRepeats(),
 		identities: newIdentities(),
 		log:        cfg.Logger,
+		now:        time.Now,
 
 		strictOrders:    cfg.StrictOrders,
 		refusePlainHTTP: cfg.RefusePlainHTTP,

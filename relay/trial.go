@@ -39,7 +39,7 @@ func (r *Relay) Try(ctx context.Context, integration string, body []byte) (Trial
 	if named := in.kindOf(d.event); named != "" && named != visit.CheckInRequest {
 		return Trial{}, errors.New("the body is no check-in request")
 	}
-	c := &call{id: visit.NewRequestID(), start: time.Now().UTC(), kind: visit.CheckInRequest, synthetic: true}
+	c := &call{id: visit.NewRequestID(), start: r.now(), kind: visit.CheckInRequest, synthetic: true}
 	origin, _ := c.origin(in, &d)
 	t := Trial{}
 	given, ordered := r.standing(in).Answer()

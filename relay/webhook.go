@@ -219,14 +219,14 @@ func (in *Integration) kind(pinned visit.Kind, d *delivery) (visit.Kind, visit.R
 
 // origin says where the call came in, and when.
 func (c *call) origin(in *Integration, d *delivery) (visit.Origin, date) {
-	when := readDate(d.date, in.Zone, c.start)
+	when := readDate(d.date, in.Zone, c.received())
 	return visit.Origin{
 		RequestID:   c.id,
 		Site:        in.Site,
 		Integration: in.Name,
 		Time:        when.time,
 		TimeBasis:   when.basis,
-		Received:    c.start,
+		Received:    c.received(),
 		Visit:       visit.NewKey(d.passID()),
 		Synthetic:   c.synthetic,
 	}, when
