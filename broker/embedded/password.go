@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/sine-relay/sine-relay/internal/atomicfile"
 )
 
 // readPasswords reads the passwords of all users in dir, a file each, and makes those
@@ -16,7 +18,7 @@ func readPasswords(dir string) (map[string]string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("NATS passwords: %w", err)
 	}
-	if err := syncDir(filepath.Dir(dir)); err != nil {
+	if err := atomicfile.SyncDir(filepath.Dir(dir)); err != nil {
 		return nil, fmt.Errorf("NATS passwords: %w", err)
 	}
 	all := map[string]string{}
@@ -56,27 +58,8 @@ func password(file string) (string, error) {
 
 func newPassword(file string) (string, error) {
 	secret := rand.Text() // 130 bits, and no sign that a URL would escape
-	if err := writeWhole(file, secret+"\n"); err != nil {
+	if err := atomicfile.Write(file, []byte(secret+"\n")); err != nil {
 		return "", fmt.Errorf("NATS password: %w", err)
 	}
 	return secret, nil
-}
-
-// writeWhole leaves either no file or the whole content, even when the power
-// goes in between.
-func writeWhole(file, content string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+"-*") // for its owner alone
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(content)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), file); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(file))
 }

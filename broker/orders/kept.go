@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sine-relay/sine-relay/internal/atomicfile"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -141,18 +142,5 @@ func (s *keptState) write(file string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	draft := file + ".new"
-	// A draft that a crash left is written over.
-	f, err := os.OpenFile(draft, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(data, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(draft, file); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(file))
+	return atomicfile.Write(file, append(data, '\n'))
 }

@@ -5,14 +5,17 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/internal/atomicfile"
 )
 
 // devDir is where dev keeps its state unless it is told otherwise.
@@ -25,13 +28,17 @@ func dev(ctx context.Context, in invocation) int {
 	if !noArguments("dev", in) {
 		return exitUsage
 	}
-	settings, key, err := devSettings(in, config.Load)
+	defaults, key, err := devDefaults(in)
+	if err != nil {
+		return orderly(in, err)
+	}
+	settings, err := config.Load(in.environ, defaults)
 	if err != nil {
 		return misconfigured(in, err)
 	}
 	log, flush := newLogger(in.err, settings.Level, settings.LogFormat)
 	defer flush()
-	load := func() (config.Settings, error) { s, _, err := devSettings(in, config.LoadRules); return s, err }
+	load := func() (config.Settings, error) { return config.LoadRules(in.environ, defaults) }
 	a, err := start(settings, load, log)
 	if err != nil {
 		return orderly(in, err)
@@ -61,17 +68,15 @@ func dev(ctx context.Context, in invocation) int {
 	return orderly(in, err)
 }
 
-// devSettings gives every variable a default. A default port that is taken gives
-// way to a free one; one that was set does not.
-func devSettings(in invocation, load func([]string, map[string]string) (config.Settings, error)) (s config.Settings, key string, err error) {
+// devDefaults has a value for every variable that dev needs, and the key that it made
+// unless keys are given. A default port that is taken gives way to a free one; one that
+// was set does not.
+func devDefaults(in invocation) (defaults map[string]string, key string, err error) {
 	dir := devDir
 	if set, ok := lookup(in.environ, config.Prefix+"NATS_STORE_DIR"); ok {
 		dir = set
 	}
-	if key, err = devKey(dir); err != nil {
-		return s, "", err
-	}
-	defaults := map[string]string{
+	defaults = map[string]string{
 		"SINE_RELAY_LISTEN":       free("127.0.0.1:8080"),
 		"SINE_RELAY_ADMIN_LISTEN": free("127.0.0.1:9090"),
 		"SINE_RELAY_NATS_LISTEN":  free("127.0.0.1:4222"),
@@ -82,12 +87,13 @@ func devSettings(in invocation, load func([]string, map[string]string) (config.S
 		defaults["SINE_RELAY_NATS_STORE_DIR"] = dir
 	}
 	if given(in, "KEYS") || given(in, "INTEGRATIONS_FILE") {
-		key = ""
-	} else {
-		defaults["SINE_RELAY_KEYS"] = key
+		return defaults, "", nil
 	}
-	s, err = load(in.environ, defaults)
-	return s, key, err
+	if key, err = devKey(filepath.Join(dir, "dev-key")); err != nil {
+		return nil, "", fmt.Errorf("the API key of dev: %w", err)
+	}
+	defaults["SINE_RELAY_KEYS"] = key
+	return defaults, key, nil
 }
 
 // given reports whether a variable, or its file, was set.
@@ -97,17 +103,33 @@ func given(in invocation, name string) bool {
 	return direct || file
 }
 
-// devKey makes a key on the first run, and finds it on the next.
-func devKey(dir string) (string, error) {
-	file := filepath.Join(dir, "dev-key")
-	if content, err := os.ReadFile(file); err == nil {
-		return strings.TrimSpace(string(content)), nil
+// devKeyForm is what dev takes for an API key in its file.
+// A comma separates keys, and # begins a comment.
+var devKeyForm = regexp.MustCompile(`^[!"$-+\--~][!-+\--~]{7,}$`)
+
+// devKey makes a key on the first run, and finds it on the next. A file that a power
+// cut left empty, or full of zeros, holds none.
+func devKey(file string) (string, error) {
+	content, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	switch key := strings.Trim(string(content), "\x00 \t\r\n"); {
+	case key == "":
+		return newDevKey(file)
+	case !devKeyForm.MatchString(key):
+		return "", fmt.Errorf("%s must hold one key, of 8 or more ASCII characters without blanks and commas; remove the file, and the next start makes a new key", file)
+	default:
+		return key, nil
+	}
+}
+
+func newDevKey(file string) (string, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return "", err
 	}
 	key := rand.Text()
-	return key, os.WriteFile(file, []byte(key+"\n"), 0o600)
+	return key, atomicfile.Write(file, []byte(key+"\n"))
 }
 
 // free returns the address, or the same with a free port when it is taken.

@@ -1,11 +1,11 @@
 //go:build unix
 
-package embedded
+package atomicfile
 
 import "os"
 
-// syncDir makes the names in a directory last.
-func syncDir(dir string) error {
+// SyncDir makes the names in a directory last.
+func SyncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

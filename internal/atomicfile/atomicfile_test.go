@@ -1,0 +1,41 @@
+package atomicfile
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func TestWrite_ReplacesTheWholeFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	if err := os.WriteFile(file+".new", []byte("what a crash left, and longer than the rest"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"first\n", "2\n"} {
+		if err := Write(file, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(file); err != nil || string(got) != content {
+			t.Errorf("%q %v, want %q", got, err, content)
+		}
+	}
+	if left, err := filepath.Glob(file + "?*"); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+func TestWrite_LeavesTheFileWhenItFails(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "state")
+	if err := Write(file, []byte("before\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(file+".new", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(file, []byte("after\n")); err == nil {
+		t.Error("no error")
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != "before\n" {
+		t.Errorf("%q %v", got, err)
+	}
+}
