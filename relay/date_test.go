@@ -2,6 +2,7 @@ package relay
 
 import (
 	"cmp"
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -55,5 +56,31 @@ func TestDates(t *testing.T) {
 				t.Errorf("%s %s precise=%v, want %s %s precise=%v", got, d.basis, d.precise, c.want, c.basis, c.precise)
 			}
 		})
+	}
+}
+
+func TestTheQuestionAndTheEventSayTheTimeZoneOfTheSite(t *testing.T) {
+	for zone, want := range map[string]string{"Australia/Adelaide": "08:12", "": "21:42"} {
+		r := newRig(t, func(cfg *Config) {
+			if zone != "" {
+				location, err := time.LoadLocation(zone)
+				if err != nil {
+					t.Fatal(err)
+				}
+				cfg.Integrations[0].Zone = location
+			}
+		})
+		r.post("/sine/lobby", checkInBody)
+		r.post("/sine/lobby", checkedIn)
+		for what, m := range map[string]visit.Message{"question": r.broker.asked[0], "event": r.broker.published[0]} {
+			var said visit.Origin
+			if err := json.Unmarshal(m.Data, &said); err != nil {
+				t.Fatal(err)
+			}
+			at, err := said.LocalTime()
+			if got := at.Format("15:04"); err != nil || got != want || said.TimeZone != cmp.Or(zone, "UTC") {
+				t.Errorf("in the %s it is %s in %q, %v; want %s", what, got, said.TimeZone, err, want)
+			}
+		}
 	}
 }

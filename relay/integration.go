@@ -37,7 +37,8 @@ type Integration struct {
 	// Combination is how their verdicts become one answer, all of them by
 	// default.
 	Combination door.Combination
-	// Zone is where a date without a zone was written.
+	// Zone is the site's: deciders go by it, and a date without a zone was written
+	// in it. Its name is one of the IANA database; the default is UTC.
 	Zone *time.Location
 	// Budget is how long a visitor waits for a decision at most, from the
 	// arrival of the call to the answer.

@@ -226,6 +226,7 @@ func (c *call) origin(in *Integration, d *delivery) (visit.Origin, date) {
 		Integration: in.Name,
 		Time:        when.time,
 		TimeBasis:   when.basis,
+		TimeZone:    in.Zone.String(),
 		Received:    c.received(),
 		Visit:       visit.NewKey(d.passID()),
 		Synthetic:   c.synthetic,

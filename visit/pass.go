@@ -84,6 +84,10 @@ type Origin struct {
 	Integration string    `json:"integration"`
 	Time        time.Time `json:"time"`
 	TimeBasis   TimeBasis `json:"timeBasis"`
+	// TimeZone is the site's, by its name in the IANA database, as the relay's
+	// configuration has it: "UTC" where nobody has set it there. It is empty in
+	// what an earlier relay wrote. Time may be in another: see [Origin.LocalTime].
+	TimeZone string `json:"timeZone,omitempty"`
 	// Received is when the relay received the call, by its own clock.
 	Received time.Time `json:"received"`
 	Visit    Key       `json:"visit"`

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func fullOrigin() visit.Origin {
 	return visit.Origin{
 		RequestID: "K7Q2M3456789ABCDEFGH", Site: "hq", Integration: "lobby",
-		Time: time.Date(2026, 11, 18, 21, 42, 31, 0, time.UTC), TimeBasis: visit.TimeFromSine,
+		Time: time.Date(2026, 11, 18, 21, 42, 31, 0, time.UTC), TimeBasis: visit.TimeFromSine, TimeZone: "Australia/Adelaide",
 		Received: time.Date(2026, 11, 18, 21, 42, 32, 5e6, time.UTC),
 		Visit:    visit.NewKey("0f8b6f0e-44c8"), Synthetic: true,
 	}

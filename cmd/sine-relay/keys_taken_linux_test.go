@@ -227,7 +227,7 @@ func TestOneBrokenIntegrationLeavesTheOthersAlone(t *testing.T) {
 	if code := p.answers("lobby", lobbyKey); code != 401 {
 		t.Errorf("broken from the start: answered %d", code)
 	}
-	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `the integration lobby has faults and answers 401 to every call: integrations.yaml: integrations[0].timeZone: "Mars" is no time zone`) {
+	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `the integration lobby has faults and answers 401 to every call: integrations.yaml: integrations[0].timeZone: "Mars" is not a time zone`) {
 		t.Errorf("readiness: %s", body)
 	}
 	if !p.shows(`sine_relay_integration_broken{integration="lobby"} 1`) || !p.shows(`sine_relay_integration_broken{integration="dock"} 0`) {

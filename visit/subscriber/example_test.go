@@ -93,7 +93,8 @@ func ExampleEvents_startTime() {
 	}
 }
 
-// A decider that lets contractors in during working hours only.
+// A decider that lets contractors in during working hours only, by the clock of the
+// site: set its timeZone in the relay's configuration, or it is taken for UTC.
 func ExampleDecide() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -105,7 +106,11 @@ func ExampleDecide() {
 
 	cfg := subscriber.DeciderConfig{Sites: []string{"hq"}, Version: "1.0.0", OnError: func(err error) { log.Print(err) }}
 	err = subscriber.Decide(ctx, nc, cfg, func(ctx context.Context, q visit.Request) (visit.Decision, error) {
-		if hour := q.Time.Hour(); q.VisitorType == "Contractor" && (hour < 7 || hour >= 18) {
+		at, err := q.LocalTime() // q.Time may be in UTC
+		if err != nil {
+			return visit.Decision{}, err // the visitor gets the integration's fallback
+		}
+		if hour := at.Hour(); q.VisitorType == "Contractor" && (hour < 7 || hour >= 18) {
 			return visit.Decision{
 				Verdict:     visit.Reject,
 				VisitorText: "Contractors are welcome from 7 to 18 o'clock.",

@@ -50,7 +50,7 @@ integrations:
 		`i.yaml:5: unknown field "sitee"; did you mean site?`,
 		`i.yaml:5: here belongs a list, not a single value`,
 		`i.yaml:6: unknown field "keys": this file holds no secret`,
-		`i.yaml: defaults.timeZone: "Mars/Olympus" is no time zone`,
+		`i.yaml: defaults.timeZone: "Mars/Olympus" is not a time zone`,
 		`i.yaml: integrations[0].name: "Head Office" must match [A-Za-z0-9_-]{1,64}; how about "head-office"?`,
 		`i.yaml: integrations[0].decisionBudget: "soon" is no duration`,
 		`i.yaml: integrations[0].rejectBy: "shouting" is neither code nor status`,

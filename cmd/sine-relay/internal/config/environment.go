@@ -56,7 +56,7 @@ type Environment struct {
 
 	Keys             Secret `env:"KEYS" help:"API keys of the integration \"default\", comma-separated"`
 	Site             string `env:"SITE, default=default" help:"site of the integration \"default\""`
-	TimeZone         string `env:"TIME_ZONE, default=UTC" help:"zone of dates without one, for integrations that name none, as in Australia/Adelaide"`
+	TimeZone         string `env:"TIME_ZONE, default=UTC" help:"time zone of the sites whose integrations name none, as in Australia/Adelaide: deciders go by it, and dates without a zone are read in it"`
 	IntegrationsFile string `env:"INTEGRATIONS_FILE" help:"many integrations, YAML or JSON"`
 	KeysDir          string `env:"KEYS_DIR" help:"their keys: a file per integration, of its name, a key a line"`
 

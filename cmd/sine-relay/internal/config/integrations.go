@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/relay/door"
@@ -73,9 +72,9 @@ func (s *Settings) addEntry(e fileEntry, where string, defaults choices, seen ma
 
 // base holds what the environment chooses for every integration.
 func (s *Settings) base(f *Faults) choices {
-	zone, err := time.LoadLocation(s.TimeZone)
+	zone, err := loadZone(s.TimeZone)
 	if err != nil {
-		f.setting("TIME_ZONE", "%s", noZone(s.TimeZone))
+		f.setting("TIME_ZONE", "%s", err)
 	}
 	accept, reject := relay.DefaultAccept, relay.DefaultReject
 	return choices{

@@ -55,15 +55,21 @@ func (p place) zone(name string) *time.Location {
 	if name == "" {
 		return nil
 	}
-	zone, err := time.LoadLocation(name)
+	zone, err := loadZone(name)
 	if err != nil {
-		p.add("timeZone", "%s", noZone(name))
+		p.add("timeZone", "%s", err)
 	}
 	return zone
 }
 
-func noZone(name string) string {
-	return fmt.Sprintf("%q is no time zone; write for example Australia/Adelaide", name)
+// loadZone refuses what package time takes and nobody else knows: Local is the zone
+// of whichever machine reads it.
+func loadZone(name string) (*time.Location, error) {
+	zone, err := time.LoadLocation(name)
+	if err != nil || zone == time.Local {
+		return nil, fmt.Errorf("%q is not a time zone of the IANA database; write for example Australia/Adelaide", name)
+	}
+	return zone, nil
 }
 
 func (p place) say(by string) relay.Say {
