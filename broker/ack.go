@@ -31,7 +31,7 @@ const (
 	codeDuplicateInProcess       = 10158
 )
 
-// errNoAck is a reply to a fact that is no acknowledgement: something else than
+// errNoAck is a reply to a message that is no acknowledgement: something else than
 // a stream listens to the subject and answers.
 var errNoAck = errors.New("the answer is no acknowledgement")
 

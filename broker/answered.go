@@ -1,6 +1,10 @@
 package broker
 
-import "time"
+import (
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
 
 const (
 	// rememberAnswered and maxAnswered bound how long, and of how many, it is
@@ -19,6 +23,7 @@ type answered struct {
 
 type answer struct {
 	subject string
+	accepts func(*nats.Msg) bool
 	left    int // answers that are still to come, to what was sent more than once
 	at      time.Time
 }
@@ -34,15 +39,17 @@ func (a *answered) add(one *waiter, now time.Time) {
 		a.ring[a.next] = one.token
 		a.next = (a.next + 1) % maxAnswered
 	}
-	a.all[one.token] = &answer{subject: one.subject, left: one.sent - 1, at: now}
+	a.all[one.token] = &answer{subject: one.subject, accepts: one.accepts, left: one.sent - 1, at: now}
 }
 
 // again tells what a reply to a token is that nobody waits for.
-func (a *answered) again(token string, now time.Time) (delivery, string) {
+func (a *answered) again(token string, reply *nats.Msg, now time.Time) (delivery, string) {
 	before := a.all[token]
 	switch {
 	case before == nil, now.Sub(before.at) > rememberAnswered:
 		return stray, ""
+	case !before.accepts(reply):
+		return ignored, before.subject
 	case before.left > 0:
 		before.left--
 		return stray, before.subject

@@ -12,6 +12,9 @@ import (
 
 const apiPrefix = "$JS.API."
 
+// anyReply accepts whatever is replied.
+func anyReply(*nats.Msg) bool { return true }
+
 var errNoJetStream = errors.New("JetStream is not enabled")
 
 // streamInfo is the part of an answer that we read.
@@ -36,7 +39,7 @@ func (k *keeper) api(ctx context.Context, subject string, request, response any)
 			return err
 		}
 	}
-	reply, err := k.link.request(ctx, &nats.Msg{Subject: apiPrefix + subject, Data: data})
+	reply, err := k.link.request(ctx, &nats.Msg{Subject: apiPrefix + subject, Data: data}, anyReply)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (l *link) decision(ctx context.Context, question visit.Message) (visit.Deci
 	if err != nil {
 		return visit.Decision{}, err
 	}
-	reply, err := l.request(ctx, &nats.Msg{Subject: question.Subject, Header: header, Data: question.Data})
+	reply, err := l.request(ctx, &nats.Msg{Subject: question.Subject, Header: header, Data: question.Data}, isNoAcknowledgement)
 	if err != nil {
 		return visit.Decision{}, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // AsksNobody says what follows from a NATS that lets everybody in.
@@ -47,6 +48,8 @@ type Examination struct {
 	// AsksNobody is whether it lets everybody in.
 	AsksNobody bool
 	Streams    []StreamStatus
+	// Requests is nil when no stream takes the check-in requests.
+	Requests error
 }
 
 // Examine looks at NATS with the relay's credentials. It creates and changes
@@ -63,6 +66,7 @@ func Examine(ctx context.Context, cfg Config) (Examination, error) {
 	}
 	defer nc.Close()
 	e := Examination{Server: nc.ConnectedUrlRedacted(), AsksNobody: greeting.asksNobody(nc)}
+	e.Requests = examineOverlap(ctx, nc, cfg.Subjects.All(visit.RootAsk))
 	for _, want := range blueprints(cfg) {
 		e.add(want.name, examineStream(ctx, nc, want))
 	}

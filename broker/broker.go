@@ -37,6 +37,7 @@ type Broker struct {
 	door, facts *link
 	discoverer  discoverer
 	seconds     *secondReplies
+	ignored     *ignoredReplies
 	keeper      *keeper
 	lanes       lanes
 	buffer      *buffer // nil without a spool
@@ -76,6 +77,10 @@ func Connect(cfg Config) (*Broker, error) {
 	b.door.stray = m.lateReplies.Inc
 	b.seconds = newSecondReplies(cfg.Logger, m)
 	b.door.second, b.facts.second = b.seconds.secondReply, b.seconds.secondAcknowledgement
+	b.ignored = newIgnoredReplies(cfg.Logger, m)
+	b.facts.ignored = b.ignored.noAcknowledgement
+	b.door.ignored = b.ignored.acknowledgement
+	b.ignored.found = func() { b.keeper.nudge() } // which finds the stream, where the relay may look
 	for _, subject := range cfg.Questions {
 		b.seconds.expect(subject)
 	}

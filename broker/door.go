@@ -18,8 +18,9 @@ const ordersPatience = 2 * time.Second
 
 // Door asks deciders for an operator who tries them out. It has no streams.
 type Door struct {
-	link   *link
-	orders *orders.Watcher
+	link    *link
+	orders  *orders.Watcher
+	ignored *ignoredReplies
 }
 
 // OpenDoor connects, and reads the standing orders if that is possible within a
@@ -34,7 +35,9 @@ func OpenDoor(ctx context.Context, cfg Config) (*Door, error) {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
 	cfg.Registerer, cfg.Logger = nil, slog.New(slog.DiscardHandler)
-	d := &Door{link: newLink("door", cfg.Logger, newMetrics(cfg))}
+	m := newMetrics(cfg)
+	d := &Door{link: newLink("door", cfg.Logger, m), ignored: newIgnoredReplies(cfg.Logger, m)}
+	d.link.ignored = d.ignored.acknowledgement
 	if err := d.link.dial(cfg.urls(), operatorInbox, append(options, nats.RetryOnFailedConnect(false))); err != nil {
 		return nil, fmt.Errorf("NATS at %s: %w", cfg.hosts(), err)
 	}
@@ -72,8 +75,12 @@ func (d *Door) Ask(ctx context.Context, question visit.Message) (visit.Decision,
 func (d *Door) Orders() (all []visit.Order, known bool) { return d.orders.Orders() }
 
 // Trouble is the last error of the connection, or empty. A situation such as
-// "denied" does not say which subject NATS refuses.
+// "denied" does not say which subject NATS refuses, nor "timeout" that a stream
+// acknowledges the requests.
 func (d *Door) Trouble() string {
+	if err := d.ignored.fault(); err != nil {
+		return err.Error()
+	}
 	last, _ := d.link.state()
 	return last
 }

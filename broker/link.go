@@ -29,6 +29,8 @@ type link struct {
 	waiting *waiting
 	stray   func()               // called for a reply that nobody waits for
 	second  func(subject string) // called for a reply too many
+	// ignored is called for a reply that is no answer.
+	ignored func(subject string, reply *nats.Msg)
 
 	nc *nats.Conn
 	// inProcess is set where there is no address of the server.
@@ -58,7 +60,7 @@ type link struct {
 func newLink(name string, log *slog.Logger, m *metrics) *link {
 	return &link{
 		name: name, log: log.With("connection", name), metrics: m,
-		waiting: newWaiting(), stray: func() {}, second: func(string) {},
+		waiting: newWaiting(), stray: func() {}, second: func(string) {}, ignored: func(string, *nats.Msg) {},
 		up: make(chan struct{}), told: make(map[string]bool),
 	}
 }
@@ -108,6 +110,8 @@ func (l *link) receive(m *nats.Msg) {
 		l.stray()
 	case second:
 		l.second(subject)
+	case ignored:
+		l.ignored(subject, m)
 	}
 }
 
@@ -161,10 +165,10 @@ func (l *link) hand(ctx context.Context, m *nats.Msg, one *waiter) error {
 	}
 }
 
-// request sends m and waits for its answer. It ends at once when the
+// request sends m and waits for a reply that is accepted. It ends at once when the
 // connection drops or NATS refuses the subject.
-func (l *link) request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	one, err := l.waiting.add(m.Subject)
+func (l *link) request(ctx context.Context, m *nats.Msg, accepts func(*nats.Msg) bool) (*nats.Msg, error) {
+	one, err := l.waiting.add(m.Subject, accepts)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ type metrics struct {
 	// secondReplies are by the question's site and decider.
 	secondReplies    *prometheus.CounterVec
 	secondAcks       prometheus.Counter
+	ignoredReplies   *prometheus.CounterVec
 	usable           *prometheus.GaugeVec
 	drift            *prometheus.GaugeVec
 	full             *prometheus.GaugeVec
@@ -50,6 +51,10 @@ func newMetrics(cfg Config) *metrics {
 			Name: "sine_relay_second_acknowledgements_total",
 			Help: "Answers to a message that had been acknowledged already: somebody acknowledges what only a stream may.",
 		}),
+		ignoredReplies: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_ignored_replies_total",
+			Help: "Replies that are no answer and were ignored: a stream's acknowledgement of a check-in request (acknowledgement), and a reply to an event, record or quarantined body that is none (no_acknowledgement).",
+		}, []string{"reason"}),
 		usable: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_stream_usable",
 			Help: "1 when the stream was found fit at the last look, and took the last message unless it is full.",
@@ -91,6 +96,8 @@ func newMetrics(cfg Config) *metrics {
 			m.errors.WithLabelValues(connection, kind)
 		}
 	}
+	m.ignoredReplies.WithLabelValues(reasonAcknowledgement)
+	m.ignoredReplies.WithLabelValues(reasonNoAcknowledgement)
 	for _, stream := range append(cfg.streams(), StreamConfig{Name: "KV_" + cfg.Orders}) {
 		m.setStream(stream.Name, finding{})
 		m.usable.WithLabelValues(stream.Name).Set(0)

@@ -2,15 +2,18 @@ package broker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // overlap returns a fault when any stream takes questions: it would answer
-// them with its own acknowledgement, before every decider. The error says that
+// them with its own acknowledgement. The error says that
 // it cannot be known yet.
 func (k *keeper) overlap(ctx context.Context) (fault, err error) {
 	var names struct {
@@ -25,9 +28,37 @@ func (k *keeper) overlap(ctx context.Context) (fault, err error) {
 		return nil, nil // no stream at all, which is said of each that is wanted
 	case err != nil:
 		return nil, fmt.Errorf("look for streams on %s: %w", k.askAll, err)
-	case len(names.Streams) == 0:
-		return nil, nil
 	default:
-		return fmt.Errorf("stream %s: its subjects overlap %s, wanted none that does, since it would answer for the deciders: nats stream edit %s --subjects <without them>", strings.Join(names.Streams, ", "), k.askAll, names.Streams[0]), nil
+		return overlapFault(names.Streams, k.askAll), nil
+	}
+}
+
+func overlapFault(streams []string, askAll string) error {
+	if len(streams) == 0 {
+		return nil
+	}
+	return fmt.Errorf("stream %s: its subjects overlap %s, wanted none that does, since it acknowledges check-in requests and keeps them: nats stream edit %s --subjects <without them>", strings.Join(streams, ", "), askAll, streams[0])
+}
+
+// examineOverlap does the same for somebody outside.
+func examineOverlap(ctx context.Context, nc *nats.Conn, askAll string) error {
+	data, err := json.Marshal(map[string]string{"subject": askAll})
+	if err != nil {
+		return err
+	}
+	var names struct {
+		Streams []string `json:"streams"`
+	}
+	reply, err := request(ctx, nc, &nats.Msg{Subject: apiPrefix + "STREAM.NAMES", Data: data})
+	if err == nil {
+		err = readAPI("STREAM.NAMES", reply.Data, &names)
+	}
+	switch {
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, errNoJetStream):
+		return nil // no stream at all, which is said of each that is wanted
+	case err != nil:
+		return fmt.Errorf("look for streams on %s: %w", askAll, err)
+	default:
+		return overlapFault(names.Streams, askAll)
 	}
 }

@@ -56,7 +56,7 @@ func (p *publication) try(ctx context.Context) (*jetstream.PubAck, error) {
 
 func (p *publication) send(ctx context.Context) error {
 	if p.one == nil {
-		one, err := p.link.waiting.add(p.msg.Subject)
+		one, err := p.link.waiting.add(p.msg.Subject, answersFor(p.stream))
 		if err != nil {
 			return err
 		}
@@ -72,6 +72,17 @@ func (p *publication) send(ctx context.Context) error {
 	}
 }
 
+// answersFor accepts a stream's replies, and NATS' own. It outlives the message.
+func answersFor(stream string) func(*nats.Msg) bool {
+	return func(reply *nats.Msg) bool {
+		if isNoResponders(reply) {
+			return true
+		}
+		_, err := readAck(reply.Data, stream)
+		return err != errNoAck
+	}
+}
+
 // judge tells what a settlement means for the message.
 func (p *publication) judge(s settlement) (*jetstream.PubAck, error) {
 	switch {
@@ -83,12 +94,7 @@ func (p *publication) judge(s settlement) (*jetstream.PubAck, error) {
 	case isNoResponders(s.reply):
 		return nil, &setback{cause: fmt.Errorf("%w: expected %s", visit.ErrStreamMissing, p.stream)}
 	}
-	ack, err := readAck(s.reply.Data, p.stream)
-	if err == errNoAck {
-		p.uncertain = true
-		return nil, &setback{cause: fmt.Errorf("%w: %w", visit.ErrTimeout, err)}
-	}
-	return ack, err
+	return readAck(s.reply.Data, p.stream)
 }
 
 // lastGlance takes an answer that came together with the end of the time.

@@ -67,11 +67,17 @@ func rehearseStoring(ctx context.Context, nc *nats.Conn, subject string) error {
 }
 
 func rehearseAsking(ctx context.Context, nc *nats.Conn, subject string) error {
-	_, err := request(ctx, nc, &nats.Msg{Subject: subject, Header: nats.Header{visit.HeaderSynthetic: {"true"}}})
-	if errors.Is(err, nats.ErrNoResponders) {
+	reply, err := request(ctx, nc, &nats.Msg{Subject: subject, Header: nats.Header{visit.HeaderSynthetic: {"true"}}})
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
 		return nil
+	case err != nil:
+		return err
 	}
-	return err
+	if stream, is := acknowledgedBy(reply); is {
+		return acknowledgesRequests(stream, subject)
+	}
+	return nil
 }
 
 // dialAsRelay connects for somebody who is answered as the relay is, and fails

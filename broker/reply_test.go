@@ -23,12 +23,12 @@ func TestRepliesThatAreNoDecisions(t *testing.T) {
 		reply nats.Msg
 		want  string
 	}{
-		"not JSON":                       {nats.Msg{Data: []byte("Zmark")}, "not a JSON object"},
-		"nothing":                        {nats.Msg{}, "not a JSON object"},
-		"an acknowledgement of a stream": {nats.Msg{Data: []byte(`{"stream":"VISITORS","seq":7}`)}, `"decision" is missing`},
-		"over size":                      {nats.Msg{Data: []byte(`{"decision":"accept","visitorText":"` + strings.Repeat("Zmark", 20000) + `"}`)}, "at most 16384"},
-		"an error of the micro service":  {nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"503"}, "Nats-Service-Error": {"Zmark"}}, Data: []byte(`{"decision":"accept"}`)}, "reports error 503"},
-		"an error without a number":      {nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"Zmark"}}}, "reports an error"},
+		"not JSON": {nats.Msg{Data: []byte("Zmark")}, "not a JSON object"},
+		"nothing":  {nats.Msg{}, "not a JSON object"},
+
+		"over size":                     {nats.Msg{Data: []byte(`{"decision":"accept","visitorText":"` + strings.Repeat("Zmark", 20000) + `"}`)}, "at most 16384"},
+		"an error of the micro service": {nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"503"}, "Nats-Service-Error": {"Zmark"}}, Data: []byte(`{"decision":"accept"}`)}, "reports error 503"},
+		"an error without a number":     {nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"Zmark"}}}, "reports an error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sub, err := nc.Subscribe("visitors.v1.ask.>", func(m *nats.Msg) {

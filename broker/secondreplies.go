@@ -7,8 +7,31 @@ import (
 	"time"
 )
 
-// secondReplyPause is between two log lines about second replies to one subject.
-const secondReplyPause = time.Minute
+// replyLogPause is between two log lines about replies to one subject.
+const replyLogPause = time.Minute
+
+// occurrences are those since the last log line.
+type occurrences struct {
+	at    time.Time
+	count int
+}
+
+// dueIn counts one more of subject, and returns how many there were since the log
+// last said so, or 0 while it is not to say so again.
+func dueIn(logged map[string]*occurrences, subject string, now time.Time) int {
+	o := logged[subject]
+	if o == nil {
+		o = &occurrences{}
+		logged[subject] = o
+	}
+	o.count++
+	if now.Sub(o.at) < replyLogPause {
+		return 0
+	}
+	n := o.count
+	o.at, o.count = now, 0
+	return n
+}
 
 // secondReplies counts and logs second replies. A reply says nothing about
 // who sent it; that there are two does.
@@ -19,17 +42,11 @@ type secondReplies struct {
 	expected sync.Map // subjects whose metric exists
 
 	mu     sync.Mutex
-	logged map[string]*secondReplyCount // by the subject that was sent to
-}
-
-// secondReplyCount is what came since the last log line.
-type secondReplyCount struct {
-	at    time.Time
-	count int
+	logged map[string]*occurrences // by the subject that was sent to
 }
 
 func newSecondReplies(log *slog.Logger, m *metrics) *secondReplies {
-	return &secondReplies{log: log, metrics: m, logged: make(map[string]*secondReplyCount)}
+	return &secondReplies{log: log, metrics: m, logged: make(map[string]*occurrences)}
 }
 
 // expect has the metric of a question's subject exist before it is needed.
@@ -57,23 +74,10 @@ func (s *secondReplies) secondAcknowledgement(subject string) {
 	}
 }
 
-// due returns how many there were since the log last said so, or 0 while it is not
-// to say so again.
 func (s *secondReplies) due(subject string, now time.Time) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.logged[subject]
-	if c == nil {
-		c = &secondReplyCount{}
-		s.logged[subject] = c
-	}
-	c.count++
-	if now.Sub(c.at) < secondReplyPause {
-		return 0
-	}
-	n := c.count
-	c.at, c.count = now, 0
-	return n
+	return dueIn(s.logged, subject, now)
 }
 
 // askedOf returns the site and the decider of a question's subject, which are

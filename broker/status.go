@@ -70,7 +70,7 @@ func (b *Broker) Status() Status {
 		s.Spool = &SpoolStatus{messages, full}
 	}
 	s.AsksNobody = b.asksNobody()
-	impaired := []error{b.impaired}
+	impaired := []error{b.impaired, b.ignored.fault()}
 	if s.FactsConnected && s.DoorConnected {
 		impaired = append(impaired, b.deaf())
 	}

@@ -3,6 +3,8 @@ package broker
 import (
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 func BenchmarkToken(b *testing.B) {
@@ -16,23 +18,23 @@ func BenchmarkToken(b *testing.B) {
 func TestTheMemoryOfAnswersIsBounded(t *testing.T) {
 	var a answered
 	start := time.Now()
-	first := &waiter{token: newToken(), subject: "s", sent: 1}
+	first := &waiter{token: newToken(), subject: "s", accepts: anyReply, sent: 1}
 	a.add(first, start)
-	if became, subject := a.again(first.token, start); became != second || subject != "s" {
+	if became, subject := a.again(first.token, &nats.Msg{}, start); became != second || subject != "s" {
 		t.Errorf("%v %q", became, subject)
 	}
-	if became, _ := a.again(first.token, start.Add(rememberAnswered+1)); became != stray {
+	if became, _ := a.again(first.token, &nats.Msg{}, start.Add(rememberAnswered+1)); became != stray {
 		t.Errorf("after its time: %v", became)
 	}
 	var last *waiter
 	for range maxAnswered {
-		last = &waiter{token: newToken(), subject: "s", sent: 1}
+		last = &waiter{token: newToken(), subject: "s", accepts: anyReply, sent: 1}
 		a.add(last, start)
 	}
-	if became, _ := a.again(first.token, start); became != stray {
+	if became, _ := a.again(first.token, &nats.Msg{}, start); became != stray {
 		t.Errorf("behind too many: %v", became)
 	}
-	if became, _ := a.again(last.token, start); became != second || len(a.all) != maxAnswered || len(a.ring) != maxAnswered {
+	if became, _ := a.again(last.token, &nats.Msg{}, start); became != second || len(a.all) != maxAnswered || len(a.ring) != maxAnswered {
 		t.Errorf("%v, %d remembered", became, len(a.all))
 	}
 }

@@ -25,8 +25,9 @@ type waiter struct {
 	// somebody else.
 	token   string
 	subject string
-	sent    int             // how often, and so how many answers may come
-	settled chan settlement // holds one, so that nobody who settles ever blocks
+	accepts func(*nats.Msg) bool // whether a reply is an answer
+	sent    int                  // how often, and so how many answers may come
+	settled chan settlement      // holds one, so that nobody who settles ever blocks
 }
 
 // newToken has 130 random bits, which take about 100 ns.
@@ -40,14 +41,15 @@ type settlement struct {
 
 func newWaiting() *waiting { return &waiting{all: make(map[string]*waiter)} }
 
-// add enters somebody who is about to send to subject.
-func (w *waiting) add(subject string) (*waiter, error) {
+// add enters somebody who is about to send to subject, and waits for what he
+// accepts.
+func (w *waiting) add(subject string, accepts func(*nats.Msg) bool) (*waiter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.refused != nil {
 		return nil, w.refused
 	}
-	one := &waiter{token: newToken(), subject: subject, settled: make(chan settlement, 1)}
+	one := &waiter{token: newToken(), subject: subject, accepts: accepts, settled: make(chan settlement, 1)}
 	w.all[one.token] = one
 	return one, nil
 }
@@ -79,6 +81,8 @@ const (
 	stray
 	// second is a reply too many: whoever was asked had replied already.
 	second
+	// ignored is a reply that is no answer.
+	ignored
 )
 
 // settle hands a reply to whoever waits for it, and returns what the question or
@@ -87,11 +91,14 @@ func (w *waiting) settle(token string, reply *nats.Msg) (became delivery, subjec
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if one, found := w.all[token]; found {
+		if !one.accepts(reply) {
+			return ignored, one.subject
+		}
 		w.end(one, settlement{reply: reply})
 		w.answered.add(one, time.Now())
 		return delivered, one.subject
 	}
-	return w.answered.again(token, time.Now())
+	return w.answered.again(token, reply, time.Now())
 }
 
 // fail ends all waiting.

@@ -36,6 +36,7 @@ func checkNATS(ctx context.Context, in invocation, s config.Settings) int {
 			fmt.Fprintln(in.out, "warning:", printable(line))
 		}
 	}
+	v.report("no stream takes check-in requests", found.Requests)
 	v.rehearse(ctx, s)
 	if v.failed {
 		return exitFailed

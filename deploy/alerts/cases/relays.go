@@ -81,6 +81,8 @@ func ofRelays() []check {
 		{name: "records of decisions are lost", world: counted("sine_relay_decision_records_total", labels{"result": "failed"}), at: 50, fires: []string{named("RecordsLost", nil)}},
 		{name: "a question is answered twice", world: counted("sine_relay_second_replies_total", labels{"site": "hq", "decider": "watchlist"}), at: 50, fires: []string{named("SecondReplies", labels{"site": "hq", "decider": "watchlist"})}},
 		{name: "a message is acknowledged twice", world: counted("sine_relay_second_acknowledgements_total", nil), at: 50, fires: []string{named("SecondAcknowledgements", nil)}},
+		{name: "a stream acknowledges check-in requests", world: counted("sine_relay_ignored_replies_total", labels{"reason": "acknowledgement"}), at: 50, fires: []string{named("StreamAcknowledgesRequests", nil)}},
+		{name: "somebody replies to events", world: counted("sine_relay_ignored_replies_total", labels{"reason": "no_acknowledgement"}), at: 50, fires: []string{named("EventsGetOtherReplies", nil)}},
 	}
 }
 
