@@ -17,6 +17,10 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 	if given, ordered := st.Answer(); ordered {
 		return r.answerDoor(c, in, origin, st, given, nil)
 	}
+	if !in.identifies(&d.pass) {
+		r.unidentified(c, in)
+		return r.answerDoor(c, in, origin, st, in.panel.Policy.Fall(door.Incomplete, st), nil)
+	}
 	place, err := r.limiter.acquireRequest(in.Name)
 	if err != nil {
 		c.fault = err
@@ -33,6 +37,14 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 	}
 	st = r.standing(in) // an order that was given meanwhile holds as well
 	return r.answerDoor(c, in, origin, st, h.tally.Answer(st), h)
+}
+
+// unidentified notes that a body does not say who the visitor is.
+func (r *Relay) unidentified(c *call, in *Integration) {
+	r.metrics.unidentified.WithLabelValues(in.Name).Inc()
+	if c.fault == nil {
+		c.fault = errUnidentified
+	}
 }
 
 // standing is what the operator has ordered for an integration's site.

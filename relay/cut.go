@@ -88,8 +88,8 @@ func eventOfBeginning(beginning []byte, maxDepth int) string {
 	if tooDeep(beginning, maxDepth) {
 		return ""
 	}
-	var outer, inner delivery
-	in := jsontext.NewDecoder(bytes.NewBuffer(beginning), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	outer, inner := delivery{maxDepth: maxDepth}, delivery{maxDepth: maxDepth}
+	in := jsontext.NewDecoder(bytes.NewBuffer(beginning), lenient...)
 	// An error is sure to come: the end is missing.
 	_ = eachField(in, func(in *jsontext.Decoder, name jsontext.Value) error {
 		if s := string(name); s == `"payload"` || s == `"body"` {

@@ -24,6 +24,8 @@ type delivery struct {
 	status        string
 	ids           [idCount]string
 	wrapped       []jsontext.Value // values that may hold the same object once more
+
+	maxDepth int
 }
 
 // Where Sine's own id of the visit or the pass may be, the best first. A bare
@@ -49,12 +51,15 @@ func decode(body []byte, maxDepth int) (delivery, visit.Reason) {
 	if tooDeep(body, maxDepth) {
 		return delivery{}, visit.ReasonTooDeep
 	}
-	d, err := readDelivery(body)
+	if inner := object(body, maxDepth); inner != nil {
+		body = inner
+	}
+	d, err := readDelivery(body, maxDepth)
 	if err != nil {
 		return delivery{}, visit.ReasonNotJSON
 	}
 	for _, wrapped := range d.wrapped {
-		if inner, err := readDelivery(wrapped); !d.hasPass && err == nil && inner.isEvent {
+		if inner, err := readDelivery(wrapped, maxDepth); !d.hasPass && err == nil && inner.isEvent {
 			return inner, ""
 		}
 	}

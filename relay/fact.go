@@ -16,6 +16,9 @@ func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, b
 	if r.identities.conflict(in.Name, c.kind, d.passID(), d.date, body) {
 		r.metrics.idConflicts.WithLabelValues(in.Name).Inc()
 	}
+	if !in.identifies(&d.pass) {
+		r.unidentified(c, in)
+	}
 	if e.TimeBasis != visit.TimeReceived {
 		r.metrics.factAge.Observe(max(0, c.start.Sub(e.Time).Seconds()))
 	}

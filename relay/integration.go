@@ -54,6 +54,10 @@ type Integration struct {
 	// Events names further spellings of Sine's event names, for example
 	// "visitor_arrived" for visit.CheckedIn.
 	Events map[string]visit.Kind
+	// IdentifiedBy is what says who a visitor is: one of it must be there, or
+	// nobody is asked about the visitor. By default that is the name; an empty
+	// list asks about whoever comes.
+	IdentifiedBy []Identifier
 
 	panel door.Panel // made of the deciders, the combination and the policy
 }
@@ -141,6 +145,12 @@ func (i Integration) complete() (Integration, error) {
 	}
 	if i.Reject.isZero() {
 		i.Reject = DefaultReject
+	}
+	if i.IdentifiedBy == nil {
+		i.IdentifiedBy = []Identifier{ByName}
+	}
+	if err := checkIdentifiers(i.IdentifiedBy); err != nil {
+		fault("%w", err)
 	}
 	if err := i.Capture.check(); err != nil {
 		fault("%w", err)

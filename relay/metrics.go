@@ -40,6 +40,7 @@ type metrics struct {
 	contentTypes   *prometheus.CounterVec
 	plainHTTP      *prometheus.CounterVec
 	disagreements  *prometheus.CounterVec
+	unidentified   *prometheus.CounterVec
 	idConflicts    *prometheus.CounterVec
 
 	asks            *prometheus.CounterVec
@@ -71,6 +72,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		contentTypes:   f.counter("webhooks_wrong_content_type_total", "Authenticated webhooks whose content type was not application/json; they were read all the same.", "integration"),
 		plainHTTP:      f.counter("webhooks_plain_http_total", "Webhooks with a valid key of which a trusted proxy says that they came to it by http, refused ones included.", "integration"),
 		disagreements:  f.counter("webhooks_event_disagreements_total", "Webhooks whose body names another event than the URL; the URL's was used.", "integration"),
+		unidentified:   f.counter("webhooks_without_visitor_total", "Webhooks that do not say who the visitor is: a check-in request gets the fallback incomplete, an event is stored all the same.", "integration"),
 		idConflicts:    f.counter("visit_id_conflicts_total", "Events of the same kind, visit id and date as an earlier one, with another body; both are kept.", "integration"),
 
 		asks:       f.counter("asks_total", "Questions to deciders by how they ended.", "integration", "decider", "outcome"),
@@ -158,7 +160,7 @@ func (m *metrics) initialiseFor(in *Integration) {
 	for _, o := range []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, outcomeQuarantined, outcomeRefused} {
 		m.settled.WithLabelValues(integration, string(o))
 	}
-	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.plainHTTP, m.disagreements, m.idConflicts, m.received} {
+	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.plainHTTP, m.disagreements, m.unidentified, m.idConflicts, m.received} {
 		vec.WithLabelValues(integration)
 	}
 	m.inFlight.WithLabelValues(integration)

@@ -54,6 +54,7 @@ var consequences = map[outcome]consequence{
 	fallbackOutcome(door.Denied):       {status: http.StatusOK, level: slog.LevelError},
 	fallbackOutcome(door.BadReply):     {status: http.StatusOK, level: slog.LevelWarn},
 	fallbackOutcome(door.Overloaded):   {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(door.Incomplete):   {status: http.StatusOK, level: slog.LevelWarn},
 
 	fallbackOutcome(door.Unasked):    {status: http.StatusOK, level: slog.LevelInfo},
 	fallbackOutcome(door.LockedDown): {status: http.StatusOK, level: slog.LevelInfo},
@@ -89,7 +90,8 @@ var eventOutcomes = map[string][]outcome{
 	string(visit.CheckInRequest): {
 		outcomeAccepted, outcomeRejected, fallbackOutcome(door.NoDecider), fallbackOutcome(door.Timeout), fallbackOutcome(door.Disconnected),
 		fallbackOutcome(door.Denied), fallbackOutcome(door.BadReply), fallbackOutcome(door.Overloaded),
-		fallbackOutcome(door.Unasked), fallbackOutcome(door.LockedDown), fallbackOutcome(door.Overridden), fallbackOutcome(door.OrdersUnknown), outcomeQuarantined, outcomeRefused,
+		fallbackOutcome(door.Incomplete), fallbackOutcome(door.Unasked), fallbackOutcome(door.LockedDown), fallbackOutcome(door.Overridden),
+		fallbackOutcome(door.OrdersUnknown), outcomeQuarantined, outcomeRefused,
 		outcomeTooLarge, outcomeHungUp, outcomePanicked,
 	},
 	string(visit.CheckedIn):  factOutcomes,

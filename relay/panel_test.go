@@ -110,10 +110,10 @@ func TestADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
 	r := newRig(t, panel(door.All, time.Second, Decider{Name: "a", When: contractors}, Decider{Name: "b", When: failing}))
 	deciders := behaviours{"a": says(visit.Reject, "a says no"), "b": says(visit.Accept, "")}
 	r.broker.ask = deciders.ask
-	if body := r.post("/sine/lobby", `{"event":"signin_before","data":{"company":"Bexley Rigging Pty Ltd"}}`).Body.String(); !strings.Contains(body, "a says no") {
+	if body := r.post("/sine/lobby", `{"event":"signin_before","data":{"firstName":"Ada","company":"Bexley Rigging Pty Ltd"}}`).Body.String(); !strings.Contains(body, "a says no") {
 		t.Errorf("the condition holds: %s", body)
 	}
-	if body := r.post("/sine/lobby", `{"event":"signin_before","data":{"company":"Another"}}`).Body.String(); !strings.Contains(body, "SUCCESS") {
+	if body := r.post("/sine/lobby", `{"event":"signin_before","data":{"firstName":"Ada","company":"Another"}}`).Body.String(); !strings.Contains(body, "SUCCESS") {
 		t.Errorf("the condition does not hold: %s", body)
 	}
 	if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_decider_condition_errors_total{decider="b",integration="lobby"} 2`) {
@@ -150,7 +150,7 @@ func TestADeciderIsAskedWhereItsAnswersDidNotCome(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, panel(door.All, time.Second, Decider{Name: "a", When: escorted}))
 			r.broker.ask = behaviours{"a": says(visit.Reject, "a says no")}.ask
-			body := r.post("/sine/lobby", `{"event":"signin_before","data":{`+c.data+`}}`).Body.String()
+			body := r.post("/sine/lobby", `{"event":"signin_before","data":{"firstName":"Ada",`+c.data+`}}`).Body.String()
 			if asked := strings.Contains(body, "a says no"); asked != c.asked {
 				t.Errorf("answered %s", body)
 			}

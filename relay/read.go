@@ -15,9 +15,9 @@ import (
 
 // readDelivery reads one object. An error means that the whole is not JSON; any
 // other JSON than an object is an empty delivery.
-func readDelivery(body []byte) (delivery, error) {
-	d := delivery{}
-	in := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+func readDelivery(body []byte, maxDepth int) (delivery, error) {
+	d := delivery{maxDepth: maxDepth}
+	in := jsontext.NewDecoder(bytes.NewBuffer(body), lenient...)
 	if err := eachField(in, d.readField); err != nil {
 		return d, err
 	}
@@ -36,20 +36,36 @@ func (d *delivery) readField(in *jsontext.Decoder, name jsontext.Value) error {
 	case `"date"`:
 		return readScalar(in, &d.date)
 	case `"data"`:
-		d.hasPass = in.PeekKind() == '{'
-		d.isEvent = d.isEvent || d.hasPass
-		return eachField(in, d.readPassField)
+		return d.readPass(in)
 	case `"visitId"`:
 		return readID(in, &d.ids[idOuterVisit])
 	case `"passId"`:
 		return readID(in, &d.ids[idOuterPass])
 	case `"payload"`, `"body"`:
 		value, err := in.ReadValue()
-		d.wrapped = append(d.wrapped, value.Clone())
+		if inner := object(value, d.maxDepth); inner != nil {
+			d.wrapped = append(d.wrapped, inner.Clone())
+		}
 		return err
 	default:
 		return in.SkipValue()
 	}
+}
+
+// readPass reads the pass, an object or the JSON text of one.
+func (d *delivery) readPass(in *jsontext.Decoder) error {
+	d.hasPass = in.PeekKind() == '{'
+	if in.PeekKind() == '"' {
+		value, err := in.ReadValue()
+		inner := object(value, d.maxDepth)
+		if err != nil || inner == nil {
+			return err
+		}
+		d.hasPass = true
+		in = jsontext.NewDecoder(bytes.NewBuffer(inner), lenient...)
+	}
+	d.isEvent = d.isEvent || d.hasPass
+	return eachField(in, d.readPassField)
 }
 
 func (d *delivery) readPassField(in *jsontext.Decoder, name jsontext.Value) error {

@@ -42,8 +42,13 @@ func (r *Relay) Try(ctx context.Context, integration string, body []byte) (Trial
 	c := &call{id: visit.NewRequestID(), start: r.now(), kind: visit.CheckInRequest, synthetic: true}
 	origin, _ := c.origin(in, &d)
 	t := Trial{}
-	given, ordered := r.standing(in).Answer()
-	if !ordered {
+	st := r.standing(in)
+	given, ordered := st.Answer()
+	switch {
+	case ordered:
+	case !in.identifies(&d.pass):
+		given = in.panel.Policy.Fall(door.Incomplete, st)
+	default:
 		asking, cancel := context.WithDeadline(ctx, c.start.Add(in.Budget))
 		h := r.hear(asking, cancel, in, &visit.Request{Origin: origin, Pass: d.pass, Source: body}, d.visitor(in, c.start))
 		given = h.tally.Answer(r.standing(in))

@@ -24,3 +24,9 @@ func CleanText(s string) string {
 		return r
 	}, s)
 }
+
+// Blank reports whether a text shows nothing: it is empty, or made of white space
+// and of characters that have no shape.
+func Blank(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) })
+}

@@ -14,7 +14,7 @@ import (
 )
 
 // situations are those that have a fallback.
-var situations = []string{"no_decider", "timeout", "disconnected", "denied", "bad_reply", "overloaded", "unreadable", "unasked"}
+var situations = []string{"no_decider", "timeout", "disconnected", "denied", "bad_reply", "overloaded", "unreadable", "incomplete", "unasked"}
 
 // cause is one way to come into a situation.
 type cause struct {
@@ -42,6 +42,8 @@ var causes = []cause{
 	{name: "no_json", situation: "unreadable", outcome: "quarantined"},
 	{name: "no_event", situation: "unreadable", outcome: "quarantined", unpinned: true},
 	{name: "too_large", situation: "unreadable", outcome: "too_large"},
+	{name: "no_pass", situation: "incomplete"},
+	{name: "a_pass_of_nobody", situation: "incomplete"},
 	{name: "no_condition_holds", situation: "unasked"},
 	{name: "too_many", situation: "overloaded", around: (*doorway).crowded},
 	{name: "cut_off", situation: "disconnected", around: (*doorway).cutOff},
@@ -107,6 +109,10 @@ func (c cell) question() (path, body string) {
 		body = body[:len(body)-1]
 	case "no_json":
 		path, body = path+"/check-in-request", body[:len(body)-1]
+	case "no_pass":
+		body = `{"event":"signin_before","data":null}`
+	case "a_pass_of_nobody":
+		body = webhook("signin_before", noon, " ")
 	case "too_large":
 		path, body = path+"/check-in-request", strings.Repeat(" ", 9<<10)+body
 	}

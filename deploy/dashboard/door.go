@@ -10,7 +10,7 @@ var door = []panel{
 				expr: `sum by (integration) (increase(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome=~"accepted|rejected"}[$__range]))` +
 					` / (sum by (integration) (increase(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome!~"unasked|lockdown|override"}[$__range])) > 0)`},
 			{legend: "Fallbacks", steps: anyIsBad,
-				expr: `round(sum by (integration) (increase(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome=~"no_decider|timeout|disconnected|denied|bad_reply|overloaded"}[$__range])))`},
+				expr: `round(sum by (integration) (increase(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome=~"no_decider|timeout|disconnected|denied|bad_reply|overloaded|incomplete"}[$__range])))`},
 			{legend: "Hung up", steps: anyIsOdd,
 				expr: `round(sum by (integration) (increase(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome="hung_up"}[$__range])))`},
 		},
@@ -30,8 +30,8 @@ var door = []panel{
 	},
 	{
 		show: bars, title: "Fallbacks by situation", unit: "reqpm", wide: 12, high: 8,
-		about: "Check-in requests without a decision, by the reason: nobody decides, too slow, NATS away, NATS denies it, no valid reply, too many at once. Anything is bad.",
-		ask:   []query{{legend: "{{outcome}}", expr: `60 * sum by (outcome) (rate(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome=~"no_decider|timeout|disconnected|denied|bad_reply|overloaded"}[$__rate_interval]))`}},
+		about: "Check-in requests without a decision, by the reason: nobody decides, too slow, NATS away, NATS denies it, no valid reply, too many at once, nobody named. Anything is bad.",
+		ask:   []query{{legend: "{{outcome}}", expr: `60 * sum by (outcome) (rate(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome=~"no_decider|timeout|disconnected|denied|bad_reply|overloaded|incomplete"}[$__rate_interval]))`}},
 	},
 	{
 		show: lines, title: "Time of an answer", unit: seconds, wide: 8, high: 7,

@@ -29,6 +29,9 @@ const (
 	// Unreadable means that the call could not be understood, and may have
 	// been a visitor's.
 	Unreadable Situation = "unreadable"
+	// Incomplete means that the call does not say who the visitor is, so that
+	// deciders would be asked about nobody.
+	Incomplete Situation = "incomplete"
 	// Unasked means that no decider had a say about this visitor: the
 	// conditions of all of them were false.
 	Unasked Situation = "unasked"
@@ -52,7 +55,7 @@ const (
 var Unanswered = []Situation{NoDecider, Timeout, Disconnected, Denied, BadReply}
 
 // Missed lists every situation without a decision: those that have a fallback.
-var Missed = []Situation{NoDecider, Timeout, Disconnected, Denied, BadReply, Overloaded, Unreadable, Unasked}
+var Missed = []Situation{NoDecider, Timeout, Disconnected, Denied, BadReply, Overloaded, Unreadable, Incomplete, Unasked}
 
 // Of names the situation that an attempt to ask ended in. An error that it does
 // not know counts as a timeout: the visitor has no answer.

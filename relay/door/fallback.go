@@ -30,6 +30,7 @@ var defaultNotes = map[Situation]string{
 	BadReply:     "Sine Relay: the decider sent no usable answer. Reference {ref}.",
 	Overloaded:   "Sine Relay: too many visitors at once. Reference {ref}.",
 	Unreadable:   "Sine Relay: the call from Sine could not be read. Reference {ref}.",
+	Incomplete:   "Sine Relay: the call from Sine does not say who the visitor is. Reference {ref}.",
 	Unasked:      "Sine Relay: no decider has a say about this visitor. Reference {ref}.",
 }
 

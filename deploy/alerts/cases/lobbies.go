@@ -46,7 +46,7 @@ func namedAt(alert string, sites ...string) (all []string) {
 // fallbacks: two within ten minutes, whichever relay answered and whatever the reason,
 // and no decision. The alert outlives its condition by five minutes, here until 53.
 func fallbacks() check {
-	reasons := []string{"no_decider", "timeout", "disconnected", "denied", "bad_reply", "overloaded"}
+	reasons := []string{"no_decider", "timeout", "disconnected", "denied", "bad_reply", "overloaded", "incomplete"}
 	sick := append([]string{"at both relays", "decided about before"}, reasons...)
 	w := lobbies(90, append(sick, "only one", "far apart", "one accepted", "one rejected")...)
 	ask := func(pod, site, outcome string, at ...minute) {

@@ -21,6 +21,7 @@ type choices struct {
 	confirmed      *bool
 	events         []visit.Kind
 	eventNames     map[string]visit.Kind
+	identifiedBy   []relay.Identifier
 	rejectText     string
 	fallbacks      map[door.Situation]door.Fallback
 	accept, reject *relay.Template
@@ -32,16 +33,17 @@ func (c choices) or(d choices) choices {
 	return choices{
 		allowFrom: orElseList(c.allowFrom, d.allowFrom),
 		deciders:  orElseList(c.deciders, d.deciders), combination: cmp.Or(c.combination, d.combination),
-		zone:       cmp.Or(c.zone, d.zone),
-		budget:     cmp.Or(c.budget, d.budget),
-		say:        cmp.Or(c.say, d.say),
-		confirmed:  cmp.Or(c.confirmed, d.confirmed),
-		events:     orElseList(c.events, d.events),
-		eventNames: overlay(d.eventNames, c.eventNames, func(_, own visit.Kind) visit.Kind { return own }),
-		rejectText: cmp.Or(c.rejectText, d.rejectText),
-		fallbacks:  overlay(d.fallbacks, c.fallbacks, orFallback),
-		accept:     cmp.Or(c.accept, d.accept),
-		reject:     cmp.Or(c.reject, d.reject),
+		zone:         cmp.Or(c.zone, d.zone),
+		budget:       cmp.Or(c.budget, d.budget),
+		say:          cmp.Or(c.say, d.say),
+		confirmed:    cmp.Or(c.confirmed, d.confirmed),
+		events:       orElseList(c.events, d.events),
+		eventNames:   overlay(d.eventNames, c.eventNames, func(_, own visit.Kind) visit.Kind { return own }),
+		identifiedBy: orElseList(c.identifiedBy, d.identifiedBy),
+		rejectText:   cmp.Or(c.rejectText, d.rejectText),
+		fallbacks:    overlay(d.fallbacks, c.fallbacks, orFallback),
+		accept:       cmp.Or(c.accept, d.accept),
+		reject:       cmp.Or(c.reject, d.reject),
 	}
 }
 

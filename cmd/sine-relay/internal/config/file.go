@@ -71,10 +71,12 @@ type options struct {
 	// Events are those that are switched on in Sine, for the warnings.
 	Events []string `yaml:"events"`
 	// EventNames are further spellings of event names.
-	EventNames map[string]string   `yaml:"eventNames"`
-	RejectText string              `yaml:"rejectText"`
-	Fallbacks  map[string]fallback `yaml:"fallbacks"`
-	Answers    answers             `yaml:"answers"`
+	EventNames map[string]string `yaml:"eventNames"`
+	// IdentifiedBy is what says who a visitor is: "name", "email", "mobile".
+	IdentifiedBy []string            `yaml:"identifiedBy"`
+	RejectText   string              `yaml:"rejectText"`
+	Fallbacks    map[string]fallback `yaml:"fallbacks"`
+	Answers      answers             `yaml:"answers"`
 }
 
 // decider is one of those who are asked.

@@ -45,6 +45,7 @@ func TestFaultsOfTheFile(t *testing.T) {
 		{"an empty answer", "integrations: [{name: a, answers: {reject: {}}}]\n", "answers.reject: is empty"},
 		{"a number that JSON does not know", "integrations: [{name: a, answers: {accept: {n: .nan}}}]\n", "answers.accept: "},
 		{"a date in an answer", "integrations: [{name: a, answers: {accept: {n: !!timestamp 2026-01-01}}}]\n", "answers.accept: n: "},
+		{"what identifies nobody", "integrations: [{name: a, identifiedBy: [name, e-mail]}]\n", `integrations[0].identifiedBy[1]: "e-mail" does not say who a visitor is; did you mean email?; known are name, email, mobile`},
 		{"an unknown event", "integrations: [{name: a, events: [checkedin]}]\n", `events[0]: "checkedin" is no event; did you mean checked_in?`},
 		{"a name for an unknown event", "integrations: [{name: a, eventNames: {x: y}}]\n", `eventNames.x: "y" is no event`},
 		{"two meanings of an event name", "integrations: [{name: a, eventNames: {Came In: checked_in, came_in: checked_out}}]\n", "eventNames.came_in: is another spelling"},
@@ -250,5 +251,17 @@ func TestADigestIsOfEveryFileThatWasRead(t *testing.T) {
 		if s.Digest() != before {
 			t.Errorf("that %s is back is not noticed", file)
 		}
+	}
+}
+
+func TestWhatIdentifiesAVisitorOverDefaults(t *testing.T) {
+	s := load(t, withFile(t, "defaults: {identifiedBy: [email]}\nintegrations: [{name: a}, {name: b, identifiedBy: [name, mobile]}, {name: c, identifiedBy: []}]", "a", "b", "c")...)
+	for i, want := range [][]relay.Identifier{{relay.ByEmail}, {relay.ByName, relay.ByMobile}, {}} {
+		if got := s.Integrations[i].IdentifiedBy; got == nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", s.Integrations[i].Name, got, want)
+		}
+	}
+	if got := load(t, withFile(t, "integrations: [{name: a}]", "a")...).Integrations[0].IdentifiedBy; got != nil {
+		t.Errorf("%v where nothing is said", got)
 	}
 }

@@ -119,6 +119,6 @@ func (s *Settings) addIntegration(e entry, shown relay.Capture, c choices) {
 		Name: e.Name, Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders, Combination: c.combination,
 		Zone: c.zone, Budget: c.budget, Say: c.say, Accept: *c.accept, Reject: *c.reject,
 		Policy: door.Policy{RejectText: c.rejectText, Fallbacks: c.fallbacks},
-		Events: c.eventNames, PolicyVersion: s.policyVersion,
+		Events: c.eventNames, IdentifiedBy: c.identifiedBy, PolicyVersion: s.policyVersion,
 	})
 }

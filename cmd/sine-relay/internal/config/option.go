@@ -28,7 +28,7 @@ func (s *Settings) choose(p place, o options) choices {
 	c := choices{
 		allowFrom: p.allowFrom(o.AllowFrom), deciders: p.deciders(o), combination: p.combination(o.Combine), confirmed: o.RejectionConfirmed, rejectText: o.RejectText,
 		zone: p.zone(o.TimeZone), say: p.say(o.RejectBy), events: p.events(o.Events),
-		eventNames: p.eventNames(o.EventNames), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, door.Missed),
+		eventNames: p.eventNames(o.EventNames), identifiedBy: p.identifiedBy(o.IdentifiedBy), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, door.Missed),
 		accept: p.template("answers.accept", o.Answers.Accept), reject: p.template("answers.reject", o.Answers.Reject),
 	}
 	p.text("rejectText", o.RejectText)
@@ -78,6 +78,25 @@ func (p place) say(by string) relay.Say {
 		p.add("rejectBy", "%q is neither code nor status", by)
 	}
 	return say
+}
+
+// identifiedBy keeps an empty list apart from none: it undoes a default.
+func (p place) identifiedBy(names []string) []relay.Identifier {
+	if names == nil {
+		return nil
+	}
+	var known []string
+	for _, by := range relay.Identifiers {
+		known = append(known, string(by))
+	}
+	all := make([]relay.Identifier, len(names))
+	for i, name := range names {
+		if !slices.Contains(known, name) {
+			p.add(fmt.Sprintf("identifiedBy[%d]", i), "%q does not say who a visitor is%s; known are %s", name, didYouMean(name, known), strings.Join(known, ", "))
+		}
+		all[i] = relay.Identifier(name)
+	}
+	return all
 }
 
 func (p place) template(field string, fields map[string]any) *relay.Template {
