@@ -20,6 +20,8 @@ const unknown = "unknown"
 // and the metrics say about it at the end.
 type call struct {
 	id string
+	// trace is what a trusted proxy calls it.
+	trace visit.Trace
 	// start has a monotonic reading, which UTC would strip: what is measured from
 	// it is right though somebody sets the clock. It is written as received.
 	start time.Time
@@ -64,7 +66,7 @@ type callKey struct{}
 
 func (r *Relay) newCall(w http.ResponseWriter, req *http.Request) (*call, *http.Request) {
 	c := &call{
-		id: visit.NewRequestID(), start: r.now(), route: routeNone, integration: unknown,
+		id: visit.NewRequestID(), trace: r.traceOf(req), start: r.now(), route: routeNone, integration: unknown,
 		synthetic: req.Context().Value(trialKey{}) != nil,
 		conn:      http.NewResponseController(w), arrived: req.ContentLength == 0,
 	}
@@ -120,6 +122,21 @@ func (c *call) event() string {
 	return string(c.kind)
 }
 
+// traceOf is what a proxy calls a request. Anybody else's word would only be a way
+// into the log.
+func (r *Relay) traceOf(req *http.Request) visit.Trace {
+	if !r.proxies.Trusts(req.RemoteAddr) {
+		return visit.Trace{}
+	}
+	only := func(name string) string {
+		if values := req.Header.Values(name); len(values) == 1 {
+			return values[0]
+		}
+		return ""
+	}
+	return visit.NewTrace(only(visit.HeaderXRequestID), only(visit.HeaderTraceparent))
+}
+
 func (c *call) write(w http.ResponseWriter, a answer) {
 	c.outcome, c.status = a.outcome, a.status
 	h := w.Header()
@@ -127,6 +144,9 @@ func (c *call) write(w http.ResponseWriter, a answer) {
 	body := append(a.body, '\n')
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set(visit.HeaderRequestID, c.id)
+	for name, value := range c.trace.Headers() {
+		h.Set(name, value)
+	}
 	if c.leave || !c.arrived || !c.authenticated {
 		h.Set("Connection", "close")
 	}

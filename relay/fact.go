@@ -74,7 +74,7 @@ func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, body []b
 
 func (c *call) quarantined(in *Integration, reason visit.Reason, body []byte) visit.Quarantined {
 	return visit.Quarantined{
-		RequestID: c.id, Site: in.Site, Integration: in.Name,
+		RequestID: c.id, Trace: c.trace, Site: in.Site, Integration: in.Name,
 		Reason: reason, Pinned: c.kind, Received: c.received(), Synthetic: c.synthetic, Body: body,
 	}
 }

@@ -70,6 +70,12 @@ func (r *Relay) conclude(c *call, req *http.Request) {
 		slog.Int("status", c.status),
 		slog.Float64("ms", float64(took.Microseconds())/1000),
 	}
+	if c.trace.XRequestID != "" {
+		attrs = append(attrs, slog.String("x_request_id", c.trace.XRequestID))
+	}
+	if c.trace.Traceparent != "" {
+		attrs = append(attrs, slog.String("trace_id", c.trace.TraceID()))
+	}
 	if c.size > 0 {
 		attrs = append(attrs, slog.Int("bytes", c.size))
 	}

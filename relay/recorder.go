@@ -104,7 +104,7 @@ func (r *recorder) close(ctx context.Context) {
 // record has a check-in request's answer recorded. Nobody waits for it.
 func (r *Relay) record(c *call, in *Integration, origin visit.Origin, st door.Standing, given door.Answer, h *hearing) {
 	rec := visit.Record{
-		RequestID: c.id, Reference: visit.Reference(c.id), Site: in.Site, Integration: in.Name,
+		RequestID: c.id, Reference: visit.Reference(c.id), Trace: c.trace, Site: in.Site, Integration: in.Name,
 		Received: c.received(), Visit: origin.Visit, Synthetic: origin.Synthetic,
 		Verdict: given.Verdict, Situation: string(given.Situation), Rule: given.Rule,
 		Decider: given.By, Fallback: given.Fallback, TookMs: milliseconds(time.Since(c.start)), Policy: in.PolicyVersion,

@@ -66,6 +66,6 @@ func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 	case !kind.IsFact():
 		return nil, ErrQuestion
 	}
-	c := &call{id: q.RequestID, start: q.Received, kind: kind, synthetic: q.Synthetic, again: true}
+	c := &call{id: q.RequestID, trace: q.Trace, start: q.Received, kind: kind, synthetic: q.Synthetic, again: true}
 	return c.happened(in, &d, q.Body), nil
 }

@@ -222,6 +222,7 @@ func (c *call) origin(in *Integration, d *delivery) (visit.Origin, date) {
 	when := readDate(d.date, in.Zone, c.received())
 	return visit.Origin{
 		RequestID:   c.id,
+		Trace:       c.trace,
 		Site:        in.Site,
 		Integration: in.Name,
 		Time:        when.time,

@@ -22,6 +22,10 @@ const (
 	HeaderRequestID = "Sine-Relay-Request-Id"
 	// HeaderIntegration is the name of the integration that was called.
 	HeaderIntegration = "Sine-Relay-Integration"
+	// HeaderXRequestID and HeaderTraceparent are what a trusted proxy called the
+	// webhook call; see [Trace].
+	HeaderXRequestID  = "X-Request-Id"
+	HeaderTraceparent = "traceparent"
 	// HeaderTimeout is on a question: the milliseconds that remained for an
 	// answer when it was sent. It is a duration because a few seconds
 	// between two clocks would make an absolute time useless.

@@ -49,6 +49,7 @@ func (e *Event) Message(s Subjects) (Message, error) {
 		HeaderRequestID:       {e.RequestID},
 		HeaderIntegration:     {e.Integration},
 	}
+	e.Trace.addTo(h)
 	order := orderIntegration + e.Integration
 	if e.Visit.Basis == KeyFromSine {
 		h[HeaderSubject] = []string{e.Visit.Value}
@@ -63,14 +64,11 @@ func (r *Request) Message(s Subjects, decider string) (Message, error) {
 	if err != nil {
 		return Message{}, fmt.Errorf("encode request %s: %w", r.RequestID, err)
 	}
-	return Message{
-		Root:    RootAsk,
-		Subject: s.Ask(r.Site, decider),
-		Header: map[string][]string{
-			HeaderContentType: {ContentJSON},
-			HeaderRequestID:   {r.RequestID},
-			HeaderIntegration: {r.Integration},
-		},
-		Data: data,
-	}, nil
+	h := map[string][]string{
+		HeaderContentType: {ContentJSON},
+		HeaderRequestID:   {r.RequestID},
+		HeaderIntegration: {r.Integration},
+	}
+	r.Trace.addTo(h)
+	return Message{Root: RootAsk, Subject: s.Ask(r.Site, decider), Header: h, Data: data}, nil
 }

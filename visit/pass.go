@@ -79,7 +79,9 @@ type Origin struct {
 	// RequestID is the id of the webhook call, as in the relay's log line
 	// and in the header of its answer.
 	RequestID string `json:"requestId"`
-	Site      string `json:"site"`
+	// Trace is what a proxy called it.
+	Trace Trace  `json:"trace,omitzero"`
+	Site  string `json:"site"`
 	// Integration is the name of the WebHook integration in Sine.
 	Integration string    `json:"integration"`
 	Time        time.Time `json:"time"`

@@ -41,6 +41,7 @@ func (r Reason) IsCut() bool { return r == ReasonIncomplete || r == ReasonTooLar
 // the payload, byte for byte, and the rest are headers.
 type Quarantined struct {
 	RequestID   string
+	Trace       Trace
 	Site        string
 	Integration string
 	Reason      Reason
@@ -78,6 +79,7 @@ func (q *Quarantined) Message(s Subjects) Message {
 			m.Header[name] = []string{value}
 		}
 	}
+	q.Trace.addTo(m.Header)
 	if q.Synthetic {
 		m.Header[HeaderSynthetic] = []string{"true"}
 	}
@@ -99,7 +101,7 @@ func (q *Quarantined) Message(s Subjects) Message {
 func ParseQuarantined(subject string, header map[string][]string, body []byte) (Quarantined, error) {
 	get := func(name string) string { return strings.Join(header[name], "") }
 	q := Quarantined{
-		RequestID: get(HeaderRequestID), Integration: get(HeaderIntegration), Reason: Reason(get(HeaderReason)),
+		RequestID: get(HeaderRequestID), Trace: TraceOf(header), Integration: get(HeaderIntegration), Reason: Reason(get(HeaderReason)),
 		Pinned: Kind(get(HeaderKind)), Synthetic: get(HeaderSynthetic) == "true",
 		EventID: get(HeaderID), RefusedSubject: get(HeaderRefusedSubject),
 		Site: subject[strings.LastIndexByte(subject, '.')+1:], Body: body,

@@ -15,7 +15,9 @@ type Record struct {
 	// which the visitor could read.
 	RequestID string `json:"requestId"`
 	Reference string `json:"reference"`
-	Site      string `json:"site"`
+	// Trace is what a proxy called it.
+	Trace Trace  `json:"trace,omitzero"`
+	Site  string `json:"site"`
 	// Integration is the name of the WebHook integration in Sine.
 	Integration string    `json:"integration"`
 	Received    time.Time `json:"received"`
@@ -106,6 +108,7 @@ func (r *Record) Message(s Subjects) (Message, error) {
 		HeaderRequestID:       {r.RequestID},
 		HeaderIntegration:     {r.Integration},
 	}
+	r.Trace.addTo(h)
 	if r.Visit.Basis == KeyFromSine {
 		h[HeaderSubject] = []string{r.Visit.Value}
 	}

@@ -14,9 +14,11 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
+var trace = visit.NewTrace("2f1f0c8e-5b8a-4d8f-9b57-0f4d6d1c7a11", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+
 func fullOrigin() visit.Origin {
 	return visit.Origin{
-		RequestID: "K7Q2M3456789ABCDEFGH", Site: "hq", Integration: "lobby",
+		RequestID: "K7Q2M3456789ABCDEFGH", Trace: trace, Site: "hq", Integration: "lobby",
 		Time: time.Date(2026, 11, 18, 21, 42, 31, 0, time.UTC), TimeBasis: visit.TimeFromSine, TimeZone: "Australia/Adelaide",
 		Received: time.Date(2026, 11, 18, 21, 42, 32, 5e6, time.UTC),
 		Visit:    visit.NewKey("0f8b6f0e-44c8"), Synthetic: true,
@@ -45,7 +47,7 @@ func TestTheWireFormatIsFrozen(t *testing.T) {
 		Pass: map[string]json.RawMessage{"zone": json.RawMessage(`"B"`)},
 	}
 	record := visit.Record{
-		RequestID: "K7Q2M3456789ABCDEFGH", Reference: "K7Q2M", Site: "hq", Integration: "lobby", Received: event.Received,
+		RequestID: "K7Q2M3456789ABCDEFGH", Reference: "K7Q2M", Trace: trace, Site: "hq", Integration: "lobby", Received: event.Received,
 		Visit: visit.NewKey("0f8b6f0e-44c8"), Verdict: visit.Reject, Situation: "decided", Rule: "all: watchlist rejected", Decider: "watchlist",
 		TookMs: 12.5, Policy: "0123456789ab", Votes: []visit.Vote{
 			{Decider: "watchlist", Version: "1.2.3", Situation: "decided", Verdict: visit.Reject, TookMs: 12.1},
@@ -74,7 +76,7 @@ func TestTheWireFormatIsFrozen(t *testing.T) {
 		},
 		"quarantine-message.json": func() ([]byte, error) {
 			q := visit.Quarantined{
-				RequestID: "K7Q2M3456789ABCDEFGH", Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON,
+				RequestID: "K7Q2M3456789ABCDEFGH", Trace: trace, Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON,
 				Pinned: visit.CheckedIn, Received: event.Received, Body: []byte("hello"),
 			}
 			return describe(q.Message(visit.Subjects{})), nil

@@ -51,6 +51,12 @@ func explainOne(out io.Writer, r visit.Record) {
 	table := newTable(out)
 	line := func(name, format string, args ...any) { table.row(name, fmt.Sprintf(format, args...)) }
 	line("request", "%s", r.RequestID)
+	if id := r.Trace.XRequestID; id != "" {
+		line("x-request-id", "%s", id)
+	}
+	if trace := r.Trace.Traceparent; trace != "" {
+		line("traceparent", "%s", trace)
+	}
 	line("received", "%s", r.Received.UTC().Format(time.RFC3339Nano))
 	line("at", "site %s, integration %s", r.Site, r.Integration)
 	if r.Synthetic {

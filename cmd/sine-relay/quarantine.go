@@ -216,6 +216,7 @@ func describe(out io.Writer, k broker.Kept, verdict string) {
 	for _, row := range [][2]string{
 		{"sequence", fmt.Sprint(k.Sequence)}, {"stored", shown(k.Stored)}, {"received", shown(k.Received)},
 		{"reason", reasonOf(k)}, {"integration", k.Integration}, {"site", k.Site}, {"request", k.RequestID},
+		{"x-request-id", k.Trace.XRequestID}, {"traceparent", k.Trace.Traceparent},
 		{"event of the URL", string(k.Pinned)}, {"event id", k.EventID}, {"refused on", k.RefusedSubject},
 		{"bytes", sizeOf(k)}, {"today", verdict},
 	} {

@@ -51,6 +51,9 @@ type Proxies struct {
 	Header Header
 }
 
+// Trusts reports whether the peer is trusted, given its address as net/http has it.
+func (p Proxies) Trusts(remoteAddr string) bool { return contains(p.Trusted, readNode(remoteAddr)) }
+
 // Address returns where a request comes from, given the address of its
 // connection's other end, the peer, as net/http has it. That is the peer, unless
 // the peer is trusted; then it is the right-most address in the header that is

@@ -17,7 +17,7 @@ const XForwardedProto = "X-Forwarded-Proto"
 // Nobody's word is unknown, which is not http: a listener without TLS may stand
 // behind something that ends TLS and says nothing.
 func (p Proxies) PlainHTTP(remoteAddr string, h http.Header) bool {
-	if !contains(p.Trusted, readNode(remoteAddr)) {
+	if !p.Trusts(remoteAddr) {
 		return false
 	}
 	if p.Header == Forwarded {
