@@ -45,8 +45,8 @@ type app struct {
 }
 
 // start brings everything up, in the order in which it is needed. On an error
-// nothing is left behind.
-func start(s config.Settings, load func() (config.Settings, error), log *slog.Logger) (_ *app, err error) {
+// nothing is left behind. The relay publishes to what publisher makes of the broker.
+func start(s config.Settings, load func() (config.Settings, error), log *slog.Logger, publisher func(*broker.Broker) relay.Publisher) (_ *app, err error) {
 	a := &app{settings: s, log: log, hangup: make(chan os.Signal, 1)}
 	signal.Notify(a.hangup, syscall.SIGHUP) // unless it is taken, it ends the program
 	defer func() {
@@ -89,7 +89,7 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 		return nil, err
 	}
 	a.reloader = newReloader(a, load, registry)
-	if a.relay, err = relay.New(relayConfig(s, a.reloader.integrations(), a.broker, log, registry)); err != nil {
+	if a.relay, err = relay.New(relayConfig(s, a.reloader.integrations(), a.broker, publisher(a.broker), log, registry)); err != nil {
 		return nil, err
 	}
 	a.broker.Share(len(a.relay.Integrations()))

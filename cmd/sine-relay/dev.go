@@ -14,8 +14,10 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/internal/atomicfile"
+	"github.com/sine-relay/sine-relay/relay"
 )
 
 // devDir is where dev keeps its state unless it is told otherwise.
@@ -39,7 +41,8 @@ func dev(ctx context.Context, in invocation) int {
 	log, flush := newLogger(in.err, settings.Level, settings.LogFormat)
 	defer flush()
 	load := func() (config.Settings, error) { return config.LoadRules(in.environ, defaults) }
-	a, err := start(settings, load, log)
+	publisher := func(b *broker.Broker) relay.Publisher { return recordPrinter{b, in.out} }
+	a, err := start(settings, load, log, publisher)
 	if err != nil {
 		return orderly(in, err)
 	}
@@ -48,14 +51,14 @@ func dev(ctx context.Context, in invocation) int {
 	defer stop()
 	go func() { served <- a.serve(serving) }()
 
-	// The companions end first: they use the broker.
-	companions, end := context.WithCancel(ctx)
+	// The demo ends first: it uses the broker.
+	demo, end := context.WithCancel(ctx)
 	defer end()
 	var running sync.WaitGroup
-	if err := a.accompany(companions, in.out, &running); err != nil {
+	if err := a.startDemo(demo, in.out, &running); err != nil {
 		log.Warn("no example decider and no printing of events", "reason", err.Error())
 	}
-	a.introduce(in.out, key)
+	a.printBanner(in, key)
 	select {
 	case err = <-served:
 	case <-ctx.Done():

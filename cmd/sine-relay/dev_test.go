@@ -1,102 +1,13 @@
 package main
 
 import (
-	"context"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/nats-io/nats.go"
 )
-
-// dev is the newcomer's first command: what it prints must work as printed.
-func TestDev(t *testing.T) {
-	dir := t.TempDir()
-	key := ""
-	for _, round := range []string{"first", "second"} {
-		ctx, stop := context.WithCancel(context.Background())
-		var out, errOut output
-		ended := make(chan int, 1)
-		go func() {
-			ended <- dev(ctx, invocation{environ: environment("NATS_STORE_DIR=" + dir), out: &out, err: &errOut})
-		}()
-		t.Cleanup(stop)
-		eventually(t, "it is up", func() bool { return strings.Contains(out.String(), "Events appear here") })
-
-		curls := regexp.MustCompile(`curl -i -H 'x-sine-auth: (\S+)' -H 'content-type: application/json' (\S+) -d '(.*)'`).FindAllStringSubmatch(out.String(), -1)
-		if len(curls) != 3 {
-			t.Fatalf("%d commands to paste in:\n%s", len(curls), out.String())
-		}
-		for i, want := range []string{"Welcome, Marguerite!", "eventId", "eventId"} {
-			if got := call(t, curls[i][2], curls[i][1], curls[i][3]); !strings.Contains(got, want) {
-				t.Errorf("%s round, call %d: %s", round, i, got)
-			}
-		}
-		denied := strings.Replace(curls[0][3], "Bexley Rigging", "Denied", 1)
-		if got := call(t, curls[0][2], curls[0][1], denied); !strings.Contains(got, "REJECTED") {
-			t.Errorf("%s round: %s", round, got)
-		}
-		eventually(t, "both events are printed", func() bool {
-			return strings.Contains(out.String(), "checked_in  site default  Marguerite") && strings.Contains(out.String(), "checked_out  site default")
-		})
-		if key != "" && key != curls[0][1] {
-			t.Error("the second run has another key")
-		}
-		key = curls[0][1]
-
-		lines := regexp.MustCompile(`(?m)^ +(\w+) +(\S+) +(nats://\S+) +(receives|answers|gives)`).FindAllStringSubmatch(out.String(), -1)
-		if len(lines) != 3 {
-			t.Fatalf("%d users in:\n%s", len(lines), out.String())
-		}
-		for _, user := range lines {
-			nc, err := nats.Connect(user[3])
-			if err != nil {
-				t.Fatalf("the URL of %s does not work: %v", user[1], err)
-			}
-			nc.Close()
-			bare := regexp.MustCompile(`//.*@`).ReplaceAllString(user[3], "//")
-			if nc, err = nats.Connect(bare, nats.UserInfo(user[1], user[2])); err != nil {
-				t.Fatalf("user and password of %s do not work apart: %v", user[1], err)
-			}
-			nc.Close()
-		}
-		orders := regexp.MustCompile(`(SINE_RELAY_NATS_URL=\S+) sine-relay (lockdown .*--site default)`).FindAllStringSubmatch(out.String(), -1)
-		if len(orders) != 2 {
-			t.Fatalf("%d orders in:\n%s", len(orders), out.String())
-		}
-		for i, want := range []string{"Obeyed by 1", "is lifted"} {
-			must(t, []string{orders[i][1]}, want, strings.Fields(orders[i][2])...)
-		}
-		stop()
-		if code := <-ended; code != exitOK {
-			t.Errorf("%s round: ended with %d: %s", round, code, errOut.String())
-		}
-	}
-}
-
-func call(t *testing.T, url, key, body string) string {
-	t.Helper()
-	req, err := http.NewRequest("POST", url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("x-sine-auth", key)
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
 
 func TestADefaultPortThatIsTakenGivesWay(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

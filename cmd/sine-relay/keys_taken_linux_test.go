@@ -302,7 +302,7 @@ func TestAFailedReloadIsTriedAgain(t *testing.T) {
 		return config.LoadRules(environ, nil)
 	}
 	var log output
-	a, err := start(settings, load, slog.New(slog.NewTextHandler(io.Writer(&log), nil)))
+	a, err := start(settings, load, slog.New(slog.NewTextHandler(io.Writer(&log), nil)), plainly)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func serve(ctx context.Context, in invocation) int {
 	for _, w := range settings.Warnings {
 		log.Warn(w)
 	}
-	a, err := start(settings, load, log)
+	a, err := start(settings, load, log, plainly)
 	if err != nil {
 		return orderly(in, err)
 	}

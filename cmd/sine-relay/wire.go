@@ -82,12 +82,12 @@ func questions(s config.Settings) (all []string) {
 	return all
 }
 
-func relayConfig(s config.Settings, integrations []relay.Integration, b *broker.Broker, log *slog.Logger, reg prometheus.Registerer) relay.Config {
+func relayConfig(s config.Settings, integrations []relay.Integration, b *broker.Broker, p relay.Publisher, log *slog.Logger, reg prometheus.Registerer) relay.Config {
 	return relay.Config{
 		Integrations: integrations,
 		Subjects:     visit.Subjects{Prefix: s.SubjectPrefix},
 		Asker:        b,
-		Publisher:    b,
+		Publisher:    p,
 		Orders:       b,
 		StrictOrders: !s.OrdersDeciders,
 		Limits:       limitsOf(s),
@@ -129,3 +129,6 @@ func (a *app) health() relay.Health {
 	}
 	return h
 }
+
+// plainly publishes to the broker, and does nothing else.
+func plainly(b *broker.Broker) relay.Publisher { return b }

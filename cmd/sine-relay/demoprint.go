@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// recordPrinter prints each record of a decision on its way to the stream.
+type recordPrinter struct {
+	relay.Publisher
+	out io.Writer
+}
+
+func (p recordPrinter) Publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	var r visit.Record
+	if m.Root == visit.RootDecision && json.Unmarshal(m.Data, &r) == nil {
+		printRecord(p.out, r)
+	}
+	return p.Publisher.Publish(ctx, m)
+}
+
+// printRecord says in a line how a check-in request was answered, and by whom.
+func printRecord(out io.Writer, r visit.Record) {
+	verdict := map[visit.Verdict]string{visit.Accept: "accepted", visit.Reject: "rejected"}[r.Verdict]
+	fmt.Fprintf(out, "decision  %s  %s  site %s  reference %s  %s  after %.1f ms  (request %s)\n",
+		r.Received.Format(time.RFC3339), verdict, printable(r.Site), printable(r.Reference),
+		printable(settledBy(r)), r.TookMs, printable(r.RequestID))
+}
+
+// settledBy names the deciders that decided, with their versions, or what answered in
+// their place.
+func settledBy(r visit.Record) string {
+	var by []string
+	for _, v := range r.Votes {
+		if v.Situation == "decided" && !v.Shadow {
+			by = append(by, fmt.Sprintf("%s %s", v.Decider, v.Version))
+		}
+	}
+	switch {
+	case r.Order != nil:
+		return fmt.Sprintf("by the %s", r.Order.Kind)
+	case r.Fallback || len(by) == 0:
+		return "by the fallback: " + r.Rule
+	default:
+		return "by decider " + strings.Join(by, ", ")
+	}
+}
+
+// printEvent shows an event to the developer who sent it: the one place where
+// names are printed.
+func printEvent(out io.Writer, e visit.Event) {
+	fmt.Fprintf(out, "event     %s  %s  site %s  %s %s, %s  (id %s)\n",
+		e.Time.Format(time.RFC3339), printable(string(e.Kind)), printable(e.Site),
+		printable(e.Person.FirstName), printable(e.Person.LastName), printable(e.Company), printable(e.ID))
+}
