@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net"
-	"os"
 	"strconv"
 	"time"
 
@@ -91,7 +90,7 @@ func readable(f *Faults, name, file string) ([]byte, bool) {
 	if file == "" {
 		return nil, false
 	}
-	content, err := os.ReadFile(file)
+	content, err := readRegular(file, largestFile)
 	if err != nil {
 		f.unreadable(name, err)
 	}

@@ -27,7 +27,7 @@ func TestFaults(t *testing.T) {
 		{"a missing CA", []string{"NATS_CA_FILE=/nowhere"}, "SINE_RELAY_NATS_CA_FILE: what it names cannot be read: no such file"},
 		{"a CA that is none", []string{"NATS_CA_FILE=" + dir + "/text"}, "SINE_RELAY_NATS_CA_FILE: " + dir + "/text holds no certificate"},
 		{"missing credentials", []string{"NATS_CREDENTIALS_FILE=/nowhere"}, "SINE_RELAY_NATS_CREDENTIALS_FILE"},
-		{"a seed that is a directory", []string{"NATS_NKEY_FILE=" + dir}, "SINE_RELAY_NATS_NKEY_FILE: what it names cannot be read: is a directory"},
+		{"a seed that is a directory", []string{"NATS_NKEY_FILE=" + dir}, "SINE_RELAY_NATS_NKEY_FILE: what it names cannot be read: it is not a regular file: it is a directory"},
 		{"a certificate that is none", []string{"TLS_CERT_FILE=" + dir + "/text", "TLS_KEY_FILE=" + dir + "/text"}, "SINE_RELAY_TLS_CERT_FILE: " + dir + "/text and"},
 		{"a key without its certificate", []string{"NATS_KEY_FILE=" + dir + "/text"}, "SINE_RELAY_NATS_CERT_FILE: must be set together with SINE_RELAY_NATS_KEY_FILE"},
 		{"half a pair for the NATS listener", []string{"NATS_LISTEN_TLS_CERT_FILE=" + dir + "/text"}, "SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE: must be set together"},

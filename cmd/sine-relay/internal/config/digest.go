@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/sha256"
 	"fmt"
-	"os"
 	"slices"
 )
 
@@ -15,7 +14,7 @@ type Digest [sha256.Size]byte
 func (s Settings) Digest() Digest {
 	h := sha256.New()
 	for _, path := range s.files() {
-		content, err := os.ReadFile(path)
+		content, err := readRegular(path, largestFile)
 		if err != nil {
 			content = []byte(err.Error())
 		}

@@ -265,3 +265,11 @@ func TestWhatIdentifiesAVisitorOverDefaults(t *testing.T) {
 		t.Errorf("%v where nothing is said", got)
 	}
 }
+
+func TestMoreIntegrationsThanARelayTakes(t *testing.T) {
+	text := faulty(t, withFile(t, "integrations: ["+strings.Repeat("{name: a},", maxIntegrations+1)+"]", "a")...)
+	if want := "  i.yaml: has 2001 integrations, and a relay takes 2000 at most"; !strings.HasPrefix(text, want) || strings.Contains(text, "\n") {
+		t.Errorf("%s\nwant %s", text, want)
+	}
+	expect(t, faulty(t, withFile(t, strings.Repeat("#", largestFile+1), "a")...), "SINE_RELAY_INTEGRATIONS_FILE: what it names cannot be read: it is too large: it has more than 16777216 bytes")
+}

@@ -183,18 +183,13 @@ const largestKeyFile = 1 << 20
 
 var errNoKeyFile = errors.New("it is no file of keys")
 
-// readKeyFile reads a regular file: to read a pipe would never end.
+// readKeyFile reads a file of keys.
 func readKeyFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%w: it is no regular file", errNoKeyFile)
-	case info.Size() > largestKeyFile:
-		return nil, fmt.Errorf("%w: it is larger than %d bytes", errNoKeyFile, largestKeyFile)
+	content, err := readRegular(path, largestKeyFile)
+	if errors.Is(err, errNotRegular) || errors.Is(err, errTooLarge) {
+		return nil, fmt.Errorf("%w: %w", errNoKeyFile, err)
 	}
-	return os.ReadFile(path)
+	return content, err
 }
 
 func withoutPath(err error) error {

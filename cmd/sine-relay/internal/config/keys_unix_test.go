@@ -20,7 +20,7 @@ func TestAPipeAmongTheKeysIsNotRead(t *testing.T) {
 	}
 	settings := []string{"KEYS=", "INTEGRATIONS_FILE=" + dir + "/i.yaml", "KEYS_DIR=" + dir + "/keys"}
 	text := faulty(t, settings...)
-	expect(t, text, "keys/dock: cannot be read: it is no file of keys: it is no regular file", `SINE_RELAY_KEYS_DIR: holds no key of the integration "dock"`)
+	expect(t, text, "keys/dock: cannot be read: it is no file of keys: it is not a regular file", `SINE_RELAY_KEYS_DIR: holds no key of the integration "dock"`)
 	expectNot(t, text, "nobody")
 	if s, err := Load(environ(settings...), nil); err != nil || len(s.Keyring.Of("lobby")) != 1 {
 		t.Errorf("the other lobby has %d keys: %v", len(s.Keyring.Of("lobby")), err)
@@ -41,5 +41,23 @@ func TestLinksOfKeysThatLeadInACircle(t *testing.T) {
 	k := s.ReadKeys(before)
 	if n := len(k.Of("a")); n != 0 || len(k.Unreadable()) != 0 {
 		t.Errorf("%d keys, unreadable %v", n, k.Unreadable())
+	}
+}
+
+// A relay that waits for a pipe never reloads again.
+func TestWhatIsNotARegularFileIsNotRead(t *testing.T) {
+	dir := files(t, map[string]string{"keys/a": key})
+	if err := syscall.Mkfifo(dir+"/pipe", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, setting := range []string{"INTEGRATIONS_FILE", "NATS_TOKEN_FILE", "NATS_CA_FILE", "NATS_CREDENTIALS_FILE", "TLS_CERT_FILE"} {
+		expect(t, faulty(t, setting+"="+dir+"/pipe"), Prefix+setting+": what it names cannot be read: it is not a regular file")
+		expect(t, faulty(t, setting+"="+dir), Prefix+setting+": what it names cannot be read: it is not a regular file: it is a directory")
+	}
+	expect(t, faulty(t, "KEYS_FILE="+dir+"/pipe", "KEYS="), "it is not a regular file")
+	expect(t, faulty(t, "KEYS_DIR="+dir+"/pipe", "KEYS="), Prefix+"KEYS_DIR: what it names cannot be read: not a directory")
+	s := Settings{Environment: Environment{IntegrationsFile: dir + "/pipe"}}
+	if s.Digest() != s.Digest() {
+		t.Error("a pipe changes by itself")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 )
 
@@ -31,7 +30,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (s Secret) LogValue() slog.Value         { return slog.StringValue(s.String()) }
 
 func readSecret(file string) (string, error) {
-	content, err := os.ReadFile(file)
+	content, err := readRegular(file, largestFile)
 	return strings.TrimSpace(string(content)), err
 }
 
