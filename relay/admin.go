@@ -30,6 +30,7 @@ type AdminConfig struct {
 	Registerer prometheus.Registerer // may be nil
 	Logger     *slog.Logger          // likewise
 	Trials     http.Handler          // likewise; see [Relay.Trials]
+	KeyCheck   http.Handler          // likewise; see [Relay.KeyCheck]
 }
 
 // Admin answers on the admin listener: /metrics, /livez, /readyz, and what tries the
@@ -56,6 +57,9 @@ func NewAdmin(cfg AdminConfig) *Admin {
 	a.routes.HandleFunc("GET /readyz", a.ready)
 	if cfg.Trials != nil {
 		a.routes.Handle("POST /sine/", cfg.Trials)
+	}
+	if cfg.KeyCheck != nil {
+		a.routes.Handle("GET /sine/", cfg.KeyCheck)
 	}
 	return a
 }

@@ -101,7 +101,10 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 		return nil, err
 	}
 	a.public, a.publicSocket = a.relay.Server(), a.relay.Listen(a.publicSocket, a.encryption())
-	admin := relay.NewAdmin(relay.AdminConfig{Gatherer: registry, Readiness: a.readiness, Registerer: registry, Logger: log, Trials: a.relay.Trials()})
+	admin := relay.NewAdmin(relay.AdminConfig{
+		Gatherer: registry, Readiness: a.readiness, Registerer: registry, Logger: log,
+		Trials: a.relay.Trials(), KeyCheck: a.relay.KeyCheck(),
+	})
 	a.admin, a.adminSocket = admin.Server(), admin.Listen(a.adminSocket)
 	return a, nil
 }

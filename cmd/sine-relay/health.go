@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
@@ -21,21 +22,18 @@ func health(ctx context.Context, in invocation) int {
 	if !noArguments("health", in) {
 		return exitUsage
 	}
-	address := ":9090"
+	listen := ":9090"
 	if v, ok := lookup(in.environ, config.Prefix+"ADMIN_LISTEN"); ok {
-		address = v
+		listen = strings.TrimSpace(v)
 	}
-	host, port, err := net.SplitHostPort(address)
+	address, err := localAddress(listen)
 	if err != nil {
 		fmt.Fprintf(in.err, "sine-relay: SINE_RELAY_ADMIN_LISTEN: %v\n", err)
 		return exitUsage
 	}
-	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
-		host = "127.0.0.1"
-	}
 	ctx, cancel := context.WithTimeout(ctx, healthPatience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz?verbose", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz?verbose", nil)
 	if err != nil {
 		return orderly(in, err)
 	}
@@ -50,4 +48,16 @@ func health(ctx context.Context, in invocation) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// localAddress is where a listener is reached on its own machine.
+func localAddress(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port), nil
 }

@@ -60,7 +60,7 @@ func commands() []command {
 		{"explain", "print how a check-in request was answered and why: explain REFERENCE", explain},
 		{"deciders", "list who answers questions, and for which integration nobody does", listDeciders},
 		{"health", "ask a relay on this machine whether it is ready; for container health checks", health},
-		{"verify", "try a running relay from outside: readiness, keys, and what its NATS credentials permit", verify},
+		{"verify", "try a running relay: readiness, keys, and what its NATS credentials permit", verify},
 		{"version", "print the version", printVersion},
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,35 +24,30 @@ const (
 	noKey = "not-a-key"
 )
 
-// verify tries a relay that runs elsewhere, with the settings and the credentials
-// that it has: for the test of an installation. No visitor comes of it, and no
-// decider is asked.
+// verify tries a relay that runs here or elsewhere, with the settings and the
+// credentials that it has: for the test of an installation. No visitor comes of it,
+// and no decider is asked.
 func verify(ctx context.Context, in invocation) int {
 	f := flag.NewFlagSet("sine-relay verify", flag.ContinueOnError)
 	f.SetOutput(in.err)
-	public := f.String("public", "http://127.0.0.1:8080", "where Sine's calls come in")
-	admin := f.String("admin", "http://127.0.0.1:9090", "where /readyz is")
+	public := f.String("public", "", "URL where Sine's calls come in; unless given, SINE_RELAY_LISTEN on this machine")
+	admin := f.String("admin", "", "URL where /readyz is; unless given, SINE_RELAY_ADMIN_LISTEN on this machine")
 	settling := f.Duration("settling", 10*time.Second, "how long the relay may take until it answers as it should")
 	if f.Parse(in.args) != nil {
 		return exitUsage
 	}
-	settings, code := doorSettings(in)
-	if code != exitOK {
-		return code
+	settings, err := config.Load(in.environ, nil)
+	if err != nil {
+		return misconfigured(in, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, verifyPatience)
 	defer cancel()
-	v := verification{out: in.out}
-	var detail string
-	v.report("readiness: ready", patiently(ctx, *settling, func() (err error) {
-		detail, err = readiness(ctx, *admin)
-		return err
-	}))
-	fmt.Fprint(in.out, indented(printableLines(detail)))
-	v.report("a wrong key is answered 401", patiently(ctx, *settling, func() error {
-		names, _ := settings.Names()
-		return turnedAway(ctx, *public, append(names, relay.DefaultIntegration)[0])
-	}))
+	v := verification{out: in.out, settling: *settling}
+	v.public, v.admin = listenURLs(settings)
+	v.public, v.admin = strings.TrimSuffix(cmp.Or(*public, v.public), "/"), strings.TrimSuffix(cmp.Or(*admin, v.admin), "/")
+	v.ready(ctx)
+	v.wrongKey(ctx, settings)
+	v.keys(ctx, settings)
 	v.rehearse(ctx, settings)
 	if v.failed {
 		return exitFailed
@@ -59,10 +55,23 @@ func verify(ctx context.Context, in invocation) int {
 	return exitOK
 }
 
+// listenURLs are where a relay with these settings is reached on this machine.
+func listenURLs(s config.Settings) (public, admin string) {
+	scheme := "http://"
+	if s.TLSCertFile != "" {
+		scheme = "https://"
+	}
+	at, _ := localAddress(s.Listen) // both were checked
+	adminAt, _ := localAddress(s.AdminListen)
+	return scheme + at, "http://" + adminAt
+}
+
 // verification prints what is found, a line each.
 type verification struct {
-	out    io.Writer
-	failed bool
+	out           io.Writer
+	public, admin string // without a slash at the end
+	settling      time.Duration
+	failed        bool
 }
 
 func (v *verification) report(what string, err error) {
@@ -74,8 +83,72 @@ func (v *verification) report(what string, err error) {
 	fmt.Fprintf(v.out, "not ok   %s: %s\n", printable(what), printableError(err))
 }
 
+// ready prints the detail, too, and wants nothing to be degraded.
+func (v *verification) ready(ctx context.Context) {
+	var detail string
+	v.report("readiness: ready", patiently(ctx, v.settling, func() error {
+		status, body, err := fetch(ctx, http.MethodGet, v.admin+"/readyz?verbose", nil)
+		if err != nil {
+			return err
+		}
+		detail = body
+		if word, _, _ := strings.Cut(body, "\n"); status != http.StatusOK || word != "ready" {
+			return fmt.Errorf("answered %d, %s", status, word)
+		}
+		return nil
+	}))
+	fmt.Fprint(v.out, indented(printableLines(detail)))
+}
+
+// wrongKey sends no body, so that nothing could come of it.
+func (v *verification) wrongKey(ctx context.Context, s config.Settings) {
+	names, _ := s.Names()
+	url := v.public + "/sine/" + append(names, relay.DefaultIntegration)[0]
+	v.report("a wrong key is answered 401", patiently(ctx, v.settling, func() error {
+		status, _, err := fetch(ctx, http.MethodPost, url, http.Header{"X-Sine-Auth": {noKey}})
+		if err == nil && status != http.StatusUnauthorized {
+			err = fmt.Errorf("answered %d", status)
+		}
+		return err
+	}))
+}
+
+// keys asks the relay about each key that the settings have, by its digest: the key
+// itself does not cross the network.
+func (v *verification) keys(ctx context.Context, s config.Settings) {
+	for _, i := range s.Integrations {
+		if len(i.Keys) == 0 {
+			v.report("keys of integration "+i.Name, errors.New("the settings here have none"))
+		}
+		for _, k := range i.Keys {
+			v.report(fmt.Sprintf("the relay accepts the key %s of integration %s", k.Name(), i.Name), v.key(ctx, i.Name, k))
+		}
+	}
+}
+
+func (v *verification) key(ctx context.Context, integration string, k relay.Key) error {
+	status := 0
+	err := patiently(ctx, v.settling, func() (err error) {
+		status, _, err = fetch(ctx, http.MethodGet, v.admin+"/sine/"+integration, http.Header{relay.HeaderKeyDigest: {k.Digest()}})
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case status == http.StatusUnauthorized:
+		return errors.New("it has another key, or has not read this one yet")
+	case status != http.StatusNoContent:
+		return fmt.Errorf("answered %d", status)
+	default:
+		return nil
+	}
+}
+
 // rehearse tries the subjects of every site.
 func (v *verification) rehearse(ctx context.Context, s config.Settings) {
+	if s.NATSURL == "" {
+		return // it is in the relay, and readiness says how it is
+	}
 	seen := map[string]bool{}
 	for _, i := range s.Integrations {
 		if seen[i.Site] {
@@ -109,28 +182,6 @@ func patiently(ctx context.Context, while time.Duration, try func() error) error
 			return err
 		}
 	}
-}
-
-// readiness returns the detail, too; an error unless the relay is ready and
-// nothing is degraded.
-func readiness(ctx context.Context, admin string) (detail string, err error) {
-	status, body, err := fetch(ctx, http.MethodGet, strings.TrimSuffix(admin, "/")+"/readyz?verbose", nil)
-	switch word, _, _ := strings.Cut(body, "\n"); {
-	case err != nil:
-		return "", err
-	case status != http.StatusOK || word != "ready":
-		return body, fmt.Errorf("answered %d, %s", status, word)
-	}
-	return body, nil
-}
-
-// turnedAway: without a body, so that nothing could come of it.
-func turnedAway(ctx context.Context, public, integration string) error {
-	status, _, err := fetch(ctx, http.MethodPost, strings.TrimSuffix(public, "/")+"/sine/"+integration, http.Header{"X-Sine-Auth": {noKey}})
-	if err == nil && status != http.StatusUnauthorized {
-		err = fmt.Errorf("answered %d", status)
-	}
-	return err
 }
 
 // unchecked takes any certificate: within a cluster a relay is reached by another

@@ -16,7 +16,7 @@ func TestARunningRelayIsVerified(t *testing.T) {
 	p := runServe(t, "NATS_URL="+nats.URL()).ready()
 	public, admin := strings.TrimSuffix(p.webhook, "/sine/default"), p.admin
 	environ := environment("NATS_URL="+nats.URL(), "KEYS="+testKey)
-	must(t, environ, `(?s)ok +readiness: ready\n.*stream VISITORS: verified.*ok +a wrong key is answered 401\n`+
+	must(t, environ, `(?s)ok +readiness: ready\n.*stream VISITORS: verified.*ok +a wrong key is answered 401\nok +the relay accepts the key default#1 of integration default\n`+
 		`ok +may publish visitors\.v1\.event\.default\.checked_in\n.*decision.*quarantine.*\nok +may publish visitors\.v1\.ask\.default\.`,
 		"verify", "--public", public+"/", "--admin", admin)
 	if n := len(stored(t, nats.JetStream())); n > 0 {
@@ -61,5 +61,42 @@ func TestVerifyNamesThePermissionThatIsMissing(t *testing.T) {
 	if code != exitFailed || strings.Count(out, "not ok") != 1 ||
 		!regexp.MustCompile(`not ok +may publish visitors\.v1\.quarantine\.default: .*[Pp]ermissions [Vv]iolation`).MatchString(out) {
 		t.Errorf("ended with %d:\n%s", code, out)
+	}
+}
+
+func TestVerify_WantsTheKeysThatTheRelayHas(t *testing.T) {
+	nats := brokertest.Start(t)
+	p := runServe(t, "NATS_URL="+nats.URL()).ready()
+	at := []string{"verify", "--settling", "0s", "--public", strings.TrimSuffix(p.webhook, "/sine/default"), "--admin", p.admin}
+	const other = "not-the-relays-key-0123456789"
+	code, out, _ := commandLine(environment("NATS_URL="+nats.URL(), "KEYS="+testKey+","+other), at...)
+	if code != exitFailed || strings.Count(out, "not ok") != 1 || strings.Contains(out, other) ||
+		!strings.Contains(out, "ok       the relay accepts the key default#1 of integration default\n") ||
+		!strings.Contains(out, "not ok   the relay accepts the key default#2 of integration default: it has another key, or has not read this one yet\n") {
+		t.Errorf("ended with %d:\n%s", code, out)
+	}
+	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, `key_last_used_timestamp_seconds{integration="default",key="default#1"} 0`) {
+		t.Error("the key counts as used")
+	}
+}
+
+// Where the relay runs, its settings say where it listens.
+func TestVerify_ObeysTheListenSettings(t *testing.T) {
+	nats := brokertest.Start(t)
+	cert, key, _ := certificate(t)
+	for name, settings := range map[string][]string{"http": nil, "https": {"TLS_CERT_FILE=" + cert, "TLS_KEY_FILE=" + key}} {
+		settings = append(settings, "NATS_URL="+nats.URL())
+		p := runServe(t, settings...).ready()
+		listen := strings.TrimSuffix(strings.TrimPrefix(p.webhook, "http://"), "/sine/default")
+		environ := environment(append(settings, "KEYS="+testKey, "LISTEN="+listen, "ADMIN_LISTEN="+strings.TrimPrefix(p.admin, "http://"))...)
+		if code, out, errOut := commandLine(environ, "verify", "--settling", "0s"); code != exitOK {
+			t.Errorf("%s: ended with %d:\n%s%s", name, code, out, errOut)
+		}
+	}
+	embedded := runServe(t, "NATS_STORE_DIR="+t.TempDir(), "NATS_LISTEN=127.0.0.1:0").ready()
+	environ := environment("NATS_STORE_DIR="+t.TempDir(), "KEYS="+testKey, "ADMIN_LISTEN="+strings.TrimPrefix(embedded.admin, "http://"),
+		"LISTEN="+strings.TrimSuffix(strings.TrimPrefix(embedded.webhook, "http://"), "/sine/default"))
+	if code, out, errOut := commandLine(environ, "verify", "--settling", "0s"); code != exitOK || strings.Contains(out, "may publish") {
+		t.Errorf("with the embedded NATS: ended with %d:\n%s%s", code, out, errOut)
 	}
 }
