@@ -39,6 +39,7 @@ type metrics struct {
 	keys           *keyUse
 	contentTypes   *prometheus.CounterVec
 	plainHTTP      *prometheus.CounterVec
+	unnamed        *prometheus.CounterVec
 	disagreements  *prometheus.CounterVec
 	unidentified   *prometheus.CounterVec
 	idConflicts    *prometheus.CounterVec
@@ -70,6 +71,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		lastWebhook:    f.gauge("last_webhook_timestamp_seconds", "Time of the last authenticated webhook, 0 if there was none.", "integration"),
 		keys:           newKeyUse(reg),
 		contentTypes:   f.counter("webhooks_wrong_content_type_total", "Authenticated webhooks whose content type was not application/json; they were read all the same.", "integration"),
+		unnamed:        f.counter("webhooks_unnamed_caller_total", "Webhooks with a valid key of which a trusted proxy does not say who called, those from an address that is not allowed included.", "integration"),
 		plainHTTP:      f.counter("webhooks_plain_http_total", "Webhooks with a valid key of which a trusted proxy says that they came to it by http, refused ones included.", "integration"),
 		disagreements:  f.counter("webhooks_event_disagreements_total", "Webhooks whose body names another event than the URL; the URL's was used.", "integration"),
 		unidentified:   f.counter("webhooks_without_visitor_total", "Webhooks that do not say who the visitor is: a check-in request gets the fallback incomplete, an event is stored all the same.", "integration"),
@@ -160,7 +162,7 @@ func (m *metrics) initialiseFor(in *Integration) {
 	for _, o := range []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, outcomeQuarantined, outcomeRefused} {
 		m.settled.WithLabelValues(integration, string(o))
 	}
-	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.plainHTTP, m.disagreements, m.unidentified, m.idConflicts, m.received} {
+	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.plainHTTP, m.unnamed, m.disagreements, m.unidentified, m.idConflicts, m.received} {
 		vec.WithLabelValues(integration)
 	}
 	m.inFlight.WithLabelValues(integration)

@@ -97,6 +97,7 @@ type Relay struct {
 	proxies    caller.Proxies
 	failures   *caller.Limiter
 	refusals   *refusals
+	unnamed    unnamedCallers
 	repeats    *repeats
 	identities *identities
 	metrics    *metrics

@@ -35,6 +35,9 @@ func (r *Relay) webhook(c *call, req *http.Request) answer {
 		return errorAnswer(outcomeMethodNotAllowed)
 	}
 	key, reason := r.authenticate(in, req)
+	if reason == "" || reason == reasonAddress {
+		r.noteUnnamed(c, in, req)
+	}
 	if reason != "" {
 		r.metrics.rejected.WithLabelValues(c.integration, reason).Inc()
 		return r.unauthorized(c, req, reason)

@@ -78,9 +78,10 @@ var facts = []panel{
 	},
 	{
 		show: bars, title: "Odd but understood", unit: perMinute, wide: 8, high: 7, none: "none",
-		about: "Webhooks that came by http, whose content type was not JSON, whose body names another event than their URL, or that do not say who the visitor is: no event is lost, but the URL in Sine is likely the wrong one, and a key that came by http must be changed. And events with the visit id and date of another, which are kept as two: that id does not tell visits apart.",
+		about: "Webhooks that came by http, of which a trusted proxy does not say who called, whose content type was not JSON, whose body names another event than their URL, or that do not say who the visitor is: no event is lost, but the URL in Sine is likely the wrong one, and a key that came by http must be changed. And events with the visit id and date of another, which are kept as two: that id does not tell visits apart.",
 		ask: []query{
 			{legend: "{{integration}} http", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_plain_http_total{<integration>}[$__rate_interval])) > 0`},
+			{legend: "{{integration}} no caller", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_unnamed_caller_total{<integration>}[$__rate_interval])) > 0`},
 			{legend: "{{integration}} content type", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_wrong_content_type_total{<integration>}[$__rate_interval])) > 0`},
 			{legend: "{{integration}} other event", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_event_disagreements_total{<integration>}[$__rate_interval])) > 0`},
 			{legend: "{{integration}} no visitor", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_without_visitor_total{<integration>}[$__rate_interval])) > 0`},

@@ -134,6 +134,7 @@ func (w *world) site(l labels, visitors func(minute) float64) {
 	}
 	w.counter("sine_relay_facts_settled_total", l.with(labels{"result": "refused"}), always(0))
 	w.counter("sine_relay_webhooks_plain_http_total", l, always(0))
+	w.counter("sine_relay_webhooks_unnamed_caller_total", l, always(0))
 	w.gauge("sine_relay_integration_keys", l, always(2))
 	w.gauge("sine_relay_integration_broken", l, always(0))
 	for _, reason := range []string{"missing_key", "wrong_key", "address", "no_key_configured", "integration_broken", "plain_http"} {

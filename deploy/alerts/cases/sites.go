@@ -54,6 +54,7 @@ func atOneSite() []check {
 		{name: "one site calls from elsewhere", world: addressed, at: 50, fires: []string{named("LockedOut", atSick)}},
 		{name: "one site is broken and has no key for that", world: broken, at: 50, fires: []string{named("LockedOut", atSick)}},
 		{name: "one site calls by http", world: single("sine_relay_webhooks_plain_http_total", nil, 0.2), at: 50, fires: []string{named("PlainHTTP", atSick)}},
+		{name: "a proxy does not say who calls one site", world: single("sine_relay_webhooks_unnamed_caller_total", nil, 0.2), at: 50, fires: []string{named("UnnamedCaller", nil)}},
 		{name: "facts of one site are refused", world: single("sine_relay_facts_settled_total", labels{"result": "refused"}, 0.2), at: 50, fires: []string{named("FactsRefused", atSick)}},
 		{name: "bodies of one site are not understood", world: single("sine_relay_webhooks_total", labels{"event": "checked_in", "outcome": "quarantined"}, 0.1), at: 50, fires: []string{named("QuarantineGrows", atSick)}},
 		{name: "bodies of one site name nobody", world: single("sine_relay_webhooks_without_visitor_total", nil, 0.1), at: 50, fires: []string{named("NoVisitorNamed", atSick)}},
