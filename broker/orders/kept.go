@@ -21,6 +21,14 @@ type keptState struct {
 	// Heard is when the bucket was last read, by this machine's clock.
 	Heard  time.Time     `json:"heard,omitzero"`
 	Orders []visit.Order `json:"orders"`
+
+	file os.FileInfo // which it was read from or written to
+}
+
+// inPlace reports whether the next start would find the state.
+func (s *keptState) inPlace(file string) bool {
+	now, err := os.Stat(file)
+	return err == nil && os.SameFile(s.file, now)
 }
 
 const keptVersion = 1
@@ -71,11 +79,15 @@ var errDamaged = errors.New("not a kept state of orders")
 // load returns an error that wraps errDamaged for a file that was not written
 // here, or only in part.
 func load(file string) (*keptState, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	var state keptState
+	state := keptState{file: info}
 	if json.Unmarshal(data, &state) != nil || state.Version != keptVersion {
 		return nil, fmt.Errorf("%s: %w", file, errDamaged)
 	}
@@ -87,8 +99,8 @@ func load(file string) (*keptState, error) {
 	return &state, nil
 }
 
-// keep writes the file after each change until there are no more, and at the end
-// once more, with how old it is then. It has a goroutine of its own, since a slow
+// keep writes the file after each change until there are no more, whenever somebody
+// has removed or replaced it, and at the end once more, with how old it is then. It has a goroutine of its own, since a slow
 // disk must not hold up an order. What fails is tried again after the bucket was
 // read again.
 func (w *Watcher) keep(kept *keptState) {
@@ -96,7 +108,7 @@ func (w *Watcher) keep(kept *keptState) {
 		if w.cfg.KeptFile == "" {
 			continue
 		}
-		if state := w.state(); kept == nil || !slices.Equal(state.Orders, kept.Orders) {
+		if state := w.state(); kept == nil || !slices.Equal(state.Orders, kept.Orders) || !kept.inPlace(w.cfg.KeptFile) {
 			if w.keepState(state) {
 				kept = state
 			}
@@ -142,5 +154,9 @@ func (s *keptState) write(file string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	return atomicfile.Write(file, append(data, '\n'))
+	if err := atomicfile.Write(file, append(data, '\n')); err != nil {
+		return err
+	}
+	s.file, err = os.Stat(file)
+	return err
 }

@@ -1,6 +1,7 @@
 package orders_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,4 +90,26 @@ func TestAStateThatCannotBeKept(t *testing.T) {
 	w.Close()
 	s.Stop()
 	sees(t, watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = filepath.Join(dir, "orders.json") }), lockdown("hq"))
+}
+
+// What was kept once may be gone: the file is looked at, not what was done to it.
+func TestAKeptFileThatIsRemovedOrReplaced(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	file := filepath.Join(t.TempDir(), "state", "orders.json")
+	put(t, open(t, s), lockdown("hq"))
+	sees(t, watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file }), lockdown("hq"))
+	kept := func() string { content, _ := os.ReadFile(file); return string(content) }
+	eventually(t, "it is kept", func() bool { return strings.Contains(kept(), "lockdown") })
+	for name, harm := range map[string]func() error{
+		"the directory is removed": func() error { return os.RemoveAll(filepath.Dir(file)) },
+		"the file is replaced": func() error {
+			return errors.Join(os.WriteFile(file+".old", []byte(`{"version":1,"orders":[]}`), 0o600), os.Rename(file+".old", file))
+		},
+	} {
+		if err := harm(); err != nil {
+			t.Fatal(name, err)
+		}
+		eventually(t, name+", and it is kept again", func() bool { return strings.Contains(kept(), "lockdown") })
+	}
 }
