@@ -43,7 +43,6 @@ type Broker struct {
 	buffer      *buffer // nil without a spool
 	sharers     sharers
 	quarantined *quarantineShares
-	impaired    error
 	orders      *orders.Watcher
 	ordersOnce  atomic.Bool // the orders were known
 	service     atomic.Pointer[service]
@@ -100,7 +99,6 @@ func Connect(cfg Config) (*Broker, error) {
 		b.buffer = newBuffer(cfg, b)
 		b.stopped.Go(func() { b.buffer.run(ctx) })
 	}
-	b.impaired = cfg.impairment()
 	// By the door's connection: while that stands, lockdowns are heard of.
 	js, err := jetstream.New(b.door.nc)
 	if err != nil {

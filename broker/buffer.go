@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,11 +63,6 @@ func newBuffer(cfg Config, b *Broker) *buffer {
 	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision, visit.RootQuarantine} {
 		f.drains[root] = newDrain(f, root)
 	}
-	for _, root := range f.spool.Roots() { // of whatever release wrote it
-		if f.drains[root] == nil {
-			f.drains[root] = newDrain(f, root)
-		}
-	}
 	return f
 }
 
@@ -77,7 +73,30 @@ func (f *buffer) run(ctx context.Context) {
 		all.Go(func() { d.run(ctx) })
 	}
 	all.Go(func() { f.health.probe(ctx) })
+	f.followRoots(ctx, &all)
 	all.Wait()
+}
+
+// followRoots empties the spool of roots that only another release knows, whenever
+// a file is opened that holds such messages.
+func (f *buffer) followRoots(ctx context.Context, all *sync.WaitGroup) {
+	known := maps.Clone(f.drains)
+	tick := time.NewTicker(idlePoll)
+	defer tick.Stop()
+	for {
+		for _, root := range f.spool.Roots() {
+			if known[root] == nil {
+				d := newDrain(f, root)
+				known[root] = d
+				all.Go(func() { d.run(ctx) })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // store publishes a message, or spools it.

@@ -54,10 +54,8 @@ type Config struct {
 	BodyLimit int
 	// Spool takes what NATS cannot take right now; nil for none. The broker
 	// empties it while there is a connection, and does not close it.
-	Spool *spool.Spool
-	// SpoolFault is why there is no spool although there should be one.
-	SpoolFault error
-	Logger     *slog.Logger
+	Spool  *spool.Spool
+	Logger *slog.Logger
 	// Registerer gets the broker's metrics; nil registers none.
 	Registerer prometheus.Registerer
 }

@@ -76,15 +76,6 @@ func newMetrics(cfg Config) *metrics {
 			Help: "Bytes that the stream takes, 0 when it has no limit or was not seen yet.",
 		}, []string{"stream"}),
 	}
-	if cfg.Spool == nil && cfg.SpoolFault != nil && cfg.Registerer != nil {
-		cfg.Registerer.MustRegister(unusableSpool{})
-	}
-	if cfg.Spool != nil || cfg.SpoolFault != nil {
-		f.NewGauge(prometheus.GaugeOpts{
-			Name: "sine_relay_spool_damaged",
-			Help: "1 when the spool's file was damaged at the start and moved aside.",
-		}).Set(oneIf(cfg.Spool != nil && cfg.Spool.Damaged() != nil))
-	}
 	m.quarantineShares = f.NewGauge(prometheus.GaugeOpts{
 		Name: "sine_relay_quarantine_shares_used_up",
 		Help: "Integrations whose unreadable bodies are refused because they have their share of the quarantine.",

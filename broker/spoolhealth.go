@@ -51,6 +51,8 @@ func (h *spoolHealth) note(owner spoolOwner, size int64, err error) {
 		h.refused[owner] = size
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, spool.ErrClosed):
 		// says nothing about the spool
+	case errors.Is(err, spool.ErrUnusable):
+		// which the spool says itself, and when it is over
 	default:
 		h.disk = err
 	}
@@ -72,6 +74,21 @@ func (h *spoolHealth) probe(ctx context.Context) {
 			h.disk = nil
 			h.mu.Unlock()
 		}
+	}
+}
+
+// impairment is what a person should know about the spool's files, or nil.
+func (h *spoolHealth) impairment() error {
+	if fault := h.buffer.spool.Fault(); fault != nil {
+		return fmt.Errorf("facts are not spooled: %w", fault)
+	}
+	switch d := h.buffer.spool.Damaged(); {
+	case d == nil:
+		return nil
+	case d.Path == "":
+		return fmt.Errorf("the spool's file was removed while it was open: %d messages that waited in it are lost", d.Lost)
+	default:
+		return fmt.Errorf("the spool was damaged: what could be read of it is carried over, %d messages; the file itself is kept as %s", d.Rescued, d.Path)
 	}
 }
 

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -22,8 +21,9 @@ func newSpoolMetrics(cfg Config, health *spoolHealth) *spoolMetrics {
 	counter := func(name, help string) prometheus.Counter {
 		return f.NewCounter(prometheus.CounterOpts{Name: "sine_relay_spool_" + name, Help: help})
 	}
-	recovered, _ := s.Usage()
-	counter("recovered_total", "Ledger: messages that an earlier process left in the spool.").Add(float64(recovered))
+	f.NewCounterFunc(prometheus.CounterOpts{
+		Name: "sine_relay_spool_recovered_total", Help: "Ledger: messages that an earlier process left in the spool.",
+	}, func() float64 { return float64(s.Found()) })
 	if reg != nil {
 		reg.MustRegister(spoolGauges{s, health, LargestMessage(cfg.BodyLimit)})
 	}
@@ -32,19 +32,6 @@ func newSpoolMetrics(cfg Config, health *spoolHealth) *spoolMetrics {
 		drained:  counter("drained_total", "Ledger: messages that went from the spool into their stream."),
 		setAside: counter("set_aside_total", "Ledger: messages that went from the spool into the quarantine, because their stream refused them time and again."),
 		refused:  counter("refused_total", "Messages that the spool did not take: it is full, or its disk fails."),
-	}
-}
-
-// impairment is what a person should know about the spool.
-func (c Config) impairment() error {
-	switch {
-	case c.SpoolFault != nil:
-		return fmt.Errorf("facts are not spooled: %w", c.SpoolFault)
-	case c.Spool != nil && c.Spool.Damaged() != nil:
-		d := c.Spool.Damaged()
-		return fmt.Errorf("the spool was damaged: what could be read of it is carried over, %d messages; the file itself is kept as %s", d.Rescued, d.Path)
-	default:
-		return nil
 	}
 }
 
@@ -74,9 +61,10 @@ var gauges = []struct {
 
 // These follow what was last put.
 var (
-	spoolFull   = spoolGauge("full", "1 while there is no room for the largest message, or the disk had none for the last one.")
-	spoolUsable = spoolGauge("usable", "1 while the spool could be opened and its disk does not fail; otherwise facts are refused while NATS cannot take them.")
-	spoolShares = spoolGauge("shares_used_up", "Integrations and kinds of messages that the spool refuses, because it is full or they have their share of it.")
+	spoolFull    = spoolGauge("full", "1 while there is no room for the largest message, or the disk had none for the last one.")
+	spoolUsable  = spoolGauge("usable", "1 while the spool could be opened and its disk does not fail; otherwise facts are refused while NATS cannot take them.")
+	spoolDamaged = spoolGauge("damaged", "1 when the spool's file was found damaged and moved aside, or was removed while messages waited in it that could not be read any more.")
+	spoolShares  = spoolGauge("shares_used_up", "Integrations and kinds of messages that the spool refuses, because it is full or they have their share of it.")
 )
 
 func spoolGauge(name, help string) *prometheus.Desc {
@@ -102,6 +90,7 @@ func (g spoolGauges) Describe(c chan<- *prometheus.Desc) {
 	c <- spoolFull
 	c <- spoolUsable
 	c <- spoolShares
+	c <- spoolDamaged
 	for _, one := range gauges {
 		c <- one.desc
 	}
@@ -116,14 +105,7 @@ func (g spoolGauges) Collect(c chan<- prometheus.Metric) {
 	diskFull := errors.Is(disk, spool.ErrDiskFull)
 	full := diskFull || stats.MaxBytes-stats.Bytes < g.largest
 	c <- prometheus.MustNewConstMetric(spoolFull, prometheus.GaugeValue, oneIf(full))
-	c <- prometheus.MustNewConstMetric(spoolUsable, prometheus.GaugeValue, oneIf(disk == nil || diskFull))
+	c <- prometheus.MustNewConstMetric(spoolUsable, prometheus.GaugeValue, oneIf(g.spool.Fault() == nil && (disk == nil || diskFull)))
+	c <- prometheus.MustNewConstMetric(spoolDamaged, prometheus.GaugeValue, oneIf(g.spool.Damaged() != nil))
 	c <- prometheus.MustNewConstMetric(spoolShares, prometheus.GaugeValue, float64(len(room)))
-}
-
-// unusableSpool stands for one that could not be opened.
-type unusableSpool struct{}
-
-func (unusableSpool) Describe(c chan<- *prometheus.Desc) { c <- spoolUsable }
-func (unusableSpool) Collect(c chan<- prometheus.Metric) {
-	c <- prometheus.MustNewConstMetric(spoolUsable, prometheus.GaugeValue, 0)
 }

@@ -70,7 +70,10 @@ func (b *Broker) Status() Status {
 		s.Spool = &SpoolStatus{messages, full}
 	}
 	s.AsksNobody = b.asksNobody()
-	impaired := []error{b.impaired, b.ignored.fault()}
+	impaired := []error{b.ignored.fault()}
+	if b.buffer != nil {
+		impaired = append(impaired, b.buffer.health.impairment())
+	}
 	if s.FactsConnected && s.DoorConnected {
 		impaired = append(impaired, b.deaf())
 	}

@@ -10,18 +10,25 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Damage is what Open found and did.
+// Damage is what was found when a file was opened, and what was done.
 type Damage struct {
-	// Path is where the file was moved to. It is never deleted.
+	// Path is where the file was moved to. It is never deleted. It is empty where
+	// somebody else has removed the file.
 	Path  string
 	Cause error
 	// Rescued entries were readable and are in the spool again. Some of them
 	// may have been removed shortly before.
 	Rescued int
+	// Lost entries waited in a file that was open and could not be read any more.
+	Lost int
 }
 
-// Damaged returns what Open had to move aside, or nil.
-func (s *Spool) Damaged() *Damage { return s.damage }
+// Damaged returns the last damage, or nil.
+func (s *Spool) Damaged() *Damage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.damage
+}
 
 // prepare sees to it that there is a file that bbolt can be trusted with.
 func prepare(cfg Config) (*contents, *Damage, error) {
@@ -57,8 +64,11 @@ func adopt(dir string) error {
 	if _, err := os.Lstat(file(dir)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if _, err := os.Lstat(draft(dir)); err != nil {
+	switch _, err := os.Lstat(draft(dir)); {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case err != nil:
+		return err
 	}
 	return install(dir, draft(dir))
 }
@@ -71,7 +81,7 @@ func shrink(cfg Config, last uint64) {
 	}
 	err = create(draft(cfg.Dir), last, nothing)
 	if err == nil {
-		err = install(cfg.Dir, draft(cfg.Dir))
+		err = replace(cfg.Dir, draft(cfg.Dir))
 	}
 	if err != nil {
 		cfg.Logger.Warn("spool file stays large", "err", err)
@@ -129,7 +139,8 @@ func (c *contents) rescue(dir string, db *bolt.DB) error {
 	return out.flush(c.last)
 }
 
-// carrier writes in large transactions what it is given.
+// carrier writes in large transactions what it is given, and removes what has no
+// value.
 type carrier struct {
 	db     *bolt.DB
 	pairs  [][3][]byte
@@ -154,7 +165,11 @@ func (c *carrier) flush(last uint64) error {
 	c.failed = guarded(func() error {
 		return c.db.Update(func(tx *bolt.Tx) error {
 			for _, p := range c.pairs {
-				if err := tx.Bucket(p[0]).Put(p[1], p[2]); err != nil {
+				change := tx.Bucket(p[0]).Put
+				if p[2] == nil {
+					change = func(key, _ []byte) error { return tx.Bucket(p[0]).Delete(key) }
+				}
+				if err := change(p[1], p[2]); err != nil {
 					return err
 				}
 			}

@@ -29,12 +29,16 @@ const (
 
 // commitAll commits what is queued until the spool is closed and the queue is
 // empty. Whatever arrives during a commit goes into the next one together. What
-// comes to an idle spool is committed at once.
+// comes to an idle spool is committed at once. The files are verified before each
+// batch is taken, so that one who waits for them can still give up.
 func (s *Spool) commitAll() {
 	defer close(s.stopped)
+	idle := time.NewTicker(verifyEvery)
+	defer idle.Stop()
 	var last time.Time
 	for {
 		s.gather(last)
+		s.verify()
 		batch, closed := s.take()
 		if len(batch) > 0 {
 			last = time.Now()
@@ -42,10 +46,14 @@ func (s *Spool) commitAll() {
 			continue
 		}
 		if closed {
+			s.lastTry()
 			return
 		}
-		<-s.wake
-		s.nudge() // for gather, which looks again
+		select {
+		case <-s.wake:
+			s.nudge() // for gather, which looks again
+		case <-idle.C:
+		}
 	}
 }
 
@@ -97,8 +105,8 @@ func (s *Spool) commit(batch []*operation) {
 		}
 	}
 	puts, others := split(batch)
-	if len(puts) > 0 && !s.reserve.hold() {
-		s.settle(puts, ErrDiskFull)
+	if err := s.refusal(); len(puts) > 0 && err != nil {
+		s.settle(puts, err)
 		batch, puts = others, nil
 	}
 	if len(batch) == 0 {
@@ -106,7 +114,8 @@ func (s *Spool) commit(batch []*operation) {
 	}
 	err := s.write(batch)
 	if err == nil || len(others) == 0 {
-		s.settle(batch, err)
+		s.settle(others, err)
+		s.acknowledge(puts, err)
 		return
 	}
 	// What is to be added must not keep back what is to be removed, which makes
@@ -118,17 +127,38 @@ func (s *Spool) commit(batch []*operation) {
 		err = s.makeRoom(others)
 	}
 	s.settle(others, err)
-	if len(puts) > 0 {
-		s.settle(puts, s.add(puts))
+	if err = s.refusal(); err == nil { // or the removals needed the reserve
+		err = s.write(puts)
 	}
+	s.acknowledge(puts, err)
 }
 
-// add writes puts, unless the removals needed the reserve.
-func (s *Spool) add(puts []*operation) error {
+// acknowledge settles puts, unless the file was removed or replaced meanwhile:
+// nobody would find them. They are committed again, to the file that is opened
+// next.
+func (s *Spool) acknowledge(puts []*operation, err error) {
+	if err != nil || len(puts) == 0 || s.inPlace() == nil {
+		s.settle(puts, err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range puts {
+		o.started = false
+	}
+	s.queue = slices.Concat(puts, s.queue)
+	s.nudge()
+}
+
+// refusal is why nothing can be put, or nil.
+func (s *Spool) refusal() error {
+	if fault := s.Fault(); fault != nil {
+		return fault
+	}
 	if !s.reserve.hold() {
 		return ErrDiskFull
 	}
-	return s.write(puts)
+	return nil
 }
 
 // split parts what needs room from what does not.
@@ -146,8 +176,14 @@ func split(batch []*operation) (puts, others []*operation) {
 // write makes all changes in one transaction. After a panic the database is not
 // written again: what bbolt holds in memory is in doubt.
 func (s *Spool) write(batch []*operation) error {
+	if len(batch) == 0 {
+		return nil
+	}
 	if s.broken != nil {
 		return s.broken
+	}
+	if s.db == nil {
+		return s.Fault()
 	}
 	var mapped int64
 	began := time.Now()
@@ -182,19 +218,21 @@ func (s *Spool) write(batch []*operation) error {
 	}
 	if errors.Is(err, ErrDamaged) {
 		s.broken = err
-		s.log.Error("spool takes nothing until it is opened anew", "err", err)
+		s.log.Error("spool is opened anew", "err", err)
 	}
 	return err
 }
 
 // settle brings the index up to date and wakes those who wait.
 func (s *Spool) settle(batch []*operation, err error) {
+	if len(batch) == 0 {
+		return
+	}
 	is := func(uint64) bool { return false }
 	if err != nil {
 		is = s.stored(batch)
 	}
 	s.mu.Lock()
-	s.commits++
 	for _, o := range batch {
 		s.release(o)
 		o.err = err
@@ -221,7 +259,7 @@ func (s *Spool) settle(batch []*operation, err error) {
 func (s *Spool) stored(batch []*operation) func(sequence uint64) bool {
 	there := make(map[uint64]bool)
 	err := guarded(func() error {
-		return s.db.View(func(tx *bolt.Tx) error {
+		return s.view(func(tx *bolt.Tx) error {
 			entries := tx.Bucket(bucketEntries)
 			for _, o := range batch {
 				if o.add != nil {

@@ -34,7 +34,7 @@ func draft(dir string) string { return filepath.Join(dir, "spool.db.new") }
 func first(dir string) string { return filepath.Join(dir, "spool.db.first") }
 
 // claim makes the directory and locks it.
-func claim(dir string) (unlock func(), err error) {
+func claim(dir string) (*dirLock, error) {
 	_, statErr := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -47,10 +47,34 @@ func claim(dir string) (unlock func(), err error) {
 	return lock(filepath.Join(dir, "lock"))
 }
 
+// identity is which file was opened at a path.
+type identity struct {
+	path string
+	info os.FileInfo
+}
+
+// inPlace returns why the file that is open is not at its path any more, or nil.
+// The file's number is not given to another one while it is open.
+func (i identity) inPlace() error {
+	now, err := os.Stat(i.path)
+	if err == nil && !os.SameFile(i.info, now) {
+		err = fmt.Errorf("%s is another file than the one that is open", i.path)
+	}
+	return err
+}
+
 // openFile opens a file that was found fit, or an absent one.
-func openFile(path string) (db *bolt.DB, err error) {
+func openFile(path string) (db *bolt.DB, opened identity, err error) {
 	err = guarded(func() error {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{
+			OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
+				f, err := os.OpenFile(path, flag, mode)
+				if err == nil {
+					opened.path = path
+					opened.info, err = f.Stat()
+				}
+				return f, err
+			},
 			// Long enough for one attempt at the lock, too short for a second.
 			Timeout:        time.Nanosecond,
 			PageSize:       pageSize,
@@ -63,9 +87,9 @@ func openFile(path string) (db *bolt.DB, err error) {
 		err = ErrInUse
 	}
 	if err != nil {
-		return nil, err
+		return nil, identity{}, err
 	}
-	return db, nil
+	return db, opened, nil
 }
 
 // create makes a file with empty buckets that gives out sequences after last,
@@ -74,7 +98,7 @@ func create(path string, last uint64, fill func(*bolt.DB) error) error {
 	if err := os.RemoveAll(path); err != nil {
 		return err
 	}
-	db, err := openFile(path)
+	db, _, err := openFile(path)
 	if err != nil {
 		return err
 	}
@@ -99,12 +123,24 @@ func create(path string, last uint64, fill func(*bolt.DB) error) error {
 	return nil
 }
 
-// install sets a file that was made in the place of the spool's.
+// install gives a file that was made the name of the spool's. It replaces none:
+// one that came meanwhile may hold messages.
 func install(dir, path string) error {
-	if err := os.Rename(path, file(dir)); err != nil {
+	err := os.Link(path, file(dir))
+	switch {
+	case errors.Is(err, fs.ErrExist):
 		return err
+	case err != nil: // there are no links on this disk
+		err = os.Rename(path, file(dir))
+	default:
+		err = os.Remove(path)
 	}
-	return syncDir(dir)
+	return errors.Join(err, syncDir(dir))
+}
+
+// replace sets a file that was made in the place of the spool's.
+func replace(dir, path string) error {
+	return errors.Join(os.Rename(path, file(dir)), syncDir(dir))
 }
 
 func nothing(*bolt.DB) error { return nil }

@@ -45,15 +45,11 @@ type line struct {
 	parked   bool // it is not in the heap
 }
 
-func newIndex(found *contents) *index {
-	x := &index{
+func newIndex() *index {
+	return &index{
 		records: make(map[uint64]*record), lines: make(map[lineKey]*line),
 		heads: make(map[visit.Root]*lineHeap), entries: make(map[visit.Root]int),
 	}
-	for _, r := range found.records {
-		x.add(r)
-	}
-	return x
 }
 
 func (x *index) add(r *record) {

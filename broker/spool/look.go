@@ -35,6 +35,10 @@ func examine(cfg Config) (*contents, *Damage, error) {
 		return nil, nil, err
 	}
 	defer f.Close()
+	// What somebody writes to while it is read would be taken for damaged.
+	if err := unused(f); err != nil {
+		return nil, nil, err
+	}
 	found := &contents{}
 	if err := found.load(f, info.Size()); err != nil {
 		return nil, nil, fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)

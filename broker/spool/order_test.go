@@ -38,7 +38,7 @@ func TestHeadsAreTheOldestOfEachKey(t *testing.T) {
 }
 
 func TestHeadsOfManyKeysComeOldestFirst(t *testing.T) {
-	x := newIndex(&contents{})
+	x := newIndex()
 	for i := range 1000 {
 		x.add(&record{sequence: uint64(i + 1), lineKey: lineKey{order: fmt.Sprint(i * 7919 % 500)}})
 	}
@@ -218,7 +218,7 @@ func TestRunsPassOverKeysThatAreParked(t *testing.T) {
 // A site that NATS refuses may have a hundred thousand visits in the spool. To look
 // past them took 80 ms each time, with the spool locked.
 func TestParkedKeysCostNothing(t *testing.T) {
-	x := newIndex(&contents{})
+	x := newIndex()
 	for i := range 100_000 {
 		key := lineKey{visit.RootEvent, fmt.Sprint("stuck-", i)}
 		x.add(&record{sequence: uint64(i + 1), lineKey: key})

@@ -54,7 +54,8 @@ func (o *operation) apply(tx *bolt.Tx) error {
 // Put stores an entry, and returns nil only once it is on the disk. It shares
 // its commit with all others that wait at that time.
 //
-// It returns [ErrFull] when there is no room, and [ErrClosed]. When ctx ends
+// It returns [ErrFull] when there is no room, [ErrUnusable] while the files cannot
+// be opened, and [ErrClosed]. When ctx ends
 // while the entry is still queued, the entry is not stored and the error wraps
 // the context's; once its commit has begun, Put waits for the end of that. Any
 // other error comes from the disk and means that nothing is promised: the entry
@@ -139,6 +140,9 @@ func (s *Spool) enqueue(ctx context.Context, o *operation, allows func(Room) err
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
+	}
+	if s.fault != nil && (o.add != nil || o.probe) {
+		return s.fault
 	}
 	if r := o.add; r != nil {
 		if r.size > s.cfg.MaxBytes-s.index.bytes-s.reserved {

@@ -109,7 +109,7 @@ func (s *Spool) Each(fn func(Item) error) error {
 func (s *Spool) read(records []record) ([]Item, error) {
 	var items []Item
 	err := guarded(func() error {
-		return s.db.View(func(tx *bolt.Tx) error {
+		return s.view(func(tx *bolt.Tx) error {
 			entries := tx.Bucket(bucketEntries)
 			for _, r := range records {
 				value := entries.Get(key(r.sequence))

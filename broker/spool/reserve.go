@@ -18,31 +18,20 @@ const reserveBytes = 1 << 20
 var ErrDiskFull = fmt.Errorf("%w: there is no room on its disk", ErrFull)
 
 // reserve is a file that takes up room until it is needed.
-type reserve struct {
-	path string
-	held bool
-}
+type reserve struct{ path string }
 
-func newReserve(dir string) *reserve {
-	r := &reserve{path: filepath.Join(dir, "spool.reserve")}
-	r.hold()
-	return r
-}
+func newReserve(dir string) *reserve { return &reserve{filepath.Join(dir, "spool.reserve")} }
 
-// hold takes the room up, and reports whether it is there.
+// hold takes the room up, and reports whether it is there. It looks each time:
+// the file may be gone.
 func (r *reserve) hold() bool {
-	if r.held {
-		return true
-	}
 	if info, err := os.Stat(r.path); err == nil && info.Size() == reserveBytes {
-		r.held = true // from an earlier process
 		return true
 	}
 	if err := r.fill(); err != nil {
 		r.release()
 		return false
 	}
-	r.held = true
 	return true
 }
 
@@ -57,10 +46,7 @@ func (r *reserve) fill() error {
 }
 
 // release gives the room free.
-func (r *reserve) release() {
-	r.held = false
-	os.Remove(r.path)
-}
+func (r *reserve) release() { os.Remove(r.path) }
 
 // noRoom reports whether an error says that a disk, a quota or a file is full.
 func noRoom(err error) bool {

@@ -5,7 +5,9 @@
 // by [Spool.Remove]; that messages of one order key are offered in the order in
 // which they came; and that one process at a time has a spool open. A file that
 // cannot be trusted is moved aside, never deleted, and what is still readable
-// in it is carried over.
+// in it is carried over. One that is removed, renamed or replaced while it is
+// open is noticed before the next acknowledgement: what waits is carried over to
+// the file that is at the path from then on.
 //
 // It is the store only. When to put, to send and to give up is its user's to
 // decide, and it knows neither NATS nor HTTP.
@@ -15,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math"
 	"sync"
@@ -32,6 +35,9 @@ var (
 	ErrFull = errors.New("the spool is full")
 	// ErrClosed comes from every call after Close.
 	ErrClosed = errors.New("the spool is closed")
+	// ErrUnusable comes from Put while the files cannot be opened, or not be
+	// verified to be those that are open. It wraps the reason; see [Spool.Fault].
+	ErrUnusable = errors.New("the spool cannot be used")
 	// ErrDamaged comes from OpenExisting when the file is damaged or is not a
 	// spool, and from any other call when that shows later.
 	ErrDamaged = errors.New("the spool is damaged")
@@ -76,22 +82,31 @@ type Item struct {
 
 // Spool is an open spool. It is safe for concurrent use.
 type Spool struct {
-	cfg    Config
-	log    *slog.Logger
-	db     *bolt.DB
-	unlock func()
-	damage *Damage
+	cfg   Config
+	log   *slog.Logger
+	ready func(Config) (*contents, *Damage, error) // see openFiles
 
 	wake    chan struct{}
 	stopped chan struct{}
-	broken  error // the committer's own, and so are the reserve and touched
+	broken  error // the committer's own, and so are the next four
 	touched int64
+	tried   time.Time // to open the files, in vain
+	lock    *dirLock
 	reserve *reserve // room for removals on a full disk
 	// holdCommit is for tests: it is called before each commit, after the
 	// operations in it were marked as started.
 	holdCommit func()
 
+	// files guards db and opened against a reader while the committer, who alone
+	// changes them, does so. db is nil until the files could be opened.
+	files  sync.RWMutex
+	db     *bolt.DB
+	opened identity
+
 	mu       sync.Mutex
+	fault    error // why nothing is taken, or nil
+	damage   *Damage
+	found    int // entries that were in a file when it was opened
 	index    *index
 	pending  map[lineKey]int // puts that are queued or being committed, by order
 	reserved int64           // bytes of those puts
@@ -107,11 +122,22 @@ type Spool struct {
 // returns [ErrInUse] when somebody has it open. A damaged or foreign file is
 // moved aside and an ordinary spool is returned; see [Spool.Damaged]. Reading
 // the file takes about a second for each gigabyte.
+//
+// A spool that is there, or may be, and cannot be opened now, is returned as
+// well: it takes nothing, [Spool.Fault] says why, and it opens by itself once it
+// can. Only where there never was one is that an error.
 func Open(cfg Config) (*Spool, error) {
 	if cfg.MaxBytes <= 0 {
 		return nil, errors.New("open spool: MaxBytes must be positive")
 	}
-	return open(cfg, prepare)
+	s := newSpool(cfg, prepare)
+	err := s.openFiles()
+	if err != nil && (errors.Is(err, ErrInUse) || errors.Is(exists(cfg.Dir), fs.ErrNotExist)) {
+		return nil, err
+	}
+	s.opening(err)
+	go s.commitAll()
+	return s, nil
 }
 
 // OpenExisting opens the spool in dir without a bound on its size, to look at
@@ -122,47 +148,26 @@ func OpenExisting(dir string, logger *slog.Logger) (*Spool, error) {
 	if err := exists(dir); err != nil {
 		return nil, fmt.Errorf("open spool %s: %w", dir, err)
 	}
-	return open(Config{Dir: dir, MaxBytes: math.MaxInt64, Logger: logger}, examine)
+	s := newSpool(Config{Dir: dir, MaxBytes: math.MaxInt64, Logger: logger}, examine)
+	if err := s.openFiles(); err != nil {
+		return nil, err
+	}
+	go s.commitAll()
+	return s, nil
 }
 
-// Exists reports whether dir was a spool's before: one that cannot be opened
-// now holds messages, or did.
-func Exists(dir string) bool { return exists(dir) == nil }
-
-// open opens the file once ready, which runs under the lock of the directory,
-// has found that it can be trusted or has seen to it.
-func open(cfg Config, ready func(Config) (*contents, *Damage, error)) (*Spool, error) {
+func newSpool(cfg Config, ready func(Config) (*contents, *Damage, error)) *Spool {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.gather == 0 {
 		cfg.gather = gatherTime
 	}
-	s := &Spool{
-		cfg: cfg, log: cfg.Logger,
+	return &Spool{
+		cfg: cfg, log: cfg.Logger, ready: ready, reserve: newReserve(cfg.Dir),
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		pending: make(map[lineKey]int), owned: make(ownedBytes),
+		index: newIndex(), pending: make(map[lineKey]int), owned: make(ownedBytes),
 	}
-	var err error
-	if s.unlock, err = claim(cfg.Dir); err != nil {
-		return nil, fmt.Errorf("open spool %s: %w", cfg.Dir, err)
-	}
-	found, damage, err := ready(cfg)
-	if err == nil {
-		s.damage = damage
-		s.index, s.last = newIndex(found), found.last
-		for _, r := range s.index.records {
-			s.owned.add(r)
-		}
-		s.db, err = openFile(file(cfg.Dir))
-	}
-	if err != nil {
-		s.unlock()
-		return nil, fmt.Errorf("open spool %s: %w", cfg.Dir, err)
-	}
-	s.reserve = newReserve(cfg.Dir)
-	go s.commitAll()
-	return s, nil
 }
 
 // Close commits what was put before it, waits for that, and gives the spool
@@ -178,12 +183,7 @@ func (s *Spool) Close() error {
 	}
 	s.nudge()
 	<-s.stopped
-	err := s.db.Close()
-	s.unlock()
-	if err != nil {
-		return fmt.Errorf("close spool %s: %w", s.cfg.Dir, err)
-	}
-	return nil
+	return s.closeFiles()
 }
 
 // ended wraps the reason why a context ended.

@@ -39,10 +39,11 @@ func (s *Spool) Slowness() time.Duration {
 	return s.slowness
 }
 
-// took notes how long a commit took; each later one makes it matter less.
+// took counts a commit and notes how long it took; each later one makes it matter less.
 func (s *Spool) took(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.commits++
 	s.slowness = max(d, s.slowness*15/16)
 }
 

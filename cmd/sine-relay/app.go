@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -81,7 +80,7 @@ func start(s config.Settings, load func() (config.Settings, error), log *slog.Lo
 		}
 	}
 	cfg := brokerConfig(s, a.embedded, log, registry)
-	if cfg.Spool, cfg.SpoolFault, err = openSpool(s, log); err != nil {
+	if cfg.Spool, err = openSpool(s, log); err != nil {
 		return nil, err
 	}
 	a.spool = cfg.Spool
@@ -129,23 +128,18 @@ func (a *app) sites() []string {
 }
 
 // openSpool opens the spool, if there is to be one. A directory that never was a
-// spool and cannot become one is a slip of the configuration. One that was and
-// fails now, because its disk does, must not close the door as well: the relay
-// goes on without, and says so.
-func openSpool(s config.Settings, log *slog.Logger) (opened *spool.Spool, fault, err error) {
+// spool and cannot become one is a slip of the configuration. One that may be and
+// cannot be opened must not close the door as well: the relay goes on without,
+// and the spool says so and opens once it can.
+func openSpool(s config.Settings, log *slog.Logger) (*spool.Spool, error) {
 	if s.SpoolDir == "" {
-		return nil, nil, nil
+		return nil, nil
 	}
-	opened, err = spool.Open(spool.Config{Dir: s.SpoolDir, MaxBytes: s.SpoolMaxBytes, MaxAge: s.SpoolMaxAge, Logger: log})
-	switch {
-	case err == nil:
-		return opened, nil, nil
-	case errors.Is(err, spool.ErrInUse), !spool.Exists(s.SpoolDir):
-		return nil, nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
-	default:
-		log.Error("the spool cannot be used: facts are refused while NATS cannot take them", "err", err.Error())
-		return nil, err, nil
+	opened, err := spool.Open(spool.Config{Dir: s.SpoolDir, MaxBytes: s.SpoolMaxBytes, MaxAge: s.SpoolMaxAge, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
 	}
+	return opened, nil
 }
 
 // listen opens a socket.

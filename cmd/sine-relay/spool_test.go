@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -174,6 +175,88 @@ func TestASpoolThatCannotBeOpened(t *testing.T) {
 	}
 	server.Stop()
 	eventually(t, "facts are refused", func() bool { code, _, _ := p.post(webhook("signin_after", noon, "Bob")); return code == 503 })
+
+	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "facts are spooled", func() bool { code, _, _ := p.post(webhook("signin_after", noon, "Cleo")); return code == 200 })
+	if _, body := p.get("/readyz?verbose"); strings.Contains(body, "facts are not spooled") {
+		t.Errorf("readiness: %s", body)
+	}
+	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, "\nsine_relay_spool_usable 1\n") {
+		t.Error("the metric does not say so")
+	}
+}
+
+// A directory that cannot be looked at may hold visitors: the relay starts, and
+// sends them once it can.
+func TestASpoolThatIsNotPermitted(t *testing.T) {
+	server := brokertest.Start(t)
+	server.Stop()
+	dir := filepath.Join(t.TempDir(), "spool")
+	settings := []string{"NATS_URL=" + server.URL(), "SPOOL_DIR=" + dir}
+	p := runServe(t, settings...)
+	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
+	p.end()
+	if err := errors.Join(os.Rename(dir, dir+".away"), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	p = runServe(t, settings...)
+	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, "facts are not spooled: open spool") {
+		t.Errorf("readiness: %s", body)
+	}
+	server.Restart()
+	eventually(t, "it is up", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
+	if err := errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what waited is sent", func() bool {
+		_, metrics := p.get("/metrics")
+		return strings.Contains(metrics, "\nsine_relay_spool_recovered_total 1\n") && strings.Contains(metrics, "\nsine_relay_spool_drained_total 1\n")
+	})
+	if ids := stored(t, server.JetStream()); len(ids) != 1 {
+		t.Errorf("%d events are stored", len(ids))
+	}
+}
+
+// What was answered 200 is found by the next relay, whatever was done to the files.
+func TestASpoolThatIsRemovedUnderARelay(t *testing.T) {
+	binary := build(t)
+	server := brokertest.Start(t)
+	dir := filepath.Join(t.TempDir(), "spool")
+	p := startProcess(t, binary, "NATS_URL="+server.URL(), "SPOOL_DIR="+dir)
+	server.Stop()
+	client := &program{t: t, webhook: webhookOf(t, p)}
+	waiting := 0
+	post := func() {
+		t.Helper()
+		client.must(200, "eventId", webhook("signin_after", noon, fmt.Sprint(waiting)))
+		waiting++
+	}
+	post()
+	for name, harm := range map[string]func() error{
+		"the file is removed":      func() error { return os.Remove(filepath.Join(dir, "spool.db")) },
+		"the lock is removed":      func() error { return os.Remove(filepath.Join(dir, "lock")) },
+		"the directory is removed": func() error { return os.RemoveAll(dir) },
+		"the directory is renamed": func() error { return os.Rename(dir, dir+".away") },
+	} {
+		if err := harm(); err != nil {
+			t.Fatal(name, err)
+		}
+		post()
+		if code, _, errOut := commandLine(nil, "spool", "ls", "--dir", dir); code != exitFailed || !strings.Contains(errOut, "in use") {
+			t.Errorf("%s: another opens it: %d %s", name, code, errOut)
+		}
+	}
+	p.Process.Kill()
+	<-p.ended
+	code, listed, errOut := commandLine(nil, "spool", "ls", "--dir", dir)
+	if code != exitOK || !strings.Contains(listed, fmt.Sprintf("%d messages wait", waiting)) {
+		t.Errorf("spool ls: %d %s %s, want %d", code, listed, errOut, waiting)
+	}
+	if out := p.out.String(); !strings.Contains(out, "was removed, replaced or damaged while it was open") {
+		t.Error("the log does not say so")
+	}
 }
 
 func TestADamagedSpoolIsReported(t *testing.T) {
