@@ -71,8 +71,8 @@ func (d *Door) Ask(ctx context.Context, question visit.Message) (visit.Decision,
 	return d.link.ask(ctx, question)
 }
 
-// Orders does what [Broker.Orders] does.
-func (d *Door) Orders() (all []visit.Order, known bool) { return d.orders.Orders() }
+// OrdersAt does what [Broker.OrdersAt] does.
+func (d *Door) OrdersAt(site string) (all []visit.Order, known bool) { return d.orders.OrdersAt(site) }
 
 // Trouble is the last error of the connection, or empty. A situation such as
 // "denied" does not say which subject NATS refuses, nor "timeout" that a stream

@@ -222,10 +222,9 @@ func obeyed(w *orders.Watcher, st orders.Status) []visit.RelayOrder {
 	for _, o := range st.Lost {
 		lost[o.Identity()] = true
 	}
-	all, known := w.Orders()
 	named := []visit.RelayOrder{}
-	for _, o := range all {
-		if o.InForce(time.Now()) && (known || o.Kind == visit.OrderLockdown) && len(named) < visit.MaxRelaySites {
+	for _, o := range inForce(w) {
+		if len(named) < visit.MaxRelaySites {
 			named = append(named, visit.RelayOrder{Kind: o.Kind, Site: o.Site, ID: o.Identity(), Lost: lost[o.Identity()]})
 		}
 	}
@@ -243,6 +242,16 @@ type Relay struct {
 // seconds are over, in the order of their ids. The error wraps visit.ErrDenied.
 func (b *Book) Relays(ctx context.Context) ([]Relay, error) {
 	return findRelays(ctx, b.nc)
+}
+
+// FindRelays does the same where there is no bucket to open.
+func FindRelays(ctx context.Context, cfg Config) ([]Relay, error) {
+	nc, err := cfg.dialOnce()
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	return findRelays(ctx, nc)
 }
 
 // maxRelayLook bounds a look, of which there are two around each order.

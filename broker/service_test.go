@@ -18,7 +18,7 @@ import (
 func announced(t *testing.T, s *brokertest.Server, sites ...string) *broker.Broker {
 	t.Helper()
 	b := ready(t, s, func(c *broker.Config) { c.OrderSites = sites })
-	eventually(t, "the orders are known", func() bool { _, known := b.Orders(); return known })
+	eventually(t, "the orders are known", func() bool { _, known := b.OrdersAt("hq"); return known })
 	err := b.Announce(broker.Announcement{
 		Version: "1.2.3", State: func() string { return "ready" }, Sites: func() []string { return sites },
 	})
@@ -170,7 +170,7 @@ func TestARelayThatFindsNoBucketBesideUsedStreams(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	first := ready(t, s)
-	eventually(t, "the orders are known", func() bool { _, known := first.Orders(); return known })
+	eventually(t, "the orders are known", func() bool { _, known := first.OrdersAt("hq"); return known })
 	if _, err := first.Publish(within(t, patience), visit.Message{Subject: "visitors.v1.event.hq.checked_in", Root: visit.RootEvent}); err != nil {
 		t.Fatal(err)
 	}
@@ -184,11 +184,11 @@ func TestARelayThatFindsNoBucketBesideUsedStreams(t *testing.T) {
 	eventually(t, "it says that the bucket was deleted", func() bool {
 		return strings.Contains(strings.Join(second.Status().Orders, "\n"), "was deleted")
 	})
-	if _, known := second.Orders(); known || second.Status().OrdersRead {
+	if _, known := second.OrdersAt("hq"); known || second.Status().OrdersRead {
 		t.Error("it takes an absent bucket for no orders")
 	}
 	book(t, s) // makes it again
-	eventually(t, "the orders are known", func() bool { _, known := second.Orders(); return known })
+	eventually(t, "the orders are known", func() bool { _, known := second.OrdersAt("hq"); return known })
 }
 
 // An unfit bucket is a fault as an unfit stream is.
@@ -204,7 +204,7 @@ func TestARelayThatFindsAnUnfitBucket(t *testing.T) {
 		fault := b.Status().Fault
 		return fault != nil && strings.Contains(fault.Error(), "KV_VISITOR_ORDERS") && strings.Contains(fault.Error(), "max_age is 1h0m0s")
 	})
-	if _, known := b.Orders(); known {
+	if _, known := b.OrdersAt("hq"); known {
 		t.Error("orders that may go away by themselves are taken for known")
 	}
 }

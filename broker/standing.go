@@ -16,9 +16,12 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Orders returns the operator's standing orders as they were last read, and
-// whether they are known: read a short time ago. It does not wait.
-func (b *Broker) Orders() (all []visit.Order, known bool) { return b.orders.Orders() }
+// OrdersAt returns the operator's standing orders as they were last read, and
+// whether those that concern a site are known: read a short time ago. It does not
+// wait.
+func (b *Broker) OrdersAt(site string) (all []visit.Order, known bool) {
+	return b.orders.OrdersAt(site)
+}
 
 // SetSites changes the sites whose orders are followed.
 func (b *Broker) SetSites(sites []string) { b.orders.SetSites(sites) }
@@ -168,7 +171,7 @@ func (b *Broker) unknown(s orders.Status) string {
 	case s.Unfit != nil:
 		return "not known: " + s.Unfit.Error() + then
 	case len(s.Doubt) > 0:
-		return "not known: a lockdown may have been pushed out of the bucket (" + strings.Join(s.Doubt, ", ") + "): give it again, or lift it" + then
+		return "not known: a lockdown may have been pushed out of the bucket (" + strings.Join(s.Doubt, ", ") + "): give it again, or lift it; only deciders let anybody in there"
 	case s.Age < b.cfg.OrdersMaxAge:
 		return "not known yet for all sites" + then
 	default:
@@ -180,6 +183,9 @@ func (b *Broker) unknown(s orders.Status) string {
 func (b *Broker) orderLines() []string {
 	s := b.orders.Status()
 	lines := []string{fmt.Sprintf("orders: from %s, as of %s", s.Source, s.AsOf.UTC().Format(time.RFC3339))}
+	if len(s.Lost) > 0 {
+		lines[0] += fmt.Sprintf(", and %d that the bucket has lost", len(s.Lost))
+	}
 	if !s.Known {
 		lines = []string{"orders: " + b.unknown(s)}
 	}
@@ -195,18 +201,28 @@ func (b *Broker) orderLines() []string {
 		lines = append(lines, "orders: "+err.Error())
 	}
 	for _, o := range s.Lost {
-		lines = append(lines, fmt.Sprintf("orders: the %s of %s is not in the bucket any more, and holds until it is lifted", o.Kind, siteName(o.Site)))
+		lines = append(lines, fmt.Sprintf("orders: the %s of %s is not in the bucket any more, and holds until it is lifted; give it again so that relays that start anew know it", o.Kind, siteName(o.Site)))
 	}
 	if s.Foreign > 0 {
 		lines = append(lines, fmt.Sprintf("orders: %d keys of the bucket concern no site here", s.Foreign))
 	}
-	all, known := b.orders.Orders()
-	for _, o := range all {
-		if o.InForce(time.Now()) && (known || o.Kind == visit.OrderLockdown) {
-			lines = append(lines, fmt.Sprintf("orders: %s of %s in force, given by %q%s", o.Kind, siteName(o.Site), o.By, asUser(o)))
-		}
+	for _, o := range inForce(b.orders) {
+		lines = append(lines, fmt.Sprintf("orders: %s of %s in force, given by %q%s", o.Kind, siteName(o.Site), o.By, asUser(o)))
 	}
 	return lines
+}
+
+// inForce are the orders in force that are obeyed: an override only where the orders
+// are known.
+func inForce(w *orders.Watcher) (obeyed []visit.Order) {
+	all, _ := w.Orders()
+	for _, o := range all {
+		_, known := w.OrdersAt(o.Site)
+		if o.InForce(time.Now()) && (known || o.Kind == visit.OrderLockdown) {
+			obeyed = append(obeyed, o)
+		}
+	}
+	return obeyed
 }
 
 // asUser is who gave an order as NATS knows it.
@@ -234,7 +250,7 @@ func watchOrders(reg prometheus.Registerer, w *orders.Watcher) {
 }
 
 var (
-	ordersKnown  = prometheus.NewDesc("sine_relay_orders_known", "1 while the standing orders are known; otherwise nobody is let in without a decider.", nil, nil)
+	ordersKnown  = prometheus.NewDesc("sine_relay_orders_known", "1 while the standing orders of every site are known; at a site of which they are not, nobody is let in without a decider.", nil, nil)
 	ordersHeard  = prometheus.NewDesc("sine_relay_orders_heard_timestamp_seconds", "Time at which the standing orders were last read, 0 for never.", nil, nil)
 	orderInForce = prometheus.NewDesc("sine_relay_order_in_force", "1 for each lockdown and override in force; the site * is all of them.", []string{"kind", "site"}, nil)
 	orderEntries = prometheus.NewDesc("sine_relay_order_entries", "Entries of the bucket of standing orders that need a look: invalid and deleted ones count for nothing, lost are lockdowns that the bucket no longer has, doubtful are keys from which a lockdown may have been pushed out, foreign are keys of sites that no integration has.", []string{"state"}, nil)
@@ -252,8 +268,7 @@ func (g orderGauges) Collect(c chan<- prometheus.Metric) {
 		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
 	s := g.watcher.Status()
-	all, known := g.watcher.Orders()
-	gauge(ordersKnown, oneIf(known))
+	gauge(ordersKnown, oneIf(s.Known))
 	heard := 0.0
 	if !s.AsOf.IsZero() {
 		heard = float64(s.AsOf.UnixMilli()) / 1000
@@ -264,9 +279,7 @@ func (g orderGauges) Collect(c chan<- prometheus.Metric) {
 	} {
 		gauge(orderEntries, float64(n), state)
 	}
-	for _, o := range all {
-		if o.InForce(time.Now()) && (known || o.Kind == visit.OrderLockdown) {
-			gauge(orderInForce, 1, string(o.Kind), o.Site)
-		}
+	for _, o := range inForce(g.watcher) {
+		gauge(orderInForce, 1, string(o.Kind), o.Site)
 	}
 }

@@ -49,7 +49,7 @@ func (r *Relay) unidentified(c *call, in *Integration) {
 
 // standing is what the operator has ordered for an integration's site.
 func (r *Relay) standing(in *Integration) door.Standing {
-	all, known := r.orders.Orders()
+	all, known := r.orders.OrdersAt(in.Site)
 	if !known {
 		st := door.OldOrders(all).At(in.Site, time.Now())
 		st.Strict = r.strictOrders

@@ -63,7 +63,7 @@ type fakeOrders struct {
 	unknown bool
 }
 
-func (f *fakeOrders) Orders() ([]visit.Order, bool) {
+func (f *fakeOrders) OrdersAt(string) ([]visit.Order, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.all, !f.unknown

@@ -43,9 +43,10 @@ type Publisher interface {
 
 // Orders knows the standing orders of the operator.
 type Orders interface {
-	// Orders returns those that were given, and whether they are known. Where
-	// they are not, they may have changed since. It does not wait.
-	Orders() (orders []visit.Order, known bool)
+	// OrdersAt returns those that were given, and whether those that concern a
+	// site are known. Where they are not, they may have changed since. It does
+	// not wait.
+	OrdersAt(site string) (orders []visit.Order, known bool)
 }
 
 // orNone stands in for nobody who gives orders.
@@ -58,7 +59,7 @@ func orNone(o Orders) Orders {
 
 type noOrders struct{}
 
-func (noOrders) Orders() ([]visit.Order, bool) { return nil, true }
+func (noOrders) OrdersAt(string) ([]visit.Order, bool) { return nil, true }
 
 // Config is what a [Relay] is made of.
 type Config struct {

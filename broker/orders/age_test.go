@@ -126,6 +126,12 @@ func TestABucketThatHasForgottenIsNoKnowledge(t *testing.T) {
 			if all, known := fresh.Orders(); known || len(all) != 0 || len(fresh.Status().Doubt) != 1 {
 				t.Errorf("%+v, known %v, %+v", all, known, fresh.Status())
 			}
+			if _, known := fresh.OrdersAt("hq"); known {
+				t.Error("where a lockdown may have been, the orders are said to be known")
+			}
+			if _, known := fresh.OrdersAt("branch"); known == (name == "purged") {
+				t.Errorf("at another site, known is %v", known)
+			}
 			sees(t, old, lockdown("hq"))
 			if _, err := b.Lift(within(t, patience), liftOf(lockdown("hq")), idIn(t, old, "hq")); !errors.Is(err, orders.ErrNotInForce) {
 				t.Error(err)

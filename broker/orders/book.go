@@ -36,7 +36,7 @@ func Open(ctx context.Context, js jetstream.JetStream, bucket string, replicas i
 // empty by that: who finds it takes it for no orders.
 func Find(ctx context.Context, js jetstream.JetStream, bucket string) (*Book, error) {
 	return open(ctx, js, bucket, func(context.Context) error {
-		return errors.New("there is no bucket: no order was ever given, or it was deleted; " + byWhom)
+		return fmt.Errorf("%w; %s", ErrNoBucket, byWhom)
 	})
 }
 

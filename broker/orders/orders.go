@@ -26,8 +26,8 @@
 // has ended before. Anything else is reported and changes nothing: the last entry
 // that counts is in force. A deletion lifts nothing. Where a lockdown's key has
 // nothing that counts, and something that did may have been pushed out of the
-// bucket's history, the orders are not known until somebody gives or lifts one
-// there.
+// bucket's history, the orders of its site are not known until somebody gives or
+// lifts one there.
 //
 // # Permissions
 //
@@ -38,7 +38,9 @@
 //	$JS.API.CONSUMER.CREATE.KV_VISITOR_ORDERS.*
 //	$JS.API.CONSUMER.MSG.NEXT.KV_VISITOR_ORDERS.*
 //
-// where VISITOR_ORDERS is the bucket. That does not let it give orders. An
+// where VISITOR_ORDERS is the bucket. That does not let it give orders, nor put back
+// what the bucket has lost: who may write a lockdown's key may lift it. So a relay
+// says what it obeys, and an operator gives that again, or lifts it by its id. An
 // operator needs
 //
 //	$JS.API.STREAM.INFO.KV_VISITOR_ORDERS
@@ -59,6 +61,10 @@ import "errors"
 // ErrNotInForce is returned for lifting an order that the bucket does not have,
 // or that had ended by itself.
 var ErrNotInForce = errors.New("the order was not in force")
+
+// ErrNoBucket is wrapped by [Find] where there is no bucket. Relays may obey orders
+// from before it was deleted.
+var ErrNoBucket = errors.New("there is no bucket: no order was ever given, or it was deleted")
 
 // ErrUnconfirmed is wrapped where an order or a lift was sent and nobody said what
 // became of it: it may be stored.

@@ -123,9 +123,24 @@ func (w *Watcher) Orders() (all []visit.Order, known bool) {
 	return w.orders, w.known()
 }
 
+// OrdersAt does the same for a single site: where a lockdown of another one may have
+// been pushed out, the orders are known all the same.
+func (w *Watcher) OrdersAt(site string) (all []visit.Order, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	doubt := w.entries[keyOf(visit.OrderLockdown, site)].doubt || w.entries[keyOf(visit.OrderLockdown, visit.AllSites)].doubt
+	return w.orders, w.readOfLate() && !doubt
+}
+
+// readOfLate reports whether the bucket was read of late, and is fit. It is called with
+// the lock held.
+func (w *Watcher) readOfLate() bool {
+	return !w.heard.IsZero() && time.Since(w.heard) <= w.cfg.MaxAge && !w.unread && !w.purged && w.look.unfit == nil
+}
+
 // known is called with the lock held.
 func (w *Watcher) known() bool {
-	if w.heard.IsZero() || time.Since(w.heard) > w.cfg.MaxAge || w.unread || w.purged || w.look.unfit != nil {
+	if !w.readOfLate() {
 		return false
 	}
 	for _, r := range w.entries {

@@ -180,27 +180,79 @@ func showRest(ctx context.Context, in invocation, b *broker.Book, kind visit.Ord
 	return err
 }
 
-// listOrders shows what was ordered, of both kinds, and which relays obey it.
+// listOrders shows what was ordered, of both kinds, and which relays obey it. What
+// relays obey is shown whatever the bucket has.
 func listOrders(ctx context.Context, in invocation) int {
 	if !noArguments("orders", in) {
 		return exitUsage
 	}
-	return look(ctx, in, func(ctx context.Context, b *broker.Book) error {
-		all, err := b.List(ctx)
-		relays, asked := b.Relays(ctx)
-		table := newTable(in.out, "ORDER", "SITE", "IN FORCE", "SINCE", "BY", "NATS USER", "REASON", "MESSAGE", "OBEYED BY", "ID")
-		for _, o := range all {
-			state, obeyed := "has ended", ""
-			if o.InForce(time.Now()) {
-				state, obeyed = untilWords(o), obeyedBy(relays, o)
-			}
-			table.row(o.Kind, o.Site, state, shown(o.Since), o.By, userWords(o), o.Reason, o.Message, obeyed, o.Identity())
+	settings, code := operatorSettings(in)
+	if code != exitOK {
+		return code
+	}
+	ctx, cancel := context.WithTimeout(ctx, natsPatience)
+	defer cancel()
+	cfg := brokerConfig(settings, nil, nil, nil)
+	book, err := broker.FindBook(ctx, cfg)
+	if errors.Is(err, orders.ErrNoBucket) {
+		relays, asked := broker.FindRelays(ctx, cfg)
+		showOrders(in, nil, relays)
+		return orderly(in, errors.Join(err, asked))
+	}
+	if err != nil {
+		return orderly(in, err)
+	}
+	defer book.Close()
+	relays, asked := book.Relays(ctx) // first: what is lifted meanwhile is still in the bucket
+	all, err := book.List(ctx)
+	showOrders(in, all, relays)
+	return orderly(in, errors.Join(err, asked))
+}
+
+func showOrders(in invocation, all []visit.Order, relays []broker.Relay) {
+	table := newTable(in.out, "ORDER", "SITE", "IN FORCE", "SINCE", "BY", "NATS USER", "REASON", "MESSAGE", "OBEYED BY", "ID")
+	for _, o := range all {
+		state, obeyed := "has ended", ""
+		if o.InForce(time.Now()) {
+			state, obeyed = untilWords(o), obeyedBy(relays, o)
 		}
-		table.flush()
+		table.row(o.Kind, o.Site, state, shown(o.Since), o.By, userWords(o), o.Reason, o.Message, obeyed, o.Identity())
+	}
+	unlisted := unlistedOrders(relays, all)
+	for _, o := range unlisted[:min(len(unlisted), maxUnlisted)] {
+		table.row(o.Kind, o.Site, "not in the bucket", "", "", "", "", "", obeyedBy(relays, visit.Order{Site: o.Site, ID: o.ID}), o.ID)
+	}
+	table.flush()
+	if more := len(unlisted) - maxUnlisted; more > 0 {
+		fmt.Fprintf(in.out, "%d more orders are obeyed and not in the bucket.\n", more)
+	}
+	fmt.Fprintln(in.out)
+	if len(unlisted) > 0 {
+		fmt.Fprintln(in.out, "Relays obey orders that the bucket does not have: it was purged, deleted or restored. A relay that starts anew does not know them. Give such an order again, or lift it.")
 		fmt.Fprintln(in.out)
-		showRelays(in, relays)
-		return errors.Join(err, asked)
-	})
+	}
+	showRelays(in, relays)
+}
+
+// maxUnlisted bounds what relays say that the bucket does not have: whoever answers
+// as a relay may say anything.
+const maxUnlisted = 20
+
+// unlistedOrders are those that relays obey and that are not among all, each once.
+func unlistedOrders(relays []broker.Relay, all []visit.Order) (unlisted []visit.RelayOrder) {
+	seen := map[string]bool{}
+	for _, o := range all {
+		seen[o.Identity()] = true
+	}
+	for _, r := range relays {
+		for _, o := range r.Orders {
+			if !seen[o.ID] {
+				unlisted = append(unlisted, o)
+			}
+			seen[o.ID] = true
+		}
+	}
+	return unlisted
 }
 
 // obeyedBy says how many of the relays that have an order's site obey it.
@@ -240,22 +292,6 @@ func withBook(ctx context.Context, in invocation, wait time.Duration, do func(co
 	}
 	defer book.Close()
 	return orderly(in, do(ctx, settings, book))
-}
-
-// look connects, shows something and disconnects.
-func look(ctx context.Context, in invocation, show func(context.Context, *broker.Book) error) int {
-	settings, code := operatorSettings(in)
-	if code != exitOK {
-		return code
-	}
-	ctx, cancel := context.WithTimeout(ctx, natsPatience)
-	defer cancel()
-	book, err := broker.FindBook(ctx, brokerConfig(settings, nil, nil, nil))
-	if err != nil {
-		return orderly(in, err)
-	}
-	defer book.Close()
-	return orderly(in, show(ctx, book))
 }
 
 // hasSite takes every site for known where neither an integration is configured

@@ -99,7 +99,7 @@ func TestTheBucketWasLost(t *testing.T) {
 		t.Error("the orders are said to be known")
 	}
 	p.must(200, "Gas leak", webhook("signin_before", noon, "Ada"))
-	fails(t, environ, "no order was ever given, or it was deleted", "orders")
+	fails(t, environ, `(?s)lockdown  default  not in the bucket .* 1 of 2 relays .*Relays obey orders that the bucket does not have.*no order was ever given, or it was deleted`, "orders")
 	if _, err := js.KeyValue(t.Context(), visit.DefaultOrderBucket); err == nil {
 		t.Error("a look at the orders made the bucket again, empty")
 	}
