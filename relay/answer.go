@@ -32,6 +32,8 @@ func (follows consequence) answer(o outcome) answer {
 	switch o {
 	case outcomeMethodNotAllowed:
 		a.header = map[string]string{"Allow": http.MethodPost}
+	case outcomeEncoding:
+		a.header = map[string]string{"Accept-Encoding": acceptEncoding}
 	case outcomeBlocked, outcomeRefused:
 		a.header = map[string]string{"Retry-After": "1"}
 	}

@@ -61,8 +61,8 @@ func (c *captures) next(in *Integration, now time.Time) bool {
 }
 
 // capture shows the shape of a delivery where that is wanted.
-func (r *Relay) capture(c *call, in *Integration, h http.Header, body []byte) {
+func (r *Relay) capture(c *call, in *Integration, h http.Header, s sent) {
 	if r.captures.next(in, c.start) {
-		r.log.Info("capture", slog.String("id", c.id), slog.String("integration", in.Name), slog.Any("shape", shape.Of(h, body)))
+		r.log.Info("capture", slog.String("id", c.id), slog.String("integration", in.Name), slog.Any("shape", shape.Of(h, s.content)))
 	}
 }

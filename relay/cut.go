@@ -32,39 +32,55 @@ func (r *Relay) dropRest(c *call, in *Integration, req *http.Request) {
 	c.endedBy(err)
 }
 
-// cut keeps the beginning of a body of which there is no more, and answers by what
-// it says of the event. Nobody is told 200 for an event of which only a part is kept.
+// unread keeps a body of which at most the beginning could be read, and answers by
+// what that says of the event. Nobody is told 200 for an event that was not stored.
 // Where the beginning does not say whether it is one, a visitor may be waiting as
 // well: the status stops the check-in, and the body has a text to read.
-func (r *Relay) cut(c *call, in *Integration, req *http.Request, beginning []byte, reason visit.Reason) answer {
-	r.metrics.rejected.WithLabelValues(in.Name, string(reason)).Inc()
-	q := c.quarantined(in, reason, beginning)
-	q.Announced = max(req.ContentLength, 0)
-	if c.kind == "" {
-		c.kind = in.kindOf(eventOfBeginning(beginning, r.limits.JSONDepth))
+func (r *Relay) unread(c *call, in *Integration, req *http.Request, s sent) answer {
+	r.metrics.rejected.WithLabelValues(in.Name, string(s.reason)).Inc()
+	if s.fault != nil {
+		c.fault = s.fault
 	}
+	q := c.quarantined(in, s.reason, s)
+	if s.cut {
+		q.Announced = max(req.ContentLength, 0)
+	}
+	if c.kind == "" {
+		c.kind = in.kindOf(eventOfBeginning(s.text, r.limits.JSONDepth))
+	}
+	s = sent{reason: s.reason} // while it is stored, what it was made of need not be held
 	return r.account(in, func() (outcome, answer) {
 		_, err := r.store(c, in, req, q.Message(r.subjects))
+		final, useless := notAgain[s.reason]
 		switch {
-		case reason == visit.ReasonTooLarge && err != nil: // to send it again would not help
-			return outcomeRefused, r.answerCut(c, in, consequences[outcomeTooLarge], outcomeTooLarge)
-		case reason == visit.ReasonTooLarge:
-			return outcomeQuarantined, r.answerCut(c, in, consequences[outcomeTooLarge], outcomeTooLarge)
+		case err != nil && useless:
+			return outcomeRefused, r.answerUnread(c, in, consequences[final], final)
 		case err != nil:
 			return outcomeRefused, errorAnswer(outcomeRefused)
+		case useless:
+			return outcomeQuarantined, r.answerUnread(c, in, consequences[final], final)
+		case s.reason == visit.ReasonIncomplete:
+			return outcomeQuarantined, r.answerUnread(c, in, incomplete, outcomeQuarantined)
 		default:
-			return outcomeQuarantined, r.answerCut(c, in, incomplete, outcomeQuarantined)
+			return outcomeQuarantined, r.cannotRead(c, in, outcomeQuarantined)
 		}
 	})
 }
 
-func (r *Relay) answerCut(c *call, in *Integration, follows consequence, o outcome) answer {
+// notAgain are the reasons for which to send the same again would not help, with
+// what follows whether it could be kept or not.
+var notAgain = map[visit.Reason]outcome{
+	visit.ReasonTooLarge:        outcomeTooLarge,
+	visit.ReasonUnknownEncoding: outcomeEncoding,
+}
+
+func (r *Relay) answerUnread(c *call, in *Integration, follows consequence, o outcome) answer {
 	switch c.kind {
 	case visit.CheckInRequest:
 		return r.cannotRead(c, in, o)
 	case "":
 		a := r.rejectUnread(c, in)
-		a.outcome, a.status = o, follows.status
+		a.outcome, a.status, a.header = o, follows.status, follows.answer(o).header
 		return a
 	default:
 		return follows.answer(o)

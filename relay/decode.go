@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"strings"
 	"unicode/utf8"
 
@@ -45,8 +46,8 @@ const (
 func decode(body []byte, maxDepth int) (delivery, visit.Reason) {
 	// A text may end in half a surrogate pair, cut off by a form's limit:
 	// that is JSON, though no UTF-8 can say it. The bytes must be UTF-8.
-	if !utf8.Valid(body) {
-		return delivery{}, visit.ReasonNotJSON
+	if !utf8.Valid(body) || isWide(body) {
+		return delivery{}, visit.ReasonNotUTF8
 	}
 	if tooDeep(body, maxDepth) {
 		return delivery{}, visit.ReasonTooDeep
@@ -65,6 +66,10 @@ func decode(body []byte, maxDepth int) (delivery, visit.Reason) {
 	}
 	return d, ""
 }
+
+// isWide reports whether the first characters take more than a byte each, as those
+// of JSON in UTF-16 and UTF-32 do.
+func isWide(body []byte) bool { return bytes.IndexByte(body[:min(4, len(body))], 0) >= 0 }
 
 // tooDeep reports whether brackets are nested deeper than max, without parsing:
 // it runs before the parser does.

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay/door"
@@ -61,9 +62,9 @@ func (c *call) happened(in *Integration, d *delivery, body []byte) *visit.Event 
 
 // unreadable keeps a body that could not be understood, and then answers: by
 // the fallback where a visitor may be waiting, else with an error.
-func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, body []byte, reason visit.Reason) answer {
+func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, s sent, reason visit.Reason) answer {
 	r.metrics.rejected.WithLabelValues(in.Name, string(reason)).Inc()
-	q := c.quarantined(in, reason, body)
+	q := c.quarantined(in, reason, s)
 	return r.account(in, func() (outcome, answer) {
 		if _, err := r.store(c, in, req, q.Message(r.subjects)); err != nil {
 			return outcomeRefused, errorAnswer(outcomeRefused)
@@ -72,10 +73,11 @@ func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, body []b
 	})
 }
 
-func (c *call) quarantined(in *Integration, reason visit.Reason, body []byte) visit.Quarantined {
+func (c *call) quarantined(in *Integration, reason visit.Reason, s sent) visit.Quarantined {
 	return visit.Quarantined{
 		RequestID: c.id, Trace: c.trace, Site: in.Site, Integration: in.Name,
-		Reason: reason, Pinned: c.kind, Received: c.received(), Synthetic: c.synthetic, Body: body,
+		Reason: reason, Pinned: c.kind, Received: c.received(), Synthetic: c.synthetic, Body: s.raw,
+		Encoding: strings.Join(s.encodings, ", "), Cut: s.cut,
 	}
 }
 

@@ -126,7 +126,7 @@ func (m *metrics) initialiseRequests() {
 				m.requests.WithLabelValues(route, method, "405")
 				continue
 			}
-			for _, code := range []string{"200", "400", "401", "403", "408", "413", "429", "500", "503"} {
+			for _, code := range []string{"200", "400", "401", "403", "408", "413", "415", "429", "500", "503"} {
 				m.requests.WithLabelValues(route, method, code)
 			}
 		}
@@ -147,7 +147,7 @@ func (m *metrics) initialiseFor(in *Integration) {
 	}
 	for _, reason := range []string{
 		reasonMissingKey, reasonWrongKey, reasonAddress, reasonNoKey, reasonBroken, reasonPlainHTTP, string(visit.ReasonTooLarge), string(visit.ReasonNotJSON),
-		string(visit.ReasonTooDeep), string(visit.ReasonUnknownEvent), string(visit.ReasonIncomplete),
+		string(visit.ReasonNotUTF8), string(visit.ReasonUnknownEncoding), string(visit.ReasonBadEncoding), string(visit.ReasonTooDeep), string(visit.ReasonUnknownEvent), string(visit.ReasonIncomplete),
 	} {
 		m.rejected.WithLabelValues(integration, reason)
 	}

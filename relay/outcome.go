@@ -25,6 +25,7 @@ const (
 	outcomeQuarantined outcome = "quarantined"
 	outcomeRefused     outcome = "refused"
 	outcomeTooLarge    outcome = "too_large"
+	outcomeEncoding    outcome = "unknown_encoding"
 
 	outcomeUnauthorized     outcome = "unauthorized"
 	outcomeBlocked          outcome = "blocked"
@@ -68,6 +69,7 @@ var consequences = map[outcome]consequence{
 	outcomeQuarantined: {http.StatusBadRequest, slog.LevelWarn, "UNREADABLE", "The body is not an event that can be read; it was kept for inspection."},
 	outcomeRefused:     {http.StatusServiceUnavailable, slog.LevelError, "UNAVAILABLE", "The event could not be stored. Please send it again."},
 	outcomeTooLarge:    {http.StatusRequestEntityTooLarge, slog.LevelError, "TOO_LARGE", "The body is larger than is accepted."},
+	outcomeEncoding:    {http.StatusUnsupportedMediaType, slog.LevelError, "UNKNOWN_ENCODING", "The body has a content encoding that is not accepted; gzip and deflate are."},
 
 	outcomeUnauthorized:     {http.StatusUnauthorized, slog.LevelWarn, "UNAUTHORIZED", "The API key is missing or wrong."},
 	outcomeBlocked:          {http.StatusTooManyRequests, slog.LevelDebug, "TOO_MANY_FAILURES", "Too many calls with a missing or wrong API key."},
@@ -92,14 +94,14 @@ var eventOutcomes = map[string][]outcome{
 		fallbackOutcome(door.Denied), fallbackOutcome(door.BadReply), fallbackOutcome(door.Overloaded),
 		fallbackOutcome(door.Incomplete), fallbackOutcome(door.Unasked), fallbackOutcome(door.LockedDown), fallbackOutcome(door.Overridden),
 		fallbackOutcome(door.OrdersUnknown), outcomeQuarantined, outcomeRefused,
-		outcomeTooLarge, outcomeHungUp, outcomePanicked,
+		outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked,
 	},
 	string(visit.CheckedIn):  factOutcomes,
 	string(visit.CheckedOut): factOutcomes,
-	unknown:                  {outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeHungUp, outcomePanicked},
+	unknown:                  {outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked},
 }
 
-var factOutcomes = []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeHungUp, outcomePanicked}
+var factOutcomes = []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked}
 
 // askResults are how a question to a decider can end, for metrics.
 var askResults = []string{

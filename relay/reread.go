@@ -20,7 +20,7 @@ var ErrCut = errors.New("only the beginning was kept: the body was larger than t
 // them today, after a change of the configuration or a new release.
 type Reader struct {
 	integrations map[string]*Integration
-	depth        int
+	limits       Limits
 }
 
 // NewReader returns a reader for the configured integrations, or everything that
@@ -31,7 +31,16 @@ func NewReader(integrations []Integration, limits Limits) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{book.integrations, limits.JSONDepth}, nil
+	return &Reader{book.integrations, limits}, nil
+}
+
+// Content returns a body without its content encodings, or as it is kept where they
+// cannot be undone.
+func Content(q visit.Quarantined, limits Limits) []byte {
+	if s := undo(q.Body, encodingsOfKept(q), nil, limits.complete().Body); s.reason == "" {
+		return s.content
+	}
+	return q.Body
 }
 
 // Event returns the fact that a body stands for, with the id and the times that
@@ -48,14 +57,18 @@ func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 		}
 		return e, nil
 	}
-	if q.Reason == visit.ReasonTooLarge {
+	if q.Cut && q.Reason == visit.ReasonTooLarge {
 		return nil, ErrCut
 	}
 	in := r.integrations[q.Integration]
 	if in == nil {
 		return nil, fmt.Errorf("no integration %s is configured", q.Integration)
 	}
-	d, reason := decode(q.Body, r.depth)
+	s := undo(q.Body, encodingsOfKept(q), nil, r.limits.Body)
+	d, reason := delivery{}, s.reason
+	if reason == "" {
+		d, reason = decode(s.text, r.limits.JSONDepth)
+	}
 	kind := visit.Kind("")
 	if reason == "" {
 		kind, reason = in.kind(q.Pinned, &d)
@@ -67,5 +80,5 @@ func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 		return nil, ErrQuestion
 	}
 	c := &call{id: q.RequestID, trace: q.Trace, start: q.Received, kind: kind, synthetic: q.Synthetic, again: true}
-	return c.happened(in, &d, q.Body), nil
+	return c.happened(in, &d, s.text), nil
 }

@@ -106,8 +106,8 @@ func TestWhatIsNoFactStaysInTheQuarantine(t *testing.T) {
 		"too deep":               {body: strings.Repeat("[", 99), want: "too_deep"},
 		"an unknown integration": {body: `{}`, change: func(q *visit.Quarantined) { q.Integration = "attic" }, want: "no integration attic"},
 		"no event":               {body: "Zmark", change: func(q *visit.Quarantined) { q.Reason = visit.ReasonRefused }, want: "not the event"},
-		"a cut body":             {body: `{"event":"signin_after","data":{"firstName":"Zmark"}}  `, change: func(q *visit.Quarantined) { q.Reason = visit.ReasonTooLarge }, want: ErrCut.Error()},
-		"half a body":            {body: `{"event":"signin_after","data":{"firstName":"Zm`, change: func(q *visit.Quarantined) { q.Reason = visit.ReasonIncomplete }, want: "not_json"},
+		"a cut body":             {body: `{"event":"signin_after","data":{"firstName":"Zmark"}}  `, change: func(q *visit.Quarantined) { q.Reason, q.Cut = visit.ReasonTooLarge, true }, want: ErrCut.Error()},
+		"half a body":            {body: `{"event":"signin_after","data":{"firstName":"Zm`, change: func(q *visit.Quarantined) { q.Reason, q.Cut = visit.ReasonIncomplete, true }, want: "not_json"},
 	} {
 		q := kept(c.body)
 		if c.change != nil {

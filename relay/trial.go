@@ -29,6 +29,7 @@ func (r *Relay) Try(ctx context.Context, integration string, body []byte) (Trial
 	if in == nil {
 		return Trial{}, fmt.Errorf("no integration %s is configured", integration)
 	}
+	body = undo(body, nil, nil, r.limits.Body).text
 	d, reason := decode(body, r.limits.JSONDepth)
 	if reason == "" && !d.isEvent {
 		reason = visit.ReasonUnknownEvent

@@ -105,7 +105,11 @@ func (r *Relay) unauthorized(c *call, req *http.Request, reason string) answer {
 
 // receive reads an authenticated call's body and passes it on by what it is.
 func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
-	memory, err := r.limiter.acquireBody(req.Context(), in.Name, c.kind, c.start.Add(r.patience(c, in)), req.ContentLength)
+	encodings, length := encodingsOf(req.Header), req.ContentLength
+	if len(encodings) > 0 {
+		length = -1 // of what it becomes
+	}
+	memory, err := r.limiter.acquireBody(req.Context(), in.Name, c.kind, c.start.Add(r.patience(c, in)), length)
 	if err != nil {
 		c.fault = err
 		return r.turnAway(c, in)
@@ -113,16 +117,15 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	defer memory.Release()
 	c.memory = memory
 
-	body, err := r.read(c, in, req)
-	c.size = len(body)
-	memory.shrink(len(body))
-	r.capture(c, in, req.Header, body)
-	switch {
-	case errors.Is(err, errTooLarge):
-		return r.cut(c, in, req, body, visit.ReasonTooLarge)
-	case err != nil:
-		return r.cut(c, in, req, body, visit.ReasonIncomplete)
+	raw, err := r.read(c, in, req)
+	s := undo(raw, encodings, err, r.limits.Body)
+	c.size = max(len(s.raw), len(s.text))
+	memory.shrink(c.size)
+	r.capture(c, in, req.Header, s)
+	if s.reason != "" {
+		return r.unread(c, in, req, s)
 	}
+	body := s.text
 	if since, again := r.repeats.seen(in.Name, body, c.start); again {
 		r.metrics.repeatAge.Observe(since.Seconds())
 	}
@@ -132,7 +135,7 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	}
 	switch {
 	case reason != "":
-		return r.unreadable(c, in, req, body, reason)
+		return r.unreadable(c, in, req, s, reason)
 	case c.kind.IsFact():
 		return r.fact(c, in, req, &d, body)
 	default:

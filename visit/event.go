@@ -12,7 +12,8 @@ type Event struct {
 	// Cause is set on a check-out only.
 	Cause Cause `json:"cause,omitempty"`
 	// Source is always the last field on the wire, and byte for byte what
-	// Sine sent, white space included: decode with [encoding/json] into an
+	// Sine sent, white space included, but for a content encoding and a byte order
+	// mark: decode with [encoding/json] into an
 	// Event and it is all there. Fields that the relay does not know are
 	// found in it. It may be absent.
 	Source Source `json:"source,omitempty"`

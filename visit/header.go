@@ -45,6 +45,9 @@ const (
 	// that is known.
 	HeaderCut       = "Sine-Relay-Cut"
 	HeaderAnnounced = "Sine-Relay-Content-Length"
+	// HeaderEncoding is on a quarantined body that has content encodings: those,
+	// as HTTP lists them.
+	HeaderEncoding = "Sine-Relay-Content-Encoding"
 	// HeaderKind is on a quarantined body whose URL names the event.
 	HeaderKind = "Sine-Relay-Kind"
 )

@@ -72,7 +72,7 @@ type Fingerprint struct {
 	// PreciseDate is set when Date could be read and is precise to the
 	// second or better.
 	PreciseDate bool
-	// Body is the whole body as received.
+	// Body is the whole body, as [Event.Source].
 	Body []byte
 	// Call is the request id of a call whose body is submitted again, or empty.
 	Call string

@@ -98,6 +98,7 @@ type Origin struct {
 	Synthetic bool `json:"synthetic,omitempty"`
 }
 
-// Source is a body byte for byte as Sine sent it. It may be absent: v1 allows
+// Source is a body byte for byte as Sine sent it, without a content encoding and a
+// byte order mark. It may be absent: v1 allows
 // an installation to leave it out.
 type Source = json.RawMessage

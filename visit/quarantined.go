@@ -12,8 +12,16 @@ import (
 type Reason string
 
 const (
-	// ReasonNotJSON is a body that is not valid JSON in UTF-8.
+	// ReasonNotJSON is a body that is not valid JSON.
 	ReasonNotJSON Reason = "not_json"
+	// ReasonNotUTF8 is a body in another character encoding, such as UTF-16, or
+	// compressed without saying so.
+	ReasonNotUTF8 Reason = "not_utf8"
+	// ReasonUnknownEncoding is a body with a content encoding that the relay does
+	// not read, and ReasonBadEncoding one whose content encoding cannot be undone:
+	// it is damaged, or its end is missing.
+	ReasonUnknownEncoding Reason = "unknown_encoding"
+	ReasonBadEncoding     Reason = "bad_encoding"
 	// ReasonTooDeep is JSON that is nested deeper than the relay reads.
 	ReasonTooDeep Reason = "too_deep"
 	// ReasonUnknownEvent is JSON that names no event the relay knows and
@@ -22,7 +30,8 @@ const (
 	// ReasonIncomplete is a body whose end never came.
 	ReasonIncomplete Reason = "incomplete"
 	// ReasonTooLarge is a body that is larger than the relay reads. Its
-	// beginning was kept.
+	// beginning was kept, or, where it is too large once its content encoding is
+	// undone, all of it.
 	ReasonTooLarge Reason = "too_large"
 	// ReasonRefused is an event that the stream refused for its own sake, time
 	// and again. The payload is the event's, not Sine's; its id and subject
@@ -31,10 +40,7 @@ const (
 )
 
 // Reasons are all of them.
-var Reasons = []Reason{ReasonNotJSON, ReasonTooDeep, ReasonUnknownEvent, ReasonIncomplete, ReasonTooLarge, ReasonRefused}
-
-// IsCut reports whether only the beginning of the body was kept.
-func (r Reason) IsCut() bool { return r == ReasonIncomplete || r == ReasonTooLarge }
+var Reasons = []Reason{ReasonNotJSON, ReasonNotUTF8, ReasonUnknownEncoding, ReasonBadEncoding, ReasonTooDeep, ReasonUnknownEvent, ReasonIncomplete, ReasonTooLarge, ReasonRefused}
 
 // Quarantined is a body that an authenticated caller sent and the relay could
 // not understand, or an event that its stream refused. On the wire the body is
@@ -50,6 +56,11 @@ type Quarantined struct {
 	Received time.Time
 	// Synthetic is set when somebody tried the relay out.
 	Synthetic bool
+	// Encoding is the content encodings that the body has, as HTTP lists them, or
+	// empty.
+	Encoding string
+	// Cut is set when only the beginning of the body was kept.
+	Cut bool
 	// Announced is how many bytes the caller said that a body has of which
 	// only the beginning was kept; zero where that is not known.
 	Announced int64
@@ -74,6 +85,7 @@ func (q *Quarantined) Message(s Subjects) Message {
 	}
 	for name, value := range map[string]string{
 		HeaderKind: string(q.Pinned), HeaderID: q.EventID, HeaderRefusedSubject: q.RefusedSubject,
+		HeaderEncoding: q.Encoding,
 	} {
 		if value != "" {
 			m.Header[name] = []string{value}
@@ -83,7 +95,7 @@ func (q *Quarantined) Message(s Subjects) Message {
 	if q.Synthetic {
 		m.Header[HeaderSynthetic] = []string{"true"}
 	}
-	if q.Reason.IsCut() {
+	if q.Cut {
 		m.Header[HeaderCut] = []string{"true"}
 	}
 	if q.Announced > 0 {
@@ -103,6 +115,7 @@ func ParseQuarantined(subject string, header map[string][]string, body []byte) (
 	q := Quarantined{
 		RequestID: get(HeaderRequestID), Trace: TraceOf(header), Integration: get(HeaderIntegration), Reason: Reason(get(HeaderReason)),
 		Pinned: Kind(get(HeaderKind)), Synthetic: get(HeaderSynthetic) == "true",
+		Encoding: get(HeaderEncoding), Cut: get(HeaderCut) == "true",
 		EventID: get(HeaderID), RefusedSubject: get(HeaderRefusedSubject),
 		Site: subject[strings.LastIndexByte(subject, '.')+1:], Body: body,
 	}

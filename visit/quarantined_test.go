@@ -13,8 +13,9 @@ func TestWhatIsQuarantinedComesBack(t *testing.T) {
 	at := time.Date(2026, 11, 18, 21, 42, 32, 5e6, time.UTC)
 	for _, q := range []visit.Quarantined{
 		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON, Received: at, Body: []byte("hello")},
-		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonIncomplete, Pinned: visit.CheckedIn, Received: at, Synthetic: true, Body: []byte{0xff}},
-		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonTooLarge, Received: at, Announced: 1 << 40, Body: []byte("{")},
+		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonIncomplete, Pinned: visit.CheckedIn, Received: at, Synthetic: true, Cut: true, Body: []byte{0xff}},
+		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonTooLarge, Received: at, Announced: 1 << 40, Cut: true, Body: []byte("{")},
+		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonTooLarge, Received: at, Encoding: "deflate, gzip", Body: []byte{0x1f, 0x8b}},
 		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonRefused, Received: at, EventID: "0011", RefusedSubject: "visitors.v1.event.hq.checked_in", Body: []byte("{}")},
 	} {
 		m := q.Message(visit.Subjects{Prefix: "acme.visitors"})
@@ -22,8 +23,7 @@ func TestWhatIsQuarantinedComesBack(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(back, q) {
 			t.Errorf("%+v came back as %+v, %v", q, back, err)
 		}
-		cut := q.Reason == visit.ReasonIncomplete || q.Reason == visit.ReasonTooLarge
-		if marked := m.Header[visit.HeaderCut] != nil; marked != cut {
+		if marked := m.Header[visit.HeaderCut] != nil; marked != q.Cut {
 			t.Errorf("%s is marked as cut: %v", q.Reason, marked)
 		}
 		if m.ID == "" || m.Header[visit.HeaderMsgID][0] != m.ID {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -165,7 +166,7 @@ func quarantineShow(ctx context.Context, in invocation) int {
 	var s selection
 	f := flag.NewFlagSet("sine-relay quarantine show", flag.ContinueOnError)
 	f.SetOutput(in.err)
-	body := f.Bool("body", false, "print the body too, which holds personal data: on a terminal with its control characters escaped, else byte for byte")
+	body := f.Bool("body", false, "print the body too, which holds personal data, without its content encoding: on a terminal with its control characters escaped, else byte for byte")
 	if s.parse(f, in.args) != nil {
 		return exitUsage
 	}
@@ -186,14 +187,14 @@ func quarantineShow(ctx context.Context, in invocation) int {
 	}
 	describe(in.out, k, verdictOf(settings, k))
 	if *body {
-		printBody(in.out, k.Body)
+		printBody(in.out, relay.Content(k.Quarantined, limitsOf(settings)))
 	}
 	return exitOK
 }
 
 func sizeOf(k broker.Kept) string {
 	switch {
-	case !k.Reason.IsCut():
+	case !k.Cut:
 		return fmt.Sprint(k.Size)
 	case k.Announced > 0:
 		return fmt.Sprintf("%d, the beginning of %d", k.Size, k.Announced)
@@ -218,7 +219,7 @@ func describe(out io.Writer, k broker.Kept, verdict string) {
 		{"reason", reasonOf(k)}, {"integration", k.Integration}, {"site", k.Site}, {"request", k.RequestID},
 		{"x-request-id", k.Trace.XRequestID}, {"traceparent", k.Trace.Traceparent},
 		{"event of the URL", string(k.Pinned)}, {"event id", k.EventID}, {"refused on", k.RefusedSubject},
-		{"bytes", sizeOf(k)}, {"today", verdict},
+		{"bytes", sizeOf(k)}, {"content encoding", k.Encoding}, {"today", verdict},
 	} {
 		if row[1] != "" {
 			table.row(row[0], row[1])

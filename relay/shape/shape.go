@@ -56,7 +56,7 @@ type Body struct {
 	// UTF8 is whether all of it is valid UTF-8.
 	UTF8 bool `json:"utf8"`
 	// BOM is whether it begins with UTF-8's byte order mark, which is set
-	// aside for what follows. The relay itself takes no body that has one.
+	// aside for what follows.
 	BOM bool `json:"bom,omitempty"`
 	// JSON is whether it is one JSON value, nested at most 10,000 deep. It may
 	// have duplicate keys, and texts that are not UTF-8.
@@ -129,7 +129,8 @@ type Cut struct {
 	Fields int `json:"fields,omitempty"`
 }
 
-// Of describes a call by its header and its body as received. It keeps neither.
+// Of describes a call by its header and its body, without a content encoding. It
+// keeps neither.
 func Of(header http.Header, body []byte) Shape {
 	s := Shape{Fields: []Field{}}
 	s.Headers, s.Cut.Headers = headers(header)

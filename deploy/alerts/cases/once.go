@@ -3,9 +3,9 @@ package main
 // once: where something is lost or set aside, once is enough, and it is seen for an
 // hour, or for as long as the page needs to be read.
 func once() check {
-	w := lobbies(120, "refused", "not understood", "too large", "nobody")
+	w := lobbies(120, "refused", "not understood", "not read", "too large", "nobody")
 	w.calls("sine_relay_facts_settled_total", lobby("relay-1", "refused").with(labels{"result": "refused"}), 40)
-	for site, outcome := range map[string]string{"not understood": "quarantined", "too large": "too_large"} {
+	for site, outcome := range map[string]string{"not understood": "quarantined", "not read": "unknown_encoding", "too large": "too_large"} {
 		w.calls("sine_relay_webhooks_total", lobby("relay-1", site).with(labels{"event": "checked_in", "outcome": outcome}), 40)
 	}
 	w.calls("sine_relay_webhooks_without_visitor_total", lobby("relay-1", "nobody"), 40)
@@ -17,7 +17,7 @@ func once() check {
 	}
 	w.calls("sine_relay_spool_set_aside_total", headquarters.labels("relay-0"))
 	w.calls("sine_relay_spool_set_aside_total", headquarters.labels("relay-1"), 40)
-	hour := append(namedAt("QuarantineGrows", "not understood"), named("QuarantineGrows", nil))
+	hour := append(namedAt("QuarantineGrows", "not understood", "not read"), named("QuarantineGrows", nil))
 	hour = append(hour, namedAt("NoVisitorNamed", "nobody")...)
 	hour = append(hour, namedAt("TooLarge", "too large")...)
 	hour = append(hour, named("RecordsLost", labels{"namespace": "failed"}), named("RecordsLost", labels{"namespace": "dropped"}))

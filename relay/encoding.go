@@ -1,0 +1,168 @@
+package relay
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// acceptEncoding are the content encodings that are undone.
+const acceptEncoding = "gzip, deflate"
+
+// maxEncodings is how many encodings a body may have, one over another.
+const maxEncodings = 4
+
+var (
+	// errEncoding means that a body has a content encoding that is not undone.
+	errEncoding = errors.New("not read; gzip and deflate are")
+	// errTrailing means that something follows what was compressed.
+	errTrailing = errors.New("something follows the compressed data")
+)
+
+var encodingName = regexp.MustCompile(`^[a-z0-9-]{1,16}$`)
+
+// encodingsOf are a body's content encodings in the order in which they were
+// applied. What cannot be the name of one is called unknown.
+func encodingsOf(h http.Header) []string {
+	return parseEncodings(strings.Join(h.Values("Content-Encoding"), ","))
+}
+
+func parseEncodings(list string) (names []string) {
+	for name := range strings.SplitSeq(strings.ToLower(list), ",") {
+		name = strings.TrimSpace(name)
+		switch {
+		case name == "", name == "identity":
+			continue
+		case !encodingName.MatchString(name):
+			name = unknown
+		}
+		names = append(names, name)
+	}
+	if len(names) > maxEncodings {
+		return []string{unknown}
+	}
+	return names
+}
+
+// sent is a body as it came, and what it says.
+type sent struct {
+	raw       []byte
+	encodings []string
+	// cut is set when raw is only the beginning.
+	cut bool
+	// content is the body without its encodings, no longer than the limit, and text
+	// is that without a byte order mark. Where there is a reason, they are what could
+	// be read of the beginning.
+	content, text []byte
+	// reason is why the text is not the whole, and fault what was wrong.
+	reason visit.Reason
+	fault  error
+}
+
+// undo finds out what a body says. err is how reading it ended.
+func undo(raw []byte, encodings []string, err error, limit int64) sent {
+	s := sent{raw: raw, encodings: encodings, cut: err != nil}
+	s.content, s.fault = decompress(raw, encodings, limit)
+	s.text = bytes.TrimPrefix(s.content, byteOrderMark)
+	switch {
+	case errors.Is(err, errTooLarge):
+		s.reason, s.fault = visit.ReasonTooLarge, nil
+	case err != nil:
+		s.reason, s.fault = visit.ReasonIncomplete, nil
+	case errors.Is(s.fault, errTooLarge):
+		s.reason = visit.ReasonTooLarge
+	case errors.Is(s.fault, errEncoding):
+		s.reason = visit.ReasonUnknownEncoding
+	case s.fault != nil:
+		s.reason = visit.ReasonBadEncoding
+	}
+	return s
+}
+
+// decompress undoes encodings, the last first. With an error it returns what could
+// be read, up to the limit. What is JSON as it came has no encoding any more,
+// whatever its header says: a proxy has undone it, or it names a character set.
+func decompress(body []byte, encodings []string, limit int64) ([]byte, error) {
+	if len(encodings) == 0 || isJSON(body) {
+		return body, nil
+	}
+	for i := len(encodings) - 1; i >= 0; i-- {
+		undone, err := decompressOne(body, encodings[i], limit)
+		switch {
+		case err != nil && i > 0: // what it holds is encoded as well
+			return nil, fmt.Errorf("content encoding %s: %w", encodings[i], err)
+		case err != nil:
+			return undone, fmt.Errorf("content encoding %s: %w", encodings[i], err)
+		}
+		body = undone
+	}
+	return body, nil
+}
+
+func isJSON(body []byte) bool {
+	return jsontext.Value(bytes.TrimPrefix(body, byteOrderMark)).IsValid(lenient...)
+}
+
+func decompressOne(body []byte, encoding string, limit int64) ([]byte, error) {
+	switch encoding {
+	case "gzip", "x-gzip":
+		return inflate(body, limit, func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) })
+	case "deflate":
+		return inflateEither(body, limit)
+	default:
+		return nil, errEncoding
+	}
+}
+
+// inflateEither: deflate is zlib's format, and many send it without zlib's header.
+func inflateEither(body []byte, limit int64) ([]byte, error) {
+	text, err := inflate(body, limit, func(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) })
+	if err == nil || errors.Is(err, errTooLarge) {
+		return text, err
+	}
+	bare, bareErr := inflate(body, limit, func(r io.Reader) (io.Reader, error) { return flate.NewReader(r), nil })
+	if bareErr == nil || errors.Is(err, zlib.ErrHeader) {
+		return bare, bareErr
+	}
+	return text, err
+}
+
+// inflate reads no more than the limit, however much more there would be.
+func inflate(body []byte, limit int64, open func(io.Reader) (io.Reader, error)) ([]byte, error) {
+	rest := bytes.NewReader(body)
+	in, err := open(rest)
+	if err != nil {
+		return nil, err
+	}
+	text, err := readAll(in, limit+1)
+	switch {
+	case int64(len(text)) > limit:
+		return text[:limit], errTooLarge
+	case err == nil && rest.Len() > 0:
+		return text, errTrailing
+	}
+	return text, err
+}
+
+// gzipMark is what gzip's format begins with, and no JSON.
+var gzipMark = []byte{0x1f, 0x8b}
+
+// encodingsOfKept are those of a body in the quarantine. Those that were kept by
+// releases that did not undo encodings do not say so.
+func encodingsOfKept(q visit.Quarantined) []string {
+	if q.Encoding == "" && bytes.HasPrefix(q.Body, gzipMark) {
+		return []string{"gzip"}
+	}
+	return parseEncodings(q.Encoding)
+}
