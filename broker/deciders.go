@@ -44,7 +44,7 @@ func (b *Broker) Deciders(ctx context.Context) ([]Decider, Discovery, error) {
 
 // FindDeciders does the same for an operator.
 func FindDeciders(ctx context.Context, cfg Config) ([]Decider, Discovery, error) {
-	nc, err := cfg.dialOnce()
+	nc, err := cfg.dialOperator()
 	if err != nil {
 		return nil, Discovery{}, err
 	}

@@ -34,11 +34,15 @@ func OpenDoor(ctx context.Context, cfg Config) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
+	inbox, err := cfg.operatorInboxPrefix()
+	if err != nil {
+		return nil, err
+	}
 	cfg.Registerer, cfg.Logger = nil, slog.New(slog.DiscardHandler)
 	m := newMetrics(cfg)
 	d := &Door{link: newLink("door", cfg.Logger, m), ignored: newIgnoredReplies(cfg.Logger, m)}
 	d.link.ignored = d.ignored.acknowledgement
-	if err := d.link.dial(cfg.urls(), operatorInbox, append(options, nats.RetryOnFailedConnect(false))); err != nil {
+	if err := d.link.dial(cfg.urls(), inbox, append(options, nats.RetryOnFailedConnect(false))); err != nil {
 		return nil, fmt.Errorf("NATS at %s: %w", cfg.hosts(), err)
 	}
 	js, err := jetstream.New(d.link.nc)

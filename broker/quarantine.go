@@ -39,7 +39,7 @@ func OpenQuarantine(ctx context.Context, cfg Config) (*Quarantine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	nc, err := cfg.dialOnce()
+	nc, err := cfg.dialOperator()
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func FindRecords(ctx context.Context, cfg Config, reference string, since time.T
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	nc, err := cfg.dialOnce()
+	nc, err := cfg.dialOperator()
 	if err != nil {
 		return nil, err
 	}

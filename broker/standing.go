@@ -95,7 +95,7 @@ func openBook(cfg Config, open func(jetstream.JetStream, Config) (*orders.Book, 
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	nc, err := cfg.dialOnce()
+	nc, err := cfg.dialOperator()
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/relay/door"
 	"github.com/sine-relay/sine-relay/visit"
@@ -23,25 +24,18 @@ const sampleRequest = `{"event":"signin_before","date":%q,"data":{"firstName":"M
 // ask tries a door without a visitor: it puts a synthetic question to the real
 // deciders and shows what the iPad would get.
 func ask(ctx context.Context, in invocation) int {
-	f := flag.NewFlagSet("sine-relay ask", flag.ContinueOnError)
-	f.SetOutput(in.err)
-	integration := f.String("integration", relay.DefaultIntegration, "whose deciders are asked")
-	file := f.String("file", "", "a body as Sine sends it; a made-up visitor unless given")
-	if f.Parse(in.args) != nil {
-		return exitUsage
-	}
-	if f.NArg() > 0 {
-		fmt.Fprintf(in.err, "sine-relay ask: %q is no flag\n", f.Arg(0))
-		return exitUsage
+	q, code := parseQuestion(in)
+	if code != exitOK {
+		return code
 	}
 	body := fmt.Appendf(nil, sampleRequest, time.Now().UTC().Format(time.RFC3339))
-	if *file != "" {
+	if q.file != "" {
 		var err error
-		if body, err = os.ReadFile(*file); err != nil {
+		if body, err = os.ReadFile(q.file); err != nil {
 			return orderly(in, err)
 		}
 	}
-	settings, code := doorSettings(in)
+	settings, code := q.settings(in)
 	if code != exitOK {
 		return code
 	}
@@ -58,7 +52,7 @@ func ask(ctx context.Context, in invocation) int {
 	if err != nil {
 		return orderly(in, err)
 	}
-	trial, err := r.Try(ctx, *integration, body)
+	trial, err := r.Try(ctx, q.integration, body)
 	if err != nil {
 		return orderly(in, err)
 	}
@@ -66,7 +60,77 @@ func ask(ctx context.Context, in invocation) int {
 	if trouble := opened.Trouble(); trouble != "" {
 		fmt.Fprintln(in.err, "sine-relay: NATS:", printable(trouble))
 	}
-	return exitOK
+	return trialCode(trial)
+}
+
+// question is what ask was given.
+type question struct{ integration, site, decider, file string }
+
+func parseQuestion(in invocation) (q question, code int) {
+	f := flag.NewFlagSet("sine-relay ask", flag.ContinueOnError)
+	f.SetOutput(in.err)
+	f.StringVar(&q.integration, "integration", relay.DefaultIntegration, "whose deciders are asked, of those that are configured here")
+	f.StringVar(&q.site, "site", "", "a site whose decider is asked, by the relay's defaults; for a machine where no integration is configured")
+	f.StringVar(&q.decider, "decider", relay.DefaultDecider, "with --site, which decider is asked")
+	f.StringVar(&q.file, "file", "", "a body as Sine sends it; a made-up visitor unless given")
+	f.Usage = func() {
+		fmt.Fprint(in.err, "Usage: sine-relay ask [flags]\n\n"+
+			"Tries a door without a visitor. Ends with 0 when deciders accept, 3 when they reject, 4 when it is\n"+
+			"not they who decided: the fallback or a standing order answers. 1 is for what could not be tried.\n\n")
+		f.PrintDefaults()
+	}
+	if f.Parse(in.args) != nil {
+		return q, exitUsage
+	}
+	given := map[string]bool{}
+	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	var wrong string
+	switch {
+	case f.NArg() > 0:
+		wrong = fmt.Sprintf("%q is not a flag", f.Arg(0))
+	case q.site != "" && given["integration"]:
+		wrong = "say either --integration or --site"
+	case q.site == "" && given["decider"]:
+		wrong = "--decider needs --site"
+	case q.site != "" && !visit.ValidName(q.site):
+		wrong = fmt.Sprintf("--site %q must match %s", q.site, visit.NamePattern)
+	case !visit.ValidName(q.decider):
+		wrong = fmt.Sprintf("--decider %q must match %s", q.decider, visit.NamePattern)
+	default:
+		return q, exitOK
+	}
+	fmt.Fprintln(in.err, "sine-relay ask:", wrong)
+	return q, exitUsage
+}
+
+// settings has the integration that is asked for.
+func (q question) settings(in invocation) (config.Settings, int) {
+	if q.site == "" {
+		return integrationSettings(in)
+	}
+	settings, code := settingsWithNATS(in, config.LoadIntegrations)
+	if code != exitOK {
+		return settings, code
+	}
+	if settings.IntegrationsFile != "" {
+		fmt.Fprintln(in.err, "sine-relay ask: --site is for a machine without SINE_RELAY_INTEGRATIONS_FILE; say --integration")
+		return settings, exitUsage
+	}
+	only := &settings.Integrations[0]
+	only.Site, only.Deciders = q.site, []relay.Decider{{Name: q.decider}}
+	return settings, exitOK
+}
+
+// trialCode tells a script whether deciders decided, and how.
+func trialCode(t relay.Trial) int {
+	switch {
+	case t.Given.Situation != door.Decided || t.Given.Fallback:
+		return exitUndecided
+	case t.Given.Verdict != visit.Accept:
+		return exitRejected
+	default:
+		return exitOK
+	}
 }
 
 func showTrial(out io.Writer, t relay.Trial) {

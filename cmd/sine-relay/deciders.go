@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -13,18 +14,20 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // censusInterval is between two looks at who answers questions.
 const censusInterval = 15 * time.Second
 
-// listDeciders shows who answers for which integration, and who is missing.
+// listDeciders shows who answers for which integration, and who is missing. Where no
+// integration is configured, it shows everybody who answers.
 func listDeciders(ctx context.Context, in invocation) int {
 	if !noArguments("deciders", in) {
 		return exitUsage
 	}
-	settings, code := doorSettings(in)
+	settings, code := operatorSettings(in)
 	if code != exitOK {
 		return code
 	}
@@ -35,40 +38,74 @@ func listDeciders(ctx context.Context, in invocation) int {
 		return orderly(in, err)
 	}
 	subjects := visit.Subjects{Prefix: settings.SubjectPrefix}
-	table := newTable(in.out, "INTEGRATION", "DECIDER", "INSTANCE", "VERSION", "ANSWERED", "FAILED", "EXPIRED", "LATE", "STALLS", "AVERAGE", "DISTANCE", "UP SINCE")
+	asked := askedBy(settings.Integrations, subjects)
+	if len(settings.Integrations) == 0 {
+		asked = answered(found, subjects)
+	}
+	table := newTable(in.out, "INTEGRATION", "SITE", "DECIDER", "INSTANCE", "VERSION", "ANSWERED", "FAILED", "EXPIRED", "LATE", "STALLS", "AVERAGE", "DISTANCE", "UP SINCE")
 	var missing []string
-	for _, i := range settings.Integrations {
-		for _, name := range i.DeciderNames() {
-			answering := answeringFor(found, subjects, i.Site, name)
-			if len(answering) == 0 {
-				missing = append(missing, fmt.Sprintf("%s/%s", i.Name, name))
-				table.row(i.Name, name, "nobody")
-			}
-			for _, d := range answering {
-				table.row(i.Name, name, d.ID, d.Version,
-					d.Answered, d.Failed+d.Overloaded, d.Expired, d.Late, d.Stalls, d.Average.Round(time.Microsecond*100), d.Distance.Round(time.Microsecond*100), shown(d.Started))
-			}
+	for _, a := range asked {
+		answering := answeringFor(found, a.subject)
+		if len(answering) == 0 {
+			missing = append(missing, a.integration+"/"+a.decider)
+			table.row(a.integration, a.site, a.decider, "nobody")
+		}
+		for _, d := range answering {
+			table.row(a.integration, a.site, a.decider, d.ID, d.Version,
+				d.Answered, d.Failed+d.Overloaded, d.Expired, d.Late, d.Stalls, d.Average.Round(time.Microsecond*100), d.Distance.Round(time.Microsecond*100), shown(d.Started))
 		}
 	}
 	table.flush()
 	if said := discovery.String(); said != "" {
 		fmt.Fprintf(in.out, "\nIn the search, %s.\n", said)
 	}
-	if len(missing) > 0 {
-		fmt.Fprintf(in.out, "\nNobody answers for %s (programs that are no NATS micro service are not seen).\n", strings.Join(missing, ", "))
+	switch {
+	case len(missing) > 0:
+		fmt.Fprintf(in.out, "\nNobody answers for %s (programs that are not a NATS micro service are not seen).\n", strings.Join(missing, ", "))
 		return exitFailed
+	case len(asked) == 0:
+		fmt.Fprintln(in.out, "\nNobody answers (programs that are not a NATS micro service are not seen).")
+		return exitFailed
+	case len(settings.Integrations) == 0:
+		fmt.Fprintln(in.out, "\nNo integration is configured here, so that nobody is missed. Set SINE_RELAY_INTEGRATIONS_FILE as for the relay to see for which nobody answers.")
 	}
 	return exitOK
 }
 
-// answeringFor returns those that answer the questions of a site to a decider.
-func answeringFor(found []broker.Decider, s visit.Subjects, site, decider string) (answering []broker.Decider) {
+// askedDecider is a decider of an integration.
+type askedDecider struct{ integration, site, decider, subject string }
+
+func askedBy(integrations []relay.Integration, s visit.Subjects) (all []askedDecider) {
+	for _, i := range integrations {
+		for _, name := range i.DeciderNames() {
+			all = append(all, askedDecider{i.Name, i.Site, name, s.Ask(i.Site, name)})
+		}
+	}
+	return all
+}
+
+// answered are those whose questions somebody answers, in the order of their subjects.
+func answered(found []broker.Decider, s visit.Subjects) (all []askedDecider) {
+	var answered []string
 	for _, d := range found {
-		for _, subject := range d.Subjects {
-			if subject == s.Ask(site, decider) {
-				answering = append(answering, d)
-				break
-			}
+		answered = append(answered, d.Subjects...)
+	}
+	slices.Sort(answered)
+	for _, subject := range slices.Compact(answered) {
+		name, ours := strings.CutPrefix(subject, strings.TrimSuffix(s.All(visit.RootAsk), ">"))
+		site, decider, both := strings.Cut(name, ".")
+		if ours && both {
+			all = append(all, askedDecider{"-", site, decider, subject})
+		}
+	}
+	return all
+}
+
+// answeringFor returns those that answer the questions on a subject.
+func answeringFor(found []broker.Decider, subject string) (answering []broker.Decider) {
+	for _, d := range found {
+		if slices.Contains(d.Subjects, subject) {
+			answering = append(answering, d)
 		}
 	}
 	return answering
@@ -80,9 +117,15 @@ func operatorSettings(in invocation) (config.Settings, int) {
 	return settingsWithNATS(in, config.LoadForOperator)
 }
 
-// doorSettings are those for a command that is about integrations.
-func doorSettings(in invocation) (config.Settings, int) {
-	return settingsWithNATS(in, func(environ []string) (config.Settings, error) { return config.Load(environ, nil) })
+// integrationSettings are those for a command that is about integrations: those of the
+// file, or "default", whose site must be said, lest another site is meant.
+func integrationSettings(in invocation) (config.Settings, int) {
+	settings, code := settingsWithNATS(in, config.LoadIntegrations)
+	if code == exitOK && settings.IntegrationsFile == "" && !settings.IsSet("SINE_RELAY_SITE") && !settings.IsSet("SINE_RELAY_KEYS") {
+		fmt.Fprintln(in.err, "sine-relay: no integration is configured here: set SINE_RELAY_INTEGRATIONS_FILE as for the relay, or SINE_RELAY_SITE where it has one integration only")
+		return settings, exitUsage
+	}
+	return settings, code
 }
 
 func settingsWithNATS(in invocation, load func([]string) (config.Settings, error)) (config.Settings, int) {
@@ -188,7 +231,7 @@ func (c *census) count(ctx context.Context) {
 	c.counted = map[[2]string]bool{}
 	for _, i := range c.app.relay.Integrations() {
 		for _, name := range i.DeciderNames() {
-			c.answers.WithLabelValues(i.Name, name).Set(float64(len(answeringFor(found, subjects, i.Site, name))))
+			c.answers.WithLabelValues(i.Name, name).Set(float64(len(answeringFor(found, subjects.Ask(i.Site, name)))))
 			c.counted[[2]string{i.Name, name}] = true
 		}
 	}

@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
 
 // Whoever floods the search for deciders is named, and does not make it look as if
@@ -44,12 +50,57 @@ func TestAFloodedSearchForDecidersIsSaid(t *testing.T) {
 	p.must(200, "SUCCESS", webhook("signin_after", noon, "Ada"))
 }
 
-// The relay's own user cannot hear who answers an operator. That is no proof that
-// nobody decides.
+// Where NATS lets a user hear no answer, that is no proof that nobody decides.
 func TestASearchForDecidersThatHearsNobodySaysSo(t *testing.T) {
 	s := setStage(t, natsDir+"nats.conf")
-	code, out, errOut := commandLine(environment(append(s.settings("relay"), "KEYS="+testKey)...), "deciders")
-	if code != exitFailed || !strings.Contains(errOut, "allow the user to subscribe to _INBOX.>, or be an operator") || strings.Contains(out, "nobody") {
+	settings := append(s.settings("relay"), "NATS_INBOX_PREFIX=_INBOX_X")
+	code, out, errOut := commandLine(environment(settings...), "deciders")
+	if code != exitFailed || !strings.Contains(errOut, "allow the user to subscribe to _INBOX.>, or be an operator") || strings.Contains(out, "Nobody") {
 		t.Errorf("ended with %d:\n%s%s", code, out, errOut)
+	}
+}
+
+// In a pod the user is the relay's, which may not subscribe to an operator's inbox.
+func TestDeciders_AndAskHearInTheRelaysInbox(t *testing.T) {
+	s := setStage(t, natsDir+"nats.conf")
+	nc := s.connect("decider")
+	ctx, stop := context.WithCancel(context.Background())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		cfg := subscriber.DeciderConfig{Sites: []string{"hq"}, Version: "1.2.3", OnReady: func() { close(ready) }}
+		ended <- subscriber.Decide(ctx, nc, cfg, func(context.Context, visit.Request) (visit.Decision, error) {
+			return visit.Decision{Verdict: visit.Accept}, nil
+		})
+	}()
+	<-ready
+	for _, user := range []string{"relay", "operator"} {
+		environ := environment(s.settings(user)...)
+		must(t, environ, `- +hq +default +\w+ +1\.2\.3`, "deciders")
+		must(t, environ, `because +all: default accepted`, "ask", "--site", "hq")
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// An operator's machine has an address of NATS and no settings of the webhook.
+func TestDeciders_NeedNoSettingOfTheWebhook(t *testing.T) {
+	server := brokertest.Start(t)
+	bare := environment("NATS_URL=" + server.URL())
+	code, out, _ := commandLine(bare, "deciders")
+	if code != exitFailed || !strings.Contains(out, "Nobody answers") {
+		t.Errorf("without a decider: ended with %d:\n%s", code, out)
+	}
+	decideAt(t, server, "default", acceptAll)
+	must(t, bare, `(?s)- +default +default +\w+ +1\.2\.3.*No integration is configured here`, "deciders")
+
+	file := filepath.Join(t.TempDir(), "integrations.yaml")
+	if err := os.WriteFile(file, []byte("integrations:\n- {name: lobby, site: default}\n- {name: dock, site: hq}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errOut := commandLine(append(bare, "SINE_RELAY_INTEGRATIONS_FILE="+file), "deciders")
+	if code != exitFailed || !regexp.MustCompile(`(?s)lobby +default +default +\w+ +1\.2\.3.*dock +hq +default +nobody.*Nobody answers for dock/default`).MatchString(out) {
+		t.Errorf("with integrations and no keys: ended with %d:\n%s%s", code, out, errOut)
 	}
 }

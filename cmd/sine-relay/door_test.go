@@ -166,32 +166,3 @@ func TestADeciderThatIsTooLateIsSeenToBe(t *testing.T) {
 		return regexp.MustCompile(`1\.2\.3 +0 +0 +1 +1 +0 `).MatchString(out)
 	})
 }
-
-func TestADoorIsTriedWithoutAVisitor(t *testing.T) {
-	server := brokertest.Start(t)
-	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
-	must(t, environ, `(?s)default +reject +no_decider .*because +all: default rejected by fallback for no_decider.*HTTP +200\n\{"adminNotes":.*"code":"REJECTED"`, "ask")
-	asked := make(chan visit.Request, 10)
-	decideAt(t, server, "default", func(q visit.Request) visit.Decision {
-		asked <- q
-		return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome"}
-	})
-	must(t, environ, `(?s)default +accept +decided +[0-9.]+ .*because +all: default accepted.*HTTP +200\n\{"code":"SUCCESS","visitorNotes":"Welcome"\}`, "ask")
-	if q := <-asked; !q.Synthetic || q.Person.FirstName != "Marguerite" {
-		t.Errorf("asked about %+v", q)
-	}
-	fails(t, environ, "(?s)in force.*no relay obeys it", "lockdown", "--wait", "0s", "--all-sites", "--message", "Gas leak")
-	must(t, environ, `(?s)because +rejected by lockdown of every site.*Gas leak`, "ask")
-	if len(asked) > 0 {
-		t.Error("a decider was asked during a lockdown")
-	}
-	code, _, errOut := commandLine(environ, "ask", "--integration", "attic")
-	if code != exitFailed || !strings.Contains(errOut, "no integration attic") {
-		t.Errorf("ended with %d: %s", code, errOut)
-	}
-	nc := server.Connect()
-	info, err := nc.Request("$JS.API.STREAM.NAMES", nil, patience)
-	if err != nil || strings.Contains(string(info.Data), "VISITOR_DECISIONS") {
-		t.Errorf("it made streams: %s %v", info.Data, err)
-	}
-}

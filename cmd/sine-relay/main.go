@@ -23,6 +23,10 @@ const (
 	exitFailed = 1
 	// exitUsage is for a wrong command or configuration.
 	exitUsage = 2
+	// exitRejected and exitUndecided are how ask ends where a visitor would not
+	// have been let in by a decider.
+	exitRejected  = 3
+	exitUndecided = 4
 )
 
 // invocation is what a command has to work with.
@@ -51,7 +55,7 @@ func commands() []command {
 		{"quarantine ls", "list what could not be understood, by reason", quarantineList},
 		{"quarantine show", "show one message: quarantine show SEQUENCE", quarantineShow},
 		{"quarantine replay", "read it again, as after a change of the configuration, and store it with --submit", quarantineReplay},
-		{"ask", "try a door without a visitor: ask --integration NAME [--file BODY]", ask},
+		{"ask", "try a door without a visitor: ask --integration NAME | --site SITE [--file BODY]", ask},
 		{"lockdown lift", "end a lockdown: lockdown lift --site SITE", lift(visit.OrderLockdown)},
 		{"lockdown", "turn every visitor of a site away: lockdown --site SITE --message TEXT", give(visit.OrderLockdown)},
 		{"override lift", "end an override: override lift --site SITE", lift(visit.OrderOverride)},
@@ -139,6 +143,8 @@ func usage(w io.Writer) {
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, "Settings are read from the environment; sine-relay config docs lists them.")
+	fmt.Fprintln(w, "A command ends with 0 when it is done, 1 when it failed or what it looked for is not so,")
+	fmt.Fprintln(w, "2 for a wrong command line or configuration; ask ends with 3 and 4, too, see ask --help.")
 }
 
 // lookup returns the value of a variable, if it is set and not empty.

@@ -118,7 +118,7 @@ func TestAQuarantineCommandRefuses(t *testing.T) {
 		{"an unknown flag", settings(s.URL()), []string{"replay", "--force"}, exitUsage, "-force"},
 		{"without integrations", environment("NATS_URL=" + s.URL()), []string{"ls"}, exitFailed, "stream VISITOR_QUARANTINE: .*not found"},
 		{"a faulty configuration", nil, []string{"ls"}, exitUsage, "SINE_RELAY_NATS_URL"},
-		{"to read again without integrations", environment("NATS_URL=" + s.URL()), []string{"replay"}, exitUsage, "SINE_RELAY_KEYS"},
+		{"to read again without integrations", environment("NATS_URL=" + s.URL()), []string{"replay"}, exitUsage, "SINE_RELAY_SITE"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, out, errOut := commandLine(c.environ, append([]string{"quarantine"}, c.args...)...)

@@ -59,7 +59,7 @@ func quarantineReplay(ctx context.Context, in invocation) int {
 		return exitUsage
 	}
 	var code int
-	if r.q, r.settings, code = openQuarantine(ctx, in, doorSettings); r.q == nil {
+	if r.q, r.settings, code = openQuarantine(ctx, in, integrationSettings); r.q == nil {
 		return code
 	}
 	defer r.q.Close()

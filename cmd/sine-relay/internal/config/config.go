@@ -42,7 +42,8 @@ type Settings struct {
 	// brokenSites are those of integrations with faults, as far as they are known.
 	brokenSites []string
 
-	set map[string]bool
+	keys keyring
+	set  map[string]bool
 	// secretFiles are the files that secrets were read from, by the secret's
 	// name.
 	secretFiles map[string]string
@@ -56,34 +57,49 @@ type Settings struct {
 // by name with the prefix. An error is a [Faults], of everything that is wrong. It
 // is nil where what is wrong is contained: see [Settings.Contained].
 func Load(environ []string, defaults map[string]string) (Settings, error) {
-	return read(environ, defaults, always, true)
+	return read(environ, defaults, always, withKeys)
 }
 
 // LoadRules is Load without the keys: these are followed apart, see
 // [Settings.ReadKeys], so that neither waits for the other to be mended.
 func LoadRules(environ []string, defaults map[string]string) (Settings, error) {
-	return read(environ, defaults, always, false)
+	return read(environ, defaults, always, withoutKeys)
 }
 
-// LoadForOperator reads the settings for a command that does not answer Sine: it
-// may do without integrations, and then there are none.
+// LoadForOperator reads the settings for a command that does not answer Sine: it reads
+// no keys, and may do without integrations, and then there are none.
 func LoadForOperator(environ []string) (Settings, error) {
-	return read(environ, nil, func(s Settings) bool {
-		return s.keysGiven() || s.IntegrationsFile != "" || s.KeysDir != ""
-	}, true)
+	return read(environ, nil, func(s Settings) bool { return s.keysGiven() || s.IntegrationsFile != "" }, keyless)
+}
+
+// LoadIntegrations is the same for a command that is about integrations: without a file
+// of them there is the integration "default".
+func LoadIntegrations(environ []string) (Settings, error) {
+	return read(environ, nil, always, keyless)
 }
 
 func always(Settings) bool { return true }
 
-func read(environ []string, defaults map[string]string, integrated func(Settings) bool, withKeys bool) (Settings, error) {
+// keyring says what becomes of keys.
+type keyring int
+
+const (
+	withKeys keyring = iota
+	// withoutKeys leaves them to [Settings.ReadKeys].
+	withoutKeys
+	// keyless has no use for them: that they are missing is no fault.
+	keyless
+)
+
+func read(environ []string, defaults map[string]string, integrated func(Settings) bool, keys keyring) (Settings, error) {
 	var f Faults
 	e := newEnvironment(environ, defaults, &f)
-	s := Settings{set: e.set, secretFiles: e.files, Broken: map[string]Faults{}}
+	s := Settings{set: e.set, secretFiles: e.files, Broken: map[string]Faults{}, keys: keys}
 	e.decode(&s.Environment)
 	s.check(&f)
 	if integrated(s) {
 		s.loadIntegrations(&f)
-		if withKeys {
+		if keys == withKeys {
 			s.loadKeys(&f)
 		}
 	}

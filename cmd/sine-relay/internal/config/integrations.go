@@ -35,11 +35,11 @@ func (s *Settings) loadIntegrations(f *Faults) {
 	for i := range file.Integrations {
 		s.addEntry(readEntry(filepath.Base(s.IntegrationsFile), &file.Integrations[i]), fmt.Sprintf("%sintegrations[%d]", where, i), defaults, seen)
 	}
-	if s.keysGiven() {
+	if s.keysGiven() || s.keys == keyless && s.IntegrationsFile == "" {
 		s.addDefault(f, seen, defaults)
 	}
 	switch {
-	case file.partial:
+	case file.partial, s.keys == keyless:
 	case len(seen) == 0:
 		f.setting("KEYS", "is not set, and no integrations file names an integration: nobody could call. Set it to the API key that you typed into Sine")
 	case len(file.Integrations) > 0 && s.KeysDir == "":
