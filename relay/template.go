@@ -93,7 +93,7 @@ func (t Template) isZero() bool { return t.fields == nil }
 
 // fill returns the body for an answer. Fields that the decider adds to an
 // accepted pass go in where the template has no field of that name; a text that
-// was nothing but placeholders and came out empty is left out. Texts come from
+// was nothing but placeholders and came out blank is left out. Texts come from
 // operators, too, so they are cleaned here, where all of them pass.
 func (t Template) fill(d visit.Decision, reference string) []byte {
 	text := func(s string) string { return visit.CleanText(strings.ReplaceAll(s, placeRef, reference)) }
@@ -138,7 +138,7 @@ func (f filling) fill(v any) (any, bool) {
 	switch v := v.(type) {
 	case string:
 		text := f.text(v)
-		return text, text != "" || v == ""
+		return text, !visit.Blank(text) || visit.Blank(v)
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for name, value := range v {

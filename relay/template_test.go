@@ -26,6 +26,7 @@ func TestTemplates(t *testing.T) {
 		{"what a screen would obey", DefaultAccept.fields, visit.Decision{Verdict: visit.Accept, VisitorText: "a\x1b\u202eb\nc", AdminNote: "\x00"}, `{"code":"SUCCESS","visitorNotes":"ab\nc"}`},
 		{"a rejected visitor gets no extra fields", DefaultReject.fields, visit.Decision{Verdict: visit.Reject, VisitorText: "No", Pass: map[string]json.RawMessage{"zone": json.RawMessage(`"B"`)}}, `{"code":"REJECTED","message":"No","visitorNotes":"No"}`},
 		{"nested values", map[string]any{"a": map[string]any{"b": []any{"{ref}", 1, true, nil}}, "empty": ""}, visit.Decision{}, `{"a":{"b":["K7Q2M",1,true,null]},"empty":""}`},
+		{"a text that comes out blank", map[string]any{"code": "X", "m": "{adminNote} {decider}", "own": " "}, visit.Decision{AdminNote: "\u200b"}, `{"code":"X","own":" "}`},
 		{"the decider's name", map[string]any{"by": "asked {decider}"}, visit.Decision{Decider: "watchlist"}, `{"by":"asked watchlist"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

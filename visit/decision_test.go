@@ -27,6 +27,7 @@ func TestAReadableRejectionIsARejection(t *testing.T) {
 		"in capitals":              {`{"decision":"REJECT","visitorText":"See reception."}`, readable},
 		"blanks around it":         {`{"decision":" Reject\n","visitorText":"See reception."}`, readable},
 		"no text":                  {`{"decision":"reject"}`, ""},
+		"a text without a shape":   {`{"decision":"reject","visitorText":"\u200b\ufeff"}`, ""},
 		"a blank text":             {`{"decision":"reject","visitorText":" \n\t"}`, ""},
 		"a text of another type":   {`{"decision":"reject","visitorText":5}`, ""},
 		"a note of another type":   {`{"decision":"reject","visitorText":"See reception.","adminNote":{}}`, readable},

@@ -143,7 +143,7 @@ func (o Order) checkTerms() error {
 		return errors.New("an override needs a time at which it ends")
 	case !o.Until.IsZero() && !o.Until.After(o.Since):
 		return errors.New("the order ends before it begins")
-	case override && strings.TrimSpace(o.Reason) == "":
+	case override && Blank(o.Reason):
 		return errors.New("an override needs a reason")
 	}
 	return nil

@@ -116,7 +116,7 @@ func (r *reply) text(name string, value json.RawMessage) {
 		r.note(errWrongType(name))
 		return
 	}
-	if text = CleanText(text); strings.TrimSpace(text) == "" {
+	if text = CleanText(text); Blank(text) {
 		text = ""
 	}
 	if len(text) > maxDecisionText {

@@ -94,7 +94,7 @@ func (c Combination) spokesman(bearers []Answer) Answer {
 
 func firstText(votes []Answer) string {
 	for _, a := range votes {
-		if a.VisitorText != "" {
+		if !visit.Blank(a.VisitorText) {
 			return a.VisitorText
 		}
 	}

@@ -12,7 +12,7 @@ type Fallback struct {
 	// nobody has a say about a visitor, nobody objects.
 	Verdict visit.Verdict
 	// VisitorText and AdminNote may hold "{ref}", which stands for the
-	// reference of the call.
+	// reference of the call. A blank one is as none.
 	VisitorText string
 	AdminNote   string
 }
@@ -36,6 +36,7 @@ var defaultNotes = map[Situation]string{
 
 // complete fills in what is missing of the fallback for a situation.
 func (f Fallback) complete(s Situation, rejectText string) Fallback {
+	f.VisitorText, f.AdminNote = unlessBlank(f.VisitorText), unlessBlank(f.AdminNote)
 	if f.Verdict == "" && s == Unasked {
 		f.Verdict = visit.Accept
 	}
@@ -58,7 +59,15 @@ func (f Fallback) over(under Fallback) Fallback {
 	}
 	return Fallback{
 		Verdict:     under.Verdict,
-		VisitorText: cmp.Or(f.VisitorText, under.VisitorText),
-		AdminNote:   cmp.Or(f.AdminNote, under.AdminNote),
+		VisitorText: cmp.Or(unlessBlank(f.VisitorText), under.VisitorText),
+		AdminNote:   cmp.Or(unlessBlank(f.AdminNote), under.AdminNote),
 	}
+}
+
+// unlessBlank is a text that shows something, or empty.
+func unlessBlank(text string) string {
+	if visit.Blank(text) {
+		return ""
+	}
+	return text
 }

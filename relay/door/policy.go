@@ -19,7 +19,7 @@ type Policy struct {
 // Complete returns the policy with a fallback for every situation in [Missed],
 // and default texts where there are none.
 func (p Policy) Complete() Policy {
-	p.RejectText = cmp.Or(p.RejectText, DefaultRejectText)
+	p.RejectText = cmp.Or(unlessBlank(p.RejectText), DefaultRejectText)
 	all := make(map[Situation]Fallback, len(Missed))
 	for _, s := range Missed {
 		all[s] = p.Fallbacks[s].complete(s, p.RejectText)
@@ -66,7 +66,7 @@ func (p Policy) count(v Vote, ordersKnown bool) Answer {
 	}
 	d := v.Decision
 	if d.Verdict == visit.Reject {
-		d.VisitorText = cmp.Or(d.VisitorText, p.RejectText)
+		d.VisitorText = cmp.Or(unlessBlank(d.VisitorText), p.RejectText)
 	}
 	return Answer{Situation: Decided, Decision: d, Rule: did(d.Verdict)}
 }

@@ -67,7 +67,7 @@ func (s Standing) Answer() (a Answer, ordered bool) {
 		site = "every site"
 	}
 	// A message of which nothing can be shown is none.
-	a = Answer{Decision: visit.Decision{VisitorText: strings.TrimSpace(visit.CleanText(s.Order.Message))}}
+	a = Answer{Decision: visit.Decision{VisitorText: unlessBlank(strings.TrimSpace(visit.CleanText(s.Order.Message)))}}
 	switch s.Order.Kind {
 	case visit.OrderLockdown:
 		a.Situation, a.Verdict, a.AdminNote = LockedDown, visit.Reject, noteLockdown

@@ -9,6 +9,8 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // variable is a name that an expression may use.
@@ -68,7 +70,7 @@ func sent(name, meaning string, read func(*Visitor) string) variable {
 	v := text(name, meaning+"; an error where Sine sent none", read)
 	told := v.read
 	v.read = func(visitor *Visitor) ref.Val {
-		if strings.TrimSpace(read(visitor)) == "" {
+		if visit.Blank(read(visitor)) {
 			return types.WrapErr(unsent("Sine sent no " + name))
 		}
 		return told(visitor)
@@ -136,11 +138,11 @@ func answers(v *Visitor) ref.Val {
 	for _, a := range v.Pass.Answers {
 		label := bounded("the label of an answer", a.Label)
 		switch {
-		case strings.TrimSpace(a.Label) == "":
+		case visit.Blank(a.Label):
 			return types.WrapErr(unsent("Sine sent an answer without a label"))
 		case types.IsError(label):
 			return label
-		case strings.TrimSpace(a.Value) == "":
+		case visit.Blank(a.Value):
 			byLabel[label] = types.WrapErr(unsent("the answer is blank"))
 		default:
 			byLabel[label] = bounded("an answer", a.Value)

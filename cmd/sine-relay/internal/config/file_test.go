@@ -273,3 +273,13 @@ func TestMoreIntegrationsThanARelayTakes(t *testing.T) {
 	}
 	expect(t, faulty(t, withFile(t, strings.Repeat("#", largestFile+1), "a")...), "SINE_RELAY_INTEGRATIONS_FILE: what it names cannot be read: it is too large: it has more than 16777216 bytes")
 }
+
+func TestABlankTextIsInherited(t *testing.T) {
+	s := load(t, withFile(t, `
+defaults: {rejectText: Ask your host, fallbacks: {timeout: {answer: accept, visitorText: Come in, adminNote: Unchecked}}}
+integrations: [{name: a, rejectText: " ", fallbacks: {timeout: {visitorText: "\u200b", adminNote: "\t"}}}]`, "a")...)
+	p := s.Integrations[0].Policy
+	if want := (door.Fallback{Verdict: visit.Accept, VisitorText: "Come in", AdminNote: "Unchecked"}); p.RejectText != "Ask your host" || p.Fallbacks[door.Timeout] != want {
+		t.Errorf("%+v", p)
+	}
+}

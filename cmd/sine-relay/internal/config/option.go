@@ -26,7 +26,7 @@ func (p place) add(field, format string, args ...any) {
 // however many integrations inherit it.
 func (s *Settings) choose(p place, o options) choices {
 	c := choices{
-		allowFrom: p.allowFrom(o.AllowFrom), deciders: p.deciders(o), combination: p.combination(o.Combine), confirmed: o.RejectionConfirmed, rejectText: o.RejectText,
+		allowFrom: p.allowFrom(o.AllowFrom), deciders: p.deciders(o), combination: p.combination(o.Combine), confirmed: o.RejectionConfirmed, rejectText: unlessBlank(o.RejectText),
 		zone: p.zone(o.TimeZone), say: p.say(o.RejectBy), events: p.events(o.Events),
 		eventNames: p.eventNames(o.EventNames), identifiedBy: p.identifiedBy(o.IdentifiedBy), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, door.Missed),
 		accept: p.template("answers.accept", o.Answers.Accept), reject: p.template("answers.reject", o.Answers.Reject),
@@ -122,6 +122,14 @@ func (p place) text(field, text string) {
 	}
 }
 
+// unlessBlank is a text that shows something, or empty: a blank one is inherited.
+func unlessBlank(text string) string {
+	if visit.Blank(text) {
+		return ""
+	}
+	return text
+}
+
 func (p place) fallbacks(field string, configured map[string]fallback, situations []door.Situation) map[door.Situation]door.Fallback {
 	var known []string
 	for _, s := range situations {
@@ -139,7 +147,7 @@ func (p place) fallbacks(field string, configured map[string]fallback, situation
 		}
 		p.text(field+".visitorText", f.VisitorText)
 		p.text(field+".adminNote", f.AdminNote)
-		all[door.Situation(name)] = door.Fallback{Verdict: verdict, VisitorText: f.VisitorText, AdminNote: f.AdminNote}
+		all[door.Situation(name)] = door.Fallback{Verdict: verdict, VisitorText: unlessBlank(f.VisitorText), AdminNote: unlessBlank(f.AdminNote)}
 	}
 	return all
 }
