@@ -28,7 +28,12 @@ type answer struct {
 	at      time.Time
 }
 
-func (a *answered) add(one *waiter, now time.Time) {
+func (a *answered) add(one *waiter, now time.Time) { a.remember(one, one.sent-1, now) }
+
+// expect is for one whose answer is not needed any more.
+func (a *answered) expect(one *waiter, now time.Time) { a.remember(one, one.sent, now) }
+
+func (a *answered) remember(one *waiter, left int, now time.Time) {
 	if a.all == nil {
 		a.all = make(map[string]*answer)
 	}
@@ -39,7 +44,7 @@ func (a *answered) add(one *waiter, now time.Time) {
 		a.ring[a.next] = one.token
 		a.next = (a.next + 1) % maxAnswered
 	}
-	a.all[one.token] = &answer{subject: one.subject, accepts: one.accepts, left: one.sent - 1, at: now}
+	a.all[one.token] = &answer{subject: one.subject, accepts: one.accepts, left: left, at: now}
 }
 
 // again tells what a reply to a token is that nobody waits for.
@@ -52,7 +57,7 @@ func (a *answered) again(token string, reply *nats.Msg, now time.Time) (delivery
 		return ignored, before.subject
 	case before.left > 0:
 		before.left--
-		return stray, before.subject
+		return spare, before.subject
 	default:
 		return second, before.subject
 	}

@@ -17,56 +17,56 @@ import (
 //
 //   - visit.ErrNoDecider: nobody listens, known within a millisecond or so;
 //   - visit.ErrTimeout: the deadline of ctx passed;
-//   - visit.ErrDisconnected: there is no connection, or it dropped, known at once;
+//   - visit.ErrDisconnected: there is no connection, and there has been none for a
+//     second;
 //   - visit.ErrDenied: NATS refuses the subject or the answers to the relay's user;
 //   - visit.ErrTooLarge: the question exceeds NATS' limit;
 //   - visit.ErrBadReply: the answer was an error or not a decision;
 //   - the error of ctx when it was cancelled.
 //
-// A question is sent at most once, with the time that remains in the header
-// visit.HeaderTimeout, and not after the deadline (but see the package's one
-// exception). The time is the caller's: a ctx without a deadline waits for as long
-// as the connection stands.
+// A question is sent again, with the number of the attempt in the header
+// visit.HeaderAttempt, when half of the time has passed without a reply: NATS gives
+// a question to one member of the decider's group, which may be dead without NATS
+// knowing. So it is when the connection dropped and is back. The first reply that
+// can be read counts.
+//
+// It is sent with the time that remains in the header visit.HeaderTimeout, and not
+// after the deadline (but see the package's one exception). The time is the
+// caller's: a ctx without a deadline waits for as long as the connection stands.
 func (b *Broker) Ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
 	b.seconds.expect(question.Subject)
 	return b.door.ask(ctx, question)
 }
 
 func (l *link) ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
-	decision, err := l.decision(ctx, question)
+	a := &asking{link: l, question: question, replies: make(chan settlement, maxAttempts)}
+	defer a.end()
+	decision, err := a.decision(ctx)
 	if err != nil {
 		return visit.Decision{}, fmt.Errorf("ask %s: %w", question.Subject, err)
 	}
 	return decision, nil
 }
 
-func (l *link) decision(ctx context.Context, question visit.Message) (visit.Decision, error) {
-	header, err := timed(ctx, question.Header)
-	if err != nil {
-		return visit.Decision{}, err
-	}
-	reply, err := l.request(ctx, &nats.Msg{Subject: question.Subject, Header: header, Data: question.Data}, isNoAcknowledgement)
-	if err != nil {
-		return visit.Decision{}, err
-	}
-	return readDecision(reply)
-}
-
-// timed returns a copy of the header with the milliseconds that remain.
-func timed(ctx context.Context, header map[string][]string) (nats.Header, error) {
+// attemptHeader returns a copy of the header for one attempt, with the milliseconds
+// that remain.
+func attemptHeader(ctx context.Context, header map[string][]string, attempt int) (nats.Header, error) {
 	if ctx.Err() != nil {
 		return nil, over(ctx)
 	}
-	timed := make(nats.Header, len(header)+1)
-	maps.Copy(timed, header)
+	own := make(nats.Header, len(header)+2)
+	maps.Copy(own, header)
+	if attempt > 1 {
+		own[visit.HeaderAttempt] = []string{strconv.Itoa(attempt)}
+	}
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline).Milliseconds()
 		if left <= 0 {
 			return nil, visit.ErrTimeout
 		}
-		timed[visit.HeaderTimeout] = []string{strconv.FormatInt(left, 10)}
+		own[visit.HeaderTimeout] = []string{strconv.FormatInt(left, 10)}
 	}
-	return timed, nil
+	return own, nil
 }
 
 // headerServiceError is on the error replies of NATS micro services.

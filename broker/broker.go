@@ -77,6 +77,7 @@ func Connect(cfg Config) (*Broker, error) {
 	b.seconds = newSecondReplies(cfg.Logger, m)
 	b.door.second, b.facts.second = b.seconds.secondReply, b.seconds.secondAcknowledgement
 	b.ignored = newIgnoredReplies(cfg.Logger, m)
+	b.door.repeated = b.seconds.repeated
 	b.facts.ignored = b.ignored.noAcknowledgement
 	b.door.ignored = b.ignored.acknowledgement
 	b.ignored.found = func() { b.keeper.nudge() } // which finds the stream, where the relay may look

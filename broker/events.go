@@ -33,7 +33,7 @@ func (l *link) handlers() []nats.Option {
 // ends when the connection is closed.
 func (l *link) followStatus() {
 	for status := range l.statuses {
-		l.live.Store(false)
+		l.down()
 		l.waiting.fail(visit.ErrDisconnected)
 		if status == nats.CLOSED {
 			l.nc.RemoveStatusListener(l.statuses)
@@ -68,7 +68,7 @@ func (l *link) onConnect(nc *nats.Conn, text string) {
 }
 
 func (l *link) onDisconnect(nc *nats.Conn, err error) {
-	l.live.Store(false)
+	l.down()
 	l.metrics.connected.WithLabelValues(l.name).Set(0)
 	if nc.IsClosed() {
 		return

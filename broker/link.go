@@ -31,6 +31,8 @@ type link struct {
 	second  func(subject string) // called for a reply too many
 	// ignored is called for a reply that is no answer.
 	ignored func(subject string, reply *nats.Msg)
+	// repeated is called when a question was sent again.
+	repeated func(subject, reason string)
 
 	nc *nats.Conn
 	// inProcess is set where there is no address of the server.
@@ -44,6 +46,7 @@ type link struct {
 	// accepts connections and says nothing.
 	live, closed atomic.Bool
 	lastAck      atomic.Pointer[time.Time] // when the last message was stored
+	dropped      atomic.Pointer[time.Time] // when the connection last did
 
 	greeting   greeting
 	asksNobody atomic.Bool
@@ -60,7 +63,7 @@ type link struct {
 func newLink(name string, log *slog.Logger, m *metrics) *link {
 	return &link{
 		name: name, log: log.With("connection", name), metrics: m,
-		waiting: newWaiting(), stray: func() {}, second: func(string) {}, ignored: func(string, *nats.Msg) {},
+		waiting: newWaiting(), stray: func() {}, second: func(string) {}, ignored: func(string, *nats.Msg) {}, repeated: func(string, string) {},
 		up: make(chan struct{}), told: make(map[string]bool),
 	}
 }
@@ -168,7 +171,7 @@ func (l *link) hand(ctx context.Context, m *nats.Msg, one *waiter) error {
 // request sends m and waits for a reply that is accepted. It ends at once when the
 // connection drops or NATS refuses the subject.
 func (l *link) request(ctx context.Context, m *nats.Msg, accepts func(*nats.Msg) bool) (*nats.Msg, error) {
-	one, err := l.waiting.add(m.Subject, accepts)
+	one, err := l.waiting.add(m.Subject, accepts, make(chan settlement, 1))
 	if err != nil {
 		return nil, err
 	}
@@ -207,6 +210,53 @@ func (l *link) connected() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.up
+}
+
+// down notes that the connection dropped.
+func (l *link) down() {
+	if l.live.Swap(false) {
+		now := time.Now()
+		l.dropped.Store(&now)
+	}
+}
+
+// settling is for how much longer everybody may be connecting anew after the
+// connection dropped, or not positive.
+func (l *link) settling() time.Duration {
+	if dropped := l.dropped.Load(); dropped != nil {
+		return reconnectGrace - time.Since(*dropped)
+	}
+	return 0
+}
+
+// dropPoll is how soon it is noticed that a connection which refused a message did
+// drop.
+const dropPoll = 5 * time.Millisecond
+
+// regained waits until it is worth another try to send, and reports false when the
+// connection is not back soon.
+func (l *link) regained(ctx context.Context) bool {
+	up := l.connected()
+	if l.closed.Load() {
+		return false
+	}
+	patience, live := l.settling(), l.live.Load()
+	if live {
+		patience = dropPoll
+	}
+	if patience <= 0 {
+		return false
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-up:
+		return true
+	case <-timer.C:
+		return live || l.live.Load()
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // heard notes that a message was stored.

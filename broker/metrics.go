@@ -15,6 +15,7 @@ type metrics struct {
 	// secondReplies are by the question's site and decider.
 	secondReplies    *prometheus.CounterVec
 	secondAcks       prometheus.Counter
+	repeated         *prometheus.CounterVec
 	ignoredReplies   *prometheus.CounterVec
 	usable           *prometheus.GaugeVec
 	drift            *prometheus.GaugeVec
@@ -51,6 +52,10 @@ func newMetrics(cfg Config) *metrics {
 			Name: "sine_relay_second_acknowledgements_total",
 			Help: "Answers to a message that had been acknowledged already: somebody acknowledges what only a stream may.",
 		}),
+		repeated: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_check_in_requests_repeated_total",
+			Help: "Check-in requests that were sent to a decider again: no reply came in half of the time (no_reply), or the connection to NATS dropped (disconnected).",
+		}, []string{"site", "decider", "reason"}),
 		ignoredReplies: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sine_relay_ignored_replies_total",
 			Help: "Replies that are no answer and were ignored: a stream's acknowledgement of a check-in request (acknowledgement), and a reply to an event, record or quarantined body that is none (no_acknowledgement).",

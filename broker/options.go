@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"slices"
 	"strings"
@@ -24,6 +25,16 @@ const (
 	writeTimeout = time.Second
 )
 
+// reconnectDelay is the pause before all servers are tried again. Where one name
+// stands for several servers, the first try is at once: nats.go knows one server, and
+// pauses before it tries any again.
+func reconnectDelay(round int) time.Duration {
+	if round <= 1 {
+		return 10 * time.Millisecond
+	}
+	return reconnectWait + rand.N(reconnectJitter)
+}
+
 // options are those of both connections.
 func (c Config) options() ([]nats.Option, error) {
 	if err := checkServers(c.Servers); err != nil {
@@ -44,8 +55,7 @@ func (c Config) options() ([]nats.Option, error) {
 		nats.ReconnectBufSize(-1),
 		nats.MaxReconnects(-1),
 		nats.RetryOnFailedConnect(true),
-		nats.ReconnectWait(reconnectWait),
-		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
+		nats.CustomReconnectDelay(reconnectDelay),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPingsOut),
 		nats.FlusherTimeout(writeTimeout),

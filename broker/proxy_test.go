@@ -20,6 +20,7 @@ type proxy struct {
 	trap   []byte
 	sprung bool
 	frozen bool
+	conns  []net.Conn
 }
 
 func startProxy(t *testing.T, s *brokertest.Server) *proxy {
@@ -50,6 +51,16 @@ func (p *proxy) swallowed() bool {
 	return p.sprung
 }
 
+// cut closes the connections that there are.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		c.Close()
+	}
+	p.conns = nil
+}
+
 // freeze makes it read nothing more and close nothing, like a host that hangs.
 func (p *proxy) freeze() {
 	p.mu.Lock()
@@ -68,6 +79,9 @@ func (p *proxy) serve() {
 			client.Close()
 			continue
 		}
+		p.mu.Lock()
+		p.conns = append(p.conns, client, server)
+		p.mu.Unlock()
 		never := func([]byte) bool { return false }
 		go p.carry(server, client, never)
 		go p.carry(client, server, p.springs)

@@ -56,7 +56,7 @@ func (p *publication) try(ctx context.Context) (*jetstream.PubAck, error) {
 
 func (p *publication) send(ctx context.Context) error {
 	if p.one == nil {
-		one, err := p.link.waiting.add(p.msg.Subject, answersFor(p.stream))
+		one, err := p.link.waiting.add(p.msg.Subject, answersFor(p.stream), make(chan settlement, 1))
 		if err != nil {
 			return err
 		}

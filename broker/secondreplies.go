@@ -54,7 +54,15 @@ func (s *secondReplies) expect(subject string) {
 	if _, exists := s.expected.LoadOrStore(subject, true); !exists {
 		site, decider := askedOf(subject)
 		s.metrics.secondReplies.WithLabelValues(site, decider)
+		for _, reason := range []string{againNoReply, againDisconnected} {
+			s.metrics.repeated.WithLabelValues(site, decider, reason)
+		}
 	}
+}
+
+func (s *secondReplies) repeated(subject, reason string) {
+	site, decider := askedOf(subject)
+	s.metrics.repeated.WithLabelValues(site, decider, reason).Inc()
 }
 
 func (s *secondReplies) secondReply(subject string) {

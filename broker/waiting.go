@@ -27,7 +27,8 @@ type waiter struct {
 	subject string
 	accepts func(*nats.Msg) bool // whether a reply is an answer
 	sent    int                  // how often, and so how many answers may come
-	settled chan settlement      // holds one, so that nobody who settles ever blocks
+	settled chan settlement      // has room, so that nobody who settles ever blocks
+	failed  bool                 // settled by an error
 }
 
 // newToken has 130 random bits, which take about 100 ns.
@@ -42,14 +43,14 @@ type settlement struct {
 func newWaiting() *waiting { return &waiting{all: make(map[string]*waiter)} }
 
 // add enters somebody who is about to send to subject, and waits for what he
-// accepts.
-func (w *waiting) add(subject string, accepts func(*nats.Msg) bool) (*waiter, error) {
+// accepts. The channel has room for the settlement.
+func (w *waiting) add(subject string, accepts func(*nats.Msg) bool, settled chan settlement) (*waiter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.refused != nil {
 		return nil, w.refused
 	}
-	one := &waiter{token: newToken(), subject: subject, accepts: accepts, settled: make(chan settlement, 1)}
+	one := &waiter{token: newToken(), subject: subject, accepts: accepts, settled: settled}
 	w.all[one.token] = one
 	return one, nil
 }
@@ -64,6 +65,30 @@ func (w *waiting) remove(one *waiter) bool {
 	return found
 }
 
+// spare removes a waiter whose reply is not needed any more, and is not late if it
+// comes.
+func (w *waiting) spare(one *waiter) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, found := w.all[one.token]; found {
+		delete(w.all, one.token)
+		w.answered.expect(one, time.Now())
+	}
+}
+
+// restore enters a waiter again that ended in an error, for a reply that may come
+// all the same. It reports false for one that had its reply.
+func (w *waiting) restore(one *waiter, settled chan settlement) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !one.failed {
+		return false
+	}
+	one.failed, one.settled = false, settled
+	w.all[one.token] = one
+	return true
+}
+
 // sending notes that one is sent once more.
 func (w *waiting) sending(one *waiter) {
 	w.mu.Lock()
@@ -76,9 +101,10 @@ type delivery int
 
 const (
 	delivered delivery = iota
-	// stray is a reply that nobody waits for: it came late, or answers what was
-	// sent once more and answered before.
+	// stray is a reply that nobody waits for: it came late.
 	stray
+	// spare answers what was sent once more and answered before.
+	spare
 	// second is a reply too many: whoever was asked had replied already.
 	second
 	// ignored is a reply that is no answer.
@@ -145,5 +171,6 @@ func (w *waiting) refusal() error {
 // end is called with the lock held.
 func (w *waiting) end(one *waiter, s settlement) {
 	delete(w.all, one.token)
+	one.failed = s.err != nil
 	one.settled <- s
 }

@@ -30,6 +30,9 @@ const (
 	// answer when it was sent. It is a duration because a few seconds
 	// between two clocks would make an absolute time useless.
 	HeaderTimeout = "Sine-Relay-Timeout-Ms"
+	// HeaderAttempt is on a question that was sent before: 2 for the second time.
+	// All that the decider is asked is the same.
+	HeaderAttempt = "Sine-Relay-Attempt"
 	// HeaderReceived is on a quarantined body: when the relay received it,
 	// RFC 3339.
 	HeaderReceived = "Sine-Relay-Received"

@@ -2,7 +2,8 @@ package visit
 
 // Request is the question that a decider is asked while a visitor waits. The
 // message also carries the headers [HeaderRequestID], [HeaderIntegration] and
-// [HeaderTimeout].
+// [HeaderTimeout]. It may come twice, with the same RequestID: then it also carries
+// [HeaderAttempt].
 type Request struct {
 	Origin
 	Pass

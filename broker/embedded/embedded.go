@@ -98,8 +98,11 @@ func (s *Server) options() *server.Options {
 		// The default syncs every two minutes: acknowledged messages would
 		// not survive a power cut.
 		SyncAlways: true,
-		NoSigs:     true, // else it would end the process itself
-		NoLog:      true, // its log is ours, see SetLoggerV2
+		// As in deploy/nats: a decider that hangs gets no more questions after
+		// three intervals, and not after six minutes.
+		PingInterval: 5 * time.Second, MaxPingsOut: 2,
+		NoSigs: true, // else it would end the process itself
+		NoLog:  true, // its log is ours, see SetLoggerV2
 	}
 }
 

@@ -35,7 +35,7 @@ var causes = []cause{
 	{name: "silence", situation: "timeout", around: (*doorway).inSilence},
 	{name: "no_permission", situation: "denied"},
 	{name: "prose", situation: "bad_reply", reply: &nats.Msg{Data: []byte("Let them in")}},
-	{name: "an_acknowledgement", situation: "bad_reply", reply: &nats.Msg{Data: []byte(`{"stream":"VISITORS","seq":7}`)}},
+	{name: "an_acknowledgement", situation: "timeout", reply: &nats.Msg{Data: []byte(`{"stream":"VISITORS","seq":7}`)}},
 	{name: "an_empty_reply", situation: "bad_reply", reply: &nats.Msg{}},
 	{name: "an_unknown_verdict", situation: "bad_reply", reply: &nats.Msg{Data: []byte(`{"decision":"perhaps"}`)}},
 	{name: "a_service_error", situation: "bad_reply", reply: &nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"500"}}}},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // stage is a relay with an integration for every case, and a decider for each of
@@ -105,8 +106,10 @@ func (s *stage) check(c *panelCase, rec record) {
 		s.t.Errorf("%s: answered after %s", c, c.told.took)
 	}
 	for i, p := range c.puppets {
-		if len(p.questions) > 0 {
-			s.t.Errorf("%s: %s was asked again", c, c.members[i].name)
+		for len(p.questions) > 0 {
+			if attempt := (<-p.questions).Header.Get(visit.HeaderAttempt); attempt != "2" || c.members[i].inTime() {
+				s.t.Errorf("%s: %s was asked again, by attempt %q", c, c.members[i].name, attempt)
+			}
 		}
 	}
 }

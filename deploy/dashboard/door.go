@@ -70,12 +70,13 @@ var door = []panel{
 		ask:   []query{{legend: "{{integration}} {{decider}}", expr: `max by (integration, decider) (sine_relay_deciders{<integration>})`}},
 	},
 	{
-		show: bars, title: "Late, second and ignored replies", unit: perMinute, wide: 6, high: 7,
-		about: "Late: replies that came when nobody waited any more. Bad: these visitors had a decision coming and got the fallback; programs that use visit/subscriber send none, and sine-relay deciders shows theirs. Second: replies to a question that had been answered. Bad: somebody answers for somebody else, or two programs decide without a queue group. Ignored: acknowledgements of a stream that takes check-in requests. Bad: it keeps personal data, and that nobody decides is not known at once.",
+		show: bars, title: "Replies: late, second, ignored, none at first", unit: perMinute, wide: 6, high: 7,
+		about: "Late: replies that came when nobody waited any more. Bad: these visitors had a decision coming and got the fallback; programs that use visit/subscriber send none, and sine-relay deciders shows theirs. Second: replies to a question that had been answered. Bad: somebody answers for somebody else, or two programs decide without a queue group. Ignored: acknowledgements of a stream that takes check-in requests. Bad: it keeps personal data, and that nobody decides is not known at once. Asked again: check-in requests that had no reply in half of their time, or whose connection dropped. Bad: a decider is slow, or one of its programs hangs.",
 		ask: []query{
 			{legend: "late", expr: `60 * sum(rate(sine_relay_late_replies_total{<relay>}[$__rate_interval]))`},
 			{legend: "second, {{site}} {{decider}}", expr: `60 * sum by (site, decider) (rate(sine_relay_second_replies_total{<relay>}[$__rate_interval])) > 0`},
 			{legend: "ignored", expr: `60 * sum(rate(sine_relay_ignored_replies_total{<relay>,reason="acknowledgement"}[$__rate_interval])) > 0`},
+			{legend: "asked again, {{site}} {{decider}}, {{reason}}", expr: `60 * sum by (site, decider, reason) (rate(sine_relay_check_in_requests_repeated_total{<relay>}[$__rate_interval])) > 0`},
 		},
 	},
 	{

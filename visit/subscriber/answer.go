@@ -54,12 +54,19 @@ func (d *decider) receive(req micro.Request) {
 		d.expire(question)
 		return
 	}
+	key := d.repeats.key(req)
+	if d.repeated(req, key) {
+		return
+	}
 	select {
 	case d.slots <- struct{}{}:
 	default:
 		d.overloaded.Add(1)
 		d.refuse(question, codeOverloaded, "overloaded", ErrOverloaded)
 		return
+	}
+	if d.repeats.begin(key) {
+		question.key = &key
 	}
 	ctx, cancel := context.WithDeadline(d.working, deadline)
 	d.running.Go(func() {
@@ -72,6 +79,8 @@ type question struct {
 	subject, reply string
 	data           []byte
 	arrived        time.Time
+	// key is set where further attempts of the question are known by it.
+	key *repeatKey
 }
 
 // timeLeft is what the question says remained when it was sent.
@@ -85,6 +94,7 @@ func timeLeft(h micro.Headers) time.Duration {
 
 func (d *decider) answer(ctx context.Context, q question) {
 	if over(ctx) {
+		d.undecided(q)
 		d.expire(q) // the visitor has gone: do not even begin
 		return
 	}
@@ -92,6 +102,7 @@ func (d *decider) answer(ctx context.Context, q question) {
 	reply, err := d.decision(ctx, q.data)
 	switch {
 	case tooLate():
+		d.undecided(q)
 		d.returnedLate(ctx, q, err)
 	case errors.Is(err, ErrNotARequest):
 		d.failed.Add(1)
@@ -102,7 +113,7 @@ func (d *decider) answer(ctx context.Context, q question) {
 		d.refuse(q, codeFailed, "the decider failed", err)
 	default:
 		d.took(time.Since(q.arrived))
-		d.send(q, reply)
+		d.send(ctx, q, reply)
 	}
 }
 
@@ -147,24 +158,51 @@ func encode(d visit.Decision) ([]byte, error) {
 	return json.Marshal(read) // without texts that are too long for a message
 }
 
-func (d *decider) send(q question, reply []byte) {
-	d.replied.Store(&q.reply)
-	if err := d.nc.Publish(q.reply, reply); err != nil {
-		d.failed.Add(1)
-		d.cfg.OnError(fmt.Errorf("reply to %s: %w", q.subject, err))
-		return
+func (d *decider) send(ctx context.Context, q question, reply []byte) {
+	subjects := []string{q.reply}
+	if q.key != nil {
+		deadline, _ := ctx.Deadline()
+		subjects = append(subjects, d.repeats.decided(*q.key, reply, deadline)...)
 	}
-	d.answered.Add(1)
+	sent := true
+	for _, subject := range subjects {
+		sent = d.reply(q.subject, &nats.Msg{Subject: subject, Data: reply}) && sent
+	}
+	if sent {
+		d.answered.Add(1)
+	} else {
+		d.failed.Add(1)
+	}
+}
+
+// reply reports whether the message was sent.
+func (d *decider) reply(to string, m *nats.Msg) bool {
+	d.replied.Store(&m.Subject)
+	if err := d.nc.PublishMsg(m); err != nil {
+		d.cfg.OnError(fmt.Errorf("reply to %s: %w", to, err))
+		return false
+	}
+	return true
+}
+
+// undecided forgets a question, and returns the subjects of its further attempts.
+func (d *decider) undecided(q question) []string {
+	if q.key == nil {
+		return nil
+	}
+	return d.repeats.forget(*q.key)
 }
 
 // refuse sends an error reply, and reports why.
 func (d *decider) refuse(q question, code, description string, why error) {
-	d.replied.Store(&q.reply)
-	err := d.nc.PublishMsg(&nats.Msg{Subject: q.reply, Header: nats.Header{
-		micro.ErrorCodeHeader: {code}, micro.ErrorHeader: {description},
-	}})
-	if err != nil {
-		why = errors.Join(why, fmt.Errorf("reply: %w", err))
+	for _, subject := range append([]string{q.reply}, d.undecided(q)...) {
+		d.replied.Store(&subject)
+		err := d.nc.PublishMsg(&nats.Msg{Subject: subject, Header: nats.Header{
+			micro.ErrorCodeHeader: {code}, micro.ErrorHeader: {description},
+		}})
+		if err != nil {
+			why = errors.Join(why, fmt.Errorf("reply: %w", err))
+		}
 	}
 	d.cfg.OnError(fmt.Errorf("decide %s: %w", q.subject, why))
 }

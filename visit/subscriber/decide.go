@@ -18,6 +18,13 @@ import (
 // is over; an answer that comes later is dropped, because nobody waits for it.
 // A question that waited while the program did not run, because it was stopped or
 // got no CPU, has the time that is left of its own.
+//
+// A question may come twice, with the same RequestID: the relay asks again when no
+// reply has come in half of the time, or its connection dropped. The program that is
+// deciding it, or has, is not asked again and answers both. Another one of the same
+// group is asked, though. So where deciding twice would do harm, as a badge that is
+// printed, go by RequestID.
+//
 // An error, a panic or a decision without a verdict becomes an error reply
 // without its text, so that the relay knows at once and nothing personal
 // travels; the relay then uses the integration's fallback.
@@ -34,7 +41,7 @@ func Decide(ctx context.Context, nc *nats.Conn, cfg DeciderConfig, decide func(c
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)
 	}
-	d := &decider{cfg: cfg, nc: nc, decide: decide, slots: make(chan struct{}, cfg.Concurrency)}
+	d := &decider{cfg: cfg, nc: nc, decide: decide, slots: make(chan struct{}, cfg.Concurrency), repeats: newRepeats()}
 	var abort context.CancelFunc
 	d.working, abort = context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
@@ -65,6 +72,7 @@ type decider struct {
 	// working is what the contexts of questions are made from.
 	working context.Context
 	slots   chan struct{}
+	repeats *repeats
 	running sync.WaitGroup
 
 	answered, failed, overloaded, expired, late, stalls atomic.Int64

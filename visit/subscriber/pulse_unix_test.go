@@ -44,6 +44,7 @@ func decideIn(url string) error {
 
 func startChild(t *testing.T, s *site) *os.Process {
 	t.Helper()
+	before := len(s.services(t))
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), childOf+"="+s.URL())
 	child.Stderr = os.Stderr
@@ -51,7 +52,7 @@ func startChild(t *testing.T, s *site) *os.Process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { child.Process.Kill(); child.Wait() })
-	eventually(t, "the child listens", func() bool { return len(s.services(t)) > 0 })
+	eventually(t, "the child listens", func() bool { return len(s.services(t)) > before })
 	return child.Process
 }
 

@@ -40,6 +40,9 @@ func ofRelays() []check {
 		w.counter(series, headquarters.labels("relay-1").with(more), between(30, 60, 0.2, 0))
 		return w
 	}
+	slow := bare(140)
+	repeated := labels{"site": "hq", "decider": "watchlist", "reason": "no_reply"}
+	slow.counter("sine_relay_check_in_requests_repeated_total", headquarters.labels("relay-0").with(repeated), between(30, 60, 2, 0))
 	everywhere := bare(140)
 	for _, pod := range headquarters.pods {
 		everywhere.gauge("sine_relay_order_in_force", headquarters.labels(pod).with(labels{"kind": "lockdown", "site": "hq"}), between(30, 60, 1, absent))
@@ -79,6 +82,7 @@ func ofRelays() []check {
 		{name: "somebody deletes an order", world: one("sine_relay_order_entries", labels{"state": "deleted"}, 1, 0), at: 50, fires: []string{named("OrderEntries", labels{"state": "deleted"})}},
 		{name: "orders of sites that nobody has", world: one("sine_relay_order_entries", labels{"state": "foreign"}, 20000, 0), at: 50},
 		{name: "records of decisions are lost", world: counted("sine_relay_decision_records_total", labels{"result": "failed"}), at: 50, fires: []string{named("RecordsLost", nil)}},
+		{name: "a decider does not reply in half of the time", world: slow, at: 50, fires: []string{named("DeciderDoesNotReply", labels{"site": "hq", "decider": "watchlist"})}},
 		{name: "a question is answered twice", world: counted("sine_relay_second_replies_total", labels{"site": "hq", "decider": "watchlist"}), at: 50, fires: []string{named("SecondReplies", labels{"site": "hq", "decider": "watchlist"})}},
 		{name: "a message is acknowledged twice", world: counted("sine_relay_second_acknowledgements_total", nil), at: 50, fires: []string{named("SecondAcknowledgements", nil)}},
 		{name: "a stream acknowledges check-in requests", world: counted("sine_relay_ignored_replies_total", labels{"reason": "acknowledgement"}), at: 50, fires: []string{named("StreamAcknowledgesRequests", nil)}},

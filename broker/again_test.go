@@ -1,0 +1,214 @@
+package broker_test
+
+import (
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const repeated = "sine_relay_check_in_requests_repeated_total"
+
+func again(t *testing.T, reg *prometheus.Registry, reason string) float64 {
+	t.Helper()
+	return sample(t, reg, repeated, "site", "hq", "decider", "watchlist", "reason", reason)
+}
+
+func isFirst(m *nats.Msg) bool { return m.Header.Get(visit.HeaderAttempt) == "" }
+
+// NATS gives a question to one member of the decider's group. It does not know for
+// minutes that one is dead.
+func TestAQuestionToADeciderThatHangsIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	reg := prometheus.NewRegistry()
+	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
+	asked := make(chan *nats.Msg, 2)
+	decide(t, s.Connect(), func(m *nats.Msg) {
+		asked <- m
+		if !isFirst(m) {
+			m.Respond([]byte(`{"decision":"accept"}`))
+		}
+	})
+	const visitors = 5
+	for i := range visitors {
+		q := question()
+		q.Header[visit.HeaderRequestID] = []string{strconv.Itoa(i)}
+		if d, err := b.Ask(within(t, 2*time.Second), q); err != nil || d.Verdict != visit.Accept {
+			t.Fatalf("%+v, %v", d, err)
+		}
+		first, second := <-asked, <-asked
+		if !isFirst(first) || second.Header.Get(visit.HeaderAttempt) != "2" ||
+			first.Header.Get(visit.HeaderRequestID) != second.Header.Get(visit.HeaderRequestID) || string(first.Data) != string(second.Data) {
+			t.Errorf("asked %v %s, and then %v %s", first.Header, first.Data, second.Header, second.Data)
+		}
+		before, _ := strconv.Atoi(first.Header.Get(visit.HeaderTimeout))
+		if left, err := strconv.Atoi(second.Header.Get(visit.HeaderTimeout)); err != nil || left <= 0 || left > before/2+1 {
+			t.Errorf("%d ms remained at first, and then %d; %v", before, left, err)
+		}
+		if first.Reply == second.Reply {
+			t.Error("both are answered on one subject")
+		}
+		// One who wakes up answers all the same, and nobody did so for another.
+		if err := first.Respond([]byte(`{"decision":"reject"}`)); err != nil {
+			t.Fatal(err)
+		}
+		// Two replies to one attempt are something else.
+		second.Respond([]byte(`{"decision":"reject"}`))
+		eventually(t, "the second reply to one attempt is counted", func() bool {
+			return sample(t, reg, "sine_relay_second_replies_total", "site", "hq", "decider", "watchlist") == float64(i+1)
+		})
+	}
+	if n := again(t, reg, "no_reply"); n != visitors {
+		t.Errorf("%v are counted", n)
+	}
+	if n := sample(t, reg, "sine_relay_late_replies_total"); n != 0 {
+		t.Errorf("%v are called late", n)
+	}
+}
+
+func TestWhatBothAttemptsBring(t *testing.T) {
+	t.Parallel()
+	accept, reject, bad := `{"decision":"accept"}`, `{"decision":"reject"}`, `busy`
+	for name, c := range map[string]struct {
+		// replies are sent after the second attempt came.
+		first, second string
+		secondBefore  bool
+		want          visit.Verdict
+		err           error
+	}{
+		"the first one's decision, if it is first":   {first: reject, second: accept, want: visit.Reject},
+		"the second one's, if that is":               {first: reject, second: accept, secondBefore: true, want: visit.Accept},
+		"what can be read, behind what cannot":       {first: bad, second: accept, want: visit.Accept},
+		"the first one's, behind a bad second reply": {first: reject, second: bad, secondBefore: true, want: visit.Reject},
+		"nothing that can be read":                   {first: bad, second: bad, err: visit.ErrBadReply},
+		"one that cannot be read, and no other":      {first: bad, err: visit.ErrBadReply},
+		"nothing":                                    {err: visit.ErrTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := brokertest.Start(t)
+			b := ready(t, s)
+			var first *nats.Msg
+			decide(t, s.Connect(), func(m *nats.Msg) {
+				if isFirst(m) {
+					first = m
+					return
+				}
+				reply := func(m *nats.Msg, data string) {
+					if data != "" {
+						m.Respond([]byte(data))
+					}
+				}
+				if c.secondBefore {
+					reply(m, c.second)
+				}
+				reply(first, c.first)
+				if !c.secondBefore {
+					reply(m, c.second)
+				}
+			})
+			d, err := b.Ask(within(t, 2*time.Second), question())
+			if d.Verdict != c.want || !errors.Is(err, c.err) || c.err == nil && err != nil {
+				t.Errorf("%+v, %v", d, err)
+			}
+		})
+	}
+}
+
+func TestNobodyIsNotAskedAgain(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	reg := prometheus.NewRegistry()
+	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
+	if _, err := b.Ask(within(t, patience), question()); !errors.Is(err, visit.ErrNoDecider) {
+		t.Errorf("%v", err)
+	}
+	answered := make(chan bool, 1)
+	decide(t, s.Connect(), func(m *nats.Msg) {
+		answered <- isFirst(m)
+		m.Respond([]byte("busy"))
+	})
+	if _, err := b.Ask(within(t, patience), question()); !errors.Is(err, visit.ErrBadReply) || !<-answered {
+		t.Errorf("%v", err)
+	}
+	if n := again(t, reg, "no_reply") + again(t, reg, "disconnected"); n != 0 {
+		t.Errorf("%v were asked again", n)
+	}
+}
+
+// A decider answers when the relay's connection is back, on the subject of the
+// attempt before it dropped or of the one after.
+func TestAQuestionWhoseConnectionDropsIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for name, answers := range map[string]func(first bool) bool{
+		"what was asked again":  func(first bool) bool { return !first },
+		"what was asked before": func(first bool) bool { return first },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := brokertest.Start(t)
+			p := startProxy(t, s)
+			reg := prometheus.NewRegistry()
+			b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Servers = reg, []string{p.url()} })
+			const visitors = 20
+			var mu sync.Mutex
+			var all []*nats.Msg
+			firsts, agains := make(chan bool, visitors), make(chan bool, visitors)
+			decide(t, s.Connect(), func(m *nats.Msg) {
+				mu.Lock()
+				all = append(all, m)
+				mu.Unlock()
+				if isFirst(m) {
+					firsts <- true
+				} else {
+					agains <- true
+				}
+			})
+			results := make(chan error, visitors)
+			for range visitors {
+				go func() {
+					_, err := b.Ask(within(t, patience), question())
+					results <- err
+				}()
+			}
+			for range visitors {
+				<-firsts
+			}
+			p.cut()
+			for range visitors {
+				select {
+				case <-agains:
+				case err := <-results:
+					t.Fatalf("not asked again: %v", err)
+				}
+			}
+			mu.Lock()
+			for _, m := range all {
+				if answers(isFirst(m)) {
+					m.Respond([]byte(`{"decision":"accept"}`))
+				}
+			}
+			mu.Unlock()
+			for range visitors {
+				if err := <-results; err != nil {
+					t.Error(err)
+				}
+			}
+			if n := again(t, reg, "disconnected"); n != visitors {
+				t.Errorf("%v are counted", n)
+			}
+			if n := sample(t, reg, "sine_relay_late_replies_total"); n != 0 {
+				t.Errorf("%v are called late", n)
+			}
+		})
+	}
+}
