@@ -38,9 +38,6 @@ func (r *Relay) dropRest(c *call, in *Integration, req *http.Request) {
 // well: the status stops the check-in, and the body has a text to read.
 func (r *Relay) unread(c *call, in *Integration, req *http.Request, s sent) answer {
 	r.metrics.rejected.WithLabelValues(in.Name, string(s.reason)).Inc()
-	if s.fault != nil {
-		c.fault = s.fault
-	}
 	q := c.quarantined(in, s.reason, s)
 	if s.cut {
 		q.Announced = max(req.ContentLength, 0)

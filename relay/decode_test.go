@@ -33,6 +33,7 @@ func TestWhatSineMayLeaveOutOrSendOddly(t *testing.T) {
 		{"a pass checked out", `{"event":"signout_after","data":{"status":"CHECKED_OUT"}}`, `"cause":"checked_out"`},
 		{"half a surrogate pair", `{"event":"signin_after","data":{"firstName":"Ada \ud83d"}}`, `"firstName":"Ada ` + "\ufffd" + `"`},
 		{"escaped letters", `{"event":"signin_after","data":{"firstName":"\u0041da \"A\" \\"}}`, `"firstName":"Ada \"A\" \\"`},
+		{"escaped names", `{"\u0065vent":"signin_after","d\u0061ta":{"first\u004eame":"Ada","\ud83d":1}}`, `"firstName":"Ada"`},
 		{"a field twice", `{"event":"signin_after","data":{"firstName":"Eve","firstName":"Ada"}}`, `"firstName":"Ada"`},
 		{"responses are an object", `{"event":"signin_after","data":{"formResponses":{"responses":{"value":"x"}}}}`, `"person":{}`},
 		{"white space around it", " \n{\"event\":\"signin_after\"}\r\n", "\"source\": \n{\"event\":\"signin_after\"}\r\n}"},

@@ -28,6 +28,9 @@ var (
 	errEncoding = errors.New("not read; gzip and deflate are")
 	// errTrailing means that something follows what was compressed.
 	errTrailing = errors.New("something follows the compressed data")
+	// errNoEnd means that a body is longer by its header than what came, which is
+	// complete JSON all the same.
+	errNoEnd = errors.New("the end of the body did not come; the JSON in it is complete")
 )
 
 var encodingName = regexp.MustCompile(`^[a-z0-9-]{1,16}$`)
@@ -65,7 +68,8 @@ type sent struct {
 	// is that without a byte order mark. Where there is a reason, they are what could
 	// be read of the beginning.
 	content, text []byte
-	// reason is why the text is not the whole, and fault what was wrong.
+	// reason is why the text is not the whole, and fault what was wrong, also where
+	// that did no harm.
 	reason visit.Reason
 	fault  error
 }
@@ -78,6 +82,8 @@ func undo(raw []byte, encodings []string, err error, limit int64) sent {
 	switch {
 	case errors.Is(err, errTooLarge):
 		s.reason, s.fault = visit.ReasonTooLarge, nil
+	case err != nil && s.fault == nil && isWhole(s.text):
+		s.cut, s.fault = false, errNoEnd
 	case err != nil:
 		s.reason, s.fault = visit.ReasonIncomplete, nil
 	case errors.Is(s.fault, errTooLarge):
@@ -108,6 +114,13 @@ func decompress(body []byte, encodings []string, limit int64) ([]byte, error) {
 		body = undone
 	}
 	return body, nil
+}
+
+// isWhole reports whether a body is JSON that nothing can be missing of: an object,
+// or a text that may hold one.
+func isWhole(text []byte) bool {
+	kind := jsontext.Value(text).Kind()
+	return (kind == '{' || kind == '"') && isJSON(text)
 }
 
 func isJSON(body []byte) bool {

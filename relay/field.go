@@ -8,8 +8,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// eachField calls read for each field of an object, with the name as it is
-// written, quotes included; read takes the value. Anything but an object is
+// eachField calls read for each field of an object, with the name in quotes, and
+// without escapes that it need not have; read takes the value. Anything but an object is
 // skipped.
 func eachField(in *jsontext.Decoder, read func(in *jsontext.Decoder, name jsontext.Value) error) error {
 	if in.PeekKind() != '{' {
@@ -22,6 +22,10 @@ func eachField(in *jsontext.Decoder, read func(in *jsontext.Decoder, name jsonte
 		name, err := in.ReadValue()
 		if err != nil {
 			return err
+		}
+		if bytes.IndexByte(name, '\\') >= 0 {
+			// A name that is no UTF-8 is an error, and none that is known.
+			name, _ = jsontext.AppendQuote(nil, content(name))
 		}
 		if err := read(in, name); err != nil {
 			return err

@@ -122,6 +122,9 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	c.size = max(len(s.raw), len(s.text))
 	memory.shrink(c.size)
 	r.capture(c, in, req.Header, s)
+	if s.fault != nil {
+		c.fault = s.fault
+	}
 	if s.reason != "" {
 		return r.unread(c, in, req, s)
 	}
