@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -165,7 +166,9 @@ func (r *rig) quarantined(t *testing.T) visit.Quarantined {
 // be a visitor is let in by it.
 func TestAnEncodingThatIsNotReadIsTold(t *testing.T) {
 	const body = "\x8b\x3c\x80\x7bcompressed by other means\x03"
-	for _, header := range []string{"br", "zstd", "gzip, br", "compress", "a b", strings.Repeat("gzip,", 5)} {
+	for header, known := range map[string]string{
+		"br": "br", "ZStd": "zstd", "gzip, br": "gzip, br", "compress": "compress", "Zmark": "unknown", "gzip, a b": "gzip, unknown", strings.Repeat("gzip,", 5): "unknown",
+	} {
 		for path, want := range map[string]string{"": "415 REJECTED", "/check-in-request": "200 SUCCESS", "/check-in-success": "415 UNKNOWN_ENCODING"} {
 			t.Run(header+path, func(t *testing.T) {
 				r := newRig(t, func(cfg *Config) {
@@ -182,8 +185,11 @@ func TestAnEncodingThatIsNotReadIsTold(t *testing.T) {
 				if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_webhooks_rejected_total{integration="lobby",reason="unknown_encoding"} 1`) {
 					t.Error("it is not counted by its reason")
 				}
-				if q := r.quarantined(t); q.Reason != visit.ReasonUnknownEncoding || string(q.Body) != body || q.Cut || q.Encoding == "" {
+				if q := r.quarantined(t); q.Reason != visit.ReasonUnknownEncoding || string(q.Body) != body || q.Cut || q.Encoding != known {
 					t.Errorf("kept as %s, %q, cut %v", q.Reason, q.Encoding, q.Cut)
+				}
+				if strings.Contains(r.log.String(), "mark") {
+					t.Errorf("the log quotes the caller: %s", r.log)
 				}
 			})
 		}
@@ -370,4 +376,24 @@ func TestATrialSkipsAMark(t *testing.T) {
 	if trial, err := newRig(t).Try(t.Context(), "lobby", []byte("\ufeff"+checkInBody)); err != nil || trial.Given.Verdict != visit.Accept {
 		t.Errorf("%+v %v", trial, err)
 	}
+}
+
+// Whatever comes with whatever header, what it says is bounded and is what it was
+// taken from.
+func FuzzUndo(f *testing.F) {
+	for _, e := range encodings {
+		f.Add([]byte(e.encode(checkedIn)), strings.Join(e.header, ","))
+		f.Add([]byte(e.encode(checkedIn))[:40], strings.Join(e.header, ","))
+	}
+	f.Add([]byte(gzipped(strings.Repeat("0", 2*cutAt))), "gzip")
+	f.Fuzz(func(t *testing.T, body []byte, header string) {
+		list := parseEncodings(header)
+		s := undo(body, list, nil, cutAt)
+		if len(s.text) > max(cutAt, len(body)) || (s.reason == "") != (s.fault == nil) {
+			t.Fatalf("%d bytes, %q, %v", len(s.text), s.reason, s.fault)
+		}
+		if again := parseEncodings(strings.Join(list, ", ")); !slices.Equal(again, list) {
+			t.Fatalf("%q is read again as %q", list, again)
+		}
+	})
 }
