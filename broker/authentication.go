@@ -59,7 +59,7 @@ func Examine(ctx context.Context, cfg Config) (Examination, error) {
 	if err != nil {
 		return Examination{}, fmt.Errorf("broker: %w", err)
 	}
-	var greeting greeting
+	greeting := greeting{certificate: cfg.TLS.HandshakeFirst && cfg.TLS.CertFile != ""}
 	nc, err := cfg.dialAsRelay(nats.SetCustomDialer(&greeting))
 	if err != nil {
 		return Examination{}, err
@@ -129,13 +129,16 @@ func absent(stream string) finding {
 // client library keeps is replaced right after it, and then a server says that it
 // asks although it lets in those who do not answer (nats-server 2.15, no_auth_user).
 type greeting struct {
-	heard  atomic.Bool // not over WebSocket, and not in process
+	heard  atomic.Bool // not over WebSocket, not in process, and not behind the TLS handshake
 	nobody atomic.Bool
+	// certificate is set where one is shown before the greeting: whether the server
+	// insists on it is not known, and is taken to be so.
+	certificate bool
 }
 
 // Dial makes it a nats.CustomDialer.
 func (g *greeting) Dial(network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: nats.DefaultTimeout}).Dial(network, address)
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).Dial(network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +151,7 @@ func (g *greeting) asksNobody(nc *nats.Conn) bool {
 	if g.heard.Load() {
 		return g.nobody.Load()
 	}
-	return !nc.AuthRequired()
+	return !nc.AuthRequired() && !g.certificate
 }
 
 // longestGreeting bounds what is kept of one.

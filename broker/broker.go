@@ -55,7 +55,7 @@ type Broker struct {
 // can never work: an unreadable file, a bad seed, an address that is none. A
 // NATS that is away is not an error; the broker keeps trying until [Broker.Close],
 // and [Broker.Status] says where it stands. A server that does not answer at all
-// delays the return by up to two seconds.
+// delays the return by about a second.
 func Connect(cfg Config) (*Broker, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
@@ -70,6 +70,8 @@ func Connect(cfg Config) (*Broker, error) {
 	b.door = newLink("door", cfg.Logger, m)
 	b.facts = newLink("facts", cfg.Logger, m)
 	b.door.inProcess, b.facts.inProcess = cfg.InProcess != nil, cfg.InProcess != nil
+	b.door.secured(cfg.TLS)
+	b.facts.secured(cfg.TLS)
 	b.discoverer.dial = func() (*nats.Conn, error) {
 		return cfg.dialOnce(nats.Name("sine-relay discovery"), nats.CustomInboxPrefix(cfg.InboxPrefix))
 	}

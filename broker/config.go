@@ -23,6 +23,9 @@ type Config struct {
 	InProcess nats.InProcessConnProvider
 	Auth      Auth
 	TLS       TLS
+	// IgnoreDiscovered keeps to Servers. Otherwise the addresses that a cluster
+	// advertises are tried, too, which may not be reachable from here.
+	IgnoreDiscovered bool
 	// InboxPrefix begins every subject on which the relay is answered. One that
 	// only the relay may subscribe to keeps everybody else from hearing what it is
 	// told. Default [DefaultInboxPrefix].
@@ -77,6 +80,9 @@ type Auth struct {
 // mandatory.
 type TLS struct {
 	CAFile, CertFile, KeyFile string
+	// HandshakeFirst is for servers with handshake_first, which say nothing before
+	// the TLS handshake. It makes TLS mandatory, too.
+	HandshakeFirst bool
 }
 
 // StreamConfig is what a stream should be like. MaxAge and MaxBytes bound what

@@ -41,9 +41,10 @@ func OpenDoor(ctx context.Context, cfg Config) (*Door, error) {
 	cfg.Registerer, cfg.Logger = nil, slog.New(slog.DiscardHandler)
 	m := newMetrics(cfg)
 	d := &Door{link: newLink("door", cfg.Logger, m), ignored: newIgnoredReplies(cfg.Logger, m)}
+	d.link.secured(cfg.TLS)
 	d.link.ignored = d.ignored.acknowledgement
 	if err := d.link.dial(cfg.urls(), inbox, append(options, nats.RetryOnFailedConnect(false))); err != nil {
-		return nil, fmt.Errorf("NATS at %s: %w", cfg.hosts(), err)
+		return nil, fmt.Errorf("NATS at %s: %w", cfg.hosts(), cfg.TLS.explained(err))
 	}
 	js, err := jetstream.New(d.link.nc)
 	if err != nil {

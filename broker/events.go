@@ -86,6 +86,7 @@ func (l *link) onDisconnect(nc *nats.Conn, err error) {
 var violation = regexp.MustCompile(`Permissions Violation for (Publish|Subscription) to "([^"]+)"`)
 
 func (l *link) onError(err error) {
+	err = l.tls.explained(err)
 	kind := errorKind(err)
 	l.metrics.errors.WithLabelValues(l.name, kind).Inc()
 	l.mu.Lock()

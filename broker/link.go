@@ -37,12 +37,13 @@ type link struct {
 	nc *nats.Conn
 	// inProcess is set where there is no address of the server.
 	inProcess bool
+	tls       TLS
 	prefix    string // of all inboxes of the connection
 	inbox     string // prefix of the reply subjects, with its dot
 	statuses  chan nats.Status
 
 	// live is whether the connection stands. Asking nats.go would not do: it
-	// holds its lock while it shakes hands, for two seconds with a peer that
+	// holds its lock while it shakes hands, for a second with a peer that
 	// accepts connections and says nothing.
 	live, closed atomic.Bool
 	lastAck      atomic.Pointer[time.Time] // when the last message was stored
@@ -66,6 +67,12 @@ func newLink(name string, log *slog.Logger, m *metrics) *link {
 		waiting: newWaiting(), stray: func() {}, second: func(string) {}, ignored: func(string, *nats.Msg) {}, repeated: func(string, string) {},
 		up: make(chan struct{}), told: make(map[string]bool),
 	}
+}
+
+// secured says what TLS there is to be.
+func (l *link) secured(t TLS) {
+	l.tls = t
+	l.greeting.certificate = t.HandshakeFirst && t.CertFile != ""
 }
 
 // dial connects. The inbox is under a prefix, with a name of its own by which

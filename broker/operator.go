@@ -36,7 +36,7 @@ func (c Config) dialOnce(more ...nats.Option) (*nats.Conn, error) {
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // by default it prints
 	)...)
 	if err != nil {
-		return nil, fmt.Errorf("connect to NATS at %s: %w", c.hosts(), err)
+		return nil, fmt.Errorf("connect to NATS at %s: %w", c.hosts(), c.TLS.explained(err))
 	}
 	return nc, nil
 }

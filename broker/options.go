@@ -15,6 +15,11 @@ import (
 const (
 	reconnectWait   = 250 * time.Millisecond
 	reconnectJitter = 250 * time.Millisecond
+	// dialTimeout is far below the budgets: behind an address that nobody answers at,
+	// as a cluster may advertise it, there is another one. handshakeTimeout is for
+	// TLS and signing in over some hundred milliseconds of distance.
+	dialTimeout      = 500 * time.Millisecond
+	handshakeTimeout = time.Second
 	// A peer that went silent is noticed after about three intervals; with
 	// the default it takes minutes.
 	pingInterval = 2 * time.Second
@@ -54,6 +59,7 @@ func (c Config) options() ([]nats.Option, error) {
 		// same. A question would reach the decider when the visitor is gone.
 		nats.ReconnectBufSize(-1),
 		nats.MaxReconnects(-1),
+		nats.Timeout(handshakeTimeout),
 		nats.RetryOnFailedConnect(true),
 		nats.CustomReconnectDelay(reconnectDelay),
 		nats.PingInterval(pingInterval),
@@ -63,6 +69,9 @@ func (c Config) options() ([]nats.Option, error) {
 		// Otherwise the second refusal closes the connection for good, and
 		// corrected credentials would need a restart of the relay.
 		nats.IgnoreAuthErrorAbort(),
+	}
+	if c.IgnoreDiscovered {
+		options = append(options, nats.IgnoreDiscoveredServers())
 	}
 	if c.InProcess != nil {
 		options = append(options, nats.InProcessServer(c.InProcess))
@@ -150,6 +159,9 @@ func (t TLS) options() ([]nats.Option, error) {
 	}
 	if t.CertFile != "" {
 		chosen = append(chosen, nats.ClientCert(t.CertFile, t.KeyFile))
+	}
+	if t.HandshakeFirst {
+		chosen = append(chosen, nats.TLSHandshakeFirst())
 	}
 	for _, o := range chosen {
 		var probe nats.Options

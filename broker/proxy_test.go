@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"net"
 	"sync"
 	"testing"
@@ -21,6 +22,8 @@ type proxy struct {
 	sprung bool
 	frozen bool
 	conns  []net.Conn
+	// advertised are the addresses that clients are told of.
+	advertised []string
 }
 
 func startProxy(t *testing.T, s *brokertest.Server) *proxy {
@@ -49,6 +52,13 @@ func (p *proxy) swallowed() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.sprung
+}
+
+// advertise has clients be told of addresses.
+func (p *proxy) advertise(addresses ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.advertised = addresses
 }
 
 // cut closes the connections that there are.
@@ -81,10 +91,11 @@ func (p *proxy) serve() {
 		}
 		p.mu.Lock()
 		p.conns = append(p.conns, client, server)
+		advertised := p.advertised
 		p.mu.Unlock()
 		never := func([]byte) bool { return false }
 		go p.carry(server, client, never)
-		go p.carry(client, server, p.springs)
+		go p.carry(client, &advertiser{server, advertised}, p.springs)
 	}
 }
 
@@ -120,4 +131,22 @@ func (p *proxy) springs(data []byte) bool {
 	}
 	p.trap, p.sprung = nil, true
 	return true
+}
+
+// advertiser is a connection from a server which adds addresses to what the server
+// says of itself.
+type advertiser struct {
+	net.Conn
+	addresses []string
+}
+
+func (a *advertiser) Read(buffer []byte) (int, error) {
+	n, err := a.Conn.Read(buffer)
+	if rest, isInfo := bytes.CutPrefix(buffer[:n], []byte("INFO {")); isInfo && len(a.addresses) > 0 {
+		list, _ := json.Marshal(a.addresses)
+		changed := append(append([]byte(`INFO {"connect_urls":`), list...), ',')
+		changed = append(changed, rest...)
+		return copy(buffer, changed), err
+	}
+	return n, err
 }

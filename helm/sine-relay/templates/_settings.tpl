@@ -34,6 +34,8 @@ SINE_RELAY_NATS_CERT_FILE: /etc/sine-relay/nats-tls/{{ .cert }}
 SINE_RELAY_NATS_KEY_FILE: /etc/sine-relay/nats-tls/{{ .key }}
 {{- end }}
 {{- end }}
+SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST: {{ $v.nats.tls.handshakeFirst | quote }}
+SINE_RELAY_NATS_IGNORE_DISCOVERED_SERVERS: {{ $v.nats.ignoreDiscoveredServers | quote }}
 SINE_RELAY_NATS_INBOX_PREFIX: {{ $v.nats.inboxPrefix | quote }}
 SINE_RELAY_NATS_REPLICAS: {{ $v.streams.replicas | quote }}
 SINE_RELAY_SUBJECT_PREFIX: {{ $v.subjectPrefix | quote }}

@@ -21,22 +21,24 @@ type Environment struct {
 
 	PlainHTTP string `env:"PLAIN_HTTP, default=count" help:"what becomes of a call with a valid key that came to such a proxy by http: count or refuse (403)"`
 
-	NATSURL             Secret `env:"NATS_URL" help:"servers of an existing NATS, comma-separated, by nats://, tls://, ws:// or wss://; without it, serve needs NATS_STORE_DIR"`
-	NATSStoreDir        string `env:"NATS_STORE_DIR" help:"runs the embedded NATS with its store here"`
-	NATSListen          string `env:"NATS_LISTEN, default=127.0.0.1:4222" help:"where the embedded NATS is reached by other programs"`
-	NATSListenTLSCert   string `env:"NATS_LISTEN_TLS_CERT_FILE" help:"certificate of that listener"`
-	NATSListenTLSKey    string `env:"NATS_LISTEN_TLS_KEY_FILE" help:"its key"`
-	NATSListenPlaintext bool   `env:"NATS_LISTEN_PLAINTEXT, default=false" help:"permits that listener beyond loopback without TLS"`
-	NATSCredentialsFile string `env:"NATS_CREDENTIALS_FILE" help:"NATS user credentials (.creds)"`
-	NATSNKeyFile        string `env:"NATS_NKEY_FILE" help:"NATS nkey seed"`
-	NATSToken           Secret `env:"NATS_TOKEN" help:"NATS token"`
-	NATSUser            string `env:"NATS_USER" help:"NATS user"`
-	NATSPassword        Secret `env:"NATS_PASSWORD" help:"its password"`
-	NATSCAFile          string `env:"NATS_CA_FILE" help:"authorities to trust for TLS to NATS, in place of the system's"`
-	NATSCertFile        string `env:"NATS_CERT_FILE" help:"the relay's own certificate for NATS"`
-	NATSKeyFile         string `env:"NATS_KEY_FILE" help:"its key"`
-	NATSInboxPrefix     string `env:"NATS_INBOX_PREFIX, default=_INBOX_SINE_RELAY" help:"first part of the subjects on which the relay is answered; nobody else should be permitted to subscribe there"`
-	NATSReplicas        int    `env:"NATS_REPLICAS, default=1" help:"replicas of the streams that the relay creates, 1 to 5"`
+	NATSURL              Secret `env:"NATS_URL" help:"servers of an existing NATS, comma-separated, by nats://, tls://, ws:// or wss://; without it, serve needs NATS_STORE_DIR"`
+	NATSStoreDir         string `env:"NATS_STORE_DIR" help:"runs the embedded NATS with its store here"`
+	NATSListen           string `env:"NATS_LISTEN, default=127.0.0.1:4222" help:"where the embedded NATS is reached by other programs"`
+	NATSListenTLSCert    string `env:"NATS_LISTEN_TLS_CERT_FILE" help:"certificate of that listener"`
+	NATSListenTLSKey     string `env:"NATS_LISTEN_TLS_KEY_FILE" help:"its key"`
+	NATSListenPlaintext  bool   `env:"NATS_LISTEN_PLAINTEXT, default=false" help:"permits that listener beyond loopback without TLS"`
+	NATSCredentialsFile  string `env:"NATS_CREDENTIALS_FILE" help:"NATS user credentials (.creds)"`
+	NATSNKeyFile         string `env:"NATS_NKEY_FILE" help:"NATS nkey seed"`
+	NATSToken            Secret `env:"NATS_TOKEN" help:"NATS token"`
+	NATSUser             string `env:"NATS_USER" help:"NATS user"`
+	NATSPassword         Secret `env:"NATS_PASSWORD" help:"its password"`
+	NATSCAFile           string `env:"NATS_CA_FILE" help:"authorities to trust for TLS to NATS, in place of the system's"`
+	NATSCertFile         string `env:"NATS_CERT_FILE" help:"the relay's own certificate for NATS"`
+	NATSKeyFile          string `env:"NATS_KEY_FILE" help:"its key"`
+	NATSHandshakeFirst   bool   `env:"NATS_TLS_HANDSHAKE_FIRST, default=false" help:"begins with the TLS handshake, for NATS servers with handshake_first: true"`
+	NATSIgnoreDiscovered bool   `env:"NATS_IGNORE_DISCOVERED_SERVERS, default=false" help:"connects to the servers of NATS_URL only, and not to addresses that a cluster advertises, which may not be reachable from here"`
+	NATSInboxPrefix      string `env:"NATS_INBOX_PREFIX, default=_INBOX_SINE_RELAY" help:"first part of the subjects on which the relay is answered; nobody else should be permitted to subscribe there"`
+	NATSReplicas         int    `env:"NATS_REPLICAS, default=1" help:"replicas of the streams that the relay creates, 1 to 5"`
 
 	SubjectPrefix      string        `env:"SUBJECT_PREFIX, default=visitors" help:"first part of every NATS subject"`
 	EventStream        string        `env:"EVENT_STREAM, default=VISITORS" help:"name of the stream of events"`

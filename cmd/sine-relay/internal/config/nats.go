@@ -37,6 +37,7 @@ func (s *Settings) checkServers(f *Faults) {
 	if schemes["ws"] && schemes["nats"] {
 		f.setting("NATS_URL", "mixes servers over WebSocket (ws, wss) with others (nats, tls): use one kind")
 	}
+	s.checkHandshake(f, schemes)
 	s.checkSignIn(f, signedIn)
 	switch {
 	case s.NATSReplicas < 1 || s.NATSReplicas > 5:
@@ -68,6 +69,20 @@ func (s *Settings) checkURLs(f *Faults) (kinds map[string]bool, signedIn bool) {
 		}
 	}
 	return kinds, signedIn
+}
+
+// checkHandshake: only with TLS can the handshake come first.
+func (s *Settings) checkHandshake(f *Faults, kinds map[string]bool) {
+	const name = "NATS_TLS_HANDSHAKE_FIRST"
+	switch {
+	case !s.NATSHandshakeFirst:
+	case s.NATSStoreDir != "":
+		f.setting(name, "is for an existing NATS, and the embedded one needs no connection by TLS: unset it")
+	case kinds["ws"]:
+		f.setting(name, "is for tls:// and not for WebSocket (ws, wss), which has its own handshake: unset it")
+	case s.NATSCAFile == "" && s.NATSCertFile == "" && strings.Contains(s.NATSURL.Reveal(), "nats://"):
+		f.setting(name, "needs TLS: write tls:// in place of nats:// in SINE_RELAY_NATS_URL")
+	}
 }
 
 func validPort(port string) bool {
