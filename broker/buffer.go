@@ -58,7 +58,7 @@ type buffer struct {
 
 func newBuffer(cfg Config, b *Broker) *buffer {
 	f := &buffer{b: b, spool: cfg.Spool, log: cfg.Logger, drains: make(map[visit.Root]*drain)}
-	f.health = newSpoolHealth(f)
+	f.health = newSpoolHealth(f, LargestMessage(cfg.BodyLimit))
 	f.metrics = newSpoolMetrics(cfg, f.health)
 	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision, visit.RootQuarantine} {
 		f.drains[root] = newDrain(f, root)

@@ -17,9 +17,11 @@ import (
 // probeInterval is between two tries to write to a disk that failed.
 const probeInterval = 5 * time.Second
 
-// spoolHealth is what the spool said to what was last put into it.
+// spoolHealth is what the spool said to what was last put into it, and whether its
+// disk has room.
 type spoolHealth struct {
-	buffer *buffer
+	buffer  *buffer
+	largest int64 // message that there may be
 
 	mu sync.Mutex
 	// disk is why the disk did not take the last write, or nil.
@@ -33,8 +35,8 @@ type spoolOwner struct {
 	integration string
 }
 
-func newSpoolHealth(f *buffer) *spoolHealth {
-	return &spoolHealth{buffer: f, refused: make(map[spoolOwner]int64)}
+func newSpoolHealth(f *buffer, largest int64) *spoolHealth {
+	return &spoolHealth{buffer: f, largest: largest, refused: make(map[spoolOwner]int64)}
 }
 
 // note takes what became of a message that was to be put.
@@ -45,7 +47,7 @@ func (h *spoolHealth) note(owner spoolOwner, size int64, err error) {
 	case err == nil:
 		h.disk = nil
 		delete(h.refused, owner)
-	case errors.Is(err, spool.ErrDiskFull):
+	case errors.Is(err, spool.ErrDiskFull): // an ErrFull, too
 		h.disk = err
 	case errors.Is(err, spool.ErrFull):
 		h.refused[owner] = size
@@ -69,7 +71,7 @@ func (h *spoolHealth) probe(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if h.diskFault() != nil && h.buffer.spool.Probe(ctx) == nil {
+		if h.diskFault() != nil && h.buffer.spool.Probe(ctx, h.largest) == nil {
 			h.mu.Lock()
 			h.disk = nil
 			h.mu.Unlock()
@@ -98,9 +100,19 @@ func (h *spoolHealth) diskFault() error {
 	return h.disk
 }
 
+// diskRoom says that the disk has no room for the largest message, or nil.
+func (h *spoolHealth) diskRoom() error {
+	d := h.buffer.spool.Disk()
+	if d.Size == 0 || d.Left >= h.largest {
+		return nil
+	}
+	return fmt.Errorf("%w for the largest message: %d bytes are free, and it may take %d", spool.ErrDiskFull, d.Free, h.largest)
+}
+
 // faults says what the spool refused and would refuse again: because of its disk,
 // or for want of room.
 func (h *spoolHealth) faults() (room []error, disk error) {
+	disk = h.diskRoom()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.disk != nil {

@@ -25,7 +25,7 @@ func newSpoolMetrics(cfg Config, health *spoolHealth) *spoolMetrics {
 		Name: "sine_relay_spool_recovered_total", Help: "Ledger: messages that an earlier process left in the spool.",
 	}, func() float64 { return float64(s.Found()) })
 	if reg != nil {
-		reg.MustRegister(spoolGauges{s, health, LargestMessage(cfg.BodyLimit)})
+		reg.MustRegister(spoolGauges{s, health})
 	}
 	return &spoolMetrics{
 		spooled:  counter("spooled_total", "Ledger: messages that went into the spool."),
@@ -38,9 +38,8 @@ func newSpoolMetrics(cfg Config, health *spoolHealth) *spoolMetrics {
 // spoolGauges looks at the spool once for each scrape: it has to look at every
 // message to find the oldest.
 type spoolGauges struct {
-	spool   *spool.Spool
-	health  *spoolHealth
-	largest int64 // message that there may be
+	spool  *spool.Spool
+	health *spoolHealth
 }
 
 // nearlyFull is the fraction from which on a person should look.
@@ -49,18 +48,19 @@ const nearlyFull = 0.8
 // gauges are the numbers, with what each says.
 var gauges = []struct {
 	desc  *prometheus.Desc
-	value func(s spool.Stats, largest int64) float64
+	value func(s spool.Stats) float64
 }{
-	{spoolGauge("messages", "Ledger: messages that wait in the spool."), func(s spool.Stats, _ int64) float64 { return float64(s.Entries) }},
-	{spoolGauge("bytes", "Bytes of the messages that wait."), func(s spool.Stats, _ int64) float64 { return float64(s.Bytes) }},
-	{spoolGauge("limit_bytes", "Bytes that may wait; beyond it facts are refused."), func(s spool.Stats, _ int64) float64 { return float64(s.MaxBytes) }},
-	{spoolGauge("nearly_full", "1 while at least 80 % of the bytes that may wait do."), func(s spool.Stats, _ int64) float64 { return oneIf(s.Full >= nearlyFull) }},
-	{spoolGauge("expired_messages", "Messages that wait for longer than SINE_RELAY_SPOOL_MAX_AGE."), func(s spool.Stats, _ int64) float64 { return float64(s.Expired) }},
+	{spoolGauge("messages", "Ledger: messages that wait in the spool."), func(s spool.Stats) float64 { return float64(s.Entries) }},
+	{spoolGauge("bytes", "Bytes of the messages that wait."), func(s spool.Stats) float64 { return float64(s.Bytes) }},
+	{spoolGauge("limit_bytes", "Bytes that may wait; beyond it facts are refused."), func(s spool.Stats) float64 { return float64(s.MaxBytes) }},
+	{spoolGauge("nearly_full", "1 while less than 20 % is left of the bytes that may wait, or of those that the disk can hold."), func(s spool.Stats) float64 { return oneIf(s.Full >= nearlyFull) }},
+	{spoolGauge("expired_messages", "Messages that wait for longer than SINE_RELAY_SPOOL_MAX_AGE."), func(s spool.Stats) float64 { return float64(s.Expired) }},
 	{spoolGauge("oldest_timestamp_seconds", "Time since when the oldest message waits, 0 if there is none."), oldest},
 }
 
-// These follow what was last put.
+// These follow what was last put, and the disk.
 var (
+	spoolDisk    = spoolGauge("disk_free_bytes", "Bytes that may still be written to the spool's disk. It is absent where the system does not tell.")
 	spoolFull    = spoolGauge("full", "1 while there is no room for the largest message, or the disk had none for the last one.")
 	spoolUsable  = spoolGauge("usable", "1 while the spool could be opened and its disk does not fail; otherwise facts are refused while NATS cannot take them.")
 	spoolDamaged = spoolGauge("damaged", "1 when the spool's file was found damaged and moved aside, or was removed while messages waited in it that could not be read any more.")
@@ -78,7 +78,7 @@ func oneIf(holds bool) float64 {
 	return 0
 }
 
-func oldest(s spool.Stats, _ int64) float64 {
+func oldest(s spool.Stats) float64 {
 	if s.Oldest.IsZero() {
 		return 0
 	}
@@ -91,6 +91,7 @@ func (g spoolGauges) Describe(c chan<- *prometheus.Desc) {
 	c <- spoolUsable
 	c <- spoolShares
 	c <- spoolDamaged
+	c <- spoolDisk
 	for _, one := range gauges {
 		c <- one.desc
 	}
@@ -99,13 +100,15 @@ func (g spoolGauges) Describe(c chan<- *prometheus.Desc) {
 func (g spoolGauges) Collect(c chan<- prometheus.Metric) {
 	stats := g.spool.Stats()
 	for _, one := range gauges {
-		c <- prometheus.MustNewConstMetric(one.desc, prometheus.GaugeValue, one.value(stats, g.largest))
+		c <- prometheus.MustNewConstMetric(one.desc, prometheus.GaugeValue, one.value(stats))
 	}
 	room, disk := g.health.faults()
-	diskFull := errors.Is(disk, spool.ErrDiskFull)
-	full := diskFull || stats.MaxBytes-stats.Bytes < g.largest
+	full := errors.Is(disk, spool.ErrDiskFull) || stats.MaxBytes-stats.Bytes < g.health.largest
 	c <- prometheus.MustNewConstMetric(spoolFull, prometheus.GaugeValue, oneIf(full))
-	c <- prometheus.MustNewConstMetric(spoolUsable, prometheus.GaugeValue, oneIf(g.spool.Fault() == nil && (disk == nil || diskFull)))
+	c <- prometheus.MustNewConstMetric(spoolUsable, prometheus.GaugeValue, oneIf(g.spool.Fault() == nil && disk == nil))
 	c <- prometheus.MustNewConstMetric(spoolDamaged, prometheus.GaugeValue, oneIf(g.spool.Damaged() != nil))
 	c <- prometheus.MustNewConstMetric(spoolShares, prometheus.GaugeValue, float64(len(room)))
+	if stats.Disk.Size > 0 {
+		c <- prometheus.MustNewConstMetric(spoolDisk, prometheus.GaugeValue, float64(stats.Disk.Free))
+	}
 }

@@ -36,8 +36,8 @@ type Status struct {
 	Fault error
 }
 
-// SpoolStatus is how many messages wait in the spool, and what fraction of it
-// they fill.
+// SpoolStatus is how many messages wait in the spool, and what fraction is used of
+// what may wait there, or of its disk where that holds less.
 type SpoolStatus struct {
 	Messages int
 	Full     float64
@@ -66,8 +66,8 @@ func (b *Broker) Status() Status {
 		Server:         b.facts.serverInUse(),
 	}
 	if b.buffer != nil {
-		messages, full := b.buffer.spool.Usage()
-		s.Spool = &SpoolStatus{messages, full}
+		messages, _ := b.buffer.spool.Usage()
+		s.Spool = &SpoolStatus{messages, b.buffer.spool.Full()}
 	}
 	s.AsksNobody = b.asksNobody()
 	impaired := []error{b.ignored.fault()}

@@ -137,6 +137,9 @@ func (s *Spool) commit(batch []*operation) {
 // nobody would find them. They are committed again, to the file that is opened
 // next.
 func (s *Spool) acknowledge(puts []*operation, err error) {
+	if noRoom(err) {
+		err = fmt.Errorf("%w: %w", ErrDiskFull, err)
+	}
 	if err != nil || len(puts) == 0 || s.inPlace() == nil {
 		s.settle(puts, err)
 		return

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"testing"
@@ -19,6 +20,7 @@ func init() {
 	children["limited"] = fillLimited
 	children["tmpfs"] = fillTmpfs
 	children["scattered"] = emptyTmpfs
+	children["shared"] = shareTmpfs
 }
 
 // fillLimited runs out of room at a limit on the size of files, which any user
@@ -53,6 +55,46 @@ func mountSmall(dir, size string) error {
 		return err
 	}
 	return syscall.Mount("tmpfs", dir, "tmpfs", 0, size)
+}
+
+// shareTmpfs has somebody else fill the disk, and free it again.
+func shareTmpfs(dir string) error {
+	const largest = 800_000
+	if err := mountSmall(dir, "size=6m"); err != nil {
+		fmt.Println("no right to mount:", err)
+		return nil
+	}
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, gather: time.Nanosecond})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	ctx, other := context.Background(), filepath.Join(dir, "other")
+	for n := range 3 {
+		if err := s.Put(ctx, entry("a", fmt.Sprint("before-", n))); err != nil {
+			return err
+		}
+		if d := s.Disk(); s.Full() > 0.5 || d.Size != 6<<20 || d.Free < 3<<20 || d.Left < d.Free || s.Probe(ctx, largest) != nil {
+			return fmt.Errorf("with room: %+v, %.2f full, %w", d, s.Full(), s.Probe(ctx, largest))
+		}
+		if err := os.WriteFile(other, make([]byte, 6<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+			return fmt.Errorf("fill the disk: %w", err)
+		}
+		for i := 0; err == nil; i++ {
+			err = s.Put(ctx, sized("a", "refused", 20_000))
+		}
+		d := s.Disk()
+		if !errors.Is(err, ErrDiskFull) || !errors.Is(err, ErrFull) || d.Free > 1<<20 || d.Left >= largest || s.Full() < 0.8 {
+			return fmt.Errorf("without: %w, %+v, %.2f full", err, d, s.Full())
+		}
+		if probe := s.Probe(ctx, largest); !noRoom(probe) {
+			return fmt.Errorf("a probe without room: %w", probe)
+		}
+		if err = os.Remove(other); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // emptyTmpfs fills a small file system with small entries, and then removes them
@@ -124,7 +166,7 @@ func fill(dir string, cause error, makeRoom func() error) error {
 	for err == nil {
 		err = putOne()
 	}
-	if errors.Is(err, ErrFull) || errors.Is(err, ErrDamaged) || cause != nil && !errors.Is(err, cause) {
+	if errors.Is(err, ErrDiskFull) != (cause != nil) || errors.Is(err, ErrDamaged) || cause != nil && !errors.Is(err, cause) {
 		return fmt.Errorf("on a full disk: %w", err)
 	}
 	fmt.Println("full after", len(stored), ":", err)
@@ -263,6 +305,14 @@ func TestAFullDisk(t *testing.T) {
 
 func TestAFullDiskIsEmptied(t *testing.T) {
 	out, err := inNamespace(command(t, "scattered", t.TempDir())).Output()
+	t.Logf("%s", out)
+	if err != nil && !errors.Is(err, syscall.EPERM) {
+		t.Fatal(err)
+	}
+}
+
+func TestADiskThatSomebodyElseFills(t *testing.T) {
+	out, err := inNamespace(command(t, "shared", t.TempDir())).Output()
 	t.Logf("%s", out)
 	if err != nil && !errors.Is(err, syscall.EPERM) {
 		t.Fatal(err)

@@ -98,8 +98,12 @@ func (s *Spool) Remove(ctx context.Context, sequences ...uint64) error {
 	return s.await(ctx, "remove from spool", o)
 }
 
-// Probe writes nothing new, and returns what Put would say about the disk.
-func (s *Spool) Probe(ctx context.Context) error {
+// Probe stores nothing, and returns what Put would say about the disk for an entry
+// of so many bytes.
+func (s *Spool) Probe(ctx context.Context, bytes int64) error {
+	if err := s.tryRoom(bytes); err != nil {
+		return fmt.Errorf("probe spool: %w", err)
+	}
 	o := &operation{probe: true, done: make(chan struct{})}
 	if err := s.enqueue(ctx, o, nil); err != nil {
 		return fmt.Errorf("probe spool: %w", err)

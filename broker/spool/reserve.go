@@ -14,7 +14,7 @@ import (
 // become free. It suffices to remove one entry of up to that size.
 const reserveBytes = 1 << 20
 
-// ErrDiskFull comes from a put while the reserve is in use. It is an [ErrFull].
+// ErrDiskFull comes from a put for which the disk has no room. It is an [ErrFull].
 var ErrDiskFull = fmt.Errorf("%w: there is no room on its disk", ErrFull)
 
 // reserve is a file that takes up room until it is needed.
@@ -28,20 +28,20 @@ func (r *reserve) hold() bool {
 	if info, err := os.Stat(r.path); err == nil && info.Size() == reserveBytes {
 		return true
 	}
-	if err := r.fill(); err != nil {
+	if err := fillFile(r.path, reserveBytes); err != nil {
 		r.release()
 		return false
 	}
 	return true
 }
 
-// fill writes: a file that is only made long takes up no room.
-func (r *reserve) fill() error {
-	f, err := os.OpenFile(r.path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+// fillFile writes a file of that size: one that is only made long takes up no room.
+func fillFile(path string, bytes int64) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(make([]byte, reserveBytes))
+	_, err = f.Write(make([]byte, bytes))
 	return errors.Join(err, f.Sync(), f.Close())
 }
 

@@ -12,8 +12,10 @@ type Stats struct {
 	Entries, Orders int
 	// Bytes of MaxBytes are used, those being committed included.
 	Bytes, MaxBytes int64
-	// Full is Bytes as a fraction of MaxBytes.
+	// Full is what fraction is used of MaxBytes, or of the disk where that holds
+	// less.
 	Full float64
+	Disk Disk
 	// Oldest is when the oldest entry was stored; zero when there is none.
 	Oldest time.Time
 	// Expired entries are older than MaxAge. They are kept.
@@ -24,11 +26,12 @@ type Stats struct {
 	Commits uint64
 }
 
-// Usage returns how many entries wait and how full the spool is, at no cost.
-func (s *Spool) Usage() (entries int, full float64) {
+// Usage returns how many entries wait and what fraction of MaxBytes they use, at
+// no cost.
+func (s *Spool) Usage() (entries int, used float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.index.records), s.full()
+	return len(s.index.records), float64(s.index.bytes+s.reserved) / float64(s.cfg.MaxBytes)
 }
 
 // Slowness is how long the slowest of the recent commits took. A put may have to
@@ -47,9 +50,6 @@ func (s *Spool) took(d time.Duration) {
 	s.slowness = max(d, s.slowness*15/16)
 }
 
-// full is the fraction of MaxBytes in use. The lock is held.
-func (s *Spool) full() float64 { return float64(s.index.bytes+s.reserved) / float64(s.cfg.MaxBytes) }
-
 // Stats returns the spool's numbers. It looks at each entry in memory: some
 // milliseconds for 100,000.
 func (s *Spool) Stats() Stats {
@@ -57,14 +57,15 @@ func (s *Spool) Stats() Stats {
 	if info, err := os.Stat(file(s.cfg.Dir)); err == nil {
 		size = info.Size()
 	}
+	disk := s.Disk()
+	full := s.fullOn(disk)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Stats{
 		Entries: len(s.index.records), Orders: len(s.index.lines),
 		Bytes: s.index.bytes + s.reserved, MaxBytes: s.cfg.MaxBytes,
-		FileBytes: size, Commits: s.commits,
+		FileBytes: size, Commits: s.commits, Full: full, Disk: disk,
 	}
-	st.Full = s.full()
 	limit := time.Now().Add(-s.cfg.MaxAge)
 	for _, r := range s.index.records {
 		if st.Oldest.IsZero() || r.stored.Before(st.Oldest) {

@@ -139,6 +139,9 @@ func openSpool(s config.Settings, log *slog.Logger) (*spool.Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
 	}
+	if said := smallDisk(s); said != "" {
+		log.Warn(said)
+	}
 	return opened, nil
 }
 

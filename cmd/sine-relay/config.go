@@ -25,7 +25,11 @@ func configCheck(ctx context.Context, in invocation) int {
 	if err != nil {
 		return misconfigured(in, err)
 	}
-	for _, w := range settings.Warnings {
+	warnings := settings.Warnings
+	if said := smallDisk(settings); said != "" {
+		warnings = append(warnings, said)
+	}
+	for _, w := range warnings {
 		fmt.Fprintln(in.out, "warning:", printable(w))
 	}
 	if len(settings.Contained) > 0 {

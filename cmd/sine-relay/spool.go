@@ -110,3 +110,18 @@ func awaitEmpty(ctx context.Context, left *spool.Spool) (waiting int) {
 		}
 	}
 }
+
+// smallDisk says that the spool's disk cannot hold what may wait there. It is empty
+// where the disk can, where there is no directory yet, and where the system does
+// not tell.
+func smallDisk(s config.Settings) string {
+	if s.SpoolDir == "" {
+		return ""
+	}
+	disk, err := spool.DiskOf(s.SpoolDir)
+	if err != nil || disk.Size == 0 || disk.Left/2 >= s.SpoolMaxBytes {
+		return ""
+	}
+	return fmt.Sprintf("SINE_RELAY_SPOOL_MAX_BYTES: %d bytes may wait in %s, for which its disk should have twice as much, and it has room for %d: lower the limit or enlarge the disk",
+		s.SpoolMaxBytes, s.SpoolDir, disk.Left)
+}

@@ -259,6 +259,23 @@ func TestASpoolThatIsRemovedUnderARelay(t *testing.T) {
 	}
 }
 
+func TestALimitThatTheDiskCannotHoldIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	for limit, said := range map[string]bool{"1000000GiB": true, "1MiB": false} {
+		settings := []string{"NATS_URL=nats://127.0.0.1:1", "SPOOL_DIR=" + dir, "SPOOL_MAX_BYTES=" + limit}
+		want := "bytes may wait in " + dir + ", for which its disk should have twice as much"
+		code, out, errOut := commandLine(environment(append(settings, "KEYS="+testKey)...), "config", "check")
+		if code != exitOK || strings.Contains(out, "warning: SINE_RELAY_SPOOL_MAX_BYTES: ") != said || strings.Contains(out, want) != said {
+			t.Errorf("%s: config check ends with %d: %s%s", limit, code, out, errOut)
+		}
+		p := runServe(t, settings...)
+		if log := p.out.String() + p.err.String(); strings.Contains(log, want) != said {
+			t.Errorf("%s: the start says %s", limit, log)
+		}
+		p.end()
+	}
+}
+
 func TestADamagedSpoolIsReported(t *testing.T) {
 	server := brokertest.Start(t)
 	dir := t.TempDir()

@@ -17,10 +17,11 @@ var spool = []panel{
 	},
 	{
 		show: lines, title: "Bytes that wait", unit: size, wide: 8, high: 7, none: "no spool",
-		about: "Bytes in each relay's spool, and the smallest limit of all. Bad when a line is on its way to the limit.",
+		about: "Bytes in each relay's spool, the smallest limit of all, and what is free on a disk where that is less than the limit. Bad when a line is on its way to the limit, or the disk's to zero.",
 		ask: []query{
 			{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (sine_relay_spool_bytes{<relay>})`},
 			{legend: "limit", expr: `min(sine_relay_spool_limit_bytes{<relay>})`},
+			{legend: "{{pod}} {{instance}} free on the disk", expr: `min by (pod, instance) (sine_relay_spool_disk_free_bytes{<relay>} < sine_relay_spool_limit_bytes{<relay>})`},
 		},
 		colors: []color{{"/^limit$/", "red"}},
 	},
@@ -49,7 +50,7 @@ var spool = []panel{
 	},
 	{
 		show: states, title: "Condition", unit: "bool", wide: 24, high: 6, means: yesIsBad, none: "no spool",
-		about: "Whether a spool is nearly full or full, or refuses an integration that has its share of it, could not be opened, or was found damaged at the start. Each is bad; a damaged one was moved aside, and what could be read of it carried over.",
+		about: "Whether a spool is nearly full or full, or refuses an integration that has its share of it, cannot be used, or was found damaged. Each is bad; a damaged one was moved aside, and what could be read of it carried over.",
 		ask: []query{
 			{legend: "{{pod}} {{instance}} nearly full", expr: `max by (pod, instance) (sine_relay_spool_nearly_full{<relay>})`},
 			{legend: "{{pod}} {{instance}} full", expr: `max by (pod, instance) (sine_relay_spool_full{<relay>})`},

@@ -73,7 +73,7 @@ func night(length minute) *world {
 func (w *world) relay(l labels) {
 	for name, value := range map[string]float64{
 		"up": 1, "sine_relay_build_info": 1, "sine_relay_config_last_reload_successful": 1, "sine_relay_keys_readable": 1, "sine_relay_orders_known": 1, "sine_relay_deciders_known": 1,
-		"sine_relay_spool_messages": 0, "sine_relay_spool_nearly_full": 0, "sine_relay_spool_oldest_timestamp_seconds": 0,
+		"sine_relay_spool_messages": 0, "sine_relay_spool_nearly_full": 0, "sine_relay_spool_full": 0, "sine_relay_spool_oldest_timestamp_seconds": 0,
 		"sine_relay_spool_usable": 1, "sine_relay_spool_shares_used_up": 0, "sine_relay_quarantine_shares_used_up": 0, "sine_relay_spool_damaged": 0, "sine_relay_nats_credentials_expiry_timestamp_seconds": month,
 	} {
 		w.gauge(name, l, always(value))

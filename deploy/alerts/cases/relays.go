@@ -59,6 +59,7 @@ func ofRelays() []check {
 		{name: "a relay has no connection for the door", world: one("sine_relay_nats_connected", door, 0, 1), at: 40, fires: []string{named("NATSDisconnected", door)}},
 		{name: "a spool grows", world: grows, at: 55, fires: []string{named("SpoolGrows", nil)}},
 		{name: "a spool is nearly full", world: one("sine_relay_spool_nearly_full", nil, 1, 0), at: 40, fires: []string{named("SpoolNearlyFull", nil)}},
+		{name: "a spool is full", world: one("sine_relay_spool_full", nil, 1, 0), at: 40, fires: []string{named("SpoolFull", nil)}},
 		{name: "messages wait for more than an hour", world: old, at: 120, fires: []string{named("SpoolOld", nil)}},
 		{name: "a relay goes and leaves its spool", world: left, at: 60, fires: []string{named("SpoolLeftBehind", labels{"pod": "relay-1"})}},
 		{name: "a relay goes and leaves its spool, where there are no pods", world: leftElsewhere, at: 60, fires: []string{elsewhere}},

@@ -7,7 +7,22 @@ import (
 
 // ofSpools are installations of which each has a situation of its own with its spools.
 func ofSpools() []check {
-	return []check{waiting(), leaving()}
+	return []check{waiting(), leaving(), filling()}
+}
+
+// filling: what is full is not nearly full as well, and the disk is not said to fail.
+func filling() check {
+	w := newWorld(time.Minute, 100)
+	both := func(nearly, full, unusable func(minute) float64) {
+		w.relays("full", "sine_relay_spool_nearly_full", nil, nearly, always(0))
+		w.relays("full", "sine_relay_spool_full", nil, full, always(0))
+		w.relays("full", "sine_relay_spool_usable", nil, unusable, always(1))
+	}
+	both(between(20, 60, 1, 0), between(30, 50, 1, 0), between(30, 50, 0, 1))
+	nearly, full := namedOf("SpoolNearlyFull", "full"), namedOf("SpoolFull", "full")
+	return check{name: "a spool fills and empties", world: w, at: 40, fires: full, also: []moment{
+		{20, nil}, {21, nearly}, {29, nearly}, {30, nil}, {31, full}, {49, full}, {50, nil}, {51, nearly}, {59, nearly}, {60, nil},
+	}}
 }
 
 // waiting: more than before, and for more than an hour.

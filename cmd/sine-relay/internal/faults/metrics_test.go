@@ -70,13 +70,19 @@ func (r *relay) read() (metrics, error) {
 }
 
 // ready reports whether the relay says that it is.
-func (r *relay) ready() bool {
+func (r *relay) ready() bool { return r.readiness() == "ready\n" }
+
+// readiness is what the relay says of itself, or empty.
+func (r *relay) readiness() string {
 	at, _ := r.where()
 	answer, err := scraper.Get(at.admin + "/readyz")
 	if err != nil {
-		return false
+		return ""
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
-	return err == nil && string(body) == "ready\n"
+	if err != nil {
+		return ""
+	}
+	return string(body)
 }

@@ -26,6 +26,27 @@ func filesBounded(r *rig, lasting time.Duration, pick int) error {
 	return errors.Join(err, limitFiles(pid, 1<<62))
 }
 
+// spoolRemoved takes the file of a spool away, or its directory, while the relay
+// has it open, and returns once what waits is at its path again.
+func spoolRemoved(r *rig, _ time.Duration, pick int) error {
+	one := r.oneRelay(pick)
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	from := one.out.length()
+	var err error
+	switch pick % 3 {
+	case 0:
+		err = os.Remove(filepath.Join(one.spool, "spool.db"))
+	case 1:
+		err = os.RemoveAll(one.spool)
+	default:
+		err = os.Rename(one.spool, fmt.Sprint(one.spool, ".away-", from))
+	}
+	return errors.Join(err, await("the spool is opened anew", func() bool {
+		return strings.Contains(one.out.since(from), "was removed, replaced or damaged while it was open")
+	}))
+}
+
 // harm is done to the file of a spool.
 type harm func(file *os.File, size int64, rng *rand.Rand) error
 

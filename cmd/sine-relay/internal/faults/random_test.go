@@ -53,6 +53,7 @@ var (
 		{"a spool is cut short", spoolDamaged(truncated)},
 		{"a spool is overwritten", spoolDamaged(overwritten)},
 		{diskTakesNothing, filesBounded},
+		{"a spool is removed", spoolRemoved},
 	}
 	onlyThroughProxies = []mishap{
 		{"the network is cut", networkCut},

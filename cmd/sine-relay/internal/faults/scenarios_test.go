@@ -62,6 +62,7 @@ var scenarios = []scenario{
 	{"the credentials expire", layout{expiring: 4 * time.Second}, credentialsExpire, 1},
 	{"a spool is cut short", alone, whileNATSIsAway(spoolDamaged(truncated)), 0.1},
 	{"a spool is overwritten", alone, whileNATSIsAway(spoolDamaged(overwritten)), 0.1},
+	{"a spool is removed", alone, whileNATSIsAway(eachRemoval), 0.1},
 	{"two relays, one of them killed", pair, relayKilled, 0.5},
 	{"two relays, and NATS is killed", pair, nodeKilled, 1},
 	{"all comes to two relays at once", layout{relays: 2, echo: true}, nodeKilled, 1},
@@ -94,6 +95,14 @@ func thrice(befall fault) fault {
 		}
 		return err
 	}
+}
+
+// eachRemoval removes a relay's spool in every way.
+func eachRemoval(r *rig, lasting time.Duration, _ int) (err error) {
+	for pick := range 3 {
+		err = errors.Join(err, spoolRemoved(r, lasting, pick), r.more(warmUp))
+	}
+	return err
 }
 
 // more waits until so many further calls are answered.
