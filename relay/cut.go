@@ -42,9 +42,7 @@ func (r *Relay) unread(c *call, in *Integration, req *http.Request, s sent) answ
 	if s.cut {
 		q.Announced = max(req.ContentLength, 0)
 	}
-	if c.kind == "" {
-		c.kind = in.kindOf(eventOfBeginning(s.text, r.limits.JSONDepth))
-	}
+	r.settleByBeginning(c, in, s.text)
 	s = sent{reason: s.reason} // while it is stored, what it was made of need not be held
 	return r.account(in, func() (outcome, answer) {
 		_, err := r.store(c, in, req, q.Message(r.subjects))
@@ -62,6 +60,14 @@ func (r *Relay) unread(c *call, in *Integration, req *http.Request, s sent) answ
 			return outcomeQuarantined, r.cannotRead(c, in, outcomeQuarantined)
 		}
 	})
+}
+
+// settleByBeginning decides what a call is that cannot be read further than its
+// beginning, where its URL does not.
+func (r *Relay) settleByBeginning(c *call, in *Integration, text []byte) {
+	if c.kind == "" {
+		c.kind = in.kindOf(eventOfBeginning(text, r.limits.JSONDepth))
+	}
 }
 
 // notAgain are the reasons for which to send the same again would not help, with

@@ -65,6 +65,7 @@ func (c *call) happened(in *Integration, d *delivery, body []byte) *visit.Event 
 func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, s sent, reason visit.Reason) answer {
 	r.metrics.rejected.WithLabelValues(in.Name, string(reason)).Inc()
 	q := c.quarantined(in, reason, s)
+	r.settleByBeginning(c, in, s.text)
 	return r.account(in, func() (outcome, answer) {
 		if _, err := r.store(c, in, req, q.Message(r.subjects)); err != nil {
 			return outcomeRefused, errorAnswer(outcomeRefused)

@@ -85,6 +85,9 @@ func TestAnswers(t *testing.T) {
 		{"no JSON on an open URL", "/sine/lobby", "hello", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
 		{"no JSON on the door's URL", door1, "hello", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
 		{"no JSON on a fact's URL", in1, "hello", nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
+		{"an event that breaks off, on an open URL", "/sine/lobby", checkedIn[:len(checkedIn)-1], nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
+		{"a request that breaks off, on an open URL", "/sine/lobby", checkInBody[:len(checkInBody)-1], nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
+		{"an event in Latin-1, on an open URL", "/sine/lobby", strings.Replace(checkedOut, "Ada", "Ren\xe9", 1), nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
 		{"an empty body", "/sine/lobby", "", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
 		{"invalid UTF-8", in1, "{\"event\":\"signin_after\",\"data\":{\"firstName\":\"\xff\"}}", nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
 		{"an unknown event", "/sine/lobby", `{"event":"coffee_break","data":{}}`, nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
@@ -315,5 +318,22 @@ func TestAPanicIsAnsweredAndBalancesTheLedger(t *testing.T) {
 	}
 	if strings.Contains(r.log.String(), "Ada") {
 		t.Error("the panic's value was logged")
+	}
+}
+
+// A door at which no request can be read is to be seen as one.
+func TestABrokenBodyIsCountedAsWhatItsBeginningNames(t *testing.T) {
+	for body, event := range map[string]string{
+		checkInBody[:len(checkInBody)-1]: "check_in_request", checkedIn + "}": "checked_in", checkedOut[:40]: "checked_out",
+		"hello": unknown, `{"event":"coffee_break",`: unknown, `{"data":{"event":"signin_before"`: unknown,
+	} {
+		r := newRig(t)
+		r.post("/sine/lobby", body)
+		if r.outcomes(event, outcomeQuarantined) != 1 {
+			t.Errorf("%s is not counted as %s", body, event)
+		}
+		if q := r.quarantined(t); q.Pinned != "" {
+			t.Errorf("%s is kept as if its URL named %s", body, q.Pinned)
+		}
 	}
 }

@@ -40,6 +40,7 @@ var causes = []cause{
 	{name: "an_unknown_verdict", situation: "bad_reply", reply: &nats.Msg{Data: []byte(`{"decision":"perhaps"}`)}},
 	{name: "a_service_error", situation: "bad_reply", reply: &nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"500"}}}},
 	{name: "no_json", situation: "unreadable", outcome: "quarantined"},
+	{name: "no_end", situation: "unreadable", outcome: "quarantined"},
 	{name: "no_event", situation: "unreadable", outcome: "quarantined", unpinned: true},
 	{name: "too_large", situation: "unreadable", outcome: "too_large"},
 	{name: "no_pass", situation: "incomplete"},
@@ -105,8 +106,10 @@ func (c cell) text(situation string) string {
 func (c cell) question() (path, body string) {
 	path, body = c.name(), webhook("signin_before", noon, "Ada")
 	switch c.cause.name {
-	case "no_event":
+	case "no_end":
 		body = body[:len(body)-1]
+	case "no_event":
+		body = webhook("coffee_break", noon, "Ada")
 	case "no_json":
 		path, body = path+"/check-in-request", body[:len(body)-1]
 	case "no_pass":
