@@ -86,7 +86,12 @@ var runtime = []panel{
 		ask:   []query{{legend: "{{listener}} {{reason}}", expr: `60 * sum by (listener, reason) (rate(sine_relay_connections_dropped_total{<relay>}[$__rate_interval]))`}},
 	},
 	{
-		show: bars, title: "Lines of the log that were lost", unit: "reqpm", wide: 24, high: 6,
+		show: bars, title: "Requests that could not be read", unit: "reqpm", wide: 12, high: 7,
+		about: "What is not an HTTP request that the relay reads, and TLS handshakes that failed: the server answers by itself. Strangers on the internet cause some. proxy_protocol, host and header_too_large are bad: a proxy is misconfigured.",
+		ask:   []query{{legend: "{{listener}} {{reason}}", expr: `60 * sum by (listener, reason) (rate(sine_relay_http_requests_invalid_total{<relay>}[$__rate_interval])) > 0`}},
+	},
+	{
+		show: bars, title: "Lines of the log that were lost", unit: "reqpm", wide: 12, high: 7,
 		about: "Log lines that were not written: nobody reads the log, its pipe is broken or its disk is full. Bad when there are any: visitors are served all the same, and what happened to them is in no log.",
 		ask:   []query{{legend: "{{pod}} {{instance}}", expr: `60 * sum by (pod, instance) (rate(sine_relay_log_lines_lost_total{<relay>}[$__rate_interval]))`}},
 	},

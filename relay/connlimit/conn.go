@@ -24,10 +24,13 @@ type conn struct {
 	authenticated bool
 	user          string             // whose key it showed last
 	held          *share.Reservation // while it is protected
-	left          bool
+	left, dropped bool
 	queue         *queue // that it is in
 	place         place
 	turn          uint64
+	// seen is set once the handler sees the request that came, or it was counted as
+	// one that the handler does not see.
+	seen atomic.Bool
 	// waits is set while it is idle, for who only looks.
 	waits atomic.Bool
 }
@@ -64,7 +67,18 @@ func (c *conn) Read(p []byte) (int, error) {
 	if !c.header.take(p[:n]) {
 		return 0, errHeaderLines
 	}
+	if err != nil && !c.header.over {
+		c.header.cut = true
+	}
 	return n, err
+}
+
+// Write looks whether the server answers a request that the handler does not see.
+func (c *conn) Write(p []byte) (int, error) {
+	if !c.seen.Load() {
+		c.invalid(c.reason(p))
+	}
+	return c.Conn.Write(p)
 }
 
 func (c *conn) Close() error {
@@ -88,6 +102,10 @@ type header struct {
 	limit, lines int
 	filled       bool // the line that is being read has something in it
 	over         bool // the header has ended
+	whole        bool // its end was seen
+	cut          bool // the connection ended before
+	begin        [8]byte
+	kept         int // bytes of begin
 }
 
 // take reports false when there are too many lines. What follows the header is
@@ -96,6 +114,7 @@ func (h *header) take(p []byte) bool {
 	if h.over {
 		return true
 	}
+	h.kept += copy(h.begin[h.kept:], p)
 	for _, b := range p {
 		switch {
 		case b == '\r':
@@ -104,7 +123,7 @@ func (h *header) take(p []byte) bool {
 		case h.filled:
 			h.lines, h.filled = h.lines+1, false
 		case h.lines > 0: // before the first line, empty ones mean nothing
-			h.over = true
+			h.over, h.whole = true, true
 			return true
 		}
 		if h.lines > h.limit {

@@ -7,6 +7,9 @@
 // user has more of them than its share: who has one lobby's key does not keep out
 // the others.
 //
+// What the server answers by itself, or ends without an answer, because it is not a
+// request that it reads, is counted and logged here: no handler hears of it.
+//
 // It does not know what a valid key is, nor who uses it: the handler says so, by
 // [Authenticated].
 package connlimit
@@ -20,6 +23,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,6 +68,8 @@ type Limiter struct {
 	config  Config
 	metrics metrics
 	turns   *turns
+	invalid shown
+	closing atomic.Bool // the server is shutting down
 
 	mu   sync.Mutex
 	open int
@@ -105,8 +111,10 @@ func (l *Limiter) Among(users int) { l.protected.Among(users) }
 func (l *Limiter) Max() int { return l.config.Max }
 
 // Attach has the limiter told what the server does with its connections. The
-// server must serve a listener that [Limiter.Listen] returned.
+// server must have its handler, and serve a listener that [Limiter.Listen] returned.
 func (l *Limiter) Attach(s *http.Server) {
+	s.Handler = seeing(s.Handler)
+	s.RegisterOnShutdown(func() { l.closing.Store(true) })
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, tracked(c))
 	}
@@ -122,9 +130,27 @@ func (l *Limiter) Attach(s *http.Server) {
 			// The server calls this where it reads: nobody else looks at
 			// the header now.
 			c.header = header{limit: c.header.limit}
+			c.seen.Store(false)
 			l.rest(c)
+		case state == http.StateClosed:
+			l.ended(c) // likewise, where no handler has seen the request
 		}
 	}
+}
+
+// ended counts a request of which only a part came, or which the server did not
+// answer.
+func (l *Limiter) ended(c *conn) {
+	if !c.seen.Load() && c.header.kept > 0 {
+		c.invalid(c.reason(nil))
+	}
+}
+
+// hasDropped reports whether a connection had to make room.
+func (l *Limiter) hasDropped(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return c.dropped
 }
 
 type connKey struct{}
@@ -175,6 +201,7 @@ func (l *Limiter) admit(c *conn) bool {
 	if l.open >= l.config.Max {
 		if victim, reason = l.victim(); victim != nil {
 			l.remove(victim)
+			victim.dropped = true
 		}
 	}
 	admitted := l.open < l.config.Max

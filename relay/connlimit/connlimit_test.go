@@ -28,6 +28,7 @@ type rig struct {
 	hanging   chan struct{}
 	shown     chan struct{} // told of a valid key, where somebody waits for it
 	encrypted bool
+	server    *http.Server
 	proceed   chan struct{}
 }
 
@@ -45,6 +46,7 @@ func newRig(t *testing.T, limit int, change ...func(*rig, *listener)) *rig {
 	}
 	server := &http.Server{Handler: http.HandlerFunc(r.answer), ReadHeaderTimeout: patience, IdleTimeout: patience}
 	r.Attach(server)
+	r.server = server
 	r.address = socket.Addr().String()
 	ended := make(chan struct{})
 	go func() { defer close(ended); server.Serve(l) }()

@@ -1,6 +1,7 @@
 package connlimit
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -26,11 +27,14 @@ type handshake struct {
 	net.Conn
 	turns *turns
 	has   bool
+	spoke bool // the client, and not only connected
 }
 
 func (h *handshake) Read(p []byte) (int, error) {
 	h.yield()
-	return h.Conn.Read(p)
+	n, err := h.Conn.Read(p)
+	h.spoke = h.spoke || n > 0
+	return n, err
 }
 
 func (h *handshake) yield() {
@@ -74,10 +78,26 @@ func (e *encrypted) ConnectionState() tls.ConnectionState {
 	if errors.As(err, &plain) && plain.Conn != nil && looksLikeHTTP(plain.RecordHeader) {
 		io.WriteString(plain.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
 	}
+	if err != nil && e.handshake.spoke && e.present.Err() == nil {
+		e.invalid(handshakeReason(err))
+	}
 	if err != nil {
+		e.seen.Store(true)
 		e.raw.Close() // what the server reads next fails at once
 	}
 	return e.tls.ConnectionState()
+}
+
+// handshakeReason is why a handshake failed.
+func handshakeReason(err error) string {
+	var plain tls.RecordHeaderError
+	if !errors.As(err, &plain) {
+		return invalidHandshake
+	}
+	if looksLikeHTTP(plain.RecordHeader) {
+		return invalidPlain
+	}
+	return cmp.Or(beginning(plain.RecordHeader[:]), invalidHandshake)
 }
 
 // looksLikeHTTP tells a slip in a URL from noise.

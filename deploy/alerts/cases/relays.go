@@ -43,6 +43,8 @@ func ofRelays() []check {
 	slow := bare(140)
 	repeated := labels{"site": "hq", "decider": "watchlist", "reason": "no_reply"}
 	slow.counter("sine_relay_check_in_requests_repeated_total", headquarters.labels("relay-0").with(repeated), between(30, 60, 2, 0))
+	besides := morning(140)
+	besides.counter("sine_relay_http_requests_invalid_total", headquarters.labels("relay-1").with(labels{"listener": "public", "reason": "proxy_protocol"}), between(30, 60, 0.2, 0))
 	everywhere := bare(140)
 	for _, pod := range headquarters.pods {
 		everywhere.gauge("sine_relay_order_in_force", headquarters.labels(pod).with(labels{"kind": "lockdown", "site": "hq"}), between(30, 60, 1, absent))
@@ -55,6 +57,9 @@ func ofRelays() []check {
 		{name: "no relay is left", world: gone, at: 50, fires: []string{named("Down", nil)}},
 		{name: "a relay is not scraped", world: oneGone, at: 50, fires: []string{named("InstanceDown", labels{"pod": "relay-1", "instance": "10.0.0.1:9090"})}},
 		{name: "strangers fill the listener of a relay", world: counted("sine_relay_connections_dropped_total", labels{"listener": "public", "reason": "unauthenticated"}), at: 50, fires: []string{named("ConnectionsFull", nil)}},
+		{name: "a proxy sends the PROXY protocol", world: counted("sine_relay_http_requests_invalid_total", labels{"listener": "public", "reason": "proxy_protocol"}), at: 50, fires: []string{named("ProxyProtocol", nil), named("ProxyProtocolOnly", nil)}},
+		{name: "a proxy sends the PROXY protocol, and another does not", world: besides, at: 50, fires: []string{named("ProxyProtocol", nil)}},
+		{name: "strangers send what is not HTTP", world: counted("sine_relay_http_requests_invalid_total", labels{"listener": "public", "reason": "malformed"})},
 		{name: "the admin listener is full", world: counted("sine_relay_connections_dropped_total", labels{"listener": "admin", "reason": "unauthenticated"})},
 		{name: "a relay has no connection for the door", world: one("sine_relay_nats_connected", door, 0, 1), at: 40, fires: []string{named("NATSDisconnected", door)}},
 		{name: "a spool grows", world: grows, at: 55, fires: []string{named("SpoolGrows", nil)}},
