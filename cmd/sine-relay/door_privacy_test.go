@@ -115,6 +115,7 @@ func (d *markedDoor) comeInEverySituation() {
 	}
 	d.visitors = append(d.visitors, d.visitor("nobody/check-in-request", markedVisitor[:len(markedVisitor)-1]))
 	d.visitors = append(d.visitors, d.visitor("nobody", markedVisitor[:len(markedVisitor)-1])) // may be a visitor
+	d.visitors = append(d.visitors, d.visitor("nobody", strings.Replace(markedVisitor, `"data":`, `"person":`, 1)))
 	waiting := make(chan told)
 	go func() { waiting <- d.visitor("held", markedVisitor) }()
 	question := d.held.take(d.t, 1)[0]
