@@ -23,7 +23,8 @@ const (
 	// HeaderIntegration is the name of the integration that was called.
 	HeaderIntegration = "Sine-Relay-Integration"
 	// HeaderXRequestID and HeaderTraceparent are what a trusted proxy called the
-	// webhook call; see [Trace].
+	// webhook call; see [Trace]. A NATS server follows messages with the latter
+	// where msg_trace is set for the account, and nowhere else.
 	HeaderXRequestID  = "X-Request-Id"
 	HeaderTraceparent = "traceparent"
 	// HeaderTimeout is on a question: the milliseconds that remained for an

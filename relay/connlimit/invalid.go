@@ -43,13 +43,13 @@ const (
 // remedies say what would be right. They are all reasons that there are.
 var remedies = map[string]string{
 	invalidProxyProtocol: "turn the PROXY protocol off at the proxy, which the relay does not speak, and have the proxy set X-Forwarded-For",
-	invalidTLS:           "give the listener a certificate and its key, or have the proxy call it by http",
+	invalidTLS:           "have the proxy call by http, or set SINE_RELAY_TLS_CERT_FILE and SINE_RELAY_TLS_KEY_FILE for the public listener",
 	invalidPlain:         "call by https",
 	invalidHandshake:     "compare the TLS versions and the certificate authorities of both sides",
-	invalidHeaderSize:    "have the proxy add less to the header, or raise the limit of its size",
+	invalidHeaderSize:    "have the proxy add less to the header, or raise SINE_RELAY_HEADER_LIMIT for the public listener",
 	invalidHeaderLines:   "have the proxy add fewer lines to the header",
 	invalidHeaderEnd:     "a header must come whole, and in time",
-	invalidHost:          "have the proxy send a Host header",
+	invalidHost:          "have the proxy send one Host header with a valid name",
 	invalidVersion:       "call by HTTP/1.1",
 	invalidEncoding:      "send the body as it is or chunked",
 	invalidExpectation:   "expect nothing but 100-continue",
