@@ -62,7 +62,6 @@ func TestWhatADeciderSendsIsCheckedBeforeSineGetsIt(t *testing.T) {
 		{"a rejection beside an acceptance", `{"decision":"accept","Decision":"reject","visitorText":"No"}`, `"code":"REJECTED","message":"No"`},
 		{"a rejection that is too large", `{"decision":"reject","visitorText":"No","pass":{"a":"` + strings.Repeat("x", 200<<10) + `"}}`, `"code":"REJECTED","message":"No"`},
 		{"half a rejection", `{"decision":"reject","visitorText":"No"`, `"code":"REJECTED","message":"No"`},
-		{"an acknowledgement", `{"stream":"VISITORS","seq":7}`, fallback},
 	} {
 		reply.Store(&nats.Msg{Data: []byte(c.reply)})
 		code, body, err := p.post(webhook("signin_before", noon, "Ada"))
