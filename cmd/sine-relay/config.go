@@ -22,15 +22,15 @@ func configCheck(ctx context.Context, in invocation) int {
 		return exitUsage
 	}
 	settings, err := config.Load(in.environ, nil)
-	if err != nil {
-		return misconfigured(in, err)
-	}
-	warnings := settings.Warnings
+	warnings := settings.Warnings.Lines()
 	if said := smallDisk(settings); said != "" {
 		warnings = append(warnings, said)
 	}
 	for _, w := range warnings {
 		fmt.Fprintln(in.out, "warning:", printable(w))
+	}
+	if err != nil {
+		return misconfigured(in, err)
 	}
 	if len(settings.Contained) > 0 {
 		return misconfigured(in, settings.Contained)

@@ -122,7 +122,7 @@ func TestAKeyThatWasTakenAwayIsRefusedWhateverElseIsWrong(t *testing.T) {
 			eventually(t, "it is named", func() bool {
 				_, body := p.get("/readyz?verbose")
 				return strings.HasPrefix(body, "degraded: the configuration has faults") && strings.Contains(body, "keys/gate: cannot be read: input/output error; the keys that it held before are accepted") &&
-					(c.name == "the line is removed" || strings.Contains(body, `no key of the integration "lobby"`) && p.shows(`sine_relay_integration_keys{integration="lobby"} 0`))
+					(c.name == "the line is removed" || strings.Contains(body, `integration lobby: there is no key`) && p.shows(`sine_relay_integration_keys{integration="lobby"} 0`))
 			})
 			if !p.shows("sine_relay_keys_readable 0") {
 				t.Error("it does not show that a file of keys cannot be read")
@@ -200,7 +200,7 @@ func TestARelayStartsWithoutAKeyForOneLobby(t *testing.T) {
 				t.Errorf("a key that is too short was answered %d", code)
 			}
 			code, body := p.get("/readyz?verbose")
-			if code != 200 || !strings.HasPrefix(body, "degraded: the configuration has") || !strings.Contains(body, `SINE_RELAY_KEYS_DIR: holds no key of the integration "lobby"`) {
+			if code != 200 || !strings.HasPrefix(body, "degraded: the configuration has") || !strings.Contains(body, `keys/lobby: integration lobby: there is no key`) {
 				t.Errorf("readiness: %d %s", code, body)
 			}
 			for _, series := range []string{`sine_relay_integration_keys{integration="lobby"} 0`, `sine_relay_integration_keys{integration="dock"} 1`, "sine_relay_config_last_reload_successful 0", "sine_relay_keys_readable 1"} {
@@ -227,7 +227,7 @@ func TestOneBrokenIntegrationLeavesTheOthersAlone(t *testing.T) {
 	if code := p.answers("lobby", lobbyKey); code != 401 {
 		t.Errorf("broken from the start: answered %d", code)
 	}
-	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `the integration lobby has faults and answers 401 to every call: integrations.yaml: integrations[0].timeZone: "Mars" is not a time zone`) {
+	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `the integration lobby has faults and answers 401 to every call: integrations.yaml:1: timeZone: "Mars" is not a time zone`) {
 		t.Errorf("readiness: %s", body)
 	}
 	if !p.shows(`sine_relay_integration_broken{integration="lobby"} 1`) || !p.shows(`sine_relay_integration_broken{integration="dock"} 0`) {
@@ -275,7 +275,7 @@ func TestConfigCheckNamesEveryFault(t *testing.T) {
 	if code != exitUsage {
 		t.Errorf("it ended with %d", code)
 	}
-	for _, want := range []string{`integrations[0].timeZone: "Mars"`, `no key of the integration "dock"`} {
+	for _, want := range []string{`integration lobby: timeZone: "Mars"`, `integration dock: there is no key`} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("no %s in: %s", want, errs.String())
 		}

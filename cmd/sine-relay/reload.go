@@ -62,10 +62,10 @@ func newReloader(a *app, load func() (config.Settings, error), reg prometheus.Re
 		successful: f.NewGauge(prometheus.GaugeOpts{Name: "sine_relay_config_last_reload_successful", Help: "1 while all of the configuration's files are in force, 0 while some have faults and what was before them is."}),
 		last:       f.NewGauge(prometheus.GaugeOpts{Name: "sine_relay_config_last_reload_success_timestamp_seconds", Help: "Time at which the configuration came into force."}),
 	}
-	for _, w := range a.settings.Warnings {
+	r.warnings = a.settings.Warnings.Lines()
+	for _, w := range r.warnings {
 		r.told[w] = true
 	}
-	r.warnings = a.settings.Warnings
 	r.seen = r.applied
 	reg.MustRegister(r)
 	return r
@@ -184,7 +184,7 @@ func (r *reloader) reload() {
 	r.fault = nil
 	r.app.certificate.Store(certificate)
 	r.app.log.Info("configuration in force", "integrations", len(r.rules.integrations), "with_faults", len(settings.Broken), "warnings", len(settings.Warnings))
-	r.warnings = settings.Warnings
+	r.warnings = settings.Warnings.Lines()
 	r.report()
 }
 
@@ -217,11 +217,8 @@ func (r *reloader) start() {
 // report says what of the configuration in force is wrong. It needs the lock.
 func (r *reloader) report() {
 	faults, warnings := r.keyring.Check(r.rules.names(), r.rules.allNamed)
-	r.faults = r.rules.faults
-	for _, f := range faults {
-		r.faults = append(r.faults[:len(r.faults):len(r.faults)], f.String())
-	}
-	r.tell(r.faults, slices.Concat(r.warnings, warnings))
+	r.faults = slices.Concat(r.rules.faults, faults.Lines())
+	r.tell(r.faults, slices.Concat(r.warnings, warnings.Lines()))
 	if r.fault == nil && len(r.faults) == 0 {
 		r.successful.Set(1)
 		r.last.SetToCurrentTime()

@@ -29,7 +29,7 @@ func (r rules) next(s config.Settings) rules {
 	for _, name := range slices.Sorted(maps.Keys(s.Broken)) {
 		if name == "" {
 			n.allNamed = false
-			n.faults = append(n.faults, oneLine(s.Broken[name]))
+			n.faults = append(n.faults, s.Broken[name].Lines()...)
 			continue
 		}
 		before, known := r.find(name)
@@ -37,7 +37,7 @@ func (r rules) next(s config.Settings) rules {
 		if !known {
 			before, instead = relay.Integration{Name: name, Broken: true}, "401 to every call"
 		}
-		n.broken[name] = oneLine(s.Broken[name])
+		n.broken[name] = oneLine(unnamed(s.Broken[name]))
 		n.faults = append(n.faults, fmt.Sprintf("the integration %s has faults and answers %s: %s", name, instead, n.broken[name]))
 		n.integrations = append(n.integrations, before)
 	}
@@ -45,6 +45,15 @@ func (r rules) next(s config.Settings) rules {
 		n.keepAbsent(r)
 	}
 	return n
+}
+
+// unnamed are faults without what they concern, where that is said before them.
+func unnamed(faults config.Faults) config.Faults {
+	faults = slices.Clone(faults)
+	for i := range faults {
+		faults[i].Of = ""
+	}
+	return faults
 }
 
 // keepAbsent keeps the integrations that are not in the file any more, since the

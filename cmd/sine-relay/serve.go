@@ -21,7 +21,7 @@ func serve(ctx context.Context, in invocation) int {
 	}
 	log, flush := newLogger(in.out, settings.Level, settings.LogFormat)
 	defer flush()
-	for _, w := range settings.Warnings {
+	for _, w := range settings.Warnings.Lines() {
 		log.Warn(w)
 	}
 	a, err := start(settings, load, log, plainly)

@@ -3,6 +3,7 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"net"
 	"strconv"
@@ -127,17 +128,25 @@ func (s *Settings) checkLimits(f *Faults) {
 	if cost := relay.BodyCost(s.BodyLimit); s.MaxBodyMemory < cost {
 		f.setting("MAX_BODY_MEMORY", "%d bytes is less than %d, which a body of SINE_RELAY_BODY_LIMIT takes up: set at least that", s.MaxBodyMemory, cost)
 	}
-	s.checkBudget(f, Prefix+"DECISION_BUDGET", s.DecisionBudget)
-	s.checkBudget(f, Prefix+"STORE_BUDGET", s.StoreBudget)
+	for _, budget := range []struct {
+		name  string
+		value time.Duration
+	}{{"DECISION_BUDGET", s.DecisionBudget}, {"STORE_BUDGET", s.StoreBudget}} {
+		if fault := s.outlasts(budget.value); fault != "" {
+			f.setting(budget.name, "%s", fault)
+		}
+	}
 	if s.ReadTimeout+s.StoreBudget >= s.WriteTimeout {
 		f.setting("WRITE_TIMEOUT", "%s is not longer than SINE_RELAY_READ_TIMEOUT and SINE_RELAY_STORE_BUDGET together, %s: the answer to a slow caller would never leave", s.WriteTimeout, s.ReadTimeout+s.StoreBudget)
 	}
 }
 
-func (s *Settings) checkBudget(f *Faults, where string, budget time.Duration) {
-	if budget >= s.WriteTimeout {
-		f.add(where, "%s is not shorter than SINE_RELAY_WRITE_TIMEOUT, %s: the answer would never leave", budget, s.WriteTimeout)
+// outlasts says what is wrong with a budget that outlasts the answer, or nothing.
+func (s *Settings) outlasts(budget time.Duration) string {
+	if budget < s.WriteTimeout {
+		return ""
 	}
+	return fmt.Sprintf("%s is not shorter than SINE_RELAY_WRITE_TIMEOUT, %s: the answer would never leave", budget, s.WriteTimeout)
 }
 
 func positive(f *Faults, name string, value int64) {

@@ -22,7 +22,7 @@ func TestFaults(t *testing.T) {
 		{"the TLS handshake first over WebSocket", []string{"NATS_URL=wss://a", "NATS_TLS_HANDSHAKE_FIRST=true"}, "SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST: is for tls:// and not for WebSocket"},
 		{"the TLS handshake first of the embedded NATS", []string{"NATS_URL=", "NATS_STORE_DIR=/x", "NATS_TLS_HANDSHAKE_FIRST=true"}, "SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST: is for an existing NATS"},
 		{"no key", []string{"KEYS="}, "SINE_RELAY_KEYS: is not set"},
-		{"only separators for keys", []string{"KEYS=, ,"}, "SINE_RELAY_KEYS: holds no key"},
+		{"only separators for keys", []string{"KEYS=, ,"}, "SINE_RELAY_KEYS: integration default: there is no key"},
 		{"two ways to sign in", []string{"NATS_TOKEN=t", "NATS_USER=u", "NATS_PASSWORD=p"}, "SINE_RELAY_NATS_TOKEN, SINE_RELAY_NATS_USER: are 2 ways"},
 		{"a user in the URL and a token", []string{"NATS_URL=nats://u:p@a", "NATS_TOKEN=t"}, "SINE_RELAY_NATS_TOKEN, SINE_RELAY_NATS_URL (its user): are 2 ways"},
 		{"a user without a password", []string{"NATS_USER=u"}, "SINE_RELAY_NATS_PASSWORD: must be set together"},

@@ -37,7 +37,7 @@ type Settings struct {
 	// Entries describe the integrations to people, in the same order.
 	Entries []Entry
 	// Warnings are things that are allowed and probably not meant.
-	Warnings []string
+	Warnings Faults
 
 	// brokenSites are those of integrations with faults, as far as they are known.
 	brokenSites []string
@@ -55,7 +55,8 @@ type Settings struct {
 // Load reads the settings from environ, which has the form of os.Environ, and
 // the files that they name. Defaults stand in for variables that are not set,
 // by name with the prefix. An error is a [Faults], of everything that is wrong. It
-// is nil where what is wrong is contained: see [Settings.Contained].
+// is nil where what is wrong is contained: see [Settings.Contained]. Beside an error
+// there are the warnings, and of the settings the environment as far as it was read.
 func Load(environ []string, defaults map[string]string) (Settings, error) {
 	return read(environ, defaults, always, withKeys)
 }
@@ -103,10 +104,10 @@ func read(environ []string, defaults map[string]string, integrated func(Settings
 			s.loadKeys(&f)
 		}
 	}
-	if len(f) > 0 {
-		return Settings{}, append(f, s.Contained...)
-	}
 	s.warn()
+	if len(f) > 0 {
+		return Settings{Environment: s.Environment, Warnings: s.Warnings}, append(f, s.Contained...)
+	}
 	return s, nil
 }
 

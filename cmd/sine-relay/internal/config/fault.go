@@ -7,30 +7,80 @@ import (
 	"strings"
 )
 
-// Fault is one thing that is wrong.
+// Fault is one thing that is wrong, or, as a warning, allowed and probably not meant.
 type Fault struct {
-	// Where is a variable, a file, or a place in one.
+	// Where is a variable, a file, or a line of one.
 	Where string
-	// What is wrong and what would be right. It never holds a secret.
+	// Of is what it concerns, as in "integration lobby", or empty.
+	Of string
+	// What is wrong and what would be right. It never holds a secret. Where it is
+	// the same for many, it has the same text, so that they are shown as one.
 	What string
 }
 
-func (f Fault) String() string { return f.Where + ": " + f.What }
+func (f Fault) String() string {
+	if f.Of == "" {
+		return f.Where + ": " + f.What
+	}
+	return f.Where + ": " + f.Of + ": " + f.What
+}
+
+// place is where many faults of the same text are told apart.
+func (f Fault) place() string {
+	if f.Of == "" {
+		return f.Where
+	}
+	return f.Where + " (" + strings.TrimPrefix(f.Of, integrationOf("")) + ")"
+}
+
+// integrationOf is how an integration is named as what a fault concerns.
+func integrationOf(name string) string { return "integration " + name }
 
 // Faults is everything that is wrong.
 type Faults []Fault
 
-// Error has a line for each fault.
-func (f Faults) Error() string {
-	lines := make([]string, len(f))
-	for i, fault := range f {
-		lines[i] = "  " + fault.String()
+// shownPlaces are named of those that have the same fault; more are counted.
+const shownPlaces = 8
+
+// Lines has a line for each fault, and one for all that differ in their place alone.
+func (f Faults) Lines() (lines []string) {
+	alike := map[string]Faults{}
+	for _, fault := range f {
+		alike[fault.What] = append(alike[fault.What], fault)
 	}
-	return strings.Join(lines, "\n")
+	for _, fault := range f {
+		same := alike[fault.What]
+		delete(alike, fault.What)
+		switch {
+		case len(same) == 1:
+			lines = append(lines, fault.String())
+		case len(same) > 1:
+			var places []string
+			for _, one := range same {
+				places = append(places, one.place())
+			}
+			lines = append(lines, shortened(places)+": "+fault.What)
+		}
+	}
+	return lines
 }
 
-func (f *Faults) add(where, format string, args ...any) {
-	*f = append(*f, Fault{where, fmt.Sprintf(format, args...)})
+// shortened is a list of which the first few are named.
+func shortened(list []string) string {
+	if more := len(list) - shownPlaces; more > 0 {
+		list = append(list[:shownPlaces:shownPlaces], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(list, ", ")
+}
+
+// Error has the lines, each indented.
+func (f Faults) Error() string { return "  " + strings.Join(f.Lines(), "\n  ") }
+
+func (f *Faults) add(where, format string, args ...any) { f.about(where, "", format, args...) }
+
+// about adds a fault of something that has a name.
+func (f *Faults) about(where, of, format string, args ...any) {
+	*f = append(*f, Fault{where, of, fmt.Sprintf(format, args...)})
 }
 
 // setting adds a fault of a variable, by its name without the prefix.

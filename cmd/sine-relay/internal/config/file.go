@@ -6,18 +6,23 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"strconv"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // integrationsFile is the form of SINE_RELAY_INTEGRATIONS_FILE. JSON is YAML.
 type integrationsFile struct {
 	// Defaults apply to every integration that does not say otherwise.
-	Defaults options `yaml:"defaults"`
+	Defaults yaml.Node `yaml:"defaults"`
 	// Integrations are read one by one, each an entry: what is wrong with one
 	// is no fault of the others.
 	Integrations []yaml.Node `yaml:"integrations"`
 
+	// defaults are what Defaults holds.
+	defaults options
 	// partial is set when a part could not be read: what is missing then is
 	// no fault of its own.
 	partial bool
@@ -26,12 +31,24 @@ type integrationsFile struct {
 // fileEntry is an entry, with what could not be read of it.
 type fileEntry struct {
 	entry
-	faults  Faults
+	// place is where its faults are.
+	place
 	partial bool
 }
 
-func readEntry(file string, node *yaml.Node) (e fileEntry) {
-	e.partial = misread(&e.faults, file, node.Load(&e.entry, yaml.WithKnownFields()))
+// readEntry reads the entry of a number. One without a name is called by that.
+func readEntry(file string, number int, node *yaml.Node) (e fileEntry) {
+	e.place = place{faults: &Faults{}, file: file, node: node, of: fmt.Sprintf("integrations[%d]", number)}
+	e.partial = misread(e.faults, file, node.Load(&e.entry, yaml.WithKnownFields()))
+	switch {
+	case visit.ValidName(e.Name):
+		e.of = integrationOf(e.Name)
+	case e.Name != "":
+		e.of = integrationOf(strconv.Quote(e.Name))
+	}
+	for i := range *e.faults {
+		(*e.faults)[i].Of = e.of
+	}
 	return e
 }
 
@@ -123,8 +140,18 @@ func (s *Settings) readFile(f *Faults) (file integrationsFile) {
 		f.add(name, "has %d integrations, and a relay takes %d at most: its metrics and its look at the standing orders grow with each; share them among several relays", n, maxIntegrations)
 		return integrationsFile{partial: true}
 	}
+	if !file.Defaults.IsZero() {
+		before := len(*f)
+		file.partial = misread(f, name, file.Defaults.Load(&file.defaults, yaml.WithKnownFields())) || file.partial
+		for i := range (*f)[before:] {
+			(*f)[before+i].Of = defaultsOf
+		}
+	}
 	return file
 }
+
+// defaultsOf is what a fault of the defaults concerns.
+const defaultsOf = "defaults"
 
 // version names the rules of the integrations: those of the file, and what the
 // environment presets.

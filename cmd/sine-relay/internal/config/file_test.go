@@ -22,30 +22,30 @@ func TestFaultsOfTheFile(t *testing.T) {
 		{"empty", "", "i.yaml: is empty"},
 		{"a list", "- a", "i.yaml:1: here belongs a block of fields, not a list"},
 		{"a single value for the integrations", "integrations: 7", "i.yaml:1: here belongs a list, not a single value"},
-		{"an entry that is a name", "integrations:\n- a\n", "i.yaml:2: here belongs a block of fields, not a single value"},
-		{"a list for a text", "integrations:\n- name: [a]\n", "i.yaml:2: here belongs a text, not a list"},
-		{"neither true nor false", "integrations: [{name: a, rejectionConfirmed: maybe}]", "i.yaml:1: here belongs true or false"},
-		{"an unknown field", "integrations:\n- name: a\n  sitee: hq\n", `i.yaml:3: unknown field "sitee"; did you mean site?`},
+		{"an entry that is a name", "integrations:\n- a\n", "i.yaml:2: integrations[0]: here belongs a block of fields, not a single value"},
+		{"a list for a text", "integrations:\n- name: [a]\n", "i.yaml:2: integrations[0]: here belongs a text, not a list"},
+		{"neither true nor false", "integrations: [{name: a, rejectionConfirmed: maybe}]", "i.yaml:1: integration a: here belongs true or false"},
+		{"an unknown field", "integrations:\n- name: a\n  sitee: hq\n", `i.yaml:3: integration a: unknown field "sitee"; did you mean site?`},
 		{"a swapped pair of letters", "integrations: [{nmae: a}]", `unknown field "nmae"; did you mean name?`},
 		{"an unknown field of the defaults", "defaults: {timezone: UTC}\nintegrations: [{name: a}]\n", `unknown field "timezone"; did you mean timeZone?`},
-		{"a name in the defaults", "defaults: {name: a}\nintegrations: [{name: a}]\n", `i.yaml:1: unknown field "name"`},
-		{"an unknown field in JSON", `{"integrations": [{"name": "a",` + "\n" + `"displayname": "A"}]}`, `i.yaml:2: unknown field "displayname"; did you mean displayName?`},
+		{"a name in the defaults", "defaults: {name: a}\nintegrations: [{name: a}]\n", `i.yaml:1: defaults: unknown field "name"`},
+		{"an unknown field in JSON", `{"integrations": [{"name": "a",` + "\n" + `"displayname": "A"}]}`, `i.yaml:2: integration a: unknown field "displayname"; did you mean displayName?`},
 		{"a field twice", "integrations:\n- name: a\n  name: b\n", "i.yaml:3: "},
 		{"two documents", "integrations: []\n---\nintegrations: []\n", "single document"},
 		{"an alias of itself", "integrations: &a [*a]", "i.yaml"},
 		{"a key in the file", "integrations: [{name: a, keys: [x]}]\n", `unknown field "keys": this file holds no secret`},
-		{"no name", "integrations: [{site: a}]\n", "i.yaml: integrations[0].name: is missing"},
-		{"a site with a space", "integrations: [{name: a, site: Head Office}]\n", `integrations[0].site: "Head Office" must match [A-Za-z0-9_-]{1,64}; how about "head-office"?`},
-		{"a name of nothing usable", "integrations: [{name: 東京}]\n", `integrations[0].name: "東京" must match`},
+		{"no name", "integrations: [{site: a}]\n", "i.yaml:1: integrations[0]: name: is missing"},
+		{"a site with a space", "integrations: [{name: a, site: Head Office}]\n", `integration a: site: "Head Office" must match [A-Za-z0-9_-]{1,64}; how about "head-office"?`},
+		{"a name of nothing usable", "integrations: [{name: 東京}]\n", `integration "東京": name: "東京" must match`},
 		{"an unknown situation", "integrations: [{name: a, fallbacks: {time_out: {answer: accept}}}]\n", "fallbacks.time_out: is no situation; did you mean timeout?"},
 		{"an unknown answer", "integrations: [{name: a, fallbacks: {timeout: {answer: perhaps}}}]\n", `fallbacks.timeout.answer: "perhaps" is neither accept nor reject`},
 		{"a placeholder in a fallback", "integrations: [{name: a, fallbacks: {timeout: {visitorText: 'Call {reference}'}}}]\n", "fallbacks.timeout.visitorText: {reference} has no meaning"},
-		{"a placeholder in a text", "integrations: [{name: a, rejectText: '{visitorText}'}]\n", "integrations[0].rejectText: {visitorText} has no meaning"},
+		{"a placeholder in a text", "integrations: [{name: a, rejectText: '{visitorText}'}]\n", "integration a: rejectText: {visitorText} has no meaning"},
 		{"an unknown placeholder", "integrations: [{name: a, answers: {reject: {m: '{visitor}'}}}]\n", "answers.reject: m: "},
 		{"an empty answer", "integrations: [{name: a, answers: {reject: {}}}]\n", "answers.reject: is empty"},
 		{"a number that JSON does not know", "integrations: [{name: a, answers: {accept: {n: .nan}}}]\n", "answers.accept: "},
 		{"a date in an answer", "integrations: [{name: a, answers: {accept: {n: !!timestamp 2026-01-01}}}]\n", "answers.accept: n: "},
-		{"what identifies nobody", "integrations: [{name: a, identifiedBy: [name, e-mail]}]\n", `integrations[0].identifiedBy[1]: "e-mail" does not say who a visitor is; did you mean email?; known are name, email, mobile`},
+		{"what identifies nobody", "integrations: [{name: a, identifiedBy: [name, e-mail]}]\n", `integration a: identifiedBy[1]: "e-mail" does not say who a visitor is; did you mean email?; known are name, email, mobile`},
 		{"an unknown event", "integrations: [{name: a, events: [checkedin]}]\n", `events[0]: "checkedin" is no event; did you mean checked_in?`},
 		{"a name for an unknown event", "integrations: [{name: a, eventNames: {x: y}}]\n", `eventNames.x: "y" is no event`},
 		{"two meanings of an event name", "integrations: [{name: a, eventNames: {Came In: checked_in, came_in: checked_out}}]\n", "eventNames.came_in: is another spelling"},
@@ -64,9 +64,9 @@ func TestFaultsOfTheFile(t *testing.T) {
 		{"a capture of too many", "integrations: [{name: a, capture: {deliveries: 1000, until: '2026-11-30T18:00:00Z'}}]\n", "capture.deliveries: 1000 is not within 1 and 100"},
 		{"another combination", "integrations: [{name: a, combine: most}]\n", `combine: "most" is neither all nor any`},
 		{"an address that is none", "integrations: [{name: a, allowFrom: [10.0.0.1/8]}]\n", "allowFrom: "},
-		{"a budget that outlasts the answer", "integrations: [{name: a, decisionBudget: 10s}]\n", "integrations[0].decisionBudget: 10s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
+		{"a budget that outlasts the answer", "integrations: [{name: a, decisionBudget: 10s}]\n", "integration a: decisionBudget: 10s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
 		{"a budget without a unit", "integrations: [{name: a, decisionBudget: 3}]\n", "did you mean 3s?"},
-		{"a budget of nothing", "defaults: {decisionBudget: 0s}\nintegrations: [{name: a}]\n", "i.yaml: defaults.decisionBudget: must be more than nothing"},
+		{"a budget of nothing", "defaults: {decisionBudget: 0s}\nintegrations: [{name: a}]\n", "i.yaml:1: defaults: decisionBudget: must be more than nothing"},
 		{"the default integration twice", "integrations: [{name: default}, {name: a}]\n", "SINE_RELAY_KEYS: defines the integration"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestFaultsOfTheFile(t *testing.T) {
 func TestAMistakeInTheDefaultsIsToldOnce(t *testing.T) {
 	file := "defaults: {timeZone: Mars, decisionBudget: 1h, fallbacks: {late: {answer: accept}}, answers: {reject: {a: '{b}'}}}\nintegrations: [{name: a}, {name: b}, {name: c}]"
 	text := faulty(t, withFile(t, file, "a", "b", "c")...)
-	expect(t, text, "defaults.timeZone", "defaults.decisionBudget", "defaults.fallbacks.late", "defaults.answers.reject")
+	expect(t, text, "i.yaml:1: defaults: timeZone", "i.yaml:1: defaults: decisionBudget", "i.yaml:1: defaults: fallbacks.late", "i.yaml:1: defaults: answers.reject")
 	if got := strings.Count(text, "\n") + 1; got != 4 {
 		t.Errorf("%d faults:\n%s", got, text)
 	}

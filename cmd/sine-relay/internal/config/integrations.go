@@ -14,6 +14,8 @@ import (
 // Entry describes an integration to people.
 type Entry struct {
 	Name, DisplayName, Site, ExternalID string
+	// Where is the line of the file, or the variable, that defines it.
+	Where string
 	// KeyNames are what people call its keys.
 	KeyNames []string
 	// Events are those that Sine is said to send, or none when nothing is
@@ -29,11 +31,11 @@ type Entry struct {
 // own: it is broken, and the others are not.
 func (s *Settings) loadIntegrations(f *Faults) {
 	file := s.readFile(f)
-	where := filepath.Base(s.IntegrationsFile) + ": "
-	defaults := s.choose(place{f, where + "defaults"}, file.Defaults).or(s.base(f))
-	seen := map[string]int{}
+	name := filepath.Base(s.IntegrationsFile)
+	defaults := s.choose(place{f, name, &file.Defaults, defaultsOf}, file.defaults).or(s.base(f))
+	seen := seenNames{}
 	for i := range file.Integrations {
-		s.addEntry(readEntry(filepath.Base(s.IntegrationsFile), &file.Integrations[i]), fmt.Sprintf("%sintegrations[%d]", where, i), defaults, seen)
+		s.addEntry(readEntry(name, i, &file.Integrations[i]), defaults, seen)
 	}
 	if s.keysGiven() || s.keys == keyless && s.IntegrationsFile == "" {
 		s.addDefault(f, seen, defaults)
@@ -46,17 +48,20 @@ func (s *Settings) loadIntegrations(f *Faults) {
 		f.setting("KEYS_DIR", "is not set, and the integrations of SINE_RELAY_INTEGRATIONS_FILE have no keys without it")
 	}
 	// An integration that is there twice is neither the one nor the other.
-	s.Integrations = slices.DeleteFunc(s.Integrations, func(i relay.Integration) bool { return seen[i.Name] > 1 })
-	s.Entries = slices.DeleteFunc(s.Entries, func(e Entry) bool { return seen[e.Name] > 1 })
+	s.Integrations = slices.DeleteFunc(s.Integrations, func(i relay.Integration) bool { return len(seen[i.Name]) > 1 })
+	s.Entries = slices.DeleteFunc(s.Entries, func(e Entry) bool { return len(seen[e.Name]) > 1 })
 }
 
+// seenNames are the places of each name.
+type seenNames map[string][]string
+
 // addEntry adds an integration of the file, or what is wrong with it.
-func (s *Settings) addEntry(e fileEntry, where string, defaults choices, seen map[string]int) {
-	p := place{&e.faults, where}
-	s.checkEntry(p, e, seen)
-	shown, own := p.capture(e.Capture), s.choose(p, e.options)
-	if len(e.faults) == 0 {
-		s.addIntegration(e.entry, shown, own.or(defaults))
+func (s *Settings) addEntry(e fileEntry, defaults choices, seen seenNames) {
+	where := fmt.Sprintf("%s:%d", e.file, e.node.Line)
+	e.check(seen, where)
+	shown, own := e.place.capture(e.Capture), s.choose(e.place, e.options)
+	if len(*e.faults) == 0 {
+		s.addIntegration(e.entry, where, shown, own.or(defaults))
 		return
 	}
 	name := e.Name
@@ -66,8 +71,8 @@ func (s *Settings) addEntry(e fileEntry, where string, defaults choices, seen ma
 	if site := cmp.Or(e.Site, name); visit.ValidName(site) {
 		s.brokenSites = append(s.brokenSites, site)
 	}
-	s.Broken[name] = append(s.Broken[name], e.faults...)
-	s.Contained = append(s.Contained, e.faults...)
+	s.Broken[name] = append(s.Broken[name], *e.faults...)
+	s.Contained = append(s.Contained, *e.faults...)
 }
 
 // base holds what the environment chooses for every integration.
@@ -83,36 +88,37 @@ func (s *Settings) base(f *Faults) choices {
 	}
 }
 
-// checkEntry looks at an entry's names. One that is missing from an entry of which
-// a part could not be read may stand in that part.
-func (s *Settings) checkEntry(p place, e fileEntry, seen map[string]int) {
-	seen[e.Name]++
+// check looks at an entry's names. One that is missing from an entry of which a part
+// could not be read may stand in that part.
+func (e fileEntry) check(seen seenNames, where string) {
+	seen[e.Name] = append(seen[e.Name], where)
 	switch {
 	case e.Name == "" && e.partial:
 	case !visit.ValidName(e.Name):
-		p.add("name", "%s", noName(e.Name))
-	case seen[e.Name] > 1:
-		p.add("name", "%q is used twice", e.Name)
+		e.add("name", "%s", noName(e.Name))
+	case len(seen[e.Name]) > 1:
+		e.add("name", "%q is used twice, first at %s", e.Name, seen[e.Name][0])
 	}
 	if e.Site != "" && !visit.ValidName(e.Site) {
-		p.add("site", "%s", noName(e.Site))
+		e.add("site", "%s", noName(e.Site))
 	}
 }
 
 // addDefault adds the integration whose keys the environment holds.
-func (s *Settings) addDefault(f *Faults, seen map[string]int, c choices) {
-	if seen[relay.DefaultIntegration] > 0 {
+func (s *Settings) addDefault(f *Faults, seen seenNames, c choices) {
+	if len(seen[relay.DefaultIntegration]) > 0 {
 		f.setting("KEYS", "defines the integration %q, and so does the integrations file: give its keys by SINE_RELAY_KEYS_DIR", relay.DefaultIntegration)
 		return
 	}
-	seen[relay.DefaultIntegration] = 1
-	s.addIntegration(entry{Name: relay.DefaultIntegration, Site: s.Site}, relay.Capture{}, c)
+	seen[relay.DefaultIntegration] = []string{Prefix + "KEYS"}
+	s.addIntegration(entry{Name: relay.DefaultIntegration, Site: s.Site}, Prefix+"KEYS", relay.Capture{}, c)
 }
 
-func (s *Settings) addIntegration(e entry, shown relay.Capture, c choices) {
+func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c choices) {
 	e.Site = cmp.Or(e.Site, e.Name)
 	s.Entries = append(s.Entries, Entry{
 		Name: e.Name, DisplayName: e.DisplayName, Site: e.Site, ExternalID: e.ExternalID,
+		Where:  where,
 		Events: c.events, RejectBy: c.say, Confirmed: *c.confirmed,
 	})
 	s.Integrations = append(s.Integrations, relay.Integration{

@@ -27,8 +27,10 @@ import (
 // every lobby.
 type Keyring struct {
 	sources []*keySource
-	// dir is the directory of keys when it was last listed.
-	dir os.FileInfo
+	// dir is the directory of keys when it was last listed, and dirName what people
+	// call it.
+	dir     os.FileInfo
+	dirName string
 	// unlisted says why the directory could not be listed.
 	unlisted *Fault
 	digest   Digest
@@ -42,7 +44,7 @@ type keySource struct {
 	inDir    bool
 	keys     []apiKey
 	faults   Faults
-	warnings []string
+	warnings Faults
 	// kept is set where the keys are those of before.
 	kept bool
 }
@@ -82,13 +84,14 @@ func (k *Keyring) readDir(dir string, before *Keyring, sum io.Writer) {
 	if dir == "" {
 		return
 	}
+	k.dirName = filepath.Base(dir)
 	listed, files, err := list(dir)
 	if err == nil && len(files) == 0 && before.dir != nil && !os.SameFile(listed, before.dir) && before.fromDir() {
 		// What is left when a volume is unmounted is the directory below it.
 		err = errors.New("it is another directory than before and empty, as when a volume is unmounted; to take keys away, remove their files")
 	}
 	if err != nil {
-		k.unlisted = &Fault{Prefix + "KEYS_DIR", fmt.Sprintf("what it names cannot be read: %v", withoutPath(err))}
+		k.unlisted = &Fault{Where: Prefix + "KEYS_DIR", What: fmt.Sprintf("what it names cannot be read: %v", withoutPath(err))}
 		fmt.Fprintf(sum, "%s\n", k.unlisted)
 		k.dir = before.dir
 		for _, s := range before.sources {
@@ -100,7 +103,7 @@ func (k *Keyring) readDir(dir string, before *Keyring, sum io.Writer) {
 	}
 	k.dir = listed
 	for _, name := range files {
-		source := &keySource{where: filepath.Join(filepath.Base(dir), name), integration: name, inDir: true}
+		source := &keySource{where: filepath.Join(k.dirName, name), integration: name, inDir: true}
 		k.add(source, before, filepath.Join(dir, name), byLine, sum)
 	}
 }
@@ -142,7 +145,7 @@ func (k *Keyring) add(source *keySource, before *Keyring, path string, split fun
 	case err == nil:
 		source.parse(string(content), split, len(k.Of(source.integration)))
 		if openToAll(path) {
-			source.warnings = append(source.warnings, source.where+" holds API keys and can be read by every user of this machine: chmod o-r it")
+			source.warnings.add(source.where, "holds API keys and can be read by every user of this machine: chmod o-r it")
 		}
 	case saysGone(path, err):
 		source.faults.add(source.where, "cannot be read: %v; no key in it is accepted", withoutPath(err))
@@ -245,7 +248,7 @@ func (k *Keyring) Unreadable() (all Faults) {
 // Check returns what is wrong with the keys of these integrations, and what is
 // probably not meant. The integrations are all that there are, unless the names of
 // some are not known: then nothing is said of files that belong to nobody.
-func (k *Keyring) Check(integrations []string, allNamed bool) (faults Faults, warnings []string) {
+func (k *Keyring) Check(integrations []string, allNamed bool) (faults, warnings Faults) {
 	if k.unlisted != nil {
 		faults = k.Unreadable()[:1]
 	}
@@ -253,12 +256,12 @@ func (k *Keyring) Check(integrations []string, allNamed bool) (faults Faults, wa
 	for _, s := range k.sources {
 		if !slices.Contains(integrations, s.integration) {
 			if allNamed {
-				warnings = append(warnings, fmt.Sprintf("%s: the file belongs to no integration%s", s.where, didYouMean(s.integration, integrations)))
+				warnings.add(s.where, "the file belongs to no integration%s", didYouMean(s.integration, integrations))
 			}
 			continue
 		}
 		faults, warnings = append(faults, s.faults...), append(warnings, s.warnings...)
-		warnings = append(warnings, s.shared(owners)...)
+		s.shared(owners, &warnings)
 	}
 	for _, name := range integrations {
 		if len(k.Of(name)) == 0 {
@@ -269,27 +272,30 @@ func (k *Keyring) Check(integrations []string, allNamed bool) (faults Faults, wa
 }
 
 // shared warns of keys that there are more than once.
-func (s *keySource) shared(owners map[[sha256.Size]byte]string) (warnings []string) {
+func (s *keySource) shared(owners map[[sha256.Size]byte]string, warnings *Faults) {
 	for _, key := range s.keys {
 		switch owner, known := owners[key.digest]; {
 		case known && owner != s.integration:
-			warnings = append(warnings, fmt.Sprintf("integrations %s and %s share a key", owner, s.integration))
+			warnings.about(s.where, s.of(key.Name()), "the integration %s has the same key", owner)
 		case known:
-			warnings = append(warnings, fmt.Sprintf("integration %s: the key %s is there a second time", s.integration, key.Name()))
+			warnings.about(s.where, s.of(key.Name()), "is there a second time")
+		default:
+			owners[key.digest] = s.integration
 		}
-		owners[key.digest] = s.integration
 	}
-	return warnings
 }
 
+// of is what a fault of a key concerns.
+func (s *keySource) of(key string) string { return integrationOf(s.integration) + ", key " + key }
+
 func (k *Keyring) noKey(integration string) Fault {
-	where, remedy := Prefix+"KEYS_DIR", fmt.Sprintf("put one into its file %s", integration)
+	where := filepath.Join(k.dirName, integration)
 	for _, s := range k.sources {
 		if s.integration == integration && !s.inDir {
-			where, remedy = s.where, "write one into it"
+			where = s.where
 		}
 	}
-	return Fault{where, fmt.Sprintf("holds no key of the integration %q, so that all its calls are answered 401: %s", integration, remedy)}
+	return Fault{where, integrationOf(integration), "there is no key, so that all calls of the integration are answered 401: put one there"}
 }
 
 // Key lengths, in characters. One that is too short is not accepted: it can be
@@ -315,7 +321,7 @@ func (s *keySource) parse(content string, split func(string) []string, already i
 			continue
 		}
 		if !printable(line) {
-			s.faults.add(fmt.Sprintf("%s:%d", s.where, number), "holds a sign that cannot be printed and Sine would not send; is it plain text in UTF-8, without a byte order mark?")
+			s.faults.about(fmt.Sprintf("%s:%d", s.where, number), integrationOf(s.integration), "holds a sign that cannot be printed and Sine would not send; is it plain text in UTF-8, without a byte order mark?")
 			continue
 		}
 		for _, secret := range split(line) {
@@ -340,7 +346,7 @@ func (s *keySource) keyName(where, given string) string {
 	if printable(given) && utf8.RuneCountInString(given) <= longestKeyName {
 		return given
 	}
-	s.warnings = append(s.warnings, fmt.Sprintf("%s: the name of a key must be printable UTF-8 of at most %d characters; it is called by its place instead", where, longestKeyName))
+	s.warnings.about(where, integrationOf(s.integration), "the name of a key must be printable UTF-8 of at most %d characters; it is called by its place instead", longestKeyName)
 	return ""
 }
 
@@ -348,15 +354,15 @@ func byLine(line string) []string  { return []string{line} }
 func byComma(line string) []string { return strings.Split(line, ",") }
 
 func (s *keySource) addKey(where, name, secret string) {
-	if n := utf8.RuneCountInString(secret); n < tooShortKey {
-		s.faults.add(where, "the key %s of the integration %s has %d characters and is not accepted: %d at least, and %d or more are advised", name, s.integration, n, tooShortKey, shortKey)
+	if utf8.RuneCountInString(secret) < tooShortKey {
+		s.faults.about(where, s.of(name), "has fewer than %d characters and is not accepted: %d or more are advised", tooShortKey, shortKey)
 		return
 	}
 	for _, slip := range slips(secret) {
-		s.warnings = append(s.warnings, fmt.Sprintf("integration %s: the key %s %s", s.integration, name, slip))
+		s.warnings.about(where, s.of(name), "%s", slip)
 	}
 	if slices.ContainsFunc(s.keys, func(other apiKey) bool { return other.Name() == name }) {
-		s.warnings = append(s.warnings, fmt.Sprintf("integration %s: two keys are named %s, and metrics do not tell them apart", s.integration, name))
+		s.warnings.about(where, s.of(name), "two keys have this name, and metrics do not tell them apart")
 	}
 	s.keys = append(s.keys, apiKey{relay.NewKey(name, secret), sha256.Sum256([]byte(secret))})
 }

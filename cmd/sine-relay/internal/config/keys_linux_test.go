@@ -53,7 +53,7 @@ func TestAFileOfKeysThatCannotBeRead(t *testing.T) {
 				t.Errorf("%s: %d and %d keys", name, len(k.Of("lobby")), len(k.Of("dock")))
 			}
 			faults, _ := k.Check([]string{"lobby", "dock"}, true)
-			expect(t, faults.Error(), "keys/lobby: cannot be read: permission denied; no key in it is accepted", `holds no key of the integration "lobby"`)
+			expect(t, faults.Error(), "keys/lobby: cannot be read: permission denied; no key in it is accepted", `integration lobby: there is no key`)
 		}
 	})
 }
@@ -90,8 +90,8 @@ func TestFilesWithSecretsThatAllCanReadAreWarnedOf(t *testing.T) {
 				}
 			}
 			s := load(t, "KEYS=", "KEYS_FILE="+dir+"/more/keys", "NATS_TOKEN_FILE="+dir+"/more/token", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
-			all := strings.Join(s.Warnings, "\n")
-			for _, want := range []string{"keys/lobby holds API keys and " + warned, "SINE_RELAY_KEYS_FILE holds API keys and " + warned, "SINE_RELAY_NATS_TOKEN_FILE names a file that every user of this machine can read"} {
+			all := strings.Join(s.Warnings.Lines(), "\n")
+			for _, want := range []string{"keys/lobby, SINE_RELAY_KEYS_FILE: holds API keys and " + warned, "SINE_RELAY_NATS_TOKEN_FILE: names a file that every user of this machine can read"} {
 				if strings.Contains(all, want) != c.want {
 					t.Errorf("%q is among the warnings: %t\n%s", want, !c.want, all)
 				}

@@ -43,7 +43,7 @@ func TestANameOfAKeyThatCannotBeShownIsNotTaken(t *testing.T) {
 		if names := s.Entries[0].KeyNames; !slices.Equal(names, []string{"a#1"}) {
 			t.Errorf("named %q", names)
 		}
-		if !slices.ContainsFunc(s.Warnings, func(w string) bool { return strings.HasPrefix(w, "keys/a:1: the name of a key must be") }) {
+		if !slices.ContainsFunc(s.Warnings.Lines(), func(w string) bool { return strings.HasPrefix(w, "keys/a:1: integration a: the name of a key must be") }) {
 			t.Errorf("no warning: %q", s.Warnings)
 		}
 	}
@@ -69,11 +69,11 @@ func TestFaultsOfKeys(t *testing.T) {
 		keys map[string]string
 		want []string
 	}{
-		{"no file at all", nil, []string{`SINE_RELAY_KEYS_DIR: holds no key of the integration "lobby"`, `no key of the integration "dock"`}},
-		{"an empty file", map[string]string{"lobby": key, "dock": "\n# nothing\n"}, []string{`SINE_RELAY_KEYS_DIR: holds no key of the integration "dock", so that all its calls are answered 401: put one into its file dock`}},
-		{"a key of seven characters", map[string]string{"lobby": "# name: old\n7-signs\n8-signs-\n", "dock": key}, []string{"keys/lobby:2: the key old of the integration lobby has 7 characters and is not accepted: 8 at least"}},
-		{"a byte order mark", map[string]string{"lobby": "\ufeff" + key, "dock": key}, []string{"keys/lobby:1: holds a sign that cannot be printed"}},
-		{"another encoding", map[string]string{"lobby": key, "dock": "# x\nk\x00e\x00y\x00"}, []string{"keys/dock:2: holds a sign that cannot be printed"}},
+		{"no file at all", nil, []string{`keys/lobby (lobby), keys/dock (dock): there is no key`}},
+		{"an empty file", map[string]string{"lobby": key, "dock": "\n# nothing\n"}, []string{`keys/dock: integration dock: there is no key, so that all calls of the integration are answered 401: put one there`}},
+		{"a key of seven characters", map[string]string{"lobby": "# name: old\n7-signs\n8-signs-\n", "dock": key}, []string{"keys/lobby:2: integration lobby, key old: has fewer than 8 characters and is not accepted: 16 or more are advised"}},
+		{"a byte order mark", map[string]string{"lobby": "\ufeff" + key, "dock": key}, []string{"keys/lobby:1: integration lobby: holds a sign that cannot be printed"}},
+		{"another encoding", map[string]string{"lobby": key, "dock": "# x\nk\x00e\x00y\x00"}, []string{"keys/dock:2: integration dock: holds a sign that cannot be printed"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			contents := map[string]string{"i.yaml": file, "keys/.keep": ""}
@@ -124,7 +124,7 @@ func TestAFileOfKeysOfTheEnvironment(t *testing.T) {
 		{"its volume is away", func() { must(os.Rename(dir+"/v", dir+"/away")) }, 2, "SINE_RELAY_KEYS_FILE: cannot be read: no such file or directory; the keys that it held before are accepted"},
 		{"its volume is back", func() { must(os.Rename(dir+"/away", dir+"/v")) }, 2, ""},
 		{"a key is taken out", func() { must(os.WriteFile(file, []byte(key), 0o600)) }, 1, ""},
-		{"it is emptied", func() { must(os.WriteFile(file, nil, 0o600)) }, 0, "SINE_RELAY_KEYS_FILE: holds no key"},
+		{"it is emptied", func() { must(os.WriteFile(file, nil, 0o600)) }, 0, "SINE_RELAY_KEYS_FILE: integration default: there is no key"},
 		{"it is filled", func() { must(os.WriteFile(file, []byte(key), 0o600)) }, 1, ""},
 		{"it is deleted", func() { must(os.Remove(file)) }, 0, "SINE_RELAY_KEYS_FILE: cannot be read: no such file or directory; no key in it is accepted"},
 	} {

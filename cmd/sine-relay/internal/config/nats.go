@@ -115,7 +115,7 @@ func (s *Settings) checkInbox(f *Faults) {
 	case strings.HasPrefix(s.NATSInboxPrefix+".", s.SubjectPrefix+"."), strings.HasPrefix(s.SubjectPrefix+".", s.NATSInboxPrefix+"."):
 		f.setting("NATS_INBOX_PREFIX", "%q and SINE_RELAY_SUBJECT_PREFIX begin alike: a stream could take the answers", s.NATSInboxPrefix)
 	case first == "_INBOX" && s.NATSURL != "":
-		s.warning("SINE_RELAY_NATS_INBOX_PREFIX is %s: whoever may subscribe to _INBOX.>, as most users of NATS may, hears what the relay is told", s.NATSInboxPrefix)
+		s.Warnings.setting("NATS_INBOX_PREFIX", "%s: whoever may subscribe to _INBOX.>, as most users of NATS may, hears what the relay is told", s.NATSInboxPrefix)
 	}
 }
 

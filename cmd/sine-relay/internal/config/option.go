@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/relay/door"
 	"github.com/sine-relay/sine-relay/visit"
@@ -15,11 +17,42 @@ import (
 // place collects faults below a place in the file.
 type place struct {
 	faults *Faults
-	prefix string
+	file   string
+	node   *yaml.Node
+	of     string
 }
 
 func (p place) add(field, format string, args ...any) {
-	p.faults.add(p.prefix+"."+field, format, args...)
+	p.faults.about(fmt.Sprintf("%s:%d", p.file, lineOf(p.node, field)), p.of, "%s: %s", field, fmt.Sprintf(format, args...))
+}
+
+// lineOf is the line of a field such as deciders[0].name below a node, or that of
+// the innermost node around it which is there.
+func lineOf(node *yaml.Node, field string) int {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	field = strings.TrimPrefix(field, ".")
+	best := 0 // a name may have dots: the longest one counts
+	line, below, rest := node.Line, (*yaml.Node)(nil), ""
+	for i := 0; i+1 < len(node.Content) && node.Kind == yaml.MappingNode; i += 2 {
+		key := node.Content[i]
+		after, ok := strings.CutPrefix(field, key.Value)
+		if ok && len(key.Value) > best && (after == "" || after[0] == '.' || after[0] == '[') {
+			best, line, below, rest = len(key.Value), key.Line, node.Content[i+1], after
+		}
+	}
+	var n int
+	if node.Kind == yaml.SequenceNode {
+		if _, err := fmt.Sscanf(field, "[%d]", &n); err == nil && n < len(node.Content) {
+			_, rest, _ = strings.Cut(field, "]")
+			line, below = node.Content[n].Line, node.Content[n]
+		}
+	}
+	if below == nil || rest == "" {
+		return line
+	}
+	return lineOf(below, rest)
 }
 
 // choose reads the options that stand at a place. A fault is told there once,
@@ -45,8 +78,8 @@ func (s *Settings) budget(p place, value string) time.Duration {
 		p.add("decisionBudget", "%s", noDuration(value))
 	case d <= 0:
 		p.add("decisionBudget", "must be more than nothing")
-	default:
-		s.checkBudget(p.faults, p.prefix+".decisionBudget", d)
+	case s.outlasts(d) != "":
+		p.add("decisionBudget", "%s", s.outlasts(d))
 	}
 	return d
 }

@@ -2,7 +2,6 @@ package config
 
 import (
 	"cmp"
-	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -23,8 +22,9 @@ func (s *Settings) warn() {
 	s.warnOfOpenFiles()
 }
 
-func (s *Settings) warning(format string, args ...any) {
-	s.Warnings = append(s.Warnings, fmt.Sprintf(format, args...))
+// warn adds a warning about an integration.
+func (e Entry) warn(warnings *Faults, format string, args ...any) {
+	warnings.about(e.Where, integrationOf(e.Name), format, args...)
 }
 
 // sends reports whether Sine sends the event through the integration, as far as
@@ -37,35 +37,38 @@ func (e Entry) sends(kind visit.Kind) bool {
 // events of it, since Sine tells nothing by which they could be known as one.
 func (s *Settings) warnOfRepeatedFacts() {
 	for _, kind := range []visit.Kind{visit.CheckedIn, visit.CheckedOut} {
-		bySite, verb := map[string][]string{}, map[string]string{}
+		bySite, verb := map[string][]Entry{}, map[string]string{}
 		for _, e := range s.Entries {
 			if !e.sends(kind) {
 				continue
 			}
-			bySite[e.Site] = append(bySite[e.Site], e.Name)
+			bySite[e.Site] = append(bySite[e.Site], e)
 			if len(e.Events) == 0 {
 				verb[e.Site] = "may each" // nothing is said about one of them
 			}
 		}
 		for _, site := range sortedKeys(bySite) {
-			if names := bySite[site]; len(names) > 1 {
-				s.warning("site %s: the integrations %s %s send %s, which would be stored once for each; say in \"events\" which of them does",
-					site, strings.Join(names, ", "), cmp.Or(verb[site], "each"), kind)
+			if all := bySite[site]; len(all) > 1 {
+				s.Warnings.about(all[0].Where, "integrations "+namesOf(all)+" of site "+site,
+					"they %s send %s, which would be stored once for each; say in \"events\" which of them does", cmp.Or(verb[site], "each"), kind)
 			}
 		}
 	}
 }
 
+func namesOf(entries []Entry) string {
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name
+	}
+	return shortened(names)
+}
+
 func (s *Settings) warnOfUnconfirmedRejections() {
-	var names []string
 	for _, e := range s.Entries {
 		if e.RejectBy == relay.SayCode && !e.Confirmed && e.sends(visit.CheckInRequest) {
-			names = append(names, e.Name)
+			e.warn(&s.Warnings, "no test visit has confirmed that Sine obeys a rejection said by code: make one, then set rejectionConfirmed: true, or set rejectBy: status until then")
 		}
-	}
-	if len(names) > 0 {
-		s.warning("no test visit has confirmed that Sine obeys a rejection said by code at %s: make one, then set rejectionConfirmed: true, or set rejectBy: status until then",
-			strings.Join(names, ", "))
 	}
 }
 
@@ -83,26 +86,21 @@ func (s *Settings) warnOfNoEffect() {
 	}
 	idle = slices.DeleteFunc(idle, func(name string) bool { return !s.IsSet(Prefix + name) })
 	for _, name := range idle {
-		s.warning("%s has no effect: %s", Prefix+name, reason)
+		s.Warnings.setting(name, "has no effect: %s", reason)
 	}
 	if !s.keysGiven() && s.IsSet(Prefix+"SITE") {
-		s.warning("SINE_RELAY_SITE has no effect: without SINE_RELAY_KEYS there is no integration from the environment")
+		s.Warnings.setting("SITE", "has no effect: without SINE_RELAY_KEYS there is no integration from the environment")
 	}
 }
 
 // warnOfTheUnasked: where every decider has a condition, one that applies to nobody
 // by a slip lets everybody in.
 func (s *Settings) warnOfTheUnasked() {
-	var names []string
 	for n, i := range s.Integrations {
 		always := slices.ContainsFunc(i.Deciders, func(d relay.Decider) bool { return !d.Shadow && d.When == nil })
 		if !always && s.Entries[n].sends(visit.CheckInRequest) && i.Policy.Fallbacks[door.Unasked].Verdict == "" {
-			names = append(names, i.Name)
+			s.Entries[n].warn(&s.Warnings, "every decider has a condition, so that a visitor whom none applies to is let in without a decision: say whether that is meant by fallbacks: {unasked: {answer: accept}} or reject")
 		}
-	}
-	if len(names) > 0 {
-		s.warning("every decider has a condition at %s, so that a visitor whom none applies to is let in without a decision: say whether that is meant by fallbacks: {unasked: {answer: accept}} or reject",
-			strings.Join(names, ", "))
 	}
 }
 
@@ -118,7 +116,7 @@ func (s *Settings) warnOfPasswordsInClear() {
 		if secure == "" || u.Scheme == "nats" && (s.NATSCAFile != "" || s.NATSCertFile != "") {
 			continue // with authorities or a certificate of its own, the relay demands TLS
 		}
-		s.warning("SINE_RELAY_NATS_URL: server %d is another machine, and %s:// does not demand TLS: the NATS password may cross the network in clear; write %s://", i+1, u.Scheme, secure)
+		s.Warnings.setting("NATS_URL", "server %d is another machine, and %s:// does not demand TLS: the NATS password may cross the network in clear; write %s://", i+1, u.Scheme, secure)
 	}
 }
 
@@ -141,7 +139,7 @@ func (s *Settings) warnOfOpenFiles() {
 	}
 	for _, name := range sortedKeys(secrets) {
 		if secrets[name] != "" && openToAll(secrets[name]) {
-			s.warning("%s names a file that every user of this machine can read: chmod o-r it", Prefix+name)
+			s.Warnings.setting(name, "names a file that every user of this machine can read: chmod o-r it")
 		}
 	}
 }

@@ -22,21 +22,21 @@ func TestWarnings(t *testing.T) {
 		"keys/e": "e-key-0123456789", "keys/f": "f-key-0123456789", "keys/g": "# name: new\ng-key-0123456789\n# name: new\nanother-g-key-0123456789\ng-key-0123456789\n",
 	})
 	s := load(t, "KEYS=", "SITE=hq", "NATS_LISTEN=:4222", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
-	all := strings.Join(s.Warnings, "\n")
+	all := strings.Join(s.Warnings.Lines(), "\n")
 	expect(t, all,
-		"site hq: the integrations a, b may each send checked_in,",
-		"site dock: the integrations e, f each send checked_out,",
-		"integrations a and b share a key",
-		"integration g: two keys are named new,",
-		"integration g: the key g#3 is there a second time",
-		"the key c#1 has fewer than 16",
-		"rejection said by code at c, d:",
-		"SINE_RELAY_NATS_LISTEN has no effect: an existing NATS is used",
-		"SINE_RELAY_SITE has no effect",
+		"i.yaml:3: integrations a, b of site hq: they may each send checked_in,",
+		"i.yaml:7: integrations e, f of site dock: they each send checked_out,",
+		"keys/b: integration b, key b#1: the integration a has the same key",
+		"keys/g:4: integration g, key new: two keys have this name,",
+		"keys/g: integration g, key g#3: is there a second time",
+		"keys/c:1: integration c, key c#1: has fewer than 16",
+		"i.yaml:5 (c), i.yaml:6 (d): no test visit has confirmed",
+		"SINE_RELAY_NATS_LISTEN: has no effect: an existing NATS is used",
+		"SINE_RELAY_SITE: has no effect",
 	)
 	expectNot(t, all, "site gate", key, "c-key-0123")
-	if len(s.Warnings) != 9 {
-		t.Errorf("%d warnings:\n%s", len(s.Warnings), all)
+	if n := len(s.Warnings.Lines()); n != 9 {
+		t.Errorf("%d warnings:\n%s", n, all)
 	}
 }
 
@@ -45,19 +45,19 @@ func TestTheEnvironmentsIntegrationIsUnconfirmed(t *testing.T) {
 	if len(s.Warnings) != 1 {
 		t.Errorf("%q", s.Warnings)
 	}
-	expect(t, s.Warnings[0], "rejection said by code at default:")
+	expect(t, s.Warnings.Lines()[0], "SINE_RELAY_KEYS: integration default: no test visit has confirmed")
 }
 
 func TestSettingsForAnotherNATSAreWarnedOf(t *testing.T) {
 	s := load(t, "NATS_URL=", "NATS_STORE_DIR=/x", "NATS_TOKEN=Zsecret")
-	all := strings.Join(s.Warnings, "\n")
-	expect(t, all, "SINE_RELAY_NATS_TOKEN has no effect: the embedded NATS is used")
+	all := strings.Join(s.Warnings.Lines(), "\n")
+	expect(t, all, "SINE_RELAY_NATS_TOKEN: has no effect: the embedded NATS is used")
 	expectNot(t, all, "Zsecret")
 }
 
 func TestAnInboxThatOthersMayHearIsWarnedOf(t *testing.T) {
-	expect(t, strings.Join(load(t, "NATS_INBOX_PREFIX=_INBOX.relay").Warnings, "\n"), "SINE_RELAY_NATS_INBOX_PREFIX is _INBOX.relay: whoever may subscribe to _INBOX.>")
-	expectNot(t, strings.Join(load(t).Warnings, "\n"), "INBOX_PREFIX")
+	expect(t, strings.Join(load(t, "NATS_INBOX_PREFIX=_INBOX.relay").Warnings.Lines(), "\n"), "SINE_RELAY_NATS_INBOX_PREFIX: _INBOX.relay: whoever may subscribe to _INBOX.>")
+	expectNot(t, strings.Join(load(t).Warnings.Lines(), "\n"), "INBOX_PREFIX")
 }
 
 func TestTheURLsToEnterIntoSine(t *testing.T) {
@@ -93,12 +93,12 @@ func TestKeysThatLookLikeMoreThanAKeyAreWarnedOf(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := files(t, map[string]string{"i.yaml": "integrations: [{name: a, rejectBy: status}]", "keys/a": "# name: spring\n" + c.key + "\n"})
 			s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
-			all := strings.Join(s.Warnings, "\n")
+			all := strings.Join(s.Warnings.Lines(), "\n")
 			if c.want == "" && all != "" {
 				t.Errorf("warned: %s", all)
 			}
 			if c.want != "" {
-				expect(t, all, "integration a: the key spring "+c.want)
+				expect(t, all, "integration a, key spring: "+c.want)
 			}
 			expectNot(t, all, "0123456789", "8-chars")
 			if len(s.Integrations[0].Keys) != 1 {
@@ -114,8 +114,8 @@ func TestAStrayFileIsWarnedOf(t *testing.T) {
 		"keys/lobby": key, "keys/dock": key + "2", "keys/doc": key, "keys/loby": "", "keys/lobby~": "x\x00",
 	})
 	s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
-	all := strings.Join(s.Warnings, "\n")
-	expect(t, all, "keys/doc: the file belongs to no integration; did you mean dock?", "keys/loby: the file belongs to no integration; did you mean lobby?", "keys/lobby~: the file belongs to no integration; did you mean lobby?")
+	all := strings.Join(s.Warnings.Lines(), "\n")
+	expect(t, all, "keys/doc: the file belongs to no integration; did you mean dock?", "keys/lobby~, keys/loby: the file belongs to no integration; did you mean lobby?")
 	if len(s.Warnings) != 3 {
 		t.Errorf("%d warnings:\n%s", len(s.Warnings), all)
 	}
@@ -133,10 +133,10 @@ integrations:
 - {name: f}
 - {name: g, events: [checked_in], deciders: [{name: x, when: 'company == "A"'}]}
 `, "a", "b", "c", "d", "e", "f", "g")...)
-	if len(s.Warnings) != 1 {
-		t.Fatalf("%q", s.Warnings)
+	if len(s.Warnings.Lines()) != 1 {
+		t.Fatalf("%q", s.Warnings.Lines())
 	}
-	expect(t, s.Warnings[0], "every decider has a condition at a, c, e, so that", "unasked")
+	expect(t, s.Warnings.Lines()[0], "i.yaml:4 (a), i.yaml:6 (c), i.yaml:8 (e): every decider has a condition, so that", "unasked")
 }
 
 func TestAPasswordInClearToAnotherMachineIsWarnedOf(t *testing.T) {
@@ -161,7 +161,7 @@ func TestAPasswordInClearToAnotherMachineIsWarnedOf(t *testing.T) {
 		{"without a password", []string{"NATS_URL=nats://nats:4222"}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			all := strings.Join(load(t, c.settings...).Warnings, "\n")
+			all := strings.Join(load(t, c.settings...).Warnings.Lines(), "\n")
 			if got := strings.Count(all, "does not demand TLS"); got != c.want {
 				t.Errorf("%d warnings, want %d:\n%s", got, c.want, all)
 			}
