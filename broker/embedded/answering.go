@@ -13,7 +13,11 @@ const relayAccount = "VISITORS"
 // one with the id own: a plain subscriber, too, whom NATS discovery does not show.
 // Deciders may subscribe in a queue group only; what is in none is a stream.
 func (s *Server) Answering(subject string, own uint64) (bool, error) {
-	found, err := s.nats.Subsz(&server.SubszOptions{Subscriptions: true, Account: relayAccount, Test: subject, Limit: 1 << 16})
+	running := s.current()
+	if running == nil {
+		return false, errDown
+	}
+	found, err := running.nats.Subsz(&server.SubszOptions{Subscriptions: true, Account: relayAccount, Test: subject, Limit: 1 << 16})
 	if err != nil {
 		return false, err
 	}

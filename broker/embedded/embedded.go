@@ -3,27 +3,25 @@
 // is the real nats-server, and any NATS client can connect to it.
 //
 // It promises that what it acknowledged is on disk (every message is synced by
-// itself), that one store is never open twice, that each user may do what it may in
+// itself), that it starts anew by itself when it can store no more or its store was
+// removed, that one store is never open twice, that each user may do what it may in
 // deploy/nats and no more but what [edits] says, and that nothing in it ends the
 // process. Streams, and what is published to them, are left to others.
 package embedded
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
-
-// patience bounds a start. It is long because a store that was not closed is read
-// whole, and giving up half-way would only begin again.
-const patience = 2 * time.Minute
 
 // Config says where the server keeps its messages and where it listens.
 type Config struct {
@@ -44,57 +42,92 @@ type Config struct {
 	MaxPayload int64
 	// Names are those that the permissions are about.
 	Names Names
+	// Now is the wall clock; nil is [time.Now].
+	Now func() time.Time
 	// Logger receives the server's own warnings and errors, and the rest at
 	// debug level; nil discards them. It gets no payload and no password.
 	Logger *slog.Logger
 }
 
-// Server is a running NATS server.
+// Server is a NATS server that is there for as long as the relay is: what runs is
+// started anew when it stores nothing any more or its store was removed.
 type Server struct {
-	nats     *server.Server
-	log      *logger
-	store    *store
+	cfg      Config
 	listener listener
 	addr     string
-	largest  int64
-	names    Names
+	built    time.Time // the clock cannot be right before
+
+	// Guarded by mu.
+	mu        sync.RWMutex
+	running   *instance // nil while none could be started
+	passwords map[string]string
+	broken    error // why nothing is stored, as last examined
+
+	restarts restarts
+	wanted   chan struct{} // asks for an examination
+	quit     chan struct{}
+	ended    chan struct{}
 	stop     sync.Once
 }
 
 // Start returns when clients can connect and JetStream is up, or with an error
 // that says what to change. A port in use wraps [syscall.EADDRINUSE].
 func Start(cfg Config) (_ *Server, err error) {
-	s := &Server{log: newLogger(cfg.Logger), largest: cfg.MaxPayload, names: cfg.Names}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Server{
+		cfg: cfg, built: buildDate(), wanted: make(chan struct{}, 1),
+		quit: make(chan struct{}), ended: make(chan struct{}),
+	}
 	if s.listener, err = newListener(cfg); err != nil {
 		return nil, err
 	}
-	if s.store, err = openStore(cfg.StoreDir); err != nil {
+	if err = s.launch(); err != nil {
 		return nil, err
 	}
-	options := s.options()
-	if err = setAccounts(options, s.names, s.store.passwords); err == nil {
-		s.nats, err = server.NewServer(options)
+	_, port, err := net.SplitHostPort(s.running.nats.Addr().String())
+	if err == nil {
+		s.listener.port, err = strconv.Atoi(port) // the same at each start
 	}
 	if err != nil {
-		s.store.close()
-		return nil, fmt.Errorf("configure the NATS server: %w", err)
+		s.running.shutdown()
+		return nil, fmt.Errorf("find the port: %w", err)
 	}
-	s.nats.SetLoggerV2(s.log, false, false, false)
-	if err := s.run(); err != nil {
-		return nil, fmt.Errorf("start the NATS server: %w", err)
-	}
+	s.addr = net.JoinHostPort(s.listener.reachable(), port)
+	s.sayClock()
+	go s.supervise()
 	return s, nil
 }
 
-func (s *Server) options() *server.Options {
+// launch starts an instance.
+func (s *Server) launch() error {
+	opened, err := openStore(s.cfg.StoreDir, s.passwords)
+	if err != nil {
+		return err
+	}
+	started, err := newInstance(s.options(opened.dir), s.cfg.Names, opened, newLogger(s.cfg.Logger, s.examineSoon))
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running, s.passwords, s.broken = started, opened.passwords, nil
+	return nil
+}
+
+func (s *Server) options(dir string) *server.Options {
 	return &server.Options{
 		ServerName: "sine-relay",
 		Host:       s.listener.host,
 		Port:       s.listener.port,
 		TLSConfig:  s.listener.tls,
 		JetStream:  true,
-		MaxPayload: int32(max(s.largest, server.MAX_PAYLOAD_SIZE)),
-		StoreDir:   s.store.dir, // JetStream appends "jetstream"
+		MaxPayload: s.maxPayload(),
+		StoreDir:   dir, // JetStream appends "jetstream"
 		// The default syncs every two minutes: acknowledged messages would
 		// not survive a power cut.
 		SyncAlways: true,
@@ -106,43 +139,7 @@ func (s *Server) options() *server.Options {
 	}
 }
 
-// run starts the server and leaves nothing behind when that fails.
-func (s *Server) run() error {
-	started := make(chan struct{})
-	go func() {
-		s.nats.Start()
-		close(started)
-	}()
-	select {
-	case <-started:
-	case <-time.After(patience):
-		// The store may still be open: its lock goes with it, not before.
-		go func() { <-started; s.Shutdown() }()
-		return fmt.Errorf("not ready after %s", patience)
-	}
-	if err := s.ready(); err != nil {
-		s.Shutdown()
-		return err
-	}
-	return nil
-}
-
-func (s *Server) ready() error {
-	select {
-	case fault := <-s.log.fatal:
-		return errors.New(fault)
-	default:
-	}
-	if !s.nats.ReadyForConnections(patience) || !s.nats.JetStreamEnabled() {
-		return errors.New("it does not accept connections, or has no JetStream")
-	}
-	_, port, err := net.SplitHostPort(s.nats.Addr().String())
-	if err != nil {
-		return fmt.Errorf("find the port: %w", err)
-	}
-	s.addr = net.JoinHostPort(s.listener.reachable(), port)
-	return nil
-}
+func (s *Server) maxPayload() int32 { return int32(max(s.cfg.MaxPayload, server.MAX_PAYLOAD_SIZE)) }
 
 // ClientURL is a URL with a user and its password that most NATS clients on this
 // machine can use; some take no user from a URL, and want both apart. A server that listens on every address is named as its
@@ -166,19 +163,45 @@ func (s *Server) url(user *url.Userinfo) string {
 func (s *Server) Addr() string { return s.addr }
 
 // InProcess is what the relay itself connects through, as [UserRelay]: no socket, no
-// TLS.
-func (s *Server) InProcess() nats.InProcessConnProvider { return s.nats }
+// TLS. It fails while no server could be started.
+func (s *Server) InProcess() nats.InProcessConnProvider { return s }
+
+// InProcessConn is for nats.go.
+func (s *Server) InProcessConn() (net.Conn, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.running == nil {
+		return nil, cmp.Or(s.broken, errDown)
+	}
+	return s.running.nats.InProcessConn()
+}
 
 // Password is the secret of one of the users. It stays the same for as long as its
-// file in the store directory does.
-func (s *Server) Password(user string) string { return s.store.passwords[user] }
+// file in the store directory does, and while the server runs.
+func (s *Server) Password(user string) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.passwords[user]
+}
+
+// StoreLimit is how many bytes all streams together may reserve.
+func (s *Server) StoreLimit() int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.running == nil {
+		return 0
+	}
+	return s.running.nats.JetStreamConfig().MaxStore
+}
 
 // Shutdown disconnects everybody and returns when the store is closed. It may
 // be called twice.
 func (s *Server) Shutdown() {
 	s.stop.Do(func() {
-		s.nats.Shutdown()
-		s.nats.WaitForShutdown()
-		s.store.close()
+		close(s.quit)
+		<-s.ended
+		if s.running != nil {
+			s.running.shutdown()
+		}
 	})
 }

@@ -11,13 +11,12 @@ import (
 type logger struct {
 	log   *slog.Logger
 	fatal chan string // the first of them
+	// failed is called at each error. The server may hold any of its locks then.
+	failed func()
 }
 
-func newLogger(log *slog.Logger) *logger {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	return &logger{log: log.With("component", "nats-server"), fatal: make(chan string, 1)}
+func newLogger(log *slog.Logger, failed func()) *logger {
+	return &logger{log: log.With("component", "nats-server"), fatal: make(chan string, 1), failed: failed}
 }
 
 // Fatalf keeps the fault for [Start]. The server returns after it and is of no
@@ -31,7 +30,10 @@ func (l *logger) Fatalf(format string, v ...any) {
 	}
 }
 
-func (l *logger) Errorf(format string, v ...any) { l.log.Error(fmt.Sprintf(format, v...)) }
+func (l *logger) Errorf(format string, v ...any) {
+	l.log.Error(fmt.Sprintf(format, v...))
+	l.failed()
+}
 
 func (l *logger) Warnf(format string, v ...any) {
 	// The password is random and its file lies beside the messages that it

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -12,9 +13,9 @@ import (
 	"github.com/sine-relay/sine-relay/internal/atomicfile"
 )
 
-// readPasswords reads the passwords of all users in dir, a file each, and makes those
-// that are not there.
-func readPasswords(dir string) (map[string]string, error) {
+// readPasswords reads the passwords of all users in dir, a file each. Those that are
+// not there are written, as they are known or new.
+func readPasswords(dir string, known map[string]string) (map[string]string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("NATS passwords: %w", err)
 	}
@@ -23,7 +24,7 @@ func readPasswords(dir string) (map[string]string, error) {
 	}
 	all := map[string]string{}
 	for _, user := range users {
-		secret, err := password(filepath.Join(dir, user))
+		secret, err := password(filepath.Join(dir, user), known[user])
 		if err != nil {
 			return nil, err
 		}
@@ -32,11 +33,12 @@ func readPasswords(dir string) (map[string]string, error) {
 	return all, nil
 }
 
-// password reads the password in file, and makes one when there is no file.
-func password(file string) (string, error) {
+// password reads the password in file. When there is no file it writes the known one,
+// or makes one.
+func password(file, known string) (string, error) {
 	info, err := os.Stat(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return newPassword(file)
+		return newPassword(file, known)
 	}
 	if err != nil {
 		return "", fmt.Errorf("NATS password: %w", err)
@@ -56,8 +58,8 @@ func password(file string) (string, error) {
 	return secret, nil
 }
 
-func newPassword(file string) (string, error) {
-	secret := rand.Text() // 130 bits, and no sign that a URL would escape
+func newPassword(file, known string) (string, error) {
+	secret := cmp.Or(known, rand.Text()) // 130 bits, and no sign that a URL would escape
 	if err := atomicfile.Write(file, []byte(secret+"\n")); err != nil {
 		return "", fmt.Errorf("NATS password: %w", err)
 	}

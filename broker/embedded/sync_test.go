@@ -13,7 +13,7 @@ func TestTrap_AnAcknowledgementComesBeforeTheDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Shutdown()
-	if config := s.nats.JetStreamConfig(); config == nil || !config.SyncAlways {
+	if config := s.running.nats.JetStreamConfig(); config == nil || !config.SyncAlways {
 		t.Errorf("JetStream runs with %+v", config)
 	}
 }
