@@ -19,14 +19,23 @@ type blueprint struct {
 	dedupe   time.Duration
 	replicas int
 	largest  int64
+	// room is what the server in this process has for all streams, nil for another.
+	room *room
 }
 
+// room is how many bytes there are for the streams, and how many they take together.
+type room struct{ limit, wanted int64 }
+
 func blueprints(cfg Config) []blueprint {
+	var own *room
+	if cfg.InProcess != nil {
+		own = &room{cfg.StoreLimit, cfg.Events.MaxBytes + cfg.Decisions.MaxBytes + cfg.Quarantine.MaxBytes}
+	}
 	build := func(root visit.Root, s StreamConfig, about string) blueprint {
 		return blueprint{
 			root: root, name: s.Name, subject: cfg.Subjects.All(root), about: about,
 			maxAge: s.MaxAge, maxBytes: s.MaxBytes,
-			dedupe: cfg.DedupeWindow, replicas: cfg.Replicas, largest: LargestMessage(cfg.BodyLimit),
+			dedupe: cfg.DedupeWindow, replicas: cfg.Replicas, largest: LargestMessage(cfg.BodyLimit), room: own,
 		}
 	}
 	return []blueprint{

@@ -53,7 +53,10 @@ func (k *keeper) conclude(s *stream, f finding) {
 	s.pending = f.pending
 	if f.pending == nil {
 		s.fault, s.drift = f.fault, f.drift
+		k.doubt(s)
 		k.relieve(s, f.level)
+	} else if s.refusal != nil {
+		s.refusal.interrupted = true
 	}
 	k.mu.Unlock()
 	if f.pending != nil {

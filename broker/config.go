@@ -21,8 +21,15 @@ type Config struct {
 	Servers []string
 	// InProcess is a server in this process, instead of Servers.
 	InProcess nats.InProcessConnProvider
-	Auth      Auth
-	TLS       TLS
+	// StoreFault says why a message would not last that the server in this process
+	// stores in a stream now, or nil. It is asked before a message is sent and after
+	// its acknowledgement. Nil where nobody knows.
+	StoreFault func(stream string) error
+	// StoreLimit is how many bytes the streams of the server in this process may
+	// reserve together, 0 for unknown.
+	StoreLimit int64
+	Auth       Auth
+	TLS        TLS
 	// IgnoreDiscovered keeps to Servers. Otherwise the addresses that a cluster
 	// advertises are tried, too, which may not be reachable from here.
 	IgnoreDiscovered bool
@@ -114,6 +121,9 @@ func (c Config) complete() (Config, error) {
 	c.DedupeWindow = cmp.Or(c.DedupeWindow, day)
 	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.BodyLimit = cmp.Or(c.BodyLimit, defaultBodyLimit)
+	if c.StoreFault == nil {
+		c.StoreFault = func(string) error { return nil }
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -37,7 +37,9 @@ type keeper struct {
 	subjects visit.Subjects
 	askAll   string // the filter for all questions
 	largest  int64
-	wanted   chan struct{}
+	// lasts says why what a stream stores now will not last, or nil.
+	lasts  func(stream string) error
+	wanted chan struct{}
 	// looked is told, by root, how many bytes a look found, and of how many.
 	looked map[visit.Root]func(bytes, limit int64)
 
@@ -64,6 +66,7 @@ func newKeeper(cfg Config, l *link, m *metrics) *keeper {
 	k := &keeper{
 		link: l, log: cfg.Logger, metrics: m,
 		subjects: cfg.Subjects, askAll: cfg.Subjects.All(visit.RootAsk), largest: LargestMessage(cfg.BodyLimit),
+		lasts:  cfg.StoreFault,
 		wanted: make(chan struct{}, 1), told: make(map[string]bool),
 		looked: make(map[visit.Root]func(bytes, limit int64)),
 	}

@@ -21,7 +21,10 @@ type finding struct {
 }
 
 // level is how much is in a stream, and how much it takes; 0 for no limit.
-type level struct{ bytes, limit, messages, messageLimit int64 }
+type level struct {
+	bytes, limit, messages, messageLimit int64
+	lastSequence                         uint64
+}
 
 func (f finding) fit() bool { return f.fault == nil && f.pending == nil }
 
@@ -55,6 +58,10 @@ func (k *keeper) had(s *stream) bool {
 }
 
 func (k *keeper) create(ctx context.Context, want blueprint) finding {
+	// Before the first of them reserves more than a lower setting can take back.
+	if want.room != nil && want.room.small() {
+		return finding{fault: errors.New(want.room.remedy())}
+	}
 	subject := "STREAM.CREATE." + want.name
 	var info streamInfo
 	if err := k.api(ctx, subject, want.config(), &info); err != nil {
@@ -70,6 +77,7 @@ func found(want blueprint, info streamInfo) finding {
 		level: level{
 			int64(info.State.Bytes), max(0, info.Config.MaxBytes),
 			int64(info.State.Msgs), max(0, info.Config.MaxMsgs),
+			info.State.LastSeq,
 		},
 	}
 }
@@ -98,6 +106,9 @@ func remedyFor(want blueprint, subject string, err error) string {
 	}
 	switch refused.ErrorCode {
 	case codeStorageResourcesExceeded, codeAccountResourcesExceeded:
+		if want.room != nil {
+			return want.room.remedy()
+		}
 		return fmt.Sprintf("raise max_file_store of NATS (or the account's limit) or lower the stream's byte limit of %d in the relay's settings", want.maxBytes)
 	case codeReplicasNotSupported, codeNoSuitablePeers:
 		return fmt.Sprintf("lower the %d replicas in the relay's settings or enlarge the NATS cluster", want.replicas)
@@ -108,4 +119,15 @@ func remedyFor(want blueprint, subject string, err error) string {
 		return ""
 	}
 	return "see which streams take the subject: nats stream find --subject '" + want.subject + "'"
+}
+
+func (r *room) small() bool { return r.limit > 0 && r.wanted > r.limit }
+
+// remedy is for somebody who has set up no NATS, and cannot change the one in this
+// process but by the relay's settings.
+func (r *room) remedy() string {
+	return fmt.Sprintf("the volume of SINE_RELAY_NATS_STORE_DIR is too small for the embedded NATS, which reserves what its streams may take: "+
+		"they may take %d MiB, and there was room for %d MiB at the start, three quarters of what was free; give it a larger volume, "+
+		"or lower SINE_RELAY_EVENT_STREAM_MAX_BYTES, SINE_RELAY_DECISION_STREAM_MAX_BYTES and SINE_RELAY_QUARANTINE_STREAM_MAX_BYTES to %[2]d MiB together",
+		r.wanted/mib, r.limit/mib)
 }

@@ -102,6 +102,7 @@ func newMetrics(cfg Config) *metrics {
 	return m
 }
 
+// setStream takes over what a look found. Whether the stream is usable it does not tell.
 func (m *metrics) setStream(name string, f finding) {
 	for _, field := range driftFields {
 		m.drift.WithLabelValues(name, field).Set(0)
@@ -109,7 +110,6 @@ func (m *metrics) setStream(name string, f finding) {
 	for _, one := range f.drift {
 		m.drift.WithLabelValues(name, one.field).Set(1)
 	}
-	m.usable.WithLabelValues(name).Set(oneIf(f.fit()))
 	m.bytes.WithLabelValues(name).Set(float64(f.bytes))
 	m.limit.WithLabelValues(name).Set(float64(f.limit))
 }

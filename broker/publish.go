@@ -111,7 +111,7 @@ func (b *Broker) persist(ctx context.Context, p *publication, hopeless func(erro
 			return visit.Receipt{}, ended(ctx, last)
 		}
 		up := b.facts.connected()
-		ack, err := p.try(ctx)
+		ack, err := b.lasting(ctx, p)
 		if err == nil {
 			b.facts.heard()
 			return p.receipt(ack), nil
@@ -134,6 +134,23 @@ func (b *Broker) persist(ctx context.Context, p *publication, hopeless func(erro
 			rest(ctx, pause, up)
 		}
 	}
+}
+
+// lasting makes one try, and takes an acknowledgement for nothing where the server in
+// this process says that what it stores will not last.
+func (b *Broker) lasting(ctx context.Context, p *publication) (*jetstream.PubAck, error) {
+	if err := b.keeper.storeFault(p.stream); err != nil {
+		return nil, &setback{cause: err}
+	}
+	ack, err := p.try(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.keeper.storeFault(p.stream); err != nil {
+		p.uncertain = true
+		return nil, &setback{cause: err}
+	}
+	return ack, nil
 }
 
 // ended says why nothing was stored before ctx ended: the last thing that went

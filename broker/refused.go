@@ -17,6 +17,33 @@ type refusal struct {
 	size int64 // of the message
 	// first is what the first look after that found.
 	first *level
+	// connected is closed once there is another connection, and so perhaps another
+	// server.
+	connected <-chan struct{}
+	// interrupted is set when a look after that brought nothing: the stream had no
+	// leader then, and where it has one now, it stores again.
+	interrupted bool
+}
+
+// willNotLast is that a stream stores, or would, and what it stores will be gone. To
+// whoever publishes it is a stream that is missing.
+type willNotLast struct{ cause error }
+
+func (w *willNotLast) Error() string { return "what is stored now would be lost: " + w.cause.Error() }
+
+func (w *willNotLast) Unwrap() error { return visit.ErrStreamMissing }
+
+// storeFault says why a message must not be stored in a stream now, or nil.
+func (k *keeper) storeFault(stream string) error {
+	if err := k.lasts(stream); err != nil {
+		return &willNotLast{err}
+	}
+	return nil
+}
+
+func isWillNotLast(err error) bool {
+	var lost *willNotLast
+	return errors.As(err, &lost)
 }
 
 // published notes what became of a message: that its stream stored it, or why it
@@ -32,7 +59,7 @@ func (k *keeper) published(m visit.Message, err error, stored bool) {
 	before := s.refusal
 	s.refusal = nil
 	if !stored {
-		s.refusal = &refusal{err: err, size: messageSize(m)}
+		s.refusal = k.newRefusal(err, messageSize(m))
 		if before != nil {
 			s.refusal.first = before.first
 		} else {
@@ -40,6 +67,18 @@ func (k *keeper) published(m visit.Message, err error, stored bool) {
 		}
 	}
 	k.changed(s)
+}
+
+func (k *keeper) newRefusal(err error, size int64) *refusal {
+	return &refusal{err: err, size: size, connected: k.link.connected()}
+}
+
+// doubt takes what will not last for a refusal before anybody publishes. The keeper's
+// lock is held.
+func (k *keeper) doubt(s *stream) {
+	if err := k.storeFault(s.want.name); err != nil && s.refusal == nil {
+		s.refusal = k.newRefusal(err, 0)
+	}
 }
 
 // relieve forgets that a stream refused a message when a look shows that it would
@@ -50,7 +89,7 @@ func (k *keeper) relieve(s *stream, found level) {
 		if r.first == nil {
 			r.first = &found
 		}
-		if r.over(found) {
+		if k.over(s, found) {
 			s.refusal = nil
 		}
 	}
@@ -60,9 +99,14 @@ func (k *keeper) relieve(s *stream, found level) {
 // over reports whether a look shows that what was refused would not be again. Where
 // the stream's limits do not tell, because those of the account or of the server
 // are used up, less must be in the stream than there was.
-func (r *refusal) over(now level) bool {
+func (k *keeper) over(s *stream, now level) bool {
+	r := s.refusal
 	text := r.err.Error()
 	switch {
+	case isWillNotLast(r.err):
+		return k.storeFault(s.want.name) == nil
+	case errors.Is(r.err, visit.ErrTimeout):
+		return r.answers(now)
 	case errors.Is(r.err, visit.ErrDenied), errors.Is(r.err, errStoresNothing):
 		return false // no look tells
 	case !errors.Is(r.err, visit.ErrStreamFull):
@@ -73,6 +117,18 @@ func (r *refusal) over(now level) bool {
 		return now.messageLimit == 0 || now.messages < now.messageLimit
 	default:
 		return now.bytes < r.first.bytes || now.messages < r.first.messages
+	}
+}
+
+// answers reports whether a stream that acknowledged nothing can be expected to. That
+// there is one, with a leader, does not tell: after a write that failed, a server
+// answers every question about a stream and stores nothing.
+func (r *refusal) answers(now level) bool {
+	select {
+	case <-r.connected:
+		return true
+	default:
+		return r.interrupted || now.lastSequence > r.first.lastSequence
 	}
 }
 
@@ -90,6 +146,8 @@ func (s *stream) refused() error {
 	switch {
 	case s.refusal == nil:
 		return nil
+	case isWillNotLast(s.refusal.err):
+		return s.refusal.err // the same for all streams
 	case errors.Is(s.refusal.err, visit.ErrStreamFull):
 		why := strings.TrimPrefix(s.refusal.err.Error(), visit.ErrStreamFull.Error()+": ")
 		return fmt.Errorf("stream %s is full: %s", s.want.name, why)

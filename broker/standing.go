@@ -36,6 +36,7 @@ func (b *Broker) watchConfig(cfg Config, js jetstream.JetStream) orders.WatchCon
 		Inspected: func(unfit error, differs []orders.Drift) {
 			f := finding{fault: unfit, drift: driftsOf(differs)}
 			b.metrics.setStream(stream, f)
+			b.metrics.usable.WithLabelValues(stream).Set(oneIf(f.fit() && b.keeper.lasts(stream) == nil))
 			for _, line := range f.drift.lines(stream) {
 				b.keeper.tell(errors.New(line))
 			}

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -142,6 +143,8 @@ func (s StreamStatus) line() string {
 	switch {
 	case s.Fault != nil:
 		return s.Fault.Error()
+	case isWillNotLast(s.Refused):
+		return fmt.Sprintf("stream %s: %v", s.Name, s.Refused)
 	case s.Refused != nil:
 		return s.Refused.Error()
 	case s.Pending != nil:
@@ -187,11 +190,12 @@ func (k *keeper) state() ([]StreamStatus, error) {
 	return streams, inOneLine(faults...)
 }
 
-// inOneLine joins errors for a log line, where errors.Join would break it.
+// inOneLine joins errors for a log line, where errors.Join would break it. What is
+// said twice stands there once.
 func inOneLine(all ...error) error {
 	var texts []string
 	for _, err := range all {
-		if err != nil {
+		if err != nil && !slices.Contains(texts, err.Error()) {
 			texts = append(texts, err.Error())
 		}
 	}

@@ -192,9 +192,9 @@ func (a *app) watch(ctx context.Context) {
 
 // announce is the one line at the start.
 func (a *app) announce() {
-	nats := "embedded, " + a.settings.NATSStoreDir
-	if a.embedded == nil {
-		nats = cmp.Or(a.broker.Status().Server, "not connected yet")
+	nats := cmp.Or(a.broker.Status().Server, "not connected yet")
+	if a.embedded != nil {
+		nats = fmt.Sprintf("embedded, %s, %s", a.embedded.URL(), a.settings.NATSStoreDir)
 	}
 	a.log.Info("sine-relay",
 		"version", versionOf(), "listen", a.publicSocket.Addr().String(), "admin", a.adminSocket.Addr().String(),

@@ -64,7 +64,7 @@ func brokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 		cfg.OrdersFile = filepath.Join(dir, "orders.json")
 	}
 	if nats != nil {
-		cfg.InProcess = nats.InProcess()
+		cfg.InProcess, cfg.StoreFault, cfg.StoreLimit = nats.InProcess(), nats.StoreFault, nats.StoreLimit()
 		password := func() string { return nats.Password(embedded.UserRelay) }
 		cfg.Auth = broker.Auth{User: embedded.UserRelay, Password: password}
 		cfg.TLS = broker.TLS{} // in process there is none
@@ -122,6 +122,13 @@ func (a *app) health() relay.Health {
 	open, limit := a.relay.Connections()
 	h.Details = append(h.Details, fmt.Sprintf("public listener: %d of %d connections open", open, limit))
 	h.Details = append(h.Details, a.census.lines()...)
+	if a.embedded != nil {
+		for _, doubt := range []error{a.embedded.Broken(), a.embedded.ClockDoubt()} {
+			if doubt != nil {
+				h.Impaired, h.Details = cmp.Or(h.Impaired, doubt), append(h.Details, doubt.Error())
+			}
+		}
+	}
 	lines, fault := a.reloader.state()
 	h.Details = append(h.Details, lines...)
 	h.Impaired = cmp.Or(h.Impaired, fault)
