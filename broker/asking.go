@@ -5,16 +5,10 @@ import (
 	"errors"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 const (
-	// reconnectGrace is for how long after a connection dropped a question waits
-	// for it to be back, and "no responders" is not believed: deciders connect
-	// anew, too. In a cluster both take milliseconds.
-	reconnectGrace = time.Second
 	// respondersPause is between two attempts meanwhile.
 	respondersPause = 50 * time.Millisecond
 	// maxAttempts bounds how often one question is sent, where the connection
@@ -34,8 +28,8 @@ const (
 type asking struct {
 	link     *link
 	question visit.Message
-	attempts []*waiter
-	replies  chan settlement // of all attempts
+	attempts []attempt
+	replies  chan settlement // of all attempts, each of which has room
 	open     int             // attempts whose reply may still come
 	bad      error           // why a reply that came is no decision
 	decided  bool
@@ -84,7 +78,7 @@ func (a *asking) settled(ctx context.Context, s settlement) (visit.Decision, err
 	a.open--
 	switch {
 	case errors.Is(s.err, visit.ErrDisconnected):
-		return visit.Decision{}, a.askAnew(ctx)
+		return visit.Decision{}, a.dropped(ctx, s.of)
 	case s.err != nil:
 		return visit.Decision{}, s.err
 	}
@@ -122,92 +116,6 @@ func (a *asking) overdue(ctx context.Context) (visit.Decision, error) {
 				return visit.Decision{}, a.bad
 			}
 			return visit.Decision{}, over(ctx)
-		}
-	}
-}
-
-// askAnew asks again once the connection is back. Replies to what was sent before
-// still count: the inbox is the same.
-func (a *asking) askAnew(ctx context.Context) error {
-	a.replies, a.open = make(chan settlement, maxAttempts), 0
-	for _, one := range a.attempts {
-		if a.link.waiting.restore(one, a.replies) {
-			a.open++
-		}
-	}
-	if len(a.attempts) == maxAttempts-1 {
-		return visit.ErrDisconnected
-	}
-	if err := a.sendAgain(ctx, againDisconnected); err != nil {
-		return err
-	}
-	return errWaitOn
-}
-
-func (a *asking) sendAgain(ctx context.Context, reason string) error {
-	err := a.send(ctx)
-	if err == nil {
-		a.link.repeated(a.question.Subject, reason)
-	}
-	return err
-}
-
-// askThoseWhoReturn asks again after a moment.
-func (a *asking) askThoseWhoReturn(ctx context.Context) error {
-	pause := time.NewTimer(respondersPause)
-	defer pause.Stop()
-	select {
-	case <-pause.C:
-	case <-ctx.Done():
-		return over(ctx)
-	}
-	if len(a.attempts) == maxAttempts-1 {
-		return visit.ErrNoDecider
-	}
-	if err := a.send(ctx); err != nil {
-		return err
-	}
-	return errWaitOn
-}
-
-// send makes one attempt. Without a connection it waits for one, if there was one a
-// moment ago.
-func (a *asking) send(ctx context.Context) error {
-	for {
-		err := a.attempt(ctx)
-		if !errors.Is(err, visit.ErrDisconnected) || !a.link.regained(ctx) {
-			return err
-		}
-	}
-}
-
-func (a *asking) attempt(ctx context.Context) error {
-	header, err := attemptHeader(ctx, a.question.Header, len(a.attempts)+1)
-	if err != nil {
-		return err
-	}
-	one, err := a.link.waiting.add(a.question.Subject, isNoAcknowledgement, a.replies)
-	if err != nil {
-		return err
-	}
-	m := &nats.Msg{Subject: a.question.Subject, Header: header, Data: a.question.Data}
-	if err := a.link.post(ctx, m, one); err != nil {
-		a.link.waiting.remove(one)
-		return err
-	}
-	a.attempts = append(a.attempts, one)
-	a.open++
-	return nil
-}
-
-// end forgets whatever replies are still to come. Where one counted, the others are
-// not late.
-func (a *asking) end() {
-	for _, one := range a.attempts {
-		if a.decided {
-			a.link.waiting.spare(one)
-		} else {
-			a.link.waiting.remove(one)
 		}
 	}
 }

@@ -192,7 +192,7 @@ func (f *buffer) queues(ctx context.Context, m visit.Message) bool {
 	if !waiting() {
 		return false
 	}
-	if !f.b.facts.live.Load() {
+	if !f.b.facts.stands() {
 		return true
 	}
 	return !f.drains[m.Root].pace.hold(ctx, f.spool.Entries(m.Root), waiting)
@@ -202,7 +202,7 @@ func (f *buffer) queues(ctx context.Context, m visit.Message) bool {
 // published although others of its order waited there: when they have left, or
 // when it is better stored out of order than lost. A visit's order is kept.
 func (f *buffer) mayOvertake(ctx context.Context, m visit.Message) bool {
-	if !f.b.facts.live.Load() {
+	if !f.b.facts.stands() {
 		return false
 	}
 	return !m.OfVisit() || f.drains[m.Root].pace.gone(ctx, func() bool { return f.spool.Waiting(m.Root, m.Order) })

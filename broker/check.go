@@ -9,7 +9,7 @@ import (
 // check looks at everything once. What was found before stands while NATS is
 // away.
 func (k *keeper) check(ctx context.Context) {
-	if !k.link.live.Load() {
+	if !k.link.stands() {
 		return
 	}
 	fault, err := k.overlap(ctx)

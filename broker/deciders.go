@@ -34,7 +34,7 @@ type Decider struct {
 // answered for a while, in the order of their ids. The error wraps
 // visit.ErrDisconnected or visit.ErrDenied.
 func (b *Broker) Deciders(ctx context.Context) ([]Decider, Discovery, error) {
-	if !b.door.live.Load() {
+	if !b.door.stands() {
 		return nil, Discovery{}, fmt.Errorf("look for deciders: %w", visit.ErrDisconnected)
 	}
 	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {

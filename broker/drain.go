@@ -54,7 +54,7 @@ func (d *drain) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		up := d.b.facts.connected()
 		r, began := result{}, time.Now()
-		if d.b.facts.live.Load() {
+		if d.b.facts.stands() {
 			r = d.round(ctx)
 		}
 		moved := len(r.drained) + len(r.setAside)

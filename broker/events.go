@@ -20,6 +20,7 @@ func (l *link) handlers() []nats.Option {
 			l.onConnect(nc, "reconnected to NATS")
 		}),
 		nats.DisconnectErrHandler(l.onDisconnect),
+		nats.LameDuckModeHandler(func(*nats.Conn) { go l.handOver() }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.onError(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.onError(err) }),
 		nats.ClosedHandler(func(*nats.Conn) {
@@ -69,8 +70,12 @@ func (l *link) onConnect(nc *nats.Conn, text string) {
 
 func (l *link) onDisconnect(nc *nats.Conn, err error) {
 	l.down()
-	l.metrics.connected.WithLabelValues(l.name).Set(0)
+	l.metrics.connected.WithLabelValues(l.name).Set(oneIf(l.stands()))
 	if nc.IsClosed() {
+		return
+	}
+	if l.next.Load() != nil {
+		l.log.Info("leaves the NATS server that is being taken down")
 		return
 	}
 	text := "closed by the server"

@@ -46,8 +46,19 @@ type link struct {
 	// holds its lock while it shakes hands, for a second with a peer that
 	// accepts connections and says nothing.
 	live, closed atomic.Bool
-	lastAck      atomic.Pointer[time.Time] // when the last message was stored
-	dropped      atomic.Pointer[time.Time] // when the connection last did
+	ended        context.Context // when it is closed
+	end          context.CancelFunc
+	// next is used in place of this one while it moves to another server.
+	next   atomic.Pointer[link]
+	moving atomic.Bool
+	// isBridge is set where this is such a one.
+	isBridge bool
+	urls     string
+	// options are those of the connection, but for its own handlers.
+	options []nats.Option
+
+	lastAck atomic.Pointer[time.Time] // when the last message was stored
+	dropped atomic.Pointer[time.Time] // when the connection last did
 
 	greeting   greeting
 	asksNobody atomic.Bool
@@ -62,7 +73,9 @@ type link struct {
 }
 
 func newLink(name string, log *slog.Logger, m *metrics) *link {
+	ended, end := context.WithCancel(context.Background())
 	return &link{
+		ended: ended, end: end,
 		name: name, log: log.With("connection", name), metrics: m,
 		waiting: newWaiting(), stray: func() {}, second: func(string) {}, ignored: func(string, *nats.Msg) {}, repeated: func(string, string) {},
 		up: make(chan struct{}), told: make(map[string]bool),
@@ -78,6 +91,7 @@ func (l *link) secured(t TLS) {
 // dial connects. The inbox is under a prefix, with a name of its own by which
 // nobody finds it who was not told.
 func (l *link) dial(urls, prefix string, options []nats.Option) error {
+	l.urls, l.options = urls, options
 	l.prefix, l.inbox = prefix, prefix+"."+newToken()+"."
 	own := append(l.handlers(), nats.SetCustomDialer(&l.greeting),
 		nats.CustomInboxPrefix(prefix)) // also for what JetStream's client asks
@@ -105,6 +119,7 @@ func (l *link) look() {
 
 // serverInUse is the URL of the server, without password, or "in process", or empty.
 func (l *link) serverInUse() string {
+	l = l.current()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.live.Load() {
@@ -178,6 +193,7 @@ func (l *link) hand(ctx context.Context, m *nats.Msg, one *waiter) error {
 // request sends m and waits for a reply that is accepted. It ends at once when the
 // connection drops or NATS refuses the subject.
 func (l *link) request(ctx context.Context, m *nats.Msg, accepts func(*nats.Msg) bool) (*nats.Msg, error) {
+	l = l.current()
 	one, err := l.waiting.add(m.Subject, accepts, make(chan settlement, 1))
 	if err != nil {
 		return nil, err
@@ -219,53 +235,6 @@ func (l *link) connected() <-chan struct{} {
 	return l.up
 }
 
-// down notes that the connection dropped.
-func (l *link) down() {
-	if l.live.Swap(false) {
-		now := time.Now()
-		l.dropped.Store(&now)
-	}
-}
-
-// settling is for how much longer everybody may be connecting anew after the
-// connection dropped, or not positive.
-func (l *link) settling() time.Duration {
-	if dropped := l.dropped.Load(); dropped != nil {
-		return reconnectGrace - time.Since(*dropped)
-	}
-	return 0
-}
-
-// dropPoll is how soon it is noticed that a connection which refused a message did
-// drop.
-const dropPoll = 5 * time.Millisecond
-
-// regained waits until it is worth another try to send, and reports false when the
-// connection is not back soon.
-func (l *link) regained(ctx context.Context) bool {
-	up := l.connected()
-	if l.closed.Load() {
-		return false
-	}
-	patience, live := l.settling(), l.live.Load()
-	if live {
-		patience = dropPoll
-	}
-	if patience <= 0 {
-		return false
-	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-up:
-		return true
-	case <-timer.C:
-		return live || l.live.Load()
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // heard notes that a message was stored.
 func (l *link) heard() {
 	now := time.Now()
@@ -289,6 +258,7 @@ func (l *link) wasConnected() bool {
 // flush waits until the server has everything that was sent, or for a moment.
 // What it then does not have nobody was promised: whoever was, had an answer.
 func (l *link) flush(ctx context.Context) error {
+	l = l.current()
 	if !l.live.Load() {
 		return nil // and so nothing is buffered
 	}
@@ -306,6 +276,10 @@ func (l *link) flush(ctx context.Context) error {
 
 func (l *link) close() {
 	l.closed.Store(true)
+	l.end()
+	if next := l.next.Load(); next != nil {
+		next.close()
+	}
 	if l.nc != nil {
 		l.nc.Close()
 	}

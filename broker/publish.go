@@ -84,7 +84,7 @@ func (b *Broker) publishUnless(ctx context.Context, m visit.Message, hopeless fu
 	header := make(nats.Header, len(m.Header)+1)
 	maps.Copy(header, m.Header)
 	header[jetstream.ExpectedStreamHeader] = []string{stream}
-	p := publication{link: b.facts, stream: stream, msg: nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}}
+	p := publication{facts: b.facts, stream: stream, msg: nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}}
 	defer p.leave()
 	receipt, err := b.persist(ctx, &p, hopeless)
 	if err == nil && m.Root == visit.RootQuarantine {

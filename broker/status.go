@@ -62,8 +62,8 @@ type StreamStatus struct {
 // Status says where the broker stands.
 func (b *Broker) Status() Status {
 	s := Status{
-		DoorConnected:  b.door.live.Load(),
-		FactsConnected: b.facts.live.Load(),
+		DoorConnected:  b.door.stands(),
+		FactsConnected: b.facts.stands(),
 		Server:         b.facts.serverInUse(),
 	}
 	if b.buffer != nil {

@@ -28,7 +28,6 @@ type waiter struct {
 	accepts func(*nats.Msg) bool // whether a reply is an answer
 	sent    int                  // how often, and so how many answers may come
 	settled chan settlement      // has room, so that nobody who settles ever blocks
-	failed  bool                 // settled by an error
 }
 
 // newToken has 130 random bits, which take about 100 ns.
@@ -36,6 +35,7 @@ func newToken() string { return rand.Text() }
 
 // settlement is a reply or an error.
 type settlement struct {
+	of    *waiter
 	reply *nats.Msg
 	err   error
 }
@@ -53,6 +53,12 @@ func (w *waiting) add(subject string, accepts func(*nats.Msg) bool, settled chan
 	one := &waiter{token: newToken(), subject: subject, accepts: accepts, settled: settled}
 	w.all[one.token] = one
 	return one, nil
+}
+
+func (w *waiting) empty() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.all) == 0
 }
 
 // remove reports false when the waiter was settled before: then the settlement
@@ -77,16 +83,11 @@ func (w *waiting) spare(one *waiter) {
 }
 
 // restore enters a waiter again that ended in an error, for a reply that may come
-// all the same. It reports false for one that had its reply.
-func (w *waiting) restore(one *waiter, settled chan settlement) bool {
+// all the same.
+func (w *waiting) restore(one *waiter) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !one.failed {
-		return false
-	}
-	one.failed, one.settled = false, settled
 	w.all[one.token] = one
-	return true
 }
 
 // sending notes that one is sent once more.
@@ -171,6 +172,6 @@ func (w *waiting) refusal() error {
 // end is called with the lock held.
 func (w *waiting) end(one *waiter, s settlement) {
 	delete(w.all, one.token)
-	one.failed = s.err != nil
+	s.of = one
 	one.settled <- s
 }

@@ -12,8 +12,8 @@ import (
 
 // Cluster runs n servers as one cluster, which has a leader when it returns. The
 // ports between them are chosen beforehand: JetStream wants every server to know
-// its routes.
-func Cluster(t testing.TB, n int) []*Server {
+// its routes. Each change may adjust the options of every server.
+func Cluster(t testing.TB, n int, change ...func(*server.Options)) []*Server {
 	t.Helper()
 	ports := freePorts(t, n)
 	var routes []string
@@ -26,6 +26,9 @@ func Cluster(t testing.TB, n int) []*Server {
 			o.ServerName = fmt.Sprintf("n%d", i)
 			o.Cluster = server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port}
 			o.Routes = server.RoutesFromStr(strings.Join(routes, ","))
+			for _, c := range change {
+				c(o)
+			}
 		}))
 	}
 	wait(t, "the cluster has a leader of its JetStream", func() bool {

@@ -1,0 +1,127 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+)
+
+// Each server of a cluster is taken down for an update, one after another, while
+// visitors come and events are stored. It says so some time before it closes the
+// connections, and the relay has left by then. The deciders have not: what they were
+// asked on a connection that is closed is asked again.
+func TestServersThatAreTakenDownForAnUpdate(t *testing.T) {
+	servers := brokertest.Cluster(t, 3, func(o *server.Options) {
+		o.LameDuckGracePeriod, o.LameDuckDuration = 4*time.Second, 5*time.Second
+	})
+	var urls []string
+	for _, s := range servers {
+		urls = append(urls, s.URL())
+	}
+	reg, log := prometheus.NewRegistry(), &buffer{}
+	b := ready(t, servers[0], func(c *broker.Config) {
+		c.Servers, c.Replicas, c.Registerer, c.Logger = urls, 3, reg, slog.New(slog.NewTextHandler(log, nil))
+		c.Questions = []string{question().Subject}
+	})
+	for range 2 {
+		slowDecider(t, urls)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	var asked, published atomic.Int64
+	for range 10 {
+		load.Go(func() {
+			for ctx.Err() == nil {
+				// The default budget, and as much again for a busy machine.
+				asking, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+				if _, err := b.Ask(asking, question()); err != nil {
+					t.Errorf("a visitor had no answer: %v", err)
+				}
+				cancel()
+				asked.Add(1)
+			}
+		})
+	}
+	load.Go(func() {
+		pause := time.NewTicker(5 * time.Millisecond)
+		defer pause.Stop()
+		for i := 0; ctx.Err() == nil; i++ {
+			<-pause.C
+			if _, err := b.Publish(within(t, patience), fact(fmt.Sprint(i))); err != nil {
+				t.Errorf("publish: %v", err)
+			}
+			published.Add(1)
+		}
+	})
+	for _, s := range servers {
+		from := asked.Load()
+		eventually(t, "visitors come", func() bool { return asked.Load() > from+20 })
+		s.Server().LameDuckShutdown()
+		s.Server().WaitForShutdown()
+		s.Restart()
+		eventually(t, "the cluster is whole again", s.Server().JetStreamIsCurrent)
+	}
+	stop()
+	load.Wait()
+	t.Logf("%d visitors, %d events, asked again because a decider's connection was closed: %v", asked.Load(), published.Load(), again(t, reg, "no_reply"))
+	if n := again(t, reg, "disconnected"); n != 0 {
+		t.Errorf("%v visitors were asked about on a connection that dropped", n)
+	}
+	text := log.String()
+	if !strings.Contains(text, "the NATS server is being taken down") || strings.Contains(text, "disconnected from NATS\" connection") {
+		t.Errorf("the log is:\n%s", text)
+	}
+}
+
+// slowDecider takes a while to decide, so that there are always visitors at the door.
+func slowDecider(t *testing.T, urls []string) {
+	t.Helper()
+	nc, err := nats.Connect(strings.Join(urls, ","), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	_, err = nc.QueueSubscribe("visitors.v1.ask.>", "q", func(m *nats.Msg) {
+		time.AfterFunc(100*time.Millisecond, func() { m.Respond([]byte(`{"decision":"accept"}`)) })
+	})
+	if err != nil || nc.Flush() != nil {
+		t.Fatal(err)
+	}
+}
+
+// There is no other server to move to.
+func TestAServerAloneThatIsTakenDown(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t, func(o *server.Options) {
+		o.LameDuckGracePeriod, o.LameDuckDuration = 100*time.Millisecond, time.Second
+	})
+	log := &buffer{}
+	b := ready(t, s, func(c *broker.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	s.Server().LameDuckShutdown()
+	s.Server().WaitForShutdown()
+	s.Restart()
+	awaitReady(t, b)
+	if _, err := b.Publish(within(t, patience), fact("1")); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(log.String(), "the NATS server is being taken down") {
+		t.Errorf("the log is:\n%s", log.String())
+	}
+	go s.Server().LameDuckShutdown()
+	eventually(t, "it says so again", func() bool { return strings.Count(log.String(), "being taken down") >= 3 })
+	if err := b.Close(within(t, patience)); err != nil {
+		t.Error(err)
+	}
+}
