@@ -54,15 +54,18 @@ func give(kind visit.OrderKind) func(context.Context, invocation) int {
 			if kind == visit.OrderOverride && *lasts > s.OverrideMax {
 				return fmt.Errorf("nothing was ordered: no override may last longer than SINE_RELAY_OVERRIDE_MAX_DURATION, %s", s.OverrideMax)
 			}
+			replaced := replacedBy(ctx, b, o)
 			before, asked := b.Relays(ctx)
 			if !*anySite && !hasSite(s, before, o.Site) {
 				return fmt.Errorf("nothing was ordered: no integration is at site %s, and nobody would obey; sites are %s. If another relay has it, say --unknown-site", o.Site, strings.Join(knownSites(s, before), ", "))
 			}
 			o.User, o.Account = identify(ctx, in, b)
+			replaces := replaced() // before it is: afterwards, it is this order
 			if o, err = b.Put(ctx, o); err != nil {
 				return notOrdered(err)
 			}
 			fmt.Fprintf(in.out, "%s of %s is in force %s.\n", o.Kind, siteWords(o.Site), untilWords(o))
+			fmt.Fprint(in.out, replaces)
 			obeys := func(r broker.Relay) bool { return slices.ContainsFunc(r.Orders, isOrder(o.ID)) }
 			return errors.Join(showRest(ctx, in, b, o.Kind, o.Site), confirm(ctx, in, b, confirmation{before, asked, o.Site, f.wait, obeys}))
 		})
@@ -92,11 +95,11 @@ func lift(kind visit.OrderKind) func(context.Context, invocation) int {
 			case errors.Is(err, orders.ErrNotInForce) && len(held) > 0:
 				fmt.Fprintf(in.out, "%s of %s is lifted: the bucket had lost it, and relays obeyed it.\n", kind, siteWords(l.Site))
 			case errors.Is(err, orders.ErrNotInForce):
-				fmt.Fprintf(in.out, "There was no %s of %s.\n", kind, siteWords(l.Site))
+				fault := fmt.Errorf("nothing was lifted: there is no %s of %s", kind, siteWords(l.Site))
 				if !hasSite(s, before, l.Site) {
-					fmt.Fprintf(in.out, "No integration is at %s; sites are %s.\n", siteWords(l.Site), strings.Join(knownSites(s, before), ", "))
+					fault = fmt.Errorf("%w, and no integration is there; sites are %s", fault, strings.Join(knownSites(s, before), ", "))
 				}
-				return showRest(ctx, in, b, kind, l.Site)
+				return errors.Join(fault, showRest(ctx, in, b, kind, l.Site))
 			case err != nil:
 				return notOrdered(err)
 			default:

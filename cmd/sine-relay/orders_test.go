@@ -265,3 +265,26 @@ func TestARelayThatFindsABucketWithATTLIsNotReady(t *testing.T) {
 		t.Error("the metric does not say so")
 	}
 }
+
+// An order in the place of another one names it: somebody else may have given it.
+func TestOrder_NamesTheOneThatItReplaces(t *testing.T) {
+	server := brokertest.Start(t)
+	runServe(t, "NATS_URL="+server.URL()).ready()
+	environ := environment("NATS_URL=" + server.URL())
+	first := must(t, environ, `in force until it is lifted`, "lockdown", "--site", "default", "--by", "ann", "--reason", "gas", "--message", "Please leave.")
+	if strings.Contains(first, "replaces") {
+		t.Errorf("the first one replaces something: %s", first)
+	}
+	other := must(t, environ, `in force until it is lifted`, "lockdown", "--all-sites", "--by", "cid")
+	if strings.Contains(other, "replaces") {
+		t.Errorf("one of all sites replaces that of a site: %s", other)
+	}
+	must(t, environ, `It replaces the lockdown of site default that ann gave at \S+, until it is lifted, reason "gas", message "Please leave\."\.\n`,
+		"lockdown", "--site", "default", "--by", "bob", "--for", "1h")
+	must(t, environ, `It replaces the lockdown of site default that bob gave at \S+, until \S+\.\n`, "lockdown", "--site", "default")
+	must(t, environ, "is lifted", "lockdown", "lift", "--site", "default")
+	again := must(t, environ, `in force`, "lockdown", "--site", "default")
+	if strings.Contains(again, "replaces") {
+		t.Errorf("it replaces what was lifted: %s", again)
+	}
+}
