@@ -1,0 +1,210 @@
+package spool
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func init() { children["unpermitted"] = awaitPermission }
+
+// descriptor finds the one with which the process has a spool's file open.
+func descriptor(t *testing.T, path string) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	for _, e := range all {
+		var fd int
+		fmt.Sscan(e.Name(), &fd)
+		if at, _ := os.Readlink("/proc/self/fd/" + e.Name()); at == path {
+			return fd
+		}
+	}
+	t.Fatal("it is not open: ", path)
+	return 0
+}
+
+// failing has each write to an open file fail as a disk does that cannot be
+// written, or has no room, until restore is called.
+func failing(t *testing.T, path, instead string, flag int) (restore func()) {
+	t.Helper()
+	fd := descriptor(t, path)
+	kept, err := syscall.Dup(fd)
+	must(t, err)
+	other, err := os.OpenFile(instead, flag, 0)
+	must(t, err, syscall.Dup3(int(other.Fd()), fd, syscall.O_CLOEXEC))
+	return func() {
+		must(t, syscall.Dup3(kept, fd, syscall.O_CLOEXEC), syscall.Close(kept), other.Close())
+	}
+}
+
+// A disk fails in the middle of a write, time and again, while messages come and
+// go. What was acknowledged is there, and nothing else.
+func TestADiskThatFailsForAWhile(t *testing.T) {
+	for name, how := range map[string]struct {
+		instead string // of the file, empty for the file itself
+		flag    int
+	}{
+		"it cannot be written": {"", os.O_RDONLY},
+		"it has no room":       {"/dev/full", os.O_RDWR},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			s := openAt(t, dir)
+			put(t, s, entry("first", "first"))
+			l := &putAndRemove{t: t, spool: s, acknowledged: map[string]bool{"first": true}, removing: map[string]bool{}}
+			for sender := range 4 {
+				l.all.Go(func() { l.put(sender) })
+			}
+			l.all.Go(l.remove)
+			for range 5 {
+				restore := failing(t, file(dir), cmp.Or(how.instead, file(dir)), how.flag)
+				at := l.refused.Load()
+				eventually(t, "puts are refused", func() bool { return l.refused.Load() > at+20 })
+				restore()
+				done := l.count()
+				eventually(t, "puts are taken again", func() bool { return l.count() > done+50 })
+			}
+			l.stop.Store(true)
+			l.all.Wait()
+			l.audit("here", ids(all(t, s)))
+			l.audit("after a crash", afterACrash(t, dir))
+			if s.Damaged() != nil || s.Fault() != nil {
+				t.Errorf("damage %v, fault %v", s.Damaged(), s.Fault())
+			}
+		})
+	}
+}
+
+// putAndRemove is what goes on while a disk fails.
+type putAndRemove struct {
+	t       *testing.T
+	spool   *Spool
+	all     sync.WaitGroup
+	stop    atomic.Bool
+	refused atomic.Int64
+
+	mu                     sync.Mutex
+	acknowledged, removing map[string]bool
+}
+
+func (l *putAndRemove) count() int { l.mu.Lock(); defer l.mu.Unlock(); return len(l.acknowledged) }
+
+func (l *putAndRemove) put(sender int) {
+	for n := 0; !l.stop.Load(); n++ {
+		id := fmt.Sprintf("%d-%d", sender, n)
+		if l.spool.Put(context.Background(), sized(fmt.Sprint(sender), id, n%9*700)) != nil {
+			l.refused.Add(1)
+			continue
+		}
+		l.mu.Lock()
+		l.acknowledged[id] = true
+		l.mu.Unlock()
+	}
+}
+
+func (l *putAndRemove) remove() {
+	for !l.stop.Load() {
+		runs, err := l.spool.Runs(visit.RootEvent, 4, 8)
+		if err != nil {
+			l.t.Error(err)
+			return
+		}
+		for _, run := range runs {
+			l.mu.Lock()
+			l.removing[run[0].Message.ID] = true
+			l.mu.Unlock()
+			_ = l.spool.Remove(context.Background(), run[0].Sequence) // or it stays, and is tried again
+		}
+	}
+}
+
+func (l *putAndRemove) audit(where string, got []string) {
+	l.t.Helper()
+	there := map[string]int{}
+	for _, id := range got {
+		there[id]++
+		if there[id] > 1 || !l.acknowledged[id] {
+			l.t.Errorf("%s: %s is there %d times, acknowledged: %v", where, id, there[id], l.acknowledged[id])
+		}
+	}
+	for id := range l.acknowledged {
+		if there[id] == 0 && !l.removing[id] {
+			l.t.Errorf("%s: %s was acknowledged and is missing, of %d", where, id, len(slices.Collect(maps.Keys(there))))
+		}
+	}
+}
+
+// awaitPermission opens a spool that it may not read yet.
+func awaitPermission(dir string) error {
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 20})
+	if err != nil {
+		return fmt.Errorf("it does not open: %w", err)
+	}
+	defer s.Close()
+	ctx := context.Background()
+	if put := s.Put(ctx, entry("a", "refused")); !errors.Is(s.Fault(), fs.ErrPermission) || !errors.Is(put, ErrUnusable) {
+		return fmt.Errorf("fault %w, put %w", s.Fault(), put)
+	}
+	fmt.Println("not permitted")
+	io.Copy(io.Discard, os.Stdin)
+	for deadline := time.Now().Add(time.Minute); s.Fault() != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return s.Fault()
+		}
+	}
+	var got []string
+	err = errors.Join(s.Put(ctx, entry("a", "2")), s.Each(func(i Item) error { got = append(got, i.Message.ID); return nil }))
+	if !slices.Equal(got, []string{"1", "2"}) {
+		err = errors.Join(err, fmt.Errorf("waiting: %v", got))
+	}
+	return err
+}
+
+// A directory that is not permitted is no absent one. Root is permitted everything,
+// and becomes somebody else for it.
+func TestADirectoryThatIsNotPermitted(t *testing.T) {
+	open, err := os.MkdirTemp("", "spool-") // t.TempDir is closed to others
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(open) })
+	dir := filepath.Join(open, "spool")
+	s := openAt(t, dir)
+	put(t, s, entry("a", "1"))
+	closed(t, s)
+	c := command(t, "unpermitted", dir)
+	if os.Getuid() == 0 {
+		const nobody = 65534
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody, NoSetGroups: true}}
+		c.Path = "/proc/self/exe" // which is below a directory that is closed, too
+		must(t, os.Chmod(open, 0o755), filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			return errors.Join(err, os.Chown(path, nobody, nobody))
+		}))
+	}
+	must(t, os.Chmod(dir, 0))
+	in, err := c.StdinPipe()
+	must(t, err)
+	out, err := c.StdoutPipe()
+	must(t, err, c.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	must(t, os.Chmod(dir, 0o700), in.Close(), err, c.Wait())
+	if !strings.Contains(line, "not permitted") {
+		t.Error(line)
+	}
+}
