@@ -113,10 +113,13 @@ func (d *drain) round(ctx context.Context) (all result) {
 	}
 	// Not given up with ctx: what is not forgotten here is sent again.
 	if err := d.spool.Remove(context.WithoutCancel(ctx), gone...); err != nil {
+		d.health.notRemoved(err)
 		d.log.Error("the spool cannot forget what was sent", "err", err.Error())
-		return result{stuck: true}
+		if errors.Is(err, spool.ErrClosed) {
+			return result{stuck: true}
+		}
 	}
-	// The ledger counts what has left the spool, and so not before.
+	// The ledger counts what the spool offers no more, and so not before.
 	d.metrics.drained.Add(float64(len(all.drained)))
 	d.metrics.setAside.Add(float64(len(all.setAside)))
 	return all

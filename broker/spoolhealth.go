@@ -24,7 +24,7 @@ type spoolHealth struct {
 	largest int64 // message that there may be
 
 	mu sync.Mutex
-	// disk is why the disk did not take the last write, or nil.
+	// disk is why the disk did not take the last write or removal, or nil.
 	disk error
 	// refused is the size of what was last refused for want of room.
 	refused map[spoolOwner]int64
@@ -48,7 +48,7 @@ func (h *spoolHealth) note(owner spoolOwner, size int64, err error) {
 		h.disk = nil
 		delete(h.refused, owner)
 	case errors.Is(err, spool.ErrDiskFull): // an ErrFull, too
-		h.disk = err
+		h.disk = notTaken(err)
 	case errors.Is(err, spool.ErrFull):
 		h.refused[owner] = size
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, spool.ErrClosed):
@@ -56,8 +56,20 @@ func (h *spoolHealth) note(owner spoolOwner, size int64, err error) {
 	case errors.Is(err, spool.ErrUnusable):
 		// which the spool says itself, and when it is over
 	default:
-		h.disk = err
+		h.disk = notTaken(err)
 	}
+}
+
+func notTaken(err error) error { return fmt.Errorf("the spool did not take the last message: %w", err) }
+
+// notRemoved takes why the disk did not let messages be removed.
+func (h *spoolHealth) notRemoved(err error) {
+	if errors.Is(err, spool.ErrClosed) {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.disk = fmt.Errorf("the spool could not remove what was sent: %w", err)
 }
 
 // probe tries a disk that failed until it takes something: while NATS takes
@@ -116,7 +128,7 @@ func (h *spoolHealth) faults() (room []error, disk error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.disk != nil {
-		disk = fmt.Errorf("the spool did not take the last message: %w", h.disk)
+		disk = h.disk
 	}
 	owners := slices.SortedFunc(maps.Keys(h.refused), func(a, b spoolOwner) int {
 		return strings.Compare(string(a.root)+"/"+a.integration, string(b.root)+"/"+b.integration)

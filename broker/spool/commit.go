@@ -39,6 +39,7 @@ func (s *Spool) commitAll() {
 	for {
 		s.gather(last)
 		s.verify()
+		s.forget()
 		batch, closed := s.take()
 		if len(batch) > 0 {
 			last = time.Now()
@@ -244,9 +245,12 @@ func (s *Spool) settle(batch []*operation, err error) {
 			s.owned.add(o.add)
 		}
 		for _, sequence := range o.remove {
-			if r := s.index.records[sequence]; r != nil && !is(sequence) {
+			if r := s.index.records[sequence]; r != nil {
 				s.index.remove(sequence)
 				s.owned.remove(r)
+				if is(sequence) {
+					s.unforgotten[sequence] = r
+				}
 			}
 		}
 	}

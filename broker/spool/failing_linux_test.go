@@ -131,7 +131,7 @@ func (l *putAndRemove) remove() {
 			l.mu.Lock()
 			l.removing[run[0].Message.ID] = true
 			l.mu.Unlock()
-			_ = l.spool.Remove(context.Background(), run[0].Sequence) // or it stays, and is tried again
+			_ = l.spool.Remove(context.Background(), run[0].Sequence) // or it is removed later
 		}
 	}
 }
@@ -149,6 +149,43 @@ func (l *putAndRemove) audit(where string, got []string) {
 		if there[id] == 0 && !l.removing[id] {
 			l.t.Errorf("%s: %s was acknowledged and is missing, of %d", where, id, len(slices.Collect(maps.Keys(there))))
 		}
+	}
+}
+
+// What was sent keeps back nothing else on a disk that cannot be written any more,
+// and is removed as soon as that can be.
+func TestWhatCannotBeRemovedIsNotOfferedAgain(t *testing.T) {
+	for name, meanwhile := range map[string]func(dir string) error{
+		"the disk is well again":        func(string) error { return nil },
+		"the file is replaced, as well": func(dir string) error { return os.Remove(file(dir)) },
+		"the lock is replaced, as well": func(dir string) error { return os.Remove(filepath.Join(dir, "lock")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			s := openAt(t, dir)
+			put(t, s, entry("a", "1"), entry("a", "2"), entry("b", "3"))
+			restore := failing(t, file(dir), file(dir), os.O_RDONLY)
+			if err := s.Remove(t.Context(), 1); err == nil {
+				t.Error("it is removed")
+			}
+			if got := ids(heads(t, s, 9)); !slices.Equal(got, []string{"2", "3"}) {
+				t.Errorf("offered: %v", got)
+			}
+			if n, _ := s.Usage(); n != 2 {
+				t.Errorf("%d wait", n)
+			}
+			if got := afterACrash(t, dir); len(got) != 3 {
+				t.Errorf("after a crash: %v", got)
+			}
+			restore()
+			must(t, meanwhile(dir))
+			eventually(t, "it is removed", func() bool { return slices.Equal(afterACrash(t, dir), []string{"2", "3"}) })
+			if got := ids(heads(t, s, 9)); !slices.Equal(got, []string{"2", "3"}) {
+				t.Errorf("offered: %v", got)
+			}
+			closed(t, s)
+		})
 	}
 }
 

@@ -36,7 +36,7 @@ func (s *Spool) merge(db *bolt.DB, found *contents) (added []*record, lost []uin
 	return added, lost, out.flush(next)
 }
 
-// compare parts what was found: kept is what waits already, by its sequence, and
+// compare parts what was found: kept is what is known already, by its sequence, and
 // added the rest, of which the foreign need other sequences, after next: theirs
 // are in use, or were.
 func (s *Spool) compare(found *contents) (kept map[uint64]bool, added, foreign []*record, next uint64) {
@@ -45,6 +45,9 @@ func (s *Spool) compare(found *contents) (kept map[uint64]bool, added, foreign [
 	defer s.mu.Unlock()
 	for _, r := range found.records {
 		mine := s.index.records[r.sequence]
+		if mine == nil {
+			mine = s.unforgotten[r.sequence]
+		}
 		if mine != nil && mine.size == r.size && mine.lineKey == r.lineKey && mine.stored.Equal(r.stored) {
 			kept[r.sequence] = true
 			continue

@@ -87,8 +87,9 @@ func (s *Spool) opening(err error) {
 // lastTry saves what waits in files that are not in their place, before they are
 // closed.
 func (s *Spool) lastTry() {
-	s.tried = time.Time{}
+	s.tried, s.forgotten = time.Time{}, time.Time{}
 	s.verify()
+	s.forget()
 	if n, _ := s.Usage(); n > 0 && s.Fault() != nil {
 		s.log.Error("messages wait in files that are not at their path: they may be lost", "dir", s.cfg.Dir, "messages", n)
 	}
@@ -182,7 +183,7 @@ func closeDB(db *bolt.DB) error {
 }
 
 func (s *Spool) closeFiles() error {
-	err := closeDB(s.db)
+	err := errors.Join(s.unforgottenFault(), closeDB(s.db))
 	if s.lock != nil {
 		s.lock.release()
 	}

@@ -88,8 +88,9 @@ func (s *Spool) PutIf(ctx context.Context, e Entry, allows func(Room) error) err
 
 // Remove forgets entries, and returns nil only once that is on the disk. Those
 // that are not there are passed over. A crash before it means that they are
-// offered again, with the same id. After any error the entries may be removed
-// again.
+// offered again, with the same id. After an error of the disk this process offers
+// them no more all the same, lest they keep back the others, and removes them from
+// the disk once it can.
 func (s *Spool) Remove(ctx context.Context, sequences ...uint64) error {
 	o := &operation{remove: sequences, done: make(chan struct{})}
 	if err := s.enqueue(ctx, o, nil); err != nil {

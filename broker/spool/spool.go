@@ -86,13 +86,14 @@ type Spool struct {
 	log   *slog.Logger
 	ready func(Config) (*contents, *Damage, error) // see openFiles
 
-	wake    chan struct{}
-	stopped chan struct{}
-	broken  error // the committer's own, and so are the next four
-	touched int64
-	tried   time.Time // to open the files, in vain
-	lock    *dirLock
-	reserve *reserve // room for removals on a full disk
+	wake      chan struct{}
+	stopped   chan struct{}
+	broken    error // the committer's own, and so are the next five
+	touched   int64
+	tried     time.Time // to open the files, in vain
+	forgotten time.Time // when that was last tried
+	lock      *dirLock
+	reserve   *reserve // room for removals on a full disk
 	// holdCommit is for tests: it is called before each commit, after the
 	// operations in it were marked as started.
 	holdCommit func()
@@ -103,19 +104,22 @@ type Spool struct {
 	db     *bolt.DB
 	opened identity
 
-	mu       sync.Mutex
-	fault    error // why nothing is taken, or nil
-	damage   *Damage
-	found    int // entries that were in a file when it was opened
-	index    *index
-	pending  map[lineKey]int // puts that are queued or being committed, by order
-	reserved int64           // bytes of those puts
-	owned    ownedBytes      // those of entries and of those puts
-	last     uint64          // the last sequence that was given out
-	queue    []*operation
-	closed   bool
-	commits  uint64
-	slowness time.Duration // see Slowness
+	mu     sync.Mutex
+	fault  error // why nothing is taken, or nil
+	damage *Damage
+	found  int // entries that were in a file when it was opened
+	index  *index
+	// unforgotten is what Remove could not remove from the file. It is not offered
+	// any more, and removed once the disk lets it.
+	unforgotten map[uint64]*record
+	pending     map[lineKey]int // puts that are queued or being committed, by order
+	reserved    int64           // bytes of those puts
+	owned       ownedBytes      // those of entries and of those puts
+	last        uint64          // the last sequence that was given out
+	queue       []*operation
+	closed      bool
+	commits     uint64
+	slowness    time.Duration // see Slowness
 }
 
 // Open opens the spool in cfg.Dir, and makes one where there is none. It
@@ -166,7 +170,7 @@ func newSpool(cfg Config, ready func(Config) (*contents, *Damage, error)) *Spool
 	return &Spool{
 		cfg: cfg, log: cfg.Logger, ready: ready, reserve: newReserve(cfg.Dir),
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		index: newIndex(), pending: make(map[lineKey]int), owned: make(ownedBytes),
+		index: newIndex(), unforgotten: make(map[uint64]*record), pending: make(map[lineKey]int), owned: make(ownedBytes),
 	}
 }
 

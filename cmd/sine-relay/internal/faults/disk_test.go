@@ -5,11 +5,14 @@ package faults
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -20,6 +23,7 @@ const roleVariable = "FAULTS_ROLE"
 const (
 	roleSmallDisk    = "small-disk"     // the spool is on a file system of 2 MiB
 	roleReadOnlyDisk = "read-only-disk" // it is on one that cannot be written
+	roleOwnDisk      = "own-disk"       // it is on an ext4 that can be made to fail; see diskFails
 	roleBoundedFiles = "bounded-files"  // a limit on the size of files makes writes fail; see limitFiles
 )
 
@@ -46,9 +50,12 @@ func inNamespace(cmd *exec.Cmd) {
 
 // mayMount reports whether a command may have mounts of its own here: many
 // containers forbid it.
-func mayMount() bool {
+func mayMount() bool { return mayBe(roleSmallDisk, os.TempDir()) }
+
+// mayBe reports whether a command may be in a role.
+func mayBe(role, dir string) bool {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = []string{roleVariable + "=" + roleSmallDisk + ":" + os.TempDir()}
+	cmd.Env = []string{roleVariable + "=" + role + ":" + dir, "PATH=" + os.Getenv("PATH")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{}
 	inNamespace(cmd)
 	return cmd.Run() == nil
@@ -65,6 +72,8 @@ func confine(role string) error {
 	case roleReadOnlyDisk:
 		err = mount(dir, dir, "", syscall.MS_BIND, "")
 		err = errors.Join(err, syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	case roleOwnDisk:
+		err = mountImage(dir)
 	case roleBoundedFiles:
 		err = blockFileSizeSignal()
 	}
@@ -81,6 +90,62 @@ func confine(role string) error {
 func mount(source, dir, kind string, flags uintptr, options string) error {
 	err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")
 	return errors.Join(err, syscall.Mount(source, dir, kind, flags, options))
+}
+
+// image is the file in which the disk of a directory is.
+func image(dir string) string { return dir + ".ext4" }
+
+// mountImage mounts the ext4 of a directory, which it makes where there is none.
+func mountImage(dir string) error {
+	if _, err := os.Stat(image(dir)); errors.Is(err, fs.ErrNotExist) {
+		if out, err := exec.Command("mkfs.ext4", "-q", "-F", image(dir), "64M").CombinedOutput(); err != nil {
+			return fmt.Errorf("make a file system: %w: %s", err, out)
+		}
+	}
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	if out, err := exec.Command("mount", "-o", "loop,errors=remount-ro", image(dir), dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("mount: %w: %s", err, out)
+	}
+	return nil
+}
+
+// diskFails has everything on the disk of a process fail from now on: with an error
+// of input and output, and nothing of what was not synced is kept.
+func diskFails(pid int, dir string) error {
+	const shutdown, withoutFlush = 0x8004587d, 2
+	at, err := os.Open(filepath.Join(fmt.Sprintf("/proc/%d/root", pid), dir))
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	how := uint32(withoutFlush)
+	if _, _, fault := syscall.Syscall(syscall.SYS_IOCTL, at.Fd(), shutdown, uintptr(unsafe.Pointer(&how))); fault != 0 {
+		return fmt.Errorf("have %s fail: %w", dir, fault)
+	}
+	return nil
+}
+
+// mountAnew brings the disk of a process back, with what was synced to it, as
+// another device: one that has failed does so for ever.
+func mountAnew(pid int, dir string) error {
+	kept, err := os.ReadFile(image(dir))
+	if err != nil {
+		return err
+	}
+	again := fmt.Sprint(image(dir), time.Now().UnixNano())
+	if err := os.WriteFile(again, kept, 0o600); err != nil {
+		return err
+	}
+	enter := func(words ...string) error {
+		out, err := exec.Command("nsenter", append([]string{"--mount", "--target", fmt.Sprint(pid)}, words...)...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%v: %w: %s", words, err, out)
+		}
+		return nil
+	}
+	return errors.Join(enter("umount", "--lazy", dir), enter("mount", "-o", "loop", again, dir), os.Rename(again, image(dir)))
 }
 
 // blockFileSizeSignal has a write beyond the limit fail, as on a full disk. The

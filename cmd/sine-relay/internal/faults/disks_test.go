@@ -4,10 +4,12 @@ package faults
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -50,6 +52,92 @@ func fillUp(t *testing.T, name string, l layout, narrow, widen func(*rig)) {
 	if v.refused == 0 {
 		t.Error("nothing was refused")
 	}
+}
+
+// Somebody else fills the disk of a spool while nobody needs it, and until it does
+// not take anything any more. The relay says so for as long as that is so, and uses
+// it again without a restart.
+func TestADiskThatSomebodyElseFills(t *testing.T) {
+	t.Parallel()
+	const name = "somebody else fills the spool's disk"
+	if !mayMount() {
+		t.Log("no right to mount here: the test of spool itself is all there is")
+		return
+	}
+	r := newRig(t, layout{role: roleSmallDisk})
+	one := r.relays[0]
+	other := filepath.Join(fmt.Sprintf("/proc/%d/root", one.process.cmd.Process.Pid), one.spool, "other")
+	says := func(full int, state string) func() bool {
+		return func() bool {
+			m, err := one.read()
+			return err == nil && m.spool("full") == full && m.spool("usable") == 1-full && m.spool("nearly_full") == full &&
+				(m.spool("disk_free_bytes") < 700<<10) == (full == 1) && strings.HasPrefix(one.readiness(), state)
+		}
+	}
+	v := r.play(1, func() {
+		r.report(await("it is well", says(0, "ready")))
+		if err := os.WriteFile(other, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+			r.report(fmt.Errorf("fill the disk: %w", err))
+		}
+		r.report(await("it says that the disk is full", says(1, "degraded")))
+		r.nodes[0].process.kill()
+		for range 3 {
+			from := r.load.turnedAway.Load()
+			r.report(await("calls are refused", func() bool { return r.load.turnedAway.Load() > from+20 }))
+			r.report(await("it says so still", says(1, "degraded")))
+		}
+		r.report(os.Remove(other))
+		r.report(await("it is well again", says(0, "degraded: not connected to NATS")))
+		spooled := func() int { m, _ := one.read(); return m.spool("spooled_total") }
+		before := spooled()
+		r.report(await("calls are spooled", func() bool { return spooled() > before+20 }))
+		r.report(r.nodes[0].start())
+	})
+	closing.add(name, v)
+	r.demand(v)
+}
+
+// A disk fails under load, with messages on it, and comes back: the relay was never
+// ended, and uses it again.
+func TestADiskThatFailsAndComesBack(t *testing.T) {
+	t.Parallel()
+	const name = "the spool's disk fails and comes back"
+	if !mayBe(roleOwnDisk, t.TempDir()) {
+		t.Log("no right to a disk of its own here: the tests of spool itself are all there is")
+		return
+	}
+	r := newRig(t, layout{role: roleOwnDisk})
+	one := r.relays[0]
+	pid := one.process.cmd.Process.Pid
+	v := r.play(1, func() {
+		r.nodes[0].process.kill()
+		r.report(r.more(warmUp))
+		for range 2 {
+			r.report(diskFails(pid, one.spool))
+			from := r.load.turnedAway.Load()
+			r.report(await("calls are refused", func() bool { return r.load.turnedAway.Load() > from+20 }))
+			if m, err := one.read(); err != nil || m.spool("usable") != 0 || m.spool("messages") == 0 {
+				r.report(fmt.Errorf("usable %d, %d messages: %w", m.spool("usable"), m.spool("messages"), err))
+			}
+			r.report(mountAnew(pid, one.spool))
+			r.report(r.more(warmUp))
+		}
+		// What waits is sent although nothing of it can be removed.
+		r.report(diskFails(pid, one.spool))
+		r.report(r.nodes[0].start())
+		says := func(usable int) func() bool {
+			return func() bool {
+				m, err := one.read()
+				return err == nil && m.spool("messages") == 0 && m.spool("usable") == usable
+			}
+		}
+		r.report(await("all that waited is sent", says(0)))
+		r.report(await("it says that the disk fails", func() bool { return strings.HasPrefix(one.readiness(), "degraded") }))
+		r.report(mountAnew(pid, one.spool))
+		r.report(await("the disk is used again", says(1)))
+	})
+	closing.add(name, v)
+	r.demand(v)
 }
 
 // A directory that never was a spool and cannot become one is a slip that shows
