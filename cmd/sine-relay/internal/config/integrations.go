@@ -18,6 +18,8 @@ type Entry struct {
 	Where string
 	// KeyNames are what people call its keys.
 	KeyNames []string
+	// assumedSite is set where the entry names no site.
+	assumedSite bool
 	// Events are those that Sine is said to send, or none when nothing is
 	// said.
 	Events []visit.Kind
@@ -61,7 +63,9 @@ func (s *Settings) addEntry(e fileEntry, defaults choices, seen seenNames) {
 	e.check(seen, where)
 	shown, own := e.place.capture(e.Capture), s.choose(e.place, e.options)
 	if len(*e.faults) == 0 {
-		s.addIntegration(e.entry, where, shown, own.or(defaults))
+		c := own.or(defaults)
+		s.addIntegration(e.entry, where, shown, c)
+		s.warnOfEntry(e, shown, c)
 		return
 	}
 	name := e.Name
@@ -115,10 +119,11 @@ func (s *Settings) addDefault(f *Faults, seen seenNames, c choices) {
 }
 
 func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c choices) {
+	assumed := e.Site == ""
 	e.Site = cmp.Or(e.Site, e.Name)
 	s.Entries = append(s.Entries, Entry{
 		Name: e.Name, DisplayName: e.DisplayName, Site: e.Site, ExternalID: e.ExternalID,
-		Where:  where,
+		Where: where, assumedSite: assumed,
 		Events: c.events, RejectBy: c.say, Confirmed: *c.confirmed,
 	})
 	s.Integrations = append(s.Integrations, relay.Integration{

@@ -80,6 +80,9 @@ func (s *Settings) budget(p place, value string) time.Duration {
 		p.add("decisionBudget", "must be more than nothing")
 	case s.outlasts(d) != "":
 		p.add("decisionBudget", "%s", s.outlasts(d))
+	case d < shortBudget:
+		p.faults = &s.Warnings
+		p.add("decisionBudget", "is shorter than %s: hardly a decider answers in time", shortBudget)
 	}
 	return d
 }

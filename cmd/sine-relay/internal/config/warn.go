@@ -20,6 +20,8 @@ func (s *Settings) warn() {
 	s.warnOfTheUnasked()
 	s.warnOfPasswordsInClear()
 	s.warnOfOpenFiles()
+	s.warnOfUnusualDurations()
+	s.warnOfAssumedSites()
 }
 
 // warn adds a warning about an integration.

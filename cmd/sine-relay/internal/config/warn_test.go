@@ -17,7 +17,7 @@ func TestWarnings(t *testing.T) {
 			"- {name: a, site: hq, events: [checked_in]}\n- {name: b, site: hq}\n" +
 			"- {name: c, site: gate, events: [check_in_request], rejectionConfirmed: false}\n- {name: d, site: gate, rejectionConfirmed: false}\n" +
 			"- {name: e, site: dock, events: [checked_in, checked_out], rejectionConfirmed: false}\n- {name: f, site: dock, events: [checked_out]}\n" +
-			"- {name: g, rejectBy: status, rejectionConfirmed: false}\n",
+			"- {name: g, rejectBy: status, rejectionConfirmed: false, events: [checked_out]}\n",
 		"keys/a": key, "keys/b": key, "keys/c": "c-key-0123", "keys/d": "# name: old\nd-key-0123456789\n",
 		"keys/e": "e-key-0123456789", "keys/f": "f-key-0123456789", "keys/g": "# name: new\ng-key-0123456789\n# name: new\nanother-g-key-0123456789\ng-key-0123456789\n",
 	})
@@ -33,9 +33,11 @@ func TestWarnings(t *testing.T) {
 		"i.yaml:5 (c), i.yaml:6 (d): no test visit has confirmed",
 		"SINE_RELAY_NATS_LISTEN: has no effect: an existing NATS is used",
 		"SINE_RELAY_SITE: has no effect",
+		"i.yaml:9: integration g: names no site",
+		"i.yaml:9: integration g: rejectBy: has no effect",
 	)
 	expectNot(t, all, "site gate", key, "c-key-0123")
-	if n := len(s.Warnings.Lines()); n != 9 {
+	if n := len(s.Warnings.Lines()); n != 11 {
 		t.Errorf("%d warnings:\n%s", n, all)
 	}
 }
@@ -131,7 +133,7 @@ integrations:
 - {name: d, deciders: [{name: x, when: 'company == "A"'}], fallbacks: {unasked: {answer: accept}}}
 - {name: e, deciders: [{name: x, when: 'company == "A"'}], fallbacks: {unasked: {visitorText: Hello}}}
 - {name: f}
-- {name: g, events: [checked_in], deciders: [{name: x, when: 'company == "A"'}]}
+- {name: g, events: [checked_in]}
 `, "a", "b", "c", "d", "e", "f", "g")...)
 	if len(s.Warnings.Lines()) != 1 {
 		t.Fatalf("%q", s.Warnings.Lines())
