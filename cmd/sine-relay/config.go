@@ -14,7 +14,7 @@ import (
 func configCheck(ctx context.Context, in invocation) int {
 	f := flag.NewFlagSet("sine-relay config check", flag.ContinueOnError)
 	f.SetOutput(in.err)
-	connect := f.Bool("connect", false, "connect to NATS as well, and say whether it asks who connects, what it permits, and how its streams are")
+	connect := f.Bool("connect", false, "connect to NATS as well, and say whether it asks who connects, what it permits, how its streams are, and who answers for the deciders")
 	if f.Parse(in.args) != nil {
 		return exitUsage
 	}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // checkNATS prints what a look at NATS brings to light. Nothing is created there,
@@ -37,9 +40,46 @@ func checkNATS(ctx context.Context, in invocation, s config.Settings) int {
 		}
 	}
 	v.report("no stream takes check-in requests", found.Requests)
+	for _, line := range unanswered(ctx, s).Lines() {
+		fmt.Fprintln(in.out, "warning:", printable(line))
+	}
 	v.rehearse(ctx, s)
 	if v.failed {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// unanswered are warnings for the deciders that nobody is seen to answer for. No
+// check-in request is made.
+func unanswered(ctx context.Context, s config.Settings) (warnings config.Faults) {
+	found, discovery, err := broker.FindDeciders(ctx, brokerConfig(s, nil, nil, nil))
+	switch {
+	case err != nil:
+		return config.Faults{{Where: "deciders", What: "who answers is not known: " + err.Error()}}
+	case discovery.Cut:
+		return config.Faults{{Where: "deciders", What: "who answers is not known: " + discovery.String()}}
+	}
+	subjects := visit.Subjects{Prefix: s.SubjectPrefix}
+	root := strings.TrimSuffix(subjects.All(visit.RootAsk), ">")
+	var known []string
+	for _, a := range answered(found, subjects) {
+		known = append(known, strings.TrimPrefix(a.subject, root))
+	}
+	for n, i := range s.Integrations {
+		if e := s.Entries[n]; len(e.Events) > 0 && !slices.Contains(e.Events, visit.CheckInRequest) {
+			continue
+		}
+		for _, a := range askedBy(s.Integrations[n:n+1], subjects) {
+			if len(answeringFor(found, a.subject)) > 0 {
+				continue
+			}
+			warnings = append(warnings, config.Fault{
+				Where: s.Entries[n].Where, Of: "integration " + i.Name + ", decider " + a.decider,
+				What: "nobody is seen to answer its check-in requests" + config.DidYouMean(strings.TrimPrefix(a.subject, root), known) +
+					"; a program that is not a NATS micro service is not seen: try it by sine-relay ask",
+			})
+		}
+	}
+	return warnings
 }

@@ -40,7 +40,7 @@ func integrationOf(name string) string { return "integration " + name }
 type Faults []Fault
 
 // shownPlaces are named of those that have the same fault; more are counted.
-const shownPlaces = 8
+const shownPlaces = 4
 
 // Lines has a line for each fault, and one for all that differ in their place alone.
 func (f Faults) Lines() (lines []string) {

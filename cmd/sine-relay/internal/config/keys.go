@@ -256,7 +256,7 @@ func (k *Keyring) Check(integrations []string, allNamed bool) (faults, warnings 
 	for _, s := range k.sources {
 		if !slices.Contains(integrations, s.integration) {
 			if allNamed {
-				warnings.add(s.where, "the file belongs to no integration%s", didYouMean(s.integration, integrations))
+				warnings.add(s.where, "the file belongs to no integration%s", DidYouMean(s.integration, integrations))
 			}
 			continue
 		}

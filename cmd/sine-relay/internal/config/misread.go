@@ -58,7 +58,7 @@ func fieldHint(field string) string {
 	if lower := strings.ToLower(field); strings.Contains(lower, "key") || strings.Contains(lower, "secret") {
 		return ": this file holds no secret; put keys into the file of the integration's name in SINE_RELAY_KEYS_DIR"
 	}
-	return didYouMean(field, fileFields)
+	return DidYouMean(field, fileFields)
 }
 
 // wantedKind tells a Go type in the words of the file.

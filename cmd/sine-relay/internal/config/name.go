@@ -36,8 +36,8 @@ func names() []string {
 
 func didYouMeanSetting(name string) string { return proposal(Prefix, nearest(name, names())) }
 
-// didYouMean proposes the nearest name, if one is near.
-func didYouMean(name string, known []string) string { return proposal("", nearest(name, known)) }
+// DidYouMean proposes the nearest name, if one is near.
+func DidYouMean(name string, known []string) string { return proposal("", nearest(name, known)) }
 
 func proposal(prefix, name string) string {
 	if name == "" {

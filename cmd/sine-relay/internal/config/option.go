@@ -128,7 +128,7 @@ func (p place) identifiedBy(names []string) []relay.Identifier {
 	all := make([]relay.Identifier, len(names))
 	for i, name := range names {
 		if !slices.Contains(known, name) {
-			p.add(fmt.Sprintf("identifiedBy[%d]", i), "%q does not say who a visitor is%s; known are %s", name, didYouMean(name, known), strings.Join(known, ", "))
+			p.add(fmt.Sprintf("identifiedBy[%d]", i), "%q does not say who a visitor is%s; known are %s", name, DidYouMean(name, known), strings.Join(known, ", "))
 		}
 		all[i] = relay.Identifier(name)
 	}
@@ -175,7 +175,7 @@ func (p place) fallbacks(field string, configured map[string]fallback, situation
 	for _, name := range sortedKeys(configured) {
 		f, field := configured[name], field+"."+name
 		if !slices.Contains(known, name) {
-			p.add(field, "is no situation%s; known are %s", didYouMean(name, known), strings.Join(known, ", "))
+			p.add(field, "is no situation%s; known are %s", DidYouMean(name, known), strings.Join(known, ", "))
 		}
 		verdict := visit.Verdict(f.Answer)
 		if verdict != "" && verdict != visit.Accept && verdict != visit.Reject {
