@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/internal/count"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -100,9 +101,9 @@ func (h *spoolHealth) impairment() error {
 	case d == nil:
 		return nil
 	case d.Path == "":
-		return fmt.Errorf("the spool's file was removed while it was open: %d messages that waited in it are lost", d.Lost)
+		return fmt.Errorf("the spool's file was removed while it was open: %s lost", count.Of(d.Lost, "message that waited in it is", "messages that waited in it are"))
 	default:
-		return fmt.Errorf("the spool was damaged: what could be read of it is carried over, %d messages; the file itself is kept as %s", d.Rescued, d.Path)
+		return fmt.Errorf("the spool was damaged: what could be read of it is carried over, %s; the file itself is kept as %s", count.Of(d.Rescued, "message", "messages"), d.Path)
 	}
 }
 

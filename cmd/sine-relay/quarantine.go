@@ -12,6 +12,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/internal/count"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -111,7 +112,7 @@ func quarantineList(ctx context.Context, in invocation) int {
 	default:
 		listByReason(in.out, found)
 	}
-	fmt.Fprintf(in.out, "%d messages.\n", len(found))
+	fmt.Fprintf(in.out, "%s.\n", count.Of(len(found), "message", "messages"))
 	return orderly(in, err)
 }
 
