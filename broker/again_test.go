@@ -212,3 +212,57 @@ func TestAQuestionWhoseConnectionDropsIsAskedAgain(t *testing.T) {
 		})
 	}
 }
+
+// apart returns a broker whose connection for questions goes to a first server, and
+// whose other one goes to a second, each by a proxy.
+func apart(t *testing.T) (b *broker.Broker, first, second *proxy, reg *prometheus.Registry) {
+	t.Helper()
+	servers := brokertest.Cluster(t, 2)
+	decide(t, servers[1].Connect(), func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
+	for {
+		first, second, reg = startProxy(t, servers[0]), startProxy(t, servers[1]), prometheus.NewRegistry()
+		b = connectTo(t, servers[0], func(c *broker.Config) {
+			c.Servers, c.Registerer, c.IgnoreDiscovered = []string{first.url(), second.url()}, reg, true
+		})
+		eventually(t, "it is connected", func() bool { st := b.Status(); return st.DoorConnected && st.FactsConnected })
+		if b.Status().Server == second.url() { // of the connection for events
+			eventually(t, "the first server knows of the decider", func() bool {
+				_, err := b.Ask(within(t, patience), question())
+				return err == nil
+			})
+			return b, first, second, reg
+		}
+		b.Close(t.Context())
+	}
+}
+
+// It takes some seconds until a server that hangs is noticed.
+func TestAServerThatHangsDoesNotTakeTheAnswersWithIt(t *testing.T) {
+	b, first, _, reg := apart(t)
+	first.freeze()
+	if _, err := b.Ask(within(t, 2500*time.Millisecond), question()); err != nil {
+		t.Error(err)
+	}
+	if n := again(t, reg, "no_reply"); n != 1 {
+		t.Errorf("%v were asked again", n)
+	}
+}
+
+func TestWithoutTheirOwnConnectionQuestionsGoByTheOther(t *testing.T) {
+	b, first, second, reg := apart(t)
+	first.listener.Close()
+	second.listener.Close()
+	first.cut()
+	eventually(t, "the door's connection is down", func() bool { return !b.Status().DoorConnected })
+	for range 20 {
+		if _, err := b.Ask(within(t, patience), question()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if st := b.Status(); st.DoorConnected || !st.FactsConnected {
+		t.Errorf("%+v", st)
+	}
+	if n := sample(t, reg, "sine_relay_second_acknowledgements_total") + sample(t, reg, ignoredReplies, "reason", "no_acknowledgement"); n != 0 {
+		t.Errorf("%v replies were taken for acknowledgements", n)
+	}
+}

@@ -24,16 +24,15 @@ type answered struct {
 type answer struct {
 	subject string
 	accepts func(*nats.Msg) bool
-	left    int // answers that are still to come, to what was sent more than once
+	hears   *audience
+	then    delivery // of an answer that is still to come
+	left    int      // answers that are still to come, to what was sent more than once
 	at      time.Time
 }
 
-func (a *answered) add(one *waiter, now time.Time) { a.remember(one, one.sent-1, now) }
+func (a *answered) add(one *waiter, now time.Time) { a.remember(one, one.sent-1, spare, now) }
 
-// expect is for one whose answer is not needed any more.
-func (a *answered) expect(one *waiter, now time.Time) { a.remember(one, one.sent, now) }
-
-func (a *answered) remember(one *waiter, left int, now time.Time) {
+func (a *answered) remember(one *waiter, left int, then delivery, now time.Time) {
 	if a.all == nil {
 		a.all = make(map[string]*answer)
 	}
@@ -44,21 +43,21 @@ func (a *answered) remember(one *waiter, left int, now time.Time) {
 		a.ring[a.next] = one.token
 		a.next = (a.next + 1) % maxAnswered
 	}
-	a.all[one.token] = &answer{subject: one.subject, accepts: one.accepts, left: left, at: now}
+	a.all[one.token] = &answer{subject: one.subject, accepts: one.accepts, hears: one.hears, then: then, left: left, at: now}
 }
 
 // again tells what a reply to a token is that nobody waits for.
-func (a *answered) again(token string, reply *nats.Msg, now time.Time) (delivery, string) {
+func (a *answered) again(token string, reply *nats.Msg, now time.Time) (delivery, *audience, string) {
 	before := a.all[token]
 	switch {
 	case before == nil, now.Sub(before.at) > rememberAnswered:
-		return stray, ""
+		return stray, nil, ""
 	case !before.accepts(reply):
-		return ignored, before.subject
+		return ignored, before.hears, before.subject
 	case before.left > 0:
 		before.left--
-		return spare, before.subject
+		return before.then, before.hears, before.subject
 	default:
-		return second, before.subject
+		return second, before.hears, before.subject
 	}
 }

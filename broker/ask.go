@@ -24,6 +24,9 @@ import (
 //   - visit.ErrBadReply: the answer was an error or not a decision;
 //   - the error of ctx when it was cancelled.
 //
+// It goes by the connection for questions, and by the other one when that is down or
+// brought no reply.
+//
 // A question is sent again, with the number of the attempt in the header
 // visit.HeaderAttempt, when half of the time has passed without a reply: NATS gives
 // a question to one member of the decider's group, which may be dead without NATS
@@ -35,11 +38,12 @@ import (
 // caller's: a ctx without a deadline waits for as long as the connection stands.
 func (b *Broker) Ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
 	b.seconds.expect(question.Subject)
-	return b.door.ask(ctx, question)
+	return b.door.ask(ctx, question, b.facts)
 }
 
-func (l *link) ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
-	a := &asking{link: l, question: question, replies: make(chan settlement, maxAttempts)}
+// ask asks by l, or by the other connection where that is better.
+func (l *link) ask(ctx context.Context, question visit.Message, other *link) (visit.Decision, error) {
+	a := &asking{link: l, other: other, question: question, replies: make(chan settlement, maxAttempts)}
 	defer a.end()
 	decision, err := a.decision(ctx)
 	if err != nil {

@@ -26,13 +26,18 @@ const (
 // has a reply subject of its own, so that its reply is told from a second one to
 // another.
 type asking struct {
-	link     *link
+	link *link
+	// other is a second connection, mostly to another server. Nil for none.
+	other    *link
 	question visit.Message
 	attempts []attempt
 	replies  chan settlement // of all attempts, each of which has room
 	open     int             // attempts whose reply may still come
 	bad      error           // why a reply that came is no decision
 	decided  bool
+	// elsewhere is set when no reply came: it may be the server that hangs, which is
+	// noticed after some seconds.
+	elsewhere bool
 }
 
 // decision sends the question and waits for the first reply that can be read.
@@ -50,6 +55,7 @@ func (a *asking) decision(ctx context.Context) (visit.Decision, error) {
 				return decision, err
 			}
 		case <-half.C:
+			a.elsewhere = true
 			if err := a.sendAgain(ctx, againNoReply); err != nil {
 				return visit.Decision{}, err
 			}

@@ -75,13 +75,21 @@ func (a *asking) send(ctx context.Context) error {
 	}
 }
 
+// by is the connection for the next attempt.
+func (a *asking) by() *link {
+	if a.other != nil && a.other.stands() && (a.elsewhere || !a.link.stands()) {
+		return a.other.current()
+	}
+	return a.link.current()
+}
+
 func (a *asking) try(ctx context.Context) error {
-	link := a.link.current()
+	link := a.by()
 	header, err := attemptHeader(ctx, a.question.Header, len(a.attempts)+1)
 	if err != nil {
 		return err
 	}
-	one, err := link.waiting.add(a.question.Subject, isNoAcknowledgement, a.replies)
+	one, err := link.waiting.add(a.question.Subject, isNoAcknowledgement, a.replies, a.link.hears)
 	if err != nil {
 		return err
 	}
@@ -98,11 +106,11 @@ func (a *asking) try(ctx context.Context) error {
 // end forgets whatever replies are still to come. Where one counted, the others are
 // not late.
 func (a *asking) end() {
+	then := stray
+	if a.decided {
+		then = spare
+	}
 	for _, one := range a.attempts {
-		if a.decided {
-			one.link.waiting.spare(one.waiter)
-		} else {
-			one.link.waiting.remove(one.waiter)
-		}
+		one.link.waiting.forget(one.waiter, then)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -75,13 +76,13 @@ func Connect(cfg Config) (*Broker, error) {
 	b.discoverer.dial = func() (*nats.Conn, error) {
 		return cfg.dialOnce(nats.Name("sine-relay discovery"), nats.CustomInboxPrefix(cfg.InboxPrefix))
 	}
-	b.door.stray = m.lateReplies.Inc
+	b.door.hears.stray = m.lateReplies.Inc
 	b.seconds = newSecondReplies(cfg.Logger, m)
-	b.door.second, b.facts.second = b.seconds.secondReply, b.seconds.secondAcknowledgement
+	b.door.hears.second, b.facts.hears.second = b.seconds.secondReply, b.seconds.secondAcknowledgement
 	b.ignored = newIgnoredReplies(cfg.Logger, m)
 	b.door.repeated = b.seconds.repeated
-	b.facts.ignored = b.ignored.noAcknowledgement
-	b.door.ignored = b.ignored.acknowledgement
+	b.facts.hears.ignored = b.ignored.noAcknowledgement
+	b.door.hears.ignored = b.ignored.acknowledgement
 	b.ignored.found = func() { b.keeper.nudge() } // which finds the stream, where the relay may look
 	for _, subject := range cfg.Questions {
 		b.seconds.expect(subject)
@@ -117,8 +118,9 @@ func Connect(cfg Config) (*Broker, error) {
 func (b *Broker) dial(cfg Config, options []nats.Option) error {
 	var doorErr, factsErr error
 	var dialled sync.WaitGroup
-	dialled.Go(func() { doorErr = b.door.dial(cfg.urls(), cfg.InboxPrefix, options) })
-	dialled.Go(func() { factsErr = b.facts.dial(cfg.urls(), cfg.InboxPrefix, options) })
+	door, facts, order := cfg.urlsApart()
+	dialled.Go(func() { doorErr = b.door.dial(door, cfg.InboxPrefix, slices.Concat(order, options)) })
+	dialled.Go(func() { factsErr = b.facts.dial(facts, cfg.InboxPrefix, slices.Concat(order, options)) })
 	dialled.Wait()
 	return errors.Join(doorErr, factsErr)
 }

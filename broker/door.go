@@ -42,7 +42,7 @@ func OpenDoor(ctx context.Context, cfg Config) (*Door, error) {
 	m := newMetrics(cfg)
 	d := &Door{link: newLink("door", cfg.Logger, m), ignored: newIgnoredReplies(cfg.Logger, m)}
 	d.link.secured(cfg.TLS)
-	d.link.ignored = d.ignored.acknowledgement
+	d.link.hears.ignored = d.ignored.acknowledgement
 	if err := d.link.dial(cfg.urls(), inbox, append(options, nats.RetryOnFailedConnect(false))); err != nil {
 		return nil, fmt.Errorf("NATS at %s: %w", cfg.hosts(), cfg.TLS.explained(err))
 	}
@@ -73,7 +73,7 @@ func (d *Door) awaitOrders(ctx context.Context) {
 
 // Ask does what [Broker.Ask] does.
 func (d *Door) Ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
-	return d.link.ask(ctx, question)
+	return d.link.ask(ctx, question, nil)
 }
 
 // OrdersAt does what [Broker.OrdersAt] does.

@@ -82,7 +82,7 @@ func (l *link) bridge(up <-chan struct{}) *link {
 
 func (l *link) bridgeTo(urls string) *link {
 	b := newLink(l.name, slog.New(slog.DiscardHandler), newMetrics(Config{}))
-	b.stray, b.second, b.ignored, b.repeated = l.stray, l.second, l.ignored, l.repeated
+	b.hears, b.repeated = l.hears, l.repeated
 	b.isBridge = true
 	b.secured(l.tls)
 	err := b.dial(urls, l.prefix, slices.Concat(l.options, []nats.Option{nats.RetryOnFailedConnect(false)}))

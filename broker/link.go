@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,10 +28,7 @@ type link struct {
 	log     *slog.Logger
 	metrics *metrics
 	waiting *waiting
-	stray   func()               // called for a reply that nobody waits for
-	second  func(subject string) // called for a reply too many
-	// ignored is called for a reply that is no answer.
-	ignored func(subject string, reply *nats.Msg)
+	hears   *audience
 	// repeated is called when a question was sent again.
 	repeated func(subject, reason string)
 
@@ -77,8 +75,10 @@ func newLink(name string, log *slog.Logger, m *metrics) *link {
 	return &link{
 		ended: ended, end: end,
 		name: name, log: log.With("connection", name), metrics: m,
-		waiting: newWaiting(), stray: func() {}, second: func(string) {}, ignored: func(string, *nats.Msg) {}, repeated: func(string, string) {},
-		up: make(chan struct{}), told: make(map[string]bool),
+		waiting:  newWaiting(),
+		hears:    &audience{stray: func() {}, second: func(string) {}, ignored: func(string, *nats.Msg) {}},
+		repeated: func(string, string) {},
+		up:       make(chan struct{}), told: make(map[string]bool),
 	}
 }
 
@@ -130,13 +130,15 @@ func (l *link) serverInUse() string {
 
 // receive hands a reply to whoever waits for it.
 func (l *link) receive(m *nats.Msg) {
-	switch became, subject := l.waiting.settle(strings.TrimPrefix(m.Subject, l.inbox), m); became {
+	became, hears, subject := l.waiting.settle(strings.TrimPrefix(m.Subject, l.inbox), m)
+	hears = cmp.Or(hears, l.hears)
+	switch became {
 	case stray:
-		l.stray()
+		hears.stray()
 	case second:
-		l.second(subject)
+		hears.second(subject)
 	case ignored:
-		l.ignored(subject, m)
+		hears.ignored(subject, m)
 	}
 }
 
@@ -194,7 +196,7 @@ func (l *link) hand(ctx context.Context, m *nats.Msg, one *waiter) error {
 // connection drops or NATS refuses the subject.
 func (l *link) request(ctx context.Context, m *nats.Msg, accepts func(*nats.Msg) bool) (*nats.Msg, error) {
 	l = l.current()
-	one, err := l.waiting.add(m.Subject, accepts, make(chan settlement, 1))
+	one, err := l.waiting.add(m.Subject, accepts, make(chan settlement, 1), l.hears)
 	if err != nil {
 		return nil, err
 	}

@@ -81,6 +81,19 @@ func (c Config) options() ([]nats.Option, error) {
 
 func (c Config) urls() string { return strings.Join(c.Servers, ",") }
 
+// urlsApart are the servers for two connections. Each begins with another one, so that
+// a server that hangs does not have both. nats.go must not shuffle them then; of a
+// single name it shuffles the addresses.
+func (c Config) urlsApart() (one, other string, order []nats.Option) {
+	if len(c.Servers) < 2 {
+		return c.urls(), c.urls(), nil
+	}
+	shuffled := slices.Clone(c.Servers)
+	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	rotated := append(slices.Clone(shuffled[1:]), shuffled[0])
+	return strings.Join(shuffled, ","), strings.Join(rotated, ","), []nats.Option{nats.DontRandomize()}
+}
+
 // hosts are the servers without what may be secret in a URL.
 func (c Config) hosts() string {
 	var hosts []string

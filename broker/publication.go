@@ -58,7 +58,7 @@ func (p *publication) try(ctx context.Context) (*jetstream.PubAck, error) {
 func (p *publication) send(ctx context.Context) error {
 	if p.one == nil {
 		p.link = p.facts.current()
-		one, err := p.link.waiting.add(p.msg.Subject, answersFor(p.stream), make(chan settlement, 1))
+		one, err := p.link.waiting.add(p.msg.Subject, answersFor(p.stream), make(chan settlement, 1), p.link.hears)
 		if err != nil {
 			return err
 		}

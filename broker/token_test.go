@@ -20,10 +20,10 @@ func TestTheMemoryOfAnswersIsBounded(t *testing.T) {
 	start := time.Now()
 	first := &waiter{token: newToken(), subject: "s", accepts: anyReply, sent: 1}
 	a.add(first, start)
-	if became, subject := a.again(first.token, &nats.Msg{}, start); became != second || subject != "s" {
+	if became, _, subject := a.again(first.token, &nats.Msg{}, start); became != second || subject != "s" {
 		t.Errorf("%v %q", became, subject)
 	}
-	if became, _ := a.again(first.token, &nats.Msg{}, start.Add(rememberAnswered+1)); became != stray {
+	if became, _, _ := a.again(first.token, &nats.Msg{}, start.Add(rememberAnswered+1)); became != stray {
 		t.Errorf("after its time: %v", became)
 	}
 	var last *waiter
@@ -31,10 +31,10 @@ func TestTheMemoryOfAnswersIsBounded(t *testing.T) {
 		last = &waiter{token: newToken(), subject: "s", accepts: anyReply, sent: 1}
 		a.add(last, start)
 	}
-	if became, _ := a.again(first.token, &nats.Msg{}, start); became != stray {
+	if became, _, _ := a.again(first.token, &nats.Msg{}, start); became != stray {
 		t.Errorf("behind too many: %v", became)
 	}
-	if became, _ := a.again(last.token, &nats.Msg{}, start); became != second || len(a.all) != maxAnswered || len(a.ring) != maxAnswered {
+	if became, _, _ := a.again(last.token, &nats.Msg{}, start); became != second || len(a.all) != maxAnswered || len(a.ring) != maxAnswered {
 		t.Errorf("%v, %d remembered", became, len(a.all))
 	}
 }

@@ -28,6 +28,7 @@ type waiter struct {
 	accepts func(*nats.Msg) bool // whether a reply is an answer
 	sent    int                  // how often, and so how many answers may come
 	settled chan settlement      // has room, so that nobody who settles ever blocks
+	hears   *audience            // of replies that are no answer
 }
 
 // newToken has 130 random bits, which take about 100 ns.
@@ -42,15 +43,22 @@ type settlement struct {
 
 func newWaiting() *waiting { return &waiting{all: make(map[string]*waiter)} }
 
+// audience hears of replies that are no answer, or come too late or too often.
+type audience struct {
+	stray   func()
+	second  func(subject string)
+	ignored func(subject string, reply *nats.Msg)
+}
+
 // add enters somebody who is about to send to subject, and waits for what he
 // accepts. The channel has room for the settlement.
-func (w *waiting) add(subject string, accepts func(*nats.Msg) bool, settled chan settlement) (*waiter, error) {
+func (w *waiting) add(subject string, accepts func(*nats.Msg) bool, settled chan settlement, hears *audience) (*waiter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.refused != nil {
 		return nil, w.refused
 	}
-	one := &waiter{token: newToken(), subject: subject, accepts: accepts, settled: settled}
+	one := &waiter{token: newToken(), subject: subject, accepts: accepts, settled: settled, hears: hears}
 	w.all[one.token] = one
 	return one, nil
 }
@@ -71,14 +79,13 @@ func (w *waiting) remove(one *waiter) bool {
 	return found
 }
 
-// spare removes a waiter whose reply is not needed any more, and is not late if it
-// comes.
-func (w *waiting) spare(one *waiter) {
+// forget removes a waiter, and says what its reply is if it comes all the same.
+func (w *waiting) forget(one *waiter, then delivery) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, found := w.all[one.token]; found {
 		delete(w.all, one.token)
-		w.answered.expect(one, time.Now())
+		w.answered.remember(one, one.sent, then, time.Now())
 	}
 }
 
@@ -112,18 +119,18 @@ const (
 	ignored
 )
 
-// settle hands a reply to whoever waits for it, and returns what the question or
-// the message was sent to, where that is known.
-func (w *waiting) settle(token string, reply *nats.Msg) (became delivery, subject string) {
+// settle hands a reply to whoever waits for it, and returns who hears of it otherwise
+// and what the question or the message was sent to, where that is known.
+func (w *waiting) settle(token string, reply *nats.Msg) (became delivery, hears *audience, subject string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if one, found := w.all[token]; found {
 		if !one.accepts(reply) {
-			return ignored, one.subject
+			return ignored, one.hears, one.subject
 		}
 		w.end(one, settlement{reply: reply})
 		w.answered.add(one, time.Now())
-		return delivered, one.subject
+		return delivered, nil, one.subject
 	}
 	return w.answered.again(token, reply, time.Now())
 }
