@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
-	"github.com/sine-relay/sine-relay/internal/count"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -41,7 +40,7 @@ type Discovery struct {
 func (d Discovery) String() string {
 	var said []string
 	if d.Oversize > 0 {
-		said = append(said, fmt.Sprintf("%s larger than %d KiB and not read", count.Of(d.Oversize, "reply was", "replies were"), discoveryReplyBytes>>10))
+		said = append(said, fmt.Sprintf("%d replies were larger than %d KiB and not read", d.Oversize, discoveryReplyBytes>>10))
 	}
 	if d.Cut {
 		said = append(said, fmt.Sprintf("more than %d replies or %d MiB of them came, and the rest was not read: somebody may be missing", discoveryReplies, discoveryBytes>>20))

@@ -55,7 +55,7 @@ func TestASearchForDecidersIsBounded(t *testing.T) {
 		says     string
 	}{
 		{"one answers", []string{stats("a", "visitors.v1.ask.hq.default")}, 1, 0, false, ""},
-		{"one answers at length", []string{stats("a", "x"), padded(900 << 10)}, 1, 1, false, "1 reply was larger than 256 KiB"},
+		{"one answers at length", []string{stats("a", "x"), padded(900 << 10)}, 1, 1, false, "1 replies were larger than 256 KiB"},
 		{"many answer at length", slicesOf(400, padded(900<<10)), 0, 9, true, "somebody may be missing"},
 		{"many answer", crowd, 1000, 0, true, "more than 1000 replies"},
 		{"what is no answer", []string{"", "{", `{"name":"other"}`, `[]`, `{"name":"` + visit.DeciderService + `","endpoints":[` + strings.Repeat("{},", 80_000) + "{}]}"}, 1, 0, false, ""},

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker/spool"
-	"github.com/sine-relay/sine-relay/internal/count"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -101,9 +100,9 @@ func (h *spoolHealth) impairment() error {
 	case d == nil:
 		return nil
 	case d.Path == "":
-		return fmt.Errorf("the spool's file was removed while it was open: %s lost", count.Of(d.Lost, "message that waited in it is", "messages that waited in it are"))
+		return fmt.Errorf("the spool's file was removed while it was open: %d messages that waited in it are lost", d.Lost)
 	default:
-		return fmt.Errorf("the spool was damaged: what could be read of it is carried over, %s; the file itself is kept as %s", count.Of(d.Rescued, "message", "messages"), d.Path)
+		return fmt.Errorf("the spool was damaged: what could be read of it is carried over, %d messages; the file itself is kept as %s", d.Rescued, d.Path)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker/orders"
-	"github.com/sine-relay/sine-relay/internal/count"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -206,7 +205,7 @@ func (b *Broker) orderLines() []string {
 		lines = append(lines, fmt.Sprintf("orders: the %s of %s is not in the bucket any more, and holds until it is lifted; give it again so that relays that start anew know it", o.Kind, siteName(o.Site)))
 	}
 	if s.Foreign > 0 {
-		lines = append(lines, fmt.Sprintf("orders: %s no site here", count.Of(s.Foreign, "key of the bucket concerns", "keys of the bucket concern")))
+		lines = append(lines, fmt.Sprintf("orders: %d keys of the bucket concern no site here", s.Foreign))
 	}
 	for _, o := range inForce(b.orders) {
 		lines = append(lines, fmt.Sprintf("orders: %s of %s in force, given by %q%s", o.Kind, siteName(o.Site), o.By, asUser(o)))

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/sine-relay/sine-relay/internal/count"
 )
 
 // Status is where the broker stands at one moment. "Disconnected" is
@@ -128,7 +126,7 @@ func (s Status) Lines() []string {
 		lines = append(lines, "last error: "+s.LastError)
 	}
 	if s.Spool != nil {
-		lines = append(lines, fmt.Sprintf("spool: %s, %.0f %% full", count.Of(s.Spool.Messages, "message waits", "messages wait"), 100*s.Spool.Full))
+		lines = append(lines, fmt.Sprintf("spool: %d messages wait, %.0f %% full", s.Spool.Messages, 100*s.Spool.Full))
 	}
 	if s.Impaired != nil {
 		lines = append(lines, s.Impaired.Error())

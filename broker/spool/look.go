@@ -8,8 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-
-	"github.com/sine-relay/sine-relay/internal/count"
 )
 
 // contents is what a file was found to hold.
@@ -57,7 +55,7 @@ func (c *contents) load(f io.ReaderAt, size int64) error {
 	}
 	newest := metas[len(metas)-1]
 	if newest.pages > uint64(size/pageSize) {
-		return fmt.Errorf("%s missing at the end", count.Of(newest.pages-uint64(size/pageSize), "page is", "pages are"))
+		return fmt.Errorf("%d pages are missing at the end", newest.pages-uint64(size/pageSize))
 	}
 	if err := c.walk(f, newest); err != nil {
 		return err

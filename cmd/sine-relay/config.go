@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
-	"github.com/sine-relay/sine-relay/internal/count"
 )
 
 // configCheck prints every fault, or that there is none, and the warnings.
@@ -36,7 +35,7 @@ func configCheck(ctx context.Context, in invocation) int {
 	if len(settings.Contained) > 0 {
 		return misconfigured(in, settings.Contained)
 	}
-	fmt.Fprintf(in.out, "The configuration has no faults: %s.\n", count.Of(len(settings.Integrations), "integration", "integrations"))
+	fmt.Fprintf(in.out, "The configuration has no faults: %d integrations.\n", len(settings.Integrations))
 	if *connect {
 		return checkNATS(ctx, in, settings)
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
-	"github.com/sine-relay/sine-relay/internal/count"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -228,7 +227,7 @@ func showOrders(in invocation, all []visit.Order, relays []broker.Relay) {
 	}
 	table.flush()
 	if more := len(unlisted) - maxUnlisted; more > 0 {
-		fmt.Fprintf(in.out, "%s obeyed and not in the bucket.\n", count.Of(more, "more order is", "more orders are"))
+		fmt.Fprintf(in.out, "%d more orders are obeyed and not in the bucket.\n", more)
 	}
 	fmt.Fprintln(in.out)
 	if len(unlisted) > 0 {
@@ -271,7 +270,7 @@ func obeyedBy(relays []broker.Relay, o visit.Order) string {
 			obey++
 		}
 	}
-	return fmt.Sprintf("%d of %s", obey, count.Of(concerned, "relay", "relays"))
+	return fmt.Sprintf("%d of %d relays", obey, concerned)
 }
 
 func userWords(o visit.Order) string {

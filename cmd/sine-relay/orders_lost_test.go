@@ -49,7 +49,7 @@ func TestALockdownThatTheBucketHasLostIsShown(t *testing.T) {
 				})
 				p.must(200, "Gas leak", webhook("signin_before", noon, "Ada"))
 				_, out, errs := commandLine(environ, "orders")
-				for _, want := range []string{"lockdown  default  not in the bucket ", " 1 of 1 relay ", "Give such an order again, or lift it."} {
+				for _, want := range []string{"lockdown  default  not in the bucket ", " 1 of 1 relays ", "Give such an order again, or lift it."} {
 					if !strings.Contains(out, want) {
 						t.Errorf("no %q in:\n%s%s", want, out, errs)
 					}

@@ -33,7 +33,7 @@ func TestAnOrderThatNoRelayObeys(t *testing.T) {
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	p.must(200, "closed to visitors", webhook("signin_before", noon, "Ada")) // it was given all the same
 	fails(t, environ, "nothing was ordered: no integration is at site defualt.*sites are default", "lockdown", "--site", "defualt")
-	fails(t, environ, "(?s)is in force.*no relay obeys it: 1 relay answered, and none has site defualt", "lockdown", "--site", "defualt", "--unknown-site", "--wait", "0s")
+	fails(t, environ, "(?s)is in force.*no relay obeys it: 1 relays answered, and none has site defualt", "lockdown", "--site", "defualt", "--unknown-site", "--wait", "0s")
 	fails(t, environ, "nothing was ordered: no override may last longer than SINE_RELAY_OVERRIDE_MAX_DURATION, 24h", "override", "--site", "default", "--accept", "--for", "876000h", "--reason", "x")
 	must(t, environ, "(?s)is lifted.*Obeyed by 1: ", "lockdown", "lift", "--site", "default")
 	must(t, environ, `(?s)RELAY.*ready +known`, "orders")

@@ -58,7 +58,7 @@ func (s *theatre) everyCommandWorks(t *testing.T, day *day) {
 	want := map[string]string{
 		"lockdown": "in force until it is lifted.*Obeyed by 1", "lockdown lift": "is lifted.*Obeyed by 1", "override": "in force until .*Obeyed by 1", "override lift": "is lifted.*Obeyed by 1",
 		"orders": "ORDER.*RELAY.*ready", "deciders": `default +hq +default +\w+ +1\.2\.3`, "ask": "SUCCESS", "explain": "all: default accepted",
-		"quarantine ls": "2 messages|3 messages", "quarantine show": "would become checked_in of site hq", "quarantine replay": "2 stored|deleted here.*1 duplicate,",
+		"quarantine ls": "2 messages|3 messages", "quarantine show": "would become checked_in of site hq", "quarantine replay": "2 stored|deleted here.*1 duplicates",
 	}
 	for _, words := range operatorsCommands(s.quarantined(t, day), "hq") {
 		if words[0] == "explain" {
@@ -79,7 +79,7 @@ func (s *theatre) aSpoolIsDrained(t *testing.T) {
 	away := runServe(t, "NATS_URL=nats://127.0.0.1:1", "SPOOL_DIR="+dir, "SITE=hq")
 	away.must(200, "eventId", webhook("signin_after", noon, "Spooled"))
 	away.end()
-	must(t, environment(append(s.settings("relay"), "KEYS="+testKey)...), "1 message was sent, 0 wait", "spool", "drain", "--dir", dir)
+	must(t, environment(append(s.settings("relay"), "KEYS="+testKey)...), "1 messages were sent, 0 wait", "spool", "drain", "--dir", dir)
 }
 
 func (s *theatre) messages(t *testing.T, stream string) uint64 {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
-	"github.com/sine-relay/sine-relay/internal/count"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -112,7 +111,7 @@ func quarantineList(ctx context.Context, in invocation) int {
 	default:
 		listByReason(in.out, found)
 	}
-	fmt.Fprintf(in.out, "%s.\n", count.Of(len(found), "message", "messages"))
+	fmt.Fprintf(in.out, "%d messages.\n", len(found))
 	return orderly(in, err)
 }
 

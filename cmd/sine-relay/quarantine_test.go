@@ -61,7 +61,7 @@ func TestWhatWasNotUnderstoodIsReplayed(t *testing.T) {
 		t.Errorf("the dry run stored %d events", n)
 	}
 	listed += dry + after.must(`1 stored, 0 duplicates, 0 failed, 0 stay`, "replay", "1", "--submit")
-	listed += after.must(`1 stored, 1 duplicate, 0 failed, 1 stays`, "replay", "--submit")
+	listed += after.must(`1 stored, 1 duplicates, 0 failed, 1 stay`, "replay", "--submit")
 	listed += after.must(`0 stored, 2 duplicates, 0 failed, 0 stay`, "replay", "--submit", "--reason", "unknown_event")
 	if n := len(stored(t, server.JetStream())); n != 2 {
 		t.Errorf("%d events are stored, want 2", n)
@@ -89,7 +89,7 @@ func TestAReplayRecognisesWhatTheWebhookStored(t *testing.T) {
 	p.must(200, "REJECTED", body)
 	p.webhook += "/check-in-success"
 	p.must(200, "eventId", body)
-	naming(t, server.URL(), "visitor_arrived", "checked_in").must(`(?s)duplicate: already stored.*0 stored, 1 duplicate,`, "replay", "--submit")
+	naming(t, server.URL(), "visitor_arrived", "checked_in").must(`(?s)duplicate: already stored.*0 stored, 1 duplicates`, "replay", "--submit")
 }
 
 func TestAQuarantineCommandRefuses(t *testing.T) {
@@ -194,7 +194,7 @@ func TestARefusedEventIsReplayed(t *testing.T) {
 	o.must(`refused on +visitors\.v1\.event\.default\.checked_in`, "show", "1")
 	limit(-1)
 	o.must(`1 stored`, "replay", "--submit")
-	o.must(`1 duplicate,`, "replay", "--submit")
+	o.must(`1 duplicates`, "replay", "--submit")
 }
 
 func TestWhatOthersWroteIntoTheQuarantineIsListed(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/internal/count"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -92,7 +91,7 @@ func (a answers) show(in invocation, site string) error {
 	}
 	switch {
 	case len(a.obey)+len(a.disobey)+len(a.silent) == 0 && len(a.elsewhere) > 0:
-		return fmt.Errorf("the order is stored, and no relay obeys it: %s answered, and none has %s", count.Of(len(a.elsewhere), "relay", "relays"), siteWords(site))
+		return fmt.Errorf("the order is stored, and no relay obeys it: %d relays answered, and none has %s", len(a.elsewhere), siteWords(site))
 	case len(a.obey)+len(a.disobey)+len(a.silent) == 0:
 		return errors.New("the order is stored, and no relay obeys it: none answered. One that cannot reach NATS hears of it later")
 	case !a.complete():

@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
-	"github.com/sine-relay/sine-relay/internal/count"
 	"github.com/sine-relay/sine-relay/relay"
 )
 
@@ -254,7 +253,7 @@ func (r *reloader) state() (lines []string, impaired error) {
 	defer r.mu.Unlock()
 	lines = r.faults[:min(len(r.faults), shownFaults)]
 	if more := len(r.faults) - len(lines); more > 0 {
-		lines = append(lines[:len(lines):len(lines)], count.Of(more, "more fault", "more faults")+": see config check")
+		lines = append(lines[:len(lines):len(lines)], fmt.Sprintf("%d more faults: see config check", more))
 	}
 	switch {
 	case r.fault != nil:

@@ -8,7 +8,6 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
-	"github.com/sine-relay/sine-relay/internal/count"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -144,7 +143,7 @@ func (r *replay) forget(ctx context.Context, k broker.Kept) string {
 
 func (r *replay) sumUp(out io.Writer) {
 	if r.submit {
-		fmt.Fprintf(out, "%d stored, %s, %d failed, %s.\n", r.stored, count.Of(r.duplicates, "duplicate", "duplicates"), r.failed, count.Of(r.stays, "stays", "stay"))
+		fmt.Fprintf(out, "%d stored, %d duplicates, %d failed, %d stay.\n", r.stored, r.duplicates, r.failed, r.stays)
 		return
 	}
 	fmt.Fprintf(out, "%d would be stored, %d stay. Nothing was changed; --submit stores them.\n", r.ready, r.stays)

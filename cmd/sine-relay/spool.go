@@ -11,7 +11,6 @@ import (
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
-	"github.com/sine-relay/sine-relay/internal/count"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -35,7 +34,7 @@ func spoolList(_ context.Context, in invocation) int {
 		return nil
 	})
 	table.flush()
-	fmt.Fprintf(in.out, "%s.\n", count.Of(left.Stats().Entries, "message waits", "messages wait"))
+	fmt.Fprintf(in.out, "%d messages wait.\n", left.Stats().Entries)
 	return orderly(in, err)
 }
 
@@ -86,7 +85,7 @@ func spoolDrain(ctx context.Context, in invocation) int {
 	defer b.Close(context.Background())
 	before, _ := left.Usage()
 	waiting := awaitEmpty(ctx, left)
-	fmt.Fprintf(in.out, "%s sent, %s.\n", count.Of(before-waiting, "message was", "messages were"), count.Of(waiting, "waits", "wait"))
+	fmt.Fprintf(in.out, "%d messages were sent, %d wait.\n", before-waiting, waiting)
 	if waiting > 0 {
 		for _, line := range b.Status().Lines() {
 			fmt.Fprintln(in.err, printable(line))

@@ -24,11 +24,7 @@ type StallError struct {
 }
 
 func (e *StallError) Error() string {
-	waiting := fmt.Sprintf("%d events wait", e.Waiting)
-	if e.Waiting == 1 {
-		waiting = "1 event waits"
-	}
-	return fmt.Sprintf("%s receives nothing new for %s while %s: %s", e.Durable, e.For.Round(time.Second), waiting, e.why())
+	return fmt.Sprintf("%s receives nothing new for %s while %d events wait: %s", e.Durable, e.For.Round(time.Second), e.Waiting, e.why())
 }
 
 func (e *StallError) why() string {

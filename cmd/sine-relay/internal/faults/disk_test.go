@@ -22,6 +22,7 @@ const roleVariable = "FAULTS_ROLE"
 
 const (
 	roleSmallDisk    = "small-disk"     // the spool is on a file system of 2 MiB
+	roleSmallStore   = "small-store"    // the store of the NATS inside is on one of 64 MiB
 	roleReadOnlyDisk = "read-only-disk" // it is on one that cannot be written
 	roleOwnDisk      = "own-disk"       // it is on an ext4 that can be made to fail; see diskFails
 	roleBoundedFiles = "bounded-files"  // a limit on the size of files makes writes fail; see limitFiles
@@ -69,6 +70,8 @@ func confine(role string) error {
 	switch role {
 	case roleSmallDisk:
 		err = mount("tmpfs", dir, "tmpfs", 0, "size=2m")
+	case roleSmallStore:
+		err = mount("tmpfs", dir, "tmpfs", 0, "size=64m")
 	case roleReadOnlyDisk:
 		err = mount(dir, dir, "", syscall.MS_BIND, "")
 		err = errors.Join(err, syscall.Mount("", dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))

@@ -212,3 +212,22 @@ func TestASpoolThatCannotBeWritten(t *testing.T) {
 		t.Errorf("%d were refused and %d spooled", v.refused, v.spooled)
 	}
 }
+
+// A NATS inside whose disk was full stores again once there is room, without a
+// restart of the relay.
+func TestAStoreThatWasFull(t *testing.T) {
+	t.Parallel()
+	const name = "the disk of the NATS inside is full, and free again"
+	if !mayMount() {
+		t.Log("no right to mount here, so that no disk can be full")
+		return
+	}
+	r := newRig(t, layout{embedded: true, role: roleSmallStore, settings: []string{"EVENT_STREAM_MAX_BYTES=16MiB", "DECISION_STREAM_MAX_BYTES=4MiB", "QUARANTINE_STREAM_MAX_BYTES=8MiB"}})
+	v := r.play(1, func() { r.report(storeFull(r, seconds(2), 0)) })
+	closing.add(name, v)
+	r.demand(v)
+	r.demandNoRefusals(v)
+	if v.spooled == 0 {
+		t.Error("the store was never full")
+	}
+}

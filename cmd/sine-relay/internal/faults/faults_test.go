@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
-		fmt.Fprintln(os.Stderr, confine(role))
+		fmt.Fprintln(os.Stderr, play(role))
 		os.Exit(1)
 	}
 	flag.Parse()
@@ -43,6 +44,14 @@ func TestMain(m *testing.M) {
 	closing.print(os.Stdout)
 	os.RemoveAll(workshop)
 	os.Exit(code)
+}
+
+// play is what this binary does where it is started in a role.
+func play(role string) error {
+	if name, servers, _ := strings.Cut(role, ":"); name == roleDecider {
+		return decide(servers)
+	}
+	return confine(role)
 }
 
 // widen lets more tests run at once than there are processors, unless the caller

@@ -89,6 +89,8 @@ func (n *node) configuration() string {
 		// the proxy.
 		fmt.Fprintf(&b, "cluster { name: faults, listen: \"127.0.0.1:%d\", no_advertise: true, routes: [%s] }\n", n.route, strings.Join(routes, ", "))
 	}
+	// The shortest that a server takes; it ends earlier once nobody is connected.
+	b.WriteString("lame_duck_duration: 30s, lame_duck_grace_period: 1s\n")
 	return b.String() + n.auth
 }
 

@@ -18,8 +18,10 @@ import (
 type relay struct {
 	number   int
 	spool    string
+	clock    string // the file that sets it, where there is one
 	settings []string
 	role     string // of disk_test.go, or empty
+	disk     string // the directory that the role is about, the spool's unless set
 	out      *output
 
 	// mu is held by whatever fault has the process in its hands.
@@ -45,6 +47,7 @@ func newRelay(t testing.TB, number int, settings ...string) *relay {
 		number: number, spool: t.TempDir(), out: newOutput(t, fmt.Sprintf("relay-%d", number)),
 		known: map[int]metrics{},
 	}
+	r.disk = r.spool
 	r.settings = append([]string{"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "DRAIN_DELAY=200ms", "SPOOL_DIR=" + r.spool}, settings...)
 	t.Cleanup(func() { r.process.kill() })
 	return r
@@ -54,6 +57,9 @@ func (r *relay) environ() []string {
 	all := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 	for _, s := range r.settings {
 		all = append(all, "SINE_RELAY_"+s)
+	}
+	if r.clock != "" {
+		all = append(all, clockVariable+"="+r.clock)
 	}
 	return all
 }
@@ -65,7 +71,7 @@ func (r *relay) start(b binaries) error {
 	}
 	cmd := exec.Command(b.relay, "serve")
 	if r.role != "" {
-		cmd = confined(r.role, r.spool, b.relay, "serve")
+		cmd = confined(r.role, r.disk, b.relay, "serve")
 	}
 	cmd.Env = append(cmd.Env, r.environ()...)
 	from := r.out.length()

@@ -18,6 +18,7 @@ type layout struct {
 	embedded               bool          // NATS is within the relay
 	proxied                bool          // there is a proxy between each relay and node
 	echo                   bool          // all facts go to all relays at once
+	stepped                bool          // the relays' wall clocks can be set, see clock_test.go
 	expiring               time.Duration // the relay's credentials last so long; 0 is a password
 	role                   string        // of the relays, see disk_test.go
 	settings               []string      // of the relays
@@ -33,10 +34,12 @@ type rig struct {
 	nodes    []*node
 	relays   []*relay
 	proxies  [][]*proxy // by relay and node; none where they are not between
+	deciders []*process
 	auditor  *auditor
 	load     *load
 	issuer   *issuer
 	creds    string // the relay's credentials, where there is an issuer
+	store    string // of the NATS inside, where it is
 
 	// One fault at a time has the rights of the relays in its hands, and one the
 	// stream.
@@ -59,6 +62,11 @@ func newRig(t testing.TB, l layout) *rig {
 		}
 	}
 	r := &rig{t: t, programs: programs(t), senders: cmp.Or(l.senders, 8), begun: time.Now(), key: fmt.Sprintf("key-of-one-rig-%016x", rand.Uint64())}
+	if l.stepped {
+		program, err := buildStepped()
+		r.must(err)
+		r.programs.relay = program
+	}
 	if l.embedded {
 		r.startEmbedded(l)
 	} else {

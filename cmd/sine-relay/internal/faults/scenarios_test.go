@@ -63,6 +63,8 @@ var scenarios = []scenario{
 	{"a spool is cut short", alone, whileNATSIsAway(spoolDamaged(truncated)), 0.1},
 	{"a spool is overwritten", alone, whileNATSIsAway(spoolDamaged(overwritten)), 0.1},
 	{"a spool is removed", alone, whileNATSIsAway(eachRemoval), 0.1},
+	{"the store of the NATS inside is removed", inside, storeRemoved, 0.5},
+	{"the clock is years behind at the start", layout{embedded: true, stepped: true}, clockBehindAtTheStart, 1},
 	{"two relays, one of them killed", pair, relayKilled, 0.5},
 	{"two relays, and NATS is killed", pair, nodeKilled, 1},
 	{"all comes to two relays at once", layout{relays: 2, echo: true}, nodeKilled, 1},

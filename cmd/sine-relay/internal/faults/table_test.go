@@ -22,6 +22,7 @@ type row struct {
 type table struct {
 	mu    sync.Mutex
 	rows  []*row
+	doors []doorRow
 	notes []string // printed below it
 }
 
@@ -46,6 +47,31 @@ func (t *table) note(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.notes = append(t.notes, text)
+}
+
+// doorRow is what came of visitors in one scenario.
+type doorRow struct {
+	name string
+	doorVerdict
+}
+
+func (t *table) addDoor(name string, v *doorVerdict) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.doors = append(t.doors, doorRow{name, *v})
+}
+
+func (t *table) printDoors(w io.Writer) {
+	if len(t.doors) == 0 {
+		return
+	}
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(out, "scenario\tvisitors\tadmitted\trejected\tturned away\tlongest ms\twrong\tunanswered\t")
+	for _, d := range t.doors {
+		fmt.Fprintf(out, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", d.name, d.asked, d.admitted, d.rejected, d.turnedAway,
+			d.longest/time.Millisecond, d.wrong, d.unanswered)
+	}
+	out.Flush()
 }
 
 func (t *table) row(name string) *row {
@@ -76,6 +102,7 @@ func (t *table) print(w io.Writer) {
 	}
 	all.print(out)
 	out.Flush()
+	t.printDoors(w)
 	for _, note := range t.notes {
 		fmt.Fprintln(w, note)
 	}

@@ -70,10 +70,14 @@ func (r *rig) connect(l layout) []string {
 // startEmbedded runs one relay with NATS within it.
 func (r *rig) startEmbedded(l layout) {
 	r.t.Helper()
-	dir, address := r.t.TempDir(), fmt.Sprintf("127.0.0.1:%d", reserve(r.t))
-	r.addRelay(0, l, "NATS_STORE_DIR="+dir, "NATS_LISTEN="+address)
+	r.store = r.t.TempDir()
+	address := fmt.Sprintf("127.0.0.1:%d", reserve(r.t))
+	r.addRelay(0, l, "NATS_STORE_DIR="+r.store, "NATS_LISTEN="+address)
+	if l.role == roleSmallStore {
+		r.relays[0].disk = r.store
+	}
 	r.startRelays()
-	password, err := os.ReadFile(filepath.Join(dir, "nats-passwords", "admin"))
+	password, err := os.ReadFile(r.relays[0].seen(filepath.Join(r.store, "nats-passwords", "admin")))
 	r.must(err)
 	r.auditor = newAuditor(r.t, []string{address}, nats.UserInfo("admin", strings.TrimSpace(string(password))))
 }
@@ -81,6 +85,10 @@ func (r *rig) startEmbedded(l layout) {
 func (r *rig) addRelay(number int, l layout, settings ...string) {
 	one := newRelay(r.t, number, append(append(settings, "KEYS="+r.key), l.settings...)...)
 	one.role = l.role
+	if l.stepped {
+		one.clock = filepath.Join(r.t.TempDir(), "clock")
+		r.must(os.WriteFile(one.clock, make([]byte, 8), 0o600))
+	}
 	r.relays = append(r.relays, one)
 }
 
