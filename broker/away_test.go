@@ -3,6 +3,8 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"regexp"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -131,6 +133,10 @@ func TestTrap_BeforeTheFirstConnectNothingIsKeptEither(t *testing.T) {
 	}
 	if st := b.Status(); st.DoorConnected || st.FactsConnected || st.Fault != nil || st.LastError == "" {
 		t.Errorf("%+v", st)
+	}
+	lines := strings.Join(b.Status().Lines(), "\n")
+	if !regexp.MustCompile(`(?m)^last error, of 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ: dial tcp .*refused$`).MatchString(lines) {
+		t.Errorf("the last error has no time:\n%s", lines)
 	}
 	s.Restart()
 	awaitReady(t, b)

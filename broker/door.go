@@ -87,7 +87,7 @@ func (d *Door) Trouble() string {
 		return err.Error()
 	}
 	last, _ := d.link.state()
-	return last
+	return last.text
 }
 
 // Close disconnects.

@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"regexp"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -61,7 +62,7 @@ func (l *link) onConnect(nc *nats.Conn, text string) {
 	l.mu.Lock()
 	close(l.up)
 	l.up, l.made = make(chan struct{}), true
-	l.refused, l.lastErr, l.server = nil, "", server
+	l.refused, l.lastErr, l.server = nil, connError{}, server
 	clear(l.told)
 	l.mu.Unlock()
 	l.metrics.connected.WithLabelValues(l.name).Set(1)
@@ -83,7 +84,7 @@ func (l *link) onDisconnect(nc *nats.Conn, err error) {
 		text = err.Error()
 	}
 	l.mu.Lock()
-	l.lastErr = text
+	l.lastErr = connError{text, time.Now()}
 	l.mu.Unlock()
 	l.log.Warn("disconnected from NATS", "err", text)
 }
@@ -95,7 +96,7 @@ func (l *link) onError(err error) {
 	kind := errorKind(err)
 	l.metrics.errors.WithLabelValues(l.name, kind).Inc()
 	l.mu.Lock()
-	l.lastErr = err.Error()
+	l.lastErr = connError{err.Error(), time.Now()}
 	if isRefusal(err) {
 		l.refused = fmt.Errorf("connection %s: %w: %w", l.name, refusalOf(kind), err)
 	}

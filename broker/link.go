@@ -65,7 +65,7 @@ type link struct {
 	up      chan struct{} // closed and replaced at each connect
 	made    bool          // connected at least once
 	refused error         // why a person must help before it can connect
-	lastErr string
+	lastErr connError
 	server  string          // the last that was connected to
 	told    map[string]bool // errors logged since the last connect
 }

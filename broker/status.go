@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Status is where the broker stands at one moment. "Disconnected" is
@@ -17,6 +18,8 @@ type Status struct {
 	// LastError is the last error of a connection since it was last made,
 	// or empty.
 	LastError string
+	// LastErrorAt is when that was.
+	LastErrorAt time.Time
 	// AsksNobody is set while NATS lets everybody in, see [AsksNobody].
 	AsksNobody bool
 	Streams    []StreamStatus
@@ -85,10 +88,11 @@ func (b *Broker) Status() Status {
 	s.OrdersRead = b.ordersOnce.Load()
 	doorErr, doorFault := b.door.state()
 	factsErr, factsFault := b.facts.state()
-	s.LastError = doorErr
-	if factsErr != "" {
-		s.LastError = factsErr
+	last := doorErr
+	if factsErr.at.After(doorErr.at) {
+		last = factsErr
 	}
+	s.LastError, s.LastErrorAt = last.text, last.at
 	streams, streamFault := b.keeper.state()
 	s.Streams, s.Verified = streams, true
 	for _, one := range streams {
@@ -123,7 +127,7 @@ func (s Status) Lines() []string {
 		lines = append(lines, AsksNobody)
 	}
 	if s.LastError != "" {
-		lines = append(lines, "last error: "+s.LastError)
+		lines = append(lines, fmt.Sprintf("last error, of %s: %s", s.LastErrorAt.UTC().Format(time.RFC3339), s.LastError))
 	}
 	if s.Spool != nil {
 		lines = append(lines, fmt.Sprintf("spool: %d messages wait, %.0f %% full", s.Spool.Messages, 100*s.Spool.Full))
@@ -131,7 +135,12 @@ func (s Status) Lines() []string {
 	if s.Impaired != nil {
 		lines = append(lines, s.Impaired.Error())
 	}
-	lines = append(lines, s.Orders...)
+	for _, line := range s.Orders {
+		// What is wrong with the orders impairs the relay, and was said before.
+		if s.Impaired == nil || !strings.Contains(s.Impaired.Error(), strings.TrimPrefix(line, "orders: ")) {
+			lines = append(lines, line)
+		}
+	}
 	for _, one := range s.Streams {
 		lines = append(lines, one.line())
 		lines = append(lines, one.Drift...)
@@ -161,8 +170,14 @@ func connectedOrNot(connected bool) string {
 	return "not connected"
 }
 
+// connError is an error of a connection.
+type connError struct {
+	text string
+	at   time.Time
+}
+
 // state returns the last error, and what only a person can mend.
-func (l *link) state() (lastErr string, fault error) {
+func (l *link) state() (lastErr connError, fault error) {
 	l.mu.Lock()
 	refused, lastErr := l.refused, l.lastErr
 	l.mu.Unlock()

@@ -2,9 +2,11 @@ package relay
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,12 +74,16 @@ func (a *Admin) ready(w http.ResponseWriter, req *http.Request) {
 	if !state.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	fmt.Fprintln(w, state)
+	said := state.String() + "\n"
 	if req.URL.Query().Has("verbose") {
 		for _, line := range health.Details {
-			fmt.Fprintln(w, line)
+			// The reason of the state may be among them.
+			if !strings.Contains(said, line) {
+				said += line + "\n"
+			}
 		}
 	}
+	io.WriteString(w, said)
 }
 
 // Listen returns a listener that accepts from socket, for the server.

@@ -80,3 +80,16 @@ func TestAdminPages(t *testing.T) {
 		t.Errorf("/livez while draining: %d", code)
 	}
 }
+
+// A cause is said once, however many tell of it.
+func TestReadyzSaysEachThingOnce(t *testing.T) {
+	fault := errors.New("stream VISITORS keeps its messages in memory")
+	readiness := NewReadiness(func() Health {
+		return Health{Connected: true, Fault: fault, Details: []string{"nats: connected", fault.Error(), "stream VISITOR_DECISIONS: verified", fault.Error()}}
+	})
+	w := httptest.NewRecorder()
+	NewAdmin(AdminConfig{Gatherer: prometheus.NewRegistry(), Readiness: readiness}).Server().Handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz?verbose", nil))
+	if got, want := w.Body.String(), "starting: "+fault.Error()+"\nnats: connected\nstream VISITOR_DECISIONS: verified\n"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}

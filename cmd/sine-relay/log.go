@@ -22,7 +22,7 @@ import (
 // more the end of the program: Go obeys SIGPIPE on standard output and standard
 // error, and a relay would die at its next line of a log collector's restart.
 func newLogger(w io.Writer, level slog.Level, format string) (log *slog.Logger, flush func()) {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: printableAttr}
 	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, options) }
 	if format == "text" || (format != "json" && isTerminal(w)) {
 		handler = func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, options) }
@@ -34,6 +34,27 @@ func newLogger(w io.Writer, level slog.Level, format string) (log *slog.Logger, 
 	signal.Ignore(syscall.SIGPIPE)
 	apart := detach(f, handler)
 	return slog.New(handler(apart)), apart.flush
+}
+
+// printableAttr escapes what cannot be printed in a text, which may come from an
+// order, a file or a decider. JSON keeps the signs that turn the direction of writing
+// as they are, and whoever looks at the line reads something else than what it says.
+func printableAttr(_ []string, a slog.Attr) slog.Attr {
+	var text string
+	switch value := a.Value; value.Kind() {
+	case slog.KindString:
+		text = value.String()
+	case slog.KindAny:
+		err, ok := value.Any().(error)
+		if !ok {
+			return a
+		}
+		text = err.Error()
+	}
+	if isPrintable(text) {
+		return a
+	}
+	return slog.String(a.Key, printableLines(text))
 }
 
 const (

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,4 +43,16 @@ func TestALogThatNobodyReadsHoldsNobodyUp(t *testing.T) {
 		t.Errorf("%d lines are there and %d are said to be missing, of %d", seen, missing, lines+10)
 	}
 	io.Copy(io.Discard, read)
+}
+
+// Whoever reads a line sees what it says, not what an order's text makes of it.
+func TestALogLineIsPrintable(t *testing.T) {
+	for _, format := range []string{"json", "text"} {
+		var out bytes.Buffer
+		log, _ := newLogger(&out, 0, format)
+		log.Info("mess\u202eage", "reason", "a\u202eb", "err", errors.New("c\u2066d\x1b[2J"), "plain", "Gasleck in Haus Süd")
+		if text := out.String(); strings.ContainsAny(text, "\u202e\u2066\x1b") || !strings.Contains(text, "Gasleck in Haus Süd") || !strings.Contains(text, `a\`) {
+			t.Errorf("%s: %q", format, text)
+		}
+	}
 }
