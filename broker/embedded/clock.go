@@ -37,6 +37,8 @@ func buildDate() time.Time {
 // the time of the clock: once that is corrected, the message is older than the
 // stream keeps any, and is gone.
 //
+// What it says stays the same for a day, and so is logged once.
+//
 // Before the date of the build the clock is wrong for certain. Before the newest
 // message it may be right, and may have been ahead when that was stored: then
 // storing waits for a moment only.
@@ -44,7 +46,7 @@ func (s *Server) clockFault() error {
 	now := s.cfg.Now()
 	if now.Before(s.built.Add(-clockTolerance)) {
 		return fmt.Errorf("the clock says %s, which is before this program was built (%s): what is stored now is dropped as too old once it is corrected",
-			now.UTC().Format(time.RFC3339), s.built.UTC().Format(time.DateOnly))
+			now.UTC().Format(time.DateOnly), s.built.UTC().Format(time.DateOnly))
 	}
 	if running := s.current(); running != nil && time.Since(running.began) < clockPatience {
 		return s.ClockDoubt()
@@ -60,7 +62,7 @@ func (s *Server) ClockDoubt() error {
 	}
 	if now := s.cfg.Now(); now.Before(running.newest.Add(-clockTolerance)) {
 		return fmt.Errorf("the clock says %s, and the newest message in the store of the embedded NATS is of %s: if the clock is behind, what is stored now is dropped too early once it is corrected",
-			now.UTC().Format(time.RFC3339), running.newest.UTC().Format(time.RFC3339))
+			now.UTC().Format(time.DateOnly), running.newest.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

@@ -26,8 +26,13 @@ func TestNothingIsStoredBeforeTheProgramWasBuilt(t *testing.T) {
 	wrong.set(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
 	s := start(t, embedded.Config{StoreDir: t.TempDir(), Now: wrong.now, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	visitors(t, s) // others are served
-	if err := s.StoreFault("VISITORS"); err == nil || !strings.Contains(err.Error(), "2020-01-01") {
-		t.Errorf("%v", err)
+	first := s.StoreFault("VISITORS")
+	if first == nil || !strings.Contains(first.Error(), "2020-01-01") {
+		t.Errorf("%v", first)
+	}
+	wrong.set(time.Date(2020, 1, 1, 9, 0, 0, 0, time.UTC))
+	if later := s.StoreFault("VISITORS"); later == nil || later.Error() != first.Error() {
+		t.Errorf("each time it is logged anew: %v", later)
 	}
 	if !strings.Contains(log.String(), "set the clock") {
 		t.Errorf("the log does not say so: %s", log.String())

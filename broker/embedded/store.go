@@ -63,7 +63,7 @@ func tryDisk(dir string, bytes int) (err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, "room-*")
+	f, err := os.Create(filepath.Join(dir, "room")) // always the same, if a crash leaves it
 	if err != nil {
 		return err
 	}
