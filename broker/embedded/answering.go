@@ -9,19 +9,25 @@ import (
 // relayAccount is the account of the relay and of deciders.
 const relayAccount = "VISITORS"
 
-// Answering reports whether a client answers the requests on a subject, beside the
-// one with the id own: a plain subscriber, too, whom NATS discovery does not show.
-// Deciders may subscribe in a queue group only; what is in none is a stream.
-func (s *Server) Answering(subject string, own uint64) (bool, error) {
+// Answered lists the subjects, wildcards among them, of which clients answer the
+// requests, but for the client with the id own: plain subscribers, too, whom NATS
+// discovery does not show. Deciders may subscribe in a queue group only; what is in
+// none is a stream.
+func (s *Server) Answered(own uint64) ([]string, error) {
 	running := s.current()
 	if running == nil {
-		return false, errDown
+		return nil, errDown
 	}
-	found, err := running.nats.Subsz(&server.SubszOptions{Subscriptions: true, Account: relayAccount, Test: subject, Limit: 1 << 16})
+	found, err := running.nats.Subsz(&server.SubszOptions{Subscriptions: true, Account: relayAccount, Limit: 1 << 16})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	return slices.ContainsFunc(found.Subs, func(sub server.SubDetail) bool {
-		return sub.Cid != own && sub.Queue != ""
-	}), nil
+	var subjects []string
+	for _, sub := range found.Subs {
+		if sub.Cid != own && sub.Queue != "" {
+			subjects = append(subjects, sub.Subject)
+		}
+	}
+	slices.Sort(subjects)
+	return slices.Compact(subjects), nil
 }

@@ -1,12 +1,13 @@
 package embedded
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/nats-io/nats.go"
 )
 
-func TestAnswering_SeesEverybodyElseWhoAnswers(t *testing.T) {
+func TestAnswered_NamesWhatEverybodyElseAnswers(t *testing.T) {
 	s, err := Start(Config{StoreDir: t.TempDir(), Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -37,23 +38,23 @@ func TestAnswering_SeesEverybodyElseWhoAnswers(t *testing.T) {
 			}
 		}
 	}
-	want := func(what string, want bool) {
+	want := func(what string, want ...string) {
 		t.Helper()
-		if got, err := s.Answering(subject, id); err != nil || got != want {
-			t.Errorf("%s: %t %v, want %t", what, got, err, want)
+		if got, err := s.Answered(id); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v %v, want %v", what, got, err, want)
 		}
 	}
-	want("nobody", false)
+	want("nobody")
 	subscribe(own, subject, "q")
-	want("the own one", false)
+	want("the own one")
 	other := connect(UserDecider)
-	subscribe(other, "visitors.v1.ask.depot.default", "q")
-	want("one of another site", false)
 	end := subscribe(other, subject, "q")
-	want("another one", true)
+	want("another one", subject)
+	again := subscribe(connect(UserDecider), subject, "q")
+	want("two", subject)
 	end()
-	want("it has gone", false)
-	end = subscribe(other, "visitors.v1.ask.*.default", "q")
-	want("one of all sites", true)
-	end()
+	again()
+	want("they have gone")
+	subscribe(other, "visitors.v1.ask.*.default", "q")
+	want("one of all sites", "visitors.v1.ask.*.default")
 }

@@ -104,7 +104,7 @@ func answered(found []broker.Decider, s visit.Subjects) (all []askedDecider) {
 // answeringFor returns those that answer the questions on a subject.
 func answeringFor(found []broker.Decider, subject string) (answering []broker.Decider) {
 	for _, d := range found {
-		if slices.Contains(d.Subjects, subject) {
+		if slices.ContainsFunc(d.Subjects, func(pattern string) bool { return covers(pattern, subject) }) {
 			answering = append(answering, d)
 		}
 	}

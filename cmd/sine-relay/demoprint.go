@@ -34,8 +34,7 @@ func printRecord(out io.Writer, r visit.Record) {
 		printable(settledBy(r)), r.TookMs, printable(r.RequestID))
 }
 
-// settledBy names the deciders that decided, with their versions, or what answered in
-// their place.
+// settledBy names the deciders that decided, with their versions, or why none did.
 func settledBy(r visit.Record) string {
 	var by []string
 	for _, v := range r.Votes {
@@ -47,7 +46,7 @@ func settledBy(r visit.Record) string {
 	case r.Order != nil:
 		return fmt.Sprintf("by the %s", r.Order.Kind)
 	case r.Fallback || len(by) == 0:
-		return "by the fallback: " + r.Rule
+		return "because " + r.Rule
 	default:
 		return "by decider " + strings.Join(by, ", ")
 	}

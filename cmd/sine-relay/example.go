@@ -31,6 +31,7 @@ type examples struct {
 	subjects visit.Subjects
 	all      []*example
 	said     string // why the last look failed
+	unasked  map[string]bool
 }
 
 type example struct {
@@ -41,7 +42,7 @@ type example struct {
 }
 
 func newExamples(a *app, nc *nats.Conn, out io.Writer) *examples {
-	e := &examples{app: a, nc: nc, out: out, subjects: visit.Subjects{Prefix: a.settings.SubjectPrefix}}
+	e := &examples{app: a, nc: nc, out: out, unasked: map[string]bool{}, subjects: visit.Subjects{Prefix: a.settings.SubjectPrefix}}
 	for _, i := range a.settings.Integrations {
 		for _, decider := range i.DeciderNames() {
 			if !slices.ContainsFunc(e.all, func(x *example) bool { return x.site == i.Site && x.decider == decider }) {
@@ -75,14 +76,17 @@ func (e *examples) run(ctx context.Context, looked func()) {
 // look starts and stops examples. Where it is not known who else decides, those that
 // answer go on.
 func (e *examples) look(ctx context.Context) {
-	others, err := e.others(ctx)
-	if err != nil && ctx.Err() == nil && e.said != err.Error() {
+	answered, err := e.answered(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil && e.said != err.Error() {
 		e.said = err.Error()
 		e.app.log.Warn("whether a program beside the example decider answers is not known", "reason", e.said)
 	}
 	for _, x := range e.all {
-		switch other := err == nil && others(e.subjects.Ask(x.site, x.decider)); {
-		case ctx.Err() != nil:
+		subject := e.subjects.Ask(x.site, x.decider)
+		switch other := slices.ContainsFunc(answered, func(pattern string) bool { return covers(pattern, subject) }); {
 		case other && !x.seen:
 			x.end()
 			fmt.Fprintf(e.out, "example   steps back: another program answers for decider %s of site %s\n", x.decider, x.site)
@@ -95,26 +99,7 @@ func (e *examples) look(ctx context.Context) {
 			e.begin(ctx, x)
 		}
 	}
-}
-
-// others finds out whose questions are answered by somebody else.
-func (e *examples) others(ctx context.Context) (func(subject string) bool, error) {
-	if e.app.embedded == nil {
-		found, _, err := e.app.broker.Deciders(ctx)
-		return func(subject string) bool {
-			for _, d := range found {
-				if d.Version != exampleVersion && slices.Contains(d.Subjects, subject) {
-					return true
-				}
-			}
-			return false
-		}, err
-	}
-	own, err := e.nc.GetClientID()
-	return func(subject string) bool {
-		other, err := e.app.embedded.Answering(subject, own)
-		return err == nil && other
-	}, err
+	e.nameUnasked(answered)
 }
 
 // begin returns when an example answers, or cannot.

@@ -77,6 +77,42 @@ func TestDev_TheExampleStepsBackWhileAnotherProgramDecides(t *testing.T) {
 	d.end()
 }
 
+// A program with another site than the relay's hears nothing, and no error says so.
+func TestDev_NamesAProgramThatNobodyAsks(t *testing.T) {
+	d := runDev(t, "NATS_STORE_DIR="+t.TempDir())
+	nc, err := nats.Connect(regexp.MustCompile(`nats://decider:\S+`).FindString(d.out.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := nc.QueueSubscribe("visitors.v1.ask.hq.default", "q", func(*nats.Msg) {}); err != nil {
+		t.Fatal(err)
+	}
+	d.prints(`another program waits on visitors\.v1\.ask\.hq\.default, and no integration asks there; this relay asks on visitors\.v1\.ask\.default\.default\n`)
+	if got := d.pasted()[0].run(); !strings.Contains(got, "Welcome") {
+		t.Errorf("answered %s", got)
+	}
+	d.end()
+	if n := strings.Count(d.out.String(), "another program waits"); n != 1 {
+		t.Errorf("it says so %d times", n)
+	}
+}
+
+func TestCovers_AsNATSMatchesSubjects(t *testing.T) {
+	for _, c := range []struct {
+		pattern, subject string
+		want             bool
+	}{
+		{"a.b", "a.b", true}, {"a.b", "a.c", false}, {"a.b", "a.b.c", false}, {"a.b.c", "a.b", false},
+		{"a.*", "a.b", true}, {"*.b", "a.b", true}, {"a.*", "a", false}, {"a.*", "a.b.c", false},
+		{"a.>", "a.b.c", true}, {"a.>", "a", false}, {">", "a", true},
+	} {
+		if got := covers(c.pattern, c.subject); got != c.want || got != server.SubjectMatchesFilter(c.subject, c.pattern) {
+			t.Errorf("%s covers %s: %t", c.pattern, c.subject, got)
+		}
+	}
+}
+
 // On a NATS of somebody else, discovery shows who decides.
 func TestDev_TheExampleStepsBackOnAnExternalNATS(t *testing.T) {
 	const secret = "Zsecret"
