@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// respondersPause is between two attempts meanwhile.
+	// respondersPause is after what time those who were not back are asked again, after
+	// the connection dropped.
 	respondersPause = 50 * time.Millisecond
 	// maxAttempts bounds how often one question is sent, where the connection
 	// drops again and again. The last is for half of the time.
@@ -33,6 +34,7 @@ type asking struct {
 	attempts []attempt
 	replies  chan settlement // of all attempts, each of which has room
 	open     int             // attempts whose reply may still come
+	returned *time.Timer     // when those who connect anew may be back
 	bad      error           // why a reply that came is no decision
 	decided  bool
 	// elsewhere is set when no reply came: it may be the server that hangs, which is
@@ -42,6 +44,8 @@ type asking struct {
 
 // decision sends the question and waits for the first reply that can be read.
 func (a *asking) decision(ctx context.Context) (visit.Decision, error) {
+	a.returned = stoppedTimer()
+	defer a.returned.Stop()
 	if err := a.send(ctx); err != nil {
 		return visit.Decision{}, err
 	}
@@ -56,7 +60,12 @@ func (a *asking) decision(ctx context.Context) (visit.Decision, error) {
 			}
 		case <-half.C:
 			a.elsewhere = true
-			if err := a.sendAgain(ctx, againNoReply); err != nil {
+			// Where that fails, the reply to what was sent before may still come.
+			if err := a.sendAgain(ctx, againNoReply); err != nil && a.open == 0 {
+				return visit.Decision{}, err
+			}
+		case <-a.returned.C:
+			if err := a.send(ctx); err != nil && a.open == 0 {
 				return visit.Decision{}, err
 			}
 		case <-ctx.Done():
@@ -69,11 +78,15 @@ func (a *asking) decision(ctx context.Context) (visit.Decision, error) {
 func halfTime(ctx context.Context) *time.Timer {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		never := time.NewTimer(time.Hour)
-		never.Stop()
-		return never
+		return stoppedTimer()
 	}
 	return time.NewTimer(time.Until(deadline) / 2)
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
 }
 
 // errWaitOn is that a reply may still come.
@@ -81,21 +94,28 @@ var errWaitOn = errors.New("a reply may still come")
 
 // settled takes in what became of an attempt.
 func (a *asking) settled(ctx context.Context, s settlement) (visit.Decision, error) {
+	sent := a.attemptOf(s.of)
+	if sent == nil {
+		return visit.Decision{}, errWaitOn // the connection dropped before it was sent
+	}
 	a.open--
 	switch {
 	case errors.Is(s.err, visit.ErrDisconnected):
-		return visit.Decision{}, a.dropped(ctx, s.of)
+		return visit.Decision{}, a.dropped(ctx, sent)
 	case s.err != nil:
 		return visit.Decision{}, s.err
 	}
+	sent.replied = true
 	decision, err := readDecision(s.reply)
 	switch {
 	case err == nil:
 		a.decided = true
 		return decision, nil
-	case errors.Is(err, visit.ErrNoDecider) && a.open == 0 && a.bad == nil && a.link.settling() > 0:
-		return visit.Decision{}, a.askThoseWhoReturn(ctx)
-	case a.bad == nil || errors.Is(a.bad, visit.ErrNoDecider):
+	case a.bad != nil && !errors.Is(a.bad, visit.ErrNoDecider):
+	case errors.Is(err, visit.ErrNoDecider) && a.link.settling() > 0 && a.mayBeSentAgain():
+		a.returned.Reset(respondersPause)
+		return visit.Decision{}, errWaitOn
+	default:
 		a.bad = err
 	}
 	if a.open > 0 {

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -13,23 +12,23 @@ import (
 // attempt is who waits for its reply, on which connection.
 type attempt struct {
 	*waiter
-	link *link
+	link    *link
+	replied bool
 }
 
 // dropped asks again once the connection is back, unless that was done since. A reply
 // to what was sent before still counts: the inbox is the same.
-func (a *asking) dropped(ctx context.Context, one *waiter) error {
-	last := a.attempts[len(a.attempts)-1].waiter
-	for _, sent := range a.attempts {
-		if sent.waiter == one {
-			sent.link.waiting.restore(one)
-			a.open++
-		}
+func (a *asking) dropped(ctx context.Context, sent *attempt) error {
+	sent.link.waiting.restore(sent.waiter)
+	a.open++
+	newest := false // of those without a reply
+	for _, other := range a.attempts {
+		newest = other.waiter == sent.waiter || newest && other.replied
 	}
 	switch {
-	case one != last:
+	case !newest:
 		return errWaitOn
-	case len(a.attempts) >= maxAttempts-1:
+	case !a.mayBeSentAgain():
 		return visit.ErrDisconnected
 	}
 	if err := a.sendAgain(ctx, againDisconnected); err != nil {
@@ -37,6 +36,18 @@ func (a *asking) dropped(ctx context.Context, one *waiter) error {
 	}
 	return errWaitOn
 }
+
+// attemptOf returns the attempt that waits as one, or nil.
+func (a *asking) attemptOf(one *waiter) *attempt {
+	for i := range a.attempts {
+		if a.attempts[i].waiter == one {
+			return &a.attempts[i]
+		}
+	}
+	return nil
+}
+
+func (a *asking) mayBeSentAgain() bool { return len(a.attempts) < maxAttempts-1 }
 
 func (a *asking) sendAgain(ctx context.Context, reason string) error {
 	err := a.send(ctx)
@@ -46,27 +57,10 @@ func (a *asking) sendAgain(ctx context.Context, reason string) error {
 	return err
 }
 
-// askThoseWhoReturn asks again after a moment.
-func (a *asking) askThoseWhoReturn(ctx context.Context) error {
-	pause := time.NewTimer(respondersPause)
-	defer pause.Stop()
-	select {
-	case <-pause.C:
-	case <-ctx.Done():
-		return over(ctx)
-	}
-	if len(a.attempts) == maxAttempts-1 {
-		return visit.ErrNoDecider
-	}
-	if err := a.send(ctx); err != nil {
-		return err
-	}
-	return errWaitOn
-}
-
 // send makes one attempt. Without a connection it waits for one, if there was one a
 // moment ago.
 func (a *asking) send(ctx context.Context) error {
+	a.returned.Stop()
 	for {
 		err := a.try(ctx)
 		if !errors.Is(err, visit.ErrDisconnected) || !a.link.regained(ctx) {
@@ -98,7 +92,7 @@ func (a *asking) try(ctx context.Context) error {
 		link.waiting.remove(one)
 		return err
 	}
-	a.attempts = append(a.attempts, attempt{one, link})
+	a.attempts = append(a.attempts, attempt{waiter: one, link: link})
 	a.open++
 	return nil
 }
