@@ -18,8 +18,10 @@ import (
 const (
 	// exampleVersion tells the example decider of dev from a newcomer's own.
 	exampleVersion = "0.0.0-example"
-	// exampleInterval is between two looks at who else decides.
-	exampleInterval = 250 * time.Millisecond
+	// exampleInterval is between two looks at who else decides. On a NATS of somebody
+	// else, each look asks everybody.
+	exampleInterval         = 250 * time.Millisecond
+	exampleIntervalExternal = 2 * time.Second
 )
 
 // examples are the example deciders of dev. Each answers the questions of a site to
@@ -56,7 +58,11 @@ func newExamples(a *app, nc *nats.Conn, out io.Writer) *examples {
 // run looks from time to time who else decides, until ctx ends. It calls looked once,
 // when every example that is needed answers.
 func (e *examples) run(ctx context.Context, looked func()) {
-	tick := time.NewTicker(exampleInterval)
+	interval := exampleInterval
+	if e.app.embedded == nil {
+		interval = exampleIntervalExternal
+	}
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	looked = sync.OnceFunc(looked)
 	for {
