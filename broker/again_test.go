@@ -79,19 +79,19 @@ func TestWhatBothAttemptsBring(t *testing.T) {
 	t.Parallel()
 	accept, reject, bad := `{"decision":"accept"}`, `{"decision":"reject"}`, `busy`
 	for name, c := range map[string]struct {
-		// replies are sent after the second attempt came.
+		// first and second are the replies to the attempts, in no certain order, once
+		// the second attempt has come.
 		first, second string
-		secondBefore  bool
 		want          visit.Verdict
 		err           error
 	}{
-		"the first one's decision, if it is first":   {first: reject, second: accept, want: visit.Reject},
-		"the second one's, if that is":               {first: reject, second: accept, secondBefore: true, want: visit.Accept},
-		"what can be read, behind what cannot":       {first: bad, second: accept, want: visit.Accept},
-		"the first one's, behind a bad second reply": {first: reject, second: bad, secondBefore: true, want: visit.Reject},
-		"nothing that can be read":                   {first: bad, second: bad, err: visit.ErrBadReply},
-		"one that cannot be read, and no other":      {first: bad, err: visit.ErrBadReply},
-		"nothing":                                    {err: visit.ErrTimeout},
+		"the first one's decision":              {first: reject, want: visit.Reject},
+		"the second one's":                      {second: accept, want: visit.Accept},
+		"what can be read, and what cannot":     {first: bad, second: accept, want: visit.Accept},
+		"what cannot be read, and what can":     {first: reject, second: bad, want: visit.Reject},
+		"nothing that can be read":              {first: bad, second: bad, err: visit.ErrBadReply},
+		"one that cannot be read, and no other": {first: bad, err: visit.ErrBadReply},
+		"nothing":                               {err: visit.ErrTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,17 +103,11 @@ func TestWhatBothAttemptsBring(t *testing.T) {
 					first = m
 					return
 				}
-				reply := func(m *nats.Msg, data string) {
-					if data != "" {
-						m.Respond([]byte(data))
-					}
+				if c.first != "" {
+					first.Respond([]byte(c.first))
 				}
-				if c.secondBefore {
-					reply(m, c.second)
-				}
-				reply(first, c.first)
-				if !c.secondBefore {
-					reply(m, c.second)
+				if c.second != "" {
+					m.Respond([]byte(c.second))
 				}
 			})
 			d, err := b.Ask(within(t, 2*time.Second), question())
@@ -162,7 +156,7 @@ func TestAQuestionWhoseConnectionDropsIsAskedAgain(t *testing.T) {
 			const visitors = 20
 			var mu sync.Mutex
 			var all []*nats.Msg
-			firsts, agains := make(chan bool, visitors), make(chan bool, visitors)
+			firsts, agains := make(chan bool, 10*visitors), make(chan bool, 10*visitors)
 			decide(t, s.Connect(), func(m *nats.Msg) {
 				mu.Lock()
 				all = append(all, m)
@@ -203,7 +197,8 @@ func TestAQuestionWhoseConnectionDropsIsAskedAgain(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if n := again(t, reg, "disconnected"); n != visitors {
+			// Or more: the second connection may drop after the first.
+			if n := again(t, reg, "disconnected"); n < visitors {
 				t.Errorf("%v are counted", n)
 			}
 			if n := sample(t, reg, "sine_relay_late_replies_total"); n != 0 {
