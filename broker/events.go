@@ -21,6 +21,7 @@ func (l *link) handlers() []nats.Option {
 			l.onConnect(nc, "reconnected to NATS")
 		}),
 		nats.DisconnectErrHandler(l.onDisconnect),
+		nats.CustomReconnectDelay(l.reconnectDelay),
 		nats.LameDuckModeHandler(func(*nats.Conn) { go l.handOver() }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.onError(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.onError(err) }),
@@ -57,6 +58,8 @@ func (l *link) onConnect(nc *nats.Conn, text string) {
 	}
 	// Rights may have changed; a refusal of the inbox follows at once if not.
 	l.waiting.admit()
+	now := time.Now()
+	l.connectedAt.Store(&now)
 	l.live.Store(true)
 	l.asks(nc)
 	l.mu.Lock()

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 )
 
@@ -55,4 +56,15 @@ func (l *link) regained(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// reconnectDelay is the pause before all servers are tried again. Where one name
+// stands for several servers, nats.go knows one and would pause before the first try:
+// that is at once, unless the connection was made a moment ago and may drop again.
+func (l *link) reconnectDelay(round int) time.Duration {
+	made := l.connectedAt.Load()
+	if round <= 1 && made != nil && time.Since(*made) > reconnectGrace {
+		return 0
+	}
+	return reconnectWait + rand.N(reconnectJitter)
 }

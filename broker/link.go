@@ -55,8 +55,9 @@ type link struct {
 	// options are those of the connection, but for its own handlers.
 	options []nats.Option
 
-	lastAck atomic.Pointer[time.Time] // when the last message was stored
-	dropped atomic.Pointer[time.Time] // when the connection last did
+	lastAck     atomic.Pointer[time.Time] // when the last message was stored
+	dropped     atomic.Pointer[time.Time] // when the connection last did
+	connectedAt atomic.Pointer[time.Time] // when it was last made
 
 	greeting   greeting
 	asksNobody atomic.Bool

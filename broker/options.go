@@ -30,16 +30,6 @@ const (
 	writeTimeout = time.Second
 )
 
-// reconnectDelay is the pause before all servers are tried again. Where one name
-// stands for several servers, the first try is at once: nats.go knows one server, and
-// pauses before it tries any again.
-func reconnectDelay(round int) time.Duration {
-	if round <= 1 {
-		return 10 * time.Millisecond
-	}
-	return reconnectWait + rand.N(reconnectJitter)
-}
-
 // options are those of both connections.
 func (c Config) options() ([]nats.Option, error) {
 	if err := checkServers(c.Servers); err != nil {
@@ -61,7 +51,8 @@ func (c Config) options() ([]nats.Option, error) {
 		nats.MaxReconnects(-1),
 		nats.Timeout(handshakeTimeout),
 		nats.RetryOnFailedConnect(true),
-		nats.CustomReconnectDelay(reconnectDelay),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPingsOut),
 		nats.FlusherTimeout(writeTimeout),
