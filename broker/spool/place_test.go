@@ -57,7 +57,9 @@ var mishaps = []struct {
 	{"the file is renamed", func(dir, _ string) error { return os.Rename(file(dir), file(dir)+".away") }, nil},
 	{"the lock is removed", func(dir, _ string) error { return os.Remove(filepath.Join(dir, "lock")) }, nil},
 	{"the reserve is removed", func(dir, _ string) error { return os.Remove(filepath.Join(dir, "spool.reserve")) }, nil},
-	{"the directory is removed", func(dir, _ string) error { return os.RemoveAll(dir) }, nil},
+	{"the directory is removed", func(dir, _ string) error {
+		return errors.Join(os.Rename(dir, dir+".gone"), os.RemoveAll(dir+".gone")) // at once
+	}, nil},
 	{"the directory is renamed", func(dir, _ string) error { return os.Rename(dir, dir+".away") }, nil},
 	{"the file is replaced by another spool's", func(dir, other string) error { return os.Rename(other, file(dir)) }, []string{"x", "y"}},
 	{"the file is replaced by something else", func(dir, other string) error {
@@ -68,7 +70,11 @@ var mishaps = []struct {
 		return errors.Join(err, os.WriteFile(other, content, 0o600), os.Rename(other, file(dir)))
 	}, nil},
 	{"a directory is in place of the file", func(dir, _ string) error {
-		return errors.Join(os.Remove(file(dir)), os.Mkdir(file(dir), 0o700))
+		err := fs.ErrExist
+		for errors.Is(err, fs.ErrExist) { // the spool may be faster
+			err = errors.Join(os.Remove(file(dir)), os.Mkdir(file(dir), 0o700))
+		}
+		return err
 	}, nil},
 }
 

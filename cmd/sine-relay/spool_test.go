@@ -237,7 +237,7 @@ func TestASpoolThatIsRemovedUnderARelay(t *testing.T) {
 	for name, harm := range map[string]func() error{
 		"the file is removed":      func() error { return os.Remove(filepath.Join(dir, "spool.db")) },
 		"the lock is removed":      func() error { return os.Remove(filepath.Join(dir, "lock")) },
-		"the directory is removed": func() error { return os.RemoveAll(dir) },
+		"the directory is removed": func() error { return errors.Join(os.Rename(dir, dir+".gone"), os.RemoveAll(dir+".gone")) },
 		"the directory is renamed": func() error { return os.Rename(dir, dir+".away") },
 	} {
 		if err := harm(); err != nil {

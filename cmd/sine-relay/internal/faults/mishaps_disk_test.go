@@ -33,14 +33,15 @@ func spoolRemoved(r *rig, _ time.Duration, pick int) error {
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	from := one.out.length()
+	away := fmt.Sprint(one.spool, ".away-", from)
 	var err error
 	switch pick % 3 {
 	case 0:
 		err = os.Remove(filepath.Join(one.spool, "spool.db"))
-	case 1:
-		err = os.RemoveAll(one.spool)
+	case 1: // at once: one by one, the relay would make them anew meanwhile
+		err = errors.Join(os.Rename(one.spool, away), os.RemoveAll(away))
 	default:
-		err = os.Rename(one.spool, fmt.Sprint(one.spool, ".away-", from))
+		err = os.Rename(one.spool, away)
 	}
 	return errors.Join(err, await("the spool is opened anew", func() bool {
 		return strings.Contains(one.out.since(from), "was removed, replaced or damaged while it was open")
