@@ -40,6 +40,7 @@ func (s *Spool) commitAll() {
 		s.gather(last)
 		s.verify()
 		s.forget()
+		s.lookAtDisk()
 		batch, closed := s.take()
 		if len(batch) > 0 {
 			last = time.Now()
@@ -183,17 +184,18 @@ func (s *Spool) write(batch []*operation) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	if s.broken != nil {
-		return s.broken
-	}
-	if s.db == nil {
-		return s.Fault()
+	db, err := s.trusted()
+	if err != nil {
+		return err
 	}
 	var mapped int64
 	began := time.Now()
 	defer func() { s.took(time.Since(began)) }()
-	err := guarded(func() error {
-		tx, err := s.db.Begin(true)
+	err = guarded(func() error {
+		if err := db.begins(); err != nil {
+			return err
+		}
+		tx, err := db.Begin(true)
 		if err != nil {
 			return err
 		}
@@ -218,12 +220,10 @@ func (s *Spool) write(batch []*operation) error {
 	}
 	if s.touched >= mappedBytes {
 		s.touched = 0
-		dropMapped(s.db, mapped)
+		// Info, which it asks, panics where the file could not be mapped anew.
+		_ = guarded(func() error { dropMapped(db.DB, mapped); return nil })
 	}
-	if errors.Is(err, ErrDamaged) {
-		s.broken = err
-		s.log.Error("spool is opened anew", "err", err)
-	}
+	s.distrust(db, err)
 	return err
 }
 
@@ -265,19 +265,17 @@ func (s *Spool) settle(batch []*operation, err error) {
 // knows whether it is on the disk: the index must say what the file says.
 func (s *Spool) stored(batch []*operation) func(sequence uint64) bool {
 	there := make(map[uint64]bool)
-	err := guarded(func() error {
-		return s.view(func(tx *bolt.Tx) error {
-			entries := tx.Bucket(bucketEntries)
-			for _, o := range batch {
-				if o.add != nil {
-					there[o.add.sequence] = entries.Get(key(o.add.sequence)) != nil
-				}
-				for _, sequence := range o.remove {
-					there[sequence] = entries.Get(key(sequence)) != nil
-				}
+	err := s.view(func(tx *bolt.Tx) error {
+		entries := tx.Bucket(bucketEntries)
+		for _, o := range batch {
+			if o.add != nil {
+				there[o.add.sequence] = entries.Get(key(o.add.sequence)) != nil
 			}
-			return nil
-		})
+			for _, sequence := range o.remove {
+				there[sequence] = entries.Get(key(sequence)) != nil
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		// Nothing is known, so nothing was added and nothing was removed.
@@ -305,8 +303,12 @@ func guarded(operation func() error) (err error) {
 		}
 	}()
 	err = operation()
-	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+	switch {
+	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
 		return ErrClosed
+	case errors.Is(err, bolterrors.ErrInvalidMapping): // and is for ever
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	default:
+		return err
 	}
-	return err
 }

@@ -282,26 +282,37 @@ func TestACrashBetweenTheRenames(t *testing.T) {
 	}
 }
 
-// TestAFileCutWhileItIsOpen must not end the process, which serves the door.
-func TestAFileCutWhileItIsOpen(t *testing.T) {
-	dir := t.TempDir()
-	s := openAt(t, dir)
-	for i := range 50 {
-		put(t, s, sized("a", fmt.Sprint(i), 3000))
-	}
-	if err := os.Truncate(file(dir), 2*pageSize); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Heads(9); !errors.Is(err, ErrDamaged) {
-		t.Errorf("Heads: %v", err)
-	}
-	// One commit may fail by it, and the next finds a file that is made anew.
-	eventually(t, "something is put", func() bool { return s.Put(t.Context(), entry("a", "new")) == nil })
-	got := ids(all(t, s))
-	if d := s.Damaged(); d == nil || d.Path == "" || d.Lost != 51-len(got) {
-		t.Errorf("%d of 51 are there, damage %+v", len(got), d)
-	}
-	if after := afterACrash(t, dir); !slices.Equal(after, got) {
-		t.Errorf("after a crash: %v, want %v", after, got)
+// What is done to the content of a file that is open must not end the process, which
+// serves the door. The file is opened anew, with what can be read of it.
+func TestAFileSpoiltWhileItIsOpen(t *testing.T) {
+	other, err := os.ReadFile(otherFile(t))
+	must(t, err)
+	for name, spoil := range map[string]func(path string) error{
+		"it is cut":                 func(path string) error { return os.Truncate(path, 2*pageSize) },
+		"it is emptied":             func(path string) error { return os.Truncate(path, 0) },
+		"another is written to it":  func(path string) error { return os.WriteFile(path, other, 0o600) },
+		"something is written over": func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("x"), 1<<20), 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			s := openAt(t, dir)
+			for i := range 50 {
+				put(t, s, sized("a", fmt.Sprint(i), 3000))
+			}
+			must(t, spoil(file(dir)))
+			for range 4 { // readers must get over it, too
+				go s.Heads(9)
+			}
+			eventually(t, "something is put", func() bool { return s.Put(t.Context(), entry("a", "new")) == nil })
+			eventually(t, "it is read", func() bool { _, err := s.Heads(9); return err == nil })
+			got := ids(all(t, s))
+			if d := s.Damaged(); d == nil || d.Lost == 0 || !slices.Contains(got, "new") {
+				t.Errorf("%d of 51 are there, damage %+v", len(got), d)
+			}
+			if after := afterACrash(t, dir); !slices.Equal(after, got) {
+				t.Errorf("after a crash: %v, want %v", after, got)
+			}
+		})
 	}
 }

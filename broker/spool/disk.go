@@ -3,6 +3,7 @@ package spool
 import (
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Disk is the room on the disk of a spool. All is zero where the system does not
@@ -28,21 +29,32 @@ func DiskOf(dir string) (Disk, error) {
 	return d, nil
 }
 
-// Disk looks at the spool's disk. What is in pieces within the file counts as if
-// it were not.
+// Disk is the room on the spool's disk, as it was a second ago at most: who asks
+// must not wait for a disk that does not answer. What is in pieces within the file
+// counts as if it were not.
 func (s *Spool) Disk() Disk {
-	free, size, err := diskSpace(s.cfg.Dir)
-	if err != nil {
-		return Disk{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.disk
+}
+
+// lookAtDisk is the committer's.
+func (s *Spool) lookAtDisk() {
+	if time.Since(s.looked) < verifyEvery/4 {
+		return
 	}
-	s.files.RLock()
-	defer s.files.RUnlock()
+	s.looked = time.Now()
+	free, size, err := diskSpace(s.cfg.Dir)
 	d := Disk{Free: free, Size: size, Left: free}
-	if s.db != nil {
-		stats := s.db.Stats()
+	if err != nil {
+		d = Disk{}
+	} else if db := s.db.Load(); db != nil {
+		stats := db.Stats()
 		d.Left += int64(stats.FreeAlloc)
 	}
-	return d
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.disk = d
 }
 
 // Full is what fraction of what the spool may hold, and its disk can, is used.

@@ -2,7 +2,6 @@ package spool
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,14 +39,14 @@ func descriptor(t *testing.T, path string) int {
 	return 0
 }
 
-// failing has each write to an open file fail as a disk does that cannot be
-// written, or has no room, until restore is called.
-func failing(t *testing.T, path, instead string, flag int) (restore func()) {
+// failing has each write to an open file fail, as on a disk that cannot be written,
+// until restore is called.
+func failing(t *testing.T, path string) (restore func()) {
 	t.Helper()
 	fd := descriptor(t, path)
 	kept, err := syscall.Dup(fd)
 	must(t, err)
-	other, err := os.OpenFile(instead, flag, 0)
+	other, err := os.Open(path)
 	must(t, err, syscall.Dup3(int(other.Fd()), fd, syscall.O_CLOEXEC))
 	return func() {
 		must(t, syscall.Dup3(kept, fd, syscall.O_CLOEXEC), syscall.Close(kept), other.Close())
@@ -57,39 +56,28 @@ func failing(t *testing.T, path, instead string, flag int) (restore func()) {
 // A disk fails in the middle of a write, time and again, while messages come and
 // go. What was acknowledged is there, and nothing else.
 func TestADiskThatFailsForAWhile(t *testing.T) {
-	for name, how := range map[string]struct {
-		instead string // of the file, empty for the file itself
-		flag    int
-	}{
-		"it cannot be written": {"", os.O_RDONLY},
-		"it has no room":       {"/dev/full", os.O_RDWR},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			s := openAt(t, dir)
-			put(t, s, entry("first", "first"))
-			l := &putAndRemove{t: t, spool: s, acknowledged: map[string]bool{"first": true}, removing: map[string]bool{}}
-			for sender := range 4 {
-				l.all.Go(func() { l.put(sender) })
-			}
-			l.all.Go(l.remove)
-			for range 5 {
-				restore := failing(t, file(dir), cmp.Or(how.instead, file(dir)), how.flag)
-				at := l.refused.Load()
-				eventually(t, "puts are refused", func() bool { return l.refused.Load() > at+20 })
-				restore()
-				done := l.count()
-				eventually(t, "puts are taken again", func() bool { return l.count() > done+50 })
-			}
-			l.stop.Store(true)
-			l.all.Wait()
-			l.audit("here", ids(all(t, s)))
-			l.audit("after a crash", afterACrash(t, dir))
-			if s.Damaged() != nil || s.Fault() != nil {
-				t.Errorf("damage %v, fault %v", s.Damaged(), s.Fault())
-			}
-		})
+	dir := t.TempDir()
+	s := openAt(t, dir)
+	put(t, s, entry("first", "first"))
+	l := &putAndRemove{t: t, spool: s, acknowledged: map[string]bool{"first": true}, removing: map[string]bool{}}
+	for sender := range 4 {
+		l.all.Go(func() { l.put(sender) })
+	}
+	l.all.Go(l.remove)
+	for range 5 {
+		restore := failing(t, file(dir))
+		at := l.refused.Load()
+		eventually(t, "puts are refused", func() bool { return l.refused.Load() > at+20 })
+		restore()
+		done := l.count()
+		eventually(t, "puts are taken again", func() bool { return l.count() > done+50 })
+	}
+	l.stop.Store(true)
+	l.all.Wait()
+	l.audit("here", ids(all(t, s)))
+	l.audit("after a crash", afterACrash(t, dir))
+	if s.Damaged() != nil || s.Fault() != nil {
+		t.Errorf("damage %v, fault %v", s.Damaged(), s.Fault())
 	}
 }
 
@@ -165,7 +153,7 @@ func TestWhatCannotBeRemovedIsNotOfferedAgain(t *testing.T) {
 			dir := t.TempDir()
 			s := openAt(t, dir)
 			put(t, s, entry("a", "1"), entry("a", "2"), entry("b", "3"))
-			restore := failing(t, file(dir), file(dir), os.O_RDONLY)
+			restore := failing(t, file(dir))
 			if err := s.Remove(t.Context(), 1); err == nil {
 				t.Error("it is removed")
 			}

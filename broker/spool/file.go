@@ -50,6 +50,7 @@ func claim(dir string) (*dirLock, error) {
 // identity is which file was opened at a path.
 type identity struct {
 	path string
+	file *os.File
 	info os.FileInfo
 }
 
@@ -70,7 +71,7 @@ func openFile(path string) (db *bolt.DB, opened identity, err error) {
 			OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
 				f, err := os.OpenFile(path, flag, mode)
 				if err == nil {
-					opened.path = path
+					opened.path, opened.file = path, f
 					opened.info, err = f.Stat()
 				}
 				return f, err

@@ -11,10 +11,7 @@ import (
 // dirLock keeps others out of the directory. bbolt's own lock would not do: it
 // comes with the opening of a file that was not looked at yet. The lock goes
 // with the process.
-type dirLock struct {
-	identity
-	file *os.File
-}
+type dirLock struct{ identity }
 
 func lock(path string) (*dirLock, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -22,7 +19,7 @@ func lock(path string) (*dirLock, error) {
 		return nil, err
 	}
 	err = flock(f, syscall.LOCK_EX)
-	l := &dirLock{identity{path: path}, f}
+	l := &dirLock{identity{path: path, file: f}}
 	if err == nil {
 		l.info, err = f.Stat()
 	}
@@ -37,6 +34,9 @@ func lock(path string) (*dirLock, error) {
 }
 
 func (l *dirLock) release() { l.file.Close() }
+
+// unlock gives a file free that stays open.
+func (i identity) unlock() { _ = flock(i.file, syscall.LOCK_UN) }
 
 // unused returns [ErrInUse] for a file that somebody has open to write to it, and
 // keeps others from that until it is closed.

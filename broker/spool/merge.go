@@ -75,11 +75,9 @@ func (s *Spool) waiting() []record {
 
 // value reads an entry from the file that is open.
 func (s *Spool) value(sequence uint64) (value []byte, err error) {
-	err = guarded(func() error {
-		return s.view(func(tx *bolt.Tx) error {
-			value, err = entryIn(tx, sequence)
-			return err
-		})
+	err = s.view(func(tx *bolt.Tx) (err error) {
+		value, err = entryIn(tx, sequence)
+		return err
 	})
 	return value, err
 }

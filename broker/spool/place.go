@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -52,13 +53,53 @@ func (s *Spool) say(err error) {
 // or nil. Nobody else opens it meanwhile, be the directory's lock there or not:
 // bbolt has it locked, too.
 func (s *Spool) inPlace() error {
+	db, err := s.trusted()
+	if err != nil {
+		return err
+	}
+	return db.inPlace()
+}
+
+// openDB is a file with its identity.
+type openDB struct {
+	*bolt.DB
+	identity
+}
+
+// begins returns why a transaction must not begin, or nil. bbolt panics where it
+// cannot read its meta pages, and leaves locked what everybody else needs then.
+func (db *openDB) begins() error {
+	metas, err := readMetas(db.file)
+	var disk *os.PathError
 	switch {
-	case s.broken != nil:
-		return s.broken
-	case s.db == nil:
-		return errors.New("its file is not open")
+	case errors.Is(err, os.ErrClosed):
+		return ErrClosed
+	case errors.As(err, &disk): // what is in memory may be well
+		return nil
+	case len(metas) == 0:
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	default:
-		return s.opened.inPlace()
+		return nil
+	}
+}
+
+// trusted returns what is open, or why it may not be used.
+func (s *Spool) trusted() (*openDB, error) {
+	if broken := s.broken.Load(); broken != nil {
+		return nil, *broken
+	}
+	db := s.db.Load()
+	if db == nil {
+		return nil, fmt.Errorf("%w: its file is not open", ErrUnusable)
+	}
+	return db, nil
+}
+
+// distrust has a file opened anew after an error that says that it is damaged.
+func (s *Spool) distrust(db *openDB, err error) {
+	if errors.Is(err, ErrDamaged) && s.db.Load() == db && s.broken.CompareAndSwap(nil, &err) {
+		s.log.Error("the spool's file cannot be trusted any more", "err", err)
+		s.nudge()
 	}
 }
 
@@ -100,7 +141,7 @@ func (s *Spool) lastTry() {
 func (s *Spool) openFiles() error {
 	held, err := s.claim()
 	if err == nil && s.inPlace() != nil {
-		err = s.openDB()
+		err = s.openFile()
 	}
 	if err != nil {
 		if held != nil && held != s.lock {
@@ -127,10 +168,10 @@ func (s *Spool) claim() (*dirLock, error) {
 	return claim(s.cfg.Dir)
 }
 
-func (s *Spool) openDB() error {
-	first := s.db == nil && s.broken == nil
-	if s.broken != nil {
-		s.use(nil, identity{}) // or it would lock itself out
+func (s *Spool) openFile() error {
+	first := s.db.Load() == nil && s.broken.Load() == nil
+	if s.broken.Load() != nil {
+		s.use(nil) // or it would lock itself out
 	}
 	found, damage, err := s.ready(s.cfg)
 	if err != nil {
@@ -144,7 +185,7 @@ func (s *Spool) openDB() error {
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
-	s.use(db, opened)
+	s.use(&openDB{db, opened})
 	s.account(added, lost, damage)
 	if !first {
 		n, _ := s.Usage()
@@ -155,20 +196,19 @@ func (s *Spool) openDB() error {
 }
 
 // use puts a file in the place of the one that is open, which it closes.
-func (s *Spool) use(db *bolt.DB, opened identity) {
-	s.files.Lock()
-	old := s.db
-	s.db, s.opened = db, opened
-	s.files.Unlock()
+func (s *Spool) use(db *openDB) {
+	old := s.db.Swap(db)
 	if db != nil {
-		s.broken = nil
+		s.broken.Store(nil)
 	}
 	if err := closeDB(old); err != nil {
 		s.log.Warn("close the spool's old file", "err", err)
 	}
 }
 
-func closeDB(db *bolt.DB) error {
+// closeDB closes a file once nobody reads it any more. Where bbolt waits for a lock
+// that a panic has left, the file stays open and nobody is kept out of it.
+func closeDB(db *openDB) error {
 	if db == nil {
 		return nil
 	}
@@ -178,12 +218,13 @@ func closeDB(db *bolt.DB) error {
 	case err := <-done:
 		return err
 	case <-time.After(closeTimeout):
+		db.unlock()
 		return errors.New("it does not close")
 	}
 }
 
 func (s *Spool) closeFiles() error {
-	err := errors.Join(s.unforgottenFault(), closeDB(s.db))
+	err := errors.Join(s.unforgottenFault(), closeDB(s.db.Load()))
 	if s.lock != nil {
 		s.lock.release()
 	}
@@ -193,12 +234,21 @@ func (s *Spool) closeFiles() error {
 	return nil
 }
 
-// view reads the file that is open.
+// view reads the file that is open. It begins anew where another is opened
+// meanwhile.
 func (s *Spool) view(read func(*bolt.Tx) error) error {
-	s.files.RLock()
-	defer s.files.RUnlock()
-	if s.db == nil {
-		return ErrUnusable
+	for {
+		db, err := s.trusted()
+		if err != nil {
+			return err
+		}
+		if err = db.begins(); err == nil {
+			err = guarded(func() error { return db.View(read) })
+		}
+		if errors.Is(err, ErrClosed) && s.db.Load() != db {
+			continue
+		}
+		s.distrust(db, err)
+		return err
 	}
-	return s.db.View(read)
 }

@@ -108,23 +108,22 @@ func (s *Spool) Each(fn func(Item) error) error {
 // read returns those of the entries that are still there.
 func (s *Spool) read(records []record) ([]Item, error) {
 	var items []Item
-	err := guarded(func() error {
-		return s.view(func(tx *bolt.Tx) error {
-			entries := tx.Bucket(bucketEntries)
-			for _, r := range records {
-				value := entries.Get(key(r.sequence))
-				if value == nil {
-					continue
-				}
-				e, err := decode(r.sequence, value)
-				if err != nil {
-					return fmt.Errorf("%w: entry %d: %w", ErrDamaged, r.sequence, err)
-				}
-				e.Attempts = r.attempts
-				items = append(items, Item{Sequence: r.sequence, Entry: e})
+	err := s.view(func(tx *bolt.Tx) error {
+		items = nil
+		entries := tx.Bucket(bucketEntries)
+		for _, r := range records {
+			value := entries.Get(key(r.sequence))
+			if value == nil {
+				continue
 			}
-			return nil
-		})
+			e, err := decode(r.sequence, value)
+			if err != nil {
+				return fmt.Errorf("%w: entry %d: %w", ErrDamaged, r.sequence, err)
+			}
+			e.Attempts = r.attempts
+			items = append(items, Item{Sequence: r.sequence, Entry: e})
+		}
+		return nil
 	})
 	return items, err
 }

@@ -21,10 +21,10 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
-	bolt "go.etcd.io/bbolt"
 )
 
 var (
@@ -88,23 +88,24 @@ type Spool struct {
 
 	wake      chan struct{}
 	stopped   chan struct{}
-	broken    error // the committer's own, and so are the next five
-	touched   int64
+	touched   int64     // the committer's own, and so are the next five
 	tried     time.Time // to open the files, in vain
 	forgotten time.Time // when that was last tried
+	looked    time.Time // at the disk
 	lock      *dirLock
 	reserve   *reserve // room for removals on a full disk
 	// holdCommit is for tests: it is called before each commit, after the
 	// operations in it were marked as started.
 	holdCommit func()
 
-	// files guards db and opened against a reader while the committer, who alone
-	// changes them, does so. db is nil until the files could be opened.
-	files  sync.RWMutex
-	db     *bolt.DB
-	opened identity
+	// db is changed by the committer alone. It is nil until the file could be opened.
+	db atomic.Pointer[openDB]
+	// broken is set once the file that is open cannot be trusted. Nobody may ask
+	// bbolt anything then: after a panic it has locks that nobody gives free.
+	broken atomic.Pointer[error]
 
 	mu     sync.Mutex
+	disk   Disk
 	fault  error // why nothing is taken, or nil
 	damage *Damage
 	found  int // entries that were in a file when it was opened
@@ -140,6 +141,7 @@ func Open(cfg Config) (*Spool, error) {
 		return nil, err
 	}
 	s.opening(err)
+	s.lookAtDisk()
 	go s.commitAll()
 	return s, nil
 }
