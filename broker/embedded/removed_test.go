@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,10 +75,10 @@ func TestTrap_AStoreThatWasRemovedGoesOnAcknowledging(t *testing.T) {
 	t.Parallel()
 	const stream = "jetstream/VISITORS/streams/VISITORS"
 	for name, remove := range map[string]func(dir string) error{
-		"the directory":                  func(dir string) error { return os.RemoveAll(dir) },
+		"the directory":                  removeAll,
 		"everything in it":               removeIn,
-		"the streams":                    func(dir string) error { return os.RemoveAll(filepath.Join(dir, "jetstream")) },
-		"the messages":                   func(dir string) error { return os.RemoveAll(filepath.Join(dir, stream, "msgs")) },
+		"the streams":                    func(dir string) error { return removeAll(filepath.Join(dir, "jetstream")) },
+		"the messages":                   func(dir string) error { return removeAll(filepath.Join(dir, stream, "msgs")) },
 		"a file of messages":             func(dir string) error { return os.Remove(filepath.Join(dir, stream, "msgs", "1.blk")) },
 		"a directory moved away":         func(dir string) error { return os.Rename(dir, dir+"-away") },
 		"an empty directory":             replace,
@@ -115,11 +116,20 @@ func TestTrap_AStoreThatWasRemovedGoesOnAcknowledging(t *testing.T) {
 	}
 }
 
+// removeAll goes on until nothing is left: the server may make it anew meanwhile.
+func removeAll(path string) error {
+	for {
+		if err := os.RemoveAll(path); !errors.Is(err, syscall.ENOTEMPTY) {
+			return err
+		}
+	}
+}
+
 func removeIn(dir string) error {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
 		if err == nil {
-			err = os.RemoveAll(filepath.Join(dir, e.Name()))
+			err = removeAll(filepath.Join(dir, e.Name()))
 		}
 	}
 	return err
@@ -127,10 +137,10 @@ func removeIn(dir string) error {
 
 // replace makes an empty directory in place of one, which may get its number.
 func replace(dir string) error {
-	if err := os.RemoveAll(dir); err != nil {
+	if err := removeAll(dir); err != nil {
 		return err
 	}
-	return os.Mkdir(dir, 0o700)
+	return os.MkdirAll(dir, 0o700)
 }
 
 // What an administrator does to a stream is not taken for a store that was removed.

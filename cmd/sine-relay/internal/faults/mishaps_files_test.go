@@ -18,14 +18,16 @@ func storeRemoved(r *rig, lasting time.Duration, pick int) error {
 	from := time.Now()
 	lost, err := r.auditor.messages(visit.DefaultEventStream)
 	spoilt, err2 := r.auditor.messages(visit.DefaultQuarantineStream)
-	err = errors.Join(err, err2, os.RemoveAll(r.store))
+	// At once: the relay makes it anew while its files are removed one by one.
+	away := r.store + "-removed"
+	err = errors.Join(err, err2, os.Rename(r.store, away))
 	x := excuse{most: len(lost) + len(spoilt), from: from, until: time.Now()}
 	for _, m := range append(lost, spoilt...) {
 		x.ids = append(x.ids, m.id())
 	}
 	r.excuse(x)
 	hold(lasting)
-	return errors.Join(err, r.more(warmUp), relayKilled(r, lasting, pick))
+	return errors.Join(err, os.RemoveAll(away), r.more(warmUp), relayKilled(r, lasting, pick))
 }
 
 // storeFull leaves the NATS inside no room on its disk for a while. The relay
