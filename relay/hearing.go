@@ -26,9 +26,9 @@ type vote struct {
 	err error
 }
 
-// hear asks every decider whose condition holds, all at once and each only once,
-// and returns when the answer is certain or ctx has ended. The votes that are
-// still to come are for the record.
+// hear asks every decider whose condition holds, all at once, and returns when the
+// answer is certain or ctx has ended. The votes that are still to come are for the
+// record.
 func (r *Relay) hear(ctx context.Context, cancel context.CancelFunc, in *Integration, q *visit.Request, v when.Visitor) *hearing {
 	asked := r.applicable(in, v)
 	h := &hearing{in: in, tally: in.panel.Tally(asked), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}

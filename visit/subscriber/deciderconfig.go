@@ -25,6 +25,7 @@ type DeciderConfig struct {
 	Subjects    visit.Subjects
 	// Concurrency is how many questions are answered at once, 64 by default.
 	// Those beyond it are told at once that the decider is overloaded.
+	// Questions that come again because another program is slow are among them.
 	Concurrency int
 	// GracePeriod is how long questions may still be answered once the context
 	// has ended, before the context given to decide ends too. 20 s by default.
