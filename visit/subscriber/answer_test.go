@@ -145,7 +145,7 @@ func TestAnAnswerThatComesTooLateIsDropped(t *testing.T) {
 		<-ctx.Done()
 		return visit.Decision{Verdict: visit.Accept}, nil
 	})
-	answer := s.send(t, "30")
+	answer := s.send(t, "2000")
 	if err := next(t, r.errors); !errors.Is(err, subscriber.ErrExpired) {
 		t.Errorf("%v", err)
 	}

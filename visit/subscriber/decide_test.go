@@ -152,8 +152,12 @@ func TestDiscoveryShowsTheDecider(t *testing.T) {
 	t.Parallel()
 	cfg := subscriber.DeciderConfig{Sites: []string{"hq", "lab"}, Decider: "vip", Version: "1.2.3", Description: "the list"}
 	s, r := newDecider(t, cfg, accept)
-	eventually(t, "both sites", func() bool { i := s.services(t); return len(i) == 1 && len(i[0].Endpoints) == 2 })
-	i := s.services(t)[0]
+	var found []micro.Info // by a search that did not end before the reply came
+	eventually(t, "both sites", func() bool {
+		found = s.services(t)
+		return len(found) == 1 && len(found[0].Endpoints) == 2
+	})
+	i := found[0]
 	if i.Version != "1.2.3" || i.Description != "the list" || i.Metadata["decider"] != "vip" || i.Metadata["sites"] != "hq,lab" {
 		t.Errorf("%+v", i)
 	}

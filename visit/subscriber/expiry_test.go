@@ -31,7 +31,9 @@ func (s *site) stats(t *testing.T) visit.DeciderStats {
 	return own
 }
 
-// Nobody sees a program that hangs if its questions count when it returns.
+// Nobody sees a program that hangs if its questions count when it returns. Their time
+// is long enough for the program to be asked before it is over, on a machine that is
+// busy.
 func TestAQuestionThatHangsIsCountedWhileItHangs(t *testing.T) {
 	t.Parallel()
 	leave := make(chan bool)
@@ -39,9 +41,9 @@ func TestAQuestionThatHangsIsCountedWhileItHangs(t *testing.T) {
 		<-leave
 		return visit.Decision{Verdict: visit.Accept}, nil
 	})
-	const time1, time2 = 20 * time.Millisecond, 60 * time.Millisecond
-	s.send(t, "20")
-	answer := s.send(t, "60")
+	const time1, time2 = 2 * time.Second, 3 * time.Second
+	s.send(t, "2000")
+	answer := s.send(t, "3000")
 	for range 2 {
 		if err := next(t, r.errors); !errors.Is(err, subscriber.ErrExpired) {
 			t.Errorf("%v", err)
@@ -86,7 +88,7 @@ func TestAFailureAfterTheTimeIsReported(t *testing.T) {
 		<-ctx.Done()
 		return visit.Decision{}, failure
 	})
-	s.send(t, "20")
+	s.send(t, "2000")
 	if err := next(t, r.errors); !errors.Is(err, subscriber.ErrExpired) {
 		t.Errorf("%v", err)
 	}
