@@ -8,12 +8,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// keyUse tells when each key was last used. It shows the keys in force and no
-// other, so that an operator who changes a key sees which relays already have
+// keyUse shows when each key was last used, and how many keys and which site each
+// integration has. It shows the keys in force and no other, so that an operator who changes a key sees which relays already have
 // the new one, and which still have the old one.
 type keyUse struct {
 	inForce atomic.Pointer[map[keyName]*usedKey]
-	counts  atomic.Pointer[map[string]int] // by integration
+	shown   atomic.Pointer[map[string]shownIntegration]
+}
+
+// shownIntegration is what is shown of an integration beside its keys' use.
+type shownIntegration struct {
+	keys int
+	site string
 }
 
 // keyName is an integration's name and what people call its key.
@@ -31,9 +37,12 @@ var keyLastUsed = prometheus.NewDesc("sine_relay_key_last_used_timestamp_seconds
 var keyCount = prometheus.NewDesc("sine_relay_integration_keys",
 	"API keys of an integration that are in force; without one, all its calls are answered 401.", []string{"integration"}, nil)
 
+var integrationInfo = prometheus.NewDesc("sine_relay_integration_info",
+	"Always 1; the site of each integration.", []string{"integration", "site"}, nil)
+
 func newKeyUse(reg prometheus.Registerer) *keyUse {
 	u := &keyUse{}
-	u.counts.Store(&map[string]int{})
+	u.shown.Store(&map[string]shownIntegration{})
 	u.inForce.Store(&map[keyName]*usedKey{})
 	reg.MustRegister(u)
 	return u
@@ -52,9 +61,9 @@ func (u *keyUse) change(integrations map[string]*Integration) {
 	for name, k := range *u.inForce.Load() {
 		before[identity{name.integration, k.digest}] = k
 	}
-	now, counts := map[keyName]*usedKey{}, map[string]int{}
+	now, shown := map[keyName]*usedKey{}, map[string]shownIntegration{}
 	for _, in := range integrations {
-		counts[in.Name] = len(in.Keys)
+		shown[in.Name] = shownIntegration{len(in.Keys), in.Site}
 		for _, key := range in.Keys {
 			k := before[identity{in.Name, key.digest}]
 			if k == nil {
@@ -64,7 +73,7 @@ func (u *keyUse) change(integrations map[string]*Integration) {
 		}
 	}
 	u.inForce.Store(&now)
-	u.counts.Store(&counts)
+	u.shown.Store(&shown)
 }
 
 // used notes the use of a key, unless the key is not shown.
@@ -78,6 +87,7 @@ func (u *keyUse) used(integration, key string) {
 func (u *keyUse) Describe(c chan<- *prometheus.Desc) {
 	c <- keyLastUsed
 	c <- keyCount
+	c <- integrationInfo
 }
 
 func (u *keyUse) Collect(c chan<- prometheus.Metric) {
@@ -85,7 +95,8 @@ func (u *keyUse) Collect(c chan<- prometheus.Metric) {
 		seconds := float64(k.last.Load()) / 1000
 		c <- prometheus.MustNewConstMetric(keyLastUsed, prometheus.GaugeValue, seconds, name.integration, name.key)
 	}
-	for integration, n := range *u.counts.Load() {
-		c <- prometheus.MustNewConstMetric(keyCount, prometheus.GaugeValue, float64(n), integration)
+	for integration, in := range *u.shown.Load() {
+		c <- prometheus.MustNewConstMetric(keyCount, prometheus.GaugeValue, float64(in.keys), integration)
+		c <- prometheus.MustNewConstMetric(integrationInfo, prometheus.GaugeValue, 1, integration, in.site)
 	}
 }

@@ -122,6 +122,7 @@ func TestAnIntegrationWithoutAKeyIsCountedByName(t *testing.T) {
 		`sine_relay_integration_keys{integration="lobby"} 2`,
 		`sine_relay_integration_keys{integration="keyless"} 0`,
 		`sine_relay_integration_keys{integration="broken"} 0`,
+		`sine_relay_integration_info{integration="lobby",site="hq"} 1`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("no %s", want)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -36,13 +37,22 @@ func readRules(t *testing.T) (all []rule) {
 	return all
 }
 
+// everything is all of a rule that asks for series: its templates do, too.
+func (r rule) everything() string {
+	all := []string{r.Expr}
+	for _, m := range []map[string]string{r.Labels, r.Annotations} {
+		all = slices.AppendSeq(all, maps.Values(m))
+	}
+	return strings.Join(all, "\n")
+}
+
 var ownSeries = regexp.MustCompile(`\bsine_relay_\w+`)
 
 // An alert on a metric, a label or a value that no relay exposes never fires.
 func TestTheAlertsAskForWhatIsExposed(t *testing.T) {
 	e := expose(t)
 	for _, r := range readRules(t) {
-		for _, series := range ownSeries.FindAllString(r.Expr, -1) {
+		for _, series := range ownSeries.FindAllString(r.everything(), -1) {
 			if e.metric(series) == "" {
 				t.Errorf("%s%s: %s is not exposed", r.Alert, r.Record, series)
 			}
@@ -130,8 +140,86 @@ func TestEveryAlertHasACase(t *testing.T) {
 	}
 	for _, r := range readRules(t) {
 		name := strings.TrimPrefix(r.Alert, "SineRelay")
-		if r.Alert != "" && !strings.Contains(name, "BudgetBurns") && !strings.Contains(cases.String(), `named("`+name+`"`) && !strings.Contains(cases.String(), `"`+r.Alert+`"`) {
+		if r.Alert != "" && !strings.Contains(name, "BudgetBurns") && !strings.Contains(cases.String(), `"`+name+`"`) && !strings.Contains(cases.String(), `"`+r.Alert+`"`) {
 			t.Errorf("no case fires %s", r.Alert)
 		}
+	}
+}
+
+// A number in a text is made whole, or a time, before somebody reads it: increase()
+// makes 2.911 of three calls, and humanize 1.234k of 1,234 messages.
+func TestTheAlertsTextsHaveWholeNumbers(t *testing.T) {
+	value := regexp.MustCompile(`\{\{[^}]*\$value[^}]*\}\}`)
+	whole := regexp.MustCompile(`printf "%\.[01]f"( \$value)? \}\}$|humanizeDuration \}\}$|^\{\{ if gt \$value 0\.0 \}\}$`)
+	found := 0
+	for _, r := range readRules(t) {
+		for _, text := range r.Annotations {
+			for _, action := range value.FindAllString(text, -1) {
+				found++
+				if !whole.MatchString(action) {
+					t.Errorf("%s shows %s", r.Alert, action)
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no text shows a number")
+	}
+}
+
+var byIntegration = regexp.MustCompile(`^\w+ by \(namespace, job, integration\b`)
+
+// What is a relay's own names the relay, and what is an integration's names its site.
+func TestTheAlertsSayWhere(t *testing.T) {
+	for _, r := range readRules(t) {
+		if r.Alert == "" {
+			continue
+		}
+		if byIntegration.MatchString(r.Expr) && !strings.Contains(r.Labels["site"], "sine_relay_integration_info") {
+			t.Errorf("%s does not name the site", r.Alert)
+		}
+		if strings.Contains(r.Expr, "pod, instance") && !strings.Contains(r.Annotations["description"], "$labels.instance") {
+			t.Errorf("%s does not say which relay", r.Alert)
+		}
+	}
+}
+
+// An inhibition that names an alert wrongly inhibits nothing.
+func TestTheInhibitionsAreOfAlertsThatThereAre(t *testing.T) {
+	content, err := os.ReadFile("../../deploy/alerts/alertmanager.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config struct {
+		Inhibit []struct {
+			Source []string `yaml:"source_matchers"`
+			Target []string `yaml:"target_matchers"`
+			Equal  []string
+		} `yaml:"inhibit_rules"`
+	}
+	if err := yaml.Load(content, &config); err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{"SineRelay.+": true} // all of them
+	for _, r := range readRules(t) {
+		known[r.Alert] = true
+	}
+	names := regexp.MustCompile(`^alertname!?=~?"(.+)"$`)
+	for n, rule := range config.Inhibit {
+		for _, m := range slices.Concat(rule.Source, rule.Target) {
+			if name := names.FindStringSubmatch(m); name != nil {
+				for _, alert := range strings.Split(name[1], "|") {
+					if !known[alert] {
+						t.Errorf("inhibition %d: there is no alert %s", n+1, alert)
+					}
+				}
+			}
+		}
+		if !slices.Contains(rule.Equal, "namespace") || !slices.Contains(rule.Equal, "job") {
+			t.Errorf("inhibition %d crosses installations", n+1)
+		}
+	}
+	if len(config.Inhibit) == 0 {
+		t.Error("there are no inhibitions")
 	}
 }

@@ -18,7 +18,11 @@ func ofBudgets() []check {
 		{
 			name: "the budgets burn for an hour", at: 88, fires: budgets("Fast", ""),
 			world: burning(time.Minute, 520, phase{60, 40}, phase{115, 5.5}, phase{150, 0}),
-			also:  []moment{{75, nil}, {110, budgets("Fast", "")}, {120, budgets("")}, {135, budgets("", "Slow")}, {155, budgets("Slow")}},
+			says: []text{
+				{88, "DoorBudgetBurnsFast", "critical", nil, "Too many check-in requests are not answered by a decision", "2.0 % of them over 1h, and 0.1 % may be. At this rate the error budget of 30 days lasts 1d 12h 32m 0s.", "lobby-cannot-check-in"},
+				{88, "FactsBudgetBurnsFast", "critical", nil, "Too many facts are not stored within 2 s", "24.4 % of them over 1h, and 1 % may be. At this rate the error budget of 30 days lasts 1d 5h 32m 41s.", "facts-are-late-or-refused"},
+			},
+			also: []moment{{75, nil}, {110, budgets("Fast", "")}, {120, budgets("")}, {135, budgets("", "Slow")}, {155, budgets("Slow")}},
 		},
 		{
 			name: "the budgets burn for hours", at: 1100, fires: budgets("", "Slow", "Creeping"),
@@ -63,15 +67,16 @@ func burning(step time.Duration, length minute, phases ...phase) *world {
 		return func(m minute) float64 { return all * speed(m) * budget / (1 - speed(m)*budget) }
 	}
 	for _, pod := range headquarters.pods {
-		w.door(headquarters.labels(pod), always(80), failing(160, 0.001))
+		w.door(headquarters.labels(pod), always(80))
+		w.counter("sine_relay_webhooks_total", headquarters.labels(pod).with(labels{"integration": "site-00"}).with(asked("hung_up")), failing(160, 0.001))
 		w.facts(headquarters.labels(pod), always(10), failing(30, 0.01))
 	}
 	return w
 }
 
 // door is a lobby in which so many are accepted, and as many rejected, and far more are
-// what does not count, against so many whom no answer reaches.
-func (w *world) door(l labels, good, failing func(minute) float64) {
+// what does not count.
+func (w *world) door(l labels, good func(minute) float64) {
 	l = l.with(labels{"integration": "site-00"})
 	for _, outcome := range []string{"accepted", "rejected"} {
 		w.counter("sine_relay_webhooks_total", l.with(asked(outcome)), good)
@@ -80,7 +85,6 @@ func (w *world) door(l labels, good, failing func(minute) float64) {
 		w.counter("sine_relay_webhooks_total", l.with(asked(outcome)), func(m minute) float64 { return 8 * good(m) })
 	}
 	w.counter("sine_relay_webhooks_total", l.with(labels{"event": "checked_in", "outcome": "stored"}), func(m minute) float64 { return 8 * good(m) })
-	w.counter("sine_relay_webhooks_total", l.with(asked("hung_up")), failing)
 }
 
 // facts are so many of each kind that is in time, against those that fail, at once, or

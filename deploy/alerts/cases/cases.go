@@ -15,6 +15,7 @@ type check struct {
 	also  []moment
 	end   minute   // 0: the end of the world
 	still []string // what goes on firing then
+	says  []text
 }
 
 // moment is what fires at one, nothing more and nothing less.
@@ -44,6 +45,9 @@ func (c check) test() test {
 		end = c.world.length
 	}
 	t.Expressions = append(t.Expressions, expect(firing, end, c.still))
+	for _, s := range c.says {
+		t.Alerts = append(t.Alerts, s.test())
+	}
 	return t
 }
 
@@ -60,11 +64,28 @@ func named(alert string, more labels) string {
 	return labels{"alertname": "SineRelay" + alert, "namespace": "door", "job": "sine-relay"}.with(more).String()
 }
 
+// ofRelay names a relay of the headquarters in an alert.
+func ofRelay(pod string, more labels) labels {
+	l := headquarters.labels(pod)
+	return labels{"pod": l["pod"], "instance": l["instance"]}.with(more)
+}
+
+// eachOf is an alert of each of these relays of an installation.
+func eachOf(alert, namespace string, pods ...string) (all []string) {
+	for _, pod := range pods {
+		all = append(all, named(alert, ofRelay(pod, labels{"namespace": namespace})))
+	}
+	return all
+}
+
 var atSick = labels{"integration": sick}
+
+// sickHQ is how alerts name it where its site is shown.
+var sickHQ = atSick.with(labels{"site": "hq"})
 
 // cases: what is wrong is so from minute 30 to 60, unless it says something else.
 func cases() []check {
-	return slices.Concat(quiet(), atOneSite(), ofLobbies(), ofRelays(), ofInstallations(), ofSpools(), ofBudgets())
+	return slices.Concat(quiet(), atOneSite(), ofLobbies(), ofRelays(), ofInstallations(), ofSpools(), ofBudgets(), ofCauses(), ofTexts())
 }
 
 // quiet are those in which nothing fires.

@@ -83,9 +83,14 @@ func expiries() check {
 		w.relays(name, "sine_relay_nats_credentials_expiry_timestamp_seconds", nil, renewed(left), renewed(left+day))
 	}
 	w.relays("never", "sine_relay_nats_credentials_expiry_timestamp_seconds", nil, always(0), always(0))
-	certificate := func(alert, name string) string { return named(alert, labels{"certificate": name}) }
-	before := append(namedOf("CredentialsExpire", "two-days"), certificate("CertificateExpires", "two-days"))
-	after := slices.Concat(before, namedOf("CredentialsExpire", "fourteen-days"), namedOf("CredentialsExpireNow", "two-days"),
+	// The second relay's own are valid for a day more.
+	certificate := func(alert, name string) string {
+		return named(alert, ofRelay("relay-0", labels{"certificate": name}))
+	}
+	first := func(alert, namespace string) []string { return eachOf(alert, namespace, "relay-0") }
+	both := named("CertificateExpires", ofRelay("relay-1", labels{"certificate": "two-days"}))
+	before := append(eachOf("CredentialsExpire", "two-days", headquarters.pods...), certificate("CertificateExpires", "two-days"), both)
+	after := slices.Concat(before, first("CredentialsExpire", "fourteen-days"), first("CredentialsExpireNow", "two-days"),
 		[]string{certificate("CertificateExpires", "fourteen-days"), certificate("CertificateExpiresNow", "two-days")})
 	return check{name: "certificates and credentials come to their last days", world: w, fires: after, also: []moment{{60, before}, {70, before}, {71, after}, {99, after}, {100, nil}}}
 }

@@ -10,7 +10,7 @@ import (
 // ofLobbies are those in which it matters how much is wrong at a site, for how long,
 // and what excuses it.
 func ofLobbies() []check {
-	return []check{fallbacks(), unanswered(), wrongKeys(), once()}
+	return []check{fallbacks(), unanswered(), subscribers(), wrongKeys(), dead(), once()}
 }
 
 // lobbies are sites without visitors, beside a great one that keeps the few failures
@@ -38,7 +38,7 @@ func asked(outcome string) labels {
 // namedAt is an alert of each of these sites.
 func namedAt(alert string, sites ...string) (all []string) {
 	for _, site := range sites {
-		all = append(all, named(alert, labels{"integration": site}))
+		all = append(all, named(alert, labels{"integration": site, "site": "hq"}))
 	}
 	return all
 }
@@ -69,9 +69,34 @@ func fallbacks() check {
 	return check{name: "lobbies with few visitors have fallbacks", world: w, fires: fires, also: []moment{{51, fires}, {60, nil}}}
 }
 
+// subscribers decide and are no micro services, so that none is ever counted: all is
+// well there in a quiet hour, until a question fails.
+func subscribers() check {
+	w := lobbies(190, "quiet", "answers", "stops", "answers again")
+	for _, pod := range headquarters.pods {
+		for _, site := range []string{"quiet", "answers", "stops", "answers again"} {
+			w.gauge("sine_relay_deciders", lobby(pod, site).with(labels{"decider": "watchlist"}), always(0))
+		}
+	}
+	asked := func(site, outcome string, at ...minute) {
+		w.calls("sine_relay_asks_total", lobby("relay-1", site).with(labels{"decider": "watchlist", "outcome": outcome}), at...)
+	}
+	asked("answers", "decided", 5, 60)
+	asked("stops", "decided", 5)
+	asked("stops", "timeout", 80)
+	asked("answers again", "decided", 5, 100)
+	asked("answers again", "no_decider", 80)
+	of := func(site string) string {
+		return named("NobodyAnswers", labels{"integration": site, "decider": "watchlist", "site": "hq"})
+	}
+	return check{name: "deciders are plain subscribers", world: w, fires: []string{of("stops"), of("answers again")}, also: []moment{
+		{84, nil}, {86, []string{of("stops"), of("answers again")}}, {101, []string{of("stops")}}, {139, []string{of("stops")}}, {150, nil},
+	}}
+}
+
 // unanswered: nobody is known who would answer, and nobody did within fifteen minutes.
 func unanswered() check {
-	w := lobbies(110, "nobody", "nobody any more", "questions without an answer", "answered after all", "known to one relay", "away for four minutes")
+	w := lobbies(110, "never there", "nobody", "nobody any more", "questions without an answer", "answered after all", "known to one relay", "away for four minutes")
 	for _, pod := range headquarters.pods {
 		decides := func(site, decider string, known, answers func(minute) float64) {
 			l := lobby(pod, site).with(labels{"decider": decider})
@@ -79,6 +104,7 @@ func unanswered() check {
 			w.counter("sine_relay_asks_total", l.with(labels{"outcome": "decided"}), answers)
 		}
 		gone := between(30, 75, 0, 2)
+		decides("never there", "watchlist", always(0), always(0))
 		decides("nobody", "watchlist", gone, always(0))
 		decides("nobody", "hosts", always(1), always(0.4))
 		decides("nobody any more", "watchlist", gone, between(30, 75, 0, 0.4))
@@ -97,11 +123,36 @@ func unanswered() check {
 		}
 	}
 	of := func(site string) string {
-		return named("NobodyAnswers", labels{"integration": site, "decider": "watchlist"})
+		return named("NobodyAnswers", labels{"integration": site, "decider": "watchlist", "site": "hq"})
 	}
 	// Where one relay cannot count, it is not known who decides, and no more is said.
-	unknown := namedOf("DecidersUnknown", "none-can-count", "one-can-count")
+	unknown := append(eachOf("DecidersUnknown", "none-can-count", headquarters.pods...), eachOf("DecidersUnknown", "one-can-count", "relay-0")...)
 	early := slices.Concat(unknown, []string{of("nobody"), of("questions without an answer")})
 	all := slices.Concat(early, []string{of("nobody any more")})
 	return check{name: "programs that decide come and go", world: w, fires: all, still: unknown, also: []moment{{34, unknown}, {40, early}, {60, all}}}
+}
+
+// dead: three minutes after the last good call, whatever was before, a lobby that all
+// calls fail of is known by its name and by its site.
+func dead() check {
+	w := lobbies(90, "nobody decides", "one of two fails", "locked out", "another's keys")
+	for _, pod := range headquarters.pods {
+		busy := func(site, series string, l labels, rate func(minute) float64) {
+			w.counter(series, lobby(pod, site).with(l), rate)
+		}
+		const webhooks, rejected = "sine_relay_webhooks_total", "sine_relay_webhooks_rejected_total"
+		wrong := labels{"reason": "wrong_key"}
+		busy("nobody decides", webhooks, asked("accepted"), between(30, 60, 0, 1))
+		busy("nobody decides", webhooks, asked("hung_up"), between(30, 60, 1, 0))
+		busy("one of two fails", webhooks, asked("accepted"), always(1))
+		busy("one of two fails", webhooks, asked("timeout"), between(30, 60, 1, 0))
+		busy("locked out", webhooks, asked("accepted"), between(30, 60, 0, 1))
+		busy("locked out", webhooks, labels{"event": "checked_in", "outcome": "stored"}, between(30, 60, 0, 1))
+		busy("locked out", rejected, wrong, between(30, 60, 1, 0))
+		busy("another's keys", rejected, wrong, always(1))
+	}
+	w.calls("sine_relay_webhooks_total", lobby("relay-0", "another's keys").with(asked("accepted")), every(10, 1, 9)...)
+	keys := namedAt("WrongKey", "another's keys")
+	fires := slices.Concat(keys, namedAt("CheckInsByFallback", "nobody decides"), namedAt("LockedOut", "locked out"), namedAt("WrongKey", "locked out"))
+	return check{name: "every call of a busy lobby fails", world: w, at: 33, fires: fires, also: []moment{{29, keys}, {45, fires}}, still: keys}
 }

@@ -6,6 +6,11 @@
 //
 //	go run ./deploy/alerts/cases deploy/alerts/sine-relay.yaml FOLDER
 //	promtool test rules FOLDER/*.yaml
+//
+// With an Alertmanager it sends to that what fires where every lobby is concerned, and
+// looks at what the shipped inhibitions leave of it.
+//
+//	go run ./deploy/alerts/cases -inhibit alertmanager deploy/alerts/alertmanager.yaml
 package main
 
 import (
@@ -16,11 +21,17 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: cases RULES FOLDER")
+	var err error
+	switch {
+	case len(os.Args) == 4 && os.Args[1] == "-inhibit":
+		err = inhibition(os.Args[2], os.Args[3])
+	case len(os.Args) == 3:
+		err = write(os.Args[1], os.Args[2])
+	default:
+		fmt.Fprintln(os.Stderr, "usage: cases RULES FOLDER\n       cases -inhibit ALERTMANAGER CONFIGURATION")
 		os.Exit(2)
 	}
-	if err := write(os.Args[1], os.Args[2]); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "cases:", err)
 		os.Exit(1)
 	}
@@ -70,6 +81,18 @@ type test struct {
 	Interval    string        `json:"interval"`
 	InputSeries []inputSeries `json:"input_series"`
 	Expressions []expression  `json:"promql_expr_test"`
+	Alerts      []alertTest   `json:"alert_rule_test,omitempty"`
+}
+
+type alertTest struct {
+	At     string          `json:"eval_time"`
+	Name   string          `json:"alertname"`
+	Alerts []expectedAlert `json:"exp_alerts"`
+}
+
+type expectedAlert struct {
+	Labels      labels            `json:"exp_labels"`
+	Annotations map[string]string `json:"exp_annotations"`
 }
 
 type inputSeries struct {

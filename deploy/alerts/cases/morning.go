@@ -94,6 +94,7 @@ func (w *world) relay(l labels) {
 		w.gauge("sine_relay_stream_drift", s.with(labels{"field": "max_age"}), always(0))
 	}
 	w.counter("sine_relay_spool_set_aside_total", l, always(0))
+	w.counter("sine_relay_log_lines_lost_total", l, always(0))
 	for result, rate := range map[string]float64{"stored": 16, "spooled": 0, "failed": 0, "dropped": 0} {
 		w.counter("sine_relay_decision_records_total", l.with(labels{"result": result}), always(rate))
 	}
@@ -117,6 +118,7 @@ func (w *world) well(l labels, visitors func(minute) float64) {
 	w.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "accepted"}), visitors)
 	w.counter("sine_relay_webhooks_total", l.with(labels{"event": "checked_in", "outcome": "stored"}), visitors)
 	w.counter("sine_relay_facts_settled_total", l.with(labels{"result": "stored"}), visitors)
+	w.gauge("sine_relay_integration_info", l.with(labels{"site": "hq"}), always(1))
 	w.gauge("sine_relay_deciders", l.with(labels{"decider": "watchlist"}), always(2))
 	w.counter("sine_relay_asks_total", l.with(labels{"decider": "watchlist", "outcome": "decided"}), visitors)
 }

@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // once: where something is lost or set aside, once is enough, and it is seen for an
 // hour, or for as long as the page needs to be read.
 func once() check {
@@ -17,10 +19,10 @@ func once() check {
 	}
 	w.calls("sine_relay_spool_set_aside_total", headquarters.labels("relay-0"))
 	w.calls("sine_relay_spool_set_aside_total", headquarters.labels("relay-1"), 40)
-	hour := append(namedAt("QuarantineGrows", "not understood", "not read"), named("QuarantineGrows", nil))
+	hour := append(namedAt("QuarantineGrows", "not understood", "not read"), named("MessagesSetAside", ofRelay("relay-1", nil)))
 	hour = append(hour, namedAt("NoVisitorNamed", "nobody")...)
 	hour = append(hour, namedAt("TooLarge", "too large")...)
-	hour = append(hour, named("RecordsLost", labels{"namespace": "failed"}), named("RecordsLost", labels{"namespace": "dropped"}))
+	hour = slices.Concat(hour, eachOf("RecordsLost", "failed", "relay-1"), eachOf("RecordsLost", "dropped", "relay-1"))
 	all := append(namedAt("FactsRefused", "refused"), hour...)
-	return check{name: "one of a kind is lost or set aside", world: w, fires: all, also: []moment{{39, nil}, {41, all}, {55, all}, {70, hour}, {90, hour}, {105, nil}}}
+	return check{name: "one of a kind is lost or set aside", world: w, fires: all, also: []moment{{39, nil}, {41, hour}, {42, all}, {55, all}, {70, hour}, {90, hour}, {105, nil}}}
 }

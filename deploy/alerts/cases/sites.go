@@ -47,18 +47,18 @@ func atOneSite() []check {
 	}
 	return []check{
 		// A fortieth of the traffic is more than the budget, too.
-		{name: "nobody decides at one site", world: undecided, at: 59, fires: []string{named("CheckInsByFallback", atSick), named("DoorBudgetBurns", nil)}},
-		{name: "no program answers for one site", world: alone, at: 100, fires: []string{named("NobodyAnswers", atSick.with(labels{"decider": "watchlist"}))}},
-		{name: "one site has a wrong key, and another that is right", world: wrong, at: 50, fires: []string{named("WrongKey", atSick)}},
-		{name: "one site has no key", world: locked, at: 50, fires: []string{named("WrongKey", atSick), named("LockedOut", atSick)}},
-		{name: "one site calls from elsewhere", world: addressed, at: 50, fires: []string{named("LockedOut", atSick)}},
-		{name: "one site is broken and has no key for that", world: broken, at: 50, fires: []string{named("LockedOut", atSick)}},
-		{name: "one site calls by http", world: single("sine_relay_webhooks_plain_http_total", nil, 0.2), at: 50, fires: []string{named("PlainHTTP", atSick)}},
+		{name: "nobody decides at one site", world: undecided, at: 59, fires: []string{named("CheckInsByFallback", sickHQ), named("DoorBudgetBurns", nil)}},
+		{name: "no program answers for one site", world: alone, at: 100, fires: []string{named("NobodyAnswers", sickHQ.with(labels{"decider": "watchlist"}))}},
+		{name: "one site has a wrong key, and another that is right", world: wrong, at: 50, fires: []string{named("WrongKey", sickHQ)}},
+		{name: "one site has no key", world: locked, at: 50, fires: []string{named("WrongKey", sickHQ), named("LockedOut", sickHQ)}},
+		{name: "one site calls from elsewhere", world: addressed, at: 50, fires: []string{named("LockedOut", sickHQ)}},
+		{name: "one site is broken and has no key for that", world: broken, at: 50, fires: []string{named("LockedOut", sickHQ)}},
+		{name: "one site calls by http", world: single("sine_relay_webhooks_plain_http_total", nil, 0.2), at: 50, fires: []string{named("PlainHTTP", sickHQ)}},
 		{name: "a proxy does not say who calls one site", world: single("sine_relay_webhooks_unnamed_caller_total", nil, 0.2), at: 50, fires: []string{named("UnnamedCaller", nil)}},
-		{name: "facts of one site are refused", world: single("sine_relay_facts_settled_total", labels{"result": "refused"}, 0.2), at: 50, fires: []string{named("FactsRefused", atSick)}},
-		{name: "bodies of one site are not understood", world: single("sine_relay_webhooks_total", labels{"event": "checked_in", "outcome": "quarantined"}, 0.1), at: 50, fires: []string{named("QuarantineGrows", atSick)}},
-		{name: "bodies of one site name nobody", world: single("sine_relay_webhooks_without_visitor_total", nil, 0.1), at: 50, fires: []string{named("NoVisitorNamed", atSick)}},
-		{name: "bodies of one site are too large", world: single("sine_relay_webhooks_total", labels{"event": "checked_in", "outcome": "too_large"}, 0.1), at: 50, fires: []string{named("TooLarge", atSick)}},
+		{name: "facts of one site are refused", world: single("sine_relay_facts_settled_total", labels{"result": "refused"}, 0.2), at: 50, fires: []string{named("FactsRefused", sickHQ)}},
+		{name: "bodies of one site are not understood", world: single("sine_relay_webhooks_total", labels{"event": "checked_in", "outcome": "quarantined"}, 0.1), at: 50, fires: []string{named("QuarantineGrows", sickHQ)}},
+		{name: "bodies of one site name nobody", world: single("sine_relay_webhooks_without_visitor_total", nil, 0.1), at: 50, fires: []string{named("NoVisitorNamed", sickHQ)}},
+		{name: "bodies of one site are too large", world: single("sine_relay_webhooks_total", labels{"event": "checked_in", "outcome": "too_large"}, 0.1), at: 50, fires: []string{named("TooLarge", sickHQ)}},
 		aWeekLater(),
 	}
 }
@@ -102,7 +102,11 @@ func (w *world) silences(now minute) []string {
 	calls("relay-0", "had calls this night", append(every(5, before-115, 23), every(5, now-5*60, 12)...)...)
 	calls("relay-0", "has a call now and then", append(every(5, before-115, 23), now-60)...)
 	calls("relay-0", "has had its calls until just now", every(5, before-55, 11)...)
-	return append(namedAt("IntegrationSilent", silent...), named("IntegrationSilent", atSick))
+	var silences []string
+	for _, site := range silent {
+		silences = append(silences, named("IntegrationSilent", labels{"integration": site, "site": "unknown"}))
+	}
+	return append(silences, named("IntegrationSilent", atSick.with(labels{"site": "unknown"})))
 }
 
 // silent is a week and a half of office hours, seen every five minutes. On the

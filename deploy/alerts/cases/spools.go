@@ -19,7 +19,7 @@ func filling() check {
 		w.relays("full", "sine_relay_spool_usable", nil, unusable, always(1))
 	}
 	both(between(20, 60, 1, 0), between(30, 50, 1, 0), between(30, 50, 0, 1))
-	nearly, full := namedOf("SpoolNearlyFull", "full"), namedOf("SpoolFull", "full")
+	nearly, full := eachOf("SpoolNearlyFull", "full", "relay-0"), eachOf("SpoolFull", "full", "relay-0")
 	return check{name: "a spool fills and empties", world: w, at: 40, fires: full, also: []moment{
 		{20, nil}, {21, nearly}, {29, nearly}, {30, nil}, {31, full}, {49, full}, {50, nil}, {51, nearly}, {59, nearly}, {60, nil},
 	}}
@@ -46,11 +46,13 @@ func waiting() check {
 	age("for-an-hour", 10*60, 50*60)
 	age("for-an-hour-together", 45*60, 40*60)
 	age("nothing", 0, 0)
-	grows := func(namespaces ...string) []string { return namedOf("SpoolGrows", namespaces...) }
-	old := namedOf("SpoolOld", "for-an-hour")
-	all := append(grows("both-a-little", "by-two", "steadily"), old...)
+	both := headquarters.pods
+	early := slices.Concat(eachOf("SpoolGrows", "both-a-little", both...), eachOf("SpoolGrows", "by-two", both[1]), eachOf("SpoolGrows", "less-than-it-shrinks", both[1]))
+	steadily := eachOf("SpoolGrows", "steadily", both[1])
+	old := eachOf("SpoolOld", "for-an-hour", both[0])
+	all := slices.Concat(early, steadily, old)
 	return check{name: "messages wait in spools", world: w, fires: all, also: []moment{
-		{34, nil}, {35, grows("both-a-little", "by-two")}, {39, grows("both-a-little", "by-two", "steadily")}, {55, grows("steadily")}, {75, nil}, {76, old}, {89, old}, {90, nil},
+		{34, nil}, {35, early}, {39, slices.Concat(early, steadily)}, {55, steadily}, {75, nil}, {76, old}, {89, old}, {90, nil},
 	}}
 }
 
@@ -74,7 +76,5 @@ func leaving() check {
 		named("SpoolLeftBehind", labels{"namespace": "left-two", "pod": "relay-1"}),
 		named("SpoolLeftBehind", labels{"namespace": "without-pods", "instance": "10.0.0.0:9090"}),
 	}
-	// What a relay brings back waits again.
-	again := namedOf("SpoolGrows", "came-back-soon", "left-two")
-	return check{name: "relays go, and some come back", world: w, fires: slices.Concat(left, again), also: []moment{{48, nil}, {51, slices.Concat(left, again[:1])}, {109, left}, {110, nil}}}
+	return check{name: "relays go, and some come back", world: w, fires: left, also: []moment{{44, nil}, {51, left}, {109, left}, {110, nil}}}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -31,7 +32,8 @@ func fewInDays() check {
 	), still: budgetsOf("fourteen-in-a-day-twice", "Creeping")}
 }
 
-// few are failures at these moments, at one relay and the other in turns, beside a
+// few are failures at these moments, at one relay and the other in turns and each at a
+// lobby of its own, beside a
 // check-in and a fact of each kind that is well every twenty minutes.
 func (w *world) few(namespace string, failures []minute) {
 	good := always(1.0 / 20)
@@ -43,11 +45,19 @@ func (w *world) few(namespace string, failures []minute) {
 			}
 			return 0
 		}
-		w.door(l, good, failing)
+		w.door(l, good)
+		w.hungUp(l, failures, n)
 		w.published(l.with(labels{"result": "failed"}), failing, always(0))
 		for _, result := range []string{"stored", "duplicate", "spooled"} {
 			w.published(l.with(labels{"result": result}), good, always(0))
 		}
+	}
+}
+
+// hungUp are visitors whom no answer reaches, every second of them at this relay.
+func (w *world) hungUp(l labels, at []minute, relay int) {
+	for k := relay; k < len(at); k += len(headquarters.pods) {
+		w.calls("sine_relay_webhooks_total", l.with(labels{"integration": fmt.Sprintf("lobby-%02d", k)}).with(asked("hung_up")), at[k])
 	}
 }
 
