@@ -17,7 +17,7 @@ func verify(want blueprint, found jetstream.StreamConfig) error {
 		faults = append(faults, fmt.Sprintf("stream %s: %s is %v, wanted %v: %s", want.name, field, found, wanted, remedy))
 	}
 	edit := func(flags string) string { return "nats stream edit " + want.name + " " + flags }
-	anew := "it cannot be changed; nats stream backup " + want.name + ", then nats stream rm, and the relay creates it"
+	anew := "it cannot be changed; nats backup stream " + want.name + " DIRECTORY, then nats stream rm " + want.name + ", and the relay creates it"
 	if found.Storage != jetstream.FileStorage {
 		refuse("storage", "memory", "file", anew)
 	}

@@ -85,7 +85,8 @@ func understanding(t *testing.T) string {
 	return file
 }
 
-// playAdmin makes a stream again, which changes nothing.
+// playAdmin makes a stream again, which changes nothing, and looks at its messages one
+// after the other, as nats stream view does.
 func playAdmin(t *testing.T, s *theatre, _ *day, user string) *part {
 	said, running := &output{}, newRunning(t)
 	nc := s.connect(user)
@@ -98,6 +99,16 @@ func playAdmin(t *testing.T, s *theatre, _ *day, user string) *part {
 	running.start(func(ctx context.Context) {
 		_, err := js.CreateStream(ctx, cfg)
 		fmt.Fprintln(said, "made:", err, nc.LastError())
+		pager, err := js.CreateConsumer(ctx, cfg.Name, jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy, InactiveThreshold: time.Minute})
+		if err != nil {
+			fmt.Fprintln(said, "page:", err)
+			return
+		}
+		message, err := pager.Next(jetstream.FetchMaxWait(10 * time.Second))
+		if err == nil {
+			err = message.DoubleAck(ctx)
+		}
+		fmt.Fprintln(said, "page:", err, nc.LastError())
 	})
 	return &part{said: said.String, stop: running.stop, again: func() {}}
 }
