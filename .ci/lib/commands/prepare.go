@@ -15,8 +15,7 @@ func (s *stage) prepare(text string) error {
 		_, err := s.js.CreateOrUpdateStream(context.Background(), jetstream.StreamConfig{Name: "AUDIT", Subjects: []string{"orders.>", "visitors.v1.ask.>"}})
 		return err
 	case strings.Contains(text, "KV_VISITOR_ORDERS REVISION"):
-		_, err := s.execute(append(s.environment(), s.ofOperator()...), "sine-relay", "lockdown", "--site", "hq", "--for", "1m")
-		return err
+		return s.order("lockdown")
 	case strings.Contains(text, "backup stream"): // of more than one chunk, which are acknowledged
 		for range 40 {
 			if _, _, err := post("http://"+s.webhook+"/sine/hq-lobby", key, "signin_after", strings.Repeat("x", 200_000)); err != nil {
@@ -27,6 +26,13 @@ func (s *stage) prepare(text string) error {
 		return s.visitors()
 	case strings.Contains(text, " subscribe "):
 		time.AfterFunc(time.Second, func() { post(s.dev.webhook, s.dev.key, "signin_after", "") })
+	case strings.Contains(text, " reply "): // the example decider steps back for it, in its time
+		go func() {
+			for range 30 {
+				time.Sleep(time.Second)
+				post(s.dev.webhook, s.dev.key, "signin_before", "")
+			}
+		}()
 	}
 	return nil
 }
@@ -51,9 +57,22 @@ func (s *stage) last(stream string) (uint64, error) {
 	return info.CachedInfo().State.LastSeq, nil
 }
 
+// order gives one that a command may lift.
+func (s *stage) order(kind string) error {
+	words := []string{"sine-relay", kind, "--site", "hq", "--for", "10m", "--reason", "documented"}
+	if kind == "override" {
+		words = append(words, "--accept")
+	}
+	_, err := s.execute(append(s.environment(), s.ofOperator()...), words...)
+	return err
+}
+
 // noOrders lifts what the commands of another page left in force.
 func (s *stage) noOrders() error {
 	for _, kind := range []string{"lockdown", "override"} {
+		if err := s.order(kind); err != nil { // what is not in force cannot be lifted
+			return err
+		}
 		if _, err := s.execute(append(s.environment(), s.ofOperator()...), "sine-relay", kind, "lift", "--site", "hq"); err != nil {
 			return err
 		}

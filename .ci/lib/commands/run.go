@@ -22,6 +22,7 @@ var exempt = map[string]string{
 	"sine-relay serve": "runs beside all others",
 	"sine-relay dev":   "runs beside all others",
 	"SINE_RELAY_NATS_URL=nats://nats:4222 SINE_RELAY_KEYS=… sine-relay serve": "runs beside all others",
+	"sine-relay lockdown":    "named without its site, and run with one elsewhere",
 	"sine-relay explain":     "named without its reference, and run with one elsewhere",
 	"sine-relay spool drain": "named without its directory, and run with one elsewhere",
 }
@@ -33,6 +34,9 @@ func (s *stage) run(c command) (err error) {
 	}
 	before := len(s.refused())
 	words := split(c.text)
+	if strings.Contains(c.text, "$(cat ") || strings.Contains(c.text, "=$NATS_URL") {
+		return s.onEmbedded(words)
+	}
 	switch {
 	case words[0] == "curl":
 		words[len(words)-1] = strings.Replace(words[len(words)-1], "http://127.0.0.1:8222", s.monitor, 1)
@@ -50,10 +54,42 @@ func (s *stage) run(c command) (err error) {
 
 var violation = regexp.MustCompile(`.*Violation.*`)
 
-// refused are the lines of NATS' log that say that something is not permitted.
+// onEmbedded runs a command on the embedded NATS, in its folder of passwords.
+func (s *stage) onEmbedded(words []string) error {
+	file := regexp.MustCompile(`^\$\(cat (\w+)\)$`)
+	env, dir := append(s.environment(), "NATS_URL="+s.dev.nats), s.path(".sine-relay/nats-passwords")
+	for strings.Contains(words[0], "=") {
+		env = append(env, strings.Replace(words[0], "$NATS_URL", s.dev.nats, 1))
+		words = words[1:]
+	}
+	for n, word := range words {
+		if m := file.FindStringSubmatch(word); m != nil {
+			secret, err := os.ReadFile(filepath.Join(dir, m[1]))
+			if err != nil {
+				return err
+			}
+			words[n] = strings.TrimSpace(string(secret))
+		}
+	}
+	text := strings.Join(words, " ")
+	if err := s.prepare(text); err != nil {
+		return err
+	}
+	out, err := s.executeIn(dir, env, append(words, besides(text)...)...)
+	if strings.Contains(text, " reply ") && strings.Contains(out, "Received on subject") {
+		return nil // with a count it ends with 1
+	}
+	return err
+}
+
+// refused are the lines of NATS' log that say that something is not permitted, but
+// for the one by which the relay's user learns which inbox is its own.
 func (s *stage) refused() []string {
 	log, _ := os.ReadFile(s.path("nats.log"))
-	return violation.FindAllString(string(log), -1)
+	all := violation.FindAllString(string(log), -1)
+	return slices.DeleteFunc(all, func(line string) bool {
+		return strings.Contains(line, `user:relay" - Subscription Violation - Subject "_INBOX.`)
+	})
 }
 
 // runNATS runs a command of nats. One that is only named is looked up in its help.
@@ -102,7 +138,7 @@ func besides(text string) []string {
 	switch {
 	case strings.Contains(text, " stream add "):
 		return []string{"--replicas", "1"}
-	case strings.Contains(text, " subscribe "):
+	case strings.Contains(text, " subscribe "), strings.Contains(text, " reply "):
 		return []string{"--count", "1"}
 	case strings.Contains(text, " stream rm"), strings.Contains(text, " stream purge "), strings.Contains(text, " stream edit "):
 		return []string{"--force"} // it asks back on a terminal only
@@ -126,6 +162,11 @@ func (s *stage) runRelay(words []string) error {
 		env = append(env, s.ofOperator()...)
 	}
 	words[0] = "sine-relay"
+	if slices.Contains(words, "lift") {
+		if err := s.order(words[1]); err != nil {
+			return err
+		}
+	}
 	for n, word := range words {
 		var err error
 		switch word {
@@ -163,6 +204,10 @@ func (s *stage) environment() []string {
 // execute runs a command in a folder that has the pages' files, and returns what it
 // prints. A fault is an error, too much time, and what is out of date.
 func (s *stage) execute(env []string, words ...string) (string, error) {
+	return s.executeIn(s.dir, env, words...)
+}
+
+func (s *stage) executeIn(dir string, env []string, words ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	program := words[0]
@@ -173,7 +218,7 @@ func (s *stage) execute(env []string, words ...string) (string, error) {
 	if slices.Contains(words, "view") { // it pages on a terminal only
 		cmd = exec.CommandContext(ctx, "script", "--quiet", "--return", "--command", quoted(append([]string{program}, words[1:]...)), "/dev/null")
 	}
-	cmd.Dir, cmd.Env, cmd.WaitDelay = s.dir, env, time.Second
+	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, env, time.Second
 	out, err := cmd.CombinedOutput()
 	switch text := string(out); {
 	case err != nil:
