@@ -92,7 +92,7 @@ func (r *bodyReservation) acquire(ctx context.Context, l *share.Limiter, integra
 }
 
 func noMemory(l *share.Limiter, length int64) error {
-	return fmt.Errorf("%w: no memory for a body of up to %d bytes; of %d bytes %d are in use", errOverloaded, length, l.Capacity(), l.Taken())
+	return fmt.Errorf("%w: no memory for a body of up to %d bytes; of %d bytes %d are in use, and no more for this integration", errOverloaded, length, l.Capacity(), l.Taken())
 }
 
 // shrink gives back what a body of that length does not need.

@@ -16,9 +16,8 @@ type Trace struct {
 	Traceparent string `json:"traceparent,omitempty"`
 }
 
-// The forms that are taken up. A proxy may pass on what a stranger sent: a request
-// id of at least 16 characters, a digit among them, is not a name and not a telephone
-// number.
+// The forms that are taken up. A proxy may pass on what a stranger sent: what is
+// shorter than 16 characters, or has no digit, could be a name or a telephone number.
 var (
 	xRequestIDForm  = regexp.MustCompile(`^[A-Za-z0-9_.:-]{16,128}$`)
 	traceparentForm = regexp.MustCompile(`^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$`)
