@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -21,6 +23,7 @@ type Door struct {
 	link    *link
 	orders  *orders.Watcher
 	ignored *ignoredReplies
+	opened  connError // the last error before the first question
 }
 
 // OpenDoor connects, and reads the standing orders if that is possible within a
@@ -51,24 +54,49 @@ func OpenDoor(ctx context.Context, cfg Config) (*Door, error) {
 		d.link.close()
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	d.orders = orders.Watch(orders.WatchConfig{
-		JetStream: js, Bucket: cfg.Orders, Replicas: cfg.Replicas, MaxAge: cfg.OrdersMaxAge, MaxOverride: cfg.OverrideMaxDuration,
-	})
-	d.awaitOrders(ctx)
+	d.readOrders(ctx, cfg, js)
+	d.opened, _ = d.link.state()
 	return d, nil
 }
 
-func (d *Door) awaitOrders(ctx context.Context) {
+// readOrders follows all sites, as an operator may, or else those of the integrations,
+// which is what a relay's user may.
+func (d *Door) readOrders(ctx context.Context, cfg Config, js jetstream.JetStream) {
 	ctx, cancel := context.WithTimeout(ctx, ordersPatience)
 	defer cancel()
+	watch := orders.WatchConfig{
+		JetStream: js, Bucket: cfg.Orders, Replicas: cfg.Replicas, MaxAge: cfg.OrdersMaxAge, MaxOverride: cfg.OverrideMaxDuration,
+	}
+	d.orders = orders.Watch(watch)
+	d.awaitOrders(ctx)
+	if len(cfg.OrderSites) == 0 || !errors.Is(d.orders.Status().Err, visit.ErrDenied) {
+		return
+	}
+	d.orders.Close()
+	watch.Sites = cfg.OrderSites
+	d.orders = orders.Watch(watch)
+	d.awaitOrders(ctx)
+}
+
+// awaitOrders waits until the orders are known, or may not be read.
+func (d *Door) awaitOrders(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		if _, known := d.orders.Orders(); known || ctx.Err() != nil {
+	for ctx.Err() == nil {
+		if s := d.orders.Status(); s.Known || errors.Is(s.Err, visit.ErrDenied) {
 			return
 		}
 		<-tick.C
 	}
+}
+
+// OrdersFault is why the standing orders of a site are not known, or nil.
+func (d *Door) OrdersFault(site string) error {
+	if _, known := d.orders.OrdersAt(site); known {
+		return nil
+	}
+	s := d.orders.Status()
+	return cmp.Or(s.Err, s.Unfit, errors.New("the bucket could not be read completely, or a lockdown may have been pushed out of it"))
 }
 
 // Ask does what [Broker.Ask] does.
@@ -87,6 +115,9 @@ func (d *Door) Trouble() string {
 		return err.Error()
 	}
 	last, _ := d.link.state()
+	if last == d.opened {
+		return "" // what [Door.OrdersFault] says
+	}
 	return last.text
 }
 

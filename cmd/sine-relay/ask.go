@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,7 +47,7 @@ func ask(ctx context.Context, in invocation) int {
 	defer opened.Close()
 	r, err := relay.New(relay.Config{
 		Integrations: settings.Integrations, Subjects: visit.Subjects{Prefix: settings.SubjectPrefix},
-		Asker: opened, Orders: opened, Limits: limitsOf(settings),
+		Asker: opened, Orders: opened, StrictOrders: !settings.OrdersDeciders, Limits: limitsOf(settings),
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
@@ -60,7 +61,16 @@ func ask(ctx context.Context, in invocation) int {
 	if trouble := opened.Trouble(); trouble != "" {
 		fmt.Fprintln(in.err, "sine-relay: NATS:", printable(trouble))
 	}
+	if err := opened.OrdersFault(siteOf(settings, q.integration)); err != nil {
+		fmt.Fprintln(in.err, "sine-relay ask: the standing orders are not known here, and a lockdown or an override may be in force:", printableError(err))
+		return exitFailed
+	}
 	return trialCode(trial)
+}
+
+func siteOf(s config.Settings, integration string) string {
+	at := slices.IndexFunc(s.Integrations, func(i relay.Integration) bool { return i.Name == integration })
+	return s.Integrations[at].Site
 }
 
 // question is what ask was given.
@@ -76,7 +86,8 @@ func parseQuestion(in invocation) (q question, code int) {
 	f.Usage = func() {
 		fmt.Fprint(in.err, "Usage: sine-relay ask [flags]\n\n"+
 			"Tries a door without a visitor. Ends with 0 when deciders accept, 3 when they reject, 4 when it is\n"+
-			"not they who decided: the fallback or a standing order answers. 1 is for what could not be tried.\n\n")
+			"not they who decided: the fallback or a standing order answers. 1 is for what could not be tried,\n"+
+			"and where the standing orders cannot be read.\n\n")
 		f.PrintDefaults()
 	}
 	if f.Parse(in.args) != nil {

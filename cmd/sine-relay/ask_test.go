@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"github.com/sine-relay/sine-relay/broker/brokertest"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -98,4 +100,13 @@ func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
 		endsWith(t, exitUsage, bare, want, append([]string{"ask"}, strings.Fields(args)...)...)
 	}
 	endsWith(t, exitUsage, configured, "--site is for a machine without", "ask", "--site", "hq")
+}
+
+// A lockdown that ask cannot see must not look like a door that is open.
+func TestAsk_FailsWhereTheOrdersCannotBeRead(t *testing.T) {
+	server := brokertest.Start(t, brokertest.WithUser("relay", "Zsecret"), func(o *server.Options) {
+		o.Users[0].Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$JS.API.CONSUMER.>"}}}
+	})
+	environ := environment("NATS_URL="+server.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zsecret")
+	endsWith(t, exitFailed, environ, `(?s)situation +no_decider.*the standing orders are not known here.*CONSUMER\.CREATE\.KV_VISITOR_ORDERS`, "ask", "--site", "default")
 }

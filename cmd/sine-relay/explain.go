@@ -24,7 +24,7 @@ func explain(ctx context.Context, in invocation) int {
 	}
 	reference := strings.ToUpper(f.Arg(0))
 	if f.NArg() != 1 || len(reference) < len(visit.Reference("00000000000000000000")) {
-		fmt.Fprintln(in.err, "usage: sine-relay explain [--since 168h] REFERENCE\nThe reference is what the visitor was shown, five signs, or the whole request id.")
+		fmt.Fprintln(in.err, "usage: sine-relay explain [--since 168h] REFERENCE\nThe reference is what the visitor was shown, five characters, or the whole request id.")
 		return exitUsage
 	}
 	settings, code := operatorSettings(in)
