@@ -29,9 +29,13 @@ func TestCommands(t *testing.T) {
 		{"help", nil, "--help", exitOK, "config check"},
 		{"an unknown command", nil, "sevre", exitUsage, `unknown command "sevre"`},
 		{"half a command", nil, "quarantine", exitUsage, `unknown command "quarantine"; there are: quarantine ls, quarantine show, quarantine replay`},
+		{"help on a group of commands", nil, "quarantine --help", exitOK, "quarantine replay"},
+		{"help on flags", nil, "verify --help", exitOK, "-settling"},
+		{"help on an order", nil, "override --help", exitOK, "-accept"},
+		{"an override's flag at a lockdown", nil, "lockdown --all-sites --accept", exitUsage, "not defined: -accept"},
 		{"the version", nil, "version", exitOK, "sine-relay dev go1."},
 		{"an argument to a command without any", nil, "version --json", exitUsage, "takes no arguments"},
-		{"a configuration without faults", fine, "config check", exitOK, "no faults: 1 integration"},
+		{"a configuration without faults", fine, "config check", exitOK, "no faults: 1 integration."},
 		{"a warning", fine, "config check", exitOK, "no test visit has confirmed"},
 		{"a faulty configuration", environment("NATS_URL=http://x"), "config check", exitUsage, "SINE_RELAY_KEYS"},
 		{"the table of settings", nil, "config docs", exitOK, "| `SINE_RELAY_LISTEN` |"},
@@ -82,5 +86,17 @@ func TestHealthOfARunningRelay(t *testing.T) {
 	code, out, errOut := commandLine(environment("ADMIN_LISTEN="+strings.TrimPrefix(p.admin, "http://")), "health")
 	if code != exitOK || !strings.HasPrefix(out, "ready\n") {
 		t.Errorf("ended with %d: %s%s", code, out, errOut)
+	}
+}
+
+// Who asks for help gets it on the standard output, whatever the settings are.
+func TestCommands_AllHaveHelp(t *testing.T) {
+	for _, c := range commands() {
+		for _, flag := range []string{"-h", "--help"} {
+			code, out, errOut := commandLine(nil, append(strings.Fields(c.name), flag)...)
+			if code != exitOK || errOut != "" || !strings.Contains(out, "sine-relay "+c.name) || !strings.Contains(out, c.summary) {
+				t.Errorf("%s %s ended with %d:\n%s%s", c.name, flag, code, out, errOut)
+			}
+		}
 	}
 }

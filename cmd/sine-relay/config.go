@@ -35,7 +35,11 @@ func configCheck(ctx context.Context, in invocation) int {
 	if len(settings.Contained) > 0 {
 		return misconfigured(in, settings.Contained)
 	}
-	fmt.Fprintf(in.out, "The configuration has no faults: %d integrations.\n", len(settings.Integrations))
+	plural := "s"
+	if len(settings.Integrations) == 1 {
+		plural = ""
+	}
+	fmt.Fprintf(in.out, "The configuration has no faults: %d integration%s.\n", len(settings.Integrations), plural)
 	if *connect {
 		return checkNATS(ctx, in, settings)
 	}

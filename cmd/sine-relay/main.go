@@ -40,32 +40,37 @@ type invocation struct {
 type command struct {
 	name, summary string
 	run           func(context.Context, invocation) int
+	// arguments are what may follow the name, or [withFlags].
+	arguments string
 }
+
+// withFlags is for a command that prints its flags by itself.
+const withFlags = "[flags]"
 
 // commands in the order in which help lists them.
 func commands() []command {
 	return []command{
-		{"serve", "answer webhooks; this is what runs in production", serve},
-		{"dev", "relay, broker and an example decider in one process, to try it out", dev},
-		{"config check", "check the configuration and exit; with --connect, NATS as well", configCheck},
-		{"config urls", "print what to paste into Sine, per integration", configURLs},
-		{"config docs", "print the table of settings in Markdown", configDocs},
-		{"spool ls", "list what waits in a spool that no relay has open: spool ls --dir DIR", spoolList},
-		{"spool drain", "send it to NATS, as a relay would: spool drain --dir DIR", spoolDrain},
-		{"quarantine ls", "list what could not be understood, by reason", quarantineList},
-		{"quarantine show", "show one message: quarantine show SEQUENCE", quarantineShow},
-		{"quarantine replay", "read it again, as after a change of the configuration, and store it with --submit", quarantineReplay},
-		{"ask", "try a door without a visitor: ask --integration NAME | --site SITE [--file BODY]", ask},
-		{"lockdown lift", "end a lockdown: lockdown lift --site SITE", lift(visit.OrderLockdown)},
-		{"lockdown", "turn every visitor of a site away: lockdown --site SITE --message TEXT", give(visit.OrderLockdown)},
-		{"override lift", "end an override: override lift --site SITE", lift(visit.OrderOverride)},
-		{"override", "let visitors in without a decider: override --site SITE --accept --for 30m --reason TEXT", give(visit.OrderOverride)},
-		{"orders", "list the lockdowns and overrides, and which relays obey them", listOrders},
-		{"explain", "print how a check-in request was answered and why: explain REFERENCE", explain},
-		{"deciders", "list who answers questions, and for which integration nobody does", listDeciders},
-		{"health", "ask a relay on this machine whether it is ready; for container health checks", health},
-		{"verify", "try a running relay: readiness, keys, and what its NATS credentials permit", verify},
-		{"version", "print the version", printVersion},
+		{"serve", "answer webhooks; this is what runs in production", serve, "[--SETTING=VALUE …], such as --log-level=debug"},
+		{"dev", "relay, broker and an example decider in one process, to try it out", dev, ""},
+		{"config check", "check the configuration and exit; with --connect, NATS as well", configCheck, withFlags},
+		{"config urls", "print what to paste into Sine, per integration", configURLs, "[https://YOUR-HOST]"},
+		{"config docs", "print the table of settings in Markdown", configDocs, ""},
+		{"spool ls", "list what waits in a spool that no relay has open: spool ls --dir DIR", spoolList, withFlags},
+		{"spool drain", "send it to NATS, as a relay would: spool drain --dir DIR", spoolDrain, "[--dir DIR]"},
+		{"quarantine ls", "list what could not be understood, by reason", quarantineList, withFlags},
+		{"quarantine show", "show one message: quarantine show SEQUENCE", quarantineShow, withFlags},
+		{"quarantine replay", "read it again, as after a change of the configuration, and store it with --submit", quarantineReplay, withFlags},
+		{"ask", "try a door without a visitor: ask --integration NAME | --site SITE [--file BODY]", ask, withFlags},
+		{"lockdown lift", "end a lockdown: lockdown lift --site SITE", lift(visit.OrderLockdown), withFlags},
+		{"lockdown", "turn every visitor of a site away: lockdown --site SITE --message TEXT", give(visit.OrderLockdown), withFlags},
+		{"override lift", "end an override: override lift --site SITE", lift(visit.OrderOverride), withFlags},
+		{"override", "let visitors in without a decider: override --site SITE --accept --for 30m --reason TEXT", give(visit.OrderOverride), withFlags},
+		{"orders", "list the lockdowns and overrides, and which relays obey them", listOrders, ""},
+		{"explain", "print how a check-in request was answered and why: explain REFERENCE", explain, withFlags},
+		{"deciders", "list who answers questions, and for which integration nobody does", listDeciders, ""},
+		{"health", "ask a relay on this machine whether it is ready; for container health checks", health, ""},
+		{"verify", "try a running relay: readiness, keys, and what its NATS credentials permit", verify, withFlags},
+		{"version", "print the version", printVersion, ""},
 	}
 }
 
@@ -105,46 +110,28 @@ func untilSignal() (context.Context, context.CancelFunc) {
 func run(in invocation) int {
 	ctx, stop := untilSignal()
 	defer stop()
-	if len(in.args) == 0 || slices.Contains([]string{"help", "-h", "--help"}, in.args[0]) {
-		usage(in.out)
+	if len(in.args) == 0 || in.args[0] == "help" || asksForHelp(in.args[0]) {
+		usage(in.out, commands())
 		return exitOK
 	}
 	for _, c := range commands() {
 		words := strings.Fields(c.name)
 		if len(in.args) >= len(words) && slices.Equal(in.args[:len(words)], words) {
 			in.args = in.args[len(words):]
+			if len(in.args) > 0 && asksForHelp(in.args[0]) {
+				return c.help(ctx, in)
+			}
 			return c.run(ctx, in)
 		}
 	}
-	fmt.Fprintf(in.err, "sine-relay: unknown command %q%s\n\n", strings.Join(in.args, " "), subcommands(in.args[0]))
-	usage(in.err)
+	group := inGroup(in.args[0])
+	if len(in.args) > 1 && len(group) > 0 && asksForHelp(in.args[1]) {
+		usage(in.out, group)
+		return exitOK
+	}
+	fmt.Fprintf(in.err, "sine-relay: unknown command %q%s\n\n", strings.Join(in.args, " "), subcommands(group))
+	usage(in.err, commands())
 	return exitUsage
-}
-
-// subcommands says which commands begin with a word that is none by itself.
-func subcommands(group string) string {
-	var said []string
-	for _, c := range commands() {
-		if strings.HasPrefix(c.name, group+" ") {
-			said = append(said, c.name)
-		}
-	}
-	if said == nil {
-		return ""
-	}
-	return "; there are: " + strings.Join(said, ", ")
-}
-
-func usage(w io.Writer) {
-	fmt.Fprintln(w, "Usage: sine-relay <command>")
-	fmt.Fprintln(w)
-	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-19s%s\n", c.name, c.summary)
-	}
-	fmt.Fprintln(w)
-	fmt.Fprintln(w, "Settings are read from the environment; sine-relay config docs lists them.")
-	fmt.Fprintln(w, "A command ends with 0 when it is done, 1 when it failed or what it looked for is not so,")
-	fmt.Fprintln(w, "2 for a wrong command line or configuration; ask ends with 3 and 4, too, see ask --help.")
 }
 
 // lookup returns the value of a variable, if it is set and not empty.

@@ -34,7 +34,10 @@ func give(kind visit.OrderKind) func(context.Context, invocation) int {
 		f.StringVar(&o.Reason, "reason", "", "why, for the record; an override needs one")
 		f.StringVar(&o.By, "by", whoami(), "who gives the order")
 		lasts := f.Duration("for", 0, "how long it lasts, as in 30m; an override needs it, a lockdown lasts until it is lifted")
-		accept := f.Bool("accept", kind == visit.OrderLockdown, "let everybody in: an override can do nothing else, and this says that you know")
+		accept := true
+		if kind == visit.OrderOverride {
+			f.BoolVar(&accept, "accept", false, "let everybody in: an override can do nothing else, and this says that you know")
+		}
 		anySite := f.Bool("unknown-site", false, "also a site that neither the configuration here nor a relay has")
 		if f.Parse(in.args) != nil {
 			return exitUsage
@@ -43,7 +46,7 @@ func give(kind visit.OrderKind) func(context.Context, invocation) int {
 		if o.Site, err = f.site(); err != nil {
 			return f.complain(err)
 		}
-		if !*accept {
+		if !accept {
 			return f.complain(errors.New("say --accept: everybody is let in without being checked"))
 		}
 		o = beginning(o, o.Since, *lasts)

@@ -19,13 +19,17 @@ import (
 
 // spoolList shows what waits, and nothing personal.
 func spoolList(_ context.Context, in invocation) int {
-	left, code := openLeft(in, "ls")
-	if left == nil {
+	dir, code := spoolDir(in, "ls")
+	if code != exitOK {
 		return code
+	}
+	left, err := spool.OpenExisting(dir, nil)
+	if err != nil {
+		return orderly(in, err)
 	}
 	defer left.Close()
 	table := newTable(in.out, "WAITING SINCE", "ATTEMPTS", "SUBJECT", "INTEGRATION", "ID")
-	err := left.Each(func(i spool.Item) error {
+	err = left.Each(func(i spool.Item) error {
 		integration := ""
 		if name := i.Message.Header[visit.HeaderIntegration]; len(name) > 0 {
 			integration = name[0]
@@ -38,29 +42,29 @@ func spoolList(_ context.Context, in invocation) int {
 	return orderly(in, err)
 }
 
-// openLeft opens the spool of --dir.
-func openLeft(in invocation, name string) (*spool.Spool, int) {
+// spoolDir is the directory that the command line names, or else the settings.
+func spoolDir(in invocation, name string) (dir string, code int) {
 	f := flag.NewFlagSet("sine-relay spool "+name, flag.ContinueOnError)
 	f.SetOutput(in.err)
 	preset, _ := lookup(in.environ, config.Prefix+"SPOOL_DIR")
-	dir := f.String("dir", preset, "the spool's directory; SINE_RELAY_SPOOL_DIR unless given")
+	f.StringVar(&dir, "dir", preset, "the spool's directory; SINE_RELAY_SPOOL_DIR unless given")
 	if f.Parse(in.args) != nil {
-		return nil, exitUsage
+		return "", exitUsage
 	}
-	if *dir == "" || f.NArg() > 0 {
+	if dir == "" || f.NArg() > 0 {
 		fmt.Fprintf(in.err, "usage: sine-relay spool %s --dir DIR\n", name)
-		return nil, exitUsage
+		return "", exitUsage
 	}
-	left, err := spool.OpenExisting(*dir, nil)
-	if err != nil {
-		return nil, orderly(in, err)
-	}
-	return left, exitOK
+	return dir, exitOK
 }
 
 // spoolDrain sends what waits to the NATS of the settings, and returns when
 // nothing is left or a signal comes.
 func spoolDrain(ctx context.Context, in invocation) int {
+	dir, code := spoolDir(in, "drain")
+	if code != exitOK {
+		return code
+	}
 	settings, err := config.LoadForOperator(in.environ)
 	if err != nil {
 		return misconfigured(in, err)
@@ -69,9 +73,9 @@ func spoolDrain(ctx context.Context, in invocation) int {
 		fmt.Fprintln(in.err, "sine-relay: set SINE_RELAY_NATS_URL: only an existing NATS can be drained into")
 		return exitUsage
 	}
-	left, code := openLeft(in, "drain")
-	if left == nil {
-		return code
+	left, err := spool.OpenExisting(dir, nil)
+	if err != nil {
+		return orderly(in, err)
 	}
 	defer left.Close()
 	log, flush := newLogger(in.err, settings.Level, settings.LogFormat)
