@@ -35,10 +35,10 @@ func (r *Relay) Try(ctx context.Context, integration string, body []byte) (Trial
 		reason = visit.ReasonUnknownEvent
 	}
 	if reason != "" {
-		return Trial{}, fmt.Errorf("the body cannot be read: %s", reason)
+		return Trial{}, fmt.Errorf("the body cannot be read (%s): the fallback unreadable would answer, and the body would be kept in the quarantine", reason)
 	}
 	if named := in.kindOf(d.event); named != "" && named != visit.CheckInRequest {
-		return Trial{}, errors.New("the body is no check-in request")
+		return Trial{}, errors.New("the body is an event and not a check-in request")
 	}
 	c := &call{id: visit.NewRequestID(), start: r.now(), kind: visit.CheckInRequest, synthetic: true}
 	origin, _ := c.origin(in, &d)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +39,10 @@ func ask(ctx context.Context, in invocation) int {
 	if code != exitOK {
 		return code
 	}
+	site, err := siteOf(settings, q.integration)
+	if err != nil {
+		return orderly(in, err)
+	}
 	opened, err := broker.OpenDoor(ctx, brokerConfig(settings, nil, nil, nil))
 	if err != nil {
 		return orderly(in, err)
@@ -61,16 +64,23 @@ func ask(ctx context.Context, in invocation) int {
 	if trouble := opened.Trouble(); trouble != "" {
 		fmt.Fprintln(in.err, "sine-relay: NATS:", printable(trouble))
 	}
-	if err := opened.OrdersFault(siteOf(settings, q.integration)); err != nil {
+	if err := opened.OrdersFault(site); err != nil {
 		fmt.Fprintln(in.err, "sine-relay ask: the standing orders are not known here, and a lockdown or an override may be in force:", printableError(err))
 		return exitFailed
 	}
 	return trialCode(trial)
 }
 
-func siteOf(s config.Settings, integration string) string {
-	at := slices.IndexFunc(s.Integrations, func(i relay.Integration) bool { return i.Name == integration })
-	return s.Integrations[at].Site
+// siteOf fails for an integration that is not configured.
+func siteOf(s config.Settings, integration string) (string, error) {
+	var names []string
+	for _, i := range s.Integrations {
+		if i.Name == integration {
+			return i.Site, nil
+		}
+		names = append(names, i.Name)
+	}
+	return "", fmt.Errorf("no integration %s is configured%s", integration, config.DidYouMean(integration, names))
 }
 
 // question is what ask was given.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
@@ -61,6 +62,10 @@ func configURLs(_ context.Context, in invocation) int {
 	if len(in.args) > 0 {
 		base = in.args[0]
 	}
+	if len(in.args) > 1 || !isWebAddress(base) {
+		fmt.Fprintf(in.err, "sine-relay config urls: write one URL at which Sine reaches the relay, such as https://relay.example.com, and not %q\n", strings.Join(in.args, " "))
+		return exitUsage
+	}
 	settings, err := config.Load(in.environ, nil)
 	if err != nil {
 		return misconfigured(in, err)
@@ -81,4 +86,10 @@ func configURLs(_ context.Context, in invocation) int {
 		return misconfigured(in, settings.Contained)
 	}
 	return exitOK
+}
+
+// isWebAddress reports whether paths can be put behind a text.
+func isWebAddress(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.RawQuery == "" && u.Fragment == ""
 }

@@ -36,6 +36,12 @@ func verify(ctx context.Context, in invocation) int {
 	if f.Parse(in.args) != nil {
 		return exitUsage
 	}
+	for name, address := range map[string]string{"--public": *public, "--admin": *admin} {
+		if address != "" && !isWebAddress(address) {
+			fmt.Fprintf(in.err, "sine-relay verify: %s %q is not a URL; write for example http://sine-relay:8080\n", name, address)
+			return exitUsage
+		}
+	}
 	settings, err := config.Load(in.environ, nil)
 	if err != nil {
 		return misconfigured(in, err)
