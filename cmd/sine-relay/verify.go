@@ -197,7 +197,7 @@ var unchecked = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Co
 func fetch(ctx context.Context, method, url string, header http.Header) (status int, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, nil)
 	if err != nil {
-		return 0, "", errors.New("the address is no URL; write for example http://sine-relay:8080")
+		return 0, "", errors.New("the address is not a URL; write for example http://sine-relay:8080")
 	}
 	req.Header = header
 	answer, err := unchecked.Do(req)

@@ -39,7 +39,7 @@ func TestARunningRelayIsVerified(t *testing.T) {
 		want string
 	}{
 		"no relay":               {[]string{"--public", nothing, "--admin", nothing}, exitFailed, "not ok   readiness: ready: Get .*refused"},
-		"no URL":                 {[]string{"--public", public, "--admin", "a b://"}, exitFailed, "is no URL"},
+		"no URL":                 {[]string{"--public", public, "--admin", "a b://"}, exitUsage, "--admin .* is not a URL"},
 		"the wrong port":         {[]string{"--public", admin, "--admin", admin}, exitFailed, "not ok   a wrong key is answered 401: answered 404"},
 		"a flag that is unknown": {[]string{"--verbose"}, exitUsage, "not defined"},
 	} {
