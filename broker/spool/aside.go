@@ -118,15 +118,15 @@ func moveAside(cfg Config, cause error) (*contents, *Damage, error) {
 // may hold, the older may have what is damaged in the newer; it comes first, so
 // that the newer prevails. What neither leads to comes last.
 func (c *contents) rescue(dir string, db *bolt.DB) error {
+	info, err := os.Stat(file(dir))
+	if err != nil || !info.Mode().IsRegular() {
+		return err // to open a pipe would wait for a writer
+	}
 	f, err := os.Open(file(dir))
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return err
-	}
 	out := &carrier{db: db}
 	c.value = out.carry
 	metas, _ := readMetas(f)

@@ -36,7 +36,13 @@ func (r *reserve) hold() bool {
 }
 
 // fillFile writes a file of that size: one that is only made long takes up no room.
+// What is no file is removed first: to open a pipe would wait for a reader.
 func fillFile(path string, bytes int64) error {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
