@@ -64,7 +64,7 @@ func checkTemplate(path string, v any) error {
 			rest = strings.ReplaceAll(rest, p, "")
 		}
 		if at := strings.IndexAny(rest, "{}"); at >= 0 {
-			return fmt.Errorf("%s: %q holds a brace that is no placeholder; these are known: %s", path, v, strings.Join(Placeholders, " "))
+			return fmt.Errorf("%s: %q holds a brace that is not a placeholder; these are known: %s", path, v, strings.Join(Placeholders, " "))
 		}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {

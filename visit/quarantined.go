@@ -127,7 +127,7 @@ func ParseQuarantined(subject string, header map[string][]string, body []byte) (
 	q.Announced, _ = strconv.ParseInt(get(HeaderAnnounced), 10, 64)
 	var err error
 	if q.Received, err = time.Parse(time.RFC3339Nano, get(HeaderReceived)); err != nil {
-		return q, fmt.Errorf("the header %s is no time of RFC 3339", HeaderReceived)
+		return q, fmt.Errorf("the header %s is not a time of RFC 3339", HeaderReceived)
 	}
 	return q, nil
 }

@@ -29,7 +29,7 @@ func TestTheChartSetsWhatTheProgramReads(t *testing.T) {
 	for name := range set {
 		secret := strings.TrimSuffix(name, "_FILE")
 		if _, ok := known[name]; !ok && !known[secret].secret {
-			t.Errorf("the chart sets %s%s, which is no setting", config.Prefix, name)
+			t.Errorf("the chart sets %s%s, which is not a setting", config.Prefix, name)
 		}
 	}
 	left := slices.Concat(slices.Collect(maps.Values(leftToExtraEnv))...)
@@ -41,7 +41,7 @@ func TestTheChartSetsWhatTheProgramReads(t *testing.T) {
 	}
 	for _, name := range left {
 		if _, ok := known[name]; !ok {
-			t.Errorf("%s%s is left to extraEnv and is no setting", config.Prefix, name)
+			t.Errorf("%s%s is left to extraEnv and is not a setting", config.Prefix, name)
 		}
 	}
 }

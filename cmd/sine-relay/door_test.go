@@ -92,7 +92,7 @@ func TestOrdersThatAreRefused(t *testing.T) {
 		"an override without a duration": {"override --site hq --accept --reason x", "needs a time at which it ends"},
 		"an override without a reason":   {"override --site hq --accept --for 1h", "needs a reason"},
 		"an override that is not meant":  {"override --site hq --for 1h --reason x", "say --accept"},
-		"a word too many":                {"lockdown hq", `"hq" is no flag`},
+		"a word too many":                {"lockdown hq", `"hq" is not a flag`},
 	} {
 		code, _, errOut := commandLine(environ, strings.Fields(c.args)...)
 		if code != exitUsage || !strings.Contains(errOut, c.want) {

@@ -353,7 +353,7 @@ func orderFlags(name string, in invocation) *orderSet {
 func (f *orderSet) site() (string, error) {
 	switch {
 	case f.NArg() > 0:
-		return "", fmt.Errorf("%q is no flag", f.Arg(0))
+		return "", fmt.Errorf("%q is not a flag", f.Arg(0))
 	case f.wait < 0 || f.wait > time.Minute:
 		return "", errors.New("--wait is between 0s and 1m")
 	case f.all == (f.one != ""):

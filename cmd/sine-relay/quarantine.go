@@ -51,7 +51,7 @@ func (s *selection) parse(f *flag.FlagSet, args []string) error {
 		args = f.Args()[1:]
 	}
 	if s.reason != "" && !slices.Contains(visit.Reasons, visit.Reason(s.reason)) {
-		return complain(f, "%q is no reason; there are %v", s.reason, visit.Reasons)
+		return complain(f, "%q is not a reason; there are %v", s.reason, visit.Reasons)
 	}
 	return nil
 }

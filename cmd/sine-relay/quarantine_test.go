@@ -111,7 +111,7 @@ func TestAQuarantineCommandRefuses(t *testing.T) {
 		{"without NATS", settings(away.URL()), []string{"ls"}, exitFailed, "connect to NATS at "},
 		{"without an address", environment("KEYS="+testKey, "NATS_STORE_DIR="+t.TempDir()), []string{"ls"}, exitUsage, "SINE_RELAY_NATS_URL"},
 		{"without permission", append(settings(denied.URL()), environment("NATS_USER=nosy", "NATS_PASSWORD=p")...), []string{"ls"}, exitFailed, `permission denied .*STREAM\.INFO`},
-		{"an unknown reason", settings(s.URL()), []string{"ls", "--reason", "whim"}, exitUsage, `"whim" is no reason; there are \[not_json `},
+		{"an unknown reason", settings(s.URL()), []string{"ls", "--reason", "whim"}, exitUsage, `"whim" is not a reason; there are \[not_json `},
 		{"no sequence", settings(s.URL()), []string{"show"}, exitUsage, "which one"},
 		{"no number", settings(s.URL()), []string{"show", "first"}, exitUsage, `"first" is not the sequence`},
 		{"to delete without storing", settings(s.URL()), []string{"replay", "--delete"}, exitUsage, "--delete needs --submit"},

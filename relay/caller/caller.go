@@ -34,7 +34,7 @@ func ParseHeader(name string) (Header, error) {
 			return h, nil
 		}
 	}
-	return "", fmt.Errorf("%q is no header that says where a call comes from; write %s or %s", name, XForwardedFor, Forwarded)
+	return "", fmt.Errorf("%q is not a header that says where a call comes from; write %s or %s", name, XForwardedFor, Forwarded)
 }
 
 // Proxies are those whose word on where a call comes from is taken. The zero
@@ -60,7 +60,7 @@ func (p Proxies) Trusts(remoteAddr string) bool { return contains(p.Trusted, rea
 // not trusted, or the left-most when all are.
 //
 // An element of the header is believed because the trusted proxy to its right
-// wrote it. One that is no address (unknown, hidden, empty, garbage) ends the
+// wrote it. One that is not an address (unknown, hidden, empty, garbage) ends the
 // walk to the left, and so does a chain of more than 32 elements or 8 KiB. The
 // answer is then the last trusted address, so that callers may share that of a
 // proxy, and never one that nobody vouches for.

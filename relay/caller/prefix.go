@@ -64,7 +64,7 @@ func noPrefix(entry string) error {
 }
 
 // proposal says what to write instead of what has a port, brackets or a zone, or
-// is no address at all.
+// is not an address at all.
 func proposal(entry string) string {
 	head, bits, slash := strings.Cut(entry, "/")
 	addr := readNode(head)

@@ -80,7 +80,7 @@ func (c *checker) pattern(e ast.Expr) {
 	}
 	size, err := types.RegexProgramSize(pattern)
 	if err != nil {
-		c.add(e, "is no regular expression of RE2: %v", err)
+		c.add(e, "is not a regular expression of RE2: %v", err)
 	}
 	c.programs[pattern] = size
 }
@@ -101,7 +101,7 @@ func (c *checker) compared(one ast.Expr, others ...ast.Expr) {
 
 func (c *checker) form(v variable, name, value ast.Expr) {
 	if text, ok := literal(value); ok && isNamed(v.name)(name) && !v.form(text) {
-		c.add(value, "%q is no %s, which is the %s", text, v.name, strings.ReplaceAll(v.meaning, "`", ""))
+		c.add(value, "%q is not a %s, which is the %s", text, v.name, strings.ReplaceAll(v.meaning, "`", ""))
 	}
 }
 

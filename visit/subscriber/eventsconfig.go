@@ -128,7 +128,7 @@ func (c EventsConfig) check() error {
 		return fmt.Errorf("site %q must match %s", c.Site, visit.NamePattern)
 	}
 	if c.Kind != "" && !c.Kind.IsFact() {
-		return fmt.Errorf("kind %q is no event; choose %s or %s", c.Kind, visit.CheckedIn, visit.CheckedOut)
+		return fmt.Errorf("kind %q is not an event; choose %s or %s", c.Kind, visit.CheckedIn, visit.CheckedOut)
 	}
 	if !c.StartTime.IsZero() && c.StartSequence > 0 {
 		return errors.New("StartTime and StartSequence exclude each other")

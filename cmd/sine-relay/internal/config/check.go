@@ -54,7 +54,7 @@ func (s *Settings) checkListeners(f *Faults) {
 			_, err = net.LookupPort("tcp", port)
 		}
 		if err != nil || port == "" {
-			f.setting(l.name, "%q is no address; write host:port or :port", l.address)
+			f.setting(l.name, "%q is not an address; write host:port or :port", l.address)
 		}
 	}
 	if _, port, _ := net.SplitHostPort(s.Listen); s.Listen == s.AdminListen && port != "0" {

@@ -37,9 +37,9 @@ integrations:
 	text := faulty(t, append(settings, "STORE_BUDGET=2x", "BODY_LIMIT=1MB", "NATS_REPLICAS=three",
 		"NATS_LISTEN_PLAINTEXT=maybe", "LOG_LEVEL=loud", "LISSEN=:1", "NATS_URL=http://x", "TLS_CERT_FILE=/nowhere/cert.pem")...)
 	wanted := []string{
-		`SINE_RELAY_STORE_BUDGET: "2x" is no duration; write for example`,
-		`SINE_RELAY_BODY_LIMIT: "1MB" is no size; did you mean 1MiB?`,
-		`SINE_RELAY_NATS_REPLICAS: "three" is no whole number`,
+		`SINE_RELAY_STORE_BUDGET: "2x" is not a duration; write for example`,
+		`SINE_RELAY_BODY_LIMIT: "1MB" is not a size; did you mean 1MiB?`,
+		`SINE_RELAY_NATS_REPLICAS: "three" is not a whole number`,
 		`SINE_RELAY_NATS_LISTEN_PLAINTEXT: "maybe" is neither true nor false`,
 		`SINE_RELAY_LOG_LEVEL: "loud" is none of`,
 		`SINE_RELAY_LISSEN: is not a setting; did you mean SINE_RELAY_LISTEN?`,
@@ -52,7 +52,7 @@ integrations:
 		`i.yaml:6: integration dock: unknown field "keys": this file holds no secret`,
 		`i.yaml:2: defaults: timeZone: "Mars/Olympus" is not a time zone`,
 		`i.yaml:4: integration "Head Office": name: "Head Office" must match [A-Za-z0-9_-]{1,64}; how about "head-office"?`,
-		`i.yaml:4: integration "Head Office": decisionBudget: "soon" is no duration`,
+		`i.yaml:4: integration "Head Office": decisionBudget: "soon" is not a duration`,
 		`i.yaml:4: integration "Head Office": rejectBy: "shouting" is neither code nor status`,
 		`i.yaml:6: integration dock: name: "dock" is used twice, first at i.yaml:5`,
 	}

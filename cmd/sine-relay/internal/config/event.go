@@ -13,7 +13,7 @@ var kinds = []string{string(visit.CheckInRequest), string(visit.CheckedIn), stri
 
 func (p place) kind(field, name string) visit.Kind {
 	if !slices.Contains(kinds, name) {
-		p.add(field, "%q is no event%s; known are %s", name, DidYouMean(name, kinds), strings.Join(kinds, ", "))
+		p.add(field, "%q is not an event%s; known are %s", name, DidYouMean(name, kinds), strings.Join(kinds, ", "))
 	}
 	return visit.Kind(name)
 }

@@ -17,7 +17,7 @@ func WithFlags(environ, args []string) ([]string, error) {
 	for _, arg := range args {
 		parts := flagForm.FindStringSubmatch(arg)
 		if parts == nil {
-			return nil, fmt.Errorf("%q is no setting; write for example --log-level=debug", arg)
+			return nil, fmt.Errorf("%q is not a setting; write for example --log-level=debug", arg)
 		}
 		short := strings.ToUpper(strings.ReplaceAll(parts[1], "-", "_"))
 		if s, _ := settingNamed(short); s.secret {

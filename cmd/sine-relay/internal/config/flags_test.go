@@ -19,9 +19,9 @@ func TestSettingsAsFlags(t *testing.T) {
 		t.Error("the environment itself was changed")
 	}
 	for arg, fault := range map[string]string{
-		"debug":          `"debug" is no setting`,
-		"--log-level":    `"--log-level" is no setting`,
-		"-site=hq":       `"-site=hq" is no setting`,
+		"debug":          `"debug" is not a setting`,
+		"--log-level":    `"--log-level" is not a setting`,
+		"-site=hq":       `"-site=hq" is not a setting`,
 		"--keys=Zsecret": "set SINE_RELAY_KEYS or SINE_RELAY_KEYS_FILE",
 	} {
 		_, err := config.WithFlags(environ, []string{arg})

@@ -184,7 +184,7 @@ func (k *Keyring) fromDir() bool {
 // largestKeyFile is beyond any file of keys: a larger one is something else.
 const largestKeyFile = 1 << 20
 
-var errNoKeyFile = errors.New("it is no file of keys")
+var errNoKeyFile = errors.New("it is not a file of keys")
 
 // readKeyFile reads a file of keys.
 func readKeyFile(path string) ([]byte, error) {

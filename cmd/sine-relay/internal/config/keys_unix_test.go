@@ -20,7 +20,7 @@ func TestAPipeAmongTheKeysIsNotRead(t *testing.T) {
 	}
 	settings := []string{"KEYS=", "INTEGRATIONS_FILE=" + dir + "/i.yaml", "KEYS_DIR=" + dir + "/keys"}
 	text := faulty(t, settings...)
-	expect(t, text, "keys/dock: cannot be read: it is no file of keys: it is not a regular file", `keys/dock: integration dock: there is no key`)
+	expect(t, text, "keys/dock: cannot be read: it is not a file of keys: it is not a regular file", `keys/dock: integration dock: there is no key`)
 	expectNot(t, text, "nobody")
 	if s, err := Load(environ(settings...), nil); err != nil || len(s.Keyring.Of("lobby")) != 1 {
 		t.Errorf("the other lobby has %d keys: %v", len(s.Keyring.Of("lobby")), err)

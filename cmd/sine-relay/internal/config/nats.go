@@ -55,7 +55,7 @@ func (s *Settings) checkURLs(f *Faults) (kinds map[string]bool, signedIn bool) {
 	for i, server := range s.NATSServers() {
 		u, err := url.Parse(server)
 		if err != nil || u.Hostname() == "" || !validPort(u.Port()) {
-			f.setting("NATS_URL", "server %d is no URL; write for example nats://nats:4222", i+1)
+			f.setting("NATS_URL", "server %d is not a URL; write for example nats://nats:4222", i+1)
 			continue
 		}
 		signedIn = signedIn || u.User != nil
@@ -134,7 +134,7 @@ func (s *Settings) checkStreams(f *Faults) {
 		{"QUARANTINE_STREAM", s.QuarantineStream, s.QuarantineMaxAge, s.QuarantineMaxBytes},
 	} {
 		if !streamName.MatchString(stream.name) {
-			f.setting(stream.variable, "%q is no name for a stream; use letters, digits, _ and -", stream.name)
+			f.setting(stream.variable, "%q is not a name for a stream; use letters, digits, _ and -", stream.name)
 		}
 		if stream.age < s.DedupeWindow {
 			f.setting(stream.variable+"_MAX_AGE", "%s is shorter than SINE_RELAY_STREAM_DEDUPE_WINDOW, %s", stream.age, s.DedupeWindow)
@@ -147,7 +147,7 @@ func (s *Settings) checkStreams(f *Faults) {
 	}
 	s.checkInbox(f)
 	if !streamName.MatchString(s.OrderBucket) {
-		f.setting("ORDER_BUCKET", "%q is no name for a bucket; use letters, digits, _ and -", s.OrderBucket)
+		f.setting("ORDER_BUCKET", "%q is not a name for a bucket; use letters, digits, _ and -", s.OrderBucket)
 	}
 	if s.OrdersMaxAge < 5*time.Second {
 		f.setting("ORDERS_MAX_AGE", "%s is less than 5s: the orders are read three times in this time", s.OrdersMaxAge)

@@ -175,7 +175,7 @@ func (p place) fallbacks(field string, configured map[string]fallback, situation
 	for _, name := range sortedKeys(configured) {
 		f, field := configured[name], field+"."+name
 		if !slices.Contains(known, name) {
-			p.add(field, "is no situation%s; known are %s", DidYouMean(name, known), strings.Join(known, ", "))
+			p.add(field, "is not a situation%s; known are %s", DidYouMean(name, known), strings.Join(known, ", "))
 		}
 		verdict := visit.Verdict(f.Answer)
 		if verdict != "" && verdict != visit.Accept && verdict != visit.Reject {
@@ -198,7 +198,7 @@ func (p place) capture(c capture) relay.Capture {
 	}
 	until, err := time.Parse(time.RFC3339, c.Until)
 	if err != nil {
-		p.add("capture.until", "%q is no time; write for example 2026-11-30T18:00:00Z", c.Until)
+		p.add("capture.until", "%q is not a time; write for example 2026-11-30T18:00:00Z", c.Until)
 	}
 	return relay.Capture{Deliveries: c.Deliveries, Until: until}
 }

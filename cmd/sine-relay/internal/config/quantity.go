@@ -49,7 +49,7 @@ func (s setting) misfit(value string) string {
 	case s.kind == reflect.Bool:
 		return strconv.Quote(value) + " is neither true nor false"
 	default:
-		return strconv.Quote(value) + " is no whole number"
+		return strconv.Quote(value) + " is not a whole number"
 	}
 }
 
@@ -58,7 +58,7 @@ func noDuration(value string) string {
 	if _, ok := parseDuration(value + "s"); ok {
 		proposal = "did you mean " + value + "s?"
 	}
-	return strconv.Quote(value) + " is no duration; " + proposal
+	return strconv.Quote(value) + " is not a duration; " + proposal
 }
 
 func noSize(value string) string {
@@ -69,5 +69,5 @@ func noSize(value string) string {
 			proposal = "did you mean " + meant + "?"
 		}
 	}
-	return strconv.Quote(value) + " is no size; " + proposal
+	return strconv.Quote(value) + " is not a size; " + proposal
 }
