@@ -1,6 +1,7 @@
 package orders
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,13 +23,18 @@ type keptState struct {
 	Heard  time.Time     `json:"heard,omitzero"`
 	Orders []visit.Order `json:"orders"`
 
-	file os.FileInfo // which it was read from or written to
+	data []byte // as it was read or written
 }
 
-// inPlace reports whether the next start would find the state.
+// inPlace reports whether the next start would find the state. It compares the
+// content: a file system gives the number of a file that is gone to the next one.
 func (s *keptState) inPlace(file string) bool {
-	now, err := os.Stat(file)
-	return err == nil && os.SameFile(s.file, now)
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(s.data)) {
+		return false
+	}
+	now, err := os.ReadFile(file)
+	return err == nil && bytes.Equal(now, s.data)
 }
 
 const keptVersion = 1
@@ -79,15 +85,11 @@ var errDamaged = errors.New("not a kept state of orders")
 // load returns an error that wraps errDamaged for a file that was not written
 // here, or only in part.
 func load(file string) (*keptState, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	state := keptState{file: info}
+	state := keptState{data: data}
 	if json.Unmarshal(data, &state) != nil || state.Version != keptVersion {
 		return nil, fmt.Errorf("%s: %w", file, errDamaged)
 	}
@@ -154,9 +156,6 @@ func (s *keptState) write(file string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	if err := atomicfile.Write(file, append(data, '\n')); err != nil {
-		return err
-	}
-	s.file, err = os.Stat(file)
-	return err
+	s.data = append(data, '\n')
+	return atomicfile.Write(file, s.data)
 }

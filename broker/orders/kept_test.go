@@ -103,6 +103,7 @@ func TestAKeptFileThatIsRemovedOrReplaced(t *testing.T) {
 	eventually(t, "it is kept", func() bool { return strings.Contains(kept(), "lockdown") })
 	for name, harm := range map[string]func() error{
 		"the directory is removed": func() error { return os.RemoveAll(filepath.Dir(file)) },
+		"it is written to":         func() error { return os.WriteFile(file, []byte(`{"version":1,"orders":[]}`), 0o600) },
 		"the file is replaced": func() error {
 			return errors.Join(os.WriteFile(file+".old", []byte(`{"version":1,"orders":[]}`), 0o600), os.Rename(file+".old", file))
 		},
