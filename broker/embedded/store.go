@@ -12,6 +12,9 @@ import (
 // passwordDir holds a file for each user.
 const passwordDir = "nats-passwords"
 
+// PasswordFile is where a store keeps the password of a user.
+func PasswordFile(storeDir, user string) string { return filepath.Join(storeDir, passwordDir, user) }
+
 // store is a directory that this server alone has open.
 type store struct {
 	dir       string

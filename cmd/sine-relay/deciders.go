@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -109,35 +108,6 @@ func answeringFor(found []broker.Decider, subject string) (answering []broker.De
 		}
 	}
 	return answering
-}
-
-// operatorSettings are the settings for a command that needs an existing NATS,
-// and may do without integrations.
-func operatorSettings(in invocation) (config.Settings, int) {
-	return settingsWithNATS(in, config.LoadForOperator)
-}
-
-// integrationSettings are those for a command that is about integrations: those of the
-// file, or "default", whose site must be said, lest another site is meant.
-func integrationSettings(in invocation) (config.Settings, int) {
-	settings, code := settingsWithNATS(in, config.LoadIntegrations)
-	if code == exitOK && settings.IntegrationsFile == "" && !settings.IsSet("SINE_RELAY_SITE") && !settings.IsSet("SINE_RELAY_KEYS") {
-		fmt.Fprintln(in.err, "sine-relay: no integration is configured here: set SINE_RELAY_INTEGRATIONS_FILE as for the relay, or SINE_RELAY_SITE where it has one integration only")
-		return settings, exitUsage
-	}
-	return settings, code
-}
-
-func settingsWithNATS(in invocation, load func([]string) (config.Settings, error)) (config.Settings, int) {
-	settings, err := load(in.environ)
-	if err != nil {
-		return settings, misconfigured(in, err)
-	}
-	if settings.NATSURL == "" {
-		fmt.Fprintln(in.err, "sine-relay: set SINE_RELAY_NATS_URL to where the relay's NATS listens")
-		return settings, exitUsage
-	}
-	return settings, exitOK
 }
 
 // census counts who answers for each integration.

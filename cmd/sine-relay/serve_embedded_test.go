@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -19,6 +20,18 @@ func TestSigningInToTheEmbeddedNATS(t *testing.T) {
 	dir := t.TempDir()
 	p := runServe(t, "NATS_STORE_DIR="+dir, "NATS_LISTEN=127.0.0.1:0").ready()
 	signedIn(t, p, dir, "consumer")
+}
+
+// Who looks at the orders on the relay's machine has its settings.
+func TestOrders_BesideTheEmbeddedNATS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := runServe(t, "NATS_STORE_DIR="+dir, "NATS_LISTEN=127.0.0.1:0").ready()
+	address := signedIn(t, p, dir, "operator").Conn().ConnectedUrl()
+	password := filepath.Join(dir, "nats-passwords", "operator")
+	environ := environment("NATS_STORE_DIR="+dir, "NATS_LISTEN=:4222")
+	endsWith(t, exitUsage, environ, regexp.QuoteMeta("SINE_RELAY_NATS_URL=nats://127.0.0.1:4222 SINE_RELAY_NATS_USER=operator SINE_RELAY_NATS_PASSWORD_FILE="+password), "orders")
+	must(t, append(environ, "SINE_RELAY_NATS_URL="+address, "SINE_RELAY_NATS_USER=operator", "SINE_RELAY_NATS_PASSWORD_FILE="+password), "(?s)RELAY.* ready ", "orders")
 }
 
 // signedIn connects by what the log and the store directory say.

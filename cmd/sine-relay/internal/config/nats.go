@@ -26,6 +26,8 @@ func (s Settings) NATSServers() []string {
 
 func (s *Settings) checkServers(f *Faults) {
 	switch {
+	case s.NATSURL != "" && s.NATSStoreDir != "" && s.keys == keyless:
+		s.NATSStoreDir = "" // a command that runs none, where the relay's settings are
 	case s.NATSURL != "" && s.NATSStoreDir != "":
 		f.setting("NATS_STORE_DIR", "is set, and so is SINE_RELAY_NATS_URL: set the one for the embedded NATS or the other for an existing one")
 	case s.NATSURL == "" && s.NATSStoreDir == "":
