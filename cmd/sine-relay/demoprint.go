@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +41,7 @@ func settledBy(r visit.Record) string {
 	var by []string
 	for _, v := range r.Votes {
 		if v.Situation == "decided" && !v.Shadow {
-			by = append(by, fmt.Sprintf("%s %s", v.Decider, v.Version))
+			by = append(by, strings.TrimSpace(v.Decider+" "+v.Version))
 		}
 	}
 	switch {
@@ -55,7 +57,9 @@ func settledBy(r visit.Record) string {
 // printEvent shows an event to the developer who sent it: the one place where
 // names are printed.
 func printEvent(out io.Writer, e visit.Event) {
-	fmt.Fprintf(out, "event     %s  %s  site %s  %s %s, %s  (id %s)\n",
+	who := []string{strings.TrimSpace(e.Person.FirstName + " " + e.Person.LastName), e.Company}
+	who = slices.DeleteFunc(who, func(part string) bool { return part == "" })
+	fmt.Fprintf(out, "event     %s  %s  site %s  %s  (id %s)\n",
 		e.Time.Format(time.RFC3339), printable(string(e.Kind)), printable(e.Site),
-		printable(e.Person.FirstName), printable(e.Person.LastName), printable(e.Company), printable(e.ID))
+		printable(cmp.Or(strings.Join(who, ", "), "nobody is named")), printable(e.ID))
 }

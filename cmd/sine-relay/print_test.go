@@ -201,3 +201,21 @@ func TestAnEventIsPrintedPrintably(t *testing.T) {
 	})
 	mustBePrintable(t, "dev", out.String())
 }
+
+// What a decider or Sine leaves out leaves no gap in a line of dev.
+func TestDev_PrintsWhatIsThere(t *testing.T) {
+	for want, e := range map[string]visit.Event{
+		"  Ada  (id 1)":               {ID: "1", Pass: visit.Pass{Person: visit.Person{FirstName: "Ada"}}},
+		"  Lovelace, Engines  (id 1)": {ID: "1", Pass: visit.Pass{Company: "Engines", Person: visit.Person{LastName: "Lovelace"}}},
+		"  nobody is named  (id 1)":   {ID: "1"},
+	} {
+		var out bytes.Buffer
+		if printEvent(&out, e); !strings.Contains(out.String(), want) {
+			t.Errorf("%q, want %q in it", out.String(), want)
+		}
+	}
+	votes := []visit.Vote{{Decider: "dock", Situation: "decided"}, {Decider: "hr", Version: "1.2.0", Situation: "decided"}}
+	if got, want := settledBy(visit.Record{Votes: votes}), "by decider dock, hr 1.2.0"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
