@@ -142,8 +142,9 @@ func (s *Server) options(dir string) *server.Options {
 func (s *Server) maxPayload() int32 { return int32(max(s.cfg.MaxPayload, server.MAX_PAYLOAD_SIZE)) }
 
 // ClientURL is a URL with a user and its password that most NATS clients on this
-// machine can use; some take no user from a URL, and want both apart. A server that listens on every address is named as its
-// certificate names it, and without TLS as 127.0.0.1. The URL is a secret.
+// machine can use; some take no user from a URL, and want both apart. A server that
+// listens on every address is named as its certificate names it, and without TLS as
+// 127.0.0.1. The URL is a secret.
 func (s *Server) ClientURL(user string) string {
 	return s.url(url.UserPassword(user, s.Password(user)))
 }

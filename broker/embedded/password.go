@@ -33,15 +33,24 @@ func readPasswords(dir string, known map[string]string) (map[string]string, erro
 	return all, nil
 }
 
-// password reads the password in file. When there is no file it writes the known one,
-// or makes one.
+// password reads the password in file. When there is no file it makes one. A known
+// password, of a server that is started anew, is written again where its file says
+// none any more.
 func password(file, known string) (string, error) {
-	info, err := os.Stat(file)
-	if errors.Is(err, fs.ErrNotExist) {
+	secret, err := readPassword(file)
+	if err != nil && (known != "" || errors.Is(err, fs.ErrNotExist)) {
 		return newPassword(file, known)
 	}
+	return secret, err
+}
+
+func readPassword(file string) (string, error) {
+	info, err := os.Stat(file)
 	if err != nil {
 		return "", fmt.Errorf("NATS password: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("NATS password: %s is not a regular file", file)
 	}
 	if shared(info) {
 		return "", fmt.Errorf("NATS password: others than its owner may read or write %s; run: chmod 600 %[1]s", file)

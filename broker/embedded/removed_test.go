@@ -84,6 +84,12 @@ func TestTrap_AStoreThatWasRemovedGoesOnAcknowledging(t *testing.T) {
 		"an empty directory":             replace,
 		"an empty stream":                func(dir string) error { return replace(filepath.Join(dir, stream)) },
 		"an empty directory of messages": func(dir string) error { return replace(filepath.Join(dir, stream, "msgs")) },
+		"the messages, and what is in the files of the passwords": func(dir string) error {
+			return errors.Join(os.Truncate(dir+"/nats-passwords/relay", 0), os.Chmod(dir+"/nats-passwords/consumer", 0o644),
+				os.Remove(dir+"/nats-passwords/desk"), syscall.Mkfifo(dir+"/nats-passwords/operator-pipe", 0o600),
+				os.Rename(dir+"/nats-passwords/operator-pipe", dir+"/nats-passwords/operator"),
+				removeAll(filepath.Join(dir, stream, "msgs")))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
