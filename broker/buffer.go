@@ -109,7 +109,7 @@ func (f *buffer) store(ctx context.Context, m visit.Message) (visit.Receipt, err
 }
 
 // errNotSpooled is wrapped where the spool was the last resort.
-var errNotSpooled = errors.New("not spooled either")
+var errNotSpooled = errors.New("the spool refused the message")
 
 func (f *buffer) place(ctx context.Context, m visit.Message) (visit.Receipt, error) {
 	early, cancel := f.withMargin(ctx)

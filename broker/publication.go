@@ -34,7 +34,7 @@ type setback struct {
 func (s *setback) Error() string { return fmt.Sprintf("set back: %v", s.cause) }
 
 // errUnknown is that ctx ended before anything came of a try.
-var errUnknown = errors.New("nothing is known")
+var errUnknown = errors.New("no acknowledgement before the deadline")
 
 // try sends the message once and waits for an answer to this or an earlier try.
 func (p *publication) try(ctx context.Context) (*jetstream.PubAck, error) {

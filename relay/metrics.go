@@ -81,7 +81,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		askSeconds: f.histogram("ask_duration_seconds", "Time from asking a decider to the decision, or to knowing that there is none.", fast, "outcome"),
 
 		shadows:         f.counter("shadow_decisions_total", "Decisions of deciders that are not obeyed, by whether they agree with the answer that was given.", "integration", "decider", "agreement"),
-		conditionErrors: f.counter("decider_condition_errors_total", "Visitors for whom a decider's condition could not be told, so that it was asked.", "integration", "decider"),
+		conditionErrors: f.counter("decider_condition_errors_total", "Check-in requests for which the condition of a decider failed to evaluate; the decider was asked.", "integration", "decider"),
 		records:         f.counter("decision_records_total", "Records of answered check-in requests by what became of them.", "result"),
 
 		publishes:      f.counter("publishes_total", "Attempts to store a message by result; the retries of one call count once.", "integration", "result"),

@@ -111,7 +111,7 @@ var door = []panel{
 		ask:    []query{{legend: "{{result}}", expr: `60 * sum by (result) (rate(sine_relay_decision_records_total{<relay>}[$__rate_interval]))`}},
 	},
 	{
-		show: bars, title: "Conditions that could not be told", unit: perMinute, wide: 8, high: 7,
+		show: bars, title: "Conditions that failed to evaluate", unit: perMinute, wide: 8, high: 7,
 		about: "Visitors about whom the condition of a decider could not be evaluated, so that it was asked. Bad: the condition reads an answer that the form does not have.",
 		ask:   []query{{legend: "{{integration}} {{decider}}", expr: `60 * sum by (integration, decider) (rate(sine_relay_decider_condition_errors_total{<integration>}[$__rate_interval]))`}},
 	},

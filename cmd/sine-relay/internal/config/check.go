@@ -151,6 +151,6 @@ func (s *Settings) outlasts(budget time.Duration) string {
 
 func positive(f *Faults, name string, value int64) {
 	if value <= 0 {
-		f.setting(name, "must be more than nothing")
+		f.setting(name, "must be positive")
 	}
 }

@@ -66,7 +66,7 @@ func TestFaultsOfTheFile(t *testing.T) {
 		{"an address that is none", "integrations: [{name: a, allowFrom: [10.0.0.1/8]}]\n", "allowFrom: "},
 		{"a budget that outlasts the answer", "integrations: [{name: a, decisionBudget: 10s}]\n", "integration a: decisionBudget: 10s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
 		{"a budget without a unit", "integrations: [{name: a, decisionBudget: 3}]\n", "did you mean 3s?"},
-		{"a budget of nothing", "defaults: {decisionBudget: 0s}\nintegrations: [{name: a}]\n", "i.yaml:1: defaults: decisionBudget: must be more than nothing"},
+		{"a budget of nothing", "defaults: {decisionBudget: 0s}\nintegrations: [{name: a}]\n", "i.yaml:1: defaults: decisionBudget: must be positive"},
 		{"the default integration twice", "integrations: [{name: default}, {name: a}]\n", "SINE_RELAY_KEYS: defines the integration"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -321,7 +321,7 @@ func (s *keySource) parse(content string, split func(string) []string, already i
 			continue
 		}
 		if !printable(line) {
-			s.faults.about(fmt.Sprintf("%s:%d", s.where, number), integrationOf(s.integration), "holds a sign that cannot be printed and Sine would not send; is it plain text in UTF-8, without a byte order mark?")
+			s.faults.about(fmt.Sprintf("%s:%d", s.where, number), integrationOf(s.integration), "contains a non-printable character, which Sine would not send; is it plain text in UTF-8, without a byte order mark?")
 			continue
 		}
 		for _, secret := range split(line) {

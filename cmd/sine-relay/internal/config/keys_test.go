@@ -72,8 +72,8 @@ func TestFaultsOfKeys(t *testing.T) {
 		{"no file at all", nil, []string{`keys/lobby (lobby), keys/dock (dock): there is no key`}},
 		{"an empty file", map[string]string{"lobby": key, "dock": "\n# nothing\n"}, []string{`keys/dock: integration dock: there is no key, so that all calls of the integration are answered 401: put one there`}},
 		{"a key of seven characters", map[string]string{"lobby": "# name: old\n7-signs\n8-signs-\n", "dock": key}, []string{"keys/lobby:2: integration lobby, key old: has fewer than 8 characters and is not accepted: 16 or more are advised"}},
-		{"a byte order mark", map[string]string{"lobby": "\ufeff" + key, "dock": key}, []string{"keys/lobby:1: integration lobby: holds a sign that cannot be printed"}},
-		{"another encoding", map[string]string{"lobby": key, "dock": "# x\nk\x00e\x00y\x00"}, []string{"keys/dock:2: integration dock: holds a sign that cannot be printed"}},
+		{"a byte order mark", map[string]string{"lobby": "\ufeff" + key, "dock": key}, []string{"keys/lobby:1: integration lobby: contains a non-printable character"}},
+		{"another encoding", map[string]string{"lobby": key, "dock": "# x\nk\x00e\x00y\x00"}, []string{"keys/dock:2: integration dock: contains a non-printable character"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			contents := map[string]string{"i.yaml": file, "keys/.keep": ""}

@@ -77,7 +77,7 @@ func (s *Settings) budget(p place, value string) time.Duration {
 	case !ok:
 		p.add("decisionBudget", "%s", noDuration(value))
 	case d <= 0:
-		p.add("decisionBudget", "must be more than nothing")
+		p.add("decisionBudget", "must be positive")
 	case s.outlasts(d) != "":
 		p.add("decisionBudget", "%s", s.outlasts(d))
 	case d < shortBudget:
