@@ -92,7 +92,7 @@ func (c Config) dialAsRelay(more ...nats.Option) (*nats.Conn, error) {
 		err = errors.Join(nc.FlushTimeout(apiTimeout), inbox.Unsubscribe())
 	}
 	if refused := refused(nc); refused != nil {
-		err = fmt.Errorf("%w: allow the relay's user to subscribe to %s.>", visit.ErrDenied, c.InboxPrefix)
+		err = fmt.Errorf("%w: use the relay's user, or allow yours to subscribe to %s.>", visit.ErrDenied, c.InboxPrefix)
 	}
 	if err != nil {
 		nc.Close()

@@ -28,14 +28,14 @@ type confirmation struct {
 // do. It returns an error where one does not, or none is there.
 func confirm(ctx context.Context, in invocation, b *broker.Book, c confirmation) error {
 	if c.asked != nil {
-		return fmt.Errorf("the order is stored, and whether a relay obeys it could not be asked: %w", c.asked)
+		return fmt.Errorf("it is stored, and whether a relay obeys it could not be asked: %w", c.asked)
 	}
 	deadline := time.Now().Add(c.wait)
 	for {
 		last := time.Now().After(deadline) // one look is always after it
 		now, err := b.Relays(ctx)
 		if err != nil {
-			return fmt.Errorf("the order is stored, and whether a relay obeys it could not be asked: %w", err)
+			return fmt.Errorf("it is stored, and whether a relay obeys it could not be asked: %w", err)
 		}
 		answers := c.answers(now)
 		if answers.complete() || last || ctx.Err() != nil {
@@ -91,11 +91,11 @@ func (a answers) show(in invocation, site string) error {
 	}
 	switch {
 	case len(a.obey)+len(a.disobey)+len(a.silent) == 0 && len(a.elsewhere) > 0:
-		return fmt.Errorf("the order is stored, and no relay obeys it: %d relays answered, and none has %s", len(a.elsewhere), siteWords(site))
+		return fmt.Errorf("it is stored, and no relay obeys it: %d relays answered, and none has %s", len(a.elsewhere), siteWords(site))
 	case len(a.obey)+len(a.disobey)+len(a.silent) == 0:
-		return errors.New("the order is stored, and no relay obeys it: none answered. One that cannot reach NATS hears of it later")
+		return errors.New("it is stored, and no relay obeys it: none answered. A relay that cannot reach NATS now reads it later")
 	case !a.complete():
-		return errors.New("the order is stored, and not every relay obeys it")
+		return errors.New("it is stored, and not every relay obeys it")
 	default:
 		return nil
 	}
