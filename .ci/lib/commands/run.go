@@ -192,7 +192,10 @@ func (s *stage) runRelay(words []string) error {
 
 // spoolLeftBehind is a copy of the relay's, which nobody has open.
 func (s *stage) spoolLeftBehind() (string, error) {
-	dir := s.path(fmt.Sprintf("left-%d", time.Now().UnixNano()))
+	dir, err := os.MkdirTemp(s.path("."), "left-")
+	if err != nil {
+		return "", err
+	}
 	return dir, os.CopyFS(dir, os.DirFS(s.path("spool")))
 }
 
