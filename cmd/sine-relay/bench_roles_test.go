@@ -13,10 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -59,11 +60,11 @@ func playRole(role string) int {
 
 func playNATS() error {
 	host, port, _ := strings.Cut(os.Getenv("BENCH_LISTEN"), ":")
-	o := &server.Options{Host: host, JetStream: true, StoreDir: os.Getenv("BENCH_STORE"), NoLog: true}
+	o := &natsserver.Options{Host: host, JetStream: true, StoreDir: os.Getenv("BENCH_STORE"), NoLog: true}
 	if _, err := fmt.Sscan(port, &o.Port); err != nil {
 		return err
 	}
-	s, err := server.NewServer(o)
+	s, err := natsserver.NewServer(o)
 	if err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ type floor struct {
 }
 
 func playFloor(role string) error {
-	calmCollector(os.Environ()) // as the relay does
+	server.SetGCPercent(os.Environ()) // as the relay does
 	nc, err := nats.Connect(os.Getenv("BENCH_NATS"))
 	if err != nil {
 		return err

@@ -1,18 +1,20 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 )
 
 // command runs a command line and returns its exit code and what it printed.
 func commandLine(environ []string, args ...string) (code int, out, errOut string) {
 	var o, e output // a connection that closes may still log
-	code = run(invocation{args: args, environ: environ, out: &o, err: &e})
+	code = cli.Run(context.Background(), cli.Process{Args: args, Environ: environ, Stdout: &o, Stderr: &e})
 	return code, o.String(), e.String()
 }
 
@@ -33,7 +35,7 @@ func TestCommands(t *testing.T) {
 		{"help on flags", nil, "verify --help", exitOK, "-settling"},
 		{"help on an order", nil, "override --help", exitOK, "-accept"},
 		{"an override's flag at a lockdown", nil, "lockdown --all-sites --accept", exitUsage, "not defined: -accept"},
-		{"the version", nil, "version", exitOK, "sine-relay dev go1."},
+		{"the version", nil, "version", exitOK, "sine-relay dev, commit"},
 		{"an argument to a command without any", nil, "version --json", exitUsage, "takes no arguments"},
 		{"a configuration without faults", fine, "config check", exitOK, "no faults: 1 integration."},
 		{"a warning", fine, "config check", exitOK, "no test visit has confirmed"},
@@ -89,17 +91,5 @@ func TestHealthOfARunningRelay(t *testing.T) {
 	code, out, errOut := commandLine(environment("ADMIN_LISTEN="+strings.TrimPrefix(p.admin, "http://")), "health")
 	if code != exitOK || !strings.HasPrefix(out, "ready\n") {
 		t.Errorf("ended with %d: %s%s", code, out, errOut)
-	}
-}
-
-// Who asks for help gets it on the standard output, whatever the settings are.
-func TestCommands_AllHaveHelp(t *testing.T) {
-	for _, c := range commands() {
-		for _, flag := range []string{"-h", "--help"} {
-			code, out, errOut := commandLine(nil, append(strings.Fields(c.name), flag)...)
-			if code != exitOK || errOut != "" || !strings.Contains(out, "sine-relay "+c.name) || !strings.Contains(out, c.summary) {
-				t.Errorf("%s %s ended with %d:\n%s%s", c.name, flag, code, out, errOut)
-			}
-		}
 	}
 }

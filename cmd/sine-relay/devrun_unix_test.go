@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 )
 
 // devRun is dev, running in the test's process.
@@ -27,7 +29,9 @@ func runDev(t *testing.T, settings ...string) *devRun {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	d := &devRun{t: t, stop: stop, ended: make(chan int, 1)}
-	go func() { d.ended <- dev(ctx, invocation{environ: environment(settings...), out: &d.out, err: &d.err}) }()
+	go func() {
+		d.ended <- cli.Run(ctx, cli.Process{Args: []string{"dev"}, Environ: environment(settings...), Stdout: &d.out, Stderr: &d.err})
+	}()
 	t.Cleanup(stop)
 	eventually(t, "it is up", func() bool {
 		if len(d.ended) > 0 {

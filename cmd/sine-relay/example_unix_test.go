@@ -98,21 +98,6 @@ func TestDev_NamesAProgramThatNobodyAsks(t *testing.T) {
 	}
 }
 
-func TestCovers_AsNATSMatchesSubjects(t *testing.T) {
-	for _, c := range []struct {
-		pattern, subject string
-		want             bool
-	}{
-		{"a.b", "a.b", true}, {"a.b", "a.c", false}, {"a.b", "a.b.c", false}, {"a.b.c", "a.b", false},
-		{"a.*", "a.b", true}, {"*.b", "a.b", true}, {"a.*", "a", false}, {"a.*", "a.b.c", false},
-		{"a.>", "a.b.c", true}, {"a.>", "a", false}, {">", "a", true},
-	} {
-		if got := covers(c.pattern, c.subject); got != c.want || got != server.SubjectMatchesFilter(c.subject, c.pattern) {
-			t.Errorf("%s covers %s: %t", c.pattern, c.subject, got)
-		}
-	}
-}
-
 // On a NATS of somebody else, discovery shows who decides.
 func TestDev_TheExampleStepsBackOnAnExternalNATS(t *testing.T) {
 	const secret = "Zsecret"

@@ -13,6 +13,16 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
+)
+
+// Exit codes.
+const (
+	exitOK        = 0
+	exitFailed    = 1
+	exitUsage     = 2
+	exitRejected  = 3
+	exitUndecided = 4
 )
 
 const testKey = "test-key-0123456789"
@@ -57,7 +67,7 @@ func runServe(t *testing.T, settings ...string) *program {
 	environ := environment(append([]string{"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "DRAIN_DELAY=0s", "KEYS=" + testKey}, settings...)...)
 	go func() {
 		defer close(p.ended)
-		p.code = serve(ctx, invocation{environ: environ, out: &p.out, err: &p.err})
+		p.code = cli.Run(ctx, cli.Process{Args: []string{"serve"}, Environ: environ, Stdout: &p.out, Stderr: &p.err})
 	}()
 	t.Cleanup(func() { p.end() })
 	eventually(t, "the program listens", func() bool {

@@ -5,18 +5,14 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
-	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 )
 
 const lobbyKey, dockKey, gateKey = "lobby-key-0123456789", "dock-key-0123456789", "gate-key-0123456789"
@@ -271,7 +267,7 @@ func TestConfigCheckNamesEveryFault(t *testing.T) {
 	l.write("keys/dock", "")
 	l.write("keys/stray", dockKey)
 	var out, errs output
-	code := run(invocation{args: []string{"config", "check"}, environ: environment(l.settings("NATS_URL=nats://127.0.0.1:4222")...), out: &out, err: &errs})
+	code := cli.Run(context.Background(), cli.Process{Args: []string{"config", "check"}, Environ: environment(l.settings("NATS_URL=nats://127.0.0.1:4222")...), Stdout: &out, Stderr: &errs})
 	if code != exitUsage {
 		t.Errorf("it ended with %d", code)
 	}
@@ -282,41 +278,5 @@ func TestConfigCheckNamesEveryFault(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "warning: keys/stray: the file belongs to no integration") {
 		t.Errorf("no warning in: %s", out.String())
-	}
-}
-
-// What keeps a reload from succeeding need not show in any file's content.
-func TestAFailedReloadIsTriedAgain(t *testing.T) {
-	l := newLobbies(t)
-	server := brokertest.Start(t)
-	environ := environment(l.settings("NATS_URL="+server.URL(), "LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "DRAIN_DELAY=0s")...)
-	settings, err := config.Load(environ, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var tries atomic.Int32
-	load := func() (config.Settings, error) {
-		if tries.Add(1) <= 2 {
-			return config.Settings{}, errors.New("it was away for a moment")
-		}
-		return config.LoadRules(environ, nil)
-	}
-	var log output
-	a, err := start(settings, load, slog.New(slog.NewTextHandler(io.Writer(&log), nil)), plainly)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- a.serve(ctx) }()
-	a.hangup <- syscall.SIGHUP
-	eventually(t, "it failed", func() bool { return a.reloader.failed() })
-	eventually(t, "it was tried again until it succeeded", func() bool { return !a.reloader.failed() })
-	if got := strings.Count(log.String(), "is not in force; the relay goes on"); got != 1 {
-		t.Errorf("the fault was told %d times", got)
-	}
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }

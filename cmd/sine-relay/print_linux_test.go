@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -65,7 +67,7 @@ func TestABodyIsEscapedOnATerminalOnly(t *testing.T) {
 		shown <- string(text)
 	}()
 	var errOut output
-	if code := run(invocation{args: show, environ: environ, out: program, err: &errOut}); code != exitOK {
+	if code := cli.Run(context.Background(), cli.Process{Args: show, Environ: environ, Stdout: program, Stderr: &errOut}); code != exitOK {
 		t.Fatalf("ended with %d: %s", code, errOut.String())
 	}
 	program.Close()

@@ -1,17 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -42,45 +37,6 @@ func mustBePrintable(t *testing.T, what, text string) {
 	}
 	if strings.Contains("\n"+text, "\nforged") {
 		t.Errorf("%s prints a forged line:\n%s", what, text)
-	}
-}
-
-// Tables are where most of it is printed.
-func TestOnlyPrintableTablesAreMade(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no files: %v", err)
-	}
-	for _, file := range files {
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(string(source), "tabwriter."+"NewWriter(") && file != "print.go" {
-			t.Errorf("%s makes a table of its own: newTable makes every cell printable", file)
-		}
-	}
-}
-
-func TestTextsAreMadePrintable(t *testing.T) {
-	for text, want := range map[string]string{
-		"Zoë Łukasz 山田":        "Zoë Łukasz 山田",
-		`a "quoted" \ text`:    `a "quoted" \ text`,
-		"a\x1b[2Jb":            `"a\x1b[2Jb"`,
-		"two\nlines":           `"two\nlines"`,
-		"turned \u202e around": `"turned \u202e around"`,
-		"no UTF-8 \x9b2J":      `"no UTF-8 \x9b2J"`,
-		"a C1 \u009b2J":        `"a C1 \u009b2J"`,
-	} {
-		if got := printable(text); got != want {
-			t.Errorf("%q is shown as %s, want %s", text, got, want)
-		}
-	}
-	if got, want := printableLines("{\n\t\"\x1b\x9b\u202e\ufffd\\\"\r\n}"), "{\n\t\"\\x1b\\x9b\\u202e\ufffd\\\"\\r\n}"; got != want {
-		t.Errorf("shown as %s, want %s", got, want)
-	}
-	if got := printableError(errors.New("refused\nok  all is well")); got != "refused\n  ok  all is well" {
-		t.Errorf("shown as %s", got)
 	}
 }
 
@@ -191,31 +147,4 @@ func TestAnswersOfOthersArePrintedPrintably(t *testing.T) {
 	server := brokertest.Start(t)
 	_, out, errOut = commandLine(environment("NATS_URL="+server.URL(), "KEYS="+testKey), "verify", "--settling", "0s", "--public", stranger.URL, "--admin", stranger.URL)
 	mustBePrintable(t, "verify", out+errOut)
-}
-
-func TestAnEventIsPrintedPrintably(t *testing.T) {
-	var out bytes.Buffer
-	printEvent(&out, visit.Event{
-		ID: hostileLine, Kind: hostileLine, Origin: visit.Origin{Site: hostileLine, Time: time.Now()},
-		Pass: visit.Pass{Company: hostileLine, Person: visit.Person{FirstName: hostileLine, LastName: hostileLine}},
-	})
-	mustBePrintable(t, "dev", out.String())
-}
-
-// What a decider or Sine leaves out leaves no gap in a line of dev.
-func TestDev_PrintsWhatIsThere(t *testing.T) {
-	for want, e := range map[string]visit.Event{
-		"  Ada  (id 1)":               {ID: "1", Pass: visit.Pass{Person: visit.Person{FirstName: "Ada"}}},
-		"  Lovelace, Engines  (id 1)": {ID: "1", Pass: visit.Pass{Company: "Engines", Person: visit.Person{LastName: "Lovelace"}}},
-		"  nobody is named  (id 1)":   {ID: "1"},
-	} {
-		var out bytes.Buffer
-		if printEvent(&out, e); !strings.Contains(out.String(), want) {
-			t.Errorf("%q, want %q in it", out.String(), want)
-		}
-	}
-	votes := []visit.Vote{{Decider: "dock", Situation: "decided"}, {Decider: "hr", Version: "1.2.0", Situation: "decided"}}
-	if got, want := settledBy(visit.Record{Votes: votes}), "by decider dock, hr 1.2.0"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
 }

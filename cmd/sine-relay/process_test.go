@@ -81,7 +81,7 @@ func (p *process) end(t *testing.T) error {
 func TestSignals(t *testing.T) {
 	binary := build(t)
 	server := brokertest.Start(t)
-	if out, err := exec.Command(binary, "version").Output(); err != nil || !strings.HasPrefix(string(out), "sine-relay 9.8.7 ") {
+	if out, err := exec.Command(binary, "version").Output(); err != nil || !strings.HasPrefix(string(out), "sine-relay 9.8.7, ") {
 		t.Errorf("version: %s %v", out, err)
 	}
 	t.Run("the first ends it in an orderly way", func(t *testing.T) {

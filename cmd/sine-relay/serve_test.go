@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
@@ -308,7 +309,7 @@ func TestStartFailures(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out, errOut bytes.Buffer
-			code := serve(context.Background(), invocation{environ: environment(c.settings...), out: &out, err: &errOut})
+			code := cli.Run(context.Background(), cli.Process{Args: []string{"serve"}, Environ: environment(c.settings...), Stdout: &out, Stderr: &errOut})
 			if code != c.code || !strings.Contains(errOut.String(), c.want) {
 				t.Errorf("ended with %d: %s\nwant %d and %s", code, errOut.String(), c.code, c.want)
 			}

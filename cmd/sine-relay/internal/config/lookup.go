@@ -123,3 +123,13 @@ func (e *environment) decode(into *Environment) {
 		e.faults.setting(e.last, "%s", s.misfit(e.values[e.last]))
 	}
 }
+
+// Lookup returns the value of a variable, if it is set and not empty.
+func Lookup(environ []string, name string) (value string, ok bool) {
+	for _, pair := range environ {
+		if v, found := strings.CutPrefix(pair, name+"="); found {
+			value = v
+		}
+	}
+	return value, value != ""
+}

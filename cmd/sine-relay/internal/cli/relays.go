@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// confirmPause is between two questions to the relays whether they obey.
+const confirmPause = 100 * time.Millisecond
+
+// confirmation is what relays are asked after an order.
+type confirmation struct {
+	before []broker.Relay // those that were there before it
+	asked  error          // why they could not be asked
+	site   string
+	wait   time.Duration
+	obeys  func(broker.Relay) bool
+}
+
+// confirm waits until every relay that an order concerns obeys it, and shows which
+// do. It returns an error where one does not, or none is there.
+func confirm(ctx context.Context, in Process, b *broker.Book, c confirmation) error {
+	if c.asked != nil {
+		return fmt.Errorf("it is stored, and whether a relay obeys it could not be asked: %w", c.asked)
+	}
+	deadline := time.Now().Add(c.wait)
+	for {
+		last := time.Now().After(deadline) // one look is always after it
+		now, err := b.Relays(ctx)
+		if err != nil {
+			return fmt.Errorf("it is stored, and whether a relay obeys it could not be asked: %w", err)
+		}
+		answers := c.answers(now)
+		if answers.complete() || last || ctx.Err() != nil {
+			return answers.show(in, c.site)
+		}
+		select {
+		case <-time.After(confirmPause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// answers are those of the relays that an order concerns: what each says of itself.
+type answers struct {
+	obey, disobey, silent, elsewhere []string
+}
+
+func (c confirmation) answers(now []broker.Relay) answers {
+	var a answers
+	for _, r := range now {
+		switch {
+		case !concerns(r, c.site):
+			a.elsewhere = append(a.elsewhere, r.ID)
+		case c.obeys(r):
+			a.obey = append(a.obey, terminal.Printable(r.ID))
+		default:
+			a.disobey = append(a.disobey, fmt.Sprintf("%s (%s, %s)", terminal.Printable(r.ID), terminal.Printable(r.State), heardWords(r)))
+		}
+	}
+	for _, r := range c.before {
+		gone := !slices.ContainsFunc(now, func(n broker.Relay) bool { return n.ID == r.ID })
+		if gone && concerns(r, c.site) {
+			a.silent = append(a.silent, terminal.Printable(r.ID))
+		}
+	}
+	return a
+}
+
+func (a answers) complete() bool {
+	return len(a.obey) > 0 && len(a.disobey) == 0 && len(a.silent) == 0
+}
+
+func (a answers) show(in Process, site string) error {
+	for _, group := range []struct {
+		text string
+		ids  []string
+	}{
+		{"Obeyed by", a.obey}, {"Not obeyed by", a.disobey}, {"No answer from", a.silent},
+	} {
+		if len(group.ids) > 0 {
+			fmt.Fprintf(in.Stdout, "%s %d: %s\n", group.text, len(group.ids), strings.Join(group.ids, ", "))
+		}
+	}
+	switch {
+	case len(a.obey)+len(a.disobey)+len(a.silent) == 0 && len(a.elsewhere) > 0:
+		return fmt.Errorf("it is stored, and no relay obeys it: %d relays answered, and none has %s", len(a.elsewhere), siteWords(site))
+	case len(a.obey)+len(a.disobey)+len(a.silent) == 0:
+		return errors.New("it is stored, and no relay obeys it: none answered. A relay that cannot reach NATS now reads it later")
+	case !a.complete():
+		return errors.New("it is stored, and not every relay obeys it")
+	default:
+		return nil
+	}
+}
+
+// concerns reports whether a relay has a site, or may have it.
+func concerns(r broker.Relay, site string) bool {
+	return site == visit.AllSites || r.SiteCount > len(r.Sites) || slices.Contains(r.Sites, site)
+}
+
+// showRelays lists the relays with what they know about orders.
+func showRelays(in Process, relays []broker.Relay) {
+	if len(relays) == 0 {
+		fmt.Fprintln(in.Stdout, "No relay answered.")
+		return
+	}
+	table := newTable(in.Stdout, "RELAY", "VERSION", "STATE", "ORDERS", "REVISION", "IN FORCE", "SITES", "WAITING", "UP SINCE")
+	for _, r := range relays {
+		table.row(r.ID, r.Version, r.State, heardWords(r), r.Revision, inForceWords(r), r.SiteCount, r.Waiting, formatTime(r.Started))
+	}
+	table.flush()
+}
+
+func heardWords(r broker.Relay) string {
+	switch {
+	case r.OrdersKnown:
+		return "known"
+	case r.OrdersHeard.IsZero():
+		return "never heard"
+	default:
+		return "unknown since " + formatTime(r.OrdersHeard)
+	}
+}
+
+func inForceWords(r broker.Relay) string {
+	var all []string
+	for _, o := range r.Orders {
+		words := fmt.Sprintf("%s %s", o.Kind, o.Site)
+		if o.Lost {
+			words += " (lost from the bucket)"
+		}
+		all = append(all, words)
+	}
+	if all == nil {
+		return "none"
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,168 @@
+package dev
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"github.com/sine-relay/sine-relay/broker/embedded"
+	"github.com/sine-relay/sine-relay/relay"
+)
+
+// banner is what dev prints when everything runs. What is to be pasted takes its date
+// from the terminal that it is pasted into.
+var banner = template.Must(template.New("dev").Parse(`
+Sine Relay {{.Version}} is running. Ctrl-C ends it.
+
+  Webhook  {{.Webhook}}
+  Key      {{.Key.Shown}}   (header x-sine-auth)
+  NATS     {{.NATS}}
+{{- range .Users}}
+    {{printf "%-9s" .Name}} {{.Password}}   {{.URL}}   {{.Does}}
+{{- end}}
+  Admin    {{.Admin}}/readyz?verbose  {{.Admin}}/metrics
+{{- if .Dir}}
+  State    {{.Dir}}
+{{- end}}
+
+From another terminal{{.Key.Where}}:
+
+A visitor asks to come in. The example decider says yes, unless the company is called Denied:
+
+  {{.Curl "signin_before"}} {{.Webhook}}
+
+She is checked in. The call is sent twice: the repeat is recognised, and stored once.
+
+  {{.Curl "signin_after"}} {{.Webhook}} {{.Webhook}}
+
+She is checked out:
+
+  {{.Curl "signout_after"}} {{.Webhook}}
+{{with .Operator}}
+Nobody comes in any more, until you lift it. Who decided about a visitor, by the reference of a line below:
+
+  export SINE_RELAY_NATS_URL={{.}}
+  {{$.Program}} lockdown --site {{$.Site}} --message 'Please leave the building.'
+  {{$.Program}} lockdown lift --site {{$.Site}}
+  {{$.Program}} explain REFERENCE
+{{end}}
+A decider of your own takes over from the example while it runs. Decisions and events appear here as they arrive:
+
+`))
+
+// bannerData is what the banner shows.
+type bannerData struct {
+	Version, Webhook, NATS, Operator, Program, Site, Admin, Dir string
+
+	Users []natsUser
+	Key   bannerKey
+	TLS   bool
+}
+
+// Curl is a command that sends one of Sine's calls, but for the URL.
+func (d bannerData) Curl(event string) string {
+	unchecked := ""
+	if d.TLS { // its certificate is for the name that Sine calls
+		unchecked = " -k"
+	}
+	body := fmt.Sprintf(`{"event":%q,"date":"'$(date -u +%%FT%%TZ)'","data":{"firstName":"Marguerite","lastName":"Oyelaran","company":"Bexley Rigging"}}`, event)
+	return fmt.Sprintf(`curl -i%s -H %s -H 'content-type: application/json' -d '%s'`, unchecked, d.Key.Header, body)
+}
+
+// printBanner shows a newcomer where everything is.
+func (d *demo) printBanner(made string) {
+	scheme := "http"
+	if d.Settings.TLSCertFile != "" {
+		scheme = "https"
+	}
+	integration := d.sampleIntegration()
+	address, users := d.natsUsers()
+	operator := ""
+	if d.Embedded != nil {
+		operator = d.Embedded.ClientURL(embedded.UserOperator)
+	}
+	err := banner.Execute(d.Stdout, bannerData{
+		Version:  d.Version,
+		Webhook:  scheme + "://" + reachable(d.PublicAddr()) + relay.Path(integration.Name, ""),
+		Key:      sampleKey(d.Environ, d.Settings.KeysDir, integration, made),
+		TLS:      scheme == "https",
+		NATS:     address,
+		Users:    users,
+		Operator: operator,
+		Program:  programName(),
+		Site:     integration.Site,
+		Admin:    "http://" + reachable(d.AdminAddr()),
+		Dir:      absolute(d.Settings.NATSStoreDir),
+	})
+	if err != nil {
+		fmt.Fprintln(d.Stdout, err)
+	}
+}
+
+// sampleIntegration is one to try: with a key and for callers from everywhere, if
+// there is one.
+func (d *demo) sampleIntegration() relay.Integration {
+	all := d.Settings.Integrations
+	open := func(i relay.Integration) bool { return len(i.Keys) > 0 && len(i.AllowFrom) == 0 }
+	keyed := func(i relay.Integration) bool { return len(i.Keys) > 0 }
+	for _, suits := range []func(relay.Integration) bool{open, keyed} {
+		if i := slices.IndexFunc(all, suits); i >= 0 {
+			return all[i]
+		}
+	}
+	return append(all, relay.Integration{Name: relay.DefaultIntegration, Site: relay.DefaultIntegration})[0]
+}
+
+func absolute(file string) string {
+	if path, err := filepath.Abs(file); err == nil && file != "" {
+		return path
+	}
+	return file
+}
+
+// programName is what starts this program from another terminal.
+func programName() string {
+	path, err := os.Executable()
+	switch found, missing := exec.LookPath("sine-relay"); {
+	case err != nil || strings.Contains(path, "go-build"): // by go run, which removes it
+		return "go run ./cmd/sine-relay"
+	case missing == nil && absolute(found) == path:
+		return "sine-relay"
+	default:
+		return quoted(path)
+	}
+}
+
+// natsUser is how a program signs in to the embedded NATS.
+type natsUser struct{ Name, Password, URL, Does string }
+
+// natsUsers are those that a newcomer's programs may be, and where they connect.
+func (d *demo) natsUsers() (address string, users []natsUser) {
+	if d.Embedded == nil { // whose URL may hold a password
+		return cmp.Or(d.Broker.Status().Server, "not connected yet"), nil
+	}
+	for name, does := range map[string]string{
+		embedded.UserConsumer: "receives events", embedded.UserDecider: "answers check-in requests",
+		embedded.UserOperator: "gives orders, explains",
+	} {
+		users = append(users, natsUser{name, d.Embedded.Password(name), d.Embedded.ClientURL(name), does})
+	}
+	slices.SortFunc(users, func(a, b natsUser) int { return strings.Compare(a.Name, b.Name) })
+	return d.Embedded.URL() + "   as one of these users: name, password, both in a URL", users
+}
+
+// reachable turns an address to listen on into one to call.
+func reachable(address net.Addr) string {
+	tcp, ok := address.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+	}
+	return address.String()
+}

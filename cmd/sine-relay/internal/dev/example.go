@@ -1,0 +1,148 @@
+package dev
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
+	"github.com/sine-relay/sine-relay/visit"
+	"github.com/sine-relay/sine-relay/visit/subscriber"
+)
+
+const (
+	// exampleVersion tells the example decider of dev from a newcomer's own.
+	exampleVersion = "0.0.0-example"
+	// exampleInterval is between two looks at who else decides. On a NATS of somebody
+	// else, each look asks everybody.
+	exampleInterval         = 250 * time.Millisecond
+	exampleIntervalExternal = 2 * time.Second
+)
+
+// examples are the example deciders of dev. Each answers the questions of a site to
+// a decider while no other program does: in one queue group, both would share them.
+type examples struct {
+	demo     *demo
+	nc       *nats.Conn
+	subjects visit.Subjects
+	all      []*example
+	said     string // why the last look failed
+	unasked  map[string]bool
+}
+
+type example struct {
+	site, decider string
+	seen          bool // another program, at the last look
+	stop          context.CancelFunc
+	ended         chan struct{} // nil while it does not answer
+}
+
+func newExamples(d *demo, nc *nats.Conn) *examples {
+	e := &examples{demo: d, nc: nc, unasked: map[string]bool{}, subjects: visit.Subjects{Prefix: d.Settings.SubjectPrefix}}
+	for _, i := range d.Settings.Integrations {
+		for _, decider := range i.DeciderNames() {
+			if !slices.ContainsFunc(e.all, func(x *example) bool { return x.site == i.Site && x.decider == decider }) {
+				e.all = append(e.all, &example{site: i.Site, decider: decider})
+			}
+		}
+	}
+	return e
+}
+
+// run looks from time to time who else decides, until ctx ends. It calls looked once,
+// when every example that is needed answers.
+func (e *examples) run(ctx context.Context, looked func()) {
+	interval := exampleInterval
+	if e.demo.Embedded == nil {
+		interval = exampleIntervalExternal
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	looked = sync.OnceFunc(looked)
+	for {
+		e.look(ctx)
+		looked()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			for _, x := range e.all {
+				x.end()
+			}
+			return
+		}
+	}
+}
+
+// look starts and stops examples. Where it is not known who else decides, those that
+// answer go on.
+func (e *examples) look(ctx context.Context) {
+	answered, err := e.answered(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil && e.said != err.Error() {
+		e.said = err.Error()
+		e.demo.Log.Warn("whether a program beside the example decider answers is not known", "reason", e.said)
+	}
+	for _, x := range e.all {
+		subject := e.subjects.Ask(x.site, x.decider)
+		switch other := slices.ContainsFunc(answered, func(pattern string) bool { return server.Covers(pattern, subject) }); {
+		case other && !x.seen:
+			x.end()
+			fmt.Fprintf(e.demo.Stdout, "example   steps back: another program answers for decider %s of site %s\n", x.decider, x.site)
+			x.seen = true
+		case err == nil && !other && x.seen:
+			e.begin(ctx, x)
+			fmt.Fprintf(e.demo.Stdout, "example   answers again: no other program does for decider %s of site %s\n", x.decider, x.site)
+			x.seen = false
+		case !x.seen && x.ended == nil:
+			e.begin(ctx, x)
+		}
+	}
+	e.nameUnasked(answered)
+}
+
+// begin returns when an example answers, or cannot.
+func (e *examples) begin(ctx context.Context, x *example) {
+	ctx, x.stop = context.WithCancel(ctx)
+	ready, ended := make(chan struct{}), make(chan struct{})
+	x.ended = ended
+	cfg := subscriber.DeciderConfig{
+		Sites: []string{x.site}, Decider: x.decider, Version: exampleVersion, Description: "The example of sine-relay dev",
+		Subjects: e.subjects, OnReady: func() { close(ready) },
+	}
+	go func() {
+		defer close(ended)
+		e.demo.logFailed(subscriber.Decide(ctx, e.nc, cfg, exampleDecision))
+	}()
+	select {
+	case <-ready:
+	case <-ended:
+	}
+}
+
+// end returns when an example has answered the last of what it was asked.
+func (x *example) end() {
+	if x.ended != nil {
+		x.stop()
+		<-x.ended
+		x.ended = nil
+	}
+}
+
+// exampleDecision lets everybody in but a company that is called Denied.
+func exampleDecision(_ context.Context, q visit.Request) (visit.Decision, error) {
+	if strings.EqualFold(q.Company, "Denied") {
+		return visit.Decision{
+			Verdict:     visit.Reject,
+			VisitorText: "Your company is not expected today. Please see reception.",
+			AdminNote:   "Rejected by the example decider: the company is called Denied.",
+		}, nil
+	}
+	return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome, " + q.Person.FirstName + "!", AdminNote: "Accepted by the example decider."}, nil
+}

@@ -1,0 +1,86 @@
+package server
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/relay"
+)
+
+// rules are what the integrations are answered by, without their keys.
+type rules struct {
+	integrations []relay.Integration
+	// broken is what is wrong with integrations, by their name.
+	broken map[string]string
+	// faults are lines for people.
+	faults []string
+	// allNamed is unset while the name of an entry cannot be told.
+	allNamed bool
+}
+
+// next are the rules of a configuration that was read after these. An integration
+// whose entry has faults keeps the rules that it had. Where it had none, it is
+// answered 401: a policy that is made of what could be read is one that nobody
+// wrote.
+func (r rules) next(s config.Settings) rules {
+	n := rules{integrations: slices.Clone(s.Integrations), broken: map[string]string{}, allNamed: true}
+	for _, name := range slices.Sorted(maps.Keys(s.Broken)) {
+		if name == "" {
+			n.allNamed = false
+			n.faults = append(n.faults, s.Broken[name].Lines()...)
+			continue
+		}
+		before, known := r.find(name)
+		instead := "as before"
+		if !known {
+			before, instead = relay.Integration{Name: name, Broken: true}, "401 to every call"
+		}
+		n.broken[name] = oneLine(unnamed(s.Broken[name]))
+		n.faults = append(n.faults, fmt.Sprintf("the integration %s has faults and answers %s: %s", name, instead, n.broken[name]))
+		n.integrations = append(n.integrations, before)
+	}
+	if !n.allNamed {
+		n.keepAbsent(r)
+	}
+	return n
+}
+
+// unnamed are faults without what they concern, where that is said before them.
+func unnamed(faults config.Faults) config.Faults {
+	faults = slices.Clone(faults)
+	for i := range faults {
+		faults[i].Of = ""
+	}
+	return faults
+}
+
+// keepAbsent keeps the integrations that are not in the file any more, since the
+// entry whose name cannot be told may be any of them.
+func (n *rules) keepAbsent(before rules) {
+	for _, i := range before.integrations {
+		if i.Broken || slices.Contains(n.names(), i.Name) {
+			continue
+		}
+		n.integrations = append(n.integrations, i)
+		n.faults = append(n.faults, fmt.Sprintf("the integration %s is not found in the file, and answers as before as long as the name of an entry cannot be told", i.Name))
+	}
+}
+
+// find returns the rules of an integration, if it has any.
+func (r rules) find(name string) (relay.Integration, bool) {
+	for _, i := range r.integrations {
+		if i.Name == name && !i.Broken {
+			return i, true
+		}
+	}
+	return relay.Integration{}, false
+}
+
+func (r rules) names() (names []string) {
+	for _, i := range r.integrations {
+		names = append(names, i.Name)
+	}
+	return names
+}

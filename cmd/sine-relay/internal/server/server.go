@@ -1,0 +1,240 @@
+// Package server is a running relay: it joins the relay and the broker as the
+// settings say, follows changes of the configuration, and shuts down in the order
+// that loses nothing.
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/embedded"
+	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/relay"
+)
+
+// Server is a running relay with everything that it needs.
+type Server struct {
+	Settings  config.Settings
+	Log       *slog.Logger
+	Embedded  *embedded.Server // nil when NATS is somewhere else
+	Broker    *broker.Broker
+	Readiness *relay.Readiness
+
+	version  string
+	spool    *spool.Spool // nil where there is none
+	relay    *relay.Relay
+	reloader *reloader
+	monitor  *monitor
+	sighup   chan os.Signal
+
+	certificate               certificates
+	public, admin             *http.Server
+	publicSocket, adminSocket net.Listener
+}
+
+// Options are what a relay starts with.
+type Options struct {
+	Settings config.Settings
+	// Load reads the rules again, see [config.LoadRules].
+	Load    func() (config.Settings, error)
+	Log     *slog.Logger
+	Version string
+	// Publisher wraps the broker for what the relay publishes; nil changes nothing.
+	Publisher func(*broker.Broker) relay.Publisher
+}
+
+// Start brings everything up, in the order in which it is needed. On an error
+// nothing is left behind.
+func Start(o Options) (_ *Server, err error) {
+	s, log := o.Settings, o.Log
+	a := &Server{Settings: s, Log: log, version: o.Version, sighup: make(chan os.Signal, 1)}
+	signal.Notify(a.sighup, syscall.SIGHUP) // unless it is taken, it ends the program
+	defer func() {
+		if err != nil {
+			a.release()
+		}
+	}()
+	if files, known := openFiles(); known {
+		if said := fewFiles(files, s.MaxConnections); said != "" {
+			log.Warn(said)
+		}
+	}
+	certificate, err := loadCertificate(s.TLSCertFile, s.TLSKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	a.certificate.Store(certificate)
+	if a.publicSocket, err = listen("SINE_RELAY_LISTEN", s.Listen); err != nil {
+		return nil, err
+	}
+	if a.adminSocket, err = listen("SINE_RELAY_ADMIN_LISTEN", s.AdminListen); err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registerBuildInfo(registry, o.Version)
+	registerLog(registry)
+
+	if s.NATSURL == "" {
+		if a.Embedded, err = embedded.Start(embeddedConfig(s, log)); err != nil {
+			return nil, fmt.Errorf("embedded NATS (SINE_RELAY_NATS_LISTEN %s, SINE_RELAY_NATS_STORE_DIR %s): %w", s.NATSListen, s.NATSStoreDir, err)
+		}
+	}
+	cfg := BrokerConfig(s, a.Embedded, log, registry)
+	if cfg.Spool, err = openSpool(s, log); err != nil {
+		return nil, err
+	}
+	a.spool = cfg.Spool
+	if a.Broker, err = broker.Connect(cfg); err != nil {
+		return nil, err
+	}
+	a.reloader = newReloader(a, o.Load, registry)
+	var publisher relay.Publisher = a.Broker
+	if o.Publisher != nil {
+		publisher = o.Publisher(a.Broker)
+	}
+	if a.relay, err = relay.New(relayConfig(s, a.reloader.integrations(), a.Broker, publisher, log, registry)); err != nil {
+		return nil, err
+	}
+	a.Broker.Share(len(a.relay.Integrations()))
+	a.reloader.start()
+	a.monitor = newMonitor(a, registry)
+	registerExpiry(a, registry)
+	a.Readiness = relay.NewReadiness(a.health)
+	if err = a.Broker.Announce(a.announcement()); err != nil {
+		return nil, err
+	}
+	a.public, a.publicSocket = a.relay.Server(), a.relay.Listen(a.publicSocket, a.encryption())
+	admin := relay.NewAdmin(relay.AdminConfig{
+		Gatherer: registry, Readiness: a.Readiness, Registerer: registry, Logger: log,
+		Trials: a.relay.Trials(), KeyCheck: a.relay.KeyCheck(),
+	})
+	a.admin, a.adminSocket = admin.Server(), admin.Listen(a.adminSocket)
+	return a, nil
+}
+
+// announcement is what other programs on NATS see of this relay.
+func (a *Server) announcement() broker.Announcement {
+	return broker.Announcement{
+		Version: a.version,
+		State:   func() string { state, _ := a.Readiness.State(); return state.Word },
+		Sites:   a.sites,
+	}
+}
+
+// sites are those of the integrations in force, each once.
+func (a *Server) sites() []string {
+	all := []string{}
+	for _, i := range a.relay.Integrations() {
+		all = append(all, i.Site)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// openSpool opens the spool, if there is to be one. A directory that never was a
+// spool and cannot become one is a slip of the configuration. One that may be and
+// cannot be opened must not close the door as well: the relay goes on without,
+// and the spool says so and opens once it can.
+func openSpool(s config.Settings, log *slog.Logger) (*spool.Spool, error) {
+	if s.SpoolDir == "" {
+		return nil, nil
+	}
+	opened, err := spool.Open(spool.Config{Dir: s.SpoolDir, MaxBytes: s.SpoolMaxBytes, MaxAge: s.SpoolMaxAge, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
+	}
+	if said := SmallDisk(s); said != "" {
+		log.Warn(said)
+	}
+	return opened, nil
+}
+
+// listen opens a socket.
+func listen(variable, address string) (net.Listener, error) {
+	socket, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", variable, err)
+	}
+	return socket, nil
+}
+
+// encryption is how TLS is spoken on the public listener, with the certificate
+// that is in force when a caller connects; nil where there is none.
+func (a *Server) encryption() *tls.Config {
+	if a.certificate.Load() == nil {
+		return nil
+	}
+	return &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.certificate.Load(), nil },
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"},
+	}
+}
+
+// watch logs each change of readiness once.
+func (a *Server) watch(ctx context.Context) {
+	ticker := time.NewTicker(250 * time.Millisecond)
+	defer ticker.Stop()
+	last := ""
+	for {
+		state, _ := a.Readiness.State()
+		if now := state.String(); now != last {
+			level := slog.LevelInfo
+			if state.Word == "degraded" {
+				level = slog.LevelWarn
+			}
+			a.Log.Log(ctx, level, "readiness", "state", state.Word, "reason", state.Reason)
+			last = now
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// announce is the one line at the start.
+func (a *Server) announce() {
+	nats := cmp.Or(a.Broker.Status().Server, "not connected yet")
+	if a.Embedded != nil {
+		nats = fmt.Sprintf("embedded, %s, %s", a.Embedded.URL(), a.Settings.NATSStoreDir)
+	}
+	a.Log.Info("sine-relay",
+		"version", a.version, "listen", a.publicSocket.Addr().String(), "admin", a.adminSocket.Addr().String(),
+		"nats", nats, "integrations", len(a.Settings.Integrations), "memory_limit", memoryLimit(),
+		"streams", strings.Join([]string{a.Settings.EventStream, a.Settings.DecisionStream, a.Settings.QuarantineStream}, ","))
+}
+
+// registerBuildInfo puts the version among the metrics.
+func registerBuildInfo(reg prometheus.Registerer, version string) {
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: "sine_relay", Name: "build_info", Help: "Always 1; the labels tell the build.",
+	}, []string{"version", "go_version"})
+	info.WithLabelValues(version, runtime.Version()).Set(1)
+	reg.MustRegister(info)
+}
+
+// PublicAddr is where Sine's calls come in.
+func (a *Server) PublicAddr() net.Addr { return a.publicSocket.Addr() }
+
+// AdminAddr is where readiness and the metrics are.
+func (a *Server) AdminAddr() net.Addr { return a.adminSocket.Addr() }
