@@ -10,12 +10,12 @@ import (
 // dialOperator connects for an operator's command. It is answered in the inbox that
 // every client has by default, or, where the user may not subscribe there, in the one
 // that is configured: in a pod the user is the relay's own.
-func (c Config) dialOperator() (*nats.Conn, error) {
-	nc, err := c.dialOnce()
+func (c Config) dialOperator(more ...nats.Option) (*nats.Conn, error) {
+	nc, err := c.dialOnce(more...)
 	if err != nil || c.InboxPrefix == "" || hears(nc, operatorInbox) {
 		return nc, err
 	}
-	own, err := c.dialOnce(nats.CustomInboxPrefix(c.InboxPrefix))
+	own, err := c.dialOnce(append(more, nats.CustomInboxPrefix(c.InboxPrefix))...)
 	switch {
 	case err != nil:
 		nc.Close()

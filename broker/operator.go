@@ -31,10 +31,11 @@ func (c Config) dialOnce(more ...nats.Option) (*nats.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	nc, err := nats.Connect(c.urls(), append(slices.Concat(options, more),
+	once := []nats.Option{
 		nats.RetryOnFailedConnect(false), nats.MaxReconnects(5),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // by default it prints
-	)...)
+	}
+	nc, err := nats.Connect(c.urls(), slices.Concat(options, once, more)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS at %s: %w", c.hosts(), c.TLS.explained(err))
 	}
@@ -43,53 +44,90 @@ func (c Config) dialOnce(more ...nats.Option) (*nats.Conn, error) {
 
 // scan calls fn for each message of a stream from a time on, oldest first, until fn
 // returns an error, which it returns. What is deleted meanwhile is left out.
+func scan(ctx context.Context, nc *nats.Conn, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
+	p := &pager{nc: nc, stream: stream, next: batch{StartTime: &since}}
+	for more := true; more; {
+		var page []*jetstream.RawStreamMsg
+		var err error
+		page, more, err = p.read(ctx)
+		for _, m := range page {
+			if err := fn(m); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pager reads a stream in its order, a page at a time.
 //
 // It gets the messages directly, by no consumer: whoever may make one may have
 // messages delivered to any subject of the stream's account, as a push consumer
 // does, and so under the key of a standing order.
-func scan(ctx context.Context, nc *nats.Conn, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
-	fail := func(err error) error { return fmt.Errorf("read stream %s: %w", stream, explain(nc, err)) }
-	inbox := cmp.Or(nc.Opts.InboxPrefix, operatorInbox) + "." + newToken()
-	replies, err := nc.SubscribeSync(inbox)
+type pager struct {
+	nc     *nats.Conn
+	stream string
+	next   batch // where the next page begins
+}
+
+// read returns the next page, and whether there is more behind it by now. Beside an
+// error there is what came before it; the page after that begins behind it.
+func (p *pager) read(ctx context.Context) (page []*jetstream.RawStreamMsg, more bool, err error) {
+	p.next.Batch, p.next.MaxBytes = batchMessages, batchBytes
+	err = p.get(ctx, p.next, func(m *jetstream.RawStreamMsg) { page = append(page, m) }, func(end *nats.Msg) {
+		more = len(page) > 0 && end.Header.Get("Nats-Num-Pending") != "0"
+	})
+	if len(page) > 0 {
+		p.next = batch{Sequence: page[len(page)-1].Sequence + 1, Subject: p.next.Subject}
+	}
+	return page, more, err
+}
+
+// get calls fn for each message of a batch, and end for what ends it. Each batch has
+// an inbox of its own: what comes late belongs to no other one.
+func (p *pager) get(ctx context.Context, b batch, fn func(*jetstream.RawStreamMsg), end func(*nats.Msg)) error {
+	inbox := cmp.Or(p.nc.Opts.InboxPrefix, operatorInbox) + "." + newToken()
+	replies, err := p.nc.SubscribeSync(inbox)
 	if err != nil {
-		return fail(err)
+		return p.failed(err)
 	}
 	defer replies.Unsubscribe()
-	next := batch{StartTime: &since}
-	for more := true; more; {
-		next.Batch, next.MaxBytes = batchMessages, batchBytes
-		data, err := json.Marshal(next)
-		if err != nil {
-			return fail(err)
-		}
-		if err := nc.PublishRequest(apiPrefix+"DIRECT.GET."+stream, inbox, data); err != nil {
-			return fail(err)
-		}
-		var got uint64
-		for {
-			m, err := nextWithin(ctx, replies)
-			if errors.Is(err, nats.ErrNoResponders) {
-				err = fmt.Errorf("%w, or it does not allow direct access: nats stream edit %s --allow-direct", visit.ErrStreamMissing, stream)
-			}
-			if err != nil {
-				return fail(err)
-			}
-			one, err := directly(m)
-			if err != nil {
-				return fail(err)
-			}
-			if one == nil { // the end of the batch, or of the stream
-				more = got > 0 && m.Header.Get("Nats-Num-Pending") != "0"
-				break
-			}
-			got = one.Sequence
-			if err := fn(one); err != nil {
-				return err
-			}
-		}
-		next = batch{Sequence: got + 1}
+	data, err := json.Marshal(b)
+	if err != nil {
+		return p.failed(err)
 	}
-	return nil
+	if err := p.nc.PublishRequest(apiPrefix+"DIRECT.GET."+p.stream, inbox, data); err != nil {
+		return p.failed(err)
+	}
+	for {
+		m, err := nextWithin(ctx, replies)
+		if err != nil {
+			return p.failed(err)
+		}
+		one, err := directly(m)
+		if err != nil {
+			return p.failed(err)
+		}
+		if one == nil { // the end of the batch, or of the stream
+			end(m)
+			return nil
+		}
+		fn(one)
+	}
+}
+
+// failed says what keeps the stream from being read.
+func (p *pager) failed(err error) error {
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		err = fmt.Errorf("%w, or it does not allow direct access: nats stream edit %s --allow-direct", visit.ErrStreamMissing, p.stream)
+	case !p.nc.IsConnected():
+		err = fmt.Errorf("%w: %w", visit.ErrDisconnected, err)
+	}
+	return fmt.Errorf("read stream %s: %w", p.stream, explain(p.nc, err))
 }
 
 const (
@@ -97,10 +135,11 @@ const (
 	batchBytes    = 4 << 20 // within what a client buffers
 )
 
-// batch asks for several messages in a row.
+// batch asks for several messages in a row, of one subject or of all.
 type batch struct {
 	Sequence  uint64     `json:"seq,omitempty"`
 	StartTime *time.Time `json:"start_time,omitempty"`
+	Subject   string     `json:"next_by_subj,omitempty"`
 	Batch     int        `json:"batch"`
 	MaxBytes  int        `json:"max_bytes"`
 }

@@ -1,0 +1,350 @@
+package broker
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// History is an operator's view of what came in: check-in requests, by the records of
+// how they were answered, and events. It creates and changes nothing.
+type History struct {
+	cfg Config
+	nc  *nats.Conn
+}
+
+// HistoryFilter says what of it is meant.
+type HistoryFilter struct {
+	// Site is one site, or empty for all.
+	Site string
+	// Kinds are those that are meant; none for all. Streams that hold no other kinds
+	// are not read.
+	Kinds []visit.Kind
+	// Since is when the relay received it at the earliest.
+	Since time.Time
+}
+
+// HistoryEntry is one check-in request or event. Exactly one of Record, Event and
+// Fault is set.
+type HistoryEntry struct {
+	// Time is when the relay received it, or, where that cannot be read, when it was
+	// stored.
+	Time time.Time
+	// Stored is later than Time by how long it waited in a spool.
+	Stored time.Time
+	Kind   visit.Kind
+	Site   string
+	Record *visit.Record
+	// Event is without what Sine sent and without form answers.
+	Event *visit.Event
+	// Fault is why it cannot be read: somebody else than the relay wrote it.
+	Fault error
+
+	size int
+}
+
+// OpenHistory connects with what cfg says about servers, authentication and names.
+func OpenHistory(cfg Config) (*History, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	nc, err := cfg.dialOperator(nats.MaxReconnects(-1)) // for [History.Follow]
+	if err != nil {
+		return nil, err
+	}
+	return &History{cfg, nc}, nil
+}
+
+// Close disconnects.
+func (h *History) Close() { h.nc.Close() }
+
+const (
+	// clockSkew is by how much the relay's clock may be ahead of NATS' clock.
+	clockSkew = time.Minute
+	// reorderEntries and reorderBytes bound what is read ahead to put entries in order.
+	reorderEntries = 10_000
+	reorderBytes   = 32 << 20
+)
+
+// Each calls fn for each entry until fn returns an error, which it returns. Entries
+// come in the order in which the relay received them, where NATS stored them in
+// another: what waited in a spool is stored later. It reads ten thousand entries ahead
+// for that; what was stored behind more than those comes late.
+func (h *History) Each(ctx context.Context, f HistoryFilter, fn func(HistoryEntry) error) error {
+	sources := h.sources(f)
+	for _, s := range sources {
+		from := f.Since.Add(-clockSkew) // nothing is stored before it is received
+		s.next.StartTime = &from
+	}
+	var ahead entryHeap
+	size := 0
+	emit := func() error {
+		e := heap.Pop(&ahead).(HistoryEntry)
+		size -= e.size
+		return fn(e)
+	}
+	for {
+		e, ok, err := earliest(ctx, sources)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		if e.Time.Before(f.Since) {
+			continue
+		}
+		heap.Push(&ahead, e)
+		size += e.size
+		for len(ahead) > reorderEntries || size > reorderBytes {
+			if err := emit(); err != nil {
+				return err
+			}
+		}
+	}
+	for len(ahead) > 0 {
+		if err := emit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// earliest takes the entry that was stored first of what is left in the sources.
+func earliest(ctx context.Context, sources []*source) (HistoryEntry, bool, error) {
+	var first *source
+	for _, s := range sources {
+		switch more, err := s.fill(ctx); {
+		case err != nil:
+			return HistoryEntry{}, false, err
+		case more && (first == nil || s.page[0].Stored.Before(first.page[0].Stored)):
+			first = s
+		}
+	}
+	if first == nil {
+		return HistoryEntry{}, false, nil
+	}
+	e := first.page[0]
+	first.page = first.page[1:]
+	return e, true, nil
+}
+
+// entryHeap has the entry that was received first on top.
+type entryHeap []HistoryEntry
+
+func (h entryHeap) Len() int           { return len(h) }
+func (h entryHeap) Less(i, j int) bool { return byTime(h[i], h[j]) < 0 }
+func (h entryHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *entryHeap) Push(e any)        { *h = append(*h, e.(HistoryEntry)) }
+func (h *entryHeap) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = HistoryEntry{} // lest it is kept
+	*h = (*h)[:last]
+	return e
+}
+
+func byTime(a, b HistoryEntry) int {
+	return cmp.Or(a.Time.Compare(b.Time), a.Stored.Compare(b.Stored))
+}
+
+// source is a stream, as far as a filter means it.
+type source struct {
+	pager
+	parse func(*HistoryEntry, []byte) error
+	page  []HistoryEntry // read and not used yet
+	ended bool
+	// newest is when the newest of what was read was stored, and idle how many polls
+	// have found nothing since.
+	newest time.Time
+	idle   int
+}
+
+func (h *History) sources(f HistoryFilter) (all []*source) {
+	site, means := cmp.Or(f.Site, "*"), func(k visit.Kind) bool { return len(f.Kinds) == 0 || slices.Contains(f.Kinds, k) }
+	add := func(stream, subject string, parse func(*HistoryEntry, []byte) error) {
+		all = append(all, &source{pager: pager{nc: h.nc, stream: stream, next: batch{Subject: subject}}, parse: parse})
+	}
+	if means(visit.CheckInRequest) {
+		add(h.cfg.Decisions.Name, h.cfg.Subjects.Decision(site, "*"), parseRecord)
+	}
+	switch in, out := means(visit.CheckedIn), means(visit.CheckedOut); {
+	case in && out:
+		add(h.cfg.Events.Name, h.cfg.Subjects.Event(site, "*"), parseEvent)
+	case in:
+		add(h.cfg.Events.Name, h.cfg.Subjects.Event(site, visit.CheckedIn), parseEvent)
+	case out:
+		add(h.cfg.Events.Name, h.cfg.Subjects.Event(site, visit.CheckedOut), parseEvent)
+	}
+	return all
+}
+
+// fill reads a page unless there is one, and reports whether there is.
+func (s *source) fill(ctx context.Context) (bool, error) {
+	if len(s.page) > 0 || s.ended {
+		return len(s.page) > 0, nil
+	}
+	more, err := s.read(ctx)
+	s.ended = !more
+	return len(s.page) > 0, err
+}
+
+// read adds the stream's next page to that which is not used yet.
+func (s *source) read(ctx context.Context) (more bool, err error) {
+	messages, more, err := s.pager.read(ctx)
+	for _, m := range messages {
+		s.page = append(s.page, s.entry(m))
+	}
+	return more, err
+}
+
+// entry reads a message. Its errors quote nothing of it.
+func (s *source) entry(m *jetstream.RawStreamMsg) HistoryEntry {
+	e := HistoryEntry{Stored: m.Time, size: len(m.Data)}
+	if err := s.parse(&e, m.Data); err != nil || e.Time.IsZero() {
+		tokens := strings.Split(m.Subject, ".")
+		e = HistoryEntry{Time: m.Time, Stored: m.Time, Kind: visit.CheckInRequest, Site: tokens[len(tokens)-2]}
+		if last := visit.Kind(tokens[len(tokens)-1]); last.IsFact() {
+			e.Kind = last
+		}
+		e.Fault = fmt.Errorf("message %d of stream %s cannot be read", m.Sequence, s.stream)
+	}
+	return e
+}
+
+func parseRecord(e *HistoryEntry, data []byte) error {
+	var r visit.Record
+	err := json.Unmarshal(data, &r)
+	e.Time, e.Kind, e.Site, e.Record = r.Received, visit.CheckInRequest, r.Site, &r
+	return err
+}
+
+func parseEvent(e *HistoryEntry, data []byte) error {
+	var v visit.Event
+	err := json.Unmarshal(data, &v)
+	e.size -= len(v.Source)
+	v.Source, v.Answers = nil, nil
+	e.Time, e.Kind, e.Site, e.Event = v.Received, v.Kind, v.Site, &v
+	return err
+}
+
+const (
+	pollInterval = 500 * time.Millisecond
+	// looksForAnotherStream is how many polls may find nothing before one looks
+	// whether the stream was made anew and counts from 1 again.
+	looksForAnotherStream = 20
+)
+
+// Follow calls fn for each entry that is stored from now on, as long as ctx lasts,
+// each once, also where the connection is lost meanwhile; then it returns nil. It calls
+// trouble with what keeps it from reading, and with nil when it reads again. It returns
+// what fn returns, and an error where it cannot begin or is not permitted to read.
+func (h *History) Follow(ctx context.Context, f HistoryFilter, fn func(HistoryEntry) error, trouble func(error)) error {
+	sources := h.sources(f)
+	for _, s := range sources {
+		if err := s.toEnd(ctx); err != nil {
+			return err
+		}
+	}
+	var failing bool
+	for tick := time.NewTicker(pollInterval); ; {
+		found, more, err := poll(ctx, sources)
+		slices.SortStableFunc(found, byTime)
+		for _, e := range found {
+			if err := fn(e); err != nil {
+				return err
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, visit.ErrDenied):
+			return err
+		case (err != nil) != failing:
+			failing = err != nil
+			trouble(err)
+		}
+		if more {
+			continue
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// poll returns what the sources have that is new, and whether there is more.
+func poll(ctx context.Context, sources []*source) (found []HistoryEntry, more bool, err error) {
+	for _, s := range sources {
+		again, failed := s.poll(ctx)
+		found, s.page = append(found, s.page...), nil
+		more, err = more || again, errors.Join(err, failed)
+	}
+	return found, more && err == nil, err
+}
+
+// poll reads what is new.
+func (s *source) poll(ctx context.Context) (more bool, err error) {
+	if s.idle++; s.idle%looksForAnotherStream == 0 {
+		if err := s.lookForAnother(ctx); err != nil {
+			return false, err
+		}
+	}
+	more, err = s.read(ctx)
+	if err != nil {
+		s.idle = looksForAnotherStream - 1 // at the next poll: it may have been made anew
+	}
+	for _, e := range s.page {
+		s.idle = 0
+		if e.Stored.After(s.newest) {
+			s.newest = e.Stored
+		}
+	}
+	return more, err
+}
+
+// toEnd goes behind what there is.
+func (s *source) toEnd(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pullWait)
+	defer cancel()
+	question, err := json.Marshal(map[string]string{"last_by_subj": s.next.Subject})
+	if err != nil {
+		return err
+	}
+	s.next.Sequence = 1
+	reply, err := s.nc.RequestWithContext(ctx, apiPrefix+"DIRECT.GET."+s.stream, question)
+	if err != nil {
+		return s.failed(err)
+	}
+	last, err := directly(reply)
+	if err != nil {
+		return s.failed(err)
+	}
+	if last != nil {
+		s.next.Sequence, s.newest = last.Sequence+1, last.Time
+	}
+	return nil
+}
+
+// lookForAnother begins with the messages that are newer than all that were read and
+// have a lower number: a stream that was made anew counts from 1.
+func (s *source) lookForAnother(ctx context.Context) error {
+	newer := s.newest.Add(1)
+	return s.get(ctx, batch{StartTime: &newer, Subject: s.next.Subject, Batch: 1, MaxBytes: batchBytes}, func(m *jetstream.RawStreamMsg) {
+		s.next.Sequence = min(s.next.Sequence, m.Sequence)
+	}, func(*nats.Msg) {})
+}
