@@ -18,14 +18,14 @@ func TestTrap_OurOwnRetryIsNoDuplicate(t *testing.T) {
 	p := startProxy(t, s)
 	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
 	p.swallow(`{"stream":"VISITORS"`)
-	receipt, err := b.Publish(within(t, patience), fact("1"))
+	receipt, err := b.Publish(within(t, patience), event("1"))
 	if err != nil || receipt.Duplicate || receipt.Sequence != 1 {
 		t.Errorf("%+v, %v", receipt, err)
 	}
 	if !p.swallowed() {
 		t.Error("no acknowledgement was swallowed")
 	}
-	receipt, err = b.Publish(within(t, patience), fact("1"))
+	receipt, err = b.Publish(within(t, patience), event("1"))
 	if err != nil || !receipt.Duplicate {
 		t.Errorf("another call: %+v, %v", receipt, err)
 	}
@@ -55,7 +55,7 @@ func TestTrap_ASlowAcknowledgementStillCounts(t *testing.T) {
 		c.Events.Name = "SLOW"
 	})
 	awaitReady(t, b)
-	m := fact("1")
+	m := event("1")
 	m.Subject = "slow.v1.event.hq.checked_in"
 	receipt, err := b.Publish(within(t, patience), m)
 	if err != nil || receipt.Sequence != 7 || receipt.Duplicate {
@@ -73,7 +73,7 @@ func TestAnAnswerThatIsNoAcknowledgement(t *testing.T) {
 		if err != nil || nc.Flush() != nil {
 			t.Fatal(err)
 		}
-		m := fact("1")
+		m := event("1")
 		m.Subject = "nobody.v1.event.hq.checked_in"
 		if _, err := b.Publish(within(t, 50*time.Millisecond), m); !errors.Is(err, visit.ErrTimeout) {
 			t.Errorf("%q: %v", answer, err)

@@ -50,7 +50,7 @@ func TestAdvertisedAddresses(t *testing.T) {
 			awaitReady(t, b)
 			for i := range 2 {
 				p.cut()
-				for _, connection := range []string{"door", "facts"} {
+				for _, connection := range []string{"check_in_requests", "events"} {
 					eventually(t, "it is made again", func() bool {
 						return sample(t, reg, "sine_relay_nats_reconnects_total", "connection", connection) == float64(i+1)
 					})

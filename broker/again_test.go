@@ -15,7 +15,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-const repeated = "sine_relay_check_in_requests_repeated_total"
+const repeated = "sine_relay_decider_request_retries_total"
 
 func again(t *testing.T, reg *prometheus.Registry, reason string) float64 {
 	t.Helper()
@@ -64,13 +64,13 @@ func TestAQuestionToADeciderThatHangsIsAskedAgain(t *testing.T) {
 		// Two replies to one attempt are something else.
 		second.Respond([]byte(`{"decision":"reject"}`))
 		eventually(t, "the second reply to one attempt is counted", func() bool {
-			return sample(t, reg, "sine_relay_second_replies_total", "site", "hq", "decider", "watchlist") == float64(i+1)
+			return sample(t, reg, "sine_relay_decider_duplicate_replies_total", "site", "hq", "decider", "watchlist") == float64(i+1)
 		})
 	}
 	if n := again(t, reg, "no_reply"); n != visitors {
 		t.Errorf("%v are counted", n)
 	}
-	if n := sample(t, reg, "sine_relay_late_replies_total"); n != 0 {
+	if n := sample(t, reg, "sine_relay_decider_late_replies_total"); n != 0 {
 		t.Errorf("%v are called late", n)
 	}
 }
@@ -201,7 +201,7 @@ func TestAQuestionWhoseConnectionDropsIsAskedAgain(t *testing.T) {
 			if n := again(t, reg, "disconnected"); n < visitors {
 				t.Errorf("%v are counted", n)
 			}
-			if n := sample(t, reg, "sine_relay_late_replies_total"); n != 0 {
+			if n := sample(t, reg, "sine_relay_decider_late_replies_total"); n != 0 {
 				t.Errorf("%v are called late", n)
 			}
 		})
@@ -219,7 +219,7 @@ func apart(t *testing.T) (b *broker.Broker, first, second *proxy, reg *prometheu
 		b = connectTo(t, servers[0], func(c *broker.Config) {
 			c.Servers, c.Registerer, c.IgnoreDiscovered = []string{first.url(), second.url()}, reg, true
 		})
-		eventually(t, "it is connected", func() bool { st := b.Status(); return st.DoorConnected && st.FactsConnected })
+		eventually(t, "it is connected", func() bool { st := b.Status(); return st.DoorConnected && st.EventsConnected })
 		if b.Status().Server == second.url() { // of the connection for events
 			eventually(t, "the first server knows of the decider", func() bool {
 				_, err := b.Ask(within(t, patience), question())
@@ -254,10 +254,10 @@ func TestWithoutTheirOwnConnectionQuestionsGoByTheOther(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if st := b.Status(); st.DoorConnected || !st.FactsConnected {
+	if st := b.Status(); st.DoorConnected || !st.EventsConnected {
 		t.Errorf("%+v", st)
 	}
-	if n := sample(t, reg, "sine_relay_second_acknowledgements_total") + sample(t, reg, ignoredReplies, "reason", "no_acknowledgement"); n != 0 {
+	if n := sample(t, reg, "sine_relay_duplicate_acknowledgements_total") + sample(t, reg, ignoredReplies, "reason", "no_acknowledgement"); n != 0 {
 		t.Errorf("%v replies were taken for acknowledgements", n)
 	}
 }

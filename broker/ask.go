@@ -38,7 +38,7 @@ import (
 // caller's: a ctx without a deadline waits for as long as the connection stands.
 func (b *Broker) Ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
 	b.seconds.expect(question.Subject)
-	return b.door.ask(ctx, question, b.facts)
+	return b.door.ask(ctx, question, b.events)
 }
 
 // ask asks by l, or by the other connection where that is better.

@@ -80,12 +80,12 @@ func TestTrap_RefusedCredentialsThatAreCorrectedRecover(t *testing.T) {
 			if !s.Server().Running() {
 				s.Restart()
 			}
-			awaitFault(t, b, "connection door: authorisation failed; check the credentials")
-			awaitFault(t, b, "connection facts: authorisation failed")
+			awaitFault(t, b, "connection check_in_requests: authorisation failed; check the credentials")
+			awaitFault(t, b, "connection events: authorisation failed")
 			// By default nats.go gives up for good at the second refusal.
-			for _, connection := range []string{"door", "facts"} {
+			for _, connection := range []string{"check_in_requests", "events"} {
 				eventually(t, "it goes on trying", func() bool {
-					return sample(t, reg, "sine_relay_nats_errors_total", "connection", connection, "kind", "authorization") >= 4
+					return sample(t, reg, "sine_relay_nats_errors_total", "connection", connection, "reason", "authorization") >= 4
 				})
 			}
 			s.Stop()

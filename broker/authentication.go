@@ -29,7 +29,7 @@ func (l *link) asks(nc *nats.Conn) {
 }
 
 // asksNobody reports whether one of the servers in use lets everybody in.
-func (b *Broker) asksNobody() bool { return b.door.asksNobody.Load() || b.facts.asksNobody.Load() }
+func (b *Broker) asksNobody() bool { return b.door.asksNobody.Load() || b.events.asksNobody.Load() }
 
 func (b *Broker) watchAuthentication(reg prometheus.Registerer) {
 	if reg == nil {

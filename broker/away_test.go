@@ -17,20 +17,20 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestAServerThatRestartsWhileAFactWaits(t *testing.T) {
+func TestAServerThatRestartsWhileAEventWaits(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	reg := prometheus.NewRegistry()
 	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
 	s.Stop()
-	if up := sample(t, reg, "sine_relay_nats_connected", "connection", "facts"); up != 0 {
+	if up := sample(t, reg, "sine_relay_nats_connected", "connection", "events"); up != 0 {
 		eventually(t, "the gauge says disconnected", func() bool {
-			return sample(t, reg, "sine_relay_nats_connected", "connection", "facts") == 0
+			return sample(t, reg, "sine_relay_nats_connected", "connection", "events") == 0
 		})
 	}
 	published := make(chan error, 1)
 	go func() {
-		receipt, err := b.Publish(within(t, patience), fact("1"))
+		receipt, err := b.Publish(within(t, patience), event("1"))
 		if receipt.Duplicate {
 			t.Error("its own retry is called a duplicate")
 		}
@@ -43,7 +43,7 @@ func TestAServerThatRestartsWhileAFactWaits(t *testing.T) {
 	if n := stored(t, s); n != 1 {
 		t.Errorf("stored %d times", n)
 	}
-	if n := sample(t, reg, "sine_relay_nats_reconnects_total", "connection", "facts"); n != 1 {
+	if n := sample(t, reg, "sine_relay_nats_reconnects_total", "connection", "events"); n != 1 {
 		t.Errorf("%v reconnects", n)
 	}
 }
@@ -54,7 +54,7 @@ func TestTrap_ReconnectBufferWouldPublishAfterTheFailure(t *testing.T) {
 	b := ready(t, s)
 	s.Stop()
 	start := time.Now()
-	_, err := b.Publish(within(t, time.Second), fact("late"))
+	_, err := b.Publish(within(t, time.Second), event("late"))
 	if !errors.Is(err, visit.ErrDisconnected) || time.Since(start) > atOnce {
 		t.Errorf("publish: %v after %s", err, time.Since(start))
 	}
@@ -68,11 +68,11 @@ func TestTrap_ReconnectBufferWouldPublishAfterTheFailure(t *testing.T) {
 		m.Respond([]byte(`{"decision":"accept"}`))
 	})
 	// What comes next on each connection proves that nothing came before it.
-	if _, err := b.Publish(within(t, patience), fact("next")); err != nil {
+	if _, err := b.Publish(within(t, patience), event("next")); err != nil {
 		t.Fatal(err)
 	}
 	if n := stored(t, s); n != 1 {
-		t.Errorf("%d facts are stored, one of them after its failure", n)
+		t.Errorf("%d events are stored, one of them after its failure", n)
 	}
 	eventually(t, "a decision", func() bool {
 		_, err := b.Ask(within(t, patience), question())
@@ -115,7 +115,7 @@ func TestATimeThatEndsWhileSendingDoesNotHideTheReason(t *testing.T) {
 	s := brokertest.Start(t)
 	s.Stop()
 	b := connectTo(t, s)
-	if _, err := b.Publish(&endsLater{Context: t.Context()}, fact("1")); !errors.Is(err, visit.ErrDisconnected) {
+	if _, err := b.Publish(&endsLater{Context: t.Context()}, event("1")); !errors.Is(err, visit.ErrDisconnected) {
 		t.Errorf("%v", err)
 	}
 }
@@ -128,10 +128,10 @@ func TestTrap_BeforeTheFirstConnectNothingIsKeptEither(t *testing.T) {
 	if _, err := b.Ask(within(t, patience), question()); !errors.Is(err, visit.ErrDisconnected) {
 		t.Errorf("ask: %v", err)
 	}
-	if _, err := b.Publish(within(t, time.Second), fact("late")); !errors.Is(err, visit.ErrDisconnected) {
+	if _, err := b.Publish(within(t, time.Second), event("late")); !errors.Is(err, visit.ErrDisconnected) {
 		t.Errorf("publish: %v", err)
 	}
-	if st := b.Status(); st.DoorConnected || st.FactsConnected || st.Fault != nil || st.LastError == "" {
+	if st := b.Status(); st.DoorConnected || st.EventsConnected || st.Fault != nil || st.LastError == "" {
 		t.Errorf("%+v", st)
 	}
 	lines := strings.Join(b.Status().Lines(), "\n")
@@ -141,6 +141,6 @@ func TestTrap_BeforeTheFirstConnectNothingIsKeptEither(t *testing.T) {
 	s.Restart()
 	awaitReady(t, b)
 	if n := stored(t, s); n != 0 {
-		t.Errorf("%d facts were stored after their failure", n)
+		t.Errorf("%d events were stored after their failure", n)
 	}
 }

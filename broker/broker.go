@@ -1,4 +1,4 @@
-// Package broker puts questions and facts on NATS.
+// Package broker puts questions and events on NATS.
 //
 // It promises that a question ends by its deadline, as soon as its end can be
 // known, with a decision or with one of visit's errors that says why there is
@@ -8,7 +8,7 @@
 // deadline, because a write cannot be called back.
 //
 // What a message says, how long one may wait, what a visitor is told when
-// nobody decides, and counting questions and facts are left to others.
+// nobody decides, and counting questions and events are left to others.
 package broker
 
 import (
@@ -33,23 +33,23 @@ type Broker struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
-	// door and facts are apart, so that neither path waits behind the
+	// door and events are apart, so that neither path waits behind the
 	// other's bytes. More than one connection per path is slower.
-	door, facts *link
-	discoverer  discoverer
-	seconds     *secondReplies
-	ignored     *ignoredReplies
-	keeper      *keeper
-	lanes       lanes
-	buffer      *buffer // nil without a spool
-	sharers     sharers
-	quarantined *quarantineShares
-	orders      *orders.Watcher
-	ordersOnce  atomic.Bool // the orders were known
-	service     atomic.Pointer[service]
-	stop        context.CancelFunc
-	stopped     sync.WaitGroup
-	closing     sync.Once
+	door, events *link
+	discoverer   discoverer
+	seconds      *secondReplies
+	ignored      *ignoredReplies
+	keeper       *keeper
+	lanes        lanes
+	buffer       *buffer // nil without a spool
+	sharers      sharers
+	quarantined  *quarantineShares
+	orders       *orders.Watcher
+	ordersOnce   atomic.Bool // the orders were known
+	service      atomic.Pointer[service]
+	stop         context.CancelFunc
+	stopped      sync.WaitGroup
+	closing      sync.Once
 }
 
 // Connect starts to connect. It returns an error only for a configuration that
@@ -68,20 +68,20 @@ func Connect(cfg Config) (*Broker, error) {
 	}
 	m := newMetrics(cfg)
 	b := &Broker{cfg: cfg, log: cfg.Logger, metrics: m}
-	b.door = newLink("door", cfg.Logger, m)
-	b.facts = newLink("facts", cfg.Logger, m)
-	b.door.inProcess, b.facts.inProcess = cfg.InProcess != nil, cfg.InProcess != nil
+	b.door = newLink("check_in_requests", cfg.Logger, m)
+	b.events = newLink("events", cfg.Logger, m)
+	b.door.inProcess, b.events.inProcess = cfg.InProcess != nil, cfg.InProcess != nil
 	b.door.secured(cfg.TLS)
-	b.facts.secured(cfg.TLS)
+	b.events.secured(cfg.TLS)
 	b.discoverer.dial = func() (*nats.Conn, error) {
 		return cfg.dialOnce(nats.Name("sine-relay discovery"), nats.CustomInboxPrefix(cfg.InboxPrefix))
 	}
 	b.door.hears.stray = m.lateReplies.Inc
 	b.seconds = newSecondReplies(cfg.Logger, m)
-	b.door.hears.second, b.facts.hears.second = b.seconds.secondReply, b.seconds.secondAcknowledgement
+	b.door.hears.second, b.events.hears.second = b.seconds.secondReply, b.seconds.secondAcknowledgement
 	b.ignored = newIgnoredReplies(cfg.Logger, m)
 	b.door.repeated = b.seconds.repeated
-	b.facts.hears.ignored = b.ignored.noAcknowledgement
+	b.events.hears.ignored = b.ignored.noAcknowledgement
 	b.door.hears.ignored = b.ignored.acknowledgement
 	b.ignored.found = func() { b.keeper.nudge() } // which finds the stream, where the relay may look
 	for _, subject := range cfg.Questions {
@@ -90,10 +90,10 @@ func Connect(cfg Config) (*Broker, error) {
 	b.watchAuthentication(cfg.Registerer)
 	if err := b.dial(cfg, options); err != nil {
 		b.door.close()
-		b.facts.close()
+		b.events.close()
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	b.keeper = newKeeper(cfg, b.facts, m)
+	b.keeper = newKeeper(cfg, b.events, m)
 	b.quarantined = newQuarantineShares(&b.sharers, m.quarantineShares)
 	b.keeper.looked[visit.RootQuarantine] = b.quarantined.looked
 	ctx, stop := context.WithCancel(context.Background())
@@ -116,13 +116,13 @@ func Connect(cfg Config) (*Broker, error) {
 // dial opens both connections at once: a server that does not answer costs its
 // timeout only once.
 func (b *Broker) dial(cfg Config, options []nats.Option) error {
-	var doorErr, factsErr error
+	var doorErr, eventsErr error
 	var dialled sync.WaitGroup
-	door, facts, order := cfg.urlsApart()
+	door, events, order := cfg.urlsApart()
 	dialled.Go(func() { doorErr = b.door.dial(door, cfg.InboxPrefix, slices.Concat(order, options)) })
-	dialled.Go(func() { factsErr = b.facts.dial(facts, cfg.InboxPrefix, slices.Concat(order, options)) })
+	dialled.Go(func() { eventsErr = b.events.dial(events, cfg.InboxPrefix, slices.Concat(order, options)) })
 	dialled.Wait()
-	return errors.Join(doorErr, factsErr)
+	return errors.Join(doorErr, eventsErr)
 }
 
 // Close hands what was sent to the servers and disconnects. The caller has
@@ -141,9 +141,9 @@ func (b *Broker) Close(ctx context.Context) error {
 		}
 		b.stopped.Wait()
 		b.discoverer.close()
-		err = errors.Join(b.door.flush(ctx), b.facts.flush(ctx))
+		err = errors.Join(b.door.flush(ctx), b.events.flush(ctx))
 		b.door.close()
-		b.facts.close()
+		b.events.close()
 	})
 	return err
 }

@@ -139,7 +139,7 @@ func (f *buffer) place(ctx context.Context, m visit.Message) (visit.Receipt, err
 		return receipt, nil
 	}
 	if errors.Is(err, visit.ErrTimeout) {
-		f.noteSilence() // which a fact that has little time does not live to see
+		f.noteSilence() // which an event that has little time does not live to see
 	}
 	receipt, err = f.keep(ctx, m, err)
 	if err == nil {
@@ -167,7 +167,7 @@ func (f *buffer) hopeless(failure error) bool {
 // noteSilence tells, when a try to publish has failed, whether NATS has stored
 // nothing for a while, so that nobody else need try.
 func (f *buffer) noteSilence() bool {
-	if f.b.facts.silence() < resendAfter {
+	if f.b.events.silence() < resendAfter {
 		return false
 	}
 	f.silent.Store(true)
@@ -192,7 +192,7 @@ func (f *buffer) queues(ctx context.Context, m visit.Message) bool {
 	if !waiting() {
 		return false
 	}
-	if !f.b.facts.stands() {
+	if !f.b.events.stands() {
 		return true
 	}
 	return !f.drains[m.Root].pace.hold(ctx, f.spool.Entries(m.Root), waiting)
@@ -202,7 +202,7 @@ func (f *buffer) queues(ctx context.Context, m visit.Message) bool {
 // published although others of its order waited there: when they have left, or
 // when it is better stored out of order than lost. A visit's order is kept.
 func (f *buffer) mayOvertake(ctx context.Context, m visit.Message) bool {
-	if !f.b.facts.stands() {
+	if !f.b.events.stands() {
 		return false
 	}
 	return !m.OfVisit() || f.drains[m.Root].pace.gone(ctx, func() bool { return f.spool.Waiting(m.Root, m.Order) })

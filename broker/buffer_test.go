@@ -39,9 +39,9 @@ func with(s *spool.Spool, reg *prometheus.Registry) func(*broker.Config) {
 	}
 }
 
-// ordered is a fact of an order.
+// ordered is an event of an order.
 func ordered(order, id string) visit.Message {
-	m := fact(id)
+	m := event(id)
 	m.Order = order
 	return m
 }
@@ -78,7 +78,7 @@ func awaitDrained(t *testing.T, s *spool.Spool) {
 	eventually(t, "the spool is empty", func() bool { return s.Stats().Entries == 0 })
 }
 
-func TestWhileNATSIsAwayFactsAreSpooledAtOnceAndLeaveInTheirOrder(t *testing.T) {
+func TestWhileNATSIsAwayEventsAreSpooledAtOnceAndLeaveInTheirOrder(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	buffer, reg := openSpool(t, t.TempDir(), 1<<20), prometheus.NewRegistry()
@@ -87,7 +87,7 @@ func TestWhileNATSIsAwayFactsAreSpooledAtOnceAndLeaveInTheirOrder(t *testing.T) 
 		t.Fatal(err)
 	}
 	s.Stop()
-	eventually(t, "the connection is gone", func() bool { return !b.Status().FactsConnected })
+	eventually(t, "the connection is gone", func() bool { return !b.Status().EventsConnected })
 	started := time.Now()
 	for i := 1; i < 20; i++ {
 		for _, order := range []string{"a", "b"} {
@@ -116,7 +116,7 @@ func TestWhileNATSIsAwayFactsAreSpooledAtOnceAndLeaveInTheirOrder(t *testing.T) 
 	if len(all) != 39 {
 		t.Errorf("%d are stored, want 39", len(all))
 	}
-	for name, want := range map[string]float64{"spooled_total": 38, "drained_total": 38, "recovered_total": 0, "set_aside_total": 0, "messages": 0} {
+	for name, want := range map[string]float64{"spooled_total": 38, "forwarded_total": 38, "recovered_total": 0, "quarantined_total": 0, "messages": 0} {
 		if got := sample(t, reg, "sine_relay_spool_"+name); got != want {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
@@ -137,7 +137,7 @@ func bound(t *testing.T, js jetstream.JetStream, name string, change func(*jetst
 	}
 }
 
-func TestAFactBehindAWaitingOneOfItsOrderQueues(t *testing.T) {
+func TestAEventBehindAWaitingOneOfItsOrderQueues(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
@@ -249,7 +249,7 @@ func TestAMessageThatIsRefusedForItsOwnSakeIsSetAsideAndBlocksNothing(t *testing
 		m.Header.Get(visit.HeaderRefusedSubject) != large.Subject || m.Subject != "visitors.v1.quarantine.hq" || len(m.Data) != 5000 {
 		t.Errorf("set aside on %s as %v", m.Subject, m.Header)
 	}
-	if got := sample(t, reg, "sine_relay_spool_set_aside_total"); got != 1 {
+	if got := sample(t, reg, "sine_relay_spool_quarantined_total"); got != 1 {
 		t.Errorf("%v set aside", got)
 	}
 }
@@ -276,7 +276,7 @@ func TestWhatTheQuarantineRefusesTooWaitsAndBlocksNothing(t *testing.T) {
 		bound(t, js, name, func(c *jetstream.StreamConfig) { c.MaxMsgSize = -1 })
 	}
 	awaitDrained(t, buffer)
-	for name, want := range map[string]float64{"spooled_total": 3, "drained_total": 2, "set_aside_total": 1} {
+	for name, want := range map[string]float64{"spooled_total": 3, "forwarded_total": 2, "quarantined_total": 1} {
 		if got := sample(t, reg, "sine_relay_spool_"+name); got < want {
 			t.Errorf("%s is %v, want %v", name, got, want)
 		}
@@ -303,7 +303,7 @@ func TestRepeatsInTheSpoolAreStoredOnce(t *testing.T) {
 }
 
 // Rights that come back are enough: nothing is given up for lack of them.
-func TestAFactThatIsDeniedWaitsInTheSpool(t *testing.T) {
+func TestAEventThatIsDeniedWaitsInTheSpool(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "relay", Password: "p", Permissions: &server.Permissions{
@@ -354,7 +354,7 @@ func TestTheSpoolBecomesEmptyWhileCallsGoOn(t *testing.T) {
 
 // While the spool is full but NATS is there, what would queue behind others is
 // stored all the same: losing it would be worse than its place.
-func TestAFullSpoolDoesNotStandBetweenAFactAndNATS(t *testing.T) {
+func TestAFullSpoolDoesNotStandBetweenAEventAndNATS(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	reg := prometheus.NewRegistry()
@@ -398,17 +398,17 @@ func TestAFullSpoolDoesNotMakeACheckOutOvertakeItsCheckIn(t *testing.T) {
 	}
 }
 
-// A fact that has little time left ends before NATS is known to be silent. Nobody
+// An event that has little time left ends before NATS is known to be silent. Nobody
 // has it then, and so it must be spooled.
-func TestAFactWhoseTimeEndsBeforeAnythingIsKnownIsSpooled(t *testing.T) {
+func TestAEventWhoseTimeEndsBeforeAnythingIsKnownIsSpooled(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
 	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
-	watchFacts(t, s) // a listener that does not answer, and so no "no responders"
+	watchEvents(t, s) // a listener that does not answer, and so no "no responders"
 	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere"} })
 	unlessHeldUp(t, func() error {
-		receipt, err := b.Publish(within(t, 400*time.Millisecond), fact("1"))
+		receipt, err := b.Publish(within(t, 400*time.Millisecond), event("1"))
 		if err == nil && !receipt.Spooled {
 			t.Fatalf("it is called stored: %+v", receipt)
 		}
@@ -423,12 +423,12 @@ func TestAFactWhoseTimeEndsBeforeAnythingIsKnownIsSpooled(t *testing.T) {
 
 // NATS is connected and acknowledges nothing, as while a cluster elects a leader:
 // one caller finds out, and nobody else waits for it.
-func TestWhileNATSIsSilentFactsAreSpooledAtOnce(t *testing.T) {
+func TestWhileNATSIsSilentEventsAreSpooledAtOnce(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
 	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
-	watchFacts(t, s) // a listener that does not answer, and so no "no responders"
+	watchEvents(t, s) // a listener that does not answer, and so no "no responders"
 	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere"} })
 	mustSpool(t, b, ordered("first", "first"))
 	const callers = 50
@@ -451,14 +451,14 @@ func TestWhileNATSIsSilentFactsAreSpooledAtOnce(t *testing.T) {
 }
 
 // The spool is full and NATS away for a moment: what can still be done is to wait.
-func TestWithAFullSpoolAFactWaitsForNATS(t *testing.T) {
+func TestWithAFullSpoolAEventWaitsForNATS(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	b := ready(t, s, with(openSpool(t, t.TempDir(), 1), nil))
 	s.Stop()
 	stored := make(chan error, 1)
 	go func() { _, err := b.Publish(within(t, patience), ordered("a", "1")); stored <- err }()
-	eventually(t, "the connection is gone", func() bool { return !b.Status().FactsConnected })
+	eventually(t, "the connection is gone", func() bool { return !b.Status().EventsConnected })
 	s.Restart()
 	if err := <-stored; err != nil {
 		t.Error(err)

@@ -30,7 +30,7 @@ func TestTrap_WhileALeaderIsElectedNothingIsAcknowledged(t *testing.T) {
 		all.Go(func() {
 			for i := range each {
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
-				if _, err := b.Publish(ctx, fact(fmt.Sprintf("%d-%d", sender, i))); err != nil {
+				if _, err := b.Publish(ctx, event(fmt.Sprintf("%d-%d", sender, i))); err != nil {
 					t.Errorf("%d-%d: %v", sender, i, err)
 				}
 				cancel()

@@ -71,7 +71,7 @@ func TestInProcess(t *testing.T) {
 	if at := b.Status().Server; at != "in process" {
 		t.Errorf("server is %s", at)
 	}
-	if _, err := b.Publish(within(t, patience), fact("1")); err != nil {
+	if _, err := b.Publish(within(t, patience), event("1")); err != nil {
 		t.Error(err)
 	}
 }
@@ -103,7 +103,7 @@ func TestMetricsAreThereFromTheStart(t *testing.T) {
 	connectTo(t, s, func(c *broker.Config) { c.Registerer = reg })
 	for name, series := range map[string]int{
 		"sine_relay_nats_connected": 2, "sine_relay_nats_reconnects_total": 2, "sine_relay_nats_errors_total": 10,
-		"sine_relay_late_replies_total": 1, "sine_relay_stream_usable": 4, "sine_relay_stream_drift": 40,
+		"sine_relay_decider_late_replies_total": 1, "sine_relay_stream_usable": 4, "sine_relay_stream_drift": 40,
 	} {
 		if n, err := testutil.GatherAndCount(reg, name); n != series || err != nil {
 			t.Errorf("%s has %d series, want %d; %v", name, n, series, err)

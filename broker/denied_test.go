@@ -49,12 +49,12 @@ func TestAnInboxThatIsDenied(t *testing.T) {
 	}))
 	b := connectTo(t, s, asRelay)
 	decide(t, s.Connect(asTeam), func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
-	awaitFault(t, b, "connection door: permission denied by NATS: the inbox")
+	awaitFault(t, b, "connection check_in_requests: permission denied by NATS: the inbox")
 	awaitFault(t, b, "allow the relay's user to subscribe to _INBOX_SINE_RELAY.>")
-	awaitFault(t, b, "connection facts: permission denied")
+	awaitFault(t, b, "connection events: permission denied")
 	start := time.Now()
 	_, askErr := b.Ask(within(t, patience), question())
-	_, publishErr := b.Publish(within(t, patience), fact("1"))
+	_, publishErr := b.Publish(within(t, patience), event("1"))
 	if !errors.Is(askErr, visit.ErrDenied) || !errors.Is(publishErr, visit.ErrDenied) || time.Since(start) > atOnce {
 		t.Errorf("%v, %v after %s", askErr, publishErr, time.Since(start))
 	}

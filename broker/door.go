@@ -43,7 +43,7 @@ func OpenDoor(ctx context.Context, cfg Config) (*Door, error) {
 	}
 	cfg.Registerer, cfg.Logger = nil, slog.New(slog.DiscardHandler)
 	m := newMetrics(cfg)
-	d := &Door{link: newLink("door", cfg.Logger, m), ignored: newIgnoredReplies(cfg.Logger, m)}
+	d := &Door{link: newLink("check_in_requests", cfg.Logger, m), ignored: newIgnoredReplies(cfg.Logger, m)}
 	d.link.secured(cfg.TLS)
 	d.link.hears.ignored = d.ignored.acknowledgement
 	if err := d.link.dial(cfg.urls(), inbox, append(options, nats.RetryOnFailedConnect(false))); err != nil {

@@ -52,9 +52,9 @@ func (d *drain) nudge() {
 func (d *drain) run(ctx context.Context) {
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
-		up := d.b.facts.connected()
+		up := d.b.events.connected()
 		r, began := result{}, time.Now()
-		if d.b.facts.stands() {
+		if d.b.events.stands() {
 			r = d.round(ctx)
 		}
 		moved := len(r.drained) + len(r.setAside)

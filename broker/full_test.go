@@ -17,13 +17,13 @@ func TestTrap_AFullStreamDropsTheOldestInSilence(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	b := ready(t, s, func(c *broker.Config) { c.Events.MaxBytes = 4096 })
-	m := fact("1")
+	m := event("1")
 	m.Data = make([]byte, 3000)
 	if _, err := b.Publish(within(t, patience), m); err != nil {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	m.Header = fact("2").Header
+	m.Header = event("2").Header
 	_, err := b.Publish(within(t, patience), m)
 	if !errors.Is(err, visit.ErrStreamFull) || time.Since(start) > atOnce {
 		t.Errorf("%v after %s", err, time.Since(start))
@@ -43,10 +43,10 @@ func TestAStreamThatIsFullByOtherLimits(t *testing.T) {
 			s := brokertest.Start(t)
 			createStream(t, s, limit)
 			b := ready(t, s)
-			if _, err := b.Publish(within(t, patience), fact("1")); err != nil {
+			if _, err := b.Publish(within(t, patience), event("1")); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := b.Publish(within(t, patience), fact("2")); !errors.Is(err, visit.ErrStreamFull) {
+			if _, err := b.Publish(within(t, patience), event("2")); !errors.Is(err, visit.ErrStreamFull) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -59,11 +59,11 @@ func TestAServerWhoseStorageIsUsedUp(t *testing.T) {
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
 	b := connectTo(t, s, func(c *broker.Config) { c.Decisions.MaxBytes, c.Quarantine.MaxBytes = 1024, 1024 })
 	awaitReady(t, b)
-	m := fact("1")
+	m := event("1")
 	m.Data = make([]byte, 60<<10)
 	var err error
 	for i := 0; i < 3 && err == nil; i++ {
-		m.Header = fact(string(rune('a' + i))).Header
+		m.Header = event(string(rune('a' + i))).Header
 		_, err = b.Publish(within(t, patience), m)
 	}
 	if !errors.Is(err, visit.ErrStreamFull) {
@@ -77,7 +77,7 @@ func TestMessagesThatAreTooLarge(t *testing.T) {
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 8 << 10 })
 	b := ready(t, s, func(c *broker.Config) { c.BodyLimit = 1 << 10 })
 	for name, size := range map[string]int{"for the stream": 9 << 10, "for NATS": 2 << 20} {
-		m := fact(name)
+		m := event(name)
 		m.Data = make([]byte, size)
 		start := time.Now()
 		if _, err := b.Publish(within(t, patience), m); !errors.Is(err, visit.ErrTooLarge) || time.Since(start) > atOnce {

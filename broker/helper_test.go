@@ -82,7 +82,7 @@ func awaitReady(t *testing.T, b *broker.Broker) {
 	t.Helper()
 	eventually(t, "the broker is ready", func() bool {
 		s := b.Status()
-		return s.DoorConnected && s.FactsConnected && s.Verified && s.Fault == nil
+		return s.DoorConnected && s.EventsConnected && s.Verified && s.Fault == nil
 	})
 }
 
@@ -114,7 +114,7 @@ func question() visit.Message {
 	}
 }
 
-func fact(id string) visit.Message {
+func event(id string) visit.Message {
 	return visit.Message{
 		Root: visit.RootEvent, Subject: "visitors.v1.event.hq.checked_in", ID: id,
 		Header: map[string][]string{visit.HeaderMsgID: {id}, visit.HeaderID: {id}}, Data: []byte(`{"id":"` + id + `"}`),

@@ -61,7 +61,7 @@ func TestAStreamOverTheQuestionsDecidesNothing(t *testing.T) {
 			eventually(t, "every reply of the stream is counted", func() bool {
 				return sample(t, reg, ignoredReplies, "reason", "acknowledgement") == visitors
 			})
-			for _, of := range []string{"sine_relay_late_replies_total", "sine_relay_second_replies_total"} {
+			for _, of := range []string{"sine_relay_decider_late_replies_total", "sine_relay_decider_duplicate_replies_total"} {
 				if n := sample(t, reg, of); n != 0 {
 					t.Errorf("%s is %v", of, n)
 				}
@@ -110,14 +110,14 @@ func TestAReplyToAnEventThatIsNoAcknowledgementStoresNothing(t *testing.T) {
 	}
 	const events = 20
 	for i := range events {
-		if receipt, err := b.Publish(within(t, patience), fact(string(rune('a'+i)))); err != nil || receipt.Sequence != uint64(i+1) || receipt.Duplicate {
+		if receipt, err := b.Publish(within(t, patience), event(string(rune('a'+i)))); err != nil || receipt.Sequence != uint64(i+1) || receipt.Duplicate {
 			t.Fatalf("%+v, %v", receipt, err)
 		}
 	}
 	eventually(t, "every one is counted", func() bool {
 		return sample(t, reg, ignoredReplies, "reason", "no_acknowledgement") == events
 	})
-	if n := sample(t, reg, "sine_relay_second_acknowledgements_total"); n != 0 {
+	if n := sample(t, reg, "sine_relay_duplicate_acknowledgements_total"); n != 0 {
 		t.Errorf("%v are taken for acknowledgements", n)
 	}
 	text := log.String()

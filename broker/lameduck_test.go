@@ -59,7 +59,7 @@ func TestServersThatAreTakenDownForAnUpdate(t *testing.T) {
 		defer pause.Stop()
 		for i := 0; ctx.Err() == nil; i++ {
 			<-pause.C
-			if _, err := b.Publish(within(t, patience), fact(fmt.Sprint(i))); err != nil {
+			if _, err := b.Publish(within(t, patience), event(fmt.Sprint(i))); err != nil {
 				t.Errorf("publish: %v", err)
 			}
 			published.Add(1)
@@ -113,7 +113,7 @@ func TestAServerAloneThatIsTakenDown(t *testing.T) {
 	s.Server().WaitForShutdown()
 	s.Restart()
 	awaitReady(t, b)
-	if _, err := b.Publish(within(t, patience), fact("1")); err != nil {
+	if _, err := b.Publish(within(t, patience), event("1")); err != nil {
 		t.Error(err)
 	}
 	if !strings.Contains(log.String(), "the NATS server is being taken down") {

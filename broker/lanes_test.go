@@ -21,7 +21,7 @@ type seen struct {
 	ids []string
 }
 
-func watchFacts(t *testing.T, s *brokertest.Server) *seen {
+func watchEvents(t *testing.T, s *brokertest.Server) *seen {
 	t.Helper()
 	w := &seen{}
 	nc := s.Connect()
@@ -56,7 +56,7 @@ func TestOverlappingCallsOfOneVisitKeepTheirOrder(t *testing.T) {
 	b, js := ready(t, s), s.JetStream()
 	subjects := []string{"visitors.v1.event.>"}
 	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere"} })
-	w := watchFacts(t, s)
+	w := watchEvents(t, s)
 
 	var calls sync.WaitGroup
 	publish := func(order, id string) {
@@ -101,7 +101,7 @@ func TestOverlappingCallsOfOneVisitKeepTheirOrderInTheSpool(t *testing.T) {
 	buffer := openSpool(t, t.TempDir(), 1<<20)
 	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
 	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere"} })
-	w := watchFacts(t, s)
+	w := watchEvents(t, s)
 	var calls sync.WaitGroup
 	for _, id := range []string{"first", "second"} {
 		calls.Go(func() {
@@ -125,7 +125,7 @@ func TestACallWhoseTimeIsUpWhileItWaitsForItsTurnIsNotSent(t *testing.T) {
 	s := brokertest.Start(t)
 	b, js := ready(t, s), s.JetStream()
 	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere"} })
-	w := watchFacts(t, s)
+	w := watchEvents(t, s)
 	first, giveUp := context.WithCancel(within(t, patience))
 	ended := make(chan error, 1)
 	go func() { _, err := b.Publish(first, ordered("visit/1", "first")); ended <- err }()

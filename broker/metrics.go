@@ -5,7 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// metrics holds what the broker counts; questions and facts are counted by
+// metrics holds what the broker counts; questions and events are counted by
 // those who have them. Every combination of labels exists from the start.
 type metrics struct {
 	connected   *prometheus.GaugeVec
@@ -39,21 +39,21 @@ func newMetrics(cfg Config) *metrics {
 		errors: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sine_relay_nats_errors_total",
 			Help: "Errors on a connection to NATS, failed attempts to connect included.",
-		}, []string{"connection", "kind"}),
+		}, []string{"connection", "reason"}),
 		lateReplies: f.NewCounter(prometheus.CounterOpts{
-			Name: "sine_relay_late_replies_total",
+			Name: "sine_relay_decider_late_replies_total",
 			Help: "Replies of deciders that nobody waited for any more.",
 		}),
 		secondReplies: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "sine_relay_second_replies_total",
+			Name: "sine_relay_decider_duplicate_replies_total",
 			Help: "Replies to a question that had been answered already: somebody answers for somebody else, or two programs decide without a queue group.",
 		}, []string{"site", "decider"}),
 		secondAcks: f.NewCounter(prometheus.CounterOpts{
-			Name: "sine_relay_second_acknowledgements_total",
+			Name: "sine_relay_duplicate_acknowledgements_total",
 			Help: "Answers to a message that had been acknowledged already: somebody acknowledges what only a stream may.",
 		}),
 		repeated: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "sine_relay_check_in_requests_repeated_total",
+			Name: "sine_relay_decider_request_retries_total",
 			Help: "Check-in requests that were sent to a decider again: no reply came in half of the time (no_reply), or the connection to NATS dropped (disconnected).",
 		}, []string{"site", "decider", "reason"}),
 		ignoredReplies: f.NewCounterVec(prometheus.CounterOpts{
@@ -82,10 +82,10 @@ func newMetrics(cfg Config) *metrics {
 		}, []string{"stream"}),
 	}
 	m.quarantineShares = f.NewGauge(prometheus.GaugeOpts{
-		Name: "sine_relay_quarantine_shares_used_up",
+		Name: "sine_relay_quarantine_shares_exhausted",
 		Help: "Integrations whose unreadable bodies are refused because they have their share of the quarantine.",
 	})
-	for _, connection := range []string{"door", "facts"} {
+	for _, connection := range []string{"check_in_requests", "events"} {
 		m.connected.WithLabelValues(connection)
 		m.reconnects.WithLabelValues(connection)
 		for _, kind := range errorKinds {

@@ -14,7 +14,7 @@ import (
 
 // publication is one message on its way into its stream.
 type publication struct {
-	facts  *link
+	events *link
 	link   *link // by which it was sent last
 	stream string
 	msg    nats.Msg
@@ -57,7 +57,7 @@ func (p *publication) try(ctx context.Context) (*jetstream.PubAck, error) {
 
 func (p *publication) send(ctx context.Context) error {
 	if p.one == nil {
-		p.link = p.facts.current()
+		p.link = p.events.current()
 		one, err := p.link.waiting.add(p.msg.Subject, answersFor(p.stream), make(chan settlement, 1), p.link.hears)
 		if err != nil {
 			return err

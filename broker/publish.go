@@ -84,7 +84,7 @@ func (b *Broker) publishUnless(ctx context.Context, m visit.Message, hopeless fu
 	header := make(nats.Header, len(m.Header)+1)
 	maps.Copy(header, m.Header)
 	header[jetstream.ExpectedStreamHeader] = []string{stream}
-	p := publication{facts: b.facts, stream: stream, msg: nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}}
+	p := publication{events: b.events, stream: stream, msg: nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}}
 	defer p.leave()
 	receipt, err := b.persist(ctx, &p, hopeless)
 	if err == nil && m.Root == visit.RootQuarantine {
@@ -97,7 +97,7 @@ func (b *Broker) publishUnless(ctx context.Context, m visit.Message, hopeless fu
 // tells returns what an error says about the stream, or nil: that there was no
 // connection, or too little time, says nothing.
 func (b *Broker) tells(err error) error {
-	silent := errors.Is(err, visit.ErrTimeout) && b.facts.silence() >= resendAfter
+	silent := errors.Is(err, visit.ErrTimeout) && b.events.silence() >= resendAfter
 	if silent || errors.Is(err, visit.ErrStreamFull) || errors.Is(err, visit.ErrStreamMissing) || errors.Is(err, visit.ErrDenied) {
 		return err
 	}
@@ -110,10 +110,10 @@ func (b *Broker) persist(ctx context.Context, p *publication, hopeless func(erro
 		if ctx.Err() != nil {
 			return visit.Receipt{}, ended(ctx, last)
 		}
-		up := b.facts.connected()
+		up := b.events.connected()
 		ack, err := b.lasting(ctx, p)
 		if err == nil {
-			b.facts.heard()
+			b.events.heard()
 			return p.receipt(ack), nil
 		}
 		var passing *setback

@@ -14,11 +14,11 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestAFactIsStored(t *testing.T) {
+func TestAEventIsStored(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	b := ready(t, s)
-	m := fact("1")
+	m := event("1")
 	receipt, err := b.Publish(within(t, patience), m)
 	if err != nil || receipt != (visit.Receipt{Stream: "VISITORS", Sequence: 1}) {
 		t.Fatalf("%+v, %v", receipt, err)
@@ -41,7 +41,7 @@ func TestARepeatIsADuplicate(t *testing.T) {
 	s := brokertest.Start(t)
 	b := ready(t, s)
 	for i := range 3 {
-		receipt, err := b.Publish(within(t, patience), fact("1"))
+		receipt, err := b.Publish(within(t, patience), event("1"))
 		if err != nil || receipt.Duplicate != (i > 0) || receipt.Sequence != 1 {
 			t.Errorf("%+v, %v", receipt, err)
 		}
@@ -60,7 +60,7 @@ func TestConcurrentRepeatsAreStoredOnce(t *testing.T) {
 	results := make(chan bool, senders)
 	for range senders {
 		go func() {
-			receipt, err := b.Publish(ctx, fact("1"))
+			receipt, err := b.Publish(ctx, event("1"))
 			if err != nil {
 				t.Error(err)
 			}
@@ -87,7 +87,7 @@ func TestWhatCannotBeUnderstoodIsStored(t *testing.T) {
 		t.Errorf("%+v, %v", receipt, err)
 	}
 	if _, err := b.Publish(within(t, patience), question()); err == nil {
-		t.Error("a question was published as a fact")
+		t.Error("a question was published as an event")
 	}
 }
 
@@ -98,7 +98,7 @@ func TestPublishingThatIsDenied(t *testing.T) {
 	}))
 	b := ready(t, s, asRelay)
 	start := time.Now()
-	_, err := b.Publish(within(t, patience), fact("1"))
+	_, err := b.Publish(within(t, patience), event("1"))
 	if !errors.Is(err, visit.ErrDenied) || time.Since(start) > atOnce {
 		t.Errorf("%v after %s", err, time.Since(start))
 	}
@@ -110,7 +110,7 @@ func TestAStreamOfAnotherName(t *testing.T) {
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.Name = "OTHERS" })
 	b := connectTo(t, s)
 	awaitFault(t, b, "create stream VISITORS")
-	_, err := b.Publish(within(t, patience), fact("1"))
+	_, err := b.Publish(within(t, patience), event("1"))
 	if !errors.Is(err, visit.ErrStreamMissing) || !strings.Contains(err.Error(), "expected VISITORS, but OTHERS takes it") {
 		t.Errorf("%v", err)
 	}
@@ -124,7 +124,7 @@ func TestACallerWhoGivesUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	published := make(chan error, 1)
 	go func() {
-		_, err := b.Publish(ctx, fact("1"))
+		_, err := b.Publish(ctx, event("1"))
 		published <- err
 	}()
 	cancel()
@@ -141,7 +141,7 @@ func TestAfterCloseNothingIsTaken(t *testing.T) {
 			t.Errorf("close: %v", err)
 		}
 	}
-	if _, err := b.Publish(within(t, patience), fact("1")); !errors.Is(err, visit.ErrDisconnected) {
+	if _, err := b.Publish(within(t, patience), event("1")); !errors.Is(err, visit.ErrDisconnected) {
 		t.Errorf("publish: %v", err)
 	}
 	if _, err := b.Ask(within(t, patience), question()); !errors.Is(err, visit.ErrDisconnected) {

@@ -26,7 +26,7 @@ type Rehearsal struct {
 const nowhere = "SINE_RELAY_REHEARSAL"
 
 // Rehearse finds out whether the credentials may publish on the subjects of
-// facts, records and quarantine at a site, and ask there. Nothing is stored and
+// events, records and quarantine at a site, and ask there. Nothing is stored and
 // no decider hears of it: the streams get a message that they must refuse, and
 // the question is for a decider that there is not.
 func Rehearse(ctx context.Context, cfg Config, site string) ([]Rehearsal, error) {
@@ -41,8 +41,8 @@ func Rehearse(ctx context.Context, cfg Config, site string) ([]Rehearsal, error)
 	defer nc.Close()
 	var all []Rehearsal
 	for _, s := range []string{
-		cfg.Subjects.Event(site, visit.CheckedIn),
-		cfg.Subjects.Decision(site, visit.OutcomeRejected),
+		cfg.Subjects.Event(site, visit.KindCheckedIn),
+		cfg.Subjects.Decision(site, visit.ResultRejected),
 		cfg.Subjects.Quarantine(site),
 	} {
 		all = append(all, Rehearsal{s, rehearseStoring(ctx, nc, s)})

@@ -61,13 +61,13 @@ func TestTrap_ALateReplyVanishesWithoutATrace(t *testing.T) {
 	if _, err := b.Ask(within(t, 50*time.Millisecond), question()); !errors.Is(err, visit.ErrTimeout) {
 		t.Fatal(err)
 	}
-	if n := sample(t, reg, "sine_relay_late_replies_total"); n != 0 {
+	if n := sample(t, reg, "sine_relay_decider_late_replies_total"); n != 0 {
 		t.Errorf("%v late replies before any", n)
 	}
 	if err := (<-questions).Respond([]byte(`{"decision":"accept"}`)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the late reply is counted", func() bool {
-		return sample(t, reg, "sine_relay_late_replies_total") == 1
+		return sample(t, reg, "sine_relay_decider_late_replies_total") == 1
 	})
 }

@@ -19,7 +19,7 @@ var cannotCreate = withUser(&server.Permissions{
 	Publish: &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.CREATE.>"}},
 })
 
-func TestAStreamThatComesWhileAFactWaits(t *testing.T) {
+func TestAStreamThatComesWhileAEventWaits(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t, cannotCreate)
 	b := connectTo(t, s, asRelay)
@@ -31,7 +31,7 @@ func TestAStreamThatComesWhileAFactWaits(t *testing.T) {
 	}
 	published := make(chan error, 1)
 	go func() {
-		_, err := b.Publish(within(t, patience), fact("1"))
+		_, err := b.Publish(within(t, patience), event("1"))
 		published <- err
 	}()
 	<-seen // the first try
@@ -51,7 +51,7 @@ func TestTrap_HiddenRetriesHideThatNoStreamIsThere(t *testing.T) {
 	b := connectTo(t, s, asRelay)
 	const want = "publish visitors.v1.event.hq.checked_in: no stream takes the subject: expected VISITORS"
 	unlessHeldUp(t, func() error {
-		_, err := b.Publish(within(t, 250*time.Millisecond), fact("1"))
+		_, err := b.Publish(within(t, 250*time.Millisecond), event("1"))
 		if !errors.Is(err, visit.ErrStreamMissing) || err.Error() != want {
 			return fmt.Errorf("%v, want %s", err, want)
 		}
@@ -66,7 +66,7 @@ func TestAStreamThatIsDeletedIsCreatedAgain(t *testing.T) {
 	if err := s.JetStream().DeleteStream(within(t, patience), "VISITORS"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Publish(within(t, patience), fact("1")); err != nil {
+	if _, err := b.Publish(within(t, patience), event("1")); err != nil {
 		t.Error(err)
 	}
 }

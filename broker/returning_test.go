@@ -59,7 +59,7 @@ func TestAfterABadReplyAQuestionWhoseConnectionDropsIsAskedAgain(t *testing.T) {
 		second.Respond([]byte("busy"))
 	}
 	eventually(t, "the reply has come", func() bool {
-		return sample(t, reg, "sine_relay_second_replies_total", "site", "hq", "decider", "watchlist") == 1
+		return sample(t, reg, "sine_relay_decider_duplicate_replies_total", "site", "hq", "decider", "watchlist") == 1
 	})
 	p.cut()
 	if err := <-result; err != nil {

@@ -50,7 +50,7 @@ func TestAShadowDeciderCannotAnswerWhatItWasNotAsked(t *testing.T) {
 			t.Fatalf("the watchlist's rejection became %+v %v", d, err)
 		}
 	}
-	if n := sample(t, reg, "sine_relay_late_replies_total"); n == 0 {
+	if n := sample(t, reg, "sine_relay_decider_late_replies_total"); n == 0 {
 		t.Error("no guess has reached the relay: the test tries nothing")
 	}
 }
@@ -100,7 +100,7 @@ func TestEachReplySubjectIsAChanceOfItsOwn(t *testing.T) {
 		if _, err := b.Ask(within(t, patience), question()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Publish(within(t, patience), fact(fmt.Sprint("own", i))); err != nil {
+		if _, err := b.Publish(within(t, patience), event(fmt.Sprint("own", i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +129,7 @@ func TestTwoWhoDecideWithoutAQueueGroupAreFoundOut(t *testing.T) {
 		c.Registerer, c.Logger = reg, slog.New(slog.NewTextHandler(log, nil))
 		c.Questions = []string{question().Subject}
 	})
-	const seconds = "sine_relay_second_replies_total"
+	const seconds = "sine_relay_decider_duplicate_replies_total"
 	if n := sample(t, reg, seconds, "site", "hq", "decider", "watchlist"); n != 0 {
 		t.Fatalf("%v before any", n)
 	}
@@ -144,7 +144,7 @@ func TestTwoWhoDecideWithoutAQueueGroupAreFoundOut(t *testing.T) {
 			return sample(t, reg, seconds, "site", "hq", "decider", "watchlist") == float64(i+1)
 		})
 	}
-	if n := sample(t, reg, "sine_relay_late_replies_total"); n != 0 {
+	if n := sample(t, reg, "sine_relay_decider_late_replies_total"); n != 0 {
 		t.Errorf("%v of them were taken for late ones", n)
 	}
 	text := log.String()
@@ -163,8 +163,8 @@ func TestAForgedAcknowledgementIsFoundOut(t *testing.T) {
 	s := brokertest.Start(t)
 	reg, log := prometheus.NewRegistry(), &buffer{}
 	b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Logger = reg, slog.New(slog.NewTextHandler(log, nil)) })
-	const seconds = "sine_relay_second_acknowledgements_total"
-	if _, err := b.Publish(within(t, patience), fact("honest")); err != nil {
+	const seconds = "sine_relay_duplicate_acknowledgements_total"
+	if _, err := b.Publish(within(t, patience), event("honest")); err != nil {
 		t.Fatal(err)
 	}
 	forger := s.Connect()
@@ -177,7 +177,7 @@ func TestAForgedAcknowledgementIsFoundOut(t *testing.T) {
 	if n := sample(t, reg, seconds); n != 0 {
 		t.Errorf("%v before there was a forger", n)
 	}
-	if _, err := b.Publish(within(t, patience), fact("forged")); err != nil {
+	if _, err := b.Publish(within(t, patience), event("forged")); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "one answer too many is counted", func() bool { return sample(t, reg, seconds) == 1 })
@@ -202,11 +202,11 @@ func TestARetryOfOurOwnIsNoForgery(t *testing.T) {
 	}
 	published := make(chan error, 1)
 	go func() {
-		_, err := b.Publish(within(t, patience), fact("slow"))
+		_, err := b.Publish(within(t, patience), event("slow"))
 		published <- err
 	}()
 	first, again := <-tries, <-tries
-	const seconds = "sine_relay_second_acknowledgements_total"
+	const seconds = "sine_relay_duplicate_acknowledgements_total"
 	acknowledge := func(m *nats.Msg) {
 		if err := m.Respond([]byte(`{"stream":"VISITORS","seq":7}`)); err != nil {
 			t.Fatal(err)

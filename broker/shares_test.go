@@ -21,8 +21,8 @@ import (
 // Sine calls the visit, or empty.
 func happened(t *testing.T, integration, site, key, id string) visit.Message {
 	t.Helper()
-	e := visit.Event{ID: id, Kind: visit.CheckedIn, Origin: visit.Origin{
-		RequestID: id, Site: site, Integration: integration, Time: time.Unix(1, 0), Received: time.Unix(1, 0), Visit: visit.NewKey(key),
+	e := visit.Event{ID: id, Kind: visit.KindCheckedIn, Origin: visit.Origin{
+		RequestID: id, Site: site, Integration: integration, Time: time.Unix(1, 0), Received: time.Unix(1, 0), Visit: visit.NewVisitKey(key),
 	}, Source: visit.Source(`{"event":"signin_after"}`)}
 	m, err := e.Message(visit.Subjects{})
 	if err != nil {
@@ -174,7 +174,7 @@ func TestOneIntegrationDoesNotFillTheSpool(t *testing.T) {
 	if got := impaired(b); !strings.Contains(got, "full for the integration hog") {
 		t.Errorf("degraded by %q", got)
 	}
-	if got := sample(t, reg, "sine_relay_spool_shares_used_up"); got != 1 {
+	if got := sample(t, reg, "sine_relay_spool_shares_exhausted"); got != 1 {
 		t.Errorf("%v shares are used up", got)
 	}
 	spoolUntilRefused(t, b, body("second"))
@@ -245,7 +245,7 @@ func TestOneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
 	if got := impaired(b); !strings.Contains(got, "the integration hog: it has its share of the quarantine") {
 		t.Errorf("degraded by %q", got)
 	}
-	if got := sample(t, reg, "sine_relay_quarantine_shares_used_up"); got != 1 {
+	if got := sample(t, reg, "sine_relay_quarantine_shares_exhausted"); got != 1 {
 		t.Errorf("%v shares are used up", got)
 	}
 	for i := range 10 {

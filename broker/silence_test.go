@@ -25,7 +25,7 @@ func TestTrap_ASilentPeerIsNoticedAfterMinutes(t *testing.T) {
 	}
 	eventually(t, "both connections are given up", func() bool {
 		st := b.Status()
-		return !st.DoorConnected && !st.FactsConnected
+		return !st.DoorConnected && !st.EventsConnected
 	})
 }
 
@@ -43,7 +43,7 @@ func TestTrap_APeerThatReadsNothingHoldsUpEverybody(t *testing.T) {
 	results := make(chan error, senders)
 	for i := range senders {
 		go func() {
-			m := fact(strconv.Itoa(i))
+			m := event(strconv.Itoa(i))
 			m.Data = make([]byte, 512<<10) // more in all than the sockets hold
 			_, err := b.Publish(ctx, m)
 			results <- err

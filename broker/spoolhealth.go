@@ -94,7 +94,7 @@ func (h *spoolHealth) probe(ctx context.Context) {
 // impairment is what a person should know about the spool's files, or nil.
 func (h *spoolHealth) impairment() error {
 	if fault := h.buffer.spool.Fault(); fault != nil {
-		return fmt.Errorf("facts are not spooled: %w", fault)
+		return fmt.Errorf("events are not spooled: %w", fault)
 	}
 	switch d := h.buffer.spool.Damaged(); {
 	case d == nil:

@@ -29,8 +29,8 @@ func newSpoolMetrics(cfg Config, health *spoolHealth) *spoolMetrics {
 	}
 	return &spoolMetrics{
 		spooled:  counter("spooled_total", "Ledger: messages that went into the spool."),
-		drained:  counter("drained_total", "Ledger: messages that went from the spool into their stream."),
-		setAside: counter("set_aside_total", "Ledger: messages that went from the spool into the quarantine, because their stream refused them time and again."),
+		drained:  counter("forwarded_total", "Ledger: messages that went from the spool into their stream."),
+		setAside: counter("quarantined_total", "Ledger: messages that went from the spool into the quarantine, because their stream refused them time and again."),
 		refused:  counter("refused_total", "Messages that the spool did not take: it is full, or its disk fails."),
 	}
 }
@@ -52,7 +52,7 @@ var gauges = []struct {
 }{
 	{spoolGauge("messages", "Ledger: messages that wait in the spool."), func(s spool.Stats) float64 { return float64(s.Entries) }},
 	{spoolGauge("bytes", "Bytes of the messages that wait."), func(s spool.Stats) float64 { return float64(s.Bytes) }},
-	{spoolGauge("limit_bytes", "Bytes that may wait; beyond it facts are refused."), func(s spool.Stats) float64 { return float64(s.MaxBytes) }},
+	{spoolGauge("limit_bytes", "Bytes that may wait; beyond it events are refused."), func(s spool.Stats) float64 { return float64(s.MaxBytes) }},
 	{spoolGauge("nearly_full", "1 while less than 20 % is left of the bytes that may wait, or of those that the disk can hold."), func(s spool.Stats) float64 { return oneIf(s.Full >= nearlyFull) }},
 	{spoolGauge("expired_messages", "Messages that wait for longer than SINE_RELAY_SPOOL_MAX_AGE."), func(s spool.Stats) float64 { return float64(s.Expired) }},
 	{spoolGauge("oldest_timestamp_seconds", "Time since when the oldest message waits, 0 if there is none."), oldest},
@@ -62,9 +62,9 @@ var gauges = []struct {
 var (
 	spoolDisk    = spoolGauge("disk_free_bytes", "Bytes that may still be written to the spool's disk. It is absent where the system does not tell.")
 	spoolFull    = spoolGauge("full", "1 while there is no room for the largest message, or the disk had none for the last one.")
-	spoolUsable  = spoolGauge("usable", "1 while the spool could be opened and its disk does not fail; otherwise facts are refused while NATS cannot take them.")
+	spoolUsable  = spoolGauge("usable", "1 while the spool could be opened and its disk does not fail; otherwise events are refused while NATS cannot take them.")
 	spoolDamaged = spoolGauge("damaged", "1 when the spool's file was found damaged and moved aside, or was removed while messages waited in it that could not be read any more.")
-	spoolShares  = spoolGauge("shares_used_up", "Integrations and kinds of messages that the spool refuses, because it is full or they have their share of it.")
+	spoolShares  = spoolGauge("shares_exhausted", "Integrations and kinds of messages that the spool refuses, because it is full or they have their share of it.")
 )
 
 func spoolGauge(name, help string) *prometheus.Desc {

@@ -251,10 +251,10 @@ func watchOrders(reg prometheus.Registerer, w *orders.Watcher) {
 }
 
 var (
-	ordersKnown  = prometheus.NewDesc("sine_relay_orders_known", "1 while the standing orders of every site are known; at a site of which they are not, nobody is let in without a decider.", nil, nil)
-	ordersHeard  = prometheus.NewDesc("sine_relay_orders_heard_timestamp_seconds", "Time at which the standing orders were last read, 0 for never.", nil, nil)
-	orderInForce = prometheus.NewDesc("sine_relay_order_in_force", "1 for each lockdown and override in force; the site * is all of them.", []string{"kind", "site"}, nil)
-	orderEntries = prometheus.NewDesc("sine_relay_order_entries", "Entries of the bucket of standing orders that need a look: invalid and deleted ones count for nothing, lost are lockdowns that the bucket no longer has, doubtful are keys from which a lockdown may have been pushed out, foreign are keys of sites that no integration has.", []string{"state"}, nil)
+	ordersKnown  = prometheus.NewDesc("sine_relay_standing_orders_known", "1 while the standing orders of every site are known; at a site of which they are not, nobody is let in without a decider.", nil, nil)
+	ordersHeard  = prometheus.NewDesc("sine_relay_standing_orders_read_timestamp_seconds", "Time at which the standing orders were last read, 0 for never.", nil, nil)
+	orderInForce = prometheus.NewDesc("sine_relay_standing_order_in_force", "1 for each lockdown and override in force; the site * is all of them.", []string{"type", "site"}, nil)
+	orderEntries = prometheus.NewDesc("sine_relay_standing_order_entries", "Entries of the bucket of standing orders that need a look: invalid and deleted ones count for nothing, lost are lockdowns that the bucket no longer has, doubtful are keys from which a lockdown may have been pushed out, foreign are keys of sites that no integration has.", []string{"state"}, nil)
 )
 
 // Describe and Collect make it a prometheus.Collector.

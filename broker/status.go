@@ -9,10 +9,10 @@ import (
 )
 
 // Status is where the broker stands at one moment. "Disconnected" is
-// !DoorConnected or !FactsConnected without a Fault; whatever only a person can
+// !DoorConnected or !EventsConnected without a Fault; whatever only a person can
 // mend is a Fault.
 type Status struct {
-	DoorConnected, FactsConnected bool
+	DoorConnected, EventsConnected bool
 	// Server is the URL of the server in use, without password, or empty.
 	Server string
 	// LastError is the last error of a connection since it was last made,
@@ -65,9 +65,9 @@ type StreamStatus struct {
 // Status says where the broker stands.
 func (b *Broker) Status() Status {
 	s := Status{
-		DoorConnected:  b.door.stands(),
-		FactsConnected: b.facts.stands(),
-		Server:         b.facts.serverInUse(),
+		DoorConnected:   b.door.stands(),
+		EventsConnected: b.events.stands(),
+		Server:          b.events.serverInUse(),
 	}
 	if b.buffer != nil {
 		messages, _ := b.buffer.spool.Usage()
@@ -78,7 +78,7 @@ func (b *Broker) Status() Status {
 	if b.buffer != nil {
 		impaired = append(impaired, b.buffer.health.impairment())
 	}
-	if s.FactsConnected && s.DoorConnected {
+	if s.EventsConnected && s.DoorConnected {
 		impaired = append(impaired, b.deaf())
 	}
 	s.Orders = b.orderLines()
@@ -87,10 +87,10 @@ func (b *Broker) Status() Status {
 	}
 	s.OrdersRead = b.ordersOnce.Load()
 	doorErr, doorFault := b.door.state()
-	factsErr, factsFault := b.facts.state()
+	eventsErr, eventsFault := b.events.state()
 	last := doorErr
-	if factsErr.at.After(doorErr.at) {
-		last = factsErr
+	if eventsErr.at.After(doorErr.at) {
+		last = eventsErr
 	}
 	s.LastError, s.LastErrorAt = last.text, last.at
 	streams, streamFault := b.keeper.state()
@@ -98,7 +98,7 @@ func (b *Broker) Status() Status {
 	for _, one := range streams {
 		s.Verified = s.Verified && one.Verified
 	}
-	s.Fault = inOneLine(doorFault, factsFault, streamFault, b.orderFault())
+	s.Fault = inOneLine(doorFault, eventsFault, streamFault, b.orderFault())
 	impaired = append(impaired, b.full(streams)...)
 	s.Impaired = inOneLine(impaired...)
 	return s
@@ -119,7 +119,7 @@ func (b *Broker) full(streams []StreamStatus) (faults []error) {
 
 // Lines is the status for somebody who looks closer.
 func (s Status) Lines() []string {
-	lines := []string{fmt.Sprintf("nats: door %s, facts %s", connectedOrNot(s.DoorConnected), connectedOrNot(s.FactsConnected))}
+	lines := []string{fmt.Sprintf("nats: check-in requests %s, events %s", connectedOrNot(s.DoorConnected), connectedOrNot(s.EventsConnected))}
 	if s.Server != "" {
 		lines = append(lines, "server: "+s.Server)
 	}

@@ -26,7 +26,7 @@ func TestTrap_AStreamThatStoresNothingIsFitInEveryRespect(t *testing.T) {
 	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
 	breakWrites(t, s)
 	publish := func(id string, patience time.Duration) error {
-		m := fact(id)
+		m := event(id)
 		m.Data = make([]byte, 512<<10)
 		_, err := b.Publish(within(t, patience), m)
 		return err
@@ -79,7 +79,7 @@ func TestAnAcknowledgementOfWhatWillNotLast(t *testing.T) {
 			return nil
 		}
 	})
-	m := fact("1")
+	m := event("1")
 	removed.Store(1) // noticed after the first acknowledgement, and then all the time
 	if _, err := b.Publish(within(t, time.Second), m); !errors.Is(err, visit.ErrStreamMissing) || !strings.Contains(err.Error(), "directory was removed") {
 		t.Errorf("%v", err)
@@ -116,7 +116,7 @@ func TestALookAsksWhetherTheStoreLasts(t *testing.T) {
 	})
 	eventually(t, "it is degraded", func() bool { return strings.Contains(impaired(b), "the clock is wrong") })
 	awaitReady(t, b) // the door must open
-	if _, err := b.Publish(within(t, 300*time.Millisecond), fact("1")); err == nil {
+	if _, err := b.Publish(within(t, 300*time.Millisecond), event("1")); err == nil {
 		t.Error("it was stored")
 	}
 	if n := stored(t, s); n != 0 {
@@ -124,7 +124,7 @@ func TestALookAsksWhetherTheStoreLasts(t *testing.T) {
 	}
 	wrong.Store(false)
 	eventually(t, "it is not any more", func() bool { return impaired(b) == "" })
-	if _, err := b.Publish(context.Background(), fact("2")); err != nil {
+	if _, err := b.Publish(context.Background(), event("2")); err != nil {
 		t.Error(err)
 	}
 }

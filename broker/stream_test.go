@@ -62,7 +62,7 @@ func TestTrap_ADeletedStreamIsNotMadeAnewAtOnce(t *testing.T) {
 	if err := js.DeleteStream(within(t, patience), "VISITORS"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Publish(within(t, patience), fact("a")); err != nil {
+	if _, err := b.Publish(within(t, patience), event("a")); err != nil {
 		t.Fatal(err)
 	}
 	stream, err := js.Stream(within(t, patience), "VISITORS")

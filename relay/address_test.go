@@ -68,7 +68,7 @@ func TestAnIntegrationMayBeCalledFromAllowedAddressesOnly(t *testing.T) {
 			t.Errorf("%s: answered %d, want %d", c.name, w.Code, c.want)
 		}
 	}
-	if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_webhooks_rejected_total{integration="lobby",reason="address"} 3`) {
+	if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_webhooks_refused_total{integration="lobby",reason="address"} 3`) {
 		t.Error("they are not counted")
 	}
 }

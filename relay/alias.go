@@ -9,12 +9,12 @@ import (
 // aliases are the event names seen or expected on the wire, as Spelling has them. An
 // integration may add its own.
 var aliases = map[string]visit.Kind{
-	"signinbefore":    visit.CheckInRequest,
-	"checkinrequest":  visit.CheckInRequest,
-	"signinafter":     visit.CheckedIn,
-	"checkinsuccess":  visit.CheckedIn,
-	"signoutafter":    visit.CheckedOut,
-	"checkoutsuccess": visit.CheckedOut,
+	"signinbefore":    visit.KindCheckInRequest,
+	"checkinrequest":  visit.KindCheckInRequest,
+	"signinafter":     visit.KindCheckedIn,
+	"checkinsuccess":  visit.KindCheckedIn,
+	"signoutafter":    visit.KindCheckedOut,
+	"checkoutsuccess": visit.KindCheckedOut,
 }
 
 var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")

@@ -40,8 +40,8 @@ func (follows consequence) answer(o outcome) answer {
 	return a
 }
 
-// factAnswer says that a fact is safe.
-func factAnswer(o outcome, eventID string) answer {
+// eventAnswer says that an event is safe.
+func eventAnswer(o outcome, eventID string) answer {
 	body, err := json.Marshal(struct {
 		Code    string `json:"code"`
 		EventID string `json:"eventId"`

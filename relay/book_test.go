@@ -69,9 +69,9 @@ func TestKeysAreRotatedUnderLoad(t *testing.T) {
 	if w := r.post("/sine/lobby", checkedIn, with("old")); w.Code != 401 {
 		t.Errorf("the old key was answered %d", w.Code)
 	}
-	used := `sine_relay_key_last_used_timestamp_seconds{integration="lobby",key=`
+	used := `sine_relay_api_key_last_used_timestamp_seconds{api_key=`
 	switch metrics := string(gather(t, r)); {
-	case !strings.Contains(metrics, used+`"new"} 1.`):
+	case !strings.Contains(metrics, used+`"new",integration="lobby"} 1.`):
 		t.Error("it does not show that the new key was used")
 	case strings.Contains(metrics, used+`"old"`):
 		t.Error("it shows a key that is not in force")
@@ -82,7 +82,7 @@ func TestAReloadShowsWhichKeysAreInForce(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("old")} })
 	shown := func() (keys []string) {
 		for line := range strings.Lines(string(gather(t, r))) {
-			if series, ok := strings.CutPrefix(line, "sine_relay_key_last_used_timestamp_seconds"); ok {
+			if series, ok := strings.CutPrefix(line, "sine_relay_api_key_last_used_timestamp_seconds"); ok {
 				name, value, _ := strings.Cut(strings.TrimSpace(series), " ")
 				keys = append(keys, name+map[bool]string{true: " never", false: " used"}[value == "0"])
 			}
@@ -93,11 +93,11 @@ func TestAReloadShowsWhichKeysAreInForce(t *testing.T) {
 		in, with string
 		want     []string
 	}{
-		{"old", "old", []string{`{integration="lobby",key="old"} used`}},
-		{"old new", "", []string{`{integration="lobby",key="new"} never`, `{integration="lobby",key="old"} used`}},
-		{"new old", "new", []string{`{integration="lobby",key="new"} used`, `{integration="lobby",key="old"} used`}},
-		{"new", "old", []string{`{integration="lobby",key="new"} used`}},
-		{"old new", "", []string{`{integration="lobby",key="new"} used`, `{integration="lobby",key="old"} never`}},
+		{"old", "old", []string{`{api_key="old",integration="lobby"} used`}},
+		{"old new", "", []string{`{api_key="new",integration="lobby"} never`, `{api_key="old",integration="lobby"} used`}},
+		{"new old", "new", []string{`{api_key="new",integration="lobby"} used`, `{api_key="old",integration="lobby"} used`}},
+		{"new", "old", []string{`{api_key="new",integration="lobby"} used`}},
+		{"old new", "", []string{`{api_key="new",integration="lobby"} used`, `{api_key="old",integration="lobby"} never`}},
 	} {
 		if err := r.Reload([]Integration{lobby(strings.Fields(step.in)...)}); err != nil {
 			t.Fatal(err)
@@ -124,8 +124,8 @@ func TestAKeyTakesItsLastUseAlong(t *testing.T) {
 		t.Fatal(err)
 	}
 	metrics := string(gather(t, r))
-	for _, want := range []string{`key="lobby#1"} 0`, `key="lobby#2"} 1.`} {
-		if !strings.Contains(metrics, `sine_relay_key_last_used_timestamp_seconds{integration="lobby",`+want) {
+	for _, want := range []string{`"lobby#1",integration="lobby"} 0`, `"lobby#2",integration="lobby"} 1.`} {
+		if !strings.Contains(metrics, `sine_relay_api_key_last_used_timestamp_seconds{api_key=`+want) {
 			t.Errorf("no %s", want)
 		}
 	}
@@ -144,7 +144,7 @@ func TestAReloadAddsAndRemovesIntegrations(t *testing.T) {
 	if w := r.post("/sine/lobby", checkedIn, with("k")); w.Code != 401 {
 		t.Errorf("the removed integration: %d", w.Code)
 	}
-	if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_facts_received_total{integration="dock"} 1`) {
+	if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_events_received_total{integration="dock"} 1`) {
 		t.Error("the new integration is not counted")
 	}
 }

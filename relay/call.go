@@ -42,7 +42,7 @@ type call struct {
 	size    int
 	// memory is what is reserved for the body.
 	memory *bodyReservation
-	// fault says why a question or a fact went wrong; it holds nothing of a
+	// fault says why a question or an event went wrong; it holds nothing of a
 	// payload.
 	fault error
 	conn  *http.ResponseController

@@ -31,7 +31,7 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 	// Not ended by a hang-up: a caller that only closed its sending side looks
 	// the same, and still waits for the truth.
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), c.start.Add(in.Budget))
-	h := r.hear(ctx, cancel, in, &visit.Request{Origin: origin, Pass: d.pass, Source: body}, d.visitor(in, c.start))
+	h := r.hear(ctx, cancel, in, &visit.CheckInRequest{Origin: origin, Pass: d.pass, Source: body}, d.visitor(in, c.start))
 	if h.fault != nil {
 		c.fault = h.fault
 	}
@@ -63,7 +63,7 @@ func (r *Relay) standing(in *Integration) door.Standing {
 func (r *Relay) fallback(c *call, in *Integration, s door.Situation) answer {
 	st := r.standing(in)
 	given := in.panel.Policy.Fall(s, st)
-	return r.answerDoor(c, in, visit.Origin{Visit: visit.NewKey(""), Synthetic: c.synthetic}, st, given, nil)
+	return r.answerDoor(c, in, visit.Origin{Visit: visit.NewVisitKey(""), Synthetic: c.synthetic}, st, given, nil)
 }
 
 // answerDoor answers a check-in request and has the answer recorded.

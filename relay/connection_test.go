@@ -90,7 +90,7 @@ func TestACallerThatHangsUp(t *testing.T) {
 		eventually(t, "the hang-up is noticed", func() bool { return c.hungUp() > 0 })
 		close(proceed)
 		eventually(t, "an outcome", func() bool { return r.outcomes("check_in_request", outcomeHungUp) == 1 })
-		if !strings.Contains(string(gather(t, r)), "sine_relay_hung_up_age_seconds_count 1") {
+		if !strings.Contains(string(gather(t, r)), "sine_relay_client_disconnect_duration_seconds_count 1") {
 			t.Error("its age was not observed")
 		}
 	})
@@ -109,7 +109,7 @@ func TestACallerThatHangsUp(t *testing.T) {
 			t.Errorf("%s %v", body, err)
 		}
 	})
-	t.Run("a fact is stored all the same", func(t *testing.T) {
+	t.Run("an event is stored all the same", func(t *testing.T) {
 		r := newRig(t)
 		calls, proceed := make(chan *call, 1), make(chan struct{})
 		var given error
@@ -126,7 +126,7 @@ func TestACallerThatHangsUp(t *testing.T) {
 		close(proceed)
 		eventually(t, "an outcome", func() bool { return r.outcomes("checked_in", outcomeHungUp) == 1 })
 		if given != nil || r.settledAs(outcomeStored) != 1 {
-			t.Errorf("the fact was given up: %v", given)
+			t.Errorf("the event was given up: %v", given)
 		}
 	})
 	t.Run("in the middle of the body", func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestABodyThatComesSlowly(t *testing.T) {
 		cfg.Limits.StoreBudget, cfg.Integrations[0].Budget = budget, budget
 		cfg.Limits.ReadTimeout, cfg.Limits.WriteTimeout = patience, 2*patience
 	}
-	t.Run("a fact's budget begins when it is there", func(t *testing.T) {
+	t.Run("an event's budget begins when it is there", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, slow)
 		r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) { return visit.Receipt{}, ctx.Err() }
@@ -196,7 +196,7 @@ func TestABodyThatComesSlowly(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a fact that does not come", func(t *testing.T) {
+	t.Run("an event that does not come", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = budget })
 		answer, _ := late(t, r, "/sine/lobby/check-in-success", checkedIn, patience)

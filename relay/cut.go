@@ -79,7 +79,7 @@ var notAgain = map[visit.Reason]outcome{
 
 func (r *Relay) answerUnread(c *call, in *Integration, follows consequence, o outcome) answer {
 	switch c.kind {
-	case visit.CheckInRequest:
+	case visit.KindCheckInRequest:
 		return r.cannotRead(c, in, o)
 	case "":
 		a := r.rejectUnread(c, in)
@@ -98,7 +98,7 @@ func (r *Relay) rejectUnread(c *call, in *Integration) answer {
 	if given.Verdict != visit.Reject {
 		given = in.panel.Policy.Refuse(door.Unreadable)
 	}
-	return r.answerDoor(c, in, visit.Origin{Visit: visit.NewKey(""), Synthetic: c.synthetic}, st, given, nil)
+	return r.answerDoor(c, in, visit.Origin{Visit: visit.NewVisitKey(""), Synthetic: c.synthetic}, st, given, nil)
 }
 
 // eventOfBeginning returns the event that the beginning of a body names, or the

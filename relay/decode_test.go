@@ -153,7 +153,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		e := visit.Event{Kind: in.kindOf(d.event), Pass: d.pass, Source: body, Cause: d.cause()}
-		e.Visit = visit.NewKey(d.passID())
+		e.Visit = visit.NewVisitKey(d.passID())
 		e.Time = readDate(d.date, time.UTC, time.Unix(0, 0)).time
 		data, err := visit.MarshalEvent(&e)
 		if err != nil {

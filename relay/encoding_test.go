@@ -182,7 +182,7 @@ func TestAnEncodingThatIsNotReadIsTold(t *testing.T) {
 					t.Errorf("%d with Accept-Encoding %q", w.Code, accept)
 				}
 				r.wantOutcome(t, outcomeEncoding)
-				if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_webhooks_rejected_total{integration="lobby",reason="unknown_encoding"} 1`) {
+				if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_webhooks_refused_total{integration="lobby",reason="unknown_encoding"} 1`) {
 					t.Error("it is not counted by its reason")
 				}
 				if q := r.quarantined(t); q.Reason != visit.ReasonUnknownEncoding || string(q.Body) != body || q.Cut || q.Encoding != known {

@@ -10,8 +10,8 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// fact stores that a visitor was checked in or out, and says so only then.
-func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, body []byte) answer {
+// event stores that a visitor was checked in or out, and says so only then.
+func (r *Relay) event(c *call, in *Integration, req *http.Request, d *delivery, body []byte) answer {
 	e := c.happened(in, d, body)
 	c.eventID = e.ID
 	if r.identities.conflict(in.Name, c.kind, d.passID(), d.date, body) {
@@ -21,7 +21,7 @@ func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, b
 		r.unidentified(c, in)
 	}
 	if e.TimeBasis != visit.TimeReceived {
-		r.metrics.factAge.Observe(max(0, c.start.Sub(e.Time).Seconds()))
+		r.metrics.eventAge.Observe(max(0, c.start.Sub(e.Time).Seconds()))
 	}
 	return r.account(in, func() (outcome, answer) {
 		m, err := e.Message(r.subjects)
@@ -35,16 +35,16 @@ func (r *Relay) fact(c *call, in *Integration, req *http.Request, d *delivery, b
 		case err != nil:
 			return outcomeRefused, errorAnswer(outcomeRefused)
 		case receipt.Duplicate:
-			return outcomeDuplicate, factAnswer(outcomeDuplicate, c.eventID)
+			return outcomeDuplicate, eventAnswer(outcomeDuplicate, c.eventID)
 		case receipt.Spooled:
-			return outcomeSpooled, factAnswer(outcomeSpooled, c.eventID)
+			return outcomeSpooled, eventAnswer(outcomeSpooled, c.eventID)
 		default:
-			return outcomeStored, factAnswer(outcomeStored, c.eventID)
+			return outcomeStored, eventAnswer(outcomeStored, c.eventID)
 		}
 	})
 }
 
-// happened is the fact in the contract's words.
+// happened is the event in the contract's words.
 func (c *call) happened(in *Integration, d *delivery, body []byte) *visit.Event {
 	origin, when := c.origin(in, d)
 	fingerprint := visit.Fingerprint{PassID: d.passID(), Date: when.written, PreciseDate: when.precise, Body: body}
@@ -54,7 +54,7 @@ func (c *call) happened(in *Integration, d *delivery, body []byte) *visit.Event 
 	e := &visit.Event{
 		ID: visit.EventID(in.Name, c.kind, fingerprint), Kind: c.kind, Origin: origin, Pass: d.pass, Source: body,
 	}
-	if c.kind == visit.CheckedOut {
+	if c.kind == visit.KindCheckedOut {
 		e.Cause = d.cause()
 	}
 	return e
@@ -83,10 +83,10 @@ func (c *call) quarantined(in *Integration, reason visit.Reason, s sent) visit.Q
 }
 
 // turnAway answers a call whose body there was no room for. Only where the URL
-// says that nobody but a visitor can be waiting is a fallback truthful: a fact
+// says that nobody but a visitor can be waiting is a fallback truthful: an event
 // must not be told 200.
 func (r *Relay) turnAway(c *call, in *Integration) answer {
-	if c.kind == visit.CheckInRequest {
+	if c.kind == visit.KindCheckInRequest {
 		return r.fallback(c, in, door.Overloaded)
 	}
 	return r.account(in, func() (outcome, answer) {
@@ -97,7 +97,7 @@ func (r *Relay) turnAway(c *call, in *Integration) answer {
 // cannotRead answers what was not understood: with the fallback, unless the URL
 // says that no visitor waits.
 func (r *Relay) cannotRead(c *call, in *Integration, o outcome) answer {
-	if c.kind.IsFact() {
+	if c.kind.IsEvent() {
 		return errorAnswer(o)
 	}
 	a := r.fallback(c, in, door.Unreadable)
@@ -117,12 +117,12 @@ func (r *Relay) account(in *Integration, keep func() (outcome, answer)) answer {
 }
 
 // store waits for its turn and publishes. What is under way is not given up when
-// the caller hangs up: the fact is a fact all the same. The budget of a fact
+// the caller hangs up: the event is an event all the same. The budget of an event
 // begins when its body is there; where a visitor may be waiting, the door's does
 // with the call.
 func (r *Relay) store(c *call, in *Integration, req *http.Request, m visit.Message) (visit.Receipt, error) {
 	deadline := time.Now().Add(r.limits.StoreBudget)
-	if !c.kind.IsFact() {
+	if !c.kind.IsEvent() {
 		deadline = c.start.Add(in.Budget)
 	}
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), deadline)

@@ -147,9 +147,9 @@ func (r *rig) ledger(t *testing.T) (received, settled float64) {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			switch f.GetName() {
-			case "sine_relay_facts_received_total":
+			case "sine_relay_events_received_total":
 				received += m.GetCounter().GetValue()
-			case "sine_relay_facts_settled_total":
+			case "sine_relay_events_settled_total":
 				settled += m.GetCounter().GetValue()
 			}
 		}

@@ -29,7 +29,7 @@ type vote struct {
 // hear asks every decider whose condition holds, all at once, and returns when the
 // answer is certain or ctx has ended. The votes that are still to come are for the
 // record.
-func (r *Relay) hear(ctx context.Context, cancel context.CancelFunc, in *Integration, q *visit.Request, v when.Visitor) *hearing {
+func (r *Relay) hear(ctx context.Context, cancel context.CancelFunc, in *Integration, q *visit.CheckInRequest, v when.Visitor) *hearing {
 	asked := r.applicable(in, v)
 	h := &hearing{in: in, tally: in.panel.Tally(asked), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}
 	question, err := q.Message(r.subjects, "")

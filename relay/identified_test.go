@@ -206,15 +206,15 @@ func TestAJSONTextIsRead(t *testing.T) {
 				t.Fatalf("asked: %v, told %s", asked, code)
 			}
 			m := r.broker.asked[0]
-			var q visit.Request
+			var q visit.CheckInRequest
 			if err := json.Unmarshal(m.Data, &q); err != nil || q.Person.FirstName != `Ada "A"` || q.Visit.Value != "p-1" || q.TimeBasis != visit.TimeFromSine {
 				t.Errorf("asked about %+v, %v", q, err)
 			}
 			if string(q.Source) != body {
 				t.Errorf("the source is %s", q.Source)
 			}
-			fact := strings.ReplaceAll(body, "signin_before", "signin_after")
-			if r.post("/sine/lobby", fact); r.settledAs(outcomeStored) != 1 || !strings.HasSuffix(string(r.broker.published[0].Data), `,"source":`+fact+`}`) {
+			event := strings.ReplaceAll(body, "signin_before", "signin_after")
+			if r.post("/sine/lobby", event); r.settledAs(outcomeStored) != 1 || !strings.HasSuffix(string(r.broker.published[0].Data), `,"source":`+event+`}`) {
 				t.Error("the event is not stored as it came")
 			}
 			if r.unidentifiedIn() != 0 {

@@ -45,7 +45,7 @@ func TestTwoBodiesOfOneVisitAreTwoEventsAndCounted(t *testing.T) {
 func TestRememberedVisitsAreBounded(t *testing.T) {
 	i := newIdentities()
 	see := func(integration string, visitID int, body string) bool {
-		return i.conflict(integration, visit.CheckedIn, fmt.Sprint(visitID), "d", []byte(body))
+		return i.conflict(integration, visit.KindCheckedIn, fmt.Sprint(visitID), "d", []byte(body))
 	}
 	see("dock", 1, "Ada")
 	for n := range 10 * rememberedVisits {

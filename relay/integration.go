@@ -52,7 +52,7 @@ type Integration struct {
 	// rules.
 	PolicyVersion string
 	// Events names further spellings of Sine's event names, for example
-	// "visitor_arrived" for visit.CheckedIn.
+	// "visitor_arrived" for visit.KindCheckedIn.
 	Events map[string]visit.Kind
 	// IdentifiedBy is what says who a visitor is: one of it must be there, or
 	// nobody is asked about the visitor. By default that is the name; an empty

@@ -31,7 +31,7 @@ func TestKeys(t *testing.T) {
 			if w.Code != c.status {
 				t.Errorf("answered %d, want %d", w.Code, c.status)
 			}
-			if metrics := string(gather(t, r)); c.label != "" && !strings.Contains(metrics, "sine_relay_webhooks_rejected_total"+c.label) {
+			if metrics := string(gather(t, r)); c.label != "" && !strings.Contains(metrics, "sine_relay_webhooks_refused_total"+c.label) {
 				t.Errorf("not counted as %s", c.label)
 			}
 		})

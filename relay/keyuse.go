@@ -31,10 +31,10 @@ type usedKey struct {
 	last atomic.Int64
 }
 
-var keyLastUsed = prometheus.NewDesc("sine_relay_key_last_used_timestamp_seconds",
-	"Time of the last webhook with this key, by what people call it, 0 if there was none. There is one for each key in force.", []string{"integration", "key"}, nil)
+var keyLastUsed = prometheus.NewDesc("sine_relay_api_key_last_used_timestamp_seconds",
+	"Time of the last webhook with this key, by what people call it, 0 if there was none. There is one for each key in force.", []string{"integration", "api_key"}, nil)
 
-var keyCount = prometheus.NewDesc("sine_relay_integration_keys",
+var keyCount = prometheus.NewDesc("sine_relay_integration_api_keys",
 	"API keys of an integration that are in force; without one, all its calls are answered 401.", []string{"integration"}, nil)
 
 var integrationInfo = prometheus.NewDesc("sine_relay_integration_info",

@@ -36,8 +36,8 @@ func newLimiter(l Limits) *limiter {
 		bodies:      share.NewLimiter(max(l.BodyMemory, largest)),
 		eventBodies: share.NewLimiter(max(l.BodyMemory/4*3, largest)),
 		requests:    share.NewLimiter(l.Requests),
-		events:      share.NewLimiter(l.Facts),
-		waiting:     share.NewLimiter(l.WaitingFacts),
+		events:      share.NewLimiter(l.Events),
+		waiting:     share.NewLimiter(l.WaitingEvents),
 	}
 }
 
@@ -62,7 +62,7 @@ func (l *limiter) acquireBody(ctx context.Context, integration string, kind visi
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	r := &bodyReservation{}
-	if kind.IsFact() || kind == "" && length > smallBody {
+	if kind.IsEvent() || kind == "" && length > smallBody {
 		if err := r.acquire(ctx, l.eventBodies, integration, length); err != nil {
 			return nil, err
 		}

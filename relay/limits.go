@@ -19,50 +19,50 @@ type Limits struct {
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
 	// Connections is how many may be open on the public listener.
 	Connections int
-	// StoreBudget is how long storing a fact may take, from its body being
+	// StoreBudget is how long storing an event may take, from its body being
 	// there to the answer.
 	StoreBudget time.Duration
 	// Requests is how many check-in requests may be in flight.
 	Requests int64
-	// Facts is how many facts are being stored at once; up to WaitingFacts
+	// Events is how many events are being stored at once; up to WaitingEvents
 	// more wait for their turn.
-	Facts, WaitingFacts int64
+	Events, WaitingEvents int64
 	// BodyMemory is how much memory calls with their bodies take up at once,
-	// each as [BodyCost] says. A quarter of it is not for facts that are being
+	// each as [BodyCost] says. A quarter of it is not for events that are being
 	// stored or wait, and is left to the door.
 	BodyMemory int64
 }
 
 // DefaultLimits are what a site with a busy lobby never notices.
 var DefaultLimits = Limits{
-	Body:         256 << 10,
-	Header:       16 << 10,
-	JSONDepth:    32,
-	ReadTimeout:  5 * time.Second,
-	WriteTimeout: 10 * time.Second,
-	IdleTimeout:  2 * time.Minute,
-	Connections:  1000,
-	StoreBudget:  2 * time.Second,
-	Requests:     512,
-	Facts:        256,
-	WaitingFacts: 10_000,
-	BodyMemory:   64 << 20,
+	Body:          256 << 10,
+	Header:        16 << 10,
+	JSONDepth:     32,
+	ReadTimeout:   5 * time.Second,
+	WriteTimeout:  10 * time.Second,
+	IdleTimeout:   2 * time.Minute,
+	Connections:   1000,
+	StoreBudget:   2 * time.Second,
+	Requests:      512,
+	Events:        256,
+	WaitingEvents: 10_000,
+	BodyMemory:    64 << 20,
 }
 
 func (l Limits) complete() Limits {
 	d := DefaultLimits
 	return Limits{
-		Body:         cmp.Or(l.Body, d.Body),
-		Header:       cmp.Or(l.Header, d.Header),
-		JSONDepth:    cmp.Or(l.JSONDepth, d.JSONDepth),
-		ReadTimeout:  cmp.Or(l.ReadTimeout, d.ReadTimeout),
-		WriteTimeout: cmp.Or(l.WriteTimeout, d.WriteTimeout),
-		IdleTimeout:  cmp.Or(l.IdleTimeout, d.IdleTimeout),
-		Connections:  cmp.Or(l.Connections, d.Connections),
-		StoreBudget:  cmp.Or(l.StoreBudget, d.StoreBudget),
-		Requests:     cmp.Or(l.Requests, d.Requests),
-		Facts:        cmp.Or(l.Facts, d.Facts),
-		WaitingFacts: cmp.Or(l.WaitingFacts, d.WaitingFacts),
-		BodyMemory:   cmp.Or(l.BodyMemory, d.BodyMemory),
+		Body:          cmp.Or(l.Body, d.Body),
+		Header:        cmp.Or(l.Header, d.Header),
+		JSONDepth:     cmp.Or(l.JSONDepth, d.JSONDepth),
+		ReadTimeout:   cmp.Or(l.ReadTimeout, d.ReadTimeout),
+		WriteTimeout:  cmp.Or(l.WriteTimeout, d.WriteTimeout),
+		IdleTimeout:   cmp.Or(l.IdleTimeout, d.IdleTimeout),
+		Connections:   cmp.Or(l.Connections, d.Connections),
+		StoreBudget:   cmp.Or(l.StoreBudget, d.StoreBudget),
+		Requests:      cmp.Or(l.Requests, d.Requests),
+		Events:        cmp.Or(l.Events, d.Events),
+		WaitingEvents: cmp.Or(l.WaitingEvents, d.WaitingEvents),
+		BodyMemory:    cmp.Or(l.BodyMemory, d.BodyMemory),
 	}
 }

@@ -29,7 +29,7 @@ func TestBeyondTheCapVisitorsGetTheFallbackAtOnce(t *testing.T) {
 		t.Error("not counted as overloaded")
 	}
 	if w := r.post("/sine/lobby", checkedIn); w.Code != 200 || r.settledAs(outcomeStored) != 1 {
-		t.Errorf("a fact was held up by waiting visitors: %d", w.Code)
+		t.Errorf("an event was held up by waiting visitors: %d", w.Code)
 	}
 	close(proceed)
 	if code := <-first; code != 200 {
@@ -37,9 +37,9 @@ func TestBeyondTheCapVisitorsGetTheFallbackAtOnce(t *testing.T) {
 	}
 }
 
-func TestFactsBeyondTheirCapWait(t *testing.T) {
+func TestEventsBeyondTheirCapWait(t *testing.T) {
 	r := newRig(t, func(cfg *Config) {
-		cfg.Limits.Facts, cfg.Limits.WaitingFacts = 1, 2
+		cfg.Limits.Events, cfg.Limits.WaitingEvents = 1, 2
 		cfg.Limits.StoreBudget = patience / 2
 		cfg.Limits.WriteTimeout = 2 * patience
 	})
@@ -55,7 +55,7 @@ func TestFactsBeyondTheirCapWait(t *testing.T) {
 		all.Go(func() { codes <- r.post("/sine/lobby", checkedIn).Code })
 	}
 	<-publishing
-	eventually(t, "two facts waiting", func() bool { return r.limiter.waiting.Taken() == 2 })
+	eventually(t, "two events waiting", func() bool { return r.limiter.waiting.Taken() == 2 })
 	if w := r.post("/sine/lobby", checkedIn); w.Code != 503 {
 		t.Errorf("beyond the waiting room: %d, want 503", w.Code)
 	}
@@ -63,7 +63,7 @@ func TestFactsBeyondTheirCapWait(t *testing.T) {
 	all.Wait()
 	for range 3 {
 		if code := <-codes; code != 200 {
-			t.Errorf("a waiting fact got %d", code)
+			t.Errorf("a waiting event got %d", code)
 		}
 	}
 	if received, settled := r.ledger(t); received != 4 || settled != 4 {
@@ -71,8 +71,8 @@ func TestFactsBeyondTheirCapWait(t *testing.T) {
 	}
 }
 
-func TestAFactWaitsNoLongerThanItsBudget(t *testing.T) {
-	r := newRig(t, func(cfg *Config) { cfg.Limits.Facts, cfg.Limits.StoreBudget = 1, 50*time.Millisecond })
+func TestAEventWaitsNoLongerThanItsBudget(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Limits.Events, cfg.Limits.StoreBudget = 1, 50*time.Millisecond })
 	if _, err := r.limiter.acquireEvent(context.Background(), "lobby", &bodyReservation{}, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -81,13 +81,13 @@ func TestAFactWaitsNoLongerThanItsBudget(t *testing.T) {
 	}
 }
 
-// Facts that cannot be stored right now pile up until they are refused, and all
+// Events that cannot be stored right now pile up until they are refused, and all
 // the while a visitor is answered without delay.
-func TestWaitingFactsLeaveMemoryToTheDoor(t *testing.T) {
-	const facts, room = 40, 20 // so many are sent, and so many would fill the memory
+func TestWaitingEventsLeaveMemoryToTheDoor(t *testing.T) {
+	const events, room = 40, 20 // so many are sent, and so many would fill the memory
 	r := newRig(t, func(cfg *Config) {
 		cfg.Limits.Body, cfg.Limits.BodyMemory = int64(len(checkInBody)), room*BodyCost(int64(len(checkedIn)))
-		cfg.Limits.Facts, cfg.Limits.StoreBudget, cfg.Limits.WriteTimeout = 2, patience, 2*patience
+		cfg.Limits.Events, cfg.Limits.StoreBudget, cfg.Limits.WriteTimeout = 2, patience, 2*patience
 		cfg.Integrations[0].Budget = patience
 	})
 	proceed := make(chan struct{})
@@ -95,14 +95,14 @@ func TestWaitingFactsLeaveMemoryToTheDoor(t *testing.T) {
 		<-proceed
 		return visit.Receipt{}, nil
 	}
-	codes := make(chan int, facts)
-	for range facts {
+	codes := make(chan int, events)
+	for range events {
 		go func() { codes <- r.post("/sine/lobby", checkedIn).Code }()
 	}
 	const kept = room * 3 / 4
-	for range facts - kept {
+	for range events - kept {
 		if code := <-codes; code != http.StatusServiceUnavailable {
-			t.Errorf("a fact without room was answered %d, want 503", code)
+			t.Errorf("an event without room was answered %d, want 503", code)
 		}
 	}
 	door := make(chan string, 1)
@@ -113,22 +113,22 @@ func TestWaitingFactsLeaveMemoryToTheDoor(t *testing.T) {
 			t.Errorf("the visitor was answered %s", body)
 		}
 	case <-time.After(patience / 2):
-		t.Error("the visitor waits for the facts")
+		t.Error("the visitor waits for the events")
 	}
 	close(proceed)
 	for range kept {
 		if code := <-codes; code != http.StatusOK {
-			t.Errorf("a fact that waited was answered %d", code)
+			t.Errorf("an event that waited was answered %d", code)
 		}
 	}
-	if received, settled := r.ledger(t); received != facts || settled != facts {
+	if received, settled := r.ledger(t); received != events || settled != events {
 		t.Errorf("%v received, %v settled", received, settled)
 	}
 }
 
 func TestWithoutRoomForABody(t *testing.T) {
 	for path, want := range map[string]int{
-		"/sine/lobby":                   503, // it may be a fact, which must not be told 200
+		"/sine/lobby":                   503, // it may be an event, which must not be told 200
 		"/sine/lobby/check-in-success":  503,
 		"/sine/lobby/check-in-request":  200, // the fallback
 		"/sine/lobby/check-out-success": 503,
@@ -176,14 +176,14 @@ func TestSmallChunkedBodiesHoldLittleMemory(t *testing.T) {
 		return visit.Receipt{}, nil
 	}
 	chunked := func(req *http.Request) { req.ContentLength = -1 }
-	var facts sync.WaitGroup
+	var events sync.WaitGroup
 	for range 3 {
-		facts.Go(func() { r.post("/sine/lobby", checkedIn, chunked) })
+		events.Go(func() { r.post("/sine/lobby", checkedIn, chunked) })
 		<-publishing
 	}
 	if w := r.post("/sine/lobby", checkInBody, chunked); !strings.Contains(w.Body.String(), "Welcome") {
 		t.Errorf("the door was held up: %s", w.Body)
 	}
 	close(proceed)
-	facts.Wait()
+	events.Wait()
 }

@@ -21,7 +21,7 @@ const (
 	// reasonNoKey is a call of an integration without a key, and reasonBroken
 	// one of an integration whose configuration has faults.
 	reasonNoKey  = "no_key_configured"
-	reasonBroken = "integration_broken"
+	reasonBroken = "integration_invalid"
 	// reasonPlainHTTP is a valid key that came by http.
 	reasonPlainHTTP = "plain_http"
 )
@@ -55,7 +55,7 @@ type metrics struct {
 	received       *prometheus.CounterVec
 	settled        *prometheus.CounterVec
 
-	factAge   prometheus.Observer
+	eventAge  prometheus.Observer
 	hungUpAge prometheus.Observer
 	repeatAge prometheus.Observer
 }
@@ -65,33 +65,33 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests:       f.counter("http_requests_total", "HTTP requests on the public listener.", "route", "method", "code"),
 		requestSeconds: f.histogram("http_request_duration_seconds", "Time from the arrival of a request's header to its answer.", fast, "route"),
-		rejected:       f.counter("webhooks_rejected_total", "Webhooks that were not let in or not understood.", "integration", "reason"),
-		webhooks:       f.counter("webhooks_total", "Authenticated webhooks by what became of them.", "integration", "event", "outcome"),
+		rejected:       f.counter("webhooks_refused_total", "Webhooks that were not let in or not understood.", "integration", "reason"),
+		webhooks:       f.counter("webhooks_total", "Authenticated webhooks by what became of them.", "integration", "kind", "result"),
 		inFlight:       f.gauge("webhooks_in_flight", "Authenticated webhooks being answered.", "integration"),
 		lastWebhook:    f.gauge("last_webhook_timestamp_seconds", "Time of the last authenticated webhook, 0 if there was none.", "integration"),
 		keys:           newKeyUse(reg),
 		contentTypes:   f.counter("webhooks_wrong_content_type_total", "Authenticated webhooks whose content type was not application/json; they were read all the same.", "integration"),
-		unnamed:        f.counter("webhooks_unnamed_caller_total", "Webhooks with a valid key of which a trusted proxy does not say who called, those from an address that is not allowed included.", "integration"),
+		unnamed:        f.counter("webhooks_without_client_address_total", "Webhooks with a valid key of which a trusted proxy does not say who called, those from an address that is not allowed included.", "integration"),
 		plainHTTP:      f.counter("webhooks_plain_http_total", "Webhooks with a valid key of which a trusted proxy says that they came to it by http, refused ones included.", "integration"),
-		disagreements:  f.counter("webhooks_event_disagreements_total", "Webhooks whose body names another event than the URL; the URL's was used.", "integration"),
+		disagreements:  f.counter("webhooks_kind_mismatches_total", "Webhooks whose body names another event than the URL; the URL's was used.", "integration"),
 		unidentified:   f.counter("webhooks_without_visitor_total", "Webhooks that do not say who the visitor is: a check-in request gets the fallback incomplete, an event is stored all the same.", "integration"),
 		idConflicts:    f.counter("visit_id_conflicts_total", "Events of the same kind, visit id and date as an earlier one, with another body; both are kept.", "integration"),
 
-		asks:       f.counter("asks_total", "Questions to deciders by how they ended.", "integration", "decider", "outcome"),
-		askSeconds: f.histogram("ask_duration_seconds", "Time from asking a decider to the decision, or to knowing that there is none.", fast, "outcome"),
+		asks:       f.counter("decider_requests_total", "Questions to deciders by how they ended.", "integration", "decider", "result"),
+		askSeconds: f.histogram("decider_request_duration_seconds", "Time from asking a decider to the decision, or to knowing that there is none.", fast, "result"),
 
-		shadows:         f.counter("shadow_decisions_total", "Decisions of deciders that are not obeyed, by whether they agree with the answer that was given.", "integration", "decider", "agreement"),
+		shadows:         f.counter("decider_shadow_decisions_total", "Decisions of deciders that are not obeyed, by whether they agree with the answer that was given.", "integration", "decider", "agreement"),
 		conditionErrors: f.counter("decider_condition_errors_total", "Check-in requests for which the condition of a decider failed to evaluate; the decider was asked.", "integration", "decider"),
 		records:         f.counter("decision_records_total", "Records of answered check-in requests by what became of them.", "result"),
 
 		publishes:      f.counter("publishes_total", "Attempts to store a message by result; the retries of one call count once.", "integration", "result"),
 		publishSeconds: f.histogram("publish_duration_seconds", "Time from a message being ready, waiting for its turn included, to its acknowledgement or the end of the attempt.", fast, "result"),
-		received:       f.counter("facts_received_total", "Ledger: authenticated bodies that were not a known check-in request. Equals the sum of facts_settled_total when nothing is in flight.", "integration"),
-		settled:        f.counter("facts_settled_total", "Ledger: what became of the bodies in facts_received_total, each counted once.", "integration", "result"),
+		received:       f.counter("events_received_total", "Ledger: authenticated bodies that were not a known check-in request. Equals the sum of events_settled_total when nothing is in flight.", "integration"),
+		settled:        f.counter("events_settled_total", "Ledger: what became of the bodies in events_received_total, each counted once.", "integration", "result"),
 
-		factAge:   f.histogram("fact_age_seconds", "Age of a fact when it was received, by the date that Sine gave it.", slow).WithLabelValues(),
-		hungUpAge: f.histogram("hung_up_age_seconds", "Time after which callers hung up before their answer.", fast).WithLabelValues(),
-		repeatAge: f.histogram("repeat_age_seconds", "Time between the first arrival of a body and each repeat.", slow).WithLabelValues(),
+		eventAge:  f.histogram("event_age_seconds", "Age of an event when it was received, by the date that Sine gave it.", slow).WithLabelValues(),
+		hungUpAge: f.histogram("client_disconnect_duration_seconds", "Time after which callers hung up before their answer.", fast).WithLabelValues(),
+		repeatAge: f.histogram("event_duplicate_age_seconds", "Time between the first arrival of a body and each repeat.", slow).WithLabelValues(),
 	}
 	m.initialise()
 	return m
@@ -151,7 +151,7 @@ func (m *metrics) initialiseFor(in *Integration) {
 	} {
 		m.rejected.WithLabelValues(integration, reason)
 	}
-	for event, outcomes := range eventOutcomes {
+	for event, outcomes := range kindResults {
 		for _, o := range outcomes {
 			m.webhooks.WithLabelValues(integration, event, string(o))
 		}

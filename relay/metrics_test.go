@@ -79,11 +79,11 @@ func series(text string) map[string]bool {
 func TestRepeatsAreCountedByTheTimeSinceTheFirst(t *testing.T) {
 	r := newRig(t)
 	r.post("/sine/lobby", checkedIn)
-	if !strings.Contains(string(gather(t, r)), "sine_relay_repeat_age_seconds_count 0") {
+	if !strings.Contains(string(gather(t, r)), "sine_relay_event_duplicate_age_seconds_count 0") {
 		t.Error("the first was counted as a repeat")
 	}
 	r.post("/sine/lobby", checkedIn)
-	if !strings.Contains(string(gather(t, r)), "sine_relay_repeat_age_seconds_count 1") {
+	if !strings.Contains(string(gather(t, r)), "sine_relay_event_duplicate_age_seconds_count 1") {
 		t.Error("the repeat was not counted")
 	}
 }

@@ -66,7 +66,7 @@ func (r *Relay) conclude(c *call, req *http.Request) {
 		slog.String("id", c.id),
 		slog.String("integration", c.integration),
 		slog.String("event", c.event()),
-		slog.String("outcome", string(c.outcome)),
+		slog.String("result", string(c.outcome)),
 		slog.Int("status", c.status),
 		slog.Float64("ms", float64(took.Microseconds())/1000),
 	}
@@ -83,7 +83,7 @@ func (r *Relay) conclude(c *call, req *http.Request) {
 		attrs = append(attrs, slog.String("event_id", c.eventID))
 	}
 	if age > 0 {
-		attrs = append(attrs, slog.Float64("hung_up_after_ms", float64(age.Microseconds())/1000))
+		attrs = append(attrs, slog.Float64("client_disconnected_after_ms", float64(age.Microseconds())/1000))
 	}
 	if c.refused != nil {
 		attrs = append(attrs, slog.String("reason", c.refused.reason), slog.String("from", c.refused.from))

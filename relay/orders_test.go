@@ -43,7 +43,7 @@ func TestOrdersThatAreNotKnown(t *testing.T) {
 			if body := r.post("/sine/lobby", visitorWaits).Body.String(); !strings.Contains(body, c.want) {
 				t.Errorf("answered %s", body)
 			}
-			if !strings.Contains(r.log.String(), `"outcome":"`+c.outcome+`"`) {
+			if !strings.Contains(r.log.String(), `"result":"`+c.outcome+`"`) {
 				t.Errorf("the outcome is not %s:\n%s", c.outcome, r.log)
 			}
 		})

@@ -32,7 +32,7 @@ const (
 	outcomePlainHTTP        outcome = "plain_http"
 	outcomeNotFound         outcome = "not_found"
 	outcomeMethodNotAllowed outcome = "method_not_allowed"
-	outcomeHungUp           outcome = "hung_up"
+	outcomeHungUp           outcome = "client_disconnected"
 	outcomePanicked         outcome = "panicked"
 )
 
@@ -86,22 +86,22 @@ var incomplete = consequence{http.StatusRequestTimeout, slog.LevelWarn, "INCOMPL
 
 func fallbackOutcome(s door.Situation) outcome { return outcome(s) }
 
-// eventOutcomes lists the outcomes that each kind of webhook can have, so that
+// kindResults lists the results that each kind of webhook can have, so that
 // every counter exists from the start.
-var eventOutcomes = map[string][]outcome{
-	string(visit.CheckInRequest): {
+var kindResults = map[string][]outcome{
+	string(visit.KindCheckInRequest): {
 		outcomeAccepted, outcomeRejected, fallbackOutcome(door.NoDecider), fallbackOutcome(door.Timeout), fallbackOutcome(door.Disconnected),
 		fallbackOutcome(door.Denied), fallbackOutcome(door.BadReply), fallbackOutcome(door.Overloaded),
 		fallbackOutcome(door.Incomplete), fallbackOutcome(door.Unasked), fallbackOutcome(door.LockedDown), fallbackOutcome(door.Overridden),
 		fallbackOutcome(door.OrdersUnknown), outcomeQuarantined, outcomeRefused,
 		outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked,
 	},
-	string(visit.CheckedIn):  factOutcomes,
-	string(visit.CheckedOut): factOutcomes,
-	unknown:                  {outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked},
+	string(visit.KindCheckedIn):  storedResults,
+	string(visit.KindCheckedOut): storedResults,
+	unknown:                      {outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked},
 }
 
-var factOutcomes = []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked}
+var storedResults = []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked}
 
 // askResults are how a question to a decider can end, for metrics.
 var askResults = []string{

@@ -91,7 +91,7 @@ func TestSeveralDeciders(t *testing.T) {
 			case <-time.After(patience):
 				t.Fatal("somebody was waited for")
 			}
-			if n := r.outcomes(string(visit.CheckInRequest), c.outcome); n != 1 {
+			if n := r.outcomes(string(visit.KindCheckInRequest), c.outcome); n != 1 {
 				t.Errorf("not counted as %s", c.outcome)
 			}
 		})
@@ -189,7 +189,7 @@ func TestTheRecordSaysWhoDecided(t *testing.T) {
 		t.Errorf("the record: %s", message)
 	}
 	eventually(t, "the shadow's disagreement is counted", func() bool {
-		return strings.Contains(string(gather(t, r)), `sine_relay_shadow_decisions_total{agreement="differs",decider="s",integration="lobby"} 1`)
+		return strings.Contains(string(gather(t, r)), `sine_relay_decider_shadow_decisions_total{agreement="differs",decider="s",integration="lobby"} 1`)
 	})
 }
 
@@ -217,7 +217,7 @@ func TestOrdersAreObeyedWithoutAskingAnybody(t *testing.T) {
 		t.Errorf("what cannot be read, under a lockdown: %s", w.Body.String())
 	}
 	if w := r.post("/sine/lobby", checkedIn); w.Code != http.StatusOK {
-		t.Errorf("a fact: %d", w.Code)
+		t.Errorf("an event: %d", w.Code)
 	}
 }
 

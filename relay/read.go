@@ -135,17 +135,17 @@ func (d *delivery) readFormField(in *jsontext.Decoder, name jsontext.Value) erro
 		return err
 	}
 	for in.PeekKind() != ']' {
-		answers := d.pass.Answers
+		answers := d.pass.FormAnswers
 		if in.PeekKind() == '{' {
-			d.pass.Answers = append(answers, visit.Answer{})
+			d.pass.FormAnswers = append(answers, visit.FormAnswer{})
 		}
 		if err := eachField(in, d.readAnswerField); err != nil {
 			return err
 		}
 		// An answer that says nothing would be longer in our words than in
 		// Sine's, and the largest message longer than was checked.
-		if n := len(d.pass.Answers); n == len(answers) || d.pass.Answers[n-1] == (visit.Answer{}) {
-			d.pass.Answers, d.unreadAnswers = answers, true
+		if n := len(d.pass.FormAnswers); n == len(answers) || d.pass.FormAnswers[n-1] == (visit.FormAnswer{}) {
+			d.pass.FormAnswers, d.unreadAnswers = answers, true
 		}
 	}
 	_, err := in.ReadToken()
@@ -153,7 +153,7 @@ func (d *delivery) readFormField(in *jsontext.Decoder, name jsontext.Value) erro
 }
 
 func (d *delivery) readAnswerField(in *jsontext.Decoder, name jsontext.Value) error {
-	answer := &d.pass.Answers[len(d.pass.Answers)-1]
+	answer := &d.pass.FormAnswers[len(d.pass.FormAnswers)-1]
 	switch string(name) {
 	case `"label"`:
 		return readText(in, &answer.Label)

@@ -35,7 +35,7 @@ func TestARefusalIsLoggedWithItsReasonAndAShortenedAddress(t *testing.T) {
 		{"to nobody", "lobbby", "wrong", "203.0.113.7:1", []string{`"integration":"unknown"`, `"reason":"unknown_integration"`}},
 		{"from elsewhere", "lobby", "k-0123456789abcdef", "198.51.100.7:1", []string{`"reason":"address","from":"198.51.100.0/24"`}},
 		{"to an integration without a key", "keyless", "k-0123456789abcdef", "198.51.100.7:1", []string{`"integration":"keyless"`, `"reason":"no_key_configured"`}},
-		{"to a broken integration", "broken", "k-0123456789abcdef", "198.51.100.7:1", []string{`"integration":"broken"`, `"reason":"integration_broken"`}},
+		{"to a broken integration", "broken", "k-0123456789abcdef", "198.51.100.7:1", []string{`"integration":"broken"`, `"reason":"integration_invalid"`}},
 	} {
 		before := len(r.lines("webhook"))
 		w := r.post("/sine/"+c.path, checkedIn, func(req *http.Request) {
@@ -49,7 +49,7 @@ func TestARefusalIsLoggedWithItsReasonAndAShortenedAddress(t *testing.T) {
 		if len(lines) != 1 {
 			t.Fatalf("%s: %d lines", c.name, len(lines))
 		}
-		for _, want := range append(c.want, `"level":"WARN"`, `"outcome":"unauthorized"`) {
+		for _, want := range append(c.want, `"level":"WARN"`, `"result":"unauthorized"`) {
 			if !strings.Contains(lines[0], want) {
 				t.Errorf("%s: no %s in %s", c.name, want, lines[0])
 			}
@@ -112,11 +112,11 @@ func TestAnIntegrationWithoutAKeyIsCountedByName(t *testing.T) {
 	r.post("/sine/broken", checkedIn)
 	metrics := string(gather(t, r))
 	for _, want := range []string{
-		`sine_relay_webhooks_rejected_total{integration="keyless",reason="no_key_configured"} 2`,
-		`sine_relay_webhooks_rejected_total{integration="broken",reason="integration_broken"} 1`,
-		`sine_relay_integration_keys{integration="lobby"} 2`,
-		`sine_relay_integration_keys{integration="keyless"} 0`,
-		`sine_relay_integration_keys{integration="broken"} 0`,
+		`sine_relay_webhooks_refused_total{integration="keyless",reason="no_key_configured"} 2`,
+		`sine_relay_webhooks_refused_total{integration="broken",reason="integration_invalid"} 1`,
+		`sine_relay_integration_api_keys{integration="lobby"} 2`,
+		`sine_relay_integration_api_keys{integration="keyless"} 0`,
+		`sine_relay_integration_api_keys{integration="broken"} 0`,
 		`sine_relay_integration_info{integration="lobby",site="hq"} 1`,
 	} {
 		if !strings.Contains(metrics, want) {
@@ -126,7 +126,7 @@ func TestAnIntegrationWithoutAKeyIsCountedByName(t *testing.T) {
 	if err := r.Reload([]Integration{lobby("a")}); err != nil {
 		t.Fatal(err)
 	}
-	if metrics := string(gather(t, r)); strings.Contains(metrics, `sine_relay_integration_keys{integration="keyless"}`) || !strings.Contains(metrics, `sine_relay_integration_keys{integration="lobby"} 1`) {
+	if metrics := string(gather(t, r)); strings.Contains(metrics, `sine_relay_integration_api_keys{integration="keyless"}`) || !strings.Contains(metrics, `sine_relay_integration_api_keys{integration="lobby"} 1`) {
 		t.Error("the reload is not shown")
 	}
 }
@@ -170,7 +170,7 @@ func TestPlainHTTPIsCountedOrRefused(t *testing.T) {
 		if !strings.Contains(metrics, `sine_relay_webhooks_plain_http_total{integration="lobby"} 1`) {
 			t.Errorf("refuse %t: it is not counted", refuse)
 		}
-		if refuse != strings.Contains(metrics, `sine_relay_webhooks_rejected_total{integration="lobby",reason="plain_http"} 1`) {
+		if refuse != strings.Contains(metrics, `sine_relay_webhooks_refused_total{integration="lobby",reason="plain_http"} 1`) {
 			t.Errorf("refuse %t: it is not counted as it ended", refuse)
 		}
 		if lines := strings.Join(r.lines("webhook"), ""); !strings.Contains(lines, "the key first crossed the network in clear") {

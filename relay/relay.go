@@ -1,9 +1,9 @@
 // Package relay answers Sine's webhook. It authenticates a call, understands
-// it, puts the question or the fact to the broker it was given, and answers.
+// it, puts the question or the event to the broker it was given, and answers.
 //
 // It promises that every call gets one truthful answer within the budgets it
 // was configured with: a check-in request the decision or the integration's
-// fallback, a fact a 200 only once it is stored. Nothing personal leaves it but
+// fallback, an event a 200 only once it is stored. Nothing personal leaves it but
 // to the broker and, in the answer, to Sine.
 //
 // It knows Sine's JSON and HTTP, and nothing of NATS.

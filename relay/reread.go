@@ -43,11 +43,11 @@ func Content(q visit.Quarantined, limits Limits) []byte {
 	return q.Body
 }
 
-// Event returns the fact that a body stands for, with the id and the times that
+// Event returns the event that a body stands for, with the id and the times that
 // it would have had at once: one that is already stored is recognised. What has
 // neither an id nor a date of its own gets its id from the call, so that it is
 // recognised when it is submitted a second time. The error says why there is no
-// fact; it wraps [ErrQuestion] or [ErrCut] where that is so, and holds nothing of
+// event; it wraps [ErrQuestion] or [ErrCut] where that is so, and holds nothing of
 // the body.
 func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 	if q.Reason == visit.ReasonRefused {
@@ -76,7 +76,7 @@ func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 	switch {
 	case reason != "":
 		return nil, fmt.Errorf("still not understood: %s", reason)
-	case !kind.IsFact():
+	case !kind.IsEvent():
 		return nil, ErrQuestion
 	}
 	c := &call{id: q.RequestID, trace: q.Trace, start: q.Received, kind: kind, synthetic: q.Synthetic, again: true}

@@ -32,7 +32,9 @@ func kept(body string) visit.Quarantined {
 // What is read again has the id that the webhook gave it, or would have.
 func TestABodyFromTheQuarantineBecomesTheEventItWouldHaveBeen(t *testing.T) {
 	body := `{"event":"visitor_arrived","date":"2026-11-18T21:42:31.000Z","data":{"firstName":"Ada","id":"pass-1"}}`
-	r := newRig(t, func(c *Config) { c.Integrations[0].Events = map[string]visit.Kind{"visitor_arrived": visit.CheckedIn} })
+	r := newRig(t, func(c *Config) {
+		c.Integrations[0].Events = map[string]visit.Kind{"visitor_arrived": visit.KindCheckedIn}
+	})
 	r.post("/sine/lobby", body)
 	var at string
 	for _, m := range r.broker.published {
@@ -41,12 +43,12 @@ func TestABodyFromTheQuarantineBecomesTheEventItWouldHaveBeen(t *testing.T) {
 	if _, err := newReader(t, nil).Event(kept(body)); err == nil || !strings.Contains(err.Error(), "still not understood: unknown_event") {
 		t.Errorf("without the name: %v", err)
 	}
-	named := newReader(t, func(in *Integration) { in.Events = map[string]visit.Kind{"visitor_arrived": visit.CheckedIn} })
+	named := newReader(t, func(in *Integration) { in.Events = map[string]visit.Kind{"visitor_arrived": visit.KindCheckedIn} })
 	e, err := named.Event(kept(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.ID != at || e.ID == "" || e.Kind != visit.CheckedIn || e.Site != "hq" || e.Person.FirstName != "Ada" ||
+	if e.ID != at || e.ID == "" || e.Kind != visit.KindCheckedIn || e.Site != "hq" || e.Person.FirstName != "Ada" ||
 		!e.Received.Equal(kept("").Received) || e.RequestID != kept("").RequestID || string(e.Source) != body {
 		t.Errorf("became %+v, want the id %s", e, at)
 	}
@@ -71,14 +73,14 @@ func TestWhatHasNoDateIsRecognisedWhenItIsSubmittedAgain(t *testing.T) {
 
 func TestTheURLOfTheCallStillCounts(t *testing.T) {
 	q := kept(`{"event":"unheard_of","data":{"firstName":"Ada"}}`)
-	q.Pinned = visit.CheckedOut
-	if e, err := newReader(t, nil).Event(q); err != nil || e.Kind != visit.CheckedOut {
+	q.Pinned = visit.KindCheckedOut
+	if e, err := newReader(t, nil).Event(q); err != nil || e.Kind != visit.KindCheckedOut {
 		t.Errorf("%+v %v", e, err)
 	}
 }
 
 func TestARefusedEventIsReadAsItWas(t *testing.T) {
-	event := visit.Event{ID: "00112233", Kind: visit.CheckedOut, Origin: visit.Origin{Site: "hq", Integration: "gone", Visit: visit.NewKey("v")}, Source: visit.Source(`{"a": 1}`)}
+	event := visit.Event{ID: "00112233", Kind: visit.KindCheckedOut, Origin: visit.Origin{Site: "hq", Integration: "gone", Visit: visit.NewVisitKey("v")}, Source: visit.Source(`{"a": 1}`)}
 	m, err := event.Message(visit.Subjects{})
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +97,7 @@ func TestARefusedEventIsReadAsItWas(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoFactStaysInTheQuarantine(t *testing.T) {
+func TestWhatIsNoEventStaysInTheQuarantine(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*visit.Quarantined)
 		body   string

@@ -10,9 +10,9 @@ import (
 
 // pinned is how a URL names an event.
 var pinned = map[string]visit.Kind{
-	"check-in-request":  visit.CheckInRequest,
-	"check-in-success":  visit.CheckedIn,
-	"check-out-success": visit.CheckedOut,
+	"check-in-request":  visit.KindCheckInRequest,
+	"check-in-success":  visit.KindCheckedIn,
+	"check-out-success": visit.KindCheckedOut,
 }
 
 // Path is where an integration is called. With a kind it is the path that names

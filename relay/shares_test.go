@@ -113,7 +113,7 @@ func TestVisitorsWhoWaitAtOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
 
 // The events of one lobby that wait to be stored do not stand before another's.
 func TestWaitingEventsOfOneIntegrationDoNotStandBeforeTheOthers(t *testing.T) {
-	r := newRig(t, twoLobbies, func(cfg *Config) { cfg.Limits.Facts, cfg.Limits.WaitingFacts = 4, 100 })
+	r := newRig(t, twoLobbies, func(cfg *Config) { cfg.Limits.Events, cfg.Limits.WaitingEvents = 4, 100 })
 	proceed := make(chan struct{})
 	r.broker.publish = func(_ context.Context, m visit.Message) (visit.Receipt, error) {
 		if strings.Contains(m.Subject, ".hq.") {

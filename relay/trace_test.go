@@ -64,7 +64,7 @@ func TestAReplayKeepsTheTrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, err := NewReader([]Integration{{Name: "lobby", Events: map[string]visit.Kind{"visitor_arrived": visit.CheckedIn}}}, Limits{})
+	reader, err := NewReader([]Integration{{Name: "lobby", Events: map[string]visit.Kind{"visitor_arrived": visit.KindCheckedIn}}}, Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

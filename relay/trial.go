@@ -37,10 +37,10 @@ func (r *Relay) Try(ctx context.Context, integration string, body []byte) (Trial
 	if reason != "" {
 		return Trial{}, fmt.Errorf("the body cannot be read (%s): the fallback unreadable would answer, and the body would be kept in the quarantine", reason)
 	}
-	if named := in.kindOf(d.event); named != "" && named != visit.CheckInRequest {
+	if named := in.kindOf(d.event); named != "" && named != visit.KindCheckInRequest {
 		return Trial{}, errors.New("the body is an event and not a check-in request")
 	}
-	c := &call{id: visit.NewRequestID(), start: r.now(), kind: visit.CheckInRequest, synthetic: true}
+	c := &call{id: visit.NewRequestID(), start: r.now(), kind: visit.KindCheckInRequest, synthetic: true}
 	origin, _ := c.origin(in, &d)
 	t := Trial{}
 	st := r.standing(in)
@@ -51,7 +51,7 @@ func (r *Relay) Try(ctx context.Context, integration string, body []byte) (Trial
 		given = in.panel.Policy.Fall(door.Incomplete, st)
 	default:
 		asking, cancel := context.WithDeadline(ctx, c.start.Add(in.Budget))
-		h := r.hear(asking, cancel, in, &visit.Request{Origin: origin, Pass: d.pass, Source: body}, d.visitor(in, c.start))
+		h := r.hear(asking, cancel, in, &visit.CheckInRequest{Origin: origin, Pass: d.pass, Source: body}, d.visitor(in, c.start))
 		given = h.tally.Answer(r.standing(in))
 		t.Took = time.Since(c.start)
 		h.rest()

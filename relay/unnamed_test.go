@@ -28,7 +28,7 @@ func TestATrustedProxyThatDoesNotSayWhoCalls(t *testing.T) {
 		if len(lines) != 1 || !strings.Contains(lines[0], `"proxy":"10.0.0.0/24","header":"X-Forwarded-For","reason":"no_header"`) || !strings.Contains(lines[0], "have it set the header anew") {
 			t.Errorf("the log says %q", lines)
 		}
-		if !strings.Contains(string(gather(t, r)), `sine_relay_webhooks_unnamed_caller_total{integration="lobby"} 5`) {
+		if !strings.Contains(string(gather(t, r)), `sine_relay_webhooks_without_client_address_total{integration="lobby"} 5`) {
 			t.Error("it is not counted")
 		}
 	})

@@ -139,8 +139,8 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	switch {
 	case reason != "":
 		return r.unreadable(c, in, req, s, reason)
-	case c.kind.IsFact():
-		return r.fact(c, in, req, &d, body)
+	case c.kind.IsEvent():
+		return r.event(c, in, req, &d, body)
 	default:
 		return r.checkIn(c, in, req, &d, body)
 	}
@@ -149,7 +149,7 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 // patience is how long a call may take that could not be read yet: where a
 // visitor may be waiting, not longer than the door allows.
 func (r *Relay) patience(c *call, in *Integration) time.Duration {
-	if c.kind.IsFact() {
+	if c.kind.IsEvent() {
 		return r.limits.StoreBudget
 	}
 	return min(in.Budget, r.limits.StoreBudget)
@@ -164,7 +164,7 @@ const readAnyway = 100 * time.Millisecond
 // is too large it returns the beginning and errTooLarge.
 func (r *Relay) read(c *call, in *Integration, req *http.Request) (body []byte, err error) {
 	limit := r.limits.Body
-	if !c.kind.IsFact() || req.ContentLength > limit {
+	if !c.kind.IsEvent() || req.ContentLength > limit {
 		c.readUntil(r.readDeadline(c, in))
 	}
 	if n := req.ContentLength; n >= 0 {
@@ -238,7 +238,7 @@ func (c *call) origin(in *Integration, d *delivery) (visit.Origin, date) {
 		TimeBasis:   when.basis,
 		TimeZone:    in.Zone.String(),
 		Received:    c.received(),
-		Visit:       visit.NewKey(d.passID()),
+		Visit:       visit.NewVisitKey(d.passID()),
 		Synthetic:   c.synthetic,
 	}, when
 }

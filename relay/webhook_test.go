@@ -75,16 +75,16 @@ func TestAnswers(t *testing.T) {
 				return visit.Receipt{Duplicate: true}, nil
 			}
 		}, 200, "SUCCESS", outcomeDuplicate, outcomeDuplicate},
-		{"a spooled fact", "/sine/lobby", checkedIn, func(r *rig) {
+		{"a spooled event", "/sine/lobby", checkedIn, func(r *rig) {
 			r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
 				return visit.Receipt{Spooled: true}, nil
 			}
 		}, 200, "SUCCESS", outcomeSpooled, outcomeSpooled},
-		{"a fact that cannot be stored", "/sine/lobby", checkedIn, failPublish(visit.ErrStreamFull), 503, "UNAVAILABLE", outcomeRefused, outcomeRefused},
+		{"an event that cannot be stored", "/sine/lobby", checkedIn, failPublish(visit.ErrStreamFull), 503, "UNAVAILABLE", outcomeRefused, outcomeRefused},
 
 		{"no JSON on an open URL", "/sine/lobby", "hello", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
 		{"no JSON on the door's URL", door1, "hello", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
-		{"no JSON on a fact's URL", in1, "hello", nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
+		{"no JSON on an event's URL", in1, "hello", nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
 		{"an event that breaks off, on an open URL", "/sine/lobby", checkedIn[:len(checkedIn)-1], nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
 		{"a request that breaks off, on an open URL", "/sine/lobby", checkInBody[:len(checkInBody)-1], nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
 		{"an event in Latin-1, on an open URL", "/sine/lobby", strings.Replace(checkedOut, "Ada", "Ren\xe9", 1), nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
@@ -92,7 +92,7 @@ func TestAnswers(t *testing.T) {
 		{"invalid UTF-8", in1, "{\"event\":\"signin_after\",\"data\":{\"firstName\":\"\xff\"}}", nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
 		{"an unknown event", "/sine/lobby", `{"event":"coffee_break","data":{}}`, nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
 		{"another product's call", "/sine/lobby", workflowBody, nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
-		{"another product's call on a fact's URL", out1, workflowBody, nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
+		{"another product's call on an event's URL", out1, workflowBody, nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
 		{"a JSON list", "/sine/lobby", `[]`, nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
 		{"JSON that is too deep", in1, strings.Repeat("[", 40) + strings.Repeat("]", 40), nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
 		{"what cannot be read and not be kept", "/sine/lobby", "hello", failPublish(visit.ErrDisconnected), 503, "UNAVAILABLE", outcomeRefused, outcomeRefused},
@@ -155,7 +155,7 @@ func (r *rig) wantOutcome(t *testing.T, o outcome) {
 		}
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {
-				if v := m.GetCounter().GetValue(); l.GetName() == "outcome" && v > 0 {
+				if v := m.GetCounter().GetValue(); l.GetName() == "result" && v > 0 {
 					found[l.GetValue()] += v
 				}
 			}
@@ -166,7 +166,7 @@ func (r *rig) wantOutcome(t *testing.T, o outcome) {
 	}
 }
 
-func TestARefusedFactMayBeSentAgain(t *testing.T) {
+func TestARefusedEventMayBeSentAgain(t *testing.T) {
 	r := newRig(t)
 	failPublish(visit.ErrTimeout)(r)
 	w := r.post("/sine/lobby", checkedIn)
@@ -240,7 +240,7 @@ func TestTheURLsEventWins(t *testing.T) {
 
 func TestEventNamesOfAnIntegration(t *testing.T) {
 	r := newRig(t, func(cfg *Config) {
-		cfg.Integrations[0].Events = map[string]visit.Kind{"Visitor Arrived": visit.CheckedIn}
+		cfg.Integrations[0].Events = map[string]visit.Kind{"Visitor Arrived": visit.KindCheckedIn}
 	})
 	for _, name := range []string{"visitor_arrived", "VisitorArrived", "visitor.arrived", "SignIn-After", "CHECK IN SUCCESS"} {
 		w := r.post("/sine/lobby", `{"event":"`+name+`","data":{}}`)

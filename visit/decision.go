@@ -14,7 +14,7 @@ const (
 	Reject Verdict = "reject"
 )
 
-// Decision is a decider's reply to a [Request].
+// Decision is a decider's reply to a [CheckInRequest].
 type Decision struct {
 	// Verdict is mandatory. A reply without it is a bad reply and not a
 	// rejection, so that no other message can be taken for an answer.

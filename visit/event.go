@@ -1,6 +1,6 @@
 package visit
 
-// Event is the fact that a visitor was checked in or out. It is the body of a
+// Event is the event that a visitor was checked in or out. It is the body of a
 // message on [Subjects.Event].
 type Event struct {
 	// ID is the same for every delivery of the same event; see [EventID]. It

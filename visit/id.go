@@ -80,16 +80,16 @@ type Fingerprint struct {
 
 var portable = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
-// NewKey makes a visit's key from Sine's id of the pass or visit, or the empty
+// NewVisitKey makes a visit's key from Sine's id of the pass or visit, or the empty
 // key when there is none.
-func NewKey(id string) Key {
+func NewVisitKey(id string) VisitKey {
 	switch {
 	case id == "":
-		return Key{Basis: KeyNone}
+		return VisitKey{Basis: VisitKeyNone}
 	case portable.MatchString(id):
-		return Key{Value: id, Basis: KeyFromSine}
+		return VisitKey{Value: id, Basis: VisitKeyFromSine}
 	default:
-		return Key{Value: digest([]byte("visit"), []byte(id)), Basis: KeyFromSine}
+		return VisitKey{Value: digest([]byte("visit"), []byte(id)), Basis: VisitKeyFromSine}
 	}
 }
 

@@ -20,7 +20,7 @@ func TestEventIDsAreFrozen(t *testing.T) {
 		"a visit and precise date": {visit.Fingerprint{PassID: "p", Date: "d", PreciseDate: true, Body: []byte("b")}, "648c01a69d47ba08d839b7892810b8d9"},
 		"a call, submitted again":  {visit.Fingerprint{Call: "c", Body: []byte("b")}, "50cc5d6be4727b847a212b84be9707e3"},
 	} {
-		if got := visit.EventID("lobby", visit.CheckedIn, c.f); got != c.want {
+		if got := visit.EventID("lobby", visit.KindCheckedIn, c.f); got != c.want {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
@@ -29,9 +29,9 @@ func TestEventIDsAreFrozen(t *testing.T) {
 // Parts are told apart by their length: moving a letter from one to the next
 // makes another id.
 func TestPartsOfAnIDDoNotRunTogether(t *testing.T) {
-	a := visit.EventID("lobby", visit.CheckedIn, visit.Fingerprint{PreciseDate: true, Body: []byte("b")})
-	b := visit.EventID("lobb", visit.CheckedIn, visit.Fingerprint{PreciseDate: true, Body: []byte("yb")})
-	c := visit.EventID("lobby", visit.CheckedIn, visit.Fingerprint{Call: "b"})
+	a := visit.EventID("lobby", visit.KindCheckedIn, visit.Fingerprint{PreciseDate: true, Body: []byte("b")})
+	b := visit.EventID("lobb", visit.KindCheckedIn, visit.Fingerprint{PreciseDate: true, Body: []byte("yb")})
+	c := visit.EventID("lobby", visit.KindCheckedIn, visit.Fingerprint{Call: "b"})
 	if a == b || a == c {
 		t.Error("different parts gave the same id")
 	}
@@ -45,7 +45,7 @@ func TestTwoBodiesNeverGetTheSameID(t *testing.T) {
 	} {
 		one, other := f, f
 		one.Body, other.Body = []byte("Ada"), []byte("Bob")
-		if visit.EventID("lobby", visit.CheckedIn, one) == visit.EventID("lobby", visit.CheckedIn, other) {
+		if visit.EventID("lobby", visit.KindCheckedIn, one) == visit.EventID("lobby", visit.KindCheckedIn, other) {
 			t.Errorf("they share %s, and are one event", name)
 		}
 	}
@@ -53,7 +53,7 @@ func TestTwoBodiesNeverGetTheSameID(t *testing.T) {
 
 func TestWithoutAnythingToGoByIDsAreRandom(t *testing.T) {
 	f := visit.Fingerprint{Date: "2026-11-18", Body: []byte("b")}
-	a, b := visit.EventID("lobby", visit.CheckedIn, f), visit.EventID("lobby", visit.CheckedIn, f)
+	a, b := visit.EventID("lobby", visit.KindCheckedIn, f), visit.EventID("lobby", visit.KindCheckedIn, f)
 	if a == b || len(a) != 32 {
 		t.Errorf("%s %s", a, b)
 	}
@@ -78,16 +78,16 @@ func TestRequestIDs(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	for id, want := range map[string]visit.Key{
-		"":                       {Basis: visit.KeyNone},
-		"1844674407370955161599": {Value: "1844674407370955161599", Basis: visit.KeyFromSine},
+	for id, want := range map[string]visit.VisitKey{
+		"":                       {Basis: visit.VisitKeyNone},
+		"1844674407370955161599": {Value: "1844674407370955161599", Basis: visit.VisitKeyFromSine},
 	} {
-		if got := visit.NewKey(id); got != want {
+		if got := visit.NewVisitKey(id); got != want {
 			t.Errorf("%q: %+v", id, got)
 		}
 	}
 	for _, odd := range []string{"a b", "x\r\nNats-Rollup: all", "ada@example.com", strings.Repeat("x", 129)} {
-		if k := visit.NewKey(odd); len(k.Value) != 32 || k.Basis != visit.KeyFromSine {
+		if k := visit.NewVisitKey(odd); len(k.Value) != 32 || k.Basis != visit.VisitKeyFromSine {
 			t.Errorf("%q: %+v", odd, k)
 		}
 	}
@@ -108,7 +108,7 @@ func TestSubjects(t *testing.T) {
 	var s visit.Subjects
 	for got, want := range map[string]string{
 		s.Ask("hq", "watchlist"):            "visitors.v1.ask.hq.watchlist",
-		s.Event("hq", visit.CheckedIn):      "visitors.v1.event.hq.checked_in",
+		s.Event("hq", visit.KindCheckedIn):  "visitors.v1.event.hq.checked_in",
 		s.Events("hq"):                      "visitors.v1.event.hq.>",
 		s.Quarantine("hq"):                  "visitors.v1.quarantine.hq",
 		s.All(visit.RootAsk):                "visitors.v1.ask.>",

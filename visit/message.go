@@ -51,7 +51,7 @@ func (e *Event) Message(s Subjects) (Message, error) {
 	}
 	e.Trace.addTo(h)
 	order := orderIntegration + e.Integration
-	if e.Visit.Basis == KeyFromSine {
+	if e.Visit.Basis == VisitKeyFromSine {
 		h[HeaderSubject] = []string{e.Visit.Value}
 		order = orderVisit + e.Visit.Value
 	}
@@ -59,8 +59,8 @@ func (e *Event) Message(s Subjects) (Message, error) {
 }
 
 // Message returns the request as a question to one decider.
-func (r *Request) Message(s Subjects, decider string) (Message, error) {
-	data, err := MarshalRequest(r)
+func (r *CheckInRequest) Message(s Subjects, decider string) (Message, error) {
+	data, err := MarshalCheckInRequest(r)
 	if err != nil {
 		return Message{}, fmt.Errorf("encode request %s: %w", r.RequestID, err)
 	}

@@ -8,11 +8,11 @@ import (
 // Pass is what Sine says about the person at the door. Every field may be
 // empty: Sine sends what its site collects, and the relay invents nothing.
 type Pass struct {
-	Person      Person   `json:"person"`
-	Company     string   `json:"company,omitempty"`
-	Host        *Host    `json:"host,omitempty"`
-	VisitorType string   `json:"visitorType,omitempty"`
-	Answers     []Answer `json:"answers,omitempty"`
+	Person      Person       `json:"person"`
+	Company     string       `json:"company,omitempty"`
+	Host        *Host        `json:"host,omitempty"`
+	VisitorType string       `json:"visitorType,omitempty"`
+	FormAnswers []FormAnswer `json:"answers,omitempty"`
 }
 
 // Person is the visitor.
@@ -31,9 +31,9 @@ type Host struct {
 	Group     string `json:"group,omitempty"`
 }
 
-// Answer is one answer to a question of a site's form. Value is the text that
+// FormAnswer is one answer to a question of a site's form. Value is the text that
 // Sine sent; an answer that was not a text is given as its JSON.
-type Answer struct {
+type FormAnswer struct {
 	Label string `json:"label,omitempty"`
 	Value string `json:"value"`
 }
@@ -52,25 +52,25 @@ const (
 	TimeReceived TimeBasis = "received"
 )
 
-// Key identifies one visit, so that its check-in and check-out can be put
+// VisitKey identifies one visit, so that its check-in and check-out can be put
 // together.
-type Key struct {
+type VisitKey struct {
 	// Value is Sine's own id of the pass or visit. An id that is not made
 	// of 1 to 128 letters, digits and the signs "._:-" is replaced by its
 	// SHA-256, so that the value can be carried anywhere. Empty when the
-	// basis is [KeyNone].
-	Value string   `json:"value,omitempty"`
-	Basis KeyBasis `json:"basis"`
+	// basis is [VisitKeyNone].
+	Value string        `json:"value,omitempty"`
+	Basis VisitKeyBasis `json:"basis"`
 }
 
-// KeyBasis says where a visit's key comes from. It is never guessed from names.
-type KeyBasis string
+// VisitKeyBasis says where a visit's key comes from. It is never guessed from names.
+type VisitKeyBasis string
 
 const (
-	// KeyFromSine is an id that Sine sent.
-	KeyFromSine KeyBasis = "sine-id"
-	// KeyNone means that Sine sent no id.
-	KeyNone KeyBasis = "none"
+	// VisitKeyFromSine is an id that Sine sent.
+	VisitKeyFromSine VisitKeyBasis = "sine-id"
+	// VisitKeyNone means that Sine sent no id.
+	VisitKeyNone VisitKeyBasis = "none"
 )
 
 // Origin says where something came in, and when. It is common to requests and
@@ -92,7 +92,7 @@ type Origin struct {
 	TimeZone string `json:"timeZone,omitempty"`
 	// Received is when the relay received the call, by its own clock.
 	Received time.Time `json:"received"`
-	Visit    Key       `json:"visit"`
+	Visit    VisitKey  `json:"visit"`
 	// Synthetic marks a call that an operator made to try the relay: nobody
 	// stood at the door. Nothing that a caller sends to the webhook sets it.
 	Synthetic bool `json:"synthetic,omitempty"`

@@ -23,8 +23,8 @@ type Record struct {
 	Received    time.Time `json:"received"`
 	// Visit is the key that the events of the same visit carry, where Sine
 	// names it before there is a pass.
-	Visit     Key  `json:"visit"`
-	Synthetic bool `json:"synthetic,omitempty"`
+	Visit     VisitKey `json:"visit"`
+	Synthetic bool     `json:"synthetic,omitempty"`
 
 	Verdict Verdict `json:"verdict"`
 	// Situation is "decided" or why there was no decision.
@@ -81,8 +81,8 @@ type OrderNote struct {
 
 // Outcomes are the last tokens of the subjects of records.
 const (
-	OutcomeAccepted = "accepted"
-	OutcomeRejected = "rejected"
+	ResultAccepted = "accepted"
+	ResultRejected = "rejected"
 )
 
 // Message returns the record as it travels: a CloudEvent in binary mode. Its id
@@ -92,9 +92,9 @@ func (r *Record) Message(s Subjects) (Message, error) {
 	if err != nil {
 		return Message{}, fmt.Errorf("encode the record of %s: %w", r.RequestID, err)
 	}
-	outcome := OutcomeAccepted
+	outcome := ResultAccepted
 	if r.Verdict == Reject {
-		outcome = OutcomeRejected
+		outcome = ResultRejected
 	}
 	h := map[string][]string{
 		HeaderSpecVersion:     {SpecVersion},
@@ -109,7 +109,7 @@ func (r *Record) Message(s Subjects) (Message, error) {
 		HeaderIntegration:     {r.Integration},
 	}
 	r.Trace.addTo(h)
-	if r.Visit.Basis == KeyFromSine {
+	if r.Visit.Basis == VisitKeyFromSine {
 		h[HeaderSubject] = []string{r.Visit.Value}
 	}
 	return Message{

@@ -1,27 +1,27 @@
 package visit
 
-// Request is the question that a decider is asked while a visitor waits. The
+// CheckInRequest is the question that a decider is asked while a visitor waits. The
 // message also carries the headers [HeaderRequestID], [HeaderIntegration] and
 // [HeaderTimeout]. It may come twice, with the same RequestID: then it also carries
 // [HeaderAttempt].
-type Request struct {
+type CheckInRequest struct {
 	Origin
 	Pass
 	// Source is last on the wire; see [Event.Source].
 	Source Source `json:"source,omitempty"`
 }
 
-// MarshalRequest returns the wire form of r. Source is spliced in byte for
+// MarshalCheckInRequest returns the wire form of r. Source is spliced in byte for
 // byte; the caller guarantees that it is valid JSON in UTF-8.
-func MarshalRequest(r *Request) ([]byte, error) {
+func MarshalCheckInRequest(r *CheckInRequest) ([]byte, error) {
 	head := *r
 	head.Source = nil
 	return marshal(&head, r.Source)
 }
 
 // UnmarshalJSON reads the wire form and keeps Source byte for byte.
-func (r *Request) UnmarshalJSON(data []byte) error {
-	type plain Request
+func (r *CheckInRequest) UnmarshalJSON(data []byte) error {
+	type plain CheckInRequest
 	if err := unmarshal(data, (*plain)(r)); err != nil {
 		return err
 	}

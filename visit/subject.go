@@ -34,16 +34,16 @@ func (s Subjects) Ask(site, decider string) string {
 	return s.under(RootAsk) + site + "." + decider
 }
 
-// Event is the subject of one kind of fact at a site.
+// Event is the subject of one kind of event at a site.
 func (s Subjects) Event(site string, kind Kind) string {
 	return s.under(RootEvent) + site + "." + string(kind)
 }
 
-// Events is the filter for all facts of one site.
+// Events is the filter for all events of one site.
 func (s Subjects) Events(site string) string { return s.under(RootEvent) + site + ".>" }
 
 // Decision is the subject of records of decisions at a site, by what was
-// decided: [OutcomeAccepted] or [OutcomeRejected].
+// decided: [ResultAccepted] or [ResultRejected].
 func (s Subjects) Decision(site, outcome string) string {
 	return s.under(RootDecision) + site + "." + outcome
 }

@@ -21,19 +21,19 @@ import "regexp"
 type Kind string
 
 const (
-	// CheckInRequest is the question before a pass exists. A visitor waits
+	// KindCheckInRequest is the question before a pass exists. A visitor waits
 	// for the answer.
-	CheckInRequest Kind = "check_in_request"
-	// CheckedIn is the fact that a pass was issued.
-	CheckedIn Kind = "checked_in"
-	// CheckedOut is the fact that a pass ended, by checking out or by
+	KindCheckInRequest Kind = "check_in_request"
+	// KindCheckedIn is the event that a pass was issued.
+	KindCheckedIn Kind = "checked_in"
+	// KindCheckedOut is the event that a pass ended, by checking out or by
 	// expiring; [Event.Cause] tells which.
-	CheckedOut Kind = "checked_out"
+	KindCheckedOut Kind = "checked_out"
 )
 
-// IsFact reports whether the kind is something that has happened, and so must
+// IsEvent reports whether the kind is something that has happened, and so must
 // be stored, rather than a question.
-func (k Kind) IsFact() bool { return k == CheckedIn || k == CheckedOut }
+func (k Kind) IsEvent() bool { return k == KindCheckedIn || k == KindCheckedOut }
 
 // NamePattern is the form of every name that becomes part of a NATS subject:
 // sites, integrations and deciders.

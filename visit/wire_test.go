@@ -21,7 +21,7 @@ func fullOrigin() visit.Origin {
 		RequestID: "K7Q2M3456789ABCDEFGH", Trace: trace, Site: "hq", Integration: "lobby",
 		Time: time.Date(2026, 11, 18, 21, 42, 31, 0, time.UTC), TimeBasis: visit.TimeFromSine, TimeZone: "Australia/Adelaide",
 		Received: time.Date(2026, 11, 18, 21, 42, 32, 5e6, time.UTC),
-		Visit:    visit.NewKey("0f8b6f0e-44c8"), Synthetic: true,
+		Visit:    visit.NewVisitKey("0f8b6f0e-44c8"), Synthetic: true,
 	}
 }
 
@@ -31,7 +31,7 @@ func fullPass() visit.Pass {
 		Company:     "A & B",
 		Host:        &visit.Host{FirstName: "Dominic", LastName: "F", Group: "Planning"},
 		VisitorType: "Contractor",
-		Answers:     []visit.Answer{{Label: "Why?", Value: "Because"}, {Value: ""}},
+		FormAnswers: []visit.FormAnswer{{Label: "Why?", Value: "Because"}, {Value: ""}},
 	}
 }
 
@@ -39,16 +39,16 @@ func fullPass() visit.Pass {
 // programs: it must only ever add.
 func TestTheWireFormatIsFrozen(t *testing.T) {
 	source := visit.Source(" {\"event\":\"x\",\n \"big\":1844674407370955161599, \"html\":\"<&>\"}\n")
-	event := visit.Event{ID: "00112233445566778899aabbccddeeff", Kind: visit.CheckedOut, Origin: fullOrigin(), Pass: fullPass(), Cause: visit.CauseExpired, Source: source}
-	request := visit.Request{Origin: fullOrigin(), Pass: fullPass(), Source: source}
-	bare := visit.Event{ID: "1", Kind: visit.CheckedIn, Origin: visit.Origin{Visit: visit.NewKey("")}}
+	event := visit.Event{ID: "00112233445566778899aabbccddeeff", Kind: visit.KindCheckedOut, Origin: fullOrigin(), Pass: fullPass(), Cause: visit.CauseExpired, Source: source}
+	request := visit.CheckInRequest{Origin: fullOrigin(), Pass: fullPass(), Source: source}
+	bare := visit.Event{ID: "1", Kind: visit.KindCheckedIn, Origin: visit.Origin{Visit: visit.NewVisitKey("")}}
 	decision := visit.Decision{
 		Verdict: visit.Reject, VisitorText: "No", AdminNote: "n", Decider: "watchlist", Version: "1.2.3",
 		Pass: map[string]json.RawMessage{"zone": json.RawMessage(`"B"`)},
 	}
 	record := visit.Record{
 		RequestID: "K7Q2M3456789ABCDEFGH", Reference: "K7Q2M", Trace: trace, Site: "hq", Integration: "lobby", Received: event.Received,
-		Visit: visit.NewKey("0f8b6f0e-44c8"), Verdict: visit.Reject, Situation: "decided", Rule: "all: watchlist rejected", Decider: "watchlist",
+		Visit: visit.NewVisitKey("0f8b6f0e-44c8"), Verdict: visit.Reject, Situation: "decided", Rule: "all: watchlist rejected", Decider: "watchlist",
 		TookMs: 12.5, Policy: "0123456789ab", Votes: []visit.Vote{
 			{Decider: "watchlist", Version: "1.2.3", Situation: "decided", Verdict: visit.Reject, TookMs: 12.1},
 			{Decider: "induction", Situation: "unasked"},
@@ -64,7 +64,7 @@ func TestTheWireFormatIsFrozen(t *testing.T) {
 		},
 		"event.json":      func() ([]byte, error) { return visit.MarshalEvent(&event) },
 		"event-bare.json": func() ([]byte, error) { return visit.MarshalEvent(&bare) },
-		"request.json":    func() ([]byte, error) { return visit.MarshalRequest(&request) },
+		"request.json":    func() ([]byte, error) { return visit.MarshalCheckInRequest(&request) },
 		"decision.json":   func() ([]byte, error) { return json.Marshal(decision) },
 		"event-message.json": func() ([]byte, error) {
 			m, err := event.Message(visit.Subjects{})
@@ -77,7 +77,7 @@ func TestTheWireFormatIsFrozen(t *testing.T) {
 		"quarantine-message.json": func() ([]byte, error) {
 			q := visit.Quarantined{
 				RequestID: "K7Q2M3456789ABCDEFGH", Trace: trace, Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON,
-				Pinned: visit.CheckedIn, Received: event.Received, Body: []byte("hello"),
+				Pinned: visit.KindCheckedIn, Received: event.Received, Body: []byte("hello"),
 			}
 			return describe(q.Message(visit.Subjects{})), nil
 		},
@@ -126,7 +126,7 @@ func TestTheSourceComesBackByteForByte(t *testing.T) {
 		`{}`, ` {"a": 1}`, "{\"a\":1}\r\n\t ", "\n{ \"source\" : {\"source\":1} }\n", `{"a":"\u003c<"}`,
 		`{"n":0.1000000000000000055511151231257827}`, `"text"`, `7`, ` null `, `[1, 2]`,
 	} {
-		e := visit.Event{ID: "1", Kind: visit.CheckedIn, Source: visit.Source(source)}
+		e := visit.Event{ID: "1", Kind: visit.KindCheckedIn, Source: visit.Source(source)}
 		data, err := visit.MarshalEvent(&e)
 		if err != nil || !json.Valid(data) {
 			t.Fatalf("%q: %v %s", source, err, data)
@@ -138,12 +138,12 @@ func TestTheSourceComesBackByteForByte(t *testing.T) {
 		if string(back.Source) != source {
 			t.Errorf("%q came back as %q", source, back.Source)
 		}
-		r := visit.Request{Source: visit.Source(source)}
-		data, err = visit.MarshalRequest(&r)
+		r := visit.CheckInRequest{Source: visit.Source(source)}
+		data, err = visit.MarshalCheckInRequest(&r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var asked visit.Request
+		var asked visit.CheckInRequest
 		if err := json.Unmarshal(data, &asked); err != nil || string(asked.Source) != source {
 			t.Errorf("request: %q came back as %q, %v", source, asked.Source, err)
 		}

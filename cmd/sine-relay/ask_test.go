@@ -26,8 +26,8 @@ func TestADoorIsTriedWithoutAVisitor(t *testing.T) {
 	server := brokertest.Start(t)
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
 	endsWith(t, exitUndecided, environ, `(?s)default +reject +no_decider .*because +all: default rejected by fallback for no_decider.*HTTP +200\n\{"adminNotes":.*"code":"REJECTED"`, "ask")
-	asked := make(chan visit.Request, 10)
-	decideAt(t, server, "default", func(q visit.Request) visit.Decision {
+	asked := make(chan visit.CheckInRequest, 10)
+	decideAt(t, server, "default", func(q visit.CheckInRequest) visit.Decision {
 		asked <- q
 		return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome"}
 	})
@@ -57,7 +57,7 @@ func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
 	bare := environment("NATS_URL="+server.URL(), "DECISION_BUDGET=300ms")
 	endsWith(t, exitUndecided, bare, "situation +no_decider", "ask", "--site", "default")
 	leave := make(chan struct{})
-	decideAt(t, server, "watchlist", func(q visit.Request) visit.Decision {
+	decideAt(t, server, "watchlist", func(q visit.CheckInRequest) visit.Decision {
 		switch q.Company {
 		case "Denied":
 			return visit.Decision{Verdict: visit.Reject}

@@ -151,7 +151,7 @@ func openBenchDoor(b *testing.B, in relay.Integration, reply nats.MsgHandler) *b
 		b.Fatal(err)
 	}
 	body := strings.ReplaceAll(string(benchAsk), string(benchMark), "12345678")
-	q := visit.Request{Source: visit.Source(body)}
+	q := visit.CheckInRequest{Source: visit.Source(body)}
 	m, err := q.Message(visit.Subjects{}, "d0")
 	if err != nil {
 		b.Fatal(err)

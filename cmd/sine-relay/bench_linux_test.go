@@ -78,7 +78,7 @@ func newBench(b *testing.B) *bench {
 			"SINE_RELAY_LISTEN="+address, "SINE_RELAY_ADMIN_LISTEN="+admin, "SINE_RELAY_NATS_URL=nats://"+natsAddress,
 			"SINE_RELAY_KEYS="+testKey, "SINE_RELAY_DRAIN_DELAY=0s")
 		rig.handlers[role] = &benchHandler{cmd, "http://" + address + benchPath}
-		await(b, role, func() error { return rig.call(rig.handlers[role], benchFact) })
+		await(b, role, func() error { return rig.call(rig.handlers[role], benchEvent) })
 	}
 	return rig
 }
@@ -232,13 +232,13 @@ func (rig *bench) purge(b *testing.B) {
 	}
 }
 
-var benchBodies = map[string][]byte{"fact": benchFact, "ask": benchAsk}
+var benchBodies = map[string][]byte{"event": benchEvent, "ask": benchAsk}
 
 // BenchmarkWebhook is the whole webhook over HTTP at 64 clients, beside the
 // floors. The figures are of the handler's own process.
 func BenchmarkWebhook(b *testing.B) {
 	rig := newBench(b)
-	for _, path := range []string{"fact", "ask"} {
+	for _, path := range []string{"event", "ask"} {
 		for _, role := range handlers {
 			b.Run(path+"/"+role, func(b *testing.B) {
 				var started atomic.Int64
@@ -259,7 +259,7 @@ func BenchmarkWebhook(b *testing.B) {
 // with -benchtime=1x.
 func BenchmarkCompare(b *testing.B) {
 	rig := newBench(b)
-	for _, path := range []string{"fact", "ask"} {
+	for _, path := range []string{"event", "ask"} {
 		rounds := map[string][]figures{}
 		for round := range benchRounds {
 			for i := range handlers {
@@ -333,7 +333,7 @@ func startOnce(b *testing.B, binary, mode, natsAddress string) time.Duration {
 	rig, h := &bench{}, &benchHandler{url: "http://" + address + benchPath}
 	begin := time.Now()
 	cmd := startChild(b, []string{binary, "serve"}, environ...)
-	await(b, mode, func() error { return rig.call(h, benchFact) })
+	await(b, mode, func() error { return rig.call(h, benchEvent) })
 	took := time.Since(begin)
 	cmd.Process.Kill()
 	return took

@@ -31,9 +31,9 @@ const (
 
 // The bodies are of 1.5 KB; benchMark is replaced by a number of its width.
 var (
-	benchMark = []byte("00000000")
-	benchFact = benchBody("signin_after")
-	benchAsk  = benchBody("signin_before")
+	benchMark  = []byte("00000000")
+	benchEvent = benchBody("signin_after")
+	benchAsk   = benchBody("signin_before")
 )
 
 func benchBody(event string) []byte {
@@ -78,7 +78,7 @@ func playNATS() error {
 type floor struct {
 	nc       *nats.Conn
 	js       jetstream.JetStream
-	fact     func(body []byte) *nats.Msg
+	event    func(body []byte) *nats.Msg
 	question func(body []byte) *nats.Msg
 }
 
@@ -95,13 +95,13 @@ func playFloor(role string) error {
 	var s visit.Subjects
 	f := &floor{
 		nc: nc, js: js,
-		fact: func(body []byte) *nats.Msg {
-			return &nats.Msg{Subject: s.Event("default", visit.CheckedIn), Data: body}
+		event: func(body []byte) *nats.Msg {
+			return &nats.Msg{Subject: s.Event("default", visit.KindCheckedIn), Data: body}
 		},
 		question: func(body []byte) *nats.Msg { return &nats.Msg{Subject: s.Ask("default", "default"), Data: body} },
 	}
 	if role == roleFloorMessage {
-		if f.fact, f.question, err = finished(s); err != nil {
+		if f.event, f.question, err = finished(s); err != nil {
 			return err
 		}
 	}
@@ -109,9 +109,9 @@ func playFloor(role string) error {
 }
 
 // finished returns makers of our message, built once, with a fresh id each.
-func finished(s visit.Subjects) (fact, question func([]byte) *nats.Msg, err error) {
+func finished(s visit.Subjects) (event, question func([]byte) *nats.Msg, err error) {
 	origin := visit.Origin{
-		RequestID: visit.NewRequestID(), Site: "default", Integration: "default", Visit: visit.NewKey(""),
+		RequestID: visit.NewRequestID(), Site: "default", Integration: "default", Visit: visit.NewVisitKey(""),
 		Time: time.Now().UTC(), Received: time.Now().UTC(), TimeBasis: visit.TimeFromSine,
 	}
 	pass := visit.Pass{
@@ -119,28 +119,28 @@ func finished(s visit.Subjects) (fact, question func([]byte) *nats.Msg, err erro
 		Host: &visit.Host{FirstName: "Dominic", LastName: "Faleolo", Group: "Maintenance Planning"},
 	}
 	for i := range 8 {
-		pass.Answers = append(pass.Answers, visit.Answer{Label: fmt.Sprintf("Question number %d on the form?", i), Value: fmt.Sprintf("An answer to question %d that goes on for a while, as answers on such forms do", i)})
+		pass.FormAnswers = append(pass.FormAnswers, visit.FormAnswer{Label: fmt.Sprintf("Question number %d on the form?", i), Value: fmt.Sprintf("An answer to question %d that goes on for a while, as answers on such forms do", i)})
 	}
-	event, err := (&visit.Event{ID: "x", Kind: visit.CheckedIn, Origin: origin, Pass: pass, Source: benchFact}).Message(s)
+	m, err := (&visit.Event{ID: "x", Kind: visit.KindCheckedIn, Origin: origin, Pass: pass, Source: benchEvent}).Message(s)
 	if err != nil {
 		return nil, nil, err
 	}
-	request, err := (&visit.Request{Origin: origin, Pass: pass, Source: benchAsk}).Message(s, "default")
+	request, err := (&visit.CheckInRequest{Origin: origin, Pass: pass, Source: benchAsk}).Message(s, "default")
 	if err != nil {
 		return nil, nil, err
 	}
-	fact = func([]byte) *nats.Msg {
+	event = func([]byte) *nats.Msg {
 		var id [16]byte
 		rand.Read(id[:])
-		header := nats.Header(maps.Clone(event.Header))
+		header := nats.Header(maps.Clone(m.Header))
 		header[visit.HeaderMsgID] = []string{hex.EncodeToString(id[:])}
 		header[visit.HeaderID] = header[visit.HeaderMsgID]
-		return &nats.Msg{Subject: event.Subject, Header: header, Data: event.Data}
+		return &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}
 	}
 	question = func([]byte) *nats.Msg {
 		return &nats.Msg{Subject: request.Subject, Header: nats.Header(request.Header), Data: request.Data}
 	}
-	return fact, question, nil
+	return event, question, nil
 }
 
 func (f *floor) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -155,7 +155,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		f.ask(ctx, w, body)
 		return
 	}
-	future, err := f.js.PublishMsgAsync(f.fact(body))
+	future, err := f.js.PublishMsgAsync(f.event(body))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return

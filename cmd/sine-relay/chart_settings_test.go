@@ -20,7 +20,7 @@ var leftToExtraEnv = map[string][]string{
 	"they come from files": {"KEYS", "SITE"},
 	"they protect the relay and need no tuning": {
 		"HEADER_LIMIT", "JSON_DEPTH", "READ_TIMEOUT", "WRITE_TIMEOUT", "IDLE_TIMEOUT",
-		"MAX_CONNECTIONS", "MAX_REQUESTS", "MAX_FACTS", "MAX_WAITING_FACTS", "MAX_BODY_MEMORY",
+		"MAX_CONNECTIONS", "MAX_CHECK_IN_REQUESTS", "MAX_EVENTS", "MAX_WAITING_EVENTS", "MAX_BODY_MEMORY",
 	},
 }
 

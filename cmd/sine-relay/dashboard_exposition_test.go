@@ -39,7 +39,7 @@ func expose(t *testing.T) exposition {
 	var text string
 	eventually(t, "both orders are there", func() bool {
 		_, text = p.get("/metrics")
-		return strings.Count(text, "sine_relay_order_in_force{") == 2
+		return strings.Count(text, "sine_relay_standing_order_in_force{") == 2
 	})
 	e.families = parseMetrics(t, text)
 	return e

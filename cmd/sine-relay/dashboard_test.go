@@ -49,23 +49,23 @@ func TestTheDashboardAsksForWhatIsExposed(t *testing.T) {
 func TestWhatIsWrongWithAQueryIsFound(t *testing.T) {
 	const of = `namespace=~"$namespace",job=~"$job"`
 	e := exposition{
-		labels: map[string][]string{"sine_relay_asks_total": {"integration", "outcome"}, "sine_relay_age_seconds": {}},
-		families: map[string]*dto.MetricFamily{"sine_relay_asks_total": family(t, `sine_relay_asks_total{integration="hq",outcome="timeout"} 0`),
+		labels: map[string][]string{"sine_relay_decider_requests_total": {"integration", "result"}, "sine_relay_age_seconds": {}},
+		families: map[string]*dto.MetricFamily{"sine_relay_decider_requests_total": family(t, `sine_relay_decider_requests_total{integration="hq",result="timeout"} 0`),
 			"sine_relay_age_seconds": family(t, "# TYPE sine_relay_age_seconds histogram\nsine_relay_age_seconds_sum 0\nsine_relay_age_seconds_count 0")},
 	}
-	const rate = `sum by (outcome) (rate(sine_relay_asks_total{` + of + `,integration=~"$integration",outcome=~"timeout"}[$__rate_interval])) > 0`
+	const rate = `sum by (result) (rate(sine_relay_decider_requests_total{` + of + `,integration=~"$integration",result=~"timeout"}[$__rate_interval])) > 0`
 	for _, c := range []struct{ name, expr, legend, fault string }{
-		{"nothing", rate, "{{outcome}}", ""},
+		{"nothing", rate, "{{result}}", ""},
 		{"nothing, of a histogram", `histogram_quantile(0.9, sum by (le) (rate(sine_relay_age_seconds_bucket{` + of + `}[5m])))`, "", ""},
 		{"a metric that is not exposed", strings.ReplaceAll(rate, "asks", "askings"), "", "sine_relay_askings_total is not exposed"},
-		{"a suffix that it does not have", strings.ReplaceAll(rate, "asks_total", "asks_total_sum"), "", "sine_relay_asks_total_sum is not exposed"},
+		{"a suffix that it does not have", strings.ReplaceAll(rate, "decider_requests_total", "decider_requests_total_sum"), "", "sine_relay_decider_requests_total_sum is not exposed"},
 		{"a metric of every program", "sum(up)", "", "up is asked without matchers"},
 		{"a metric of every relay", strings.ReplaceAll(rate, of+",", ""), "", "does not keep to the chosen namespace"},
 		{"a metric of every integration", strings.ReplaceAll(rate, `integration=~"$integration",`, ""), "", "does not keep to the chosen integration"},
-		{"a matcher for a label that it does not have", strings.ReplaceAll(rate, "outcome=~", "result=~"), "", "sine_relay_asks_total has no label result"},
-		{"a value that no relay gives", strings.ReplaceAll(rate, `"timeout"`, `"timeout|late"`), "", `outcome of sine_relay_asks_total is never "late"`},
+		{"a matcher for a label that it does not have", strings.ReplaceAll(rate, "result=~", "result=~"), "", "sine_relay_decider_requests_total has no label result"},
+		{"a value that no relay gives", strings.ReplaceAll(rate, `"timeout"`, `"timeout|late"`), "", `outcome of sine_relay_decider_requests_total is never "late"`},
 		{"a matcher for one bucket", `sine_relay_age_seconds_bucket{` + of + `,le="2"}`, "", "le is 1 in one format"},
-		{"a grouping by a label that it does not have", strings.ReplaceAll(rate, "by (outcome)", "by (result)"), "", "groups by result"},
+		{"a grouping by a label that it does not have", strings.ReplaceAll(rate, "by (result)", "by (result)"), "", "groups by result"},
 		{"a legend of a label that was summed up", rate, "{{integration}}", "the legend shows integration"},
 		{"a legend of a target that was summed up", rate, "{{instance}}", "the legend shows instance"},
 	} {

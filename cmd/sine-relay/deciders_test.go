@@ -37,7 +37,7 @@ func TestAFloodedSearchForDecidersIsSaid(t *testing.T) {
 		return strings.Contains(lines, "search for deciders: ") && strings.Contains(lines, "somebody may be missing")
 	})
 	_, metrics := p.get("/metrics")
-	for _, want := range []string{"sine_relay_deciders_known 0", `sine_relay_discovery_ignored_total{reason="too_many"} 1`} {
+	for _, want := range []string{"sine_relay_deciders_known 0", `sine_relay_decider_discovery_ignored_total{reason="too_many"} 1`} {
 		if !strings.Contains(metrics, "\n"+want+"\n") {
 			t.Errorf("no %s", want)
 		}
@@ -68,7 +68,7 @@ func TestDeciders_AndAskHearInTheRelaysInbox(t *testing.T) {
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
 		cfg := subscriber.DeciderConfig{Sites: []string{"hq"}, Version: "1.2.3", OnReady: func() { close(ready) }}
-		ended <- subscriber.Decide(ctx, nc, cfg, func(context.Context, visit.Request) (visit.Decision, error) {
+		ended <- subscriber.Decide(ctx, nc, cfg, func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 			return visit.Decision{Verdict: visit.Accept}, nil
 		})
 	}()

@@ -160,7 +160,7 @@ func TestEveryCellOfSituationAndFallbackAndRejection(t *testing.T) {
 	d := newDoorway(t)
 	samples := map[string]float64{}
 	for i := range places {
-		samples[fmt.Sprintf(`event="check_in_request",integration=%q,outcome="accepted"`, busy(i))] = 1
+		samples[fmt.Sprintf(`kind="check_in_request",integration=%q,result="accepted"`, busy(i))] = 1
 	}
 	var recorded []cell
 	for _, c := range causes {

@@ -38,7 +38,7 @@ func newDoorway(t *testing.T) *doorway {
 			alwaysSay(t, nats, c)
 		}
 	}
-	settings := append(asRelay(nats), "SPOOL_DIR="+t.TempDir(), "BODY_LIMIT=8KiB", "WRITE_TIMEOUT=60s", fmt.Sprint("MAX_REQUESTS=", places))
+	settings := append(asRelay(nats), "SPOOL_DIR="+t.TempDir(), "BODY_LIMIT=8KiB", "WRITE_TIMEOUT=60s", fmt.Sprint("MAX_CHECK_IN_REQUESTS=", places))
 	p := runDoor(t, integrationsOf(t, integrations), settings...)
 	return &doorway{program: p, nats: nats, told: map[string]told{}}
 }

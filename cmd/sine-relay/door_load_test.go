@@ -36,13 +36,13 @@ func TestKeysAreChangedUnderLoad(t *testing.T) {
 	}
 	usedBefore := map[*program]float64{}
 	for _, p := range c.relays {
-		usedBefore[p] = p.counted("sine_relay_key_last_used_timestamp_seconds")[`integration="lobby",key="spring"`]
+		usedBefore[p] = p.counted("sine_relay_api_key_last_used_timestamp_seconds")[`api_key="spring",integration="lobby"`]
 	}
 	load.moves(t)
 	c.both(t, "the first key is seen not to be used any more", func(p *program) bool {
-		used := p.counted("sine_relay_key_last_used_timestamp_seconds")
+		used := p.counted("sine_relay_api_key_last_used_timestamp_seconds")
 		before := usedBefore[p]
-		return before > 0 && used[`integration="lobby",key="spring"`] == before && used[`integration="lobby",key="autumn"`] > before
+		return before > 0 && used[`api_key="spring",integration="lobby"`] == before && used[`api_key="autumn",integration="lobby"`] > before
 	})
 
 	c.keys.write(map[string]string{"lobby": autumnFile})
@@ -85,7 +85,7 @@ func TestPoliciesAreSwappedWholeUnderLoad(t *testing.T) {
 		"one":   {Verdict: visit.Accept, VisitorText: "one says yes"},
 		"other": {Verdict: visit.Reject, VisitorText: "other says no"},
 	} {
-		decideAt(t, c.nats, name, func(visit.Request) visit.Decision {
+		decideAt(t, c.nats, name, func(visit.CheckInRequest) visit.Decision {
 			<-time.After(work) // so that every swap meets calls that are under way
 			return d
 		})

@@ -76,7 +76,7 @@ func newMarkedDoor(t *testing.T) *markedDoor {
 			i["decisionBudget"] = "100ms"
 		}
 	}
-	settings := slices.Concat(integrationsOf(t, integrations), asRelay(d.nats), []string{"SPOOL_DIR=" + d.spool, "LOG_LEVEL=debug", "MAX_REQUESTS=1"})
+	settings := slices.Concat(integrationsOf(t, integrations), asRelay(d.nats), []string{"SPOOL_DIR=" + d.spool, "LOG_LEVEL=debug", "MAX_CHECK_IN_REQUESTS=1"})
 	d.environ = environment(settings...)
 	d.program = runDoor(t, settings)
 	d.held = newPuppet(t, d.nats, "visitors.v1.ask.hq.held", asTeam)

@@ -45,7 +45,7 @@ func (s *stage) heard(c *panelCase, m member) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.looked) > 100*time.Millisecond {
-		s.asks, s.looked = s.counted("sine_relay_asks_total"), time.Now()
+		s.asks, s.looked = s.counted("sine_relay_decider_requests_total"), time.Now()
 	}
 	outcome := m.situation()
 	return s.asks[fmt.Sprintf("decider=%q,integration=%q,outcome=%q", m.name, c.name, outcome)] > 0
@@ -130,8 +130,8 @@ func (s *stage) checkAll() {
 			}
 		}
 	}
-	eventually(s.t, "the late replies are counted", func() bool { return s.counted("sine_relay_late_replies_total")[""] >= late })
-	if got := s.counted("sine_relay_late_replies_total")[""]; got != late {
+	eventually(s.t, "the late replies are counted", func() bool { return s.counted("sine_relay_decider_late_replies_total")[""] >= late })
+	if got := s.counted("sine_relay_decider_late_replies_total")[""]; got != late {
 		s.t.Errorf("%v late replies are counted, want %v", got, late)
 	}
 	stored := records(s.t, js, len(s.cases))

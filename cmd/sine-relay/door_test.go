@@ -12,7 +12,7 @@ import (
 )
 
 // decideAt runs a decider until the test ends.
-func decideAt(t *testing.T, s *brokertest.Server, name string, decide func(visit.Request) visit.Decision) (stop func()) {
+func decideAt(t *testing.T, s *brokertest.Server, name string, decide func(visit.CheckInRequest) visit.Decision) (stop func()) {
 	t.Helper()
 	ctx, end := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan struct{})
@@ -20,7 +20,7 @@ func decideAt(t *testing.T, s *brokertest.Server, name string, decide func(visit
 	go func() {
 		defer close(ended)
 		cfg := subscriber.DeciderConfig{Sites: []string{"default"}, Decider: name, Version: "1.2.3", OnReady: func() { close(ready) }}
-		err := subscriber.Decide(ctx, nc, cfg, func(_ context.Context, q visit.Request) (visit.Decision, error) { return decide(q), nil })
+		err := subscriber.Decide(ctx, nc, cfg, func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) { return decide(q), nil })
 		if err != nil {
 			t.Error(err)
 		}
@@ -31,7 +31,7 @@ func decideAt(t *testing.T, s *brokertest.Server, name string, decide func(visit
 	return stop
 }
 
-func acceptAll(visit.Request) visit.Decision { return visit.Decision{Verdict: visit.Accept} }
+func acceptAll(visit.CheckInRequest) visit.Decision { return visit.Decision{Verdict: visit.Accept} }
 
 // must runs a command and returns what it printed, which must match.
 func must(t *testing.T, environ []string, want string, args ...string) string {
@@ -70,7 +70,7 @@ func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
 		if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `orders: lockdown of all sites in force, given by "ops"`) {
 			t.Errorf("readiness:\n%s", body)
 		}
-		if _, metrics := p.get("/metrics"); !strings.Contains(metrics, `sine_relay_order_in_force{kind="lockdown",site="*"} 1`) || !strings.Contains(metrics, "\nsine_relay_orders_known 1\n") {
+		if _, metrics := p.get("/metrics"); !strings.Contains(metrics, `sine_relay_standing_order_in_force{site="*",type="lockdown"} 1`) || !strings.Contains(metrics, "\nsine_relay_orders_known 1\n") {
 			t.Error("the metrics do not say so")
 		}
 	}
@@ -104,7 +104,7 @@ func TestOrdersThatAreRefused(t *testing.T) {
 // A visitor reads the reference out, and the operator learns who decided.
 func TestADecisionIsExplained(t *testing.T) {
 	server := brokertest.Start(t)
-	decideAt(t, server, "default", func(q visit.Request) visit.Decision {
+	decideAt(t, server, "default", func(q visit.CheckInRequest) visit.Decision {
 		return visit.Decision{Verdict: visit.Reject, VisitorText: "Zmark is not expected"}
 	})
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -151,7 +151,7 @@ func TestADeciderThatIsTooLateIsSeenToBe(t *testing.T) {
 	p := runServe(t, "NATS_URL="+server.URL(), "DECISION_BUDGET=300ms").ready()
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
 	leave := make(chan bool)
-	decideAt(t, server, "default", func(visit.Request) visit.Decision {
+	decideAt(t, server, "default", func(visit.CheckInRequest) visit.Decision {
 		<-leave
 		return visit.Decision{Verdict: visit.Accept}
 	})

@@ -31,7 +31,7 @@ func TestDev_TheExampleStepsBackWhileAnotherProgramDecides(t *testing.T) {
 			ended := make(chan error, 1)
 			go func() {
 				cfg := subscriber.DeciderConfig{Sites: []string{"default"}, Version: "1.0.0"}
-				ended <- subscriber.Decide(ctx, nc, cfg, func(context.Context, visit.Request) (visit.Decision, error) {
+				ended <- subscriber.Decide(ctx, nc, cfg, func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 					return visit.Decision{Verdict: visit.Reject, VisitorText: "On the list."}, nil
 				})
 			}()
@@ -108,7 +108,7 @@ func TestDev_TheExampleStepsBackOnAnExternalNATS(t *testing.T) {
 	if got := ask.run(); !strings.Contains(got, "Welcome") {
 		t.Errorf("answered %s", got)
 	}
-	decideAt(t, nats, "default", func(visit.Request) visit.Decision {
+	decideAt(t, nats, "default", func(visit.CheckInRequest) visit.Decision {
 		return visit.Decision{Verdict: visit.Reject, VisitorText: "On the list."}
 	})
 	d.prints("example   steps back: another program answers for decider default of site default\n")

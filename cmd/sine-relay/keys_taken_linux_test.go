@@ -118,9 +118,9 @@ func TestAKeyThatWasTakenAwayIsRefusedWhateverElseIsWrong(t *testing.T) {
 			eventually(t, "it is named", func() bool {
 				_, body := p.get("/readyz?verbose")
 				return strings.HasPrefix(body, "degraded: the configuration has faults") && strings.Contains(body, "keys/gate: cannot be read: input/output error; the keys that it held before are accepted") &&
-					(c.name == "the line is removed" || strings.Contains(body, `integration lobby: there is no key`) && p.shows(`sine_relay_integration_keys{integration="lobby"} 0`))
+					(c.name == "the line is removed" || strings.Contains(body, `integration lobby: there is no key`) && p.shows(`sine_relay_integration_api_keys{integration="lobby"} 0`))
 			})
-			if !p.shows("sine_relay_keys_readable 0") {
+			if !p.shows("sine_relay_api_keys_readable 0") {
 				t.Error("it does not show that a file of keys cannot be read")
 			}
 			if strings.Contains(p.out.String(), "0123456789") {
@@ -156,7 +156,7 @@ func TestADirectoryOfKeysThatIsAwayClosesNoLobby(t *testing.T) {
 			p := l.serve().ready()
 			l.must(os.Rename(l.path("keys"), l.path("away")))
 			c.left(l)
-			eventually(t, "it is seen", func() bool { return p.shows("sine_relay_keys_readable 0") })
+			eventually(t, "it is seen", func() bool { return p.shows("sine_relay_api_keys_readable 0") })
 			for integration, key := range map[string]string{"lobby": lobbyKey, "dock": dockKey} {
 				p.accepts("without the directory", integration, key)
 			}
@@ -168,7 +168,7 @@ func TestADirectoryOfKeysThatIsAwayClosesNoLobby(t *testing.T) {
 			l.must(os.Rename(l.path("away"), l.path("keys")))
 			p.refuses("it is back, without a file", "lobby", lobbyKey)
 			p.accepts("it is back", "dock", dockKey)
-			if !p.shows("sine_relay_keys_readable 1") {
+			if !p.shows("sine_relay_api_keys_readable 1") {
 				t.Error("it does not show that the keys can be read again")
 			}
 		})
@@ -199,7 +199,7 @@ func TestARelayStartsWithoutAKeyForOneLobby(t *testing.T) {
 			if code != 200 || !strings.HasPrefix(body, "degraded: the configuration has") || !strings.Contains(body, `keys/lobby: integration lobby: there is no key`) {
 				t.Errorf("readiness: %d %s", code, body)
 			}
-			for _, series := range []string{`sine_relay_integration_keys{integration="lobby"} 0`, `sine_relay_integration_keys{integration="dock"} 1`, "sine_relay_config_last_reload_successful 0", "sine_relay_keys_readable 1"} {
+			for _, series := range []string{`sine_relay_integration_api_keys{integration="lobby"} 0`, `sine_relay_integration_api_keys{integration="dock"} 1`, "sine_relay_config_last_reload_successful 0", "sine_relay_api_keys_readable 1"} {
 				if !p.shows(series) {
 					t.Errorf("no %s", series)
 				}
@@ -226,7 +226,7 @@ func TestOneBrokenIntegrationLeavesTheOthersAlone(t *testing.T) {
 	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `the integration lobby has faults and answers 401 to every call: integrations.yaml:1: timeZone: "Mars" is not a time zone`) {
 		t.Errorf("readiness: %s", body)
 	}
-	if !p.shows(`sine_relay_integration_broken{integration="lobby"} 1`) || !p.shows(`sine_relay_integration_broken{integration="dock"} 0`) {
+	if !p.shows(`sine_relay_integration_invalid{integration="lobby"} 1`) || !p.shows(`sine_relay_integration_invalid{integration="dock"} 0`) {
 		t.Error("the metric does not name it")
 	}
 

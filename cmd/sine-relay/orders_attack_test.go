@@ -124,7 +124,7 @@ func TestAttack_AnOperatorWithoutTheRightDoesNotOverride(t *testing.T) {
 	})
 	eventually(t, "the relay reports both entries", func() bool {
 		_, metrics := p.get("/metrics")
-		return strings.Contains(metrics, `sine_relay_order_entries{state="invalid"} 2`)
+		return strings.Contains(metrics, `sine_relay_standing_order_entries{state="invalid"} 2`)
 	})
 	p.must(200, "REJECTED", visits[0])
 	_, body := p.get("/readyz?verbose")
@@ -163,7 +163,7 @@ func TestAttack_TheRelaysOwnRightsNeitherLiftNorRevive(t *testing.T) {
 	}
 	eventually(t, "the relay reports what it read", func() bool {
 		_, metrics := p.get("/metrics")
-		return strings.Contains(metrics, "sine_relay_order_entries{state=\"invalid\"} ") && !strings.Contains(metrics, `sine_relay_order_entries{state="invalid"} 0`)
+		return strings.Contains(metrics, "sine_relay_standing_order_entries{state=\"invalid\"} ") && !strings.Contains(metrics, `sine_relay_standing_order_entries{state="invalid"} 0`)
 	})
 	p.must(200, "Gas leak again", visits[0])
 	must(t, operator, "Obeyed by 1", "lockdown", "lift", "--site", "hq")

@@ -123,7 +123,7 @@ func TestABareDeletionIsReported(t *testing.T) {
 	eventually(t, "it is reported", func() bool {
 		_, metrics := p.get("/metrics")
 		_, body := p.get("/readyz?verbose")
-		return strings.Contains(metrics, `sine_relay_order_entries{state="deleted"} 1`) && strings.Contains(body, "it was deleted, which lifts nothing") &&
+		return strings.Contains(metrics, `sine_relay_standing_order_entries{state="deleted"} 1`) && strings.Contains(body, "it was deleted, which lifts nothing") &&
 			strings.Contains(p.out.String(), "it was deleted, which lifts nothing")
 	})
 	p.must(200, "Gas leak", webhook("signin_before", noon, "Ada"))
@@ -139,7 +139,7 @@ func TestOnlyConfiguredSitesAreLabels(t *testing.T) {
 	eventually(t, "the other one is counted", func() bool {
 		p.get("/readyz")
 		_, metrics := p.get("/metrics")
-		return strings.Contains(metrics, `sine_relay_order_entries{state="foreign"} 1`)
+		return strings.Contains(metrics, `sine_relay_standing_order_entries{state="foreign"} 1`)
 	})
 	if _, metrics := p.get("/metrics"); strings.Contains(metrics, `site="elsewhere"`) || strings.Count(metrics, "\nsine_relay_order_in_force{") != 1 {
 		t.Error("a site that no integration has is a label")

@@ -78,7 +78,7 @@ func playDecider(t *testing.T, s *theatre, day *day, user string) *part {
 		OnError: func(err error) { fmt.Fprintln(said, err) },
 	}
 	ended := running.start(func(ctx context.Context) {
-		err := subscriber.Decide(ctx, nc, cfg, func(_ context.Context, q visit.Request) (visit.Decision, error) {
+		err := subscriber.Decide(ctx, nc, cfg, func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 			if q.Person.FirstName == "Unwelcome" {
 				return visit.Decision{Verdict: visit.Reject}, nil
 			}

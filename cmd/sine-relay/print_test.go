@@ -63,7 +63,7 @@ func TestCommandsPrintNothingThatATerminalObeys(t *testing.T) {
 
 	record := mustJSON(t, visit.Record{
 		RequestID: hostileLine, Site: hostileLine, Integration: hostileLine, Rule: hostileLine, Policy: hostileLine,
-		Verdict: hostileLine, Visit: visit.Key{Basis: visit.KeyFromSine, Value: hostileLine},
+		Verdict: hostileLine, Visit: visit.VisitKey{Basis: visit.VisitKeyFromSine, Value: hostileLine},
 		Order: &visit.OrderNote{Kind: hostileLine, By: hostileLine},
 		Votes: []visit.Vote{{Decider: hostileLine, Version: hostileLine, Situation: hostileLine, Verdict: hostileLine}},
 	})

@@ -152,11 +152,11 @@ func TestABodyThatIsTooLargeIsKeptAsCut(t *testing.T) {
 	o.must(`0 stored, 0 duplicates, 0 failed, 3 stay`, "replay", "--submit")
 	_, metrics := p.get("/metrics")
 	for _, want := range []string{
-		`sine_relay_facts_settled_total{integration="default",result="quarantined"} 3`,
-		`sine_relay_webhooks_total{event="checked_in",integration="default",outcome="too_large"} 1`,
-		`sine_relay_webhooks_total{event="check_in_request",integration="default",outcome="too_large"} 1`,
-		`sine_relay_webhooks_total{event="unknown",integration="default",outcome="too_large"} 1`,
-		`sine_relay_webhooks_rejected_total{integration="default",reason="too_large"} 3`,
+		`sine_relay_events_settled_total{integration="default",result="quarantined"} 3`,
+		`sine_relay_webhooks_total{kind="checked_in",integration="default",result="too_large"} 1`,
+		`sine_relay_webhooks_total{kind="check_in_request",integration="default",result="too_large"} 1`,
+		`sine_relay_webhooks_total{kind="unknown",integration="default",result="too_large"} 1`,
+		`sine_relay_webhooks_refused_total{integration="default",reason="too_large"} 3`,
 	} {
 		if !strings.Contains(metrics, want+"\n") {
 			t.Errorf("the metrics do not say %s", want)

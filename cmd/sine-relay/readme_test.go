@@ -64,7 +64,7 @@ func metricsTable(t *testing.T) string {
 	var text string
 	eventually(t, "every metric is there", func() bool {
 		_, text = p.get("/metrics")
-		return strings.Contains(text, "sine_relay_order_in_force")
+		return strings.Contains(text, "sine_relay_standing_order_in_force")
 	})
 	families := parseMetrics(t, text)
 	cert, key, _ := certificate(t)

@@ -25,7 +25,7 @@ import (
 )
 
 // decider answers for the integration "default" until the test ends.
-func decider(t *testing.T, nats *brokertest.Server, decide func(context.Context, visit.Request) (visit.Decision, error)) {
+func decider(t *testing.T, nats *brokertest.Server, decide func(context.Context, visit.CheckInRequest) (visit.Decision, error)) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -51,7 +51,7 @@ func decider(t *testing.T, nats *brokertest.Server, decide func(context.Context,
 func TestTheWholePath(t *testing.T) {
 	server := brokertest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
-	decider(t, server, func(_ context.Context, q visit.Request) (visit.Decision, error) {
+	decider(t, server, func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		if q.Person.FirstName == "Mallory" {
 			return visit.Decision{Verdict: visit.Reject, VisitorText: "Not today"}, nil
 		}
@@ -77,10 +77,10 @@ func TestTheWholePath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if seen[0].Kind != visit.CheckedIn || string(seen[0].Source) != body || seen[0].Person.FirstName != "Ada" {
+	if seen[0].Kind != visit.KindCheckedIn || string(seen[0].Source) != body || seen[0].Person.FirstName != "Ada" {
 		t.Errorf("the check-in came as %+v", seen[0])
 	}
-	if seen[1].Kind != visit.CheckedOut || seen[1].Cause != visit.CauseUnknown {
+	if seen[1].Kind != visit.KindCheckedOut || seen[1].Cause != visit.CauseUnknown {
 		t.Errorf("the check-out came as %+v", seen[1])
 	}
 	if code := p.end(); code != exitOK {
@@ -172,7 +172,7 @@ func TestASingleSiteNeedsNoNATSOfItsOwn(t *testing.T) {
 	again := runServe(t, "NATS_STORE_DIR="+dir, "NATS_LISTEN=127.0.0.1:0").ready()
 	again.must(200, "eventId", webhook("signin_after", noon, "Ada"))
 	_, metrics := again.get("/metrics")
-	if !strings.Contains(metrics, `sine_relay_facts_settled_total{integration="default",result="duplicate"} 1`) {
+	if !strings.Contains(metrics, `sine_relay_events_settled_total{integration="default",result="duplicate"} 1`) {
 		t.Error("the second run did not find what the first stored")
 	}
 	if info, err := os.Stat(filepath.Join(dir, "nats-passwords", "relay")); err != nil || info.Mode().Perm() != 0o600 {
@@ -262,7 +262,7 @@ func TestMetricsOfTheRunningProgram(t *testing.T) {
 			t.Errorf("%s: %s", problem.Metric, problem.Text)
 		}
 	}
-	for _, want := range []string{"sine_relay_build_info{", `sine_relay_nats_connected{connection="door"} 1`, `sine_relay_asks_total{decider="default",integration="default",outcome="no_decider"} 1`} {
+	for _, want := range []string{"sine_relay_build_info{", `sine_relay_nats_connected{connection="check_in_requests"} 1`, `sine_relay_decider_requests_total{decider="default",integration="default",result="no_decider"} 1`} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("no %s", want)
 		}
@@ -272,7 +272,7 @@ func TestMetricsOfTheRunningProgram(t *testing.T) {
 func TestNothingPersonalIsLoggedByTheProgram(t *testing.T) {
 	server := brokertest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "LOG_LEVEL=debug", "STORE_BUDGET=100ms").ready()
-	decider(t, server, func(_ context.Context, q visit.Request) (visit.Decision, error) {
+	decider(t, server, func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		return visit.Decision{}, fmt.Errorf("cannot decide about %s", q.Person.FirstName)
 	})
 	p.post(webhook("signin_before", noon, "Zmark"))

@@ -34,13 +34,13 @@ func TestWithASpoolNothingIsRefusedWhileNATSIsLost(t *testing.T) {
 	all.Wait()
 	p.must(200, "REJECTED", "nonsense") // kept, and answered like a visitor
 	_, metrics := p.get("/metrics")
-	if !strings.Contains(metrics, `sine_relay_facts_settled_total{integration="default",result="spooled"} 100`) {
+	if !strings.Contains(metrics, `sine_relay_events_settled_total{integration="default",result="spooled"} 100`) {
 		t.Error("the ledger does not say so")
 	}
 	server.Restart()
 	eventually(t, "all are stored", func() bool {
 		_, metrics := p.get("/metrics")
-		return strings.Contains(metrics, "sine_relay_spool_drained_total 102") && strings.Contains(metrics, "sine_relay_spool_messages 0")
+		return strings.Contains(metrics, "sine_relay_spool_forwarded_total 102") && strings.Contains(metrics, "sine_relay_spool_messages 0")
 	})
 	if ids := stored(t, server.JetStream()); len(ids) != 100 {
 		t.Errorf("%d events are stored", len(ids))
@@ -167,20 +167,20 @@ func TestASpoolThatCannotBeOpened(t *testing.T) {
 	p := runServe(t, settings...)
 	eventually(t, "it is up", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
 	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
-	if _, body := p.get("/readyz?verbose"); !strings.HasPrefix(body, "degraded") || !strings.Contains(body, "facts are not spooled: open spool") {
+	if _, body := p.get("/readyz?verbose"); !strings.HasPrefix(body, "degraded") || !strings.Contains(body, "events are not spooled: open spool") {
 		t.Errorf("readiness: %s", body)
 	}
 	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, "\nsine_relay_spool_usable 0\n") {
 		t.Error("the metric does not say so")
 	}
 	server.Stop()
-	eventually(t, "facts are refused", func() bool { code, _, _ := p.post(webhook("signin_after", noon, "Bob")); return code == 503 })
+	eventually(t, "events are refused", func() bool { code, _, _ := p.post(webhook("signin_after", noon, "Bob")); return code == 503 })
 
 	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "facts are spooled", func() bool { code, _, _ := p.post(webhook("signin_after", noon, "Cleo")); return code == 200 })
-	if _, body := p.get("/readyz?verbose"); strings.Contains(body, "facts are not spooled") {
+	eventually(t, "events are spooled", func() bool { code, _, _ := p.post(webhook("signin_after", noon, "Cleo")); return code == 200 })
+	if _, body := p.get("/readyz?verbose"); strings.Contains(body, "events are not spooled") {
 		t.Errorf("readiness: %s", body)
 	}
 	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, "\nsine_relay_spool_usable 1\n") {
@@ -202,7 +202,7 @@ func TestASpoolThatIsNotPermitted(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = runServe(t, settings...)
-	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, "facts are not spooled: open spool") {
+	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, "events are not spooled: open spool") {
 		t.Errorf("readiness: %s", body)
 	}
 	server.Restart()
@@ -212,7 +212,7 @@ func TestASpoolThatIsNotPermitted(t *testing.T) {
 	}
 	eventually(t, "what waited is sent", func() bool {
 		_, metrics := p.get("/metrics")
-		return strings.Contains(metrics, "\nsine_relay_spool_recovered_total 1\n") && strings.Contains(metrics, "\nsine_relay_spool_drained_total 1\n")
+		return strings.Contains(metrics, "\nsine_relay_spool_recovered_total 1\n") && strings.Contains(metrics, "\nsine_relay_spool_forwarded_total 1\n")
 	})
 	if ids := stored(t, server.JetStream()); len(ids) != 1 {
 		t.Errorf("%d events are stored", len(ids))

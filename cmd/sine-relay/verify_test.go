@@ -23,7 +23,7 @@ func TestARunningRelayIsVerified(t *testing.T) {
 		t.Errorf("%d events are in the stream", n)
 	}
 	_, metrics := p.get("/metrics")
-	if got := regexp.MustCompile(`sine_relay_asks_total\{.*\} [1-9]`).FindString(metrics); got != "" {
+	if got := regexp.MustCompile(`sine_relay_decider_requests_total\{.*\} [1-9]`).FindString(metrics); got != "" {
 		t.Errorf("a decider was asked: %s", got)
 	}
 
@@ -75,7 +75,7 @@ func TestVerify_WantsTheKeysThatTheRelayHas(t *testing.T) {
 		!strings.Contains(out, "not ok   the relay accepts the key default#2 of integration default: it has another key, or has not read this one yet\n") {
 		t.Errorf("ended with %d:\n%s", code, out)
 	}
-	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, `key_last_used_timestamp_seconds{integration="default",key="default#1"} 0`) {
+	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, `api_key_last_used_timestamp_seconds{api_key="default#1",integration="default"} 0`) {
 		t.Error("the key counts as used")
 	}
 }

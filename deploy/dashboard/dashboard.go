@@ -25,7 +25,7 @@ var source = object{"type": "prometheus", "uid": "${datasource}"}
 
 // rows are the page from top to bottom. The first has no heading: it is what
 // somebody who was called sees first.
-var rows = []row{{panels: strip}, {"Door", door}, {"Facts", facts}, {"Spool", spool}, {"NATS", nats}, {"Runtime", runtime}}
+var rows = []row{{panels: strip}, {"Door", door}, {"Events", events}, {"Spool", spool}, {"NATS", nats}, {"Runtime", runtime}}
 
 // JSON returns the dashboard.
 func JSON() ([]byte, error) {
@@ -36,7 +36,7 @@ func JSON() ([]byte, error) {
 	err := e.Encode(object{
 		"uid":           UID,
 		"title":         "Sine Relay",
-		"description":   "What visitors feel at the door, what became of their facts, and the state of what both need.",
+		"description":   "What visitors feel at the door, what became of their events, and the state of what both need.",
 		"tags":          []string{"sine-relay", "nats", "visitors"},
 		"schemaVersion": 39,
 		"editable":      true,
@@ -87,7 +87,7 @@ var annotations = []object{
 	},
 	{
 		"name": "Lockdown and override", "datasource": source, "enable": true, "iconColor": "red",
-		"expr": expand(`max by (kind, site) (sine_relay_order_in_force{<relay>})`),
-		"step": "60s", "titleFormat": "{{kind}}", "textFormat": "site {{site}}", "tagKeys": "kind,site",
+		"expr": expand(`max by (type, site) (sine_relay_standing_order_in_force{<relay>})`),
+		"step": "60s", "titleFormat": "{{type}}", "textFormat": "site {{site}}", "tagKeys": "type,site",
 	},
 }

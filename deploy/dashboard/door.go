@@ -5,37 +5,37 @@ var door = []panel{
 		show: table, title: "Integrations by fallbacks", unit: number, wide: 12, high: 9, sort: "Fallbacks",
 		about: "Check-in requests of each integration in the time shown, the most fallbacks first. One integration with fallbacks among many without has a sick decider; all of them at once point to NATS.",
 		ask: []query{
-			{legend: "Requests", expr: `round(sum by (integration) (increase(sine_relay_webhooks_total{<integration>,event="check_in_request"}[$__range])))`},
+			{legend: "Requests", expr: `round(sum by (integration) (increase(sine_relay_webhooks_total{<integration>,kind="check_in_request"}[$__range])))`},
 			{legend: "Decided", unit: share, steps: []step{{0, "red"}, {0.99, "orange"}, {0.999, "green"}},
-				expr: `sum by (integration) (increase(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome=~"accepted|rejected"}[$__range]))` +
-					` / (sum by (integration) (increase(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome!~"unasked|lockdown|override"}[$__range])) > 0)`},
+				expr: `sum by (integration) (increase(sine_relay_webhooks_total{<integration>,kind="check_in_request",result=~"accepted|rejected"}[$__range]))` +
+					` / (sum by (integration) (increase(sine_relay_webhooks_total{<integration>,kind="check_in_request",result!~"unasked|lockdown|override"}[$__range])) > 0)`},
 			{legend: "Fallbacks", steps: anyIsBad,
-				expr: `round(sum by (integration) (increase(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome=~"no_decider|timeout|disconnected|denied|bad_reply|overloaded|incomplete"}[$__range])))`},
+				expr: `round(sum by (integration) (increase(sine_relay_webhooks_total{<integration>,kind="check_in_request",result=~"no_decider|timeout|disconnected|denied|bad_reply|overloaded|incomplete"}[$__range])))`},
 			{legend: "Hung up", steps: anyIsOdd,
-				expr: `round(sum by (integration) (increase(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome="hung_up"}[$__range])))`},
+				expr: `round(sum by (integration) (increase(sine_relay_webhooks_total{<integration>,kind="check_in_request",result="client_disconnected"}[$__range])))`},
 		},
 	},
 	{
 		show: ranked, title: "Answered by a decision, by integration", unit: share, wide: 12, high: 9, top: 1,
 		about: "Share of each integration's check-in requests that a decision answered; what no decider was to answer does not count. Bad below 99.9 %; no line means no visitors.",
 		ask: []query{{legend: "{{integration}}",
-			expr: `sum by (integration) (rate(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome=~"accepted|rejected"}[$__rate_interval]))` +
-				` / (sum by (integration) (rate(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome!~"unasked|lockdown|override"}[$__rate_interval])) > 0)`}},
+			expr: `sum by (integration) (rate(sine_relay_webhooks_total{<integration>,kind="check_in_request",result=~"accepted|rejected"}[$__rate_interval]))` +
+				` / (sum by (integration) (rate(sine_relay_webhooks_total{<integration>,kind="check_in_request",result!~"unasked|lockdown|override"}[$__rate_interval])) > 0)`}},
 	},
 	{
-		show: bars, title: "Answers by outcome", unit: "reqpm", wide: 12, high: 8,
+		show: bars, title: "Answers by result", unit: "reqpm", wide: 12, high: 8,
 		about:  "How check-in requests were answered. Good is accepted and rejected, and unasked where conditions say so; the rest is fallbacks, orders and errors.",
 		colors: []color{{"/^accepted$/", "green"}, {"/^rejected$/", "blue"}, {"/^unasked$/", "light-green"}, {"/^(lockdown|override)$/", "purple"}},
-		ask:    []query{{legend: "{{outcome}}", expr: `60 * sum by (outcome) (rate(sine_relay_webhooks_total{<integration>,event="check_in_request"}[$__rate_interval]))`}},
+		ask:    []query{{legend: "{{result}}", expr: `60 * sum by (result) (rate(sine_relay_webhooks_total{<integration>,kind="check_in_request"}[$__rate_interval]))`}},
 	},
 	{
 		show: bars, title: "Fallbacks by situation", unit: "reqpm", wide: 12, high: 8,
 		about: "Check-in requests without a decision, by the reason: nobody decides, too slow, NATS away, NATS denies it, no valid reply, too many at once, nobody named. Anything is bad.",
-		ask:   []query{{legend: "{{outcome}}", expr: `60 * sum by (outcome) (rate(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome=~"no_decider|timeout|disconnected|denied|bad_reply|overloaded|incomplete"}[$__rate_interval]))`}},
+		ask:   []query{{legend: "{{result}}", expr: `60 * sum by (result) (rate(sine_relay_webhooks_total{<integration>,kind="check_in_request",result=~"no_decider|timeout|disconnected|denied|bad_reply|overloaded|incomplete"}[$__rate_interval]))`}},
 	},
 	{
 		show: lines, title: "Time of an answer", unit: seconds, wide: 8, high: 7,
-		about: "Time from the arrival of a webhook to its answer, facts included, since most URLs take all of them. Bad near the decision budget, 2.5 s by default.",
+		about: "Time from the arrival of a webhook to its answer, events included, since most URLs take all of them. Bad near the decision budget, 2.5 s by default.",
 		ask: []query{
 			{legend: "p50", expr: quantile("0.5", `sine_relay_http_request_duration_seconds{<relay>,route!="none"}`)},
 			{legend: "p99", expr: quantile("0.99", `sine_relay_http_request_duration_seconds{<relay>,route!="none"}`)},
@@ -45,23 +45,23 @@ var door = []panel{
 		show: lines, title: "Time of a question", unit: seconds, wide: 8, high: 7,
 		about: "Time from asking a decider to its decision. Bad when the slowest near the decision budget, 2.5 s by default: the next are timeouts.",
 		ask: []query{
-			{legend: "p50", expr: quantile("0.5", `sine_relay_ask_duration_seconds{<relay>,outcome="decided"}`)},
-			{legend: "p99", expr: quantile("0.99", `sine_relay_ask_duration_seconds{<relay>,outcome="decided"}`)},
+			{legend: "p50", expr: quantile("0.5", `sine_relay_decider_request_duration_seconds{<relay>,result="decided"}`)},
+			{legend: "p99", expr: quantile("0.99", `sine_relay_decider_request_duration_seconds{<relay>,result="decided"}`)},
 		},
 	},
 	{
 		show: bars, title: "Questions without a decision", unit: perMinute, wide: 8, high: 7,
 		about: "Questions to deciders that brought no decision, by decider and reason. Bad even where another decider's word sufficed for the visitor.",
-		ask:   []query{{legend: "{{decider}} {{outcome}}", expr: `60 * sum by (decider, outcome) (rate(sine_relay_asks_total{<integration>,outcome!="decided"}[$__rate_interval]))`}},
+		ask:   []query{{legend: "{{decider}} {{result}}", expr: `60 * sum by (decider, result) (rate(sine_relay_decider_requests_total{<integration>,result!="decided"}[$__rate_interval]))`}},
 	},
 	{
 		show: states, title: "Lockdown and override", unit: "bool", wide: 12, high: 6, means: yesIsBad,
 		about: "The orders in force over time, by site; * is all sites. Bad is an order that nobody remembers, and orders that are unknown: then nobody is let in without a decision.",
 		ask: []query{
-			{legend: "{{kind}} of {{site}}", expr: `max by (kind, site) (sine_relay_order_in_force{<relay>})`},
-			{legend: "orders unknown", expr: `1 - min(sine_relay_orders_known{<relay>})`},
-			{legend: "not read for a minute", expr: `clamp_max(floor(max(time() - sine_relay_orders_heard_timestamp_seconds{<relay>}) / 60), 1)`},
-			{legend: "{{state}} entries", expr: `clamp_max(max by (state) (sine_relay_order_entries{<relay>}), 1)`},
+			{legend: "{{type}} of {{site}}", expr: `max by (type, site) (sine_relay_standing_order_in_force{<relay>})`},
+			{legend: "orders unknown", expr: `1 - min(sine_relay_standing_orders_known{<relay>})`},
+			{legend: "not read for a minute", expr: `clamp_max(floor(max(time() - sine_relay_standing_orders_read_timestamp_seconds{<relay>}) / 60), 1)`},
+			{legend: "{{state}} entries", expr: `clamp_max(max by (state) (sine_relay_standing_order_entries{<relay>}), 1)`},
 		},
 	},
 	{
@@ -73,35 +73,35 @@ var door = []panel{
 		show: bars, title: "Replies: late, second, ignored, none at first", unit: perMinute, wide: 6, high: 7,
 		about: "Late: replies that came when nobody waited any more. Bad: these visitors had a decision coming and got the fallback; programs that use visit/subscriber send none, and sine-relay deciders shows theirs. Second: replies to a question that had been answered. Bad: somebody answers for somebody else, or two programs decide without a queue group. Ignored: acknowledgements of a stream that takes check-in requests. Bad: it keeps personal data, and that nobody decides is not known at once. Asked again: check-in requests that had no reply in half of their time, or whose connection dropped. Bad: a decider is slow, or one of its programs hangs.",
 		ask: []query{
-			{legend: "late", expr: `60 * sum(rate(sine_relay_late_replies_total{<relay>}[$__rate_interval]))`},
-			{legend: "second, {{site}} {{decider}}", expr: `60 * sum by (site, decider) (rate(sine_relay_second_replies_total{<relay>}[$__rate_interval])) > 0`},
+			{legend: "late", expr: `60 * sum(rate(sine_relay_decider_late_replies_total{<relay>}[$__rate_interval]))`},
+			{legend: "second, {{site}} {{decider}}", expr: `60 * sum by (site, decider) (rate(sine_relay_decider_duplicate_replies_total{<relay>}[$__rate_interval])) > 0`},
 			{legend: "ignored", expr: `60 * sum(rate(sine_relay_ignored_replies_total{<relay>,reason="acknowledgement"}[$__rate_interval])) > 0`},
-			{legend: "asked again, {{site}} {{decider}}, {{reason}}", expr: `60 * sum by (site, decider, reason) (rate(sine_relay_check_in_requests_repeated_total{<relay>}[$__rate_interval])) > 0`},
+			{legend: "asked again, {{site}} {{decider}}, {{reason}}", expr: `60 * sum by (site, decider, reason) (rate(sine_relay_decider_request_retries_total{<relay>}[$__rate_interval])) > 0`},
 		},
 	},
 	{
 		show: lines, title: "Agreement of shadows", unit: share, wide: 6, high: 7, top: 1, none: "no shadows",
 		about: "Share of a shadow decider's decisions that agree with the answer that was given. Low is bad only for somebody who means to put that decider in charge.",
 		ask: []query{{legend: "{{integration}} {{decider}}",
-			expr: `sum by (integration, decider) (rate(sine_relay_shadow_decisions_total{<integration>,agreement="agrees"}[$__rate_interval]))` +
-				` / (sum by (integration, decider) (rate(sine_relay_shadow_decisions_total{<integration>}[$__rate_interval])) > 0)`}},
+			expr: `sum by (integration, decider) (rate(sine_relay_decider_shadow_decisions_total{<integration>,agreement="agrees"}[$__rate_interval]))` +
+				` / (sum by (integration, decider) (rate(sine_relay_decider_shadow_decisions_total{<integration>}[$__rate_interval])) > 0)`}},
 	},
 	{
 		show: bars, title: "Hung up", unit: perMinute, wide: 6, high: 7,
 		about: "Webhooks whose caller went away before the answer. Bad: Sine, or a proxy on the way, waits for less time than the relay takes.",
-		ask:   []query{{legend: "{{event}}", expr: `60 * sum by (event) (rate(sine_relay_webhooks_total{<integration>,outcome="hung_up"}[$__rate_interval]))`}},
+		ask:   []query{{legend: "{{kind}}", expr: `60 * sum by (kind) (rate(sine_relay_webhooks_total{<integration>,result="client_disconnected"}[$__rate_interval]))`}},
 	},
 	{
 		show: lines, title: "Hung up after", unit: seconds, wide: 6, high: 7,
 		about: "How long callers that hung up had waited. A round and steady number is somebody's time limit, and bad when it is shorter than the decision budget.",
 		ask: []query{
-			{legend: "p10", expr: quantile("0.1", `sine_relay_hung_up_age_seconds{<relay>}`)},
-			{legend: "p50", expr: quantile("0.5", `sine_relay_hung_up_age_seconds{<relay>}`)},
+			{legend: "p10", expr: quantile("0.1", `sine_relay_client_disconnect_duration_seconds{<relay>}`)},
+			{legend: "p50", expr: quantile("0.5", `sine_relay_client_disconnect_duration_seconds{<relay>}`)},
 		},
 	},
 	{
 		show: lines, title: "Webhooks in flight", unit: number, wide: 8, high: 7,
-		about: "Webhooks being answered right now, facts included. Bad when it only rises: beyond SINE_RELAY_MAX_REQUESTS visitors get the fallback for overload.",
+		about: "Webhooks being answered right now, events included. Bad when it only rises: beyond SINE_RELAY_MAX_CHECK_IN_REQUESTS visitors get the fallback for overload.",
 		ask:   []query{{legend: "{{integration}}", expr: `sum by (integration) (sine_relay_webhooks_in_flight{<integration>})`}},
 	},
 	{

@@ -18,13 +18,13 @@ var runtime = []panel{
 	},
 	{
 		show: stat, title: "Configuration", unit: "bool", wide: 4, high: 7, none: "unknown",
-		about: "Whether the files of the configuration are in force on every relay, the files of keys can be read, no integration has faults, and each has a key. Bad when not: files with faults leave the state before them in force, keys that cannot be read may be accepted though they were taken away, and an integration without a key is answered 401.",
+		about: "Whether the files of the configuration are in force on every relay, the files of keys can be read, no integration has faults, and each has a key. Bad when not: files with errors leave the state before them in force, keys that cannot be read may be accepted though they were taken away, and an integration without a key is answered 401.",
 		means: []meaning{{"0", "has faults", "red"}, {"1", "in force", "green"}},
 		ask: []query{
 			{legend: "files", expr: `min(sine_relay_config_last_reload_successful{<relay>})`},
-			{legend: "keys", expr: `min(sine_relay_keys_readable{<relay>})`},
-			{legend: "integrations", expr: `1 - max(sine_relay_integration_broken{<integration>})`},
-			{legend: "a key each", expr: `min(clamp_max(sine_relay_integration_keys{<integration>}, 1))`},
+			{legend: "keys", expr: `min(sine_relay_api_keys_readable{<relay>})`},
+			{legend: "integrations", expr: `1 - max(sine_relay_integration_invalid{<integration>})`},
+			{legend: "a key each", expr: `min(clamp_max(sine_relay_integration_api_keys{<integration>}, 1))`},
 		},
 	},
 	{
@@ -64,11 +64,11 @@ var runtime = []panel{
 		show: table, title: "Keys by last use", unit: ago, wide: 8, high: 8, sort: "Last used",
 		about: "When each API key was last used with success, by the name that people gave it. A key that was not used for long can go; one that is still used must not.",
 		ask: []query{{legend: "Last used", means: []meaning{{"0", "never since the start", "text"}},
-			expr: `max by (integration, key) (sine_relay_key_last_used_timestamp_seconds{<integration>}) * 1000`}},
+			expr: `max by (integration, api_key) (sine_relay_api_key_last_used_timestamp_seconds{<integration>}) * 1000`}},
 	},
 	{
 		show: bars, title: "HTTP answers by status", unit: "reqpm", wide: 8, high: 8,
-		about: "Answers of the public listener. 401 is a wrong key, 404 and 405 are strangers, 429 callers who fail again and again; 5xx is bad: a fact was not stored.",
+		about: "Answers of the public listener. 401 is a wrong key, 404 and 405 are strangers, 429 callers who fail again and again; 5xx is bad: an event was not stored.",
 		ask:   []query{{legend: "{{code}}", expr: `60 * sum by (code) (rate(sine_relay_http_requests_total{<relay>}[$__rate_interval]))`}},
 	},
 	{

@@ -11,7 +11,7 @@ var spool = []panel{
 	},
 	{
 		show: gauges, title: "Bytes against the limit", unit: share, wide: 8, high: 7, top: 1, none: "no spool",
-		about: "How much of each spool's room is taken. Orange from 80 %; a full spool refuses facts.",
+		about: "How much of each spool's room is taken. Orange from 80 %; a full spool refuses events.",
 		steps: []step{{0.8, "orange"}, {0.95, "red"}},
 		ask:   []query{{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (sine_relay_spool_bytes{<relay>}) / sum by (pod, instance) (sine_relay_spool_limit_bytes{<relay>})`}},
 	},
@@ -36,8 +36,8 @@ var spool = []panel{
 		about: "Messages that went into the spools, from there to their streams, or to the quarantine after their stream refused them time and again, and those for which there was no room. Refused and set aside are bad.",
 		ask: []query{
 			{legend: "in", expr: `60 * sum(rate(sine_relay_spool_spooled_total{<relay>}[$__rate_interval]))`},
-			{legend: "out", expr: `60 * sum(rate(sine_relay_spool_drained_total{<relay>}[$__rate_interval]))`},
-			{legend: "set aside", expr: `60 * sum(rate(sine_relay_spool_set_aside_total{<relay>}[$__rate_interval]))`},
+			{legend: "out", expr: `60 * sum(rate(sine_relay_spool_forwarded_total{<relay>}[$__rate_interval]))`},
+			{legend: "set aside", expr: `60 * sum(rate(sine_relay_spool_quarantined_total{<relay>}[$__rate_interval]))`},
 			{legend: "refused", expr: `60 * sum(rate(sine_relay_spool_refused_total{<relay>}[$__rate_interval]))`},
 		},
 		colors: []color{{"/^(set aside|refused)$/", "red"}},
@@ -46,7 +46,7 @@ var spool = []panel{
 		show: lines, title: "Ledger: in less out less waiting", unit: number, wide: 8, high: 7, none: "no spool",
 		about: "What each spool took over and took in, less what left it and what waits in it. Bad when it is not zero for longer than a moment: the books do not balance.",
 		ask: []query{{legend: "{{pod}} {{instance}}",
-			expr: `sum by (pod, instance) (sine_relay_spool_recovered_total{<relay>} + sine_relay_spool_spooled_total{<relay>} - sine_relay_spool_drained_total{<relay>} - sine_relay_spool_set_aside_total{<relay>} - sine_relay_spool_messages{<relay>})`}},
+			expr: `sum by (pod, instance) (sine_relay_spool_recovered_total{<relay>} + sine_relay_spool_spooled_total{<relay>} - sine_relay_spool_forwarded_total{<relay>} - sine_relay_spool_quarantined_total{<relay>} - sine_relay_spool_messages{<relay>})`}},
 	},
 	{
 		show: states, title: "Condition", unit: "bool", wide: 24, high: 6, means: yesIsBad, none: "no spool",
@@ -54,7 +54,7 @@ var spool = []panel{
 		ask: []query{
 			{legend: "{{pod}} {{instance}} nearly full", expr: `max by (pod, instance) (sine_relay_spool_nearly_full{<relay>})`},
 			{legend: "{{pod}} {{instance}} full", expr: `max by (pod, instance) (sine_relay_spool_full{<relay>})`},
-			{legend: "{{pod}} {{instance}} shares used up", expr: `clamp_max(max by (pod, instance) (sine_relay_spool_shares_used_up{<relay>}), 1)`},
+			{legend: "{{pod}} {{instance}} shares used up", expr: `clamp_max(max by (pod, instance) (sine_relay_spool_shares_exhausted{<relay>}), 1)`},
 			{legend: "{{pod}} {{instance}} damaged", expr: `max by (pod, instance) (sine_relay_spool_damaged{<relay>})`},
 			{legend: "{{pod}} {{instance}} unusable", expr: `1 - min by (pod, instance) (sine_relay_spool_usable{<relay>})`},
 		},

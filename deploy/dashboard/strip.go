@@ -7,13 +7,13 @@ var strip = []panel{
 		show: stat, title: "Answered by a decision", unit: share, wide: 4, high: 4, none: "no visitors",
 		about: "Check-in requests that a decider's decision answered, in the time shown, of those that deciders were to answer. Below 99.9 %, visitors are getting fallbacks.",
 		steps: []step{{0, "red"}, {0.99, "orange"}, {0.999, "green"}},
-		ask: []query{{expr: `sum(increase(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome=~"accepted|rejected"}[$__range]))` +
-			` / (sum(increase(sine_relay_webhooks_total{<integration>,event="check_in_request",outcome!~"unasked|lockdown|override"}[$__range])) > 0)`}},
+		ask: []query{{expr: `sum(increase(sine_relay_webhooks_total{<integration>,kind="check_in_request",result=~"accepted|rejected"}[$__range]))` +
+			` / (sum(increase(sine_relay_webhooks_total{<integration>,kind="check_in_request",result!~"unasked|lockdown|override"}[$__range])) > 0)`}},
 	},
 	{
-		show: stat, title: "Facts refused", unit: number, wide: 4, high: 4, none: "unknown", steps: anyIsBad,
-		about: "Facts that were neither stored nor spooled in the time shown. Each is a visitor lost, unless Sine sends it again.",
-		ask:   []query{{expr: `round(sum(increase(sine_relay_facts_settled_total{<integration>,result="refused"}[$__range])))`}},
+		show: stat, title: "Events refused", unit: number, wide: 4, high: 4, none: "unknown", steps: anyIsBad,
+		about: "Events that were neither stored nor spooled in the time shown. Each is a visitor lost, unless Sine sends it again.",
+		ask:   []query{{expr: `round(sum(increase(sine_relay_events_settled_total{<integration>,result="refused"}[$__range])))`}},
 	},
 	{
 		show: stat, title: "Waiting in spools", unit: number, wide: 4, high: 4, none: "no spool", steps: anyIsOdd,
@@ -22,7 +22,7 @@ var strip = []panel{
 	},
 	{
 		show: stat, title: "NATS", unit: number, wide: 4, high: 4, none: "unknown",
-		about: "Whether every relay has both of its connections to NATS. Without the one for the door visitors get the fallback, without the one for facts they are spooled or refused.",
+		about: "Whether every relay has both of its connections to NATS. Without the one for the door visitors get the fallback, without the one for events they are spooled or refused.",
 		means: []meaning{{"0", "disconnected", "red"}, {"1", "connected", "green"}},
 		ask:   []query{{expr: `min(sine_relay_nats_connected{<relay>})`}},
 	},
@@ -30,8 +30,8 @@ var strip = []panel{
 		show: stat, title: "Orders in force", unit: number, wide: 4, high: 4, none: "unknown", steps: anyIsBad,
 		about: "Lockdowns and overrides in force, each counted for one site or for all sites. Bad when nobody remembers having given them.",
 		ask: []query{
-			{expr: `count(max by (namespace, job, site) (sine_relay_order_in_force{<relay>,kind="lockdown"})) or 0 * count(sine_relay_orders_known{<relay>} == 1)`, legend: "lockdown"},
-			{expr: `count(max by (namespace, job, site) (sine_relay_order_in_force{<relay>,kind="override"})) or 0 * count(sine_relay_orders_known{<relay>} == 1)`, legend: "override"},
+			{expr: `count(max by (namespace, job, site) (sine_relay_standing_order_in_force{<relay>,type="lockdown"})) or 0 * count(sine_relay_standing_orders_known{<relay>} == 1)`, legend: "lockdown"},
+			{expr: `count(max by (namespace, job, site) (sine_relay_standing_order_in_force{<relay>,type="override"})) or 0 * count(sine_relay_standing_orders_known{<relay>} == 1)`, legend: "override"},
 		},
 	},
 	{

@@ -47,7 +47,7 @@ func TestWhichOrderIsInForce(t *testing.T) {
 		{"a lockdown that has ended gives way to an override",
 			[]visit.Order{with(down, func(o *visit.Order) { o.Until = noon }), over}, visit.OrderOverride, ""},
 		{"a lockdown from a clock that runs ahead holds", []visit.Order{with(down, func(o *visit.Order) { o.Since = noon.Add(time.Minute) })}, visit.OrderLockdown, ""},
-		{"a lockdown with faults holds everywhere", []visit.Order{{Kind: visit.OrderLockdown}}, visit.OrderLockdown, ""},
+		{"a lockdown with errors holds everywhere", []visit.Order{{Kind: visit.OrderLockdown}}, visit.OrderLockdown, ""},
 		{"an override without an end does not", []visit.Order{with(over, func(o *visit.Order) { o.Until = time.Time{} })}, "", ""},
 		{"nor does one without a site", []visit.Order{with(over, func(o *visit.Order) { o.Site = "" })}, "", ""},
 		{"an unknown kind has no effect", []visit.Order{with(down, func(o *visit.Order) { o.Kind = "closed" })}, "", ""},

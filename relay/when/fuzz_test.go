@@ -9,7 +9,7 @@ import (
 	"github.com/sine-relay/sine-relay/relay/when"
 )
 
-// Whatever is configured is refused with faults that say where, or can be
+// Whatever is configured is refused with errors that say where, or can be
 // evaluated: at once, without a word of the visitor's, and for the largest usual
 // visitor without running into the limit of cost.
 func FuzzCondition(f *testing.F) {

@@ -13,7 +13,7 @@ import (
 func crowded(answers, length int) when.Visitor {
 	var v when.Visitor
 	for i := range answers {
-		v.Pass.Answers = append(v.Pass.Answers, visit.Answer{
+		v.Pass.FormAnswers = append(v.Pass.FormAnswers, visit.FormAnswer{
 			Label: fmt.Sprintf("%0*d", length, i), Value: strings.Repeat("a", length),
 		})
 	}
@@ -30,10 +30,10 @@ func TestWhatIsReadIsBounded(t *testing.T) {
 		{"a text that just fits", `company == ""`, when.Visitor{Pass: visit.Pass{Company: text}}, "false"},
 		{"a text that is too long", `site == "" && company == ""`, when.Visitor{Pass: visit.Pass{Company: text + "a"}}, "1:15: company is longer than 512 bytes"},
 		{"a long text that does not matter", `site == "x" && company == ""`, when.Visitor{Pass: visit.Pass{Company: text + "a"}}, "false"},
-		{"a long answer that is read", `answers["x"] == ""`, when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{{Label: "x", Value: text + "a"}}}}, "1:1: an answer is longer than 512 bytes"},
-		{"a long answer that is read if present", `answers[?"x"].orValue("") == "y"`, when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{{Label: "x", Value: text + "a"}}}}, "1:1: an answer is longer than 512 bytes"},
-		{"a long answer beside the one that is read", `answers["x"] == "y"`, when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{{Label: "x", Value: "n"}, {Label: "z", Value: text + "a"}}}}, "false"},
-		{"a long label", `"x" in answers`, when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{{Label: "x"}, {Label: text + "a"}}}}, "1:8: the label of an answer is longer than 512 bytes"},
+		{"a long answer that is read", `answers["x"] == ""`, when.Visitor{Pass: visit.Pass{FormAnswers: []visit.FormAnswer{{Label: "x", Value: text + "a"}}}}, "1:1: an answer is longer than 512 bytes"},
+		{"a long answer that is read if present", `answers[?"x"].orValue("") == "y"`, when.Visitor{Pass: visit.Pass{FormAnswers: []visit.FormAnswer{{Label: "x", Value: text + "a"}}}}, "1:1: an answer is longer than 512 bytes"},
+		{"a long answer beside the one that is read", `answers["x"] == "y"`, when.Visitor{Pass: visit.Pass{FormAnswers: []visit.FormAnswer{{Label: "x", Value: "n"}, {Label: "z", Value: text + "a"}}}}, "false"},
+		{"a long label", `"x" in answers`, when.Visitor{Pass: visit.Pass{FormAnswers: []visit.FormAnswer{{Label: "x"}, {Label: text + "a"}}}}, "1:8: the label of an answer is longer than 512 bytes"},
 		{"as many answers as are read", `answers["0255"] == ""`, crowded(256, 4), "false"},
 		{"more answers than are read", `answers["0255"] == ""`, crowded(257, 4), "1:8: there are more than 256 answers"},
 		{"a usual form with the longest answers", `answers.exists(a, answers[a].lowerAscii().contains("x"))`, crowded(64, 512), "false"},

@@ -18,8 +18,8 @@ func marked(suffix string) when.Visitor {
 		Pass: visit.Pass{
 			Person:  visit.Person{FirstName: text, LastName: text, Email: text, Mobile: text, PhotoURL: text},
 			Company: text, VisitorType: text,
-			Host:    &visit.Host{FirstName: text, LastName: text, Group: text},
-			Answers: []visit.Answer{{Label: text, Value: text}, {Label: "x", Value: text}},
+			Host:        &visit.Host{FirstName: text, LastName: text, Group: text},
+			FormAnswers: []visit.FormAnswer{{Label: text, Value: text}, {Label: "x", Value: text}},
 		},
 		Site: "hq", Integration: "lobby", Now: time.Date(2026, 11, 22, 8, 5, 0, 0, time.UTC),
 	}

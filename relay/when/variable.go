@@ -127,15 +127,15 @@ func hostGroup(v *Visitor) string {
 // without its label, or in another shape, may be the very one that is read.
 func answers(v *Visitor) ref.Val {
 	switch {
-	case len(v.Pass.Answers) == 0:
+	case len(v.Pass.FormAnswers) == 0:
 		return types.WrapErr(unsent("Sine sent no answers"))
 	case v.UnreadAnswers:
 		return types.WrapErr(unsent("Sine sent answers that are not of the known shape"))
-	case len(v.Pass.Answers) > maxAnswers:
+	case len(v.Pass.FormAnswers) > maxAnswers:
 		return types.WrapErr(tooMuch(fmt.Sprintf("there are more than %d answers", maxAnswers)))
 	}
-	byLabel := make(map[ref.Val]ref.Val, len(v.Pass.Answers))
-	for _, a := range v.Pass.Answers {
+	byLabel := make(map[ref.Val]ref.Val, len(v.Pass.FormAnswers))
+	for _, a := range v.Pass.FormAnswers {
 		label := bounded("the label of an answer", a.Label)
 		switch {
 		case visit.Blank(a.Label):

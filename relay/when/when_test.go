@@ -23,7 +23,7 @@ func ada(t testing.TB) when.Visitor {
 			Company:     "Bexley Rigging",
 			Host:        &visit.Host{FirstName: "Dominic", LastName: "Frost", Group: "Planning"},
 			VisitorType: "Contractor",
-			Answers: []visit.Answer{
+			FormAnswers: []visit.FormAnswer{
 				{Label: "Inducted?", Value: "no"}, {Label: "Tools", Value: "Forklift, ladder"}, {Label: "Inducted?", Value: "yes"},
 			},
 		},
@@ -116,7 +116,7 @@ func TestWhatSineDoesNotSendCannotBeTold(t *testing.T) {
 // Whoever skips a decider because of an answer that never came lets people in
 // unchecked.
 func TestAnswersThatDidNotComeCannotBeTold(t *testing.T) {
-	yes := visit.Answer{Label: "Inducted?", Value: "yes"}
+	yes := visit.FormAnswer{Label: "Inducted?", Value: "yes"}
 	conditions := []string{
 		`"Escorted?" in answers && answers["Escorted?"] == "yes"`, `answers[?"Escorted?"].orValue("no") == "yes"`,
 		`answers.exists(label, label == "Escorted?")`, `answers.size() > 5`, `has(answers.Tools)`, `answers["Escorted?"] == "yes"`,
@@ -127,10 +127,10 @@ func TestAnswersThatDidNotComeCannotBeTold(t *testing.T) {
 		want    string
 	}{
 		{"none", when.Visitor{}, "Sine sent no answers"},
-		{"an empty list", when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{}}}, "Sine sent no answers"},
-		{"one without a label", when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{yes, {Value: "yes"}}}}, "Sine sent an answer without a label"},
-		{"one with a blank label", when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{{Label: " ", Value: "yes"}, yes}}}, "Sine sent an answer without a label"},
-		{"some of another shape", when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{yes}}, UnreadAnswers: true}, "Sine sent answers that are not of the known shape"},
+		{"an empty list", when.Visitor{Pass: visit.Pass{FormAnswers: []visit.FormAnswer{}}}, "Sine sent no answers"},
+		{"one without a label", when.Visitor{Pass: visit.Pass{FormAnswers: []visit.FormAnswer{yes, {Value: "yes"}}}}, "Sine sent an answer without a label"},
+		{"one with a blank label", when.Visitor{Pass: visit.Pass{FormAnswers: []visit.FormAnswer{{Label: " ", Value: "yes"}, yes}}}, "Sine sent an answer without a label"},
+		{"some of another shape", when.Visitor{Pass: visit.Pass{FormAnswers: []visit.FormAnswer{yes}}, UnreadAnswers: true}, "Sine sent answers that are not of the known shape"},
 	} {
 		for _, expression := range conditions {
 			got, err := compile(t, expression).Holds(c.visitor)
@@ -139,13 +139,13 @@ func TestAnswersThatDidNotComeCannotBeTold(t *testing.T) {
 			}
 		}
 	}
-	others := when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{yes}}}
+	others := when.Visitor{Pass: visit.Pass{FormAnswers: []visit.FormAnswer{yes}}}
 	for _, expression := range conditions[:5] {
 		if got, err := compile(t, expression).Holds(others); got || err != nil {
 			t.Errorf("where others came: %s: %v, %v", expression, got, err)
 		}
 	}
-	blank := when.Visitor{Pass: visit.Pass{Answers: []visit.Answer{{Label: "Escorted?", Value: " "}}}}
+	blank := when.Visitor{Pass: visit.Pass{FormAnswers: []visit.FormAnswer{{Label: "Escorted?", Value: " "}}}}
 	if got, err := compile(t, conditions[0]).Holds(blank); !got || err == nil || !strings.HasSuffix(err.Error(), "the answer is blank") {
 		t.Errorf("a blank answer: %v, %v", got, err)
 	}

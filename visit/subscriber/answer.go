@@ -119,7 +119,7 @@ func (d *decider) answer(ctx context.Context, q question) {
 
 // decision asks the program and returns its reply, encoded.
 func (d *decider) decision(ctx context.Context, data []byte) ([]byte, error) {
-	var asked visit.Request
+	var asked visit.CheckInRequest
 	if err := json.Unmarshal(data, &asked); err != nil {
 		return nil, ErrNotARequest // the decoder's error may quote the message
 	}

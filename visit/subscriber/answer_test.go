@@ -37,11 +37,11 @@ func TestAFailureIsAnErrorReplyWithoutItsText(t *testing.T) {
 		decide decideFunc
 		want   string
 	}{
-		"an error": {func(context.Context, visit.Request) (visit.Decision, error) {
+		"an error": {func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 			return visit.Decision{}, errors.New("Zmark")
 		}, "Zmark"},
-		"a panic":              {func(context.Context, visit.Request) (visit.Decision, error) { panic("Zmark") }, "Zmark"},
-		"no verdict":           {func(context.Context, visit.Request) (visit.Decision, error) { return visit.Decision{}, nil }, "is missing"},
+		"a panic":              {func(context.Context, visit.CheckInRequest) (visit.Decision, error) { panic("Zmark") }, "Zmark"},
+		"no verdict":           {func(context.Context, visit.CheckInRequest) (visit.Decision, error) { return visit.Decision{}, nil }, "is missing"},
 		"a verdict of its own": {returning(visit.Decision{Verdict: "Zmark"}), "neither"},
 		"extras that are not JSON": {returning(visit.Decision{
 			Verdict: visit.Accept, Pass: map[string]json.RawMessage{"a": json.RawMessage("Zmark")},
@@ -87,7 +87,7 @@ func TestARejectionThatCannotBeSentWholeIsSent(t *testing.T) {
 }
 
 func returning(d visit.Decision) decideFunc {
-	return func(context.Context, visit.Request) (visit.Decision, error) { return d, nil }
+	return func(context.Context, visit.CheckInRequest) (visit.Decision, error) { return d, nil }
 }
 
 func TestAMessageThatIsNotAQuestion(t *testing.T) {
@@ -121,7 +121,7 @@ func (s *site) send(t *testing.T, timeout string) *nats.Subscription {
 func TestAQuestionWhoseTimeIsOverIsDropped(t *testing.T) {
 	t.Parallel()
 	asked := make(chan bool, 10)
-	s, r := newDecider(t, hq(), func(context.Context, visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, hq(), func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 		asked <- true
 		return visit.Decision{Verdict: visit.Accept}, nil
 	})
@@ -141,7 +141,7 @@ func TestAQuestionWhoseTimeIsOverIsDropped(t *testing.T) {
 
 func TestAnAnswerThatComesTooLateIsDropped(t *testing.T) {
 	t.Parallel()
-	s, r := newDecider(t, hq(), func(ctx context.Context, q visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, hq(), func(ctx context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		<-ctx.Done()
 		return visit.Decision{Verdict: visit.Accept}, nil
 	})
@@ -161,7 +161,7 @@ func TestAnAnswerThatComesTooLateIsDropped(t *testing.T) {
 func TestATimeThatIsNotSaidIsBoundedAllTheSame(t *testing.T) {
 	t.Parallel()
 	left := make(chan time.Duration, 1)
-	s, r := newDecider(t, hq(), func(ctx context.Context, _ visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, hq(), func(ctx context.Context, _ visit.CheckInRequest) (visit.Decision, error) {
 		deadline, _ := ctx.Deadline()
 		left <- time.Until(deadline)
 		return visit.Decision{Verdict: visit.Accept}, nil
@@ -181,7 +181,7 @@ func TestQuestionsThatRunAreAnsweredWhenTheContextEnds(t *testing.T) {
 	t.Parallel()
 	const n = 20
 	entered, leave := make(chan bool, n), make(chan bool)
-	s, r := newDecider(t, hq(), func(ctx context.Context, _ visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, hq(), func(ctx context.Context, _ visit.CheckInRequest) (visit.Decision, error) {
 		entered <- true
 		<-leave
 		return visit.Decision{Verdict: visit.Accept}, ctx.Err()
@@ -217,7 +217,7 @@ func TestADecisionThatIgnoresItsContextIsLeftBehind(t *testing.T) {
 	cfg.GracePeriod = 10 * time.Millisecond
 	entered, leave := make(chan bool, 1), make(chan bool)
 	defer close(leave)
-	s, r := newDecider(t, cfg, func(context.Context, visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, cfg, func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 		entered <- true
 		<-leave
 		return visit.Decision{Verdict: visit.Accept}, nil

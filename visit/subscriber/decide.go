@@ -36,7 +36,7 @@ import (
 //
 // The NATS user needs permission to subscribe to visitors.v1.ask.<site>.<decider>
 // and, for discovery, to $SRV.>, and to publish replies: allow_responses.
-func Decide(ctx context.Context, nc *nats.Conn, cfg DeciderConfig, decide func(ctx context.Context, q visit.Request) (visit.Decision, error)) error {
+func Decide(ctx context.Context, nc *nats.Conn, cfg DeciderConfig, decide func(ctx context.Context, q visit.CheckInRequest) (visit.Decision, error)) error {
 	cfg, err := cfg.complete()
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)
@@ -68,7 +68,7 @@ func Decide(ctx context.Context, nc *nats.Conn, cfg DeciderConfig, decide func(c
 type decider struct {
 	cfg    DeciderConfig
 	nc     *nats.Conn
-	decide func(context.Context, visit.Request) (visit.Decision, error)
+	decide func(context.Context, visit.CheckInRequest) (visit.Decision, error)
 	// working is what the contexts of questions are made from.
 	working context.Context
 	slots   chan struct{}

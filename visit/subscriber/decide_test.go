@@ -17,9 +17,9 @@ import (
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
 
-type decideFunc = func(context.Context, visit.Request) (visit.Decision, error)
+type decideFunc = func(context.Context, visit.CheckInRequest) (visit.Decision, error)
 
-func accept(context.Context, visit.Request) (visit.Decision, error) {
+func accept(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 	return visit.Decision{Verdict: visit.Accept}, nil
 }
 
@@ -96,8 +96,8 @@ func (s *site) request(t *testing.T, subject, timeout string, data []byte) *nats
 
 func question(t *testing.T) []byte {
 	t.Helper()
-	q := visit.Request{Origin: visit.Origin{RequestID: "K7Q2M", Site: "hq"}, Source: visit.Source(" {\"a\": 1}\n")}
-	data, err := visit.MarshalRequest(&q)
+	q := visit.CheckInRequest{Origin: visit.Origin{RequestID: "K7Q2M", Site: "hq"}, Source: visit.Source(" {\"a\": 1}\n")}
+	data, err := visit.MarshalCheckInRequest(&q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,9 +116,9 @@ func (s *site) ask(t *testing.T, at, decider string) visit.Decision {
 
 func TestAQuestionIsDecided(t *testing.T) {
 	t.Parallel()
-	asked := make(chan visit.Request, 1)
+	asked := make(chan visit.CheckInRequest, 1)
 	left := make(chan time.Duration, 1)
-	s, r := newDecider(t, hq(), func(ctx context.Context, q visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, hq(), func(ctx context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		deadline, _ := ctx.Deadline()
 		asked <- q
 		left <- time.Until(deadline)
@@ -139,7 +139,7 @@ func TestAQuestionIsDecided(t *testing.T) {
 
 func TestTheDecidersOwnNameIsKept(t *testing.T) {
 	t.Parallel()
-	s, r := newDecider(t, hq(), func(context.Context, visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, hq(), func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 		return visit.Decision{Verdict: visit.Accept, Decider: "list", Version: "7"}, nil
 	})
 	if d := s.ask(t, "hq", "default"); d.Decider != "list" || d.Version != "7" {
@@ -186,7 +186,7 @@ func TestTwoInstancesShareTheQuestions(t *testing.T) {
 	s.js = s.JetStream()
 	answers := make(chan string, 1000)
 	by := func(name string) decideFunc {
-		return func(context.Context, visit.Request) (visit.Decision, error) {
+		return func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 			answers <- name
 			return visit.Decision{Verdict: visit.Accept}, nil
 		}
@@ -215,7 +215,7 @@ func TestQuestionsAreAnsweredConcurrentlyUpToTheCap(t *testing.T) {
 	cfg := hq()
 	cfg.Concurrency = limit
 	entered, leave := make(chan bool, limit), make(chan bool)
-	s, r := newDecider(t, cfg, func(context.Context, visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, cfg, func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 		entered <- true
 		<-leave
 		return visit.Decision{Verdict: visit.Accept}, nil
@@ -282,7 +282,7 @@ func TestAQuestionAfterOnReadyFindsTheDecider(t *testing.T) {
 	go func() {
 		ended <- subscriber.Decide(ctx, s.Connect(), subscriber.DeciderConfig{
 			Sites: []string{"hq", "depot"}, Version: "1.0.0", OnReady: func() { close(ready) },
-		}, func(context.Context, visit.Request) (visit.Decision, error) {
+		}, func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 			return visit.Decision{Verdict: visit.Accept}, nil
 		})
 	}()

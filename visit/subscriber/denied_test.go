@@ -67,7 +67,7 @@ func TestATeamIsConfinedToOneSite(t *testing.T) {
 		"another site": {Site: "lab"},
 		"every site":   {},
 		"another name": {Site: "hq", Durable: "cards"},
-		"every kind":   {Kind: visit.CheckedIn},
+		"every kind":   {Kind: visit.KindCheckedIn},
 	} {
 		err := runEvents(t, s.JetStream(asTeam()), cfg, nil).wait(t)
 		if !errors.Is(err, subscriber.ErrDenied) || !errors.Is(err, nats.ErrPermissionViolation) {

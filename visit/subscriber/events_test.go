@@ -46,8 +46,8 @@ func TestTheConsumerHasExactlyOneFilterSubject(t *testing.T) {
 	}{
 		"all":       {subscriber.EventsConfig{}, "visitors.v1.event.>"},
 		"site":      {subscriber.EventsConfig{Site: "hq"}, "visitors.v1.event.hq.>"},
-		"kind":      {subscriber.EventsConfig{Kind: visit.CheckedOut}, "visitors.v1.event.*.checked_out"},
-		"site-kind": {subscriber.EventsConfig{Site: "hq", Kind: visit.CheckedIn}, "visitors.v1.event.hq.checked_in"},
+		"kind":      {subscriber.EventsConfig{Kind: visit.KindCheckedOut}, "visitors.v1.event.*.checked_out"},
+		"site-kind": {subscriber.EventsConfig{Site: "hq", Kind: visit.KindCheckedIn}, "visitors.v1.event.hq.checked_in"},
 	} {
 		c.cfg.Durable = durable
 		r := runEvents(t, s.js, c.cfg, nil)
@@ -70,7 +70,7 @@ func TestTheSourceArrivesByteForByte(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	source := "\r\n{ \"a\" : 1e400,\t\"b\":\"<\\u003c\" }\n "
-	s.storeEvent(t, visit.Event{ID: "1", Kind: visit.CheckedIn, Origin: visit.Origin{Site: "hq"}, Source: visit.Source(source)})
+	s.storeEvent(t, visit.Event{ID: "1", Kind: visit.KindCheckedIn, Origin: visit.Origin{Site: "hq"}, Source: visit.Source(source)})
 	got := make(chan string, 1)
 	r := runEvents(t, s.js, subscriber.EventsConfig{}, func(_ context.Context, e visit.Event) error {
 		got <- string(e.Source)
@@ -160,7 +160,7 @@ func TestWhatEventsCannotReceiveFrom(t *testing.T) {
 	}{
 		"a durable with a dot":   {subscriber.EventsConfig{Durable: "a.b"}, "durable name"},
 		"a site with a wildcard": {subscriber.EventsConfig{Site: "*"}, "site"},
-		"a question":             {subscriber.EventsConfig{Kind: visit.CheckInRequest}, "check_in_request"},
+		"a question":             {subscriber.EventsConfig{Kind: visit.KindCheckInRequest}, "check_in_request"},
 		"two starts":             {subscriber.EventsConfig{StartSequence: 1, StartTime: time.Now()}, "exclude each other"},
 		"too much at once":       {subscriber.EventsConfig{Concurrency: 129}, "concurrency 129"},
 		"a negative time":        {subscriber.EventsConfig{Backoff: []time.Duration{-1}}, "negative"},

@@ -127,8 +127,8 @@ func (c EventsConfig) check() error {
 	if c.Site != "" && !visit.ValidName(c.Site) {
 		return fmt.Errorf("site %q must match %s", c.Site, visit.NamePattern)
 	}
-	if c.Kind != "" && !c.Kind.IsFact() {
-		return fmt.Errorf("kind %q is not an event; choose %s or %s", c.Kind, visit.CheckedIn, visit.CheckedOut)
+	if c.Kind != "" && !c.Kind.IsEvent() {
+		return fmt.Errorf("kind %q is not an event; choose %s or %s", c.Kind, visit.KindCheckedIn, visit.KindCheckedOut)
 	}
 	if !c.StartTime.IsZero() && c.StartSequence > 0 {
 		return errors.New("StartTime and StartSequence exclude each other")

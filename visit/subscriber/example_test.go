@@ -63,7 +63,7 @@ func ExampleOnce() {
 		fmt.Println("badge for visitor", e.ID)
 		return nil
 	}
-	cfg := subscriber.EventsConfig{Durable: "badges", Kind: visit.CheckedIn}
+	cfg := subscriber.EventsConfig{Durable: "badges", Kind: visit.KindCheckedIn}
 	if err := subscriber.Events(ctx, js, cfg, subscriber.Once(subscriber.SeenInBucket(bucket), printBadge)); err != nil {
 		log.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func ExampleDecide() {
 	defer nc.Close()
 
 	cfg := subscriber.DeciderConfig{Sites: []string{"hq"}, Version: "1.0.0", OnError: func(err error) { log.Print(err) }}
-	err = subscriber.Decide(ctx, nc, cfg, func(ctx context.Context, q visit.Request) (visit.Decision, error) {
+	err = subscriber.Decide(ctx, nc, cfg, func(ctx context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		at, err := q.LocalTime() // q.Time may be in UTC
 		if err != nil {
 			return visit.Decision{}, err // the visitor gets the integration's fallback

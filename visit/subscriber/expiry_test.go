@@ -37,7 +37,7 @@ func (s *site) stats(t *testing.T) visit.DeciderStats {
 func TestAQuestionThatHangsIsCountedWhileItHangs(t *testing.T) {
 	t.Parallel()
 	leave := make(chan bool)
-	s, r := newDecider(t, hq(), func(_ context.Context, q visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, hq(), func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		<-leave
 		return visit.Decision{Verdict: visit.Accept}, nil
 	})
@@ -69,7 +69,7 @@ func TestAQuestionThatHangsIsCountedWhileItHangs(t *testing.T) {
 func TestTheAverageCountsWhatFailed(t *testing.T) {
 	t.Parallel()
 	const slow = 100 * time.Millisecond
-	s, r := newDecider(t, hq(), func(context.Context, visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, hq(), func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 		time.Sleep(slow)
 		return visit.Decision{}, errors.New("no")
 	})
@@ -84,7 +84,7 @@ func TestTheAverageCountsWhatFailed(t *testing.T) {
 func TestAFailureAfterTheTimeIsReported(t *testing.T) {
 	t.Parallel()
 	failure := errors.New("the list is broken")
-	s, r := newDecider(t, hq(), func(ctx context.Context, _ visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, hq(), func(ctx context.Context, _ visit.CheckInRequest) (visit.Decision, error) {
 		<-ctx.Done()
 		return visit.Decision{}, failure
 	})

@@ -46,7 +46,7 @@ func withStream(t *testing.T, s *brokertest.Server, o ...nats.Option) *site {
 func (s *site) store(t *testing.T, at, from string, n int) {
 	t.Helper()
 	for i := range n {
-		e := visit.Event{ID: fmt.Sprintf("%s-%d", from, i), Kind: visit.CheckedIn, Origin: visit.Origin{Site: at}}
+		e := visit.Event{ID: fmt.Sprintf("%s-%d", from, i), Kind: visit.KindCheckedIn, Origin: visit.Origin{Site: at}}
 		s.storeEvent(t, e)
 	}
 }

@@ -70,7 +70,7 @@ func again(t *testing.T, reg *prometheus.Registry) float64 {
 	}
 	sum := 0.0
 	for _, f := range families {
-		if f.GetName() == "sine_relay_check_in_requests_repeated_total" {
+		if f.GetName() == "sine_relay_decider_request_retries_total" {
 			for _, m := range f.GetMetric() {
 				sum += m.GetCounter().GetValue()
 			}

@@ -37,7 +37,7 @@ func decideIn(url string) error {
 	if err != nil {
 		return err
 	}
-	return subscriber.Decide(context.Background(), nc, hq(), func(context.Context, visit.Request) (visit.Decision, error) {
+	return subscriber.Decide(context.Background(), nc, hq(), func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 		return visit.Decision{Verdict: visit.Accept}, nc.Publish("asked", nil)
 	})
 }
@@ -127,7 +127,7 @@ func TestAQuestionThatWaitedForOnErrorHasWaited(t *testing.T) {
 		}
 	}
 	go func() {
-		ended <- subscriber.Decide(ctx, s.Connect(), cfg, func(context.Context, visit.Request) (visit.Decision, error) {
+		ended <- subscriber.Decide(ctx, s.Connect(), cfg, func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 			entered <- true
 			<-leave
 			return visit.Decision{Verdict: visit.Accept}, nil

@@ -16,8 +16,8 @@ import (
 func (s *site) attempt(t *testing.T, requestID string, n int) *nats.Subscription {
 	t.Helper()
 	nc := s.js.Conn()
-	q := visit.Request{Origin: visit.Origin{RequestID: requestID, Site: "hq"}, Source: visit.Source(`{}`)}
-	data, err := visit.MarshalRequest(&q)
+	q := visit.CheckInRequest{Origin: visit.Origin{RequestID: requestID, Site: "hq"}, Source: visit.Source(`{}`)}
+	data, err := visit.MarshalCheckInRequest(&q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func replyOf(t *testing.T, sub *nats.Subscription) *nats.Msg {
 func TestAQuestionThatComesAgainIsDecidedOnce(t *testing.T) {
 	t.Parallel()
 	asked, leave := make(chan string, 10), make(chan bool)
-	s, r := newDecider(t, hq(), func(_ context.Context, q visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, hq(), func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		asked <- q.RequestID
 		if q.RequestID == "SLOW" {
 			<-leave
@@ -83,7 +83,7 @@ func TestAQuestionThatComesAgainIsDecidedOnce(t *testing.T) {
 func TestAFailureIsNotKept(t *testing.T) {
 	t.Parallel()
 	asked, leave := make(chan bool, 10), make(chan bool)
-	s, r := newDecider(t, hq(), func(_ context.Context, q visit.Request) (visit.Decision, error) {
+	s, r := newDecider(t, hq(), func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		if q.RequestID == "SLOW" {
 			asked <- true
 			<-leave

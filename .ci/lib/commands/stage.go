@@ -230,7 +230,7 @@ func (s *stage) decide() (err error) {
 		return err
 	}
 	go subscriber.Decide(context.Background(), s.decider, subscriber.DeciderConfig{Sites: []string{"hq"}, Version: "1.0.0"},
-		func(context.Context, visit.Request) (visit.Decision, error) {
+		func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 			return visit.Decision{Verdict: visit.Accept}, nil
 		})
 	return nil

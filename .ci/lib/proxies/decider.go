@@ -37,7 +37,7 @@ func decide(url string) (*decider, error) {
 }
 
 func (d *decider) answer(m *nats.Msg) {
-	var q visit.Request
+	var q visit.CheckInRequest
 	if json.Unmarshal(m.Data, &q) != nil || q.Person.LastName == slow {
 		return
 	}

@@ -9,7 +9,7 @@ type phase struct {
 	speed float64
 }
 
-// ofBudgets are those in which the error budgets burn, of the door and of the facts
+// ofBudgets are those in which the error budgets burn, of the door and of the events
 // alike. The shorter window lets an alert clear while the longer one still burns, and the
 // longer one lets it wait; in each the speed stays between a third and three times what
 // the alert is for.
@@ -19,8 +19,8 @@ func ofBudgets() []check {
 			name: "the budgets burn for an hour", at: 88, fires: budgets("Fast", ""),
 			world: burning(time.Minute, 520, phase{60, 40}, phase{115, 5.5}, phase{150, 0}),
 			says: []text{
-				{88, "DoorBudgetBurnsFast", "critical", nil, "Too many check-in requests are not answered by a decision", "2.0 % of them over 1h, and 0.1 % may be. At this rate the error budget of 30 days lasts 1d 12h 32m 0s.", "lobby-cannot-check-in"},
-				{88, "FactsBudgetBurnsFast", "critical", nil, "Too many facts are not stored within 2 s", "24.4 % of them over 1h, and 1 % may be. At this rate the error budget of 30 days lasts 1d 5h 32m 41s.", "facts-are-late-or-refused"},
+				{88, "CheckInErrorBudgetBurnFast", "critical", nil, "Too many check-in requests are not answered by a decision", "2.0 % of them over 1h, and 0.1 % may be. At this rate the error budget of 30 days lasts 1d 12h 32m 0s.", "lobby-cannot-check-in"},
+				{88, "EventErrorBudgetBurnFast", "critical", nil, "Too many events are not stored within 2 s", "24.4 % of them over 1h, and 1 % may be. At this rate the error budget of 30 days lasts 1d 5h 32m 41s.", "events-are-late-or-refused"},
 			},
 			also: []moment{{75, nil}, {110, budgets("Fast", "")}, {120, budgets("")}, {135, budgets("", "Slow")}, {155, budgets("Slow")}},
 		},
@@ -47,7 +47,7 @@ func ofBudgets() []check {
 // budgets are the alerts for both of them.
 func budgets(speeds ...string) (all []string) {
 	for _, speed := range speeds {
-		all = append(all, named("DoorBudgetBurns"+speed, nil), named("FactsBudgetBurns"+speed, nil))
+		all = append(all, named("CheckInErrorBudgetBurn"+speed, nil), named("EventErrorBudgetBurn"+speed, nil))
 	}
 	return all
 }
@@ -68,8 +68,8 @@ func burning(step time.Duration, length minute, phases ...phase) *world {
 	}
 	for _, pod := range headquarters.pods {
 		w.door(headquarters.labels(pod), always(80))
-		w.counter("sine_relay_webhooks_total", headquarters.labels(pod).with(labels{"integration": "site-00"}).with(asked("hung_up")), failing(160, 0.001))
-		w.facts(headquarters.labels(pod), always(10), failing(30, 0.01))
+		w.counter("sine_relay_webhooks_total", headquarters.labels(pod).with(labels{"integration": "site-00"}).with(asked("client_disconnected")), failing(160, 0.001))
+		w.events(headquarters.labels(pod), always(10), failing(30, 0.01))
 	}
 	return w
 }
@@ -78,18 +78,18 @@ func burning(step time.Duration, length minute, phases ...phase) *world {
 // what does not count.
 func (w *world) door(l labels, good func(minute) float64) {
 	l = l.with(labels{"integration": "site-00"})
-	for _, outcome := range []string{"accepted", "rejected"} {
-		w.counter("sine_relay_webhooks_total", l.with(asked(outcome)), good)
+	for _, result := range []string{"accepted", "rejected"} {
+		w.counter("sine_relay_webhooks_total", l.with(asked(result)), good)
 	}
-	for _, outcome := range []string{"unasked", "lockdown", "override"} {
-		w.counter("sine_relay_webhooks_total", l.with(asked(outcome)), func(m minute) float64 { return 8 * good(m) })
+	for _, result := range []string{"unasked", "lockdown", "override"} {
+		w.counter("sine_relay_webhooks_total", l.with(asked(result)), func(m minute) float64 { return 8 * good(m) })
 	}
-	w.counter("sine_relay_webhooks_total", l.with(labels{"event": "checked_in", "outcome": "stored"}), func(m minute) float64 { return 8 * good(m) })
+	w.counter("sine_relay_webhooks_total", l.with(labels{"kind": "checked_in", "result": "stored"}), func(m minute) float64 { return 8 * good(m) })
 }
 
-// facts are so many of each kind that is in time, against those that fail, at once, or
+// events are so many of each kind that is in time, against those that fail, at once, or
 // are stored late, half and half.
-func (w *world) facts(l labels, good, failing func(minute) float64) {
+func (w *world) events(l labels, good, failing func(minute) float64) {
 	half := func(m minute) float64 { return failing(m) / 2 }
 	none := always(0)
 	w.published(l.with(labels{"result": "stored"}), good, half)

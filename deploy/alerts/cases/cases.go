@@ -115,7 +115,7 @@ func quiet() []check {
 	}
 	oneAtNight := night(90)
 	oneAtNight.site(headquarters.labels("relay-0").with(atSick), between(40, 45, 0.3, 0))
-	oneAtNight.counter("sine_relay_webhooks_total", headquarters.labels("relay-0").with(atSick).with(labels{"event": "check_in_request", "outcome": "timeout"}), between(50, 51, 1, 0))
+	oneAtNight.counter("sine_relay_webhooks_total", headquarters.labels("relay-0").with(atSick).with(labels{"kind": "check_in_request", "result": "timeout"}), between(50, 51, 1, 0))
 	return []check{
 		{name: "a Monday morning", world: morning(140)},
 		{name: "a night", world: night(140)},

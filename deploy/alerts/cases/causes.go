@@ -18,16 +18,16 @@ type cause struct {
 // causes of failures that are seen at each lobby, and what looks like one and is none.
 func causes() []cause {
 	both := headquarters.pods
-	burn := func(namespace string) []string { return namedOf("DoorBudgetBurnsFast", namespace) }
+	burn := func(namespace string) []string { return namedOf("CheckInErrorBudgetBurnFast", namespace) }
 	all := func(namespace string) []string { return namedOf("AllCheckInsByFallback", namespace) }
 	return []cause{
-		{"without-nats", withoutNATS, append(namedOf("NATSAway", "without-nats"), burn("without-nats")...),
-			slices.Concat(eachConnection("without-nats", both...), all("without-nats"), atEach("CheckInsByFallback", "without-nats"), atEach("FactsRefused", "without-nats"))},
-		{"full-disk", fullDisk, []string{named("StreamFull", labels{"namespace": "full-disk", "stream": "VISITORS"})}, atEach("FactsRefused", "full-disk")},
-		{"unfit-stream", unfitStream, []string{named("StreamUnusable", labels{"namespace": "unfit-stream", "stream": "VISITORS"})}, atEach("FactsRefused", "unfit-stream")},
-		{"full-records", fullRecords, append(atEach("FactsRefused", "full-records"), named("StreamFull", labels{"namespace": "full-records", "stream": "VISITOR_DECISIONS"})), nil},
+		{"without-nats", withoutNATS, append(namedOf("NATSUnavailable", "without-nats"), burn("without-nats")...),
+			slices.Concat(eachConnection("without-nats", both...), all("without-nats"), atEach("CheckInsByFallback", "without-nats"), atEach("EventsRefused", "without-nats"))},
+		{"full-disk", fullDisk, []string{named("StreamFull", labels{"namespace": "full-disk", "stream": "VISITORS"})}, atEach("EventsRefused", "full-disk")},
+		{"unfit-stream", unfitStream, []string{named("StreamUnusable", labels{"namespace": "unfit-stream", "stream": "VISITORS"})}, atEach("EventsRefused", "unfit-stream")},
+		{"full-records", fullRecords, append(atEach("EventsRefused", "full-records"), named("StreamFull", labels{"namespace": "full-records", "stream": "VISITOR_DECISIONS"})), nil},
 		{"nobody-decides", nobodyDecides, append(all("nobody-decides"), burn("nobody-decides")...), atEach("CheckInsByFallback", "nobody-decides")},
-		{"without-keys", withoutKeys, namedOf("AllLockedOut", "without-keys"), append(atEach("LockedOut", "without-keys"), atEach("WrongKey", "without-keys")...)},
+		{"without-keys", withoutKeys, namedOf("AllIntegrationsUnauthorized", "without-keys"), append(atEach("IntegrationUnauthorized", "without-keys"), atEach("WrongAPIKey", "without-keys")...)},
 		// One relay's connection is no reason why a lobby gets no decision from the other.
 		{"one-relay", oneRelay, slices.Concat(eachConnection("one-relay", both[1]), atLobby("CheckInsByFallback", "one-relay", 7)), nil},
 	}
@@ -59,7 +59,7 @@ func atEach(alert, namespace string) (all []string) {
 
 func eachConnection(namespace string, pods ...string) (all []string) {
 	for _, pod := range pods {
-		for _, c := range []string{"door", "facts"} {
+		for _, c := range []string{"door", "events"} {
 			all = append(all, named("NATSDisconnected", ofRelay(pod, labels{"namespace": namespace, "connection": c})))
 		}
 	}
@@ -82,24 +82,24 @@ func (w *world) lobbiesOf(namespace, series string, more labels, rate func(minut
 func withoutNATS(w *world, namespace string) {
 	w.lobbiesOf(namespace, "sine_relay_webhooks_total", asked("accepted"), sound)
 	w.lobbiesOf(namespace, "sine_relay_webhooks_total", asked("disconnected"), broken)
-	w.lobbiesOf(namespace, "sine_relay_facts_settled_total", labels{"result": "refused"}, broken)
-	for _, connection := range []string{"door", "facts"} {
+	w.lobbiesOf(namespace, "sine_relay_events_settled_total", labels{"result": "refused"}, broken)
+	for _, connection := range []string{"door", "events"} {
 		w.relays(namespace, "sine_relay_nats_connected", labels{"connection": connection}, sound, sound)
 	}
 }
 
 func fullDisk(w *world, namespace string) {
-	w.lobbiesOf(namespace, "sine_relay_facts_settled_total", labels{"result": "refused"}, broken)
+	w.lobbiesOf(namespace, "sine_relay_events_settled_total", labels{"result": "refused"}, broken)
 	w.relays(namespace, "sine_relay_stream_full", labels{"stream": "VISITORS"}, broken, broken)
 }
 
 func unfitStream(w *world, namespace string) {
-	w.lobbiesOf(namespace, "sine_relay_facts_settled_total", labels{"result": "refused"}, broken)
+	w.lobbiesOf(namespace, "sine_relay_events_settled_total", labels{"result": "refused"}, broken)
 	w.relays(namespace, "sine_relay_stream_usable", labels{"stream": "VISITORS"}, sound, sound)
 }
 
 func fullRecords(w *world, namespace string) {
-	w.lobbiesOf(namespace, "sine_relay_facts_settled_total", labels{"result": "refused"}, broken)
+	w.lobbiesOf(namespace, "sine_relay_events_settled_total", labels{"result": "refused"}, broken)
 	w.relays(namespace, "sine_relay_stream_full", labels{"stream": "VISITOR_DECISIONS"}, broken, broken)
 }
 
@@ -110,12 +110,12 @@ func nobodyDecides(w *world, namespace string) {
 
 func withoutKeys(w *world, namespace string) {
 	w.lobbiesOf(namespace, "sine_relay_webhooks_total", asked("accepted"), sound)
-	w.lobbiesOf(namespace, "sine_relay_webhooks_rejected_total", labels{"reason": "missing_key"}, broken)
+	w.lobbiesOf(namespace, "sine_relay_webhooks_refused_total", labels{"reason": "missing_key"}, broken)
 }
 
 // oneRelay has lost its connections, and one lobby of the other has no decider.
 func oneRelay(w *world, namespace string) {
-	for _, connection := range []string{"door", "facts"} {
+	for _, connection := range []string{"door", "events"} {
 		w.relays(namespace, "sine_relay_nats_connected", labels{"connection": connection}, always(1), sound)
 	}
 	l := installation{namespace: namespace}.labels("relay-0")

@@ -161,13 +161,13 @@ func moreUrgent() []cause {
 	return []cause{
 		of("down", relay, nil, []string{"InstanceDown", "SpoolLeftBehind", "IntegrationSilent"}),
 		of("down", labels{}, []string{"Down"}, nil),
-		of("burns", labels{}, []string{"DoorBudgetBurnsFast", "FactsBudgetBurns"}, []string{"DoorBudgetBurns", "DoorBudgetBurnsSlow", "DoorBudgetBurnsCreeping", "FactsBudgetBurnsSlow", "FactsBudgetBurnsCreeping"}),
-		of("burns-fast", labels{}, []string{"FactsBudgetBurnsFast", "DoorBudgetBurns"}, []string{"FactsBudgetBurns", "FactsBudgetBurnsSlow", "FactsBudgetBurnsCreeping", "DoorBudgetBurnsSlow", "DoorBudgetBurnsCreeping"}),
+		of("burns", labels{}, []string{"CheckInErrorBudgetBurnFast", "EventErrorBudgetBurn"}, []string{"CheckInErrorBudgetBurn", "CheckInErrorBudgetBurnSlow", "CheckInErrorBudgetBurnCreeping", "EventErrorBudgetBurnSlow", "EventErrorBudgetBurnCreeping"}),
+		of("burns-fast", labels{}, []string{"EventErrorBudgetBurnFast", "CheckInErrorBudgetBurn"}, []string{"EventErrorBudgetBurn", "EventErrorBudgetBurnSlow", "EventErrorBudgetBurnCreeping", "CheckInErrorBudgetBurnSlow", "CheckInErrorBudgetBurnCreeping"}),
 		of("stream", labels{"stream": "OTHER"}, []string{"StreamFull"}, []string{"StreamNearlyFull"}),
 		of("certificate", relay.with(labels{"certificate": "public"}), []string{"CertificateExpiresNow", "CredentialsExpireNow"}, []string{"CertificateExpires"}),
 		of("certificate", relay, nil, []string{"CredentialsExpire"}),
 		of("certificate", relay.with(labels{"certificate": "nats_client"}), []string{"CertificateExpires"}, nil),
-		of("lobby", labels{"integration": "one"}, []string{"CheckInsByFallback", "LockedOut"}, []string{"NobodyAnswers", "WrongKey", "IntegrationWithoutKey"}),
-		of("lobby", labels{"integration": "two"}, []string{"NobodyAnswers", "WrongKey"}, nil),
+		of("lobby", labels{"integration": "one"}, []string{"CheckInsByFallback", "IntegrationUnauthorized"}, []string{"NoDecider", "WrongAPIKey", "IntegrationWithoutAPIKey"}),
+		of("lobby", labels{"integration": "two"}, []string{"NoDecider", "WrongAPIKey"}, nil),
 	}
 }

@@ -8,7 +8,7 @@ func wrongKeys() check {
 	locked := []string{"locked out: wrong", "locked out: missing", "locked out: address", "locked out: at both relays", "locked out: let in before"}
 	w := lobbies(100, append(append(busy, locked...), "one wrong", "far apart", "one let in")...)
 	reject := func(pod, site, reason string, at ...minute) {
-		w.calls("sine_relay_webhooks_rejected_total", lobby(pod, site).with(labels{"reason": reason}), at...)
+		w.calls("sine_relay_webhooks_refused_total", lobby(pod, site).with(labels{"reason": reason}), at...)
 	}
 	for _, site := range busy {
 		w.counter("sine_relay_webhooks_total", lobby("relay-0", site).with(asked("accepted")), always(0.4))
@@ -33,6 +33,6 @@ func wrongKeys() check {
 	reject("relay-0", "far apart", "wrong_key", 40, 60)
 	reject("relay-0", "one let in", "wrong_key", 40, 50)
 	w.calls("sine_relay_webhooks_total", lobby("relay-1", "one let in").with(asked("accepted")), 42)
-	fires := append(namedAt("WrongKey", "three wrong", "three missing"), namedAt("LockedOut", locked...)...)
+	fires := append(namedAt("WrongAPIKey", "three wrong", "three missing"), namedAt("IntegrationUnauthorized", locked...)...)
 	return check{name: "lobbies have wrong keys now and then", world: w, fires: fires, also: []moment{{56, fires}, {70, nil}}}
 }

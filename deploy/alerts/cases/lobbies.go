@@ -31,8 +31,8 @@ func lobby(pod, name string) labels {
 	return headquarters.labels(pod).with(labels{"integration": name})
 }
 
-func asked(outcome string) labels {
-	return labels{"event": "check_in_request", "outcome": outcome}
+func asked(result string) labels {
+	return labels{"kind": "check_in_request", "result": result}
 }
 
 // namedAt is an alert of each of these sites.
@@ -49,8 +49,8 @@ func fallbacks() check {
 	reasons := []string{"no_decider", "timeout", "disconnected", "denied", "bad_reply", "overloaded", "incomplete"}
 	sick := append([]string{"at both relays", "decided about before"}, reasons...)
 	w := lobbies(90, append(sick, "only one", "far apart", "one accepted", "one rejected")...)
-	ask := func(pod, site, outcome string, at ...minute) {
-		w.calls("sine_relay_webhooks_total", lobby(pod, site).with(asked(outcome)), at...)
+	ask := func(pod, site, result string, at ...minute) {
+		w.calls("sine_relay_webhooks_total", lobby(pod, site).with(asked(result)), at...)
 	}
 	for _, reason := range reasons {
 		ask("relay-1", reason, reason, 40, 47)
@@ -78,8 +78,8 @@ func subscribers() check {
 			w.gauge("sine_relay_deciders", lobby(pod, site).with(labels{"decider": "watchlist"}), always(0))
 		}
 	}
-	asked := func(site, outcome string, at ...minute) {
-		w.calls("sine_relay_asks_total", lobby("relay-1", site).with(labels{"decider": "watchlist", "outcome": outcome}), at...)
+	asked := func(site, result string, at ...minute) {
+		w.calls("sine_relay_decider_requests_total", lobby("relay-1", site).with(labels{"decider": "watchlist", "result": result}), at...)
 	}
 	asked("answers", "decided", 5, 60)
 	asked("stops", "decided", 5)
@@ -87,7 +87,7 @@ func subscribers() check {
 	asked("answers again", "decided", 5, 100)
 	asked("answers again", "no_decider", 80)
 	of := func(site string) string {
-		return named("NobodyAnswers", labels{"integration": site, "decider": "watchlist", "site": "hq"})
+		return named("NoDecider", labels{"integration": site, "decider": "watchlist", "site": "hq"})
 	}
 	return check{name: "deciders are plain subscribers", world: w, fires: []string{of("stops"), of("answers again")}, also: []moment{
 		{84, nil}, {86, []string{of("stops"), of("answers again")}}, {101, []string{of("stops")}}, {139, []string{of("stops")}}, {150, nil},
@@ -101,7 +101,7 @@ func unanswered() check {
 		decides := func(site, decider string, known, answers func(minute) float64) {
 			l := lobby(pod, site).with(labels{"decider": decider})
 			w.gauge("sine_relay_deciders", l, known)
-			w.counter("sine_relay_asks_total", l.with(labels{"outcome": "decided"}), answers)
+			w.counter("sine_relay_decider_requests_total", l.with(labels{"result": "decided"}), answers)
 		}
 		gone := between(30, 75, 0, 2)
 		decides("never there", "watchlist", always(0), always(0))
@@ -109,11 +109,11 @@ func unanswered() check {
 		decides("nobody", "hosts", always(1), always(0.4))
 		decides("nobody any more", "watchlist", gone, between(30, 75, 0, 0.4))
 		decides("questions without an answer", "watchlist", gone, always(0))
-		w.counter("sine_relay_asks_total", lobby(pod, "questions without an answer").with(labels{"decider": "watchlist", "outcome": "timeout"}), always(0.4))
+		w.counter("sine_relay_decider_requests_total", lobby(pod, "questions without an answer").with(labels{"decider": "watchlist", "result": "timeout"}), always(0.4))
 		decides("answered after all", "watchlist", always(0), always(0))
 		decides("away for four minutes", "watchlist", between(30, 34, 0, 2), always(0))
 	}
-	w.calls("sine_relay_asks_total", lobby("relay-1", "answered after all").with(labels{"decider": "watchlist", "outcome": "decided"}), every(10, 1, 11)...)
+	w.calls("sine_relay_decider_requests_total", lobby("relay-1", "answered after all").with(labels{"decider": "watchlist", "result": "decided"}), every(10, 1, 11)...)
 	w.gauge("sine_relay_deciders", lobby("relay-1", "known to one relay").with(labels{"decider": "watchlist"}), always(0))
 	for n, pod := range headquarters.pods {
 		for known, name := range []string{"none-can-count", "one-can-count"} {
@@ -123,7 +123,7 @@ func unanswered() check {
 		}
 	}
 	of := func(site string) string {
-		return named("NobodyAnswers", labels{"integration": site, "decider": "watchlist", "site": "hq"})
+		return named("NoDecider", labels{"integration": site, "decider": "watchlist", "site": "hq"})
 	}
 	// Where one relay cannot count, it is not known who decides, and no more is said.
 	unknown := append(eachOf("DecidersUnknown", "none-can-count", headquarters.pods...), eachOf("DecidersUnknown", "one-can-count", "relay-0")...)
@@ -140,19 +140,19 @@ func dead() check {
 		busy := func(site, series string, l labels, rate func(minute) float64) {
 			w.counter(series, lobby(pod, site).with(l), rate)
 		}
-		const webhooks, rejected = "sine_relay_webhooks_total", "sine_relay_webhooks_rejected_total"
+		const webhooks, rejected = "sine_relay_webhooks_total", "sine_relay_webhooks_refused_total"
 		wrong := labels{"reason": "wrong_key"}
 		busy("nobody decides", webhooks, asked("accepted"), between(30, 60, 0, 1))
-		busy("nobody decides", webhooks, asked("hung_up"), between(30, 60, 1, 0))
+		busy("nobody decides", webhooks, asked("client_disconnected"), between(30, 60, 1, 0))
 		busy("one of two fails", webhooks, asked("accepted"), always(1))
 		busy("one of two fails", webhooks, asked("timeout"), between(30, 60, 1, 0))
 		busy("locked out", webhooks, asked("accepted"), between(30, 60, 0, 1))
-		busy("locked out", webhooks, labels{"event": "checked_in", "outcome": "stored"}, between(30, 60, 0, 1))
+		busy("locked out", webhooks, labels{"kind": "checked_in", "result": "stored"}, between(30, 60, 0, 1))
 		busy("locked out", rejected, wrong, between(30, 60, 1, 0))
 		busy("another's keys", rejected, wrong, always(1))
 	}
 	w.calls("sine_relay_webhooks_total", lobby("relay-0", "another's keys").with(asked("accepted")), every(10, 1, 9)...)
-	keys := namedAt("WrongKey", "another's keys")
-	fires := slices.Concat(keys, namedAt("CheckInsByFallback", "nobody decides"), namedAt("LockedOut", "locked out"), namedAt("WrongKey", "locked out"))
+	keys := namedAt("WrongAPIKey", "another's keys")
+	fires := slices.Concat(keys, namedAt("CheckInsByFallback", "nobody decides"), namedAt("IntegrationUnauthorized", "locked out"), namedAt("WrongAPIKey", "locked out"))
 	return check{name: "every call of a busy lobby fails", world: w, at: 33, fires: fires, also: []moment{{29, keys}, {45, fires}}, still: keys}
 }

@@ -12,14 +12,14 @@ func atOneSite() []check {
 	for _, pod := range headquarters.pods {
 		l := headquarters.labels(pod).with(atSick)
 		undecided.site(l, between(30, 60, 0, 0.4))
-		undecided.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "timeout"}), between(30, 60, 0.4, 0))
-		undecided.counter("sine_relay_webhooks_total", l.with(labels{"event": "checked_in", "outcome": "stored"}), always(0.4))
+		undecided.counter("sine_relay_webhooks_total", l.with(labels{"kind": "check_in_request", "result": "timeout"}), between(30, 60, 0.4, 0))
+		undecided.counter("sine_relay_webhooks_total", l.with(labels{"kind": "checked_in", "result": "stored"}), always(0.4))
 	}
 	alone := morning(140)
 	for _, pod := range headquarters.pods {
 		l := headquarters.labels(pod).with(atSick)
 		alone.gauge("sine_relay_deciders", l.with(labels{"decider": "watchlist"}), between(30, 110, 0, 2))
-		alone.counter("sine_relay_asks_total", l.with(labels{"decider": "watchlist", "outcome": "decided"}), between(30, 110, 0, 0.4))
+		alone.counter("sine_relay_decider_requests_total", l.with(labels{"decider": "watchlist", "result": "decided"}), between(30, 110, 0, 0.4))
 	}
 	wrong := morning(140)
 	locked := morning(140)
@@ -27,18 +27,18 @@ func atOneSite() []check {
 	broken := morning(140)
 	for _, pod := range headquarters.pods {
 		l := headquarters.labels(pod).with(atSick)
-		wrong.counter("sine_relay_webhooks_rejected_total", l.with(labels{"reason": "wrong_key"}), between(30, 60, 0.4, 0))
+		wrong.counter("sine_relay_webhooks_refused_total", l.with(labels{"reason": "wrong_key"}), between(30, 60, 0.4, 0))
 		locked.site(l, between(30, 60, 0, 0.4))
-		locked.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "unasked"}), between(30, 60, 0, 0.1))
-		locked.counter("sine_relay_webhooks_rejected_total", l.with(labels{"reason": "missing_key"}), between(30, 60, 0.4, 0))
+		locked.counter("sine_relay_webhooks_total", l.with(labels{"kind": "check_in_request", "result": "unasked"}), between(30, 60, 0, 0.1))
+		locked.counter("sine_relay_webhooks_refused_total", l.with(labels{"reason": "missing_key"}), between(30, 60, 0.4, 0))
 		addressed.site(l, between(30, 60, 0, 0.4))
-		addressed.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "unasked"}), between(30, 60, 0, 0.1))
-		addressed.counter("sine_relay_webhooks_rejected_total", l.with(labels{"reason": "address"}), between(30, 60, 0.4, 0))
+		addressed.counter("sine_relay_webhooks_total", l.with(labels{"kind": "check_in_request", "result": "unasked"}), between(30, 60, 0, 0.1))
+		addressed.counter("sine_relay_webhooks_refused_total", l.with(labels{"reason": "address"}), between(30, 60, 0.4, 0))
 		broken.site(l, between(30, 60, 0, 0.4))
-		broken.counter("sine_relay_webhooks_total", l.with(labels{"event": "check_in_request", "outcome": "unasked"}), between(30, 60, 0, 0.1))
-		broken.counter("sine_relay_webhooks_rejected_total", l.with(labels{"reason": "integration_broken"}), between(30, 60, 0.4, 0))
-		broken.gauge("sine_relay_integration_broken", l, between(30, 60, 1, 0))
-		broken.gauge("sine_relay_integration_keys", l, between(30, 60, 0, 2))
+		broken.counter("sine_relay_webhooks_total", l.with(labels{"kind": "check_in_request", "result": "unasked"}), between(30, 60, 0, 0.1))
+		broken.counter("sine_relay_webhooks_refused_total", l.with(labels{"reason": "integration_invalid"}), between(30, 60, 0.4, 0))
+		broken.gauge("sine_relay_integration_invalid", l, between(30, 60, 1, 0))
+		broken.gauge("sine_relay_integration_api_keys", l, between(30, 60, 0, 2))
 	}
 	single := func(series string, more labels, rate float64) *world {
 		w := morning(140)
@@ -47,18 +47,18 @@ func atOneSite() []check {
 	}
 	return []check{
 		// A fortieth of the traffic is more than the budget, too.
-		{name: "nobody decides at one site", world: undecided, at: 59, fires: []string{named("CheckInsByFallback", sickHQ), named("DoorBudgetBurns", nil)}},
-		{name: "no program answers for one site", world: alone, at: 100, fires: []string{named("NobodyAnswers", sickHQ.with(labels{"decider": "watchlist"}))}},
-		{name: "one site has a wrong key, and another that is right", world: wrong, at: 50, fires: []string{named("WrongKey", sickHQ)}},
-		{name: "one site has no key", world: locked, at: 50, fires: []string{named("WrongKey", sickHQ), named("LockedOut", sickHQ)}},
-		{name: "one site calls from elsewhere", world: addressed, at: 50, fires: []string{named("LockedOut", sickHQ)}},
-		{name: "one site is broken and has no key for that", world: broken, at: 50, fires: []string{named("LockedOut", sickHQ)}},
+		{name: "nobody decides at one site", world: undecided, at: 59, fires: []string{named("CheckInsByFallback", sickHQ), named("CheckInErrorBudgetBurn", nil)}},
+		{name: "no program answers for one site", world: alone, at: 100, fires: []string{named("NoDecider", sickHQ.with(labels{"decider": "watchlist"}))}},
+		{name: "one site has a wrong key, and another that is right", world: wrong, at: 50, fires: []string{named("WrongAPIKey", sickHQ)}},
+		{name: "one site has no key", world: locked, at: 50, fires: []string{named("WrongAPIKey", sickHQ), named("IntegrationUnauthorized", sickHQ)}},
+		{name: "one site calls from elsewhere", world: addressed, at: 50, fires: []string{named("IntegrationUnauthorized", sickHQ)}},
+		{name: "one site is broken and has no key for that", world: broken, at: 50, fires: []string{named("IntegrationUnauthorized", sickHQ)}},
 		{name: "one site calls by http", world: single("sine_relay_webhooks_plain_http_total", nil, 0.2), at: 50, fires: []string{named("PlainHTTP", sickHQ)}},
-		{name: "a proxy does not say who calls one site", world: single("sine_relay_webhooks_unnamed_caller_total", nil, 0.2), at: 50, fires: []string{named("UnnamedCaller", nil)}},
-		{name: "facts of one site are refused", world: single("sine_relay_facts_settled_total", labels{"result": "refused"}, 0.2), at: 50, fires: []string{named("FactsRefused", sickHQ)}},
-		{name: "bodies of one site are not understood", world: single("sine_relay_webhooks_total", labels{"event": "checked_in", "outcome": "quarantined"}, 0.1), at: 50, fires: []string{named("QuarantineGrows", sickHQ)}},
-		{name: "bodies of one site name nobody", world: single("sine_relay_webhooks_without_visitor_total", nil, 0.1), at: 50, fires: []string{named("NoVisitorNamed", sickHQ)}},
-		{name: "bodies of one site are too large", world: single("sine_relay_webhooks_total", labels{"event": "checked_in", "outcome": "too_large"}, 0.1), at: 50, fires: []string{named("TooLarge", sickHQ)}},
+		{name: "a proxy does not say who calls one site", world: single("sine_relay_webhooks_without_client_address_total", nil, 0.2), at: 50, fires: []string{named("ClientAddressMissing", nil)}},
+		{name: "events of one site are refused", world: single("sine_relay_events_settled_total", labels{"result": "refused"}, 0.2), at: 50, fires: []string{named("EventsRefused", sickHQ)}},
+		{name: "bodies of one site are not understood", world: single("sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "quarantined"}, 0.1), at: 50, fires: []string{named("QuarantineGrows", sickHQ)}},
+		{name: "bodies of one site name nobody", world: single("sine_relay_webhooks_without_visitor_total", nil, 0.1), at: 50, fires: []string{named("VisitorMissing", sickHQ)}},
+		{name: "bodies of one site are too large", world: single("sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "too_large"}, 0.1), at: 50, fires: []string{named("BodyTooLarge", sickHQ)}},
 		aWeekLater(),
 	}
 }
@@ -88,7 +88,7 @@ func aWeekLater() check {
 func (w *world) silences(now minute) []string {
 	before := now - 7*24*60
 	calls := func(pod, site string, at ...minute) {
-		w.calls("sine_relay_webhooks_total", lobby(pod, site).with(labels{"event": "checked_in", "outcome": "stored"}), at...)
+		w.calls("sine_relay_webhooks_total", lobby(pod, site).with(labels{"kind": "checked_in", "result": "stored"}), at...)
 	}
 	silent := []string{"had twelve calls", "had calls this night"}
 	for _, site := range append(silent, "had nine calls", "had its calls in the night", "has a call now and then", "has had its calls until just now") {
@@ -123,7 +123,7 @@ func silent() *world {
 			}
 			return 0.4
 		}
-		w.counter("sine_relay_webhooks_total", headquarters.labels("relay-0").with(labels{"integration": fmt.Sprintf("site-%02d", n), "event": "checked_in", "outcome": "stored"}), hours)
+		w.counter("sine_relay_webhooks_total", headquarters.labels("relay-0").with(labels{"integration": fmt.Sprintf("site-%02d", n), "kind": "checked_in", "result": "stored"}), hours)
 	}
 	return w
 }

@@ -49,7 +49,7 @@ func waiting() check {
 	both := headquarters.pods
 	early := slices.Concat(eachOf("SpoolGrows", "both-a-little", both...), eachOf("SpoolGrows", "by-two", both[1]), eachOf("SpoolGrows", "less-than-it-shrinks", both[1]))
 	steadily := eachOf("SpoolGrows", "steadily", both[1])
-	old := eachOf("SpoolOld", "for-an-hour", both[0])
+	old := eachOf("SpoolMessagesOld", "for-an-hour", both[0])
 	all := slices.Concat(early, steadily, old)
 	return check{name: "messages wait in spools", world: w, fires: all, also: []moment{
 		{34, nil}, {35, early}, {39, slices.Concat(early, steadily)}, {55, steadily}, {75, nil}, {76, old}, {89, old}, {90, nil},

@@ -7,7 +7,7 @@ import (
 )
 
 // fewAtOnce and fewInDays are installations with few visitors, of whom many are not
-// answered, and whose facts fail: only from a number on is that a page or a ticket.
+// answered, and whose events fail: only from a number on is that a page or a ticket.
 func fewAtOnce() check {
 	w := newWorld(time.Minute, 180)
 	w.few("four", every(4, 30, 4))
@@ -34,7 +34,7 @@ func fewInDays() check {
 
 // few are failures at these moments, at one relay and the other in turns and each at a
 // lobby of its own, beside a
-// check-in and a fact of each kind that is well every twenty minutes.
+// check-in and an event of each kind that is well every twenty minutes.
 func (w *world) few(namespace string, failures []minute) {
 	good := always(1.0 / 20)
 	for n, pod := range headquarters.pods {
@@ -57,11 +57,11 @@ func (w *world) few(namespace string, failures []minute) {
 // hungUp are visitors whom no answer reaches, every second of them at this relay.
 func (w *world) hungUp(l labels, at []minute, relay int) {
 	for k := relay; k < len(at); k += len(headquarters.pods) {
-		w.calls("sine_relay_webhooks_total", l.with(labels{"integration": fmt.Sprintf("lobby-%02d", k)}).with(asked("hung_up")), at[k])
+		w.calls("sine_relay_webhooks_total", l.with(labels{"integration": fmt.Sprintf("lobby-%02d", k)}).with(asked("client_disconnected")), at[k])
 	}
 }
 
 func budgetsOf(namespace, speed string) []string {
 	l := labels{"namespace": namespace}
-	return []string{named("DoorBudgetBurns"+speed, l), named("FactsBudgetBurns"+speed, l)}
+	return []string{named("CheckInErrorBudgetBurn"+speed, l), named("EventErrorBudgetBurn"+speed, l)}
 }

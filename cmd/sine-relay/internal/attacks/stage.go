@@ -112,7 +112,7 @@ func (s *stage) startDecider(ctx context.Context) (err error) {
 	go func() {
 		failed <- subscriber.Decide(ctx, s.decider, subscriber.DeciderConfig{
 			Sites: []string{honestLobby, hostileLobby}, Version: "1.0.0", OnReady: func() { close(ready) },
-		}, func(context.Context, visit.Request) (visit.Decision, error) {
+		}, func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 			return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome"}, nil
 		})
 	}()

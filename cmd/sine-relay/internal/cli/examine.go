@@ -69,7 +69,7 @@ func unanswered(ctx context.Context, s config.Settings) (warnings config.Faults)
 		known = append(known, strings.TrimPrefix(a.subject, root))
 	}
 	for n, i := range s.Integrations {
-		if e := s.Entries[n]; len(e.Events) > 0 && !slices.Contains(e.Events, visit.CheckInRequest) {
+		if e := s.Entries[n]; len(e.Events) > 0 && !slices.Contains(e.Events, visit.KindCheckInRequest) {
 			continue
 		}
 		for _, a := range askedBy(s.Integrations[n:n+1], subjects) {

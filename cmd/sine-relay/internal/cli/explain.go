@@ -72,7 +72,7 @@ func explainOne(out io.Writer, r visit.Record) {
 	if r.Fallback {
 		line("fallback", "yes: the configuration answered, and not deciders alone")
 	}
-	if r.Visit.Basis == visit.KeyFromSine {
+	if r.Visit.Basis == visit.VisitKeyFromSine {
 		line("visit", "%s", r.Visit.Value)
 	}
 	line("policy", "%s", r.Policy)

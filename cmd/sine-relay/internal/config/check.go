@@ -117,7 +117,7 @@ func (s *Settings) checkLimits(f *Faults) {
 		{"DECISION_BUDGET", int64(s.DecisionBudget)}, {"STORE_BUDGET", int64(s.StoreBudget)},
 		{"BODY_LIMIT", s.BodyLimit}, {"HEADER_LIMIT", s.HeaderLimit}, {"JSON_DEPTH", int64(s.JSONDepth)},
 		{"READ_TIMEOUT", int64(s.ReadTimeout)}, {"WRITE_TIMEOUT", int64(s.WriteTimeout)}, {"IDLE_TIMEOUT", int64(s.IdleTimeout)},
-		{"MAX_CONNECTIONS", int64(s.MaxConnections)}, {"MAX_REQUESTS", s.MaxRequests}, {"MAX_FACTS", s.MaxFacts}, {"MAX_WAITING_FACTS", s.MaxWaitingFacts},
+		{"MAX_CONNECTIONS", int64(s.MaxConnections)}, {"MAX_CHECK_IN_REQUESTS", s.MaxCheckInRequests}, {"MAX_EVENTS", s.MaxEvents}, {"MAX_WAITING_EVENTS", s.MaxWaitingEvents},
 		{"SHUTDOWN_TIMEOUT", int64(s.ShutdownTimeout)}, {"SPOOL_MAX_BYTES", s.SpoolMaxBytes}, {"SPOOL_MAX_AGE", int64(s.SpoolMaxAge)},
 	} {
 		positive(f, limit.name, limit.value)

@@ -41,7 +41,7 @@ func TestFaults(t *testing.T) {
 		{"a budget that outlasts the answer", []string{"DECISION_BUDGET=11s"}, "SINE_RELAY_DECISION_BUDGET: 11s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
 		{"an answer that ends before the budget", []string{"WRITE_TIMEOUT=2s"}, "SINE_RELAY_STORE_BUDGET: 2s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
 		{"an answer that ends before a slow caller is done", []string{"READ_TIMEOUT=9s"}, "SINE_RELAY_WRITE_TIMEOUT: 10s is not longer than SINE_RELAY_READ_TIMEOUT and SINE_RELAY_STORE_BUDGET together"},
-		{"a limit of nothing", []string{"MAX_FACTS=0"}, "SINE_RELAY_MAX_FACTS: must be positive"},
+		{"a limit of nothing", []string{"MAX_EVENTS=0"}, "SINE_RELAY_MAX_EVENTS: must be positive"},
 		{"a negative timeout", []string{"READ_TIMEOUT=-5s"}, "SINE_RELAY_READ_TIMEOUT: must be positive"},
 		{"less memory than one body", []string{"MAX_BODY_MEMORY=1KiB"}, "SINE_RELAY_MAX_BODY_MEMORY: 1024 bytes is less than 1597440, which a body of SINE_RELAY_BODY_LIMIT takes up"},
 		{"a prefix with a wildcard", []string{"SUBJECT_PREFIX=visitors.*"}, "SINE_RELAY_SUBJECT_PREFIX"},

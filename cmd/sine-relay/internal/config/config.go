@@ -39,7 +39,7 @@ type Settings struct {
 	// Warnings are things that are allowed and probably not meant.
 	Warnings Faults
 
-	// brokenSites are those of integrations with faults, as far as they are known.
+	// brokenSites are those of integrations with errors, as far as they are known.
 	brokenSites []string
 
 	keys keyring

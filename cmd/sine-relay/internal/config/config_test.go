@@ -63,7 +63,7 @@ integrations:
 }
 
 func TestFaultsKeepTheirOrder(t *testing.T) {
-	settings := []string{"LISTEN=x", "ADMIN_LISTEN=y", "MAX_FACTS=0", "JSON_DEPTH=0", "LISSEN=1", "SITEE=2", "TLS_KEY_FILE=/nowhere"}
+	settings := []string{"LISTEN=x", "ADMIN_LISTEN=y", "MAX_EVENTS=0", "JSON_DEPTH=0", "LISSEN=1", "SITEE=2", "TLS_KEY_FILE=/nowhere"}
 	first := faulty(t, settings...)
 	for range 20 {
 		if again := faulty(t, settings...); again != first {

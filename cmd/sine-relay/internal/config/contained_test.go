@@ -16,7 +16,7 @@ func TestAFaultOfOneIntegrationIsContained(t *testing.T) {
 		{"an unknown field", "integrations: [{name: a, sitee: hq}, {name: b}]", []string{"a"}, []string{"b"}},
 		{"a list for a text", "integrations:\n- name: a\n  site: [hq]\n- name: b\n", []string{"a"}, []string{"b"}},
 		{"a condition with a fault", "integrations: [{name: b}, {name: a, deciders: [{name: x, when: 'visitortype'}]}]", []string{"a"}, []string{"b"}},
-		{"two with faults", "integrations: [{name: a, timeZone: Mars}, {name: c, decider: '>'}, {name: b}]", []string{"a", "c"}, []string{"b"}},
+		{"two with errors", "integrations: [{name: a, timeZone: Mars}, {name: c, decider: '>'}, {name: b}]", []string{"a", "c"}, []string{"b"}},
 		{"one that is there twice is neither", "integrations: [{name: a}, {name: b}, {name: a, site: hq}]", []string{"a"}, []string{"b"}},
 		{"a name that is none", "integrations: [{name: Head Office}, {name: b}]", []string{""}, []string{"b"}},
 		{"no name", "integrations: [{}, {name: b}]", []string{""}, []string{"b"}},

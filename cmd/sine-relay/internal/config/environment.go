@@ -63,25 +63,25 @@ type Environment struct {
 	KeysDir          string `env:"KEYS_DIR" help:"their keys: a file per integration, of its name, a key a line"`
 
 	DecisionBudget time.Duration `env:"DECISION_BUDGET, default=2.5s" unit:"duration" help:"how long a visitor waits for a decision, for integrations that say nothing else"`
-	StoreBudget    time.Duration `env:"STORE_BUDGET, default=2s" unit:"duration" help:"how long a fact may take to be stored before it is refused"`
+	StoreBudget    time.Duration `env:"STORE_BUDGET, default=2s" unit:"duration" help:"how long an event may take to be stored before it is refused"`
 
-	SpoolDir      string        `env:"SPOOL_DIR" help:"where facts are kept that NATS cannot take right now; without it they are refused"`
+	SpoolDir      string        `env:"SPOOL_DIR" help:"where events are kept that NATS cannot take right now; without it they are refused"`
 	SpoolMaxBytes int64         `env:"SPOOL_MAX_BYTES, default=1GiB" unit:"bytes" help:"how much may wait there; the disk should have twice as much"`
 	SpoolMaxAge   time.Duration `env:"SPOOL_MAX_AGE, default=24h" unit:"duration" help:"how long something may wait there before a metric says so"`
 
 	StateDir string `env:"STATE_DIR" help:"where the last known standing orders are kept for the next start; SPOOL_DIR or NATS_STORE_DIR unless set"`
 
-	BodyLimit       int64         `env:"BODY_LIMIT, default=256KiB" unit:"bytes" help:"largest body that is accepted"`
-	HeaderLimit     int64         `env:"HEADER_LIMIT, default=16KiB" unit:"bytes" help:"largest HTTP header that is accepted"`
-	JSONDepth       int           `env:"JSON_DEPTH, default=32" help:"how deep a body may be nested"`
-	ReadTimeout     time.Duration `env:"READ_TIMEOUT, default=5s" unit:"duration" help:"how long a caller may take to send its request"`
-	WriteTimeout    time.Duration `env:"WRITE_TIMEOUT, default=10s" unit:"duration" help:"how long an answer may take altogether; longer than every budget"`
-	IdleTimeout     time.Duration `env:"IDLE_TIMEOUT, default=2m" unit:"duration" help:"how long a connection without a request is kept"`
-	MaxConnections  int           `env:"MAX_CONNECTIONS, default=1000" help:"connections open on the public listener; beyond it, those that showed no valid key make room"`
-	MaxRequests     int64         `env:"MAX_REQUESTS, default=512" help:"check-in requests in flight; beyond it, the fallback for overload"`
-	MaxFacts        int64         `env:"MAX_FACTS, default=256" help:"facts being stored at once; more wait"`
-	MaxWaitingFacts int64         `env:"MAX_WAITING_FACTS, default=10000" help:"facts that wait; beyond it they are refused"`
-	MaxBodyMemory   int64         `env:"MAX_BODY_MEMORY, default=64MiB" unit:"bytes" help:"memory for bodies in flight, of which each counts as six times its length and 24 KiB; a quarter of it is kept free of waiting facts, for the door"`
+	BodyLimit          int64         `env:"BODY_LIMIT, default=256KiB" unit:"bytes" help:"largest body that is accepted"`
+	HeaderLimit        int64         `env:"HEADER_LIMIT, default=16KiB" unit:"bytes" help:"largest HTTP header that is accepted"`
+	JSONDepth          int           `env:"JSON_DEPTH, default=32" help:"how deep a body may be nested"`
+	ReadTimeout        time.Duration `env:"READ_TIMEOUT, default=5s" unit:"duration" help:"how long a caller may take to send its request"`
+	WriteTimeout       time.Duration `env:"WRITE_TIMEOUT, default=10s" unit:"duration" help:"how long an answer may take altogether; longer than every budget"`
+	IdleTimeout        time.Duration `env:"IDLE_TIMEOUT, default=2m" unit:"duration" help:"how long a connection without a request is kept"`
+	MaxConnections     int           `env:"MAX_CONNECTIONS, default=1000" help:"connections open on the public listener; beyond it, those that showed no valid key make room"`
+	MaxCheckInRequests int64         `env:"MAX_CHECK_IN_REQUESTS, default=512" help:"check-in requests in flight; beyond it, the fallback for overload"`
+	MaxEvents          int64         `env:"MAX_EVENTS, default=256" help:"events being stored at once; more wait"`
+	MaxWaitingEvents   int64         `env:"MAX_WAITING_EVENTS, default=10000" help:"events that wait; beyond it they are refused"`
+	MaxBodyMemory      int64         `env:"MAX_BODY_MEMORY, default=64MiB" unit:"bytes" help:"memory for bodies in flight, of which each counts as six times its length and 24 KiB; a quarter of it is kept free of waiting events, for the door"`
 
 	DrainDelay      time.Duration `env:"DRAIN_DELAY, default=5s" unit:"duration" help:"after a signal, how long the relay goes on serving while it reports unready"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT, default=20s" unit:"duration" help:"after that, how long calls in flight may take"`

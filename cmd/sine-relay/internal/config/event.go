@@ -9,7 +9,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-var kinds = []string{string(visit.CheckInRequest), string(visit.CheckedIn), string(visit.CheckedOut)}
+var kinds = []string{string(visit.KindCheckInRequest), string(visit.KindCheckedIn), string(visit.KindCheckedOut)}
 
 func (p place) kind(field, name string) visit.Kind {
 	if !slices.Contains(kinds, name) {

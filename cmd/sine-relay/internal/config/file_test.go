@@ -125,7 +125,7 @@ func TestNinetyIntegrationsAreNinetyShortEntries(t *testing.T) {
 	if odd.Site != "odd" || odd.Budget != 3*time.Second || odd.Policy.Fallbacks["timeout"].VisitorText != "Wait" || odd.Policy.Fallbacks["no_decider"].VisitorText != "Nobody is in" {
 		t.Errorf("the odd one: %+v", odd)
 	}
-	if odd.Events["arrived"] != visit.CheckedIn || odd.Events["left"] != visit.CheckedOut {
+	if odd.Events["arrived"] != visit.KindCheckedIn || odd.Events["left"] != visit.KindCheckedOut {
 		t.Errorf("its event names: %v", odd.Events)
 	}
 	if names := s.Entries[90].KeyNames; !slices.Equal(names, []string{"spring", "odd#2"}) {

@@ -16,7 +16,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Whatever stands in the file, it is refused with faults that say where, or
+// Whatever stands in the file, it is refused with errors that say where, or
 // gives integrations that the relay takes and can answer for.
 func FuzzIntegrationsFile(f *testing.F) {
 	f.Add("integrations: [{name: a}]")
@@ -92,7 +92,7 @@ func serveOnce(t *testing.T, s Settings) {
 	}
 }
 
-// Whatever the environment holds, loading it ends with settings or with faults.
+// Whatever the environment holds, loading it ends with settings or with errors.
 func FuzzEnvironment(f *testing.F) {
 	f.Add("LISTEN", ":8080", "BODY_LIMIT", "1MiB")
 	f.Add("NATS_URL", "nats://a:b@c:4222,tls://d", "KEYS", "a,b,,c")

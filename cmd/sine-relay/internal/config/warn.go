@@ -14,7 +14,7 @@ import (
 
 // warn notes what is allowed and probably not meant.
 func (s *Settings) warn() {
-	s.warnOfRepeatedFacts()
+	s.warnOfRepeatedEvents()
 	s.warnOfUnconfirmedRejections()
 	s.warnOfNoEffect()
 	s.warnOfTheUnasked()
@@ -35,10 +35,10 @@ func (e Entry) sends(kind visit.Kind) bool {
 	return len(e.Events) == 0 || slices.Contains(e.Events, kind)
 }
 
-// warnOfRepeatedFacts: two integrations of a site that both send a fact make two
+// warnOfRepeatedEvents: two integrations of a site that both send an event make two
 // events of it, since Sine tells nothing by which they could be known as one.
-func (s *Settings) warnOfRepeatedFacts() {
-	for _, kind := range []visit.Kind{visit.CheckedIn, visit.CheckedOut} {
+func (s *Settings) warnOfRepeatedEvents() {
+	for _, kind := range []visit.Kind{visit.KindCheckedIn, visit.KindCheckedOut} {
 		bySite, verb := map[string][]Entry{}, map[string]string{}
 		for _, e := range s.Entries {
 			if !e.sends(kind) {
@@ -68,7 +68,7 @@ func namesOf(entries []Entry) string {
 
 func (s *Settings) warnOfUnconfirmedRejections() {
 	for _, e := range s.Entries {
-		if e.RejectBy == relay.SayCode && !e.Confirmed && e.sends(visit.CheckInRequest) {
+		if e.RejectBy == relay.SayCode && !e.Confirmed && e.sends(visit.KindCheckInRequest) {
 			e.warn(&s.Warnings, "no test visit has confirmed that Sine obeys a rejection said by code: make one, then set rejectionConfirmed: true, or set rejectBy: status until then")
 		}
 	}
@@ -100,7 +100,7 @@ func (s *Settings) warnOfNoEffect() {
 func (s *Settings) warnOfTheUnasked() {
 	for n, i := range s.Integrations {
 		always := slices.ContainsFunc(i.Deciders, func(d relay.Decider) bool { return !d.Shadow && d.When == nil })
-		if !always && s.Entries[n].sends(visit.CheckInRequest) && i.Policy.Fallbacks[door.Unasked].Verdict == "" {
+		if !always && s.Entries[n].sends(visit.KindCheckInRequest) && i.Policy.Fallbacks[door.Unasked].Verdict == "" {
 			s.Entries[n].warn(&s.Warnings, "every decider has a condition, so that a visitor whom none applies to is let in without a decision: say whether that is meant by fallbacks: {unasked: {answer: accept}} or reject")
 		}
 	}

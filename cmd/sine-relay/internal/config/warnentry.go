@@ -15,7 +15,7 @@ func (s *Settings) warnOfEntry(e fileEntry, shown relay.Capture, c choices) {
 	if e.Capture != (capture{}) && shown.Until.Before(time.Now()) {
 		p.add("capture.until", "is in the past, and nothing is shown: set a later time, or take capture out")
 	}
-	if len(c.events) == 0 || slices.Contains(c.events, visit.CheckInRequest) {
+	if len(c.events) == 0 || slices.Contains(c.events, visit.KindCheckInRequest) {
 		return
 	}
 	for _, field := range e.forDeciders() {

@@ -136,7 +136,7 @@ func (x *example) end() {
 }
 
 // exampleDecision lets everybody in but a company that is called Denied.
-func exampleDecision(_ context.Context, q visit.Request) (visit.Decision, error) {
+func exampleDecision(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 	if strings.EqualFold(q.Company, "Denied") {
 		return visit.Decision{
 			Verdict:     visit.Reject,

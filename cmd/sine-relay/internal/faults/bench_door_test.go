@@ -21,12 +21,12 @@ import (
 
 const (
 	doorRate   = 100 // check-in requests a second
-	factRate   = 320 // as of 32 senders
+	eventRate  = 320 // as of 32 senders
 	doorRound  = 4 * time.Second
 	doorRounds = 5
 )
 
-// trouble keeps facts from being stored while deciders are reached.
+// trouble keeps events from being stored while deciders are reached.
 type trouble struct {
 	name       string
 	begin, end func(*rig) error
@@ -47,14 +47,14 @@ var troubles = []trouble{
 
 func admitAgain(r *rig) error { return r.nodes[0].reload(passwords(relayPassword)) }
 
-// BenchmarkDoorWhileFactsFail compares the door's p99 while all is well with
-// that while facts fail, under the same load of facts. Run it with -benchtime=1x.
-func BenchmarkDoorWhileFactsFail(b *testing.B) {
+// BenchmarkDoorWhileEventsFail compares the door's p99 while all is well with
+// that while events fail, under the same load of events. Run it with -benchtime=1x.
+func BenchmarkDoorWhileEventsFail(b *testing.B) {
 	for _, trouble := range troubles {
 		b.Run(trouble.name, func(b *testing.B) {
 			r := newRig(b, layout{})
 			r.answerQuestions()
-			stop := r.sendFacts()
+			stop := r.sendEvents()
 			var well, failing, ratios []float64
 			for b.Loop() {
 				for range doorRounds {
@@ -106,10 +106,10 @@ func openLoop(rate int, do func()) (stop func()) {
 	return func() { close(stopped); doing.Wait() }
 }
 
-func (r *rig) sendFacts() (stop func()) {
+func (r *rig) sendEvents() (stop func()) {
 	var mu sync.Mutex
 	a := &author{rng: rand.New(rand.NewPCG(1, 1)), name: r.load.mark}
-	return openLoop(factRate, func() {
+	return openLoop(eventRate, func() {
 		mu.Lock()
 		f := a.checkIn()
 		mu.Unlock()

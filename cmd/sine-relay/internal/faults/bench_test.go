@@ -15,11 +15,11 @@ import (
 
 // Benchmarks say something on a machine that does nothing else; see .ci/faults.
 
-// drained is how many facts wait in the spool when NATS comes back.
+// drained is how many events wait in the spool when NATS comes back.
 const drained = 10_000
 
 // BenchmarkDrain is from NATS accepting connections to the spool being empty:
-// where every fact is of another visit, and where Sine names none, so that all
+// where every event is of another visit, and where Sine names none, so that all
 // have to keep one order.
 func BenchmarkDrain(b *testing.B) {
 	for name, id := range map[string]func(*author) string{
@@ -61,7 +61,7 @@ func drainOnce(b *testing.B, id func(*author) string) time.Duration {
 	return took
 }
 
-// fill has many clients send facts that go to the spool.
+// fill has many clients send events that go to the spool.
 func (r *rig) fill(id func(*author) string) {
 	const clients = 50
 	var filling sync.WaitGroup
@@ -69,7 +69,7 @@ func (r *rig) fill(id func(*author) string) {
 		a := &author{rng: rand.New(rand.NewPCG(1, uint64(i))), name: fmt.Sprintf("%s-%d", r.load.mark, i)}
 		filling.Go(func() {
 			for range drained / clients {
-				r.load.post(a.event(visit.CheckedOut, id(a)), r.relays[0])
+				r.load.post(a.event(visit.KindCheckedOut, id(a)), r.relays[0])
 			}
 		})
 	}

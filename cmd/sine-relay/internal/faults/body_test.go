@@ -12,8 +12,8 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// fact is something that a sender says, once or several times in the same bytes.
-type fact struct {
+// event is something that a sender says, once or several times in the same bytes.
+type event struct {
 	// id is what the contract calls the event, or empty for what is not one.
 	id    string
 	kind  visit.Kind // empty likewise
@@ -23,7 +23,7 @@ type fact struct {
 }
 
 // isEvent reports whether the relay can read it.
-func (f *fact) isEvent() bool { return f.kind != "" }
+func (f *event) isEvent() bool { return f.kind != "" }
 
 // author writes bodies that nobody else writes.
 type author struct {
@@ -37,39 +37,39 @@ func (a *author) next() string {
 	return fmt.Sprintf("%s-%d", a.name, a.last)
 }
 
-// checkIn is a visit's first fact. Some of Sine's ids are not fit for a header.
-func (a *author) checkIn() *fact {
+// checkIn is a visit's first event. Some of Sine's ids are not fit for a header.
+func (a *author) checkIn() *event {
 	id := a.next()
 	if a.rng.IntN(8) == 0 {
 		id += "/é ü"
 	}
-	return a.event(visit.CheckedIn, id)
+	return a.event(visit.KindCheckedIn, id)
 }
 
-func (a *author) checkOut(in *fact) *fact { return a.event(visit.CheckedOut, in.visit) }
+func (a *author) checkOut(in *event) *event { return a.event(visit.KindCheckedOut, in.visit) }
 
-// pass is a fact without an id of Sine's.
-func (a *author) pass() *fact {
-	kind := visit.CheckedIn
+// pass is an event without an id of Sine's.
+func (a *author) pass() *event {
+	kind := visit.KindCheckedIn
 	if a.rng.IntN(2) == 0 {
-		kind = visit.CheckedOut
+		kind = visit.KindCheckedOut
 	}
 	return a.event(kind, "")
 }
 
 var names = map[visit.Kind]struct{ event, path string }{
-	visit.CheckedIn:  {"signin_after", "/check-in-success"},
-	visit.CheckedOut: {"signout_after", "/check-out-success"},
+	visit.KindCheckedIn:  {"signin_after", "/check-in-success"},
+	visit.KindCheckedOut: {"signout_after", "/check-out-success"},
 }
 
-func (a *author) event(kind visit.Kind, id string) *fact {
+func (a *author) event(kind visit.Kind, id string) *event {
 	date := time.Date(2026, 11, 18, 12, 0, a.last, a.rng.IntN(1000)*int(time.Millisecond), time.UTC)
 	written, token := date.Format(time.RFC3339Nano), fmt.Sprintf("%q", date.Format(time.RFC3339Nano))
 	if a.rng.IntN(4) == 0 {
 		written = fmt.Sprint(date.UnixMilli())
 		token = written
 	}
-	f := &fact{kind: kind, visit: id, body: a.write(names[kind].event, token, id)}
+	f := &event{kind: kind, visit: id, body: a.write(names[kind].event, token, id)}
 	if a.rng.IntN(2) == 0 {
 		f.path = names[kind].path
 	}
@@ -127,9 +127,9 @@ func (a *author) size() int {
 }
 
 // nonsense goes to the quarantine.
-func (a *author) nonsense() *fact {
+func (a *author) nonsense() *event {
 	mark := a.next()
-	f := &fact{}
+	f := &event{}
 	switch a.rng.IntN(3) {
 	case 0:
 		f.body = []byte("visitor=" + mark + "\x00\xff\xfe\r\n")
@@ -140,7 +140,7 @@ func (a *author) nonsense() *fact {
 		return f // on a URL that names an event, it is one
 	}
 	if a.rng.IntN(2) == 0 {
-		f.path = names[visit.CheckedIn].path
+		f.path = names[visit.KindCheckedIn].path
 	}
 	return f
 }

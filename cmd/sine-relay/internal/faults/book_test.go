@@ -18,7 +18,7 @@ func (m metrics) balanced() bool {
 		sum += m.settled(result)
 	}
 	return sum == m.received() && m.spool("recovered_total")+m.spool("spooled_total") ==
-		m.spool("drained_total")+m.spool("set_aside_total")+m.spool("messages")
+		m.spool("forwarded_total")+m.spool("quarantined_total")+m.spool("messages")
 }
 
 // judge compares a ledger with itself and with what the senders were told.
@@ -27,7 +27,7 @@ func (b book) judge(v *verdict, calls []*call) {
 	if !m.balanced() {
 		v.fault(&v.ledger, "relay %d in life %d: %d received; %v settled; spool: %d recovered, %d spooled, %d drained, %d set aside, %d wait",
 			b.relay, b.life, m.received(), m.bySettlement(), m.spool("recovered_total"), m.spool("spooled_total"),
-			m.spool("drained_total"), m.spool("set_aside_total"), m.spool("messages"))
+			m.spool("forwarded_total"), m.spool("quarantined_total"), m.spool("messages"))
 	}
 	t := b.tell(calls)
 	check := func(what string, answers, counted int) {
@@ -36,7 +36,7 @@ func (b book) judge(v *verdict, calls []*call) {
 			v.fault(&v.ledger, "relay %d in life %d: %d answers and %d without any, but the ledger says %d %s", b.relay, b.life, answers, t.unknown, counted, what)
 		}
 	}
-	check("facts kept", t.events, m.settled("stored")+m.settled("duplicate")+m.settled("spooled"))
+	check("events kept", t.events, m.settled("stored")+m.settled("duplicate")+m.settled("spooled"))
 	check("quarantined", t.unreadable, m.settled("quarantined"))
 	check("refused", t.refused, m.settled("refused"))
 }

@@ -18,9 +18,9 @@ func TestABurstOfCheckOutsWhileALeaderIsKilled(t *testing.T) {
 	const name, checkOuts, lasting = "5000 check-outs, a leader is killed", 5000, 10 * time.Second
 	r := newRig(t, layout{nodes: 3})
 	a := &author{rng: rand.New(rand.NewPCG(1, 1)), name: r.load.mark}
-	var bodies []*fact
+	var bodies []*event
 	for range checkOuts {
-		bodies = append(bodies, a.event(visit.CheckedOut, a.next()))
+		bodies = append(bodies, a.event(visit.KindCheckedOut, a.next()))
 	}
 	leader, err := r.leader()
 	r.must(err)

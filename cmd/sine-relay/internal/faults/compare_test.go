@@ -13,9 +13,9 @@ import (
 
 // judgeEvents looks at all that is in the stream of events.
 func (e *evidence) judgeEvents(v *verdict, events map[string][]message) {
-	sent := map[string]*fact{}
+	sent := map[string]*event{}
 	for _, c := range e.calls {
-		sent[c.id] = c.fact
+		sent[c.id] = c.event
 	}
 	for id, all := range events {
 		if len(all) > 1 {
@@ -35,7 +35,7 @@ func (e *evidence) judgeEvents(v *verdict, events map[string][]message) {
 }
 
 // compare says in what a stored event is not what was sent.
-func compare(m message, f *fact) string {
+func compare(m message, f *event) string {
 	var got visit.Event
 	if err := json.Unmarshal(m.data, &got); err != nil {
 		return err.Error()
@@ -47,7 +47,7 @@ func compare(m message, f *fact) string {
 		return fmt.Sprintf("its id is %s, and %s in the header", got.ID, m.header.Get(visit.HeaderID))
 	case got.Kind != f.kind || !strings.HasSuffix(m.subject, "."+string(f.kind)):
 		return fmt.Sprintf("it is %s on %s", got.Kind, m.subject)
-	case got.Visit != visit.NewKey(f.visit):
+	case got.Visit != visit.NewVisitKey(f.visit):
 		return fmt.Sprintf("its visit is %v", got.Visit)
 	default:
 		return ""

@@ -34,7 +34,7 @@ func decide(servers string) error {
 		Sites: []string{"default"}, Version: "1.0.0",
 		OnReady: func() { fmt.Println(deciderIsUp) },
 	}
-	return subscriber.Decide(context.Background(), nc, cfg, func(_ context.Context, q visit.Request) (visit.Decision, error) {
+	return subscriber.Decide(context.Background(), nc, cfg, func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		if q.Person.LastName == barred {
 			return visit.Decision{Verdict: visit.Reject, VisitorText: atTheGate}, nil
 		}

@@ -23,8 +23,8 @@ func fabricated(t *testing.T) *evidence {
 	a := &author{rng: rand.New(rand.NewPCG(1, 2)), name: "made-up"}
 	e := &evidence{}
 	clock := time.Now()
-	tell := func(f *fact) *call {
-		c := &call{fact: f, relay: 1, life: 1, start: clock, end: clock.Add(time.Millisecond), status: http.StatusOK, eventID: f.id, requestID: visit.NewRequestID()}
+	tell := func(f *event) *call {
+		c := &call{event: f, relay: 1, life: 1, start: clock, end: clock.Add(time.Millisecond), status: http.StatusOK, eventID: f.id, requestID: visit.NewRequestID()}
 		clock = clock.Add(2 * time.Millisecond)
 		e.calls = append(e.calls, c)
 		return c
@@ -45,14 +45,14 @@ func fabricated(t *testing.T) *evidence {
 	m := q.Message(visit.Subjects{})
 	e.quarantine = []message{{1, m.Subject, nats.Header(m.Header), m.Data}}
 	e.books = []book{{relay: 1, life: 1, metrics: parseMetrics(strings.NewReader(`
-sine_relay_facts_received_total{integration="default"} 9
-sine_relay_facts_settled_total{integration="default",result="stored"} 5
-sine_relay_facts_settled_total{integration="default",result="spooled"} 2
-sine_relay_facts_settled_total{integration="default",result="duplicate"} 1
-sine_relay_facts_settled_total{integration="default",result="quarantined"} 1
+sine_relay_events_received_total{integration="default"} 9
+sine_relay_events_settled_total{integration="default",result="stored"} 5
+sine_relay_events_settled_total{integration="default",result="spooled"} 2
+sine_relay_events_settled_total{integration="default",result="duplicate"} 1
+sine_relay_events_settled_total{integration="default",result="quarantined"} 1
 sine_relay_spool_recovered_total 3
 sine_relay_spool_spooled_total 2
-sine_relay_spool_drained_total 5
+sine_relay_spool_forwarded_total 5
 `))}}
 	return e
 }
@@ -61,7 +61,7 @@ func eventOf(t *testing.T, c *call, sequence uint64) message {
 	t.Helper()
 	event := visit.Event{
 		ID: c.id, Kind: c.kind, Source: c.body,
-		Origin: visit.Origin{RequestID: c.requestID, Site: "default", Integration: "default", Visit: visit.NewKey(c.visit)},
+		Origin: visit.Origin{RequestID: c.requestID, Site: "default", Integration: "default", Visit: visit.NewVisitKey(c.visit)},
 	}
 	m, err := event.Message(visit.Subjects{})
 	if err != nil {
@@ -88,7 +88,7 @@ func TestTheAuditNotices(t *testing.T) {
 			e.calls[0].body = append(slices.Clone(e.calls[0].body), ' ')
 		}, verdict{altered: 1}},
 		{"a body in the quarantine that is another", func(e *evidence) { e.quarantine[0].data = []byte("visitor=") }, verdict{altered: 1}},
-		{"an event of another visit", func(e *evidence) { e.calls[0].fact.visit, e.calls[1].fact.visit = "x", "x" }, verdict{altered: 2}},
+		{"an event of another visit", func(e *evidence) { e.calls[0].event.visit, e.calls[1].event.visit = "x", "x" }, verdict{altered: 2}},
 		{"a check-out before its check-in", func(e *evidence) {
 			e.events[0].sequence, e.events[1].sequence = e.events[1].sequence, e.events[0].sequence
 		}, verdict{inverted: 1}},
@@ -125,17 +125,17 @@ func TestTheAuditNotices(t *testing.T) {
 		{"nothing in what was not answered", func(e *evidence) {
 			e.calls[5].err, e.events, e.books = errors.New("killed"), slices.Delete(e.events, 5, 6), nil
 		}, verdict{}},
-		{"a fact that came in and has no end", func(e *evidence) {
-			e.books[0].metrics[`sine_relay_facts_received_total{integration="default"}`]++
+		{"an event that came in and has no end", func(e *evidence) {
+			e.books[0].metrics[`sine_relay_events_received_total{integration="default"}`]++
 		}, verdict{ledger: 1}},
-		{"a spool that does not balance", func(e *evidence) { e.books[0].metrics["sine_relay_spool_drained_total"]-- }, verdict{ledger: 1}},
+		{"a spool that does not balance", func(e *evidence) { e.books[0].metrics["sine_relay_spool_forwarded_total"]-- }, verdict{ledger: 1}},
 		{"a ledger that counts fewer than were answered", func(e *evidence) {
-			e.books[0].metrics[`sine_relay_facts_received_total{integration="default"}`]--
-			e.books[0].metrics[`sine_relay_facts_settled_total{integration="default",result="stored"}`]--
+			e.books[0].metrics[`sine_relay_events_received_total{integration="default"}`]--
+			e.books[0].metrics[`sine_relay_events_settled_total{integration="default",result="stored"}`]--
 		}, verdict{ledger: 1}},
 		{"a refusal that was answered 200", func(e *evidence) {
-			e.books[0].metrics[`sine_relay_facts_settled_total{integration="default",result="quarantined"}`]--
-			e.books[0].metrics[`sine_relay_facts_settled_total{integration="default",result="refused"}`]++
+			e.books[0].metrics[`sine_relay_events_settled_total{integration="default",result="quarantined"}`]--
+			e.books[0].metrics[`sine_relay_events_settled_total{integration="default",result="refused"}`]++
 		}, verdict{ledger: 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 
 // call is one request to a relay and what came of it.
 type call struct {
-	*fact
+	*event
 	relay, life int
 	start, end  time.Time
 	status      int
@@ -28,7 +28,7 @@ type call struct {
 	err error
 }
 
-// kept reports whether the relay said that it has the fact. What cannot be read
+// kept reports whether the relay said that it has the event. What cannot be read
 // is answered 200 where a visitor might be waiting, and 400 elsewhere.
 func (c *call) kept() bool {
 	return c.err == nil && (c.status == http.StatusOK || !c.isEvent() && c.status == http.StatusBadRequest)
@@ -51,7 +51,7 @@ type load struct {
 	echo     bool // everything is said to all relays at the same time
 	client   *http.Client
 
-	answered   atomic.Int64 // calls that were told that the fact is kept
+	answered   atomic.Int64 // calls that were told that the event is kept
 	turnedAway atomic.Int64 // and those that were told 503
 	mu         sync.Mutex
 	calls      []*call
@@ -98,9 +98,9 @@ func (l *load) going() bool {
 var errAway = errors.New("the relay does not run")
 
 // post makes one call, and records it if there was a relay to be called.
-func (l *load) post(f *fact, to *relay) *call {
+func (l *load) post(f *event, to *relay) *call {
 	at, life := to.where()
-	c := &call{fact: f, relay: at.relay, life: life, start: time.Now()}
+	c := &call{event: f, relay: at.relay, life: life, start: time.Now()}
 	if at.webhook == "" {
 		c.err = errAway
 		return c

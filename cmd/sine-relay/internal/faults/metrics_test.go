@@ -37,11 +37,11 @@ func cutLast(s, separator string) (before, after string, found bool) {
 
 // settled is the ledger's entry of a result, one integration being all there is.
 func (m metrics) settled(result string) int {
-	return int(m[fmt.Sprintf(`sine_relay_facts_settled_total{integration="default",result=%q}`, result)])
+	return int(m[fmt.Sprintf(`sine_relay_events_settled_total{integration="default",result=%q}`, result)])
 }
 
 func (m metrics) received() int {
-	return int(m[`sine_relay_facts_received_total{integration="default"}`])
+	return int(m[`sine_relay_events_received_total{integration="default"}`])
 }
 
 func (m metrics) spool(name string) int { return int(m["sine_relay_spool_"+name]) }

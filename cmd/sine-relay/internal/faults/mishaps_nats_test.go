@@ -126,7 +126,7 @@ func credentialsExpire(r *rig, lasting time.Duration, _ int) error {
 	one := r.relays[0]
 	err := await("the credentials expire", func() bool {
 		m, err := one.read()
-		return err == nil && m[`sine_relay_nats_connected{connection="facts"}`] == 0
+		return err == nil && m[`sine_relay_nats_connected{connection="events"}`] == 0
 	})
 	hold(lasting)
 	r.issuer.issue(r.creds, time.Time{})

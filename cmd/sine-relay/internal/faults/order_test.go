@@ -68,12 +68,12 @@ func (e *evidence) histories() map[string]*history {
 // stored something, by whichever relay.
 func (h *history) enter(c *call) {
 	h.relays[c.relay] = true
-	if c.kind == visit.CheckedOut && (h.begun.IsZero() || c.start.Before(h.begun)) {
+	if c.kind == visit.KindCheckedOut && (h.begun.IsZero() || c.start.Before(h.begun)) {
 		h.begun = c.start
 	}
 	switch {
 	case !c.kept():
-	case c.kind == visit.CheckedOut:
+	case c.kind == visit.KindCheckedOut:
 		h.checkOut = c.id
 	case h.keptBy.IsZero() || c.end.Before(h.keptBy):
 		h.checkIn, h.keptBy = c.id, c.end

@@ -87,7 +87,7 @@ func (r *rig) close(one *relay) book {
 	return b
 }
 
-// spooled is how many facts went into a spool, as far as the relays lived to
+// spooled is how many events went into a spool, as far as the relays lived to
 // tell.
 func (r *rig) spooled() int {
 	sum := 0

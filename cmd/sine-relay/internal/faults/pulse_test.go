@@ -10,7 +10,7 @@ import (
 )
 
 // pulse tells how long the machine stood still: a relay that got no time or no
-// disk for as long as it has for a fact cannot keep it. It writes a byte to the
+// disk for as long as it has for an event cannot keep it. It writes a byte to the
 // disk now and then, and notes when that comes late.
 type pulse struct {
 	once sync.Once

@@ -112,7 +112,7 @@ func (p plan) String() string {
 		b.WriteString(", proxies between them")
 	}
 	if p.layout.echo {
-		b.WriteString(", all facts to all relays")
+		b.WriteString(", all events to all relays")
 	}
 	for _, s := range p.layout.settings {
 		b.WriteString(", " + s)

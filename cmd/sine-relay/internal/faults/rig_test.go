@@ -17,7 +17,7 @@ type layout struct {
 	nodes, relays, senders int
 	embedded               bool          // NATS is within the relay
 	proxied                bool          // there is a proxy between each relay and node
-	echo                   bool          // all facts go to all relays at once
+	echo                   bool          // all events go to all relays at once
 	stepped                bool          // the relays' wall clocks can be set, see clock_test.go
 	expiring               time.Duration // the relay's credentials last so long; 0 is a password
 	role                   string        // of the relays, see disk_test.go

@@ -29,7 +29,7 @@ var (
 	hasty    = layout{proxied: true, settings: hurry}
 )
 
-// hurry is so little time that a fact's ends before a relay knows that NATS is
+// hurry is so little time that an event's ends before a relay knows that NATS is
 // silent.
 var hurry = []string{"STORE_BUDGET=400ms"}
 
@@ -50,7 +50,7 @@ var scenarios = []scenario{
 	{"NATS accepts connections and says nothing", distant, networkMute, 2.5},
 	{"the network stalls", distant, networkStalled, 2.5},
 	{"the network loses what goes up", distant, networkDeafUp, 2},
-	{"it does, and facts have little time", hasty, networkDeafUp, 2},
+	{"it does, and events have little time", hasty, networkDeafUp, 2},
 	{"the network loses what comes down", distant, networkDeafDown, 2},
 	{"the network is slow", distant, networkSlow, 2},
 	{"connections are reset within a frame", distant, networkResets, 2},
@@ -123,7 +123,7 @@ func whileTheSpoolEmpties(befall fault) fault {
 		for range 2 {
 			err = errors.Join(err, await("the spool empties", func() bool {
 				m, err := one.read()
-				return err == nil && m.spool("drained_total") > 0
+				return err == nil && m.spool("forwarded_total") > 0
 			}), befall(r, lasting, pick))
 		}
 		return err

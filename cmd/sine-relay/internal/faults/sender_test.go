@@ -20,12 +20,12 @@ type sender struct {
 	author author
 	tick   *time.Ticker
 	inside []stay
-	said   []*fact
+	said   []*event
 }
 
 // stay is a visit that has begun, and the relay that was told.
 type stay struct {
-	in *fact
+	in *event
 	at *relay
 }
 
@@ -116,9 +116,9 @@ func (s *sender) atOnce() {
 }
 
 // deliver calls until there is an answer or the load ends, and reports whether
-// the answer says that the fact is kept. What was refused is not sent again:
+// the answer says that the event is kept. What was refused is not sent again:
 // Sine is not known to.
-func (s *sender) deliver(f *fact, to *relay) bool {
+func (s *sender) deliver(f *event, to *relay) bool {
 	for {
 		c := s.call(f, to)
 		if c.err == nil {
@@ -133,7 +133,7 @@ func (s *sender) deliver(f *fact, to *relay) bool {
 
 // call tells one relay, or all of them at once where everything comes several
 // times.
-func (s *sender) call(f *fact, to *relay) *call {
+func (s *sender) call(f *event, to *relay) *call {
 	if !s.load.echo {
 		return s.load.post(f, to)
 	}
@@ -148,7 +148,7 @@ func (s *sender) call(f *fact, to *relay) *call {
 }
 
 // remember keeps some of what was answered, to be repeated.
-func (s *sender) remember(f *fact) {
+func (s *sender) remember(f *event) {
 	if f.isEvent() && len(s.said) < 50 {
 		s.said = append(s.said, f)
 	} else if f.isEvent() {

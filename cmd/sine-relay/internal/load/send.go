@@ -33,7 +33,7 @@ type tally struct {
 
 // send posts at a steady rate: a slow answer does not slow the next visitor down.
 // Every second one comes over a connection of its own, the others over kept ones;
-// every fifth is a question, the others are facts.
+// every fifth is a question, the others are events.
 func send(ctx context.Context, t target, rate int, length time.Duration, ids string) error {
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()

@@ -41,7 +41,7 @@ func newMonitor(a *Server, reg prometheus.Registerer) *monitor {
 			Name: "sine_relay_deciders_known", Help: "1 while sine_relay_deciders could be counted.",
 		}),
 		ignored: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "sine_relay_discovery_ignored_total", Help: "Replies to the search for deciders that were too large to be read, and searches that ended early because too many came.",
+			Name: "sine_relay_decider_discovery_ignored_total", Help: "Replies to the search for deciders that were too large to be read, and searches that ended early because too many came.",
 		}, []string{"reason"}),
 	}
 	for _, reason := range []string{"too_large", "too_many"} {

@@ -273,9 +273,9 @@ func oneLine(err error) string {
 }
 
 var (
-	integrationBroken = prometheus.NewDesc("sine_relay_integration_broken",
+	integrationBroken = prometheus.NewDesc("sine_relay_integration_invalid",
 		"1 while the configuration of an integration has faults: it answers as it did before them, or 401 if it never did.", []string{"integration"}, nil)
-	keysReadable = prometheus.NewDesc("sine_relay_keys_readable",
+	keysReadable = prometheus.NewDesc("sine_relay_api_keys_readable",
 		"1 while all files of keys can be read; otherwise keys that were taken away may still be accepted.", nil, nil)
 )
 

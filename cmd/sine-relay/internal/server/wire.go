@@ -110,7 +110,7 @@ func Limits(s config.Settings) relay.Limits {
 		Connections: s.MaxConnections,
 		ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout,
 		StoreBudget: s.StoreBudget,
-		Requests:    s.MaxRequests, Facts: s.MaxFacts, WaitingFacts: s.MaxWaitingFacts,
+		Requests:    s.MaxCheckInRequests, Events: s.MaxEvents, WaitingEvents: s.MaxWaitingEvents,
 		BodyMemory: s.MaxBodyMemory,
 	}
 }
@@ -120,7 +120,7 @@ func Limits(s config.Settings) relay.Limits {
 func (a *Server) health() relay.Health {
 	s := a.Broker.Status()
 	h := relay.Health{
-		Connected: s.DoorConnected && s.FactsConnected, Verified: s.Verified, OrdersPending: !s.OrdersRead,
+		Connected: s.DoorConnected && s.EventsConnected, Verified: s.Verified, OrdersPending: !s.OrdersRead,
 		Fault: s.Fault, Impaired: s.Impaired, Details: s.Lines(),
 	}
 	open, limit := a.relay.Connections()
