@@ -177,16 +177,16 @@ func (h *History) sources(f HistoryFilter) (all []*source) {
 	add := func(stream, subject string, parse func(*HistoryEntry, []byte) error) {
 		all = append(all, &source{pager: pager{nc: h.nc, stream: stream, next: batch{Subject: subject}}, parse: parse})
 	}
-	if means(visit.CheckInRequest) {
+	if means(visit.KindCheckInRequest) {
 		add(h.cfg.Decisions.Name, h.cfg.Subjects.Decision(site, "*"), parseRecord)
 	}
-	switch in, out := means(visit.CheckedIn), means(visit.CheckedOut); {
+	switch in, out := means(visit.KindCheckedIn), means(visit.KindCheckedOut); {
 	case in && out:
 		add(h.cfg.Events.Name, h.cfg.Subjects.Event(site, "*"), parseEvent)
 	case in:
-		add(h.cfg.Events.Name, h.cfg.Subjects.Event(site, visit.CheckedIn), parseEvent)
+		add(h.cfg.Events.Name, h.cfg.Subjects.Event(site, visit.KindCheckedIn), parseEvent)
 	case out:
-		add(h.cfg.Events.Name, h.cfg.Subjects.Event(site, visit.CheckedOut), parseEvent)
+		add(h.cfg.Events.Name, h.cfg.Subjects.Event(site, visit.KindCheckedOut), parseEvent)
 	}
 	return all
 }
@@ -215,8 +215,8 @@ func (s *source) entry(m *jetstream.RawStreamMsg) HistoryEntry {
 	e := HistoryEntry{Stored: m.Time, size: len(m.Data)}
 	if err := s.parse(&e, m.Data); err != nil || e.Time.IsZero() {
 		tokens := strings.Split(m.Subject, ".")
-		e = HistoryEntry{Time: m.Time, Stored: m.Time, Kind: visit.CheckInRequest, Site: tokens[len(tokens)-2]}
-		if last := visit.Kind(tokens[len(tokens)-1]); last.IsFact() {
+		e = HistoryEntry{Time: m.Time, Stored: m.Time, Kind: visit.KindCheckInRequest, Site: tokens[len(tokens)-2]}
+		if last := visit.Kind(tokens[len(tokens)-1]); last.IsEvent() {
 			e.Kind = last
 		}
 		e.Fault = fmt.Errorf("message %d of stream %s cannot be read", m.Sequence, s.stream)
@@ -227,7 +227,7 @@ func (s *source) entry(m *jetstream.RawStreamMsg) HistoryEntry {
 func parseRecord(e *HistoryEntry, data []byte) error {
 	var r visit.Record
 	err := json.Unmarshal(data, &r)
-	e.Time, e.Kind, e.Site, e.Record = r.Received, visit.CheckInRequest, r.Site, &r
+	e.Time, e.Kind, e.Site, e.Record = r.Received, visit.KindCheckInRequest, r.Site, &r
 	return err
 }
 
@@ -235,7 +235,7 @@ func parseEvent(e *HistoryEntry, data []byte) error {
 	var v visit.Event
 	err := json.Unmarshal(data, &v)
 	e.size -= len(v.Source)
-	v.Source, v.Answers = nil, nil
+	v.Source, v.FormAnswers = nil, nil
 	e.Time, e.Kind, e.Site, e.Event = v.Received, v.Kind, v.Site, &v
 	return err
 }

@@ -28,8 +28,8 @@ func eventAt(site string, kind visit.Kind, received time.Time) visit.Message {
 	id := visit.NewRequestID()
 	e := &visit.Event{ID: id, Kind: kind, Source: visit.Source(`{"secret":true}`)}
 	e.RequestID, e.Site, e.Integration, e.Received, e.Time = id, site, site+"-lobby", received, received
-	e.Visit.Basis = visit.KeyNone
-	e.Person.FirstName, e.Answers = "Zmark", []visit.Answer{{Label: "NDA", Value: "Zanswer"}}
+	e.Visit.Basis = visit.VisitKeyNone
+	e.Person.FirstName, e.FormAnswers = "Zmark", []visit.FormAnswer{{Label: "NDA", Value: "Zanswer"}}
 	return must(e.Message(visit.Subjects{}))
 }
 
@@ -91,9 +91,9 @@ func TestHistory_IsInTheOrderInWhichTheRelayReceivedIt(t *testing.T) {
 	s := brokertest.Start(t)
 	ready(t, s)
 	store(t, s.JetStream(),
-		recordAt("hq", at(1)), eventAt("hq", visit.CheckedIn, at(2)), recordAt("hq", at(4)), recordAt("lab", at(5)),
-		eventAt("hq", visit.CheckedIn, at(3)), // it waited in a spool
-		eventAt("lab", visit.CheckedOut, at(6)), eventAt("hq", visit.CheckedOut, at(7)), eventAt("hq", visit.CheckedIn, at(0)))
+		recordAt("hq", at(1)), eventAt("hq", visit.KindCheckedIn, at(2)), recordAt("hq", at(4)), recordAt("lab", at(5)),
+		eventAt("hq", visit.KindCheckedIn, at(3)), // it waited in a spool
+		eventAt("lab", visit.KindCheckedOut, at(6)), eventAt("hq", visit.KindCheckedOut, at(7)), eventAt("hq", visit.KindCheckedIn, at(0)))
 	h := openHistory(t, s)
 	for name, c := range map[string]struct {
 		filter broker.HistoryFilter
@@ -105,8 +105,8 @@ func TestHistory_IsInTheOrderInWhichTheRelayReceivedIt(t *testing.T) {
 		"all sites since a time": {broker.HistoryFilter{Since: at(4)}, []string{
 			"08:04 hq check_in_request", "08:05 lab check_in_request", "08:06 lab checked_out", "08:07 hq checked_out",
 		}},
-		"one kind of event":   {broker.HistoryFilter{Kinds: []visit.Kind{visit.CheckedOut}}, []string{"08:06 lab checked_out", "08:07 hq checked_out"}},
-		"check-in requests":   {broker.HistoryFilter{Site: "lab", Kinds: []visit.Kind{visit.CheckInRequest}}, []string{"08:05 lab check_in_request"}},
+		"one kind of event":   {broker.HistoryFilter{Kinds: []visit.Kind{visit.KindCheckedOut}}, []string{"08:06 lab checked_out", "08:07 hq checked_out"}},
+		"check-in requests":   {broker.HistoryFilter{Site: "lab", Kinds: []visit.Kind{visit.KindCheckInRequest}}, []string{"08:05 lab check_in_request"}},
 		"a site of no events": {broker.HistoryFilter{Site: "annex"}, nil},
 	} {
 		if got := linesOf(t, h, c.filter); !slices.Equal(got, c.want) {
@@ -119,9 +119,9 @@ func TestHistory_HoldsNeitherTheBodyNorFormAnswers(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	ready(t, s)
-	store(t, s.JetStream(), eventAt("hq", visit.CheckedIn, at(0)))
+	store(t, s.JetStream(), eventAt("hq", visit.KindCheckedIn, at(0)))
 	err := openHistory(t, s).Each(within(t, patience), broker.HistoryFilter{}, func(e broker.HistoryEntry) error {
-		if e.Event.Person.FirstName != "Zmark" || e.Event.Source != nil || e.Event.Answers != nil {
+		if e.Event.Person.FirstName != "Zmark" || e.Event.Source != nil || e.Event.FormAnswers != nil {
 			t.Errorf("%+v", e.Event)
 		}
 		return nil
@@ -136,10 +136,10 @@ func TestHistory_GoesOnBehindWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	ready(t, s)
-	forged := eventAt("hq", visit.CheckedOut, at(0))
+	forged := eventAt("hq", visit.KindCheckedOut, at(0))
 	empty := recordAt("hq", at(0))
 	forged.Data, empty.Data = []byte(`{"firstName":"Zmark"`), []byte(`{}`)
-	store(t, s.JetStream(), forged, eventAt("hq", visit.CheckedIn, at(1)))
+	store(t, s.JetStream(), forged, eventAt("hq", visit.KindCheckedIn, at(1)))
 	store(t, s.JetStream(), empty)
 	got := linesOf(t, openHistory(t, s), broker.HistoryFilter{})
 	want := []string{
@@ -231,11 +231,11 @@ func (f *following) begin(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
 	stored := 0
 	eventually(t, "it is followed", func() bool {
-		store(t, js, eventAt("hq", visit.CheckedIn, at(0)))
+		store(t, js, eventAt("hq", visit.KindCheckedIn, at(0)))
 		stored++
 		return len(f.entries) > 0
 	})
-	store(t, js, eventAt("hq", visit.CheckedIn, at(1)))
+	store(t, js, eventAt("hq", visit.KindCheckedIn, at(1)))
 	for next(t, f.entries) != "08:01 hq checked_in" {
 		if stored--; stored < 0 {
 			t.Fatal("an entry came twice")
@@ -248,14 +248,14 @@ func TestHistoryFollow_ShowsWhatIsStoredFromNowOn(t *testing.T) {
 	s := brokertest.Start(t)
 	ready(t, s)
 	js := s.JetStream()
-	store(t, js, eventAt("hq", visit.CheckedIn, at(-1)), recordAt("hq", at(-1)))
+	store(t, js, eventAt("hq", visit.KindCheckedIn, at(-1)), recordAt("hq", at(-1)))
 	f := follow(t, openHistory(t, s), broker.HistoryFilter{Site: "hq"})
 	f.begin(t, js)
-	store(t, js, eventAt("lab", visit.CheckedIn, at(2)), recordAt("hq", at(3)))
+	store(t, js, eventAt("lab", visit.KindCheckedIn, at(2)), recordAt("hq", at(3)))
 	if got := next(t, f.entries); got != "08:03 hq check_in_request" {
 		t.Error(got)
 	}
-	store(t, js, eventAt("hq", visit.CheckedOut, at(4)))
+	store(t, js, eventAt("hq", visit.KindCheckedOut, at(4)))
 	if got := next(t, f.entries); got != "08:04 hq checked_out" {
 		t.Error(got)
 	}
@@ -277,7 +277,7 @@ func TestHistoryFollow_MissesAndDoublesNothingOverARestartOfNATS(t *testing.T) {
 		t.Error(got)
 	}
 	s.Restart()
-	store(t, s.JetStream(), eventAt("hq", visit.CheckedIn, at(5)), eventAt("hq", visit.CheckedIn, at(6)))
+	store(t, s.JetStream(), eventAt("hq", visit.KindCheckedIn, at(5)), eventAt("hq", visit.KindCheckedIn, at(6)))
 	for _, want := range []string{"08:05 hq checked_in", "08:06 hq checked_in"} {
 		if got := next(t, f.entries); got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -313,7 +313,7 @@ func TestHistoryFollow_GoesOnInAStreamThatIsMadeAnew(t *testing.T) {
 	if _, err := js.CreateStream(within(t, patience), stream.CachedInfo().Config); err != nil {
 		t.Fatal(err)
 	}
-	store(t, js, eventAt("hq", visit.CheckedIn, at(8)))
+	store(t, js, eventAt("hq", visit.KindCheckedIn, at(8)))
 	if got := next(t, f.entries); got != "08:08 hq checked_in" {
 		t.Error(got)
 	}
@@ -333,7 +333,7 @@ func TestHistory_SaysWhatItIsNotPermittedToRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.Close)
-	requests := broker.HistoryFilter{Kinds: []visit.Kind{visit.CheckInRequest}}
+	requests := broker.HistoryFilter{Kinds: []visit.Kind{visit.KindCheckInRequest}}
 	if got := linesOf(t, h, requests); !slices.Equal(got, []string{"08:00 hq check_in_request"}) {
 		t.Errorf("got %q", got)
 	}
