@@ -70,7 +70,7 @@ func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
 		if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `orders: lockdown of all sites in force, given by "ops"`) {
 			t.Errorf("readiness:\n%s", body)
 		}
-		if _, metrics := p.get("/metrics"); !strings.Contains(metrics, `sine_relay_standing_order_in_force{site="*",type="lockdown"} 1`) || !strings.Contains(metrics, "\nsine_relay_orders_known 1\n") {
+		if _, metrics := p.get("/metrics"); !strings.Contains(metrics, `sine_relay_standing_order_in_force{site="*",type="lockdown"} 1`) || !strings.Contains(metrics, "\nsine_relay_standing_orders_known 1\n") {
 			t.Error("the metrics do not say so")
 		}
 	}

@@ -95,7 +95,7 @@ func TestTheBucketWasLost(t *testing.T) {
 		_, body := fresh.get("/readyz?verbose")
 		return strings.HasPrefix(body, "starting: waiting for the standing orders: ") && strings.Contains(body, "was deleted")
 	})
-	if _, metrics := fresh.get("/metrics"); !strings.Contains(metrics, "\nsine_relay_orders_known 0\n") {
+	if _, metrics := fresh.get("/metrics"); !strings.Contains(metrics, "\nsine_relay_standing_orders_known 0\n") {
 		t.Error("the orders are said to be known")
 	}
 	p.must(200, "Gas leak", webhook("signin_before", noon, "Ada"))
@@ -141,7 +141,7 @@ func TestOnlyConfiguredSitesAreLabels(t *testing.T) {
 		_, metrics := p.get("/metrics")
 		return strings.Contains(metrics, `sine_relay_standing_order_entries{state="foreign"} 1`)
 	})
-	if _, metrics := p.get("/metrics"); strings.Contains(metrics, `site="elsewhere"`) || strings.Count(metrics, "\nsine_relay_order_in_force{") != 1 {
+	if _, metrics := p.get("/metrics"); strings.Contains(metrics, `site="elsewhere"`) || strings.Count(metrics, "\nsine_relay_standing_order_in_force{") != 1 {
 		t.Error("a site that no integration has is a label")
 	}
 }
@@ -163,7 +163,7 @@ func TestARelayThatIsCutOffLetsNobodyIn(t *testing.T) {
 	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, "orders: not known: last heard ") {
 		t.Errorf("readiness:\n%s", body)
 	}
-	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, "\nsine_relay_orders_known 0\n") {
+	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, "\nsine_relay_standing_orders_known 0\n") {
 		t.Error("the orders are said to be known")
 	}
 }
