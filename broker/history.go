@@ -70,6 +70,9 @@ func OpenHistory(cfg Config) (*History, error) {
 // Close disconnects.
 func (h *History) Close() { h.nc.Close() }
 
+// Server is the URL of the server that it is connected to, without password.
+func (h *History) Server() string { return h.nc.ConnectedUrlRedacted() }
+
 const (
 	// clockSkew is by how much the relay's clock may be ahead of NATS' clock.
 	clockSkew = time.Minute
@@ -249,18 +252,24 @@ const (
 
 // Follow calls fn for each entry that is stored from now on, as long as ctx lasts,
 // each once, also where the connection is lost meanwhile; then it returns nil. It calls
-// trouble with what keeps it from reading, and with nil when it reads again. It returns
-// what fn returns, and an error where it cannot begin or is not permitted to read.
-func (h *History) Follow(ctx context.Context, f HistoryFilter, fn func(HistoryEntry) error, trouble func(error)) error {
+// state with nil when it begins, with what keeps it from reading, and with nil when it
+// reads again. It returns what fn returns, and an error where it cannot begin or is not
+// permitted to read.
+func (h *History) Follow(ctx context.Context, f HistoryFilter, fn func(HistoryEntry) error, state func(error)) error {
 	sources := h.sources(f)
 	for _, s := range sources {
 		if err := s.toEnd(ctx); err != nil {
 			return err
 		}
 	}
+	state(nil)
 	var failing bool
 	for tick := time.NewTicker(pollInterval); ; {
 		found, more, err := poll(ctx, sources)
+		if (err != nil) != failing && ctx.Err() == nil && !errors.Is(err, visit.ErrDenied) {
+			failing = err != nil
+			state(err)
+		}
 		slices.SortStableFunc(found, byTime)
 		for _, e := range found {
 			if err := fn(e); err != nil {
@@ -272,9 +281,6 @@ func (h *History) Follow(ctx context.Context, f HistoryFilter, fn func(HistoryEn
 			return nil
 		case errors.Is(err, visit.ErrDenied):
 			return err
-		case (err != nil) != failing:
-			failing = err != nil
-			trouble(err)
 		}
 		if more {
 			continue

@@ -195,9 +195,9 @@ func await(t *testing.T, done <-chan struct{}) {
 
 // following is a History that is followed.
 type following struct {
-	entries, troubles chan string
-	ended             chan error
-	stop              context.CancelFunc
+	entries, states chan string
+	ended           chan error
+	stop            context.CancelFunc
 }
 
 func follow(t *testing.T, h *broker.History, f broker.HistoryFilter) *following {
@@ -208,10 +208,18 @@ func follow(t *testing.T, h *broker.History, f broker.HistoryFilter) *following 
 		following.ended <- h.Follow(ctx, f, func(e broker.HistoryEntry) error {
 			following.entries <- line(e)
 			return nil
-		}, func(err error) { following.troubles <- fmt.Sprint(err) })
+		}, func(err error) { following.states <- fmt.Sprint(err) })
 	}()
 	t.Cleanup(cancel)
 	return following
+}
+
+// begun waits until nothing is missed any more.
+func (f *following) begun(t *testing.T) {
+	t.Helper()
+	if got := next(t, f.states); got != "<nil>" {
+		t.Fatal(got)
+	}
 }
 
 // next is what comes next on a channel of texts.
@@ -226,23 +234,6 @@ func next(t *testing.T, texts <-chan string) string {
 	}
 }
 
-// begin stores events until the first of them is seen, from when on none is missed.
-func (f *following) begin(t *testing.T, js jetstream.JetStream) {
-	t.Helper()
-	stored := 0
-	eventually(t, "it is followed", func() bool {
-		store(t, js, eventAt("hq", visit.KindCheckedIn, at(0)))
-		stored++
-		return len(f.entries) > 0
-	})
-	store(t, js, eventAt("hq", visit.KindCheckedIn, at(1)))
-	for next(t, f.entries) != "08:01 hq checked_in" {
-		if stored--; stored < 0 {
-			t.Fatal("an entry came twice")
-		}
-	}
-}
-
 func TestHistoryFollow_ShowsWhatIsStoredFromNowOn(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
@@ -250,7 +241,7 @@ func TestHistoryFollow_ShowsWhatIsStoredFromNowOn(t *testing.T) {
 	js := s.JetStream()
 	store(t, js, eventAt("hq", visit.KindCheckedIn, at(-1)), recordAt("hq", at(-1)))
 	f := follow(t, openHistory(t, s), broker.HistoryFilter{Site: "hq"})
-	f.begin(t, js)
+	f.begun(t)
 	store(t, js, eventAt("lab", visit.KindCheckedIn, at(2)), recordAt("hq", at(3)))
 	if got := next(t, f.entries); got != "08:03 hq check_in_request" {
 		t.Error(got)
@@ -260,8 +251,8 @@ func TestHistoryFollow_ShowsWhatIsStoredFromNowOn(t *testing.T) {
 		t.Error(got)
 	}
 	f.stop()
-	if err := <-f.ended; err != nil || len(f.troubles) > 0 {
-		t.Error(err, len(f.troubles))
+	if err := <-f.ended; err != nil || len(f.states) > 0 {
+		t.Error(err, len(f.states))
 	}
 }
 
@@ -269,11 +260,10 @@ func TestHistoryFollow_MissesAndDoublesNothingOverARestartOfNATS(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
 	ready(t, s)
-	js := s.JetStream(nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 	f := follow(t, openHistory(t, s), broker.HistoryFilter{Site: "hq"})
-	f.begin(t, js)
+	f.begun(t)
 	s.Stop()
-	if got := next(t, f.troubles); !strings.Contains(got, visit.ErrDisconnected.Error()) {
+	if got := next(t, f.states); !strings.Contains(got, visit.ErrDisconnected.Error()) {
 		t.Error(got)
 	}
 	s.Restart()
@@ -283,7 +273,7 @@ func TestHistoryFollow_MissesAndDoublesNothingOverARestartOfNATS(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	if got := next(t, f.troubles); got != "<nil>" {
+	if got := next(t, f.states); got != "<nil>" {
 		t.Error(got)
 	}
 	store(t, s.JetStream(), recordAt("hq", at(7)))
@@ -299,7 +289,7 @@ func TestHistoryFollow_GoesOnInAStreamThatIsMadeAnew(t *testing.T) {
 	ready(t, s).Close(within(t, patience)) // it has made the streams, and makes none any more
 	js := s.JetStream()
 	f := follow(t, openHistory(t, s), broker.HistoryFilter{Site: "hq"})
-	f.begin(t, js)
+	f.begun(t)
 	stream, err := js.Stream(within(t, patience), visit.DefaultEventStream)
 	if err != nil {
 		t.Fatal(err)
@@ -307,7 +297,7 @@ func TestHistoryFollow_GoesOnInAStreamThatIsMadeAnew(t *testing.T) {
 	if err := js.DeleteStream(within(t, patience), visit.DefaultEventStream); err != nil {
 		t.Fatal(err)
 	}
-	if got := next(t, f.troubles); !strings.Contains(got, visit.ErrStreamMissing.Error()) {
+	if got := next(t, f.states); !strings.Contains(got, visit.ErrStreamMissing.Error()) {
 		t.Error(got)
 	}
 	if _, err := js.CreateStream(within(t, patience), stream.CachedInfo().Config); err != nil {
