@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 func from(address, forwarded string) func(*http.Request) {
@@ -23,7 +23,7 @@ func wrongKey(req *http.Request) { req.Header.Set("X-Sine-Auth", "wrong") }
 // Somebody who guesses keys is slowed down; Sine, behind the same proxy, is not.
 func TestOnlyFailuresAreLimited(t *testing.T) {
 	r := newRig(t, func(c *Config) {
-		c.Proxies = caller.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+		c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	})
 	const guesser, sine = "203.0.113.7", "198.51.100.9"
 	blocked := 0
@@ -51,7 +51,7 @@ func TestOnlyFailuresAreLimited(t *testing.T) {
 
 func TestAnIntegrationMayBeCalledFromAllowedAddressesOnly(t *testing.T) {
 	r := newRig(t, func(c *Config) {
-		c.Proxies = caller.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+		c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 		c.Integrations[0].AllowFrom = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
 	})
 	for _, c := range []struct {

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -53,7 +53,7 @@ func eventAnswer(o outcome, eventID string) answer {
 }
 
 // doorAnswer is the integration's template, filled.
-func (i *Integration) doorAnswer(o outcome, a door.Answer, requestID string) answer {
+func (i *Integration) doorAnswer(o outcome, a policy.Answer, requestID string) answer {
 	template, status := i.Accept, consequences[outcomeAccepted].status
 	if a.Verdict == visit.Reject {
 		template = i.Reject

@@ -5,16 +5,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Nobody who is turned away is shown nothing, wherever the text comes from.
 func TestABlankTextIsNone(t *testing.T) {
 	for _, blank := range []string{"", " ", "\n\t", "\u00a0\u3000", "\u200b\u2060\ufeff", "\x00\x1b", "\u202e"} {
-		fallback := func(f door.Fallback) func(*Config) {
+		fallback := func(f policy.Fallback) func(*Config) {
 			return func(cfg *Config) {
-				cfg.Integrations[0].Policy = door.Policy{RejectText: blank, Fallbacks: map[door.Situation]door.Fallback{door.NoDecider: f}}
+				cfg.Integrations[0].Policy = policy.Policy{RejectText: blank, Fallbacks: map[policy.Situation]policy.Fallback{policy.NoDecider: f}}
 			}
 		}
 		for name, c := range map[string]struct {
@@ -27,11 +27,11 @@ func TestABlankTextIsNone(t *testing.T) {
 				decide(visit.Decision{Verdict: visit.Reject, VisitorText: blank, AdminNote: blank}), "Ask your host", ""},
 			"a decider's and the integration's": {func(cfg *Config) { cfg.Integrations[0].Policy.RejectText = blank },
 				decide(visit.Decision{Verdict: visit.Reject, VisitorText: blank}), "Please see reception.", ""},
-			"a fallback's": {fallback(door.Fallback{Verdict: visit.Reject, VisitorText: blank, AdminNote: blank}),
+			"a fallback's": {fallback(policy.Fallback{Verdict: visit.Reject, VisitorText: blank, AdminNote: blank}),
 				failAsk(visit.ErrNoDecider), "Please see reception.", "nobody answers"},
 			"a decider's fallback's": {func(cfg *Config) {
-				fallback(door.Fallback{Verdict: visit.Reject, VisitorText: "Ask your host"})(cfg)
-				own := map[door.Situation]door.Fallback{door.NoDecider: {VisitorText: blank, AdminNote: blank}}
+				fallback(policy.Fallback{Verdict: visit.Reject, VisitorText: "Ask your host"})(cfg)
+				own := map[policy.Situation]policy.Fallback{policy.NoDecider: {VisitorText: blank, AdminNote: blank}}
 				cfg.Integrations[0].Deciders = []Decider{{Name: "watchlist", Fallbacks: own}}
 			}, failAsk(visit.ErrNoDecider), "Ask your host", "nobody answers"},
 			"a lockdown's": {nil, func(r *rig) { r.orders.give(visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: blank}) },

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -19,12 +19,12 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 	}
 	if !in.identifies(&d.pass) {
 		r.unidentified(c, in)
-		return r.answerDoor(c, in, origin, st, in.panel.Policy.Fall(door.Incomplete, st), nil)
+		return r.answerDoor(c, in, origin, st, in.panel.Policy.Fall(policy.Incomplete, st), nil)
 	}
 	place, err := r.limiter.acquireRequest(in.Name)
 	if err != nil {
 		c.fault = err
-		return r.answerDoor(c, in, origin, st, in.panel.Policy.Fall(door.Overloaded, st), nil)
+		return r.answerDoor(c, in, origin, st, in.panel.Policy.Fall(policy.Overloaded, st), nil)
 	}
 	defer place.Release()
 
@@ -48,33 +48,33 @@ func (r *Relay) unidentified(c *call, in *Integration) {
 }
 
 // standing is what the operator has ordered for an integration's site.
-func (r *Relay) standing(in *Integration) door.Standing {
+func (r *Relay) standing(in *Integration) policy.Standing {
 	all, known := r.orders.OrdersAt(in.Site)
 	if !known {
-		st := door.OldOrders(all).At(in.Site, time.Now())
+		st := policy.OldOrders(all).At(in.Site, time.Now())
 		st.Strict = r.strictOrders
 		return st
 	}
-	return door.NewOrders(all).At(in.Site, time.Now())
+	return policy.NewOrders(all).At(in.Site, time.Now())
 }
 
 // fallback answers somebody who may be a visitor, and about whom nobody could be
 // asked.
-func (r *Relay) fallback(c *call, in *Integration, s door.Situation) answer {
+func (r *Relay) fallback(c *call, in *Integration, s policy.Situation) answer {
 	st := r.standing(in)
 	given := in.panel.Policy.Fall(s, st)
 	return r.answerDoor(c, in, visit.Origin{Visit: visit.NewVisitKey(""), Synthetic: c.synthetic}, st, given, nil)
 }
 
 // answerDoor answers a check-in request and has the answer recorded.
-func (r *Relay) answerDoor(c *call, in *Integration, origin visit.Origin, st door.Standing, given door.Answer, h *hearing) answer {
+func (r *Relay) answerDoor(c *call, in *Integration, origin visit.Origin, st policy.Standing, given policy.Answer, h *hearing) answer {
 	r.record(c, in, origin, st, given, h)
 	return in.doorAnswer(doorOutcome(given), given, c.id)
 }
 
-func doorOutcome(a door.Answer) outcome {
+func doorOutcome(a policy.Answer) outcome {
 	switch {
-	case a.Situation != door.Decided:
+	case a.Situation != policy.Decided:
 		return fallbackOutcome(a.Situation)
 	case a.Verdict == visit.Reject:
 		return outcomeRejected

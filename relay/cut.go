@@ -9,7 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -94,9 +94,9 @@ func (r *Relay) answerUnread(c *call, in *Integration, follows consequence, o ou
 // whatever the fallback says.
 func (r *Relay) rejectUnread(c *call, in *Integration) answer {
 	st := r.standing(in)
-	given := in.panel.Policy.Fall(door.Unreadable, st)
+	given := in.panel.Policy.Fall(policy.Unreadable, st)
 	if given.Verdict != visit.Reject {
-		given = in.panel.Policy.Refuse(door.Unreadable)
+		given = in.panel.Policy.Refuse(policy.Unreadable)
 	}
 	return r.answerDoor(c, in, visit.Origin{Visit: visit.NewVisitKey(""), Synthetic: c.synthetic}, st, given, nil)
 }

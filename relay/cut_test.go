@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -24,7 +24,7 @@ func tooLong(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
 	return newRig(t, append([]func(*Config){func(cfg *Config) {
 		cfg.Limits.Body = cutAt
-		cfg.Integrations[0].Policy.Fallbacks = map[door.Situation]door.Fallback{door.Unreadable: {Verdict: visit.Accept, VisitorText: "Welcome"}}
+		cfg.Integrations[0].Policy.Fallbacks = map[policy.Situation]policy.Fallback{policy.Unreadable: {Verdict: visit.Accept, VisitorText: "Welcome"}}
 	}}, change...)...)
 }
 

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -172,7 +172,7 @@ func TestAnEncodingThatIsNotReadIsTold(t *testing.T) {
 		for path, want := range map[string]string{"": "415 REJECTED", "/check-in-request": "200 SUCCESS", "/check-in-success": "415 UNKNOWN_ENCODING"} {
 			t.Run(header+path, func(t *testing.T) {
 				r := newRig(t, func(cfg *Config) {
-					cfg.Integrations[0].Policy.Fallbacks = map[door.Situation]door.Fallback{door.Unreadable: {Verdict: visit.Accept}}
+					cfg.Integrations[0].Policy.Fallbacks = map[policy.Situation]policy.Fallback{policy.Unreadable: {Verdict: visit.Accept}}
 				})
 				w := r.post("/sine/lobby"+path, body, encoded(header))
 				if got := toldIn(w.Code, w.Body.Bytes()); got != want {

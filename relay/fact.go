@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -87,7 +87,7 @@ func (c *call) quarantined(in *Integration, reason visit.Reason, s sent) visit.Q
 // must not be told 200.
 func (r *Relay) turnAway(c *call, in *Integration) answer {
 	if c.kind == visit.KindCheckInRequest {
-		return r.fallback(c, in, door.Overloaded)
+		return r.fallback(c, in, policy.Overloaded)
 	}
 	return r.account(in, func() (outcome, answer) {
 		return outcomeRefused, errorAnswer(outcomeRefused)
@@ -100,7 +100,7 @@ func (r *Relay) cannotRead(c *call, in *Integration, o outcome) answer {
 	if c.kind.IsEvent() {
 		return errorAnswer(o)
 	}
-	a := r.fallback(c, in, door.Unreadable)
+	a := r.fallback(c, in, policy.Unreadable)
 	a.outcome = o
 	return a
 }

@@ -4,15 +4,15 @@ import (
 	"context"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/door"
-	"github.com/sine-relay/sine-relay/relay/when"
+	"github.com/sine-relay/sine-relay/relay/condition"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // hearing is what the deciders of an integration have to say about one visitor.
 type hearing struct {
 	in       *Integration
-	tally    *door.Tally
+	tally    *policy.Tally
 	versions map[string]string // what deciders call their version
 	votes    chan vote
 	pending  int                // votes that are still to come
@@ -22,14 +22,14 @@ type hearing struct {
 
 // vote is one decider's, and why there is no decision in it.
 type vote struct {
-	door.Vote
+	policy.Vote
 	err error
 }
 
 // hear asks every decider whose condition holds, all at once, and returns when the
 // answer is certain or ctx has ended. The votes that are still to come are for the
 // record.
-func (r *Relay) hear(ctx context.Context, cancel context.CancelFunc, in *Integration, q *visit.CheckInRequest, v when.Visitor) *hearing {
+func (r *Relay) hear(ctx context.Context, cancel context.CancelFunc, in *Integration, q *visit.CheckInRequest, v condition.Visitor) *hearing {
 	asked := r.applicable(in, v)
 	h := &hearing{in: in, tally: in.panel.Tally(asked), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}
 	question, err := q.Message(r.subjects, "")
@@ -71,7 +71,7 @@ func (h *hearing) rest() {
 
 // applicable names the deciders who are asked. One whose condition cannot be told
 // is asked.
-func (r *Relay) applicable(in *Integration, v when.Visitor) (asked []string) {
+func (r *Relay) applicable(in *Integration, v condition.Visitor) (asked []string) {
 	for _, d := range in.Deciders {
 		holds := true
 		if d.When != nil {
@@ -89,8 +89,8 @@ func (r *Relay) applicable(in *Integration, v when.Visitor) (asked []string) {
 }
 
 // visitor is whom the deciders' conditions are about.
-func (d *delivery) visitor(in *Integration, received time.Time) when.Visitor {
-	return when.Visitor{
+func (d *delivery) visitor(in *Integration, received time.Time) condition.Visitor {
+	return condition.Visitor{
 		Pass: d.pass, UnreadAnswers: d.unreadAnswers,
 		Integration: in.Name, Site: in.Site, Now: received.In(in.Zone),
 	}
@@ -99,7 +99,7 @@ func (d *delivery) visitor(in *Integration, received time.Time) when.Visitor {
 func (r *Relay) ask(ctx context.Context, in *Integration, decider string, question visit.Message) vote {
 	start := time.Now()
 	decision, err := r.asker.Ask(ctx, question)
-	v := vote{err: err, Vote: door.Vote{Decider: decider, Situation: door.Of(err), Decision: decision, Took: time.Since(start)}}
+	v := vote{err: err, Vote: policy.Vote{Decider: decider, Situation: policy.Of(err), Decision: decision, Took: time.Since(start)}}
 	result := string(v.Situation)
 	r.metrics.asks.WithLabelValues(in.Name, decider, result).Inc()
 	r.metrics.askSeconds.WithLabelValues(result).Observe(v.Took.Seconds())

@@ -7,8 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"github.com/sine-relay/sine-relay/relay/door"
-	"github.com/sine-relay/sine-relay/relay/when"
+	"github.com/sine-relay/sine-relay/relay/condition"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -65,7 +65,7 @@ func TestNobodyIsAskedAbout(t *testing.T) {
 			if asked, code := r.askedAbout(body); asked || code != "REJECTED" {
 				t.Errorf("asked: %v, told %s", asked, code)
 			}
-			if r.outcomes("check_in_request", fallbackOutcome(door.Incomplete)) != 1 || r.unidentifiedIn() != 1 {
+			if r.outcomes("check_in_request", fallbackOutcome(policy.Incomplete)) != 1 || r.unidentifiedIn() != 1 {
 				t.Error("it is not counted as incomplete")
 			}
 			if !strings.Contains(r.log.String(), errUnidentified.Error()) {
@@ -98,7 +98,7 @@ func (r *rig) recorded() (all []visit.Record) {
 // Where no condition of a decider holds, nobody objects: that must not let in
 // somebody of whom nothing is known.
 func TestNobodyIsIncompleteBeforeConditionsAreLookedAt(t *testing.T) {
-	never, err := when.Compile(`site == "elsewhere"`)
+	never, err := condition.Compile(`site == "elsewhere"`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,13 +143,13 @@ func TestWhatIdentifiesAVisitorIsConfigured(t *testing.T) {
 // The operator may choose otherwise, and an order stands above that.
 func TestTheFallbackForNobody(t *testing.T) {
 	r := newRig(t, func(cfg *Config) {
-		cfg.Integrations[0].Policy.Fallbacks = map[door.Situation]door.Fallback{door.Incomplete: {Verdict: visit.Accept, VisitorText: "Come in"}}
+		cfg.Integrations[0].Policy.Fallbacks = map[policy.Situation]policy.Fallback{policy.Incomplete: {Verdict: visit.Accept, VisitorText: "Come in"}}
 	})
 	const nobody = `{"event":"signin_before","data":null}`
 	if w := r.post("/sine/lobby", nobody); !strings.Contains(w.Body.String(), "Come in") {
 		t.Errorf("told %s", w.Body)
 	}
-	if trial, err := r.Try(t.Context(), "lobby", []byte(nobody)); err != nil || trial.Given.Situation != door.Incomplete {
+	if trial, err := r.Try(t.Context(), "lobby", []byte(nobody)); err != nil || trial.Given.Situation != policy.Incomplete {
 		t.Errorf("a trial: %+v %v", trial, err)
 	}
 	r.orders.give(visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: "Gas leak"})

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/door"
-	"github.com/sine-relay/sine-relay/relay/when"
+	"github.com/sine-relay/sine-relay/relay/condition"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -36,14 +36,14 @@ type Integration struct {
 	Deciders []Decider
 	// Combination is how their verdicts become one answer, all of them by
 	// default.
-	Combination door.Combination
+	Combination policy.Combination
 	// Zone is the site's: deciders go by it, and a date without a zone was written
 	// in it. Its name is one of the IANA database; the default is UTC.
 	Zone *time.Location
 	// Budget is how long a visitor waits for a decision at most, from the
 	// arrival of the call to the answer.
 	Budget time.Duration
-	Policy door.Policy
+	Policy policy.Policy
 	Say    Say
 	// Accept and Reject are the bodies of the answers to a check-in request.
 	Accept Template
@@ -59,7 +59,7 @@ type Integration struct {
 	// list asks about whoever comes.
 	IdentifiedBy []Identifier
 
-	panel door.Panel // made of the deciders, the combination and the policy
+	panel policy.Panel // made of the deciders, the combination and the policy
 }
 
 // Decider is one of those who are asked.
@@ -69,9 +69,9 @@ type Decider struct {
 	// Shadow is asked and not obeyed.
 	Shadow bool
 	// When is the condition under which it is asked; nil is always.
-	When *when.Condition
+	When *condition.Condition
 	// Fallbacks stand in for its decision, before those of the integration.
-	Fallbacks map[door.Situation]door.Fallback
+	Fallbacks map[policy.Situation]policy.Fallback
 }
 
 // DeciderNames are the names of all its deciders, in their order.
@@ -155,9 +155,9 @@ func (i Integration) complete() (Integration, error) {
 	if err := i.Capture.check(); err != nil {
 		fault("%w", err)
 	}
-	panel := door.Panel{Combination: i.Combination, Policy: i.Policy}
+	panel := policy.Panel{Combination: i.Combination, Policy: i.Policy}
 	for _, d := range i.Deciders {
-		panel.Members = append(panel.Members, door.Member{Decider: d.Name, Shadow: d.Shadow, Fallbacks: d.Fallbacks})
+		panel.Members = append(panel.Members, policy.Member{Decider: d.Name, Shadow: d.Shadow, Fallbacks: d.Fallbacks})
 	}
 	var err error
 	if i.panel, err = panel.Complete(); err != nil {

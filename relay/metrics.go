@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -141,8 +141,8 @@ func (m *metrics) initialiseFor(in *Integration) {
 		}
 		m.conditionErrors.WithLabelValues(integration, d.Name)
 		if d.Shadow {
-			m.shadows.WithLabelValues(integration, d.Name, string(door.Agrees))
-			m.shadows.WithLabelValues(integration, d.Name, string(door.Differs))
+			m.shadows.WithLabelValues(integration, d.Name, string(policy.Agrees))
+			m.shadows.WithLabelValues(integration, d.Name, string(policy.Differs))
 		}
 	}
 	for _, reason := range []string{

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -49,19 +49,19 @@ var consequences = map[outcome]consequence{
 	outcomeAccepted: {status: http.StatusOK, level: slog.LevelInfo},
 	outcomeRejected: {status: http.StatusOK, level: slog.LevelInfo},
 
-	fallbackOutcome(door.NoDecider):    {status: http.StatusOK, level: slog.LevelWarn},
-	fallbackOutcome(door.Timeout):      {status: http.StatusOK, level: slog.LevelWarn},
-	fallbackOutcome(door.Disconnected): {status: http.StatusOK, level: slog.LevelWarn},
-	fallbackOutcome(door.Denied):       {status: http.StatusOK, level: slog.LevelError},
-	fallbackOutcome(door.BadReply):     {status: http.StatusOK, level: slog.LevelWarn},
-	fallbackOutcome(door.Overloaded):   {status: http.StatusOK, level: slog.LevelWarn},
-	fallbackOutcome(door.Incomplete):   {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(policy.NoDecider):    {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(policy.Timeout):      {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(policy.Disconnected): {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(policy.Denied):       {status: http.StatusOK, level: slog.LevelError},
+	fallbackOutcome(policy.BadReply):     {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(policy.Overloaded):   {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(policy.Incomplete):   {status: http.StatusOK, level: slog.LevelWarn},
 
-	fallbackOutcome(door.Unasked):    {status: http.StatusOK, level: slog.LevelInfo},
-	fallbackOutcome(door.LockedDown): {status: http.StatusOK, level: slog.LevelInfo},
-	fallbackOutcome(door.Overridden): {status: http.StatusOK, level: slog.LevelInfo},
+	fallbackOutcome(policy.Unasked):    {status: http.StatusOK, level: slog.LevelInfo},
+	fallbackOutcome(policy.LockedDown): {status: http.StatusOK, level: slog.LevelInfo},
+	fallbackOutcome(policy.Overridden): {status: http.StatusOK, level: slog.LevelInfo},
 
-	fallbackOutcome(door.OrdersUnknown): {status: http.StatusOK, level: slog.LevelWarn},
+	fallbackOutcome(policy.OrdersUnknown): {status: http.StatusOK, level: slog.LevelWarn},
 
 	outcomeStored:      {status: http.StatusOK, level: slog.LevelInfo},
 	outcomeDuplicate:   {status: http.StatusOK, level: slog.LevelInfo},
@@ -84,16 +84,16 @@ var consequences = map[outcome]consequence{
 // and the rest is not.
 var incomplete = consequence{http.StatusRequestTimeout, slog.LevelWarn, "INCOMPLETE", "The body did not arrive completely. Please send it again."}
 
-func fallbackOutcome(s door.Situation) outcome { return outcome(s) }
+func fallbackOutcome(s policy.Situation) outcome { return outcome(s) }
 
 // kindResults lists the results that each kind of webhook can have, so that
 // every counter exists from the start.
 var kindResults = map[string][]outcome{
 	string(visit.KindCheckInRequest): {
-		outcomeAccepted, outcomeRejected, fallbackOutcome(door.NoDecider), fallbackOutcome(door.Timeout), fallbackOutcome(door.Disconnected),
-		fallbackOutcome(door.Denied), fallbackOutcome(door.BadReply), fallbackOutcome(door.Overloaded),
-		fallbackOutcome(door.Incomplete), fallbackOutcome(door.Unasked), fallbackOutcome(door.LockedDown), fallbackOutcome(door.Overridden),
-		fallbackOutcome(door.OrdersUnknown), outcomeQuarantined, outcomeRefused,
+		outcomeAccepted, outcomeRejected, fallbackOutcome(policy.NoDecider), fallbackOutcome(policy.Timeout), fallbackOutcome(policy.Disconnected),
+		fallbackOutcome(policy.Denied), fallbackOutcome(policy.BadReply), fallbackOutcome(policy.Overloaded),
+		fallbackOutcome(policy.Incomplete), fallbackOutcome(policy.Unasked), fallbackOutcome(policy.LockedDown), fallbackOutcome(policy.Overridden),
+		fallbackOutcome(policy.OrdersUnknown), outcomeQuarantined, outcomeRefused,
 		outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked,
 	},
 	string(visit.KindCheckedIn):  storedResults,
@@ -105,8 +105,8 @@ var storedResults = []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, o
 
 // askResults are how a question to a decider can end, for metrics.
 var askResults = []string{
-	string(door.Decided), string(door.NoDecider), string(door.Timeout), string(door.Disconnected),
-	string(door.Denied), string(door.BadReply),
+	string(policy.Decided), string(policy.NoDecider), string(policy.Timeout), string(policy.Disconnected),
+	string(policy.Denied), string(policy.BadReply),
 }
 
 // publishResult names how an attempt to store ended, for metrics.

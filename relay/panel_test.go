@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/door"
-	"github.com/sine-relay/sine-relay/relay/when"
+	"github.com/sine-relay/sine-relay/relay/condition"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -54,7 +54,7 @@ func (r *rig) record(t *testing.T, answer *httptest.ResponseRecorder) (rec visit
 	return rec
 }
 
-func panel(c door.Combination, budget time.Duration, members ...Decider) func(*Config) {
+func panel(c policy.Combination, budget time.Duration, members ...Decider) func(*Config) {
 	return func(cfg *Config) {
 		cfg.Integrations[0].Deciders, cfg.Integrations[0].Combination, cfg.Integrations[0].Budget = members, c, budget
 	}
@@ -63,7 +63,7 @@ func panel(c door.Combination, budget time.Duration, members ...Decider) func(*C
 func TestSeveralDeciders(t *testing.T) {
 	const long = time.Minute // longer than the test waits: who is waited for would fail it
 	a, b, shadow := Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "shadow", Shadow: true}
-	lenient := Decider{Name: "b", Fallbacks: map[door.Situation]door.Fallback{door.Timeout: {Verdict: visit.Accept}}}
+	lenient := Decider{Name: "b", Fallbacks: map[policy.Situation]policy.Fallback{policy.Timeout: {Verdict: visit.Accept}}}
 	for _, c := range []struct {
 		name     string
 		panel    func(*Config)
@@ -71,12 +71,12 @@ func TestSeveralDeciders(t *testing.T) {
 		want     string
 		outcome  outcome
 	}{
-		{"all accept", panel(door.All, long, a, b), behaviours{"a": says(visit.Accept, "one"), "b": says(visit.Accept, "two")}, `"visitorNotes":"one"`, outcomeAccepted},
-		{"one rejects while another stalls", panel(door.All, long, a, b), behaviours{"a": stalls, "b": says(visit.Reject, "no")}, `"message":"no"`, outcomeRejected},
-		{"one accepts while another stalls", panel(door.Any, long, a, b), behaviours{"a": stalls, "b": says(visit.Accept, "hi")}, `"visitorNotes":"hi"`, outcomeAccepted},
-		{"one vanishes", panel(door.All, long, a, b), behaviours{"a": vanishes, "b": says(visit.Accept, "hi")}, `REJECTED`, fallbackOutcome(door.Disconnected)},
-		{"one stalls and may", panel(door.All, time.Second, a, lenient), behaviours{"a": says(visit.Accept, "hi"), "b": stalls}, `"visitorNotes":"hi"`, fallbackOutcome(door.Timeout)},
-		{"nobody waits for a shadow", panel(door.All, long, a, shadow), behaviours{"a": says(visit.Accept, "hi"), "shadow": stalls}, `"visitorNotes":"hi"`, outcomeAccepted},
+		{"all accept", panel(policy.All, long, a, b), behaviours{"a": says(visit.Accept, "one"), "b": says(visit.Accept, "two")}, `"visitorNotes":"one"`, outcomeAccepted},
+		{"one rejects while another stalls", panel(policy.All, long, a, b), behaviours{"a": stalls, "b": says(visit.Reject, "no")}, `"message":"no"`, outcomeRejected},
+		{"one accepts while another stalls", panel(policy.Any, long, a, b), behaviours{"a": stalls, "b": says(visit.Accept, "hi")}, `"visitorNotes":"hi"`, outcomeAccepted},
+		{"one vanishes", panel(policy.All, long, a, b), behaviours{"a": vanishes, "b": says(visit.Accept, "hi")}, `REJECTED`, fallbackOutcome(policy.Disconnected)},
+		{"one stalls and may", panel(policy.All, time.Second, a, lenient), behaviours{"a": says(visit.Accept, "hi"), "b": stalls}, `"visitorNotes":"hi"`, fallbackOutcome(policy.Timeout)},
+		{"nobody waits for a shadow", panel(policy.All, long, a, shadow), behaviours{"a": says(visit.Accept, "hi"), "shadow": stalls}, `"visitorNotes":"hi"`, outcomeAccepted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, c.panel, func(cfg *Config) { cfg.Limits.WriteTimeout = 2 * long })
@@ -99,15 +99,15 @@ func TestSeveralDeciders(t *testing.T) {
 }
 
 func TestADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
-	contractors, err := when.Compile(`company == "Bexley Rigging Pty Ltd"`)
+	contractors, err := condition.Compile(`company == "Bexley Rigging Pty Ltd"`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	failing, err := when.Compile(`answers["not there"] == "x"`)
+	failing, err := condition.Compile(`answers["not there"] == "x"`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, panel(door.All, time.Second, Decider{Name: "a", When: contractors}, Decider{Name: "b", When: failing}))
+	r := newRig(t, panel(policy.All, time.Second, Decider{Name: "a", When: contractors}, Decider{Name: "b", When: failing}))
 	deciders := behaviours{"a": says(visit.Reject, "a says no"), "b": says(visit.Accept, "")}
 	r.broker.ask = deciders.ask
 	if body := r.post("/sine/lobby", `{"event":"signin_before","data":{"firstName":"Ada","company":"Bexley Rigging Pty Ltd"}}`).Body.String(); !strings.Contains(body, "a says no") {
@@ -124,7 +124,7 @@ func TestADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
 // An answer that did not come, or came in another shape than is known, must not
 // keep a decider from being asked.
 func TestADeciderIsAskedWhereItsAnswersDidNotCome(t *testing.T) {
-	escorted, err := when.Compile(`"Escorted?" in answers && answers["Escorted?"] == "no"`)
+	escorted, err := condition.Compile(`"Escorted?" in answers && answers["Escorted?"] == "no"`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestADeciderIsAskedWhereItsAnswersDidNotCome(t *testing.T) {
 		{"one answer that is no object", `"formResponses":{"responses":[{"label":"Inducted?","value":"yes"},"Escorted?"]}`, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, panel(door.All, time.Second, Decider{Name: "a", When: escorted}))
+			r := newRig(t, panel(policy.All, time.Second, Decider{Name: "a", When: escorted}))
 			r.broker.ask = behaviours{"a": says(visit.Reject, "a says no")}.ask
 			body := r.post("/sine/lobby", `{"event":"signin_before","data":{"firstName":"Ada",`+c.data+`}}`).Body.String()
 			if asked := strings.Contains(body, "a says no"); asked != c.asked {
@@ -163,7 +163,7 @@ func TestADeciderIsAskedWhereItsAnswersDidNotCome(t *testing.T) {
 }
 
 func TestTheRecordSaysWhoDecided(t *testing.T) {
-	r := newRig(t, panel(door.All, time.Second, Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "s", Shadow: true}), func(c *Config) {
+	r := newRig(t, panel(policy.All, time.Second, Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "s", Shadow: true}), func(c *Config) {
 		c.Integrations[0].PolicyVersion = "v7"
 	})
 	deciders := behaviours{"a": says(visit.Accept, "Zmark-text"), "b": says(visit.Reject, "Zmark-no"), "s": func(context.Context) (visit.Decision, error) {
@@ -223,7 +223,7 @@ func TestOrdersAreObeyedWithoutAskingAnybody(t *testing.T) {
 
 func TestWhileTheOrdersAreUnknownNobodyIsLetInWithoutADecider(t *testing.T) {
 	r := newRig(t, func(c *Config) {
-		c.Integrations[0].Policy.Fallbacks = map[door.Situation]door.Fallback{door.NoDecider: {Verdict: visit.Accept}}
+		c.Integrations[0].Policy.Fallbacks = map[policy.Situation]policy.Fallback{policy.NoDecider: {Verdict: visit.Accept}}
 	})
 	r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
 		return visit.Decision{}, visit.ErrNoDecider

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/internal/share"
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -102,7 +102,7 @@ func (r *recorder) close(ctx context.Context) {
 }
 
 // record has a check-in request's answer recorded. Nobody waits for it.
-func (r *Relay) record(c *call, in *Integration, origin visit.Origin, st door.Standing, given door.Answer, h *hearing) {
+func (r *Relay) record(c *call, in *Integration, origin visit.Origin, st policy.Standing, given policy.Answer, h *hearing) {
 	rec := visit.Record{
 		RequestID: c.id, Reference: visit.Reference(c.id), Trace: c.trace, Site: in.Site, Integration: in.Name,
 		Received: c.received(), Visit: origin.Visit, Synthetic: origin.Synthetic,

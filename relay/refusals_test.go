@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // lines are the log lines of webhooks and of their sums, level debug aside.
@@ -136,7 +136,7 @@ func TestAnIntegrationWithoutAKeyIsCountedByName(t *testing.T) {
 func TestPlainHTTPIsCountedOrRefused(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
 		r := newRig(t, func(c *Config) {
-			c.Proxies = caller.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+			c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 			c.RefusePlainHTTP = refuse
 		})
 		refused := 200

@@ -21,7 +21,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 	"github.com/sine-relay/sine-relay/relay/connlimit"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -74,7 +74,7 @@ type Config struct {
 	StrictOrders bool
 	Limits       Limits
 	// Proxies are those whose word about the caller's address counts.
-	Proxies caller.Proxies
+	Proxies clientip.Proxies
 	// RefusePlainHTTP refuses calls of which a proxy says that they came to it by
 	// http. They are counted in any case.
 	RefusePlainHTTP bool
@@ -95,8 +95,8 @@ type Relay struct {
 	captures   captures
 	limits     Limits
 	limiter    *limiter
-	proxies    caller.Proxies
-	failures   *caller.Limiter
+	proxies    clientip.Proxies
+	failures   *clientip.Limiter
 	refusals   *refusals
 	unnamed    unnamedCallers
 	repeats    *repeats
@@ -126,7 +126,7 @@ func New(cfg Config) (*Relay, error) {
 		limits:     limits,
 		limiter:    newLimiter(limits),
 		proxies:    cfg.Proxies,
-		failures:   caller.NewLimiter(caller.DefaultLimits),
+		failures:   clientip.NewLimiter(clientip.DefaultLimits),
 		refusals:   newRefusals(cfg.Logger),
 		repeats:    newRepeats(),
 		identities: newIdentities(),

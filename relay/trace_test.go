@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -25,7 +25,7 @@ func traced(req *http.Request) {
 
 // trustTheCaller trusts the address that httptest calls from.
 func trustTheCaller(cfg *Config) {
-	cfg.Proxies = caller.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+	cfg.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
 }
 
 func TestWhatATrustedProxyCallsACallGoesAlongWithIt(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -17,7 +17,7 @@ type Trial struct {
 	Body   []byte
 	// Took is until the answer was certain.
 	Took  time.Duration
-	Given door.Answer
+	Given policy.Answer
 	// Votes are the deciders' parts.
 	Votes []visit.Vote
 }
@@ -48,7 +48,7 @@ func (r *Relay) Try(ctx context.Context, integration string, body []byte) (Trial
 	switch {
 	case ordered:
 	case !in.identifies(&d.pass):
-		given = in.panel.Policy.Fall(door.Incomplete, st)
+		given = in.panel.Policy.Fall(policy.Incomplete, st)
 	default:
 		asking, cancel := context.WithDeadline(ctx, c.start.Add(in.Budget))
 		h := r.hear(asking, cancel, in, &visit.CheckInRequest{Origin: origin, Pass: d.pass, Source: body}, d.visitor(in, c.start))

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // unnamedPause is between two log lines about proxies that name no caller: who set
@@ -22,11 +22,11 @@ type unnamedCallers struct {
 }
 
 // unnamedRemedies say what is wrong with a proxy, and what would be right.
-var unnamedRemedies = map[caller.Unnamed]string{
-	caller.NoHeader:    "the proxy does not set the header: have it set the header anew",
-	caller.OtherHeader: "the proxy sets the other header: name that one by SINE_RELAY_FORWARDED_HEADER, and have the proxy set it anew",
-	caller.NoAddress:   "what ends the header is not an address: have the proxy write the address that called it",
-	caller.OnlyProxies: "every address in the header is that of a trusted proxy: trust only the proxies' own addresses, and have none of them called by way of another address of that network",
+var unnamedRemedies = map[clientip.Unnamed]string{
+	clientip.NoHeader:    "the proxy does not set the header: have it set the header anew",
+	clientip.OtherHeader: "the proxy sets the other header: name that one by SINE_RELAY_FORWARDED_HEADER, and have the proxy set it anew",
+	clientip.NoAddress:   "what ends the header is not an address: have the proxy write the address that called it",
+	clientip.OnlyProxies: "every address in the header is that of a trusted proxy: trust only the proxies' own addresses, and have none of them called by way of another address of that network",
 }
 
 // noteUnnamed looks whether a proxy names the caller of a webhook with a valid key.
@@ -42,11 +42,11 @@ func (r *Relay) noteUnnamed(c *call, in *Integration, req *http.Request) {
 	}
 	header := r.proxies.Header
 	if header == "" {
-		header = caller.XForwardedFor
+		header = clientip.XForwardedFor
 	}
 	peer, _ := netip.ParseAddrPort(req.RemoteAddr)
 	r.log.Warn("a trusted proxy does not say who calls",
-		"integration", in.Name, "proxy", caller.Network(peer.Addr()), "header", string(header), "reason", string(why),
+		"integration", in.Name, "proxy", clientip.Network(peer.Addr()), "header", string(header), "reason", string(why),
 		"effect", "every call seems to come from the proxy; where it passes the header on as it came, a caller can claim any address",
 		"remedy", unnamedRemedies[why], "webhooks", n)
 }

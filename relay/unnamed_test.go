@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // A proxy that does not set the header passes on what a stranger writes into it. The
@@ -16,7 +16,7 @@ import (
 func TestATrustedProxyThatDoesNotSayWhoCalls(t *testing.T) {
 	const title = "a trusted proxy does not say who calls"
 	proxies := func(c *Config) {
-		c.Proxies = caller.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+		c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	}
 	t.Run("it is counted, and logged once", func(t *testing.T) {
 		r := newRig(t, proxies)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gorilla/mux"
 
-	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 	"github.com/sine-relay/sine-relay/relay/connlimit"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -85,7 +85,7 @@ func (r *Relay) authenticate(in *Integration, req *http.Request) (key, reason st
 		return "", reasonMissingKey
 	case match < 0:
 		return "", reasonWrongKey
-	case !caller.Allowed(in.AllowFrom, r.proxies.Address(req.RemoteAddr, req.Header)):
+	case !clientip.Allowed(in.AllowFrom, r.proxies.Address(req.RemoteAddr, req.Header)):
 		return "", reasonAddress
 	default:
 		return in.Keys[match].Name(), ""
@@ -96,7 +96,7 @@ func (r *Relay) authenticate(in *Integration, req *http.Request) (key, reason st
 // valid key never is, since Sine calls from few addresses, in bursts.
 func (r *Relay) unauthorized(c *call, req *http.Request, reason string) answer {
 	from := r.proxies.Address(req.RemoteAddr, req.Header)
-	c.refused = &refusal{reason: reason, from: caller.Network(from)}
+	c.refused = &refusal{reason: reason, from: clientip.Network(from)}
 	if r.failures.Blocked(from, time.Now()) {
 		return errorAnswer(outcomeBlocked)
 	}

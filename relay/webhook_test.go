@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -182,19 +182,19 @@ func TestFallbacksAreTheIntegrations(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		say  Say
-		fall door.Fallback
+		fall policy.Fallback
 		want string
 		code int
 	}{
-		{"accept with a text", SayCode, door.Fallback{Verdict: visit.Accept, VisitorText: "Go on"}, `"visitorNotes":"Go on"`, 200},
-		{"reject with a text", SayCode, door.Fallback{Verdict: visit.Reject, VisitorText: "Wait"}, `"message":"Wait"`, 200},
-		{"reject by status", SayStatus, door.Fallback{Verdict: visit.Reject, VisitorText: "Wait"}, `"message":"Wait"`, 403},
-		{"accept where rejections are said by status", SayStatus, door.Fallback{Verdict: visit.Accept}, `"code":"SUCCESS"`, 200},
+		{"accept with a text", SayCode, policy.Fallback{Verdict: visit.Accept, VisitorText: "Go on"}, `"visitorNotes":"Go on"`, 200},
+		{"reject with a text", SayCode, policy.Fallback{Verdict: visit.Reject, VisitorText: "Wait"}, `"message":"Wait"`, 200},
+		{"reject by status", SayStatus, policy.Fallback{Verdict: visit.Reject, VisitorText: "Wait"}, `"message":"Wait"`, 403},
+		{"accept where rejections are said by status", SayStatus, policy.Fallback{Verdict: visit.Accept}, `"code":"SUCCESS"`, 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, func(cfg *Config) {
 				cfg.Integrations[0].Say = c.say
-				cfg.Integrations[0].Policy.Fallbacks = map[door.Situation]door.Fallback{door.NoDecider: c.fall}
+				cfg.Integrations[0].Policy.Fallbacks = map[policy.Situation]policy.Fallback{policy.NoDecider: c.fall}
 			})
 			failAsk(visit.ErrNoDecider)(r)
 			w := r.post("/sine/lobby", checkInBody)

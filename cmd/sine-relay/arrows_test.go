@@ -66,7 +66,7 @@ func TestTheArrowsPointOneWay(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"relay", "relay/door", "relay/when"} {
+	for _, name := range []string{"relay", "relay/policy", "relay/condition"} {
 		for _, dep := range packages[name].Deps {
 			if strings.HasPrefix(dep, "github.com/nats-io/") || strings.HasPrefix(dep, "github.com/sethvargo/") {
 				t.Errorf("%s depends on %s", name, dep)
@@ -83,7 +83,7 @@ func TestTheArrowsPointOneWay(t *testing.T) {
 // Each library has one place where it is used.
 func TestLibrariesKeepToTheirRooms(t *testing.T) {
 	rooms := map[string][]string{
-		"cel.dev/cel-go":                       {"relay/when"},
+		"cel.dev/cel-go":                       {"relay/condition"},
 		"github.com/gorilla/mux":               {"relay"},
 		"github.com/sethvargo/go-envconfig":    {"cmd/sine-relay/internal/config"},
 		"go.etcd.io/bbolt":                     {"broker/spool"},

@@ -17,7 +17,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/brokertest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
-	"github.com/sine-relay/sine-relay/relay/when"
+	"github.com/sine-relay/sine-relay/relay/condition"
 )
 
 var update = flag.Bool("update", false, "rewrite the README's tables")
@@ -30,7 +30,7 @@ func TestTheREADMEsTablesAreTheProgramsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := content
-	for name, table := range map[string]string{"settings": config.Docs(), "metrics": metricsTable(t), "conditions": when.Docs()} {
+	for name, table := range map[string]string{"settings": config.Docs(), "metrics": metricsTable(t), "conditions": condition.Docs()} {
 		begin, end := fmt.Appendf(nil, "<!-- %s: begin -->\n", name), fmt.Appendf(nil, "<!-- %s: end -->\n", name)
 		head, rest, found := bytes.Cut(want, begin)
 		_, tail, closed := bytes.Cut(rest, end)

@@ -29,7 +29,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/internal/share"
-	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // Config says what a limiter bounds.
@@ -351,5 +351,5 @@ func owner(c net.Conn) netip.Addr {
 	if err != nil {
 		return netip.Addr{} // as on a Unix socket
 	}
-	return caller.Client(at.Addr())
+	return clientip.Client(at.Addr())
 }

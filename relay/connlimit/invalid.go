@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // Reasons for which a request never comes to the handler. The server answers most
@@ -113,7 +113,7 @@ func (c *conn) invalid(reason string) {
 		return
 	}
 	l.config.Logger.Warn("requests could not be read", "listener", l.config.Listener, "reason", reason,
-		"last_from", caller.Network(c.owner), "count", n, "remedy", remedies[reason])
+		"last_from", clientip.Network(c.owner), "count", n, "remedy", remedies[reason])
 }
 
 // shown knows what was logged when.

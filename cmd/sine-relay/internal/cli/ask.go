@@ -16,7 +16,7 @@ import (
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -147,7 +147,7 @@ func (q question) settings(in Process) (config.Settings, int) {
 // trialCode tells a script whether deciders decided, and how.
 func trialCode(t relay.Trial) int {
 	switch {
-	case t.Given.Situation != door.Decided || t.Given.Fallback:
+	case t.Given.Situation != policy.Decided || t.Given.Fallback:
 		return exitUndecided
 	case t.Given.Verdict != visit.Accept:
 		return exitRejected
@@ -162,7 +162,7 @@ func showTrial(out io.Writer, t relay.Trial) {
 		fmt.Fprintln(out)
 	}
 	fmt.Fprintf(out, "because  %s\n", terminal.Printable(t.Given.Rule))
-	if t.Given.Situation != door.Decided {
+	if t.Given.Situation != policy.Decided {
 		fmt.Fprintf(out, "situation  %s\n", t.Given.Situation)
 	}
 	fmt.Fprintf(out, "after  %.1f ms\nHTTP  %d\n%s\n", ms(t.Took), t.Status, terminal.PrintableLines(string(t.Body)))

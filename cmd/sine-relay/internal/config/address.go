@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // What becomes of calls that came by plain http.
@@ -21,7 +21,7 @@ func (s *Settings) checkProxies(f *Faults) {
 			entries = append(entries, entry)
 		}
 	}
-	trusted, err := caller.ParsePrefixes(entries)
+	trusted, err := clientip.ParsePrefixes(entries)
 	if err != nil {
 		f.setting("TRUSTED_PROXIES", "%s", oneLine(err))
 	}
@@ -30,14 +30,14 @@ func (s *Settings) checkProxies(f *Faults) {
 			f.setting("TRUSTED_PROXIES", "%s is everybody: any caller could claim any address", prefix)
 		}
 	}
-	header, err := caller.ParseHeader(s.ForwardedHeader)
+	header, err := clientip.ParseHeader(s.ForwardedHeader)
 	if err != nil {
 		f.setting("FORWARDED_HEADER", "%v", err)
 	}
 	if s.PlainHTTP != PlainHTTPCount && s.PlainHTTP != PlainHTTPRefuse {
 		f.setting("PLAIN_HTTP", "%q is neither count nor refuse", s.PlainHTTP)
 	}
-	s.Proxies = caller.Proxies{Trusted: trusted, Header: header}
+	s.Proxies = clientip.Proxies{Trusted: trusted, Header: header}
 }
 
 // allowFrom keeps an empty list apart from none: it undoes a default.
@@ -45,7 +45,7 @@ func (p place) allowFrom(entries []string) []netip.Prefix {
 	if entries == nil {
 		return nil
 	}
-	allowed, err := caller.ParsePrefixes(entries)
+	allowed, err := clientip.ParsePrefixes(entries)
 	if err != nil {
 		p.add("allowFrom", "%s", oneLine(err))
 	}

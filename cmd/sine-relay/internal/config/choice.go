@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -14,7 +14,7 @@ import (
 type choices struct {
 	allowFrom      []netip.Prefix
 	deciders       []relay.Decider
-	combination    door.Combination
+	combination    policy.Combination
 	zone           *time.Location
 	budget         time.Duration
 	say            relay.Say
@@ -23,7 +23,7 @@ type choices struct {
 	eventNames     map[string]visit.Kind
 	identifiedBy   []relay.Identifier
 	rejectText     string
-	fallbacks      map[door.Situation]door.Fallback
+	fallbacks      map[policy.Situation]policy.Fallback
 	accept, reject *relay.Template
 }
 
@@ -50,11 +50,11 @@ func (c choices) or(d choices) choices {
 // orFallback: a fallback that names its answer stands alone, since the texts of
 // another answer would not fit. One that only rewords keeps the answer: it must
 // not turn an accept into a reject.
-func orFallback(inherited, own door.Fallback) door.Fallback {
+func orFallback(inherited, own policy.Fallback) policy.Fallback {
 	if own.Verdict != "" {
 		return own
 	}
-	return door.Fallback{
+	return policy.Fallback{
 		Verdict:     inherited.Verdict,
 		VisitorText: cmp.Or(own.VisitorText, inherited.VisitorText),
 		AdminNote:   cmp.Or(own.AdminNote, inherited.AdminNote),

@@ -11,7 +11,7 @@ import (
 	"slices"
 
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/caller"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // Prefix begins the name of every setting.
@@ -33,7 +33,7 @@ type Settings struct {
 	// Keyring is nil where the keys were not read.
 	Keyring *Keyring
 	// Proxies are TrustedProxies and ForwardedHeader, parsed.
-	Proxies caller.Proxies
+	Proxies clientip.Proxies
 	// Entries describe the integrations to people, in the same order.
 	Entries []Entry
 	// Warnings are things that are allowed and probably not meant.

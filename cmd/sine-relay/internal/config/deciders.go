@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/door"
-	"github.com/sine-relay/sine-relay/relay/when"
+	"github.com/sine-relay/sine-relay/relay/condition"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -32,7 +32,7 @@ func (p place) deciders(o options) []relay.Decider {
 		}
 		all = append(all, relay.Decider{
 			Name: d.Name, Shadow: d.Shadow, When: p.condition(field+".when", d.When),
-			Fallbacks: p.fallbacks(field+".fallbacks", d.Fallbacks, door.Unanswered),
+			Fallbacks: p.fallbacks(field+".fallbacks", d.Fallbacks, policy.Unanswered),
 		})
 	}
 	if o.Deciders != nil && obeyed == 0 {
@@ -52,20 +52,20 @@ func (p place) deciderName(field, name string) {
 
 // condition compiles an expression. Its faults are told with the line and the
 // column within the expression.
-func (p place) condition(field, expression string) *when.Condition {
+func (p place) condition(field, expression string) *condition.Condition {
 	if expression == "" {
 		return nil
 	}
-	c, err := when.Compile(expression)
+	c, err := condition.Compile(expression)
 	if err != nil {
 		p.add(field, "%v", err)
 	}
 	return c
 }
 
-func (p place) combination(name string) door.Combination {
-	c := door.Combination(name)
-	if c != "" && c != door.All && c != door.Any {
+func (p place) combination(name string) policy.Combination {
+	c := policy.Combination(name)
+	if c != "" && c != policy.All && c != policy.Any {
 		p.add("combine", "%q is neither all nor any", name)
 	}
 	return c

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/caller"
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/clientip"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -176,11 +176,11 @@ integrations:
   - {name: induction, when: visitorType == "Contractor", shadow: true}
 `, "a", "b")...)
 	a, b := s.Integrations[0], s.Integrations[1]
-	if a.Combination != door.Any || len(a.Deciders) != 1 || a.AllowFrom != nil {
+	if a.Combination != policy.Any || len(a.Deciders) != 1 || a.AllowFrom != nil {
 		t.Errorf("%+v", a)
 	}
 	first, second := b.Deciders[0], b.Deciders[1]
-	if b.Combination != door.All || first.When != nil || first.Fallbacks[door.Timeout].Verdict != visit.Reject ||
+	if b.Combination != policy.All || first.When != nil || first.Fallbacks[policy.Timeout].Verdict != visit.Reject ||
 		second.When == nil || !second.Shadow || len(b.AllowFrom) != 2 {
 		t.Errorf("%+v", b)
 	}
@@ -191,7 +191,7 @@ integrations:
 
 func TestWhoSaysWhereACallComesFrom(t *testing.T) {
 	s := load(t, "TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.1", "FORWARDED_HEADER=forwarded")
-	if len(s.Proxies.Trusted) != 2 || s.Proxies.Header != caller.Forwarded {
+	if len(s.Proxies.Trusted) != 2 || s.Proxies.Header != clientip.Forwarded {
 		t.Errorf("%+v", s.Proxies)
 	}
 	text := faulty(t, "TRUSTED_PROXIES=10.0.0.1/8,0.0.0.0/0,nowhere", "FORWARDED_HEADER=X-Real-IP")
@@ -279,7 +279,7 @@ func TestABlankTextIsInherited(t *testing.T) {
 defaults: {rejectText: Ask your host, fallbacks: {timeout: {answer: accept, visitorText: Come in, adminNote: Unchecked}}}
 integrations: [{name: a, rejectText: " ", fallbacks: {timeout: {visitorText: "\u200b", adminNote: "\t"}}}]`, "a")...)
 	p := s.Integrations[0].Policy
-	if want := (door.Fallback{Verdict: visit.Accept, VisitorText: "Come in", AdminNote: "Unchecked"}); p.RejectText != "Ask your host" || p.Fallbacks[door.Timeout] != want {
+	if want := (policy.Fallback{Verdict: visit.Accept, VisitorText: "Come in", AdminNote: "Unchecked"}); p.RejectText != "Ask your host" || p.Fallbacks[policy.Timeout] != want {
 		t.Errorf("%+v", p)
 	}
 }

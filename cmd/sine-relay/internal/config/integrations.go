@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -129,7 +129,7 @@ func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c 
 	s.Integrations = append(s.Integrations, relay.Integration{
 		Name: e.Name, Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders, Combination: c.combination,
 		Zone: c.zone, Budget: c.budget, Say: c.say, Accept: *c.accept, Reject: *c.reject,
-		Policy: door.Policy{RejectText: c.rejectText, Fallbacks: c.fallbacks},
+		Policy: policy.Policy{RejectText: c.rejectText, Fallbacks: c.fallbacks},
 		Events: c.eventNames, IdentifiedBy: c.identifiedBy, PolicyVersion: s.policyVersion,
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -61,7 +61,7 @@ func (s *Settings) choose(p place, o options) choices {
 	c := choices{
 		allowFrom: p.allowFrom(o.AllowFrom), deciders: p.deciders(o), combination: p.combination(o.Combine), confirmed: o.RejectionConfirmed, rejectText: unlessBlank(o.RejectText),
 		zone: p.zone(o.TimeZone), say: p.say(o.RejectBy), events: p.events(o.Events),
-		eventNames: p.eventNames(o.EventNames), identifiedBy: p.identifiedBy(o.IdentifiedBy), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, door.Missed),
+		eventNames: p.eventNames(o.EventNames), identifiedBy: p.identifiedBy(o.IdentifiedBy), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, policy.Missed),
 		accept: p.template("answers.accept", o.Answers.Accept), reject: p.template("answers.reject", o.Answers.Reject),
 	}
 	p.text("rejectText", o.RejectText)
@@ -166,12 +166,12 @@ func unlessBlank(text string) string {
 	return text
 }
 
-func (p place) fallbacks(field string, configured map[string]fallback, situations []door.Situation) map[door.Situation]door.Fallback {
+func (p place) fallbacks(field string, configured map[string]fallback, situations []policy.Situation) map[policy.Situation]policy.Fallback {
 	var known []string
 	for _, s := range situations {
 		known = append(known, string(s))
 	}
-	all := map[door.Situation]door.Fallback{}
+	all := map[policy.Situation]policy.Fallback{}
 	for _, name := range sortedKeys(configured) {
 		f, field := configured[name], field+"."+name
 		if !slices.Contains(known, name) {
@@ -183,7 +183,7 @@ func (p place) fallbacks(field string, configured map[string]fallback, situation
 		}
 		p.text(field+".visitorText", f.VisitorText)
 		p.text(field+".adminNote", f.AdminNote)
-		all[door.Situation(name)] = door.Fallback{Verdict: verdict, VisitorText: unlessBlank(f.VisitorText), AdminNote: unlessBlank(f.AdminNote)}
+		all[policy.Situation(name)] = policy.Fallback{Verdict: verdict, VisitorText: unlessBlank(f.VisitorText), AdminNote: unlessBlank(f.AdminNote)}
 	}
 	return all
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/door"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -100,7 +100,7 @@ func (s *Settings) warnOfNoEffect() {
 func (s *Settings) warnOfTheUnasked() {
 	for n, i := range s.Integrations {
 		always := slices.ContainsFunc(i.Deciders, func(d relay.Decider) bool { return !d.Shadow && d.When == nil })
-		if !always && s.Entries[n].sends(visit.KindCheckInRequest) && i.Policy.Fallbacks[door.Unasked].Verdict == "" {
+		if !always && s.Entries[n].sends(visit.KindCheckInRequest) && i.Policy.Fallbacks[policy.Unasked].Verdict == "" {
 			s.Entries[n].warn(&s.Warnings, "every decider has a condition, so that a visitor whom none applies to is let in without a decision: say whether that is meant by fallbacks: {unasked: {answer: accept}} or reject")
 		}
 	}

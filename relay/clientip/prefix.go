@@ -1,0 +1,82 @@
+package clientip
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Allowed reports whether an allow-list, as [ParsePrefixes] returns it, lets an
+// address in. An empty list allows everybody, and any other never allows the
+// zero Addr.
+func Allowed(list []netip.Prefix, addr netip.Addr) bool {
+	return len(list) == 0 || contains(list, addr)
+}
+
+func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	addr = plain(addr) // or no prefix would contain it
+	for _, p := range prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// ParsePrefixes reads addresses and prefixes (CIDR) that an operator wrote, white
+// space around them aside. The error joins one for each entry at fault, which
+// names it and says what would be right.
+func ParsePrefixes(entries []string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	var faults []error
+	for _, entry := range entries {
+		p, err := parsePrefix(strings.TrimSpace(entry))
+		prefixes, faults = append(prefixes, p), append(faults, err)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return prefixes, nil
+}
+
+func parsePrefix(entry string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(entry); err == nil && addr.Zone() == "" {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	// What cannot be parsed is the zero Prefix, which is not valid.
+	p, _ := netip.ParsePrefix(entry)
+	if addr := p.Addr(); addr.Is4In6() {
+		p = netip.PrefixFrom(addr.Unmap(), p.Bits()-96)
+	}
+	if !p.IsValid() {
+		return p, noPrefix(entry)
+	}
+	if whole := p.Masked(); whole != p {
+		return p, fmt.Errorf("%s: host bits are set; did you mean %s?", entry, whole)
+	}
+	return p, nil
+}
+
+func noPrefix(entry string) error {
+	return fmt.Errorf("%q is neither an address nor a prefix; %s", entry, proposal(entry))
+}
+
+// proposal says what to write instead of what has a port, brackets or a zone, or
+// is not an address at all.
+func proposal(entry string) string {
+	head, bits, slash := strings.Cut(entry, "/")
+	addr := readNode(head)
+	if !addr.IsValid() {
+		return "write for example 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32"
+	}
+	if !slash {
+		return fmt.Sprintf("did you mean %s?", addr)
+	}
+	p, err := netip.ParsePrefix(addr.String() + "/" + bits)
+	if err != nil {
+		return fmt.Sprintf("after the slash goes a number from 0 to %d", addr.BitLen())
+	}
+	return fmt.Sprintf("did you mean %s?", p.Masked())
+}

@@ -1,0 +1,204 @@
+package policy
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func sameAnswer(a, b Answer) bool { return reflect.DeepEqual(a, b) }
+
+// panelOf returns a panel of the deciders a, b and c and the shadow s. Of their
+// fallbacks only b's accept.
+func panelOf(t *testing.T, c Combination) Panel {
+	t.Helper()
+	lenient := map[Situation]Fallback{}
+	for _, s := range Unanswered {
+		lenient[s] = Fallback{Verdict: visit.Accept, VisitorText: "b is away"}
+	}
+	p, err := Panel{
+		Combination: c,
+		Members:     []Member{{Decider: "a"}, {Decider: "b", Fallbacks: lenient}, {Decider: "c"}, {Decider: "s", Shadow: true}},
+		Policy:      Policy{RejectText: "Not today"},
+	}.Complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func yes(decider, text string) Vote {
+	return Vote{Decider: decider, Situation: Decided, Decision: visit.Decision{Verdict: visit.Accept, VisitorText: text}}
+}
+
+func no(decider, text string) Vote {
+	return Vote{Decider: decider, Situation: Decided, Decision: visit.Decision{Verdict: visit.Reject, VisitorText: text}}
+}
+
+func missed(decider string, s Situation) Vote { return Vote{Decider: decider, Situation: s} }
+
+// names returns a decider for each letter.
+func names(deciders string) []string {
+	var all []string
+	for _, d := range deciders {
+		all = append(all, string(d))
+	}
+	return all
+}
+
+var tallies = []struct {
+	name      string
+	rule      Combination
+	asked     string
+	votes     []Vote
+	settledBy int // how many votes settle; more than there are: none
+	verdict   visit.Verdict
+	situation Situation
+	by, text  string
+	why       string
+}{
+	{"everybody accepts", All, "abc", []Vote{yes("c", "three"), yes("a", ""), yes("b", "two")}, 3,
+		visit.Accept, Decided, "", "two", "all: 3 deciders accepted"},
+	{"one rejects", All, "abc", []Vote{yes("c", ""), no("a", "Banned"), yes("b", "")}, 2,
+		visit.Reject, Decided, "a", "Banned", "all: a rejected"},
+	{"one rejects without a text", All, "ab", []Vote{no("a", ""), yes("b", "Hello")}, 1,
+		visit.Reject, Decided, "a", "Not today", "all: a rejected"},
+	{"the first of several rejections speaks", All, "abc", []Vote{no("c", "Late"), no("a", "Banned")}, 1,
+		visit.Reject, Decided, "c", "Late", "all: c rejected"},
+	{"a decider's rejection speaks before an earlier one by fallback", All, "abc", []Vote{missed("a", NoDecider), no("c", "Banned")}, 1,
+		visit.Reject, Decided, "c", "Banned", "all: c rejected"},
+	{"a fallback rejects", All, "ab", []Vote{yes("b", ""), missed("a", BadReply)}, 2,
+		visit.Reject, BadReply, "a", "Not today", "all: a rejected by fallback for bad_reply"},
+	{"a fallback accepts in the place of a decider", All, "ab", []Vote{missed("b", Denied), yes("a", "")}, 2,
+		visit.Accept, Denied, "b", "b is away", "all: b accepted by fallback for denied"},
+	{"who has not voted has timed out", All, "ac", []Vote{yes("a", "Hello")}, 2,
+		visit.Reject, Timeout, "c", "Not today", "all: c rejected by fallback for timeout"},
+	{"who has not voted may be dispensable", All, "ab", []Vote{yes("a", "Hello")}, 2,
+		visit.Accept, Timeout, "b", "Hello", "all: b accepted by fallback for timeout"},
+	{"a single decider accepts", All, "a", []Vote{yes("a", "Hello")}, 1,
+		visit.Accept, Decided, "a", "Hello", "all: a accepted"},
+
+	{"one accepts", Any, "abc", []Vote{no("a", "Banned"), yes("c", "Hello"), no("b", "Never")}, 2,
+		visit.Accept, Decided, "c", "Hello", "any: c accepted"},
+	{"the first text of those who accepted", Any, "abc", []Vote{yes("c", "three"), yes("a", "one")}, 1,
+		visit.Accept, Decided, "c", "one", "any: c accepted"},
+	{"nobody accepts", Any, "abc", []Vote{no("b", "Never"), missed("a", Timeout), no("c", "Late")}, 3,
+		visit.Reject, Decided, "b", "Never", "any: b rejected"},
+	{"a decider's acceptance speaks before a fallback's", Any, "bc", []Vote{missed("b", Timeout), yes("c", "")}, 2,
+		visit.Accept, Decided, "c", "", "any: c accepted"},
+	{"a fallback accepts where nobody decided", Any, "abc", []Vote{missed("b", NoDecider), missed("a", Timeout), missed("c", Timeout)}, 3,
+		visit.Accept, NoDecider, "b", "b is away", "any: b accepted by fallback for no_decider"},
+	{"a decider's rejection outweighs a fallback that accepts", Any, "ab", []Vote{missed("b", NoDecider), no("a", "Banned")}, 2,
+		visit.Reject, Decided, "a", "Banned", "any: a rejected"},
+	{"nobody votes and a fallback accepts", Any, "abc", nil, 1,
+		visit.Accept, Timeout, "b", "b is away", "any: b accepted by fallback for timeout"},
+	{"nobody votes and no fallback accepts", Any, "ac", nil, 1,
+		visit.Reject, Timeout, "a", "Not today", "any: a rejected by fallback for timeout"},
+
+	{"nobody was asked", All, "", nil, 0,
+		visit.Accept, Unasked, "", "", "accepted by fallback for unasked"},
+	{"only a shadow was asked", Any, "s", []Vote{no("s", "Banned")}, 0,
+		visit.Accept, Unasked, "", "", "accepted by fallback for unasked"},
+	{"a shadow rejects", All, "as", []Vote{no("s", "Banned"), yes("a", "")}, 2,
+		visit.Accept, Decided, "a", "", "all: a accepted"},
+	{"somebody votes who was not asked", All, "a", []Vote{no("b", "Banned"), no("z", "Banned"), yes("a", "")}, 3,
+		visit.Accept, Decided, "a", "", "all: a accepted"},
+	{"somebody votes twice", All, "ab", []Vote{yes("a", ""), no("a", "Banned"), yes("b", "")}, 3,
+		visit.Accept, Decided, "", "", "all: 2 deciders accepted"},
+	{"a vote is in no situation of a decider", All, "a", []Vote{missed("a", Unasked)}, 1,
+		visit.Reject, Timeout, "a", "Not today", "all: a rejected by fallback for timeout"},
+	{"a decision is neither", Any, "a", []Vote{{Decider: "a", Situation: Decided}}, 1,
+		visit.Reject, BadReply, "a", "Not today", "any: a rejected by fallback for bad_reply"},
+}
+
+func TestTallies(t *testing.T) {
+	for _, c := range tallies {
+		tally := panelOf(t, c.rule).Tally(names(c.asked))
+		settled := 0
+		for !tally.Settled() && settled < len(c.votes) {
+			tally.Add(c.votes[settled])
+			settled++
+		}
+		if !tally.Settled() {
+			settled++
+		}
+		if settled != c.settledBy {
+			t.Errorf("%s %s: settled by vote %d", c.rule, c.name, settled)
+		}
+		for _, v := range c.votes {
+			tally.Add(v)
+		}
+		a := tally.Answer(none)
+		if a.Verdict != c.verdict || a.Situation != c.situation || a.By != c.by || a.VisitorText != c.text || a.Rule != c.why {
+			t.Errorf("%s %s: %+v", c.rule, c.name, a)
+		}
+		if a.Fallback != (c.situation != Decided) {
+			t.Errorf("%s %s: fallback %v", c.rule, c.name, a.Fallback)
+		}
+	}
+}
+
+func TestAnAnswerOnceGivenStays(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		rule  Combination
+		votes []Vote
+		late  Vote
+		want  Situation // of the late decider, in the record
+	}{
+		{"a vote comes after the time", All, []Vote{yes("a", "")}, no("b", "Banned"), Timeout},
+		{"a vote comes after one that settled", All, []Vote{no("a", "")}, no("b", "Banned"), Unheard},
+		{"an acceptance comes after a fallback", Any, []Vote{missed("b", Denied)}, yes("a", "Hello"), Timeout},
+	} {
+		tally := panelOf(t, c.rule).Tally(names("ab"))
+		for _, v := range c.votes {
+			tally.Add(v)
+		}
+		given := tally.Answer(none)
+		tally.Add(c.late)
+		// Were it made anew, it would be for other orders.
+		if again := tally.Answer(Standing{}); !sameAnswer(again, given) {
+			t.Errorf("%s: %+v, then %+v", c.name, given, again)
+		}
+		i := slices.IndexFunc(tally.Parts(), func(p Part) bool { return p.Decider == c.late.Decider })
+		if p := tally.Parts()[i]; p.Situation != c.want {
+			t.Errorf("%s: %+v", c.name, p)
+		}
+	}
+}
+
+func TestAnOrderThatComesWhileTheDecidersAreAskedDecides(t *testing.T) {
+	down := NewOrders([]visit.Order{order(visit.OrderLockdown, "hq")}).At("hq", noon)
+	tally := panelOf(t, All).Tally(names("ab"))
+	tally.Add(yes("a", "Hello"))
+	if a := tally.Answer(down); a.Situation != LockedDown || a.Verdict != visit.Reject || a.By != "" {
+		t.Errorf("%+v", a)
+	}
+	want := []Part{
+		{Decider: "a", Situation: Decided, Verdict: visit.Accept},
+		{Decider: "b", Situation: Unheard},
+		{Decider: "c", Situation: Unasked},
+		{Decider: "s", Shadow: true, Situation: Unasked},
+	}
+	if got := tally.Parts(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestUnderUnknownOrdersAllNeedsEveryDecidersOwnWord(t *testing.T) {
+	tally := panelOf(t, All).Tally(names("ab"))
+	tally.Add(yes("a", "Hello"))
+	tally.Add(missed("b", NoDecider))
+	a := tally.Answer(Standing{})
+	if a.Verdict != visit.Reject || a.By != "b" || a.VisitorText != "Not today" || a.AdminNote != "b: "+noteOrdersUnknown {
+		t.Errorf("%+v", a)
+	}
+	if a.Rule != "all: b rejected by unknown orders over fallback for no_decider" {
+		t.Error(a.Rule)
+	}
+	if p := tally.Parts()[1]; p.Verdict != visit.Reject || !p.Fallback {
+		t.Errorf("%+v", p)
+	}
+}
