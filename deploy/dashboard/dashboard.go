@@ -6,7 +6,7 @@
 // It promises a file that can be provisioned and imported as it is: it names no
 // data source, no database id and no place on the page by hand, and the same
 // tables make the same bytes. That its queries ask for what the relay exposes is
-// a test of cmd/sine-relay, which knows the relay.
+// a test of cmd/sine-relay/internal/e2e, which knows the relay.
 package dashboard
 
 import (

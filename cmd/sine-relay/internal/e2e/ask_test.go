@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// endsWith runs a command that must end with a code, and print what is wanted.
+func endsWith(t *testing.T, want int, environ []string, prints string, args ...string) {
+	t.Helper()
+	code, out, errOut := commandLine(environ, args...)
+	if code != want || !regexp.MustCompile(prints).MatchString(out+errOut) {
+		t.Errorf("%v ended with %d:\n%s%s\nwant %d and %s", args, code, out, errOut, want, prints)
+	}
+}
+
+func TestADoorIsTriedWithoutAVisitor(t *testing.T) {
+	server := brokertest.Start(t)
+	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
+	endsWith(t, exitUndecided, environ, `(?s)default +reject +no_decider .*because +all: default rejected by fallback for no_decider.*HTTP +200\n\{"adminNotes":.*"code":"REJECTED"`, "ask")
+	asked := make(chan visit.CheckInRequest, 10)
+	decideAt(t, server, "default", func(q visit.CheckInRequest) visit.Decision {
+		asked <- q
+		return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome"}
+	})
+	must(t, environ, `(?s)default +accept +decided +[0-9.]+ .*because +all: default accepted.*HTTP +200\n\{"code":"SUCCESS","visitorNotes":"Welcome"\}`, "ask")
+	if q := <-asked; !q.Synthetic || q.Person.FirstName != "Marguerite" {
+		t.Errorf("asked about %+v", q)
+	}
+	fails(t, environ, "(?s)in force.*no relay obeys it", "lockdown", "--wait", "0s", "--all-sites", "--message", "Gas leak")
+	endsWith(t, exitUndecided, environ, `(?s)because +rejected by lockdown of every site.*Gas leak`, "ask")
+	if len(asked) > 0 {
+		t.Error("a decider was asked during a lockdown")
+	}
+	code, _, errOut := commandLine(environ, "ask", "--integration", "attic")
+	if code != exitFailed || !strings.Contains(errOut, "no integration attic") {
+		t.Errorf("ended with %d: %s", code, errOut)
+	}
+	nc := server.Connect()
+	info, err := nc.Request("$JS.API.STREAM.NAMES", nil, patience)
+	if err != nil || strings.Contains(string(info.Data), "VISITOR_DECISIONS") {
+		t.Errorf("it made streams: %s %v", info.Data, err)
+	}
+}
+
+// A script must tell a door that works from one at which nobody decides.
+func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
+	server := brokertest.Start(t)
+	bare := environment("NATS_URL="+server.URL(), "DECISION_BUDGET=300ms")
+	endsWith(t, exitUndecided, bare, "situation +no_decider", "ask", "--site", "default")
+	leave := make(chan struct{})
+	decideAt(t, server, "watchlist", func(q visit.CheckInRequest) visit.Decision {
+		switch q.Company {
+		case "Denied":
+			return visit.Decision{Verdict: visit.Reject}
+		case "Slow":
+			<-leave
+		}
+		return visit.Decision{Verdict: visit.Accept}
+	})
+	defer close(leave)
+	for company, want := range map[string]struct {
+		code   int
+		prints string
+	}{
+		"Denied": {exitRejected, "all: watchlist rejected"},
+		"Slow":   {exitUndecided, "situation +timeout"},
+		"Other":  {exitOK, "all: watchlist accepted"},
+	} {
+		body := filepath.Join(t.TempDir(), "body.json")
+		if err := os.WriteFile(body, []byte(`{"event":"signin_before","data":{"firstName":"Ada","company":"`+company+`"}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		endsWith(t, want.code, bare, want.prints, "ask", "--site", "default", "--decider", "watchlist", "--file", body)
+	}
+	file := filepath.Join(t.TempDir(), "integrations.yaml")
+	if err := os.WriteFile(file, []byte("defaults: {fallbacks: {no_decider: {answer: accept}}}\nintegrations: [{name: lobby, site: hq}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	configured := append(bare, "SINE_RELAY_INTEGRATIONS_FILE="+file)
+	endsWith(t, exitUndecided, configured, `accepted by fallback for no_decider(?s:.*)"code":"SUCCESS"`, "ask", "--integration", "lobby")
+	endsWith(t, exitFailed, configured, "no integration attic", "ask", "--integration", "attic")
+	endsWith(t, exitFailed, configured, "no integration loby is configured; did you mean lobby\\?", "ask", "--integration", "loby")
+	endsWith(t, exitFailed, environment("NATS_URL=nats://127.0.0.1:1"), "connect to NATS", "ask", "--site", "hq")
+	for args, want := range map[string]string{
+		"":                              "no integration is configured here",
+		"--site hq --integration lobby": "either --integration or --site",
+		"--decider watchlist":           "--decider needs --site",
+		"--site a.b":                    `--site "a.b" must match`,
+		"lobby":                         `"lobby" is not a flag`,
+	} {
+		endsWith(t, exitUsage, bare, want, append([]string{"ask"}, strings.Fields(args)...)...)
+	}
+	endsWith(t, exitOK, bare, "0 when deciders accept, 3 when they reject, 4 when", "ask", "--help")
+	endsWith(t, exitUsage, configured, "--site is for a machine without", "ask", "--site", "hq")
+}
+
+// A lockdown that ask cannot see must not look like a door that is open.
+func TestAsk_FailsWhereTheOrdersCannotBeRead(t *testing.T) {
+	server := brokertest.Start(t, brokertest.WithUser("relay", "Zsecret"), func(o *server.Options) {
+		o.Users[0].Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$JS.API.CONSUMER.>"}}}
+	})
+	environ := environment("NATS_URL="+server.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zsecret")
+	endsWith(t, exitFailed, environ, `(?s)situation +no_decider.*the standing orders are not known here.*CONSUMER\.CREATE\.KV_VISITOR_ORDERS`, "ask", "--site", "default")
+}

@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// panelCase is one visitor before several deciders.
+type panelCase struct {
+	name    string
+	rule    string
+	members []member
+	// arrival are those who reply in time, in the order in which they do.
+	arrival []int
+	lie     string // the reply of those who lie
+
+	puppets   []*puppet
+	questions []*nats.Msg // by member
+	told      told
+}
+
+// kinds are everything that a decider can be, with the fallback that it needs.
+func kinds(of ...behaviour) (all []member) {
+	for _, b := range of {
+		m := member{does: b}
+		if m.decides() {
+			all = append(all, m)
+			continue
+		}
+		for _, m.fallback = range []string{"accept", "reject"} {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// panels are all ways to fill n seats with kinds.
+func panels(kinds []member, n int) [][]member {
+	if n == 0 {
+		return [][]member{nil}
+	}
+	var all [][]member
+	for _, others := range panels(kinds, n-1) {
+		for _, m := range kinds {
+			m.name = string(rune('a' + n - 1))
+			all = append(all, append(slices.Clone(others), m))
+		}
+	}
+	return all
+}
+
+// casesOf are the panels under both rules, in every order of arrival.
+func casesOf(panels [][]member, suits func(members []member) bool) (all []*panelCase) {
+	lying := []string{
+		`{"stream":"VISITORS"}`, `{"visitorText":"Come in"}`, `{"decision":["accept","reject"]}`, `{"decision":"Accept"}`, `accept`,
+	}
+	for _, members := range panels {
+		if !suits(members) {
+			continue
+		}
+		var inTime []int
+		for i, m := range members {
+			if m.inTime() {
+				inTime = append(inTime, i)
+			}
+		}
+		for _, rule := range []string{"all", "any"} {
+			for _, order := range permutations(inTime) {
+				c := &panelCase{rule: rule, members: members, arrival: order, lie: lying[len(all)%len(lying)]}
+				c.name = fmt.Sprintf("%s-%d", rule, len(all))
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+func (c *panelCase) String() string {
+	var all []string
+	for _, m := range c.members {
+		all = append(all, strings.TrimSuffix(fmt.Sprintf("%s %s or %s", m.name, m.does, m.fallback), " or "))
+	}
+	return fmt.Sprintf("%s: %s of %s, arriving %v", c.name, c.rule, strings.Join(all, ", "), c.arrival)
+}
+
+func (c *panelCase) integration(budget time.Duration) fields {
+	var deciders []fields
+	for _, m := range c.members {
+		fallbacks, other := fields{}, "accept"
+		if m.fallback == other {
+			other = "reject"
+		}
+		for _, s := range []string{"no_decider", "timeout", "disconnected", "denied", "bad_reply"} {
+			fallbacks[s] = fields{"answer": other, "visitorText": "Not what happened.", "adminNote": "Not what happened."}
+		}
+		if !m.decides() {
+			fallbacks[m.situation()] = fields{"answer": m.fallback, "visitorText": m.text(), "adminNote": m.note()}
+		}
+		deciders = append(deciders, fields{"name": m.name, "fallbacks": fallbacks})
+	}
+	return fields{"name": c.name, "combine": c.rule, "deciders": deciders, "decisionBudget": budget.String(), "answers": doorTemplates}
+}
+
+// reply sends a member's reply to its question.
+func (c *panelCase) reply(i int) {
+	m, q := c.members[i], c.questions[i]
+	switch m.does {
+	case errs:
+		q.RespondMsg(&nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"500"}, "Nats-Service-Error": {"the decider failed"}}})
+	case lies:
+		q.Respond([]byte(c.lie))
+	case comeLate:
+		q.Respond([]byte(`{"decision":"accept","visitorText":"Too late"}`))
+	default:
+		q.Respond(fmt.Appendf(nil, `{"decision":%q,"visitorText":%q,"adminNote":%q}`, m.verdict(), m.text(), m.note()))
+	}
+}
+
+// foretold is how the visitor must be answered. Those who do not reply in time
+// are given up at the same moment, in any order.
+func (c *panelCase) foretold() (possible []foretold) {
+	var others []int
+	for i, m := range c.members {
+		if !m.inTime() {
+			others = append(others, i)
+		}
+	}
+	for _, order := range permutations(others) {
+		possible = append(possible, foretell(c.rule, c.members, slices.Concat(c.arrival, order)))
+	}
+	return possible
+}
+
+// outcome is how the visitor was answered, by the answer and its record.
+func (c *panelCase) outcome(rec record) (foretold, error) {
+	var said struct{ Code, Visitor, Admin, Message, Staff string }
+	if err := json.Unmarshal([]byte(c.told.body), &said); err != nil {
+		return foretold{}, err
+	}
+	f := foretold{situation: rec.Situation, decider: rec.Decider, text: said.Visitor + said.Message, notes: said.Admin + said.Staff}
+	f.verdict = map[string]string{"SUCCESS": "accept", "REJECTED": "reject"}[said.Code]
+	if f.verdict != string(rec.Verdict) || c.told.status != http.StatusOK {
+		return f, fmt.Errorf("answered %d %s, and recorded %s", c.told.status, c.told.body, rec.Verdict)
+	}
+	var situations []string
+	for i, v := range rec.Votes {
+		if v.Decider != c.members[i].name {
+			return f, fmt.Errorf("vote %d is of %s", i, v.Decider)
+		}
+		situations = append(situations, v.Situation)
+	}
+	f.votes = strings.Join(situations, " ")
+	return f, nil
+}
+
+func everybodyReplies(members []member) bool {
+	return !slices.ContainsFunc(members, func(m member) bool { return !m.inTime() })
+}
+
+func TestPairsOfDecidersWhoReplyInEveryOrder(t *testing.T) {
+	cases := casesOf(panels(kinds(accepts, rejects, errs, lies), 2), everybodyReplies)
+	newStage(t, patience, cases).checkAll()
+}
+
+func TestPairsOfDecidersOfWhomSomeDoNotReplyInTime(t *testing.T) {
+	all := panels(kinds(accepts, rejects, errs, lies, stalls, comeLate, vanishes), 2)
+	cases := casesOf(all, func(members []member) bool { return !everybodyReplies(members) })
+	newStage(t, 3*time.Second, cases).checkAll()
+}
+
+func TestThreeDecidersInEveryOrder(t *testing.T) {
+	oneOfEach := func(members []member) bool {
+		a, b, c := members[0].does, members[1].does, members[2].does
+		return a != b && b != c && c != a
+	}
+	newStage(t, patience, casesOf(panels(kinds(accepts, rejects, errs), 3), oneOfEach)).checkAll()
+}

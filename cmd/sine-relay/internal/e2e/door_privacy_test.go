@@ -1,0 +1,194 @@
+package e2e
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// markedVisitor is one whose every datum can be recognised, with subjects and
+// headers to break out into. Sine's own ids are left out: they are meant to be
+// carried.
+const markedVisitor = `{"event":"signin_before","date":"2026-11-18T21:42:31Z ZmarkDate","data":{"firstName":"ZmarkFirst.>","lastName":"ZmarkLast\r\nNats-Rollup: all",` +
+	`"email":"zmark@example.com","mobile":"ZmarkMobile","company":"ZmarkCompany","photoURL":"https://zmark.example/","passType":"ZmarkType","status":"ZmarkStatus",` +
+	`"site":"ZmarkSite","host":{"firstName":"ZmarkHost","lastName":"ZmarkHostLast","hostGroupName":"ZmarkGroup"},` +
+	`"formResponses":{"responses":[{"label":"ZmarkLabel","value":"ZmarkAnswer"}]}}}`
+
+// markedDecision is a decision that says everything it can about the visitor.
+const markedDecision = `{"decision":%q,"visitorText":"ZmarkText","adminNote":"ZmarkNote","decider":"ZmarkDecider","version":"ZmarkVersion 1",` +
+	`"pass":{"ZmarkField":"ZmarkValue"},"ZmarkUnknown":"Zmark"}`
+
+// markedReplies are those of deciders by their names; one without does not reply.
+var markedReplies = map[string]*nats.Msg{
+	"accepting": {Data: fmt.Appendf(nil, markedDecision, "accept")},
+	"rejecting": {Data: fmt.Appendf(nil, markedDecision, "reject")},
+	"perhaps":   {Data: fmt.Appendf(nil, markedDecision, "Zmark")},
+	"mistyped":  {Data: []byte(`{"decision":"accept","pass":{"Zmark":"Zmark"},"visitorText":["Zmark"]}`)},
+	"prose":     {Data: []byte("Zmark may come in")},
+	"failing":   {Header: nats.Header{"Nats-Service-Error-Code": {"Zmark"}, "Nats-Service-Error": {"Zmark is not on the list"}}},
+	"headed":    {Header: nats.Header{"Zmark": {"Zmark"}, "Status": {"503 Zmark"}}, Data: []byte("Zmark")},
+	"silent":    nil,
+}
+
+// marker is in everything that is about a visitor, in whatever case.
+const marker = "zmark"
+
+// markedDoor is a relay before which marked visitors come in every situation.
+type markedDoor struct {
+	*program
+	nats     *brokertest.Server
+	environ  []string // of the operator's commands
+	spool    string
+	held     *puppet
+	asked    output // what is around the questions
+	visitors []told // whose answers are recorded
+	records  map[string]record
+}
+
+func newMarkedDoor(t *testing.T) *markedDoor {
+	t.Helper()
+	d := &markedDoor{nats: natsDenying(t, "visitors.v1.ask.hq.forbidden"), spool: t.TempDir()}
+	integrations := []fields{
+		{"name": "unasked", "deciders": []fields{{"name": "accepting", "when": `company == "another"`}}},
+		{"name": "untold", "deciders": []fields{{"name": "accepting", "when": `answers["not there"] == company`}}},
+		{"name": "several", "combine": "any", "deciders": []fields{{"name": "prose"}, {"name": "rejecting"}, {"name": "accepting", "shadow": true}}},
+	}
+	for _, name := range []string{"nobody", "forbidden", "held"} {
+		integrations = append(integrations, fields{"name": name, "decider": name})
+	}
+	for name, reply := range markedReplies {
+		integrations = append(integrations, fields{"name": name, "decider": name})
+		d.decide(t, name, reply)
+	}
+	for _, i := range integrations {
+		i["site"], i["decisionBudget"], i["capture"] = "hq", "5s", fields{"deliveries": 100, "until": "2099-01-01T00:00:00Z"}
+		if i["name"] == "silent" {
+			i["decisionBudget"] = "100ms"
+		}
+	}
+	settings := slices.Concat(integrationsOf(t, integrations), asRelay(d.nats), []string{"SPOOL_DIR=" + d.spool, "LOG_LEVEL=debug", "MAX_CHECK_IN_REQUESTS=1"})
+	d.environ = environment(settings...)
+	d.program = runDoor(t, settings)
+	d.held = newPuppet(t, d.nats, "visitors.v1.ask.hq.held", asTeam)
+	return d
+}
+
+// decide is a decider that always replies the same, and notes what is around its
+// questions.
+func (d *markedDoor) decide(t *testing.T, name string, reply *nats.Msg) {
+	t.Helper()
+	nc := d.nats.Connect(asTeam)
+	_, err := nc.Subscribe("visitors.v1.ask.hq."+name, func(m *nats.Msg) {
+		fmt.Fprintln(&d.asked, m.Subject, m.Header)
+		if reply != nil {
+			m.RespondMsg(&nats.Msg{Header: reply.Header, Data: reply.Data})
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (d *markedDoor) come(path string) told {
+	got := d.visitor(path, markedVisitor)
+	d.visitors = append(d.visitors, got)
+	return got
+}
+
+// comeInEverySituation ends with NATS away.
+func (d *markedDoor) comeInEverySituation() {
+	for _, name := range append(slices.Sorted(maps.Keys(markedReplies)), "unasked", "untold", "several", "nobody", "forbidden") {
+		d.come(name)
+	}
+	d.visitors = append(d.visitors, d.visitor("nobody/check-in-request", markedVisitor[:len(markedVisitor)-1]))
+	d.visitors = append(d.visitors, d.visitor("nobody", markedVisitor[:len(markedVisitor)-1])) // may be a visitor
+	d.visitors = append(d.visitors, d.visitor("nobody", strings.Replace(markedVisitor, `"data":`, `"person":`, 1)))
+	waiting := make(chan told)
+	go func() { waiting <- d.visitor("held", markedVisitor) }()
+	question := d.held.take(d.t, 1)[0]
+	d.come("accepting") // there is no place
+	question.RespondMsg(markedReplies["accepting"])
+	d.visitors = append(d.visitors, <-waiting)
+	d.nats.Stop()
+	d.come("accepting")
+}
+
+// traces are everything that the visitors left behind, by where it is.
+func (d *markedDoor) traces() map[string]string {
+	d.t.Helper()
+	_, metrics := d.get("/metrics")
+	_, readiness := d.get("/readyz?verbose")
+	all := map[string]string{"what is around the questions": d.asked.String(), "metrics": metrics, "readiness": readiness}
+	for id, r := range d.records {
+		all["record "+id] = fmt.Sprint(r.message.Subject, r.message.Header, string(r.message.Data))
+	}
+	for _, v := range d.visitors {
+		all["explain "+v.id] = must(d.t, d.environ, v.id, "explain", visit.Reference(v.id))
+	}
+	for _, command := range []string{"deciders", "orders"} {
+		_, out, errOut := commandLine(d.environ, command)
+		all[command] = out + errOut
+	}
+	d.end()
+	all["log"] = d.out.String() + d.err.String()
+	all["spool"] = everyFile(d.t, d.spool)
+	return all
+}
+
+// everyFile is the content of all files in a directory.
+func everyFile(t *testing.T, dir string) string {
+	t.Helper()
+	var all strings.Builder
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(filepath.Join(dir, path))
+		all.Write(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}
+
+func TestNothingPersonalLeavesTheDoor(t *testing.T) {
+	d := newMarkedDoor(t)
+	d.comeInEverySituation()
+	if got := d.visitors[0]; !strings.Contains(got.body, "ZmarkText") {
+		t.Errorf("a decider's text is for the visitor, who was told %s", got.body)
+	}
+	d.nats.Restart()
+	d.records = records(t, d.nats.JetStream(asTeam), len(d.visitors))
+	met := map[string]bool{}
+	for _, r := range d.records {
+		met[r.Situation] = true
+	}
+	for _, s := range append(situations, "decided") {
+		if !met[s] {
+			t.Errorf("nobody came in the situation %s", s)
+		}
+	}
+	for where, text := range d.traces() {
+		if at := strings.Index(strings.ToLower(text), marker); at >= 0 {
+			t.Errorf("%s: something personal leaked: …%q…", where, text[max(0, at-100):min(len(text), at+100)])
+		}
+		if text == "" {
+			t.Errorf("%s: nothing is there to look at", where)
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// stage is a relay with an integration for every case, and a decider for each of
+// its seats.
+type stage struct {
+	*program
+	nats   *brokertest.Server
+	cases  []*panelCase
+	budget time.Duration
+
+	mu     sync.Mutex
+	looked time.Time
+	asks   map[string]float64
+}
+
+func newStage(t *testing.T, budget time.Duration, cases []*panelCase) *stage {
+	t.Helper()
+	s := &stage{nats: brokertest.Start(t), cases: cases, budget: budget}
+	var integrations []fields
+	for _, c := range cases {
+		integrations = append(integrations, c.integration(budget))
+		for _, m := range c.members {
+			c.puppets = append(c.puppets, newPuppet(t, s.nats, "visitors.v1.ask."+c.name+"."+m.name))
+		}
+	}
+	s.program = runDoor(t, integrationsOf(t, integrations), "NATS_URL="+s.nats.URL(), "WRITE_TIMEOUT=60s")
+	return s
+}
+
+// heard reports whether the relay knows a decider's reply. All who wait share
+// each look at the metrics.
+func (s *stage) heard(c *panelCase, m member) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.looked) > 100*time.Millisecond {
+		s.asks, s.looked = s.counted("sine_relay_decider_requests_total"), time.Now()
+	}
+	outcome := m.situation()
+	return s.asks[fmt.Sprintf("decider=%q,integration=%q,outcome=%q", m.name, c.name, outcome)] > 0
+}
+
+// play has the visitors of all cases come at once.
+func (s *stage) play() {
+	var all sync.WaitGroup
+	for _, c := range s.cases {
+		all.Go(func() {
+			if err := s.playOne(c); err != nil {
+				s.t.Errorf("%s: %v", c, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// playOne has everybody asked before anybody replies. Each reply then waits until
+// the one before it is known to the relay, or has answered.
+func (s *stage) playOne(c *panelCase) error {
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		c.told = s.visitor(c.name, webhook("signin_before", noon, "Ada"))
+	}()
+	defer func() { <-answered }()
+	for i, m := range c.members {
+		q := c.puppets[i].next()
+		if q == nil {
+			return fmt.Errorf("%s was not asked", m.name)
+		}
+		c.questions = append(c.questions, q)
+		if m.does == vanishes {
+			c.puppets[i].nc.Close()
+		}
+	}
+	for n, i := range c.arrival {
+		c.reply(i)
+		m, last := c.members[i], n == len(c.arrival)-1
+		if settles(c.rule, m) {
+			<-answered
+		} else if !last && !patient(func() bool { return s.heard(c, m) }) {
+			return fmt.Errorf("%s was not heard", m.name)
+		}
+	}
+	return nil
+}
+
+func (s *stage) check(c *panelCase, rec record) {
+	s.t.Helper()
+	possible := c.foretold()
+	got, err := c.outcome(rec)
+	if err != nil || !slices.Contains(possible, got) {
+		s.t.Errorf("%s: answered %+v %v, want one of %+v", c, got, err, possible)
+	}
+	if waited := strings.Contains(got.votes, "timeout"); waited != (c.told.took >= s.budget) {
+		s.t.Errorf("%s: answered after %s", c, c.told.took)
+	}
+	for i, p := range c.puppets {
+		for len(p.questions) > 0 {
+			if attempt := (<-p.questions).Header.Get(visit.HeaderAttempt); attempt != "2" || c.members[i].inTime() {
+				s.t.Errorf("%s: %s was asked again, by attempt %q", c, c.members[i].name, attempt)
+			}
+		}
+	}
+}
+
+// checkAll plays and checks all cases. Those who come late reply once every
+// visitor has been answered and the relay waits for nobody any more.
+func (s *stage) checkAll() {
+	s.t.Helper()
+	s.play()
+	js := s.nats.JetStream()
+	records(s.t, js, len(s.cases))
+	late := 0.0
+	for _, c := range s.cases {
+		for i, m := range c.members {
+			if m.does == comeLate {
+				c.reply(i)
+				late++
+			}
+		}
+	}
+	eventually(s.t, "the late replies are counted", func() bool { return s.counted("sine_relay_decider_late_replies_total")[""] >= late })
+	if got := s.counted("sine_relay_decider_late_replies_total")[""]; got != late {
+		s.t.Errorf("%v late replies are counted, want %v", got, late)
+	}
+	stored := records(s.t, js, len(s.cases))
+	for _, c := range s.cases {
+		s.check(c, stored[c.told.id])
+	}
+	s.t.Logf("%d visitors before %d deciders each, %v late replies", len(s.cases), len(s.cases[0].members), late)
+}
+
+// patient waits for a condition as eventually does, outside of the test's own
+// goroutine.
+func patient(condition func() bool) bool {
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		if time.Now().After(deadline) {
+			return false
+		}
+		<-tick.C
+	}
+	return true
+}

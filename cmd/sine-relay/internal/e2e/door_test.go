@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+	"github.com/sine-relay/sine-relay/visit/subscriber"
+)
+
+// decideAt runs a decider until the test ends.
+func decideAt(t *testing.T, s *brokertest.Server, name string, decide func(visit.CheckInRequest) visit.Decision) (stop func()) {
+	t.Helper()
+	ctx, end := context.WithCancel(context.Background())
+	ready, ended := make(chan struct{}), make(chan struct{})
+	nc := s.Connect()
+	go func() {
+		defer close(ended)
+		cfg := subscriber.DeciderConfig{Sites: []string{"default"}, Decider: name, Version: "1.2.3", OnReady: func() { close(ready) }}
+		err := subscriber.Decide(ctx, nc, cfg, func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) { return decide(q), nil })
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	<-ready
+	stop = func() { end(); <-ended }
+	t.Cleanup(stop)
+	return stop
+}
+
+func acceptAll(visit.CheckInRequest) visit.Decision { return visit.Decision{Verdict: visit.Accept} }
+
+// must runs a command and returns what it printed, which must match.
+func must(t *testing.T, environ []string, want string, args ...string) string {
+	t.Helper()
+	code, out, errOut := commandLine(environ, args...)
+	if code != exitOK || !regexp.MustCompile(want).MatchString(out) {
+		t.Errorf("%v ended with %d:\n%s%s\nwant %s", args, code, out, errOut, want)
+	}
+	return out
+}
+
+func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
+	server := brokertest.Start(t)
+	one := runServe(t, "NATS_URL="+server.URL()).ready()
+	two := runServe(t, "NATS_URL="+server.URL(), "STATE_DIR="+t.TempDir()).ready()
+	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
+	both := func(what, contains string) {
+		t.Helper()
+		for _, p := range []*program{one, two} {
+			eventually(t, what, func() bool {
+				_, text, err := p.post(webhook("signin_before", noon, "Ada"))
+				return err == nil && strings.Contains(text, contains)
+			})
+		}
+	}
+	both("nobody decides", "REJECTED")
+	if code, _, errOut := commandLine(environ, "lockdown", "--site", "defualt"); code != exitFailed || !strings.Contains(errOut, "no integration is at site defualt") || !strings.Contains(errOut, "sites are default") {
+		t.Errorf("a site that is none: ended with %d, %s", code, errOut)
+	}
+	must(t, environ, `(?s)override of site default is in force until .*Obeyed by 2: `, "override", "--site", "default", "--accept", "--for", "30m", "--reason", "the decider is sick")
+	both("the override is obeyed", "SUCCESS")
+	must(t, environ, `(?s)lockdown of all sites is in force until it is lifted.*Obeyed by 2: `, "lockdown", "--all-sites", "--message", "Gas leak", "--by", "ops")
+	both("the lockdown is obeyed", "Gas leak")
+	must(t, environ, `(?s)lockdown +\* +until it is lifted .* ops .*Gas leak.*override +default +until .*2 of 2 relays.*RELAY.*ready +known +\d+ +lockdown \*, override default`, "orders")
+	for _, p := range []*program{one, two} {
+		if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `orders: lockdown of all sites in force, given by "ops"`) {
+			t.Errorf("readiness:\n%s", body)
+		}
+		if _, metrics := p.get("/metrics"); !strings.Contains(metrics, `sine_relay_standing_order_in_force{site="*",type="lockdown"} 1`) || !strings.Contains(metrics, "\nsine_relay_standing_orders_known 1\n") {
+			t.Error("the metrics do not say so")
+		}
+	}
+	must(t, environ, `lifted`, "lockdown", "lift", "--all-sites")
+	both("the override is obeyed again", "SUCCESS")
+	fails(t, environ, `nothing was lifted: there is no lockdown of all sites\n$`, "lockdown", "lift", "--all-sites")
+	fails(t, environ, `there is no lockdown of site defalt, and no integration is there; sites are default`, "lockdown", "lift", "--site", "defalt")
+	must(t, environ, `lifted`, "override", "lift", "--site", "default")
+	both("nobody decides again", "REJECTED")
+}
+
+func TestOrdersThatAreRefused(t *testing.T) {
+	server := brokertest.Start(t)
+	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
+	for name, c := range map[string]struct{ args, want string }{
+		"no site":                        {"lockdown --message x", "either --site or --all-sites"},
+		"a site and all":                 {"lockdown --site hq --all-sites", "either --site or --all-sites"},
+		"a site that is no name":         {"lockdown --site a.b", "site is neither"},
+		"an override without a duration": {"override --site hq --accept --reason x", "needs a time at which it ends"},
+		"an override without a reason":   {"override --site hq --accept --for 1h", "needs a reason"},
+		"an override that is not meant":  {"override --site hq --for 1h --reason x", "say --accept"},
+		"a word too many":                {"lockdown hq", `"hq" is not a flag`},
+	} {
+		code, _, errOut := commandLine(environ, strings.Fields(c.args)...)
+		if code != exitUsage || !strings.Contains(errOut, c.want) {
+			t.Errorf("%s: ended with %d: %s", name, code, errOut)
+		}
+	}
+}
+
+// A visitor reads the reference out, and the operator learns who decided.
+func TestADecisionIsExplained(t *testing.T) {
+	server := brokertest.Start(t)
+	decideAt(t, server, "default", func(q visit.CheckInRequest) visit.Decision {
+		return visit.Decision{Verdict: visit.Reject, VisitorText: "Zmark is not expected"}
+	})
+	p := runServe(t, "NATS_URL="+server.URL()).ready()
+	p.must(200, "REJECTED", webhook("signin_before", noon, "Zmark"))
+	id := regexp.MustCompile(`"msg":"webhook","id":"(\w+)"`).FindStringSubmatch(p.out.String())[1]
+	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
+	var out string
+	eventually(t, "there is a record", func() bool {
+		var code int
+		code, out, _ = commandLine(environ, "explain", strings.ToLower(visit.Reference(id)))
+		return code == exitOK
+	})
+	if !regexp.MustCompile(`(?s)request +`+id+`.*answer +reject, after .*because +all: default rejected.*policy +[0-9a-f]{12}.*default +reject +decided +[0-9.]+ `).MatchString(out) || strings.Contains(out, "Zmark") {
+		t.Errorf("explained as:\n%s", out)
+	}
+	if code, _, errOut := commandLine(environ, "explain", "22222"); code != exitFailed || !strings.Contains(errOut, "no record of 22222") {
+		t.Errorf("an unknown reference: %d %s", code, errOut)
+	}
+	if code, _, errOut := commandLine(environ, "explain", "22"); code != exitUsage || !strings.Contains(errOut, "usage") {
+		t.Errorf("half a reference: %d %s", code, errOut)
+	}
+}
+
+func TestWhoAnswersIsListed(t *testing.T) {
+	server := brokertest.Start(t)
+	p := runServe(t, "NATS_URL="+server.URL()).ready()
+	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
+	code, out, _ := commandLine(environ, "deciders")
+	if code != exitFailed || !strings.Contains(out, "Nobody answers for default/default") {
+		t.Errorf("ended with %d:\n%s", code, out)
+	}
+	stop := decideAt(t, server, "default", acceptAll)
+	p.must(200, "SUCCESS", webhook("signin_before", noon, "Ada"))
+	must(t, environ, `default +default +\w+ +1\.2\.3 +1 +0 +0 +0 +0 `, "deciders")
+	stop()
+	if code, _, _ := commandLine(environ, "deciders"); code != exitFailed {
+		t.Errorf("ended with %d", code)
+	}
+}
+
+// The relay cannot count an answer that the package does not send.
+func TestADeciderThatIsTooLateIsSeenToBe(t *testing.T) {
+	server := brokertest.Start(t)
+	p := runServe(t, "NATS_URL="+server.URL(), "DECISION_BUDGET=300ms").ready()
+	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
+	leave := make(chan bool)
+	decideAt(t, server, "default", func(visit.CheckInRequest) visit.Decision {
+		<-leave
+		return visit.Decision{Verdict: visit.Accept}
+	})
+	p.must(200, "REJECTED", webhook("signin_before", noon, "Ada"))
+	eventually(t, "it is expired", func() bool {
+		_, out, _ := commandLine(environ, "deciders")
+		return regexp.MustCompile(`1\.2\.3 +0 +0 +1 +0 +0 +[1-9]\d\S*s `).MatchString(out)
+	})
+	close(leave)
+	eventually(t, "it is late", func() bool {
+		_, out, _ := commandLine(environ, "deciders")
+		return regexp.MustCompile(`1\.2\.3 +0 +0 +1 +1 +0 `).MatchString(out)
+	})
+}

@@ -1,0 +1,194 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// attacker uses a user's rights with a program of its own.
+type attacker struct {
+	t  *testing.T
+	s  *theatre
+	nc *nats.Conn
+}
+
+// send makes a request whose answer goes where the attacker wants it.
+func (a attacker) send(subject, reply, body string) {
+	a.t.Helper()
+	if err := a.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: []byte(body)}); err != nil {
+		a.t.Fatal(err)
+	}
+	if err := a.nc.Flush(); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// consumer makes one on the bucket, and returns its name.
+func (a attacker) consumer(subject, filter string) string {
+	a.t.Helper()
+	name := "attack" + visit.NewRequestID()
+	body, err := json.Marshal(map[string]any{
+		"stream_name": "KV_VISITOR_ORDERS",
+		"config":      jetstream.ConsumerConfig{Name: name, FilterSubject: filter, AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: time.Minute},
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	// The answer is not needed, and the attacker may not hear it.
+	a.send(fmt.Sprintf(subject, name), "attack.answer", string(body))
+	eventually(a.t, "the consumer is there", func() bool {
+		_, err := a.s.JetStream(asUser("admin")).Consumer(a.t.Context(), "KV_VISITOR_ORDERS", name)
+		return err == nil
+	})
+	return name
+}
+
+func (a attacker) pull(consumer, reply string) {
+	a.send("$JS.API.CONSUMER.MSG.NEXT.KV_VISITOR_ORDERS."+consumer, reply, "1")
+}
+
+// last is the newest number of a stream.
+func (a attacker) last(stream string) uint64 {
+	a.t.Helper()
+	found, err := a.s.JetStream(asUser("admin")).Stream(a.t.Context(), stream)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return found.CachedInfo().State.LastSeq
+}
+
+// adds waits until something that the attacker does is in a stream.
+func (a attacker) adds(stream string, do func()) uint64 {
+	a.t.Helper()
+	before := a.last(stream)
+	do()
+	eventually(a.t, "it is in "+stream, func() bool { return a.last(stream) > before })
+	return a.last(stream)
+}
+
+const orderKeys = "$KV.VISITOR_ORDERS."
+
+// withoutOverrides are the shipped accounts, with the operator's line for overrides
+// taken away.
+func withoutOverrides(t *testing.T) string {
+	t.Helper()
+	text := strings.Replace(accounts(t), `            "$KV.VISITOR_ORDERS.override.>"         # override`+"\n", "", 1)
+	if text == accounts(t) {
+		t.Fatal("the operator has no line for overrides")
+	}
+	return text
+}
+
+func TestAttack_AnOperatorWithoutTheRightDoesNotOverride(t *testing.T) {
+	s := setStage(t, writeConf(t, withoutOverrides(t)))
+	p := runServe(t, s.settings("relay")...).ready()
+	p.must(200, "REJECTED", visits[0])
+	a := attacker{t, s, s.connect("operator")}
+	now := time.Now().UTC()
+	order, err := json.Marshal(visit.Order{Kind: visit.OrderOverride, Site: "hq", Reason: "let me in", ID: "X", Since: now, Until: now.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.adds("KV_VISITOR_ORDERS", func() { a.send(orderKeys+"lockdown.site.hq", "", string(order)) })
+	consumer := a.consumer("$JS.API.CONSUMER.CREATE.KV_VISITOR_ORDERS.%s."+orderKeys+"lockdown.site.hq", orderKeys+"lockdown.site.hq")
+	// An operator's account is a subject space of its own: there, answers go nowhere.
+	before := [2]uint64{a.last("VISITOR_QUARANTINE"), a.last("KV_VISITOR_ORDERS")}
+	for _, reply := range []string{"visitors.v1.quarantine.hq", orderKeys + "override.site.hq", orderKeys + "lockdown.all"} {
+		a.pull(consumer, reply)
+		a.send("$JS.API.DIRECT.GET.VISITOR_QUARANTINE", reply, `{"seq":1}`)
+		a.send("$JS.API.STREAM.INFO.VISITOR_QUARANTINE", reply, "")
+		a.send("$SRV.STATS.sine-relay", reply, "")
+	}
+	if _, err := a.nc.Request("$SRV.STATS.sine-relay", nil, patience); err != nil { // after those
+		t.Fatal(err)
+	}
+	if after := [2]uint64{a.last("VISITOR_QUARANTINE"), a.last("KV_VISITOR_ORDERS")}; after != before {
+		t.Errorf("an operator's answers got into streams: %d, %d before", after, before)
+	}
+	// In one account with the streams, as where everybody has one, they do; and
+	// the relay takes neither for an order. Only the right to JetStream's API is
+	// used.
+	a.nc = s.connect("admin")
+	consumer = a.consumer("$JS.API.CONSUMER.CREATE.KV_VISITOR_ORDERS.%s", orderKeys+"lockdown.site.hq")
+	number := a.adds("VISITOR_QUARANTINE", func() { a.pull(consumer, "visitors.v1.quarantine.hq") })
+	a.adds("KV_VISITOR_ORDERS", func() {
+		a.send("$JS.API.DIRECT.GET.VISITOR_QUARANTINE", orderKeys+"override.site.hq", fmt.Sprintf(`{"seq":%d}`, number))
+	})
+	eventually(t, "the relay reports both entries", func() bool {
+		_, metrics := p.get("/metrics")
+		return strings.Contains(metrics, `sine_relay_standing_order_entries{state="invalid"} 2`)
+	})
+	p.must(200, "REJECTED", visits[0])
+	_, body := p.get("/readyz?verbose")
+	if strings.Contains(body, "in force") || !strings.Contains(body, "as a copy of another message has") || !strings.Contains(body, "belongs under the key override.site.hq") {
+		t.Errorf("readiness:\n%s", body)
+	}
+	if strings.Contains(body, "let me in") {
+		t.Error("an entry's text got out")
+	}
+	// A fresh relay reads the same.
+	runServe(t, s.settings("relay")...).ready().must(200, "REJECTED", visits[0])
+}
+
+func TestAttack_TheRelaysOwnRightsNeitherLiftNorRevive(t *testing.T) {
+	s := setStage(t, natsDir+"nats.conf")
+	p := runServe(t, s.settings("relay")...).ready()
+	operator := environment(append(s.settings("operator"), "KEYS="+testKey)...)
+	// A lockdown that was lifted and given again, and an override that was lifted.
+	must(t, operator, "Obeyed by 1", "lockdown", "--site", "hq", "--message", "Gas leak")
+	must(t, operator, "Obeyed by 1", "lockdown", "lift", "--site", "hq")
+	must(t, operator, "Obeyed by 1", "lockdown", "--site", "hq", "--message", "Gas leak again")
+	must(t, operator, "Obeyed by 1", "override", "--site", "hq", "--accept", "--for", "1h", "--reason", "x")
+	must(t, operator, "Obeyed by 1", "override", "lift", "--site", "hq")
+	p.must(200, "Gas leak again", visits[0])
+
+	a := attacker{t, s, s.connect("relay")}
+	replay := func(key string) {
+		t.Helper()
+		consumer := a.consumer("$JS.API.CONSUMER.CREATE.KV_VISITOR_ORDERS.%s", orderKeys+key)
+		a.adds("KV_VISITOR_ORDERS", func() { a.pull(consumer, orderKeys+key) })
+	}
+	replay("lockdown.site.hq")
+	replay("override.site.hq")
+	for _, key := range []string{"lockdown.all", "override.site.hq", "lockdown.site.hq"} {
+		a.adds("KV_VISITOR_ORDERS", func() { a.send("$JS.API.STREAM.INFO.VISITORS", orderKeys+key, "") })
+	}
+	eventually(t, "the relay reports what it read", func() bool {
+		_, metrics := p.get("/metrics")
+		return strings.Contains(metrics, "sine_relay_standing_order_entries{state=\"invalid\"} ") && !strings.Contains(metrics, `sine_relay_standing_order_entries{state="invalid"} 0`)
+	})
+	p.must(200, "Gas leak again", visits[0])
+	must(t, operator, "Obeyed by 1", "lockdown", "lift", "--site", "hq")
+	p.must(200, "REJECTED", visits[0]) // nobody decides, and no override is in force
+	if _, body := p.get("/readyz?verbose"); strings.Contains(body, "override of site hq in force") {
+		t.Errorf("a lifted override is in force again:\n%s", body)
+	}
+}
+
+// What was replayed long after it was given is too old, whoever reads it first.
+func TestAttack_OldEntriesCountForNothingWhoeverReadsThem(t *testing.T) {
+	s := setStage(t, natsDir+"nats.conf")
+	past := time.Now().Add(-time.Minute).UTC()
+	order, err := json.Marshal(visit.Order{Kind: visit.OrderOverride, Site: "hq", Reason: "x", ID: "OLD", Since: past, Until: past.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As a pull delivers it: without a header.
+	if err := s.connect("operator").Publish(orderKeys+"override.site.hq", order); err != nil {
+		t.Fatal(err)
+	}
+	p := runServe(t, s.settings("relay")...).ready()
+	eventually(t, "it is reported", func() bool {
+		_, body := p.get("/readyz?verbose")
+		return strings.Contains(body, "as a copy of an old order does")
+	})
+	p.must(200, "REJECTED", visits[0])
+}

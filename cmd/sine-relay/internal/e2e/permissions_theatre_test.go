@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// theatre is a NATS with the configuration of deploy/nats, and its streams.
+type theatre struct {
+	*brokertest.Server
+	refused *refusals
+}
+
+// passwords sets what the configuration reads from the environment.
+func passwords(t *testing.T) {
+	t.Helper()
+	for _, who := range []string{"RELAY", "DECIDER", "OPERATOR", "ADMIN", "CONSUMER", "DESK", "ROUTE"} {
+		t.Setenv(who+"_PASSWORD", "Zsecret")
+	}
+	t.Setenv("SERVER_NAME", "nats-1")
+	t.Setenv("NATS_ROUTES", `["nats://route:Zsecret@127.0.0.1:1"]`)
+}
+
+// setStage runs one server with a configuration file, without its cluster.
+func setStage(t *testing.T, file string) *theatre {
+	t.Helper()
+	passwords(t)
+	s := &theatre{refused: &refusals{}}
+	s.Server = brokertest.Start(t, configured(t, file), func(o *server.Options) {
+		o.Cluster, o.Routes = server.ClusterOpts{}, nil
+	})
+	s.Server.Server().SetLoggerV2(s.refused, false, false, false)
+	makeStreams(t, s.JetStream(asUser("admin")), 1)
+	return s
+}
+
+// configured takes the options from a file, all but ports and directories.
+func configured(t *testing.T, file string) func(*server.Options) {
+	t.Helper()
+	read, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(o *server.Options) {
+		read.Host, read.Port, read.StoreDir = o.Host, o.Port, o.StoreDir
+		read.HTTPHost, read.HTTPPort = "", 0
+		read.NoLog, read.NoSigs = o.NoLog, o.NoSigs
+		*o = *read
+	}
+}
+
+func asUser(name string) nats.Option { return nats.UserInfo(name, "Zsecret") }
+
+// settings for the program as a user.
+func (s *theatre) settings(user string) []string {
+	return []string{"NATS_URL=" + s.URL(), "NATS_USER=" + user, "NATS_PASSWORD=Zsecret", "SITE=hq"}
+}
+
+// streamFiles are the streams' configurations by name.
+func streamFiles(t *testing.T) map[string]jetstream.StreamConfig {
+	t.Helper()
+	files, err := filepath.Glob(natsDir + "streams/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no streams: %v", err)
+	}
+	all := map[string]jetstream.StreamConfig{}
+	for _, file := range files {
+		content, err := os.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer content.Close()
+		var cfg jetstream.StreamConfig
+		decoder := json.NewDecoder(content)
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&cfg); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all[strings.TrimSuffix(filepath.Base(file), ".json")] = cfg
+	}
+	return all
+}
+
+// makeStreams does what `nats stream add --config` does with each file.
+func makeStreams(t *testing.T, js jetstream.JetStream, replicas int) {
+	t.Helper()
+	for name, cfg := range streamFiles(t) {
+		cfg.Replicas = replicas
+		if _, err := js.CreateStream(t.Context(), cfg); err != nil {
+			t.Fatalf("make stream %s: %v", name, err)
+		}
+	}
+	text, err := os.ReadFile(natsDir + "consumers/badges.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var badges jetstream.ConsumerConfig
+	if err := json.Unmarshal(text, &badges); err != nil {
+		t.Fatal(err)
+	}
+	if badges.MaxAckPending != -1 {
+		t.Errorf("max_ack_pending of the durable badges is %d: as many events that fail keep everything newer away", badges.MaxAckPending)
+	}
+	if _, err := js.CreateConsumer(t.Context(), visit.DefaultEventStream, badges); err != nil {
+		t.Fatalf("make the durable badges: %v", err)
+	}
+}
+
+// refusals are a server's log, of which it keeps who was not let in and what was
+// not permitted.
+type refusals struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (r *refusals) Errorf(format string, v ...any) {
+	line := fmt.Sprintf(format, v...)
+	if strings.Contains(line, "Violation") || strings.Contains(line, server.ErrAuthentication.Error()) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.all = append(r.all, line)
+	}
+}
+
+func (r *refusals) Noticef(string, ...any) {}
+func (r *refusals) Warnf(string, ...any)   {}
+func (r *refusals) Fatalf(string, ...any)  {}
+func (r *refusals) Debugf(string, ...any)  {}
+func (r *refusals) Tracef(string, ...any)  {}
+
+func (r *refusals) lines() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.all
+}
+
+// loadedUsers are those of the configuration as the server reads it.
+func loadedUsers(t *testing.T) []*server.User {
+	t.Helper()
+	passwords(t)
+	read, err := server.ProcessConfigFile(natsDir + "nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read.Users
+}

@@ -1,0 +1,116 @@
+//go:build unix
+
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker/brokertest"
+)
+
+// build makes the real binary, stamped.
+func build(t testing.TB) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "sine-relay")
+	out, err := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=9.8.7", "-o", binary, "github.com/sine-relay/sine-relay/cmd/sine-relay").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return binary
+}
+
+// process is the real binary, running.
+type process struct {
+	*exec.Cmd
+	out   output
+	ended chan struct{}
+	err   error // once it has ended
+}
+
+func startProcess(t *testing.T, binary string, settings ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command(binary, "serve"), ended: make(chan struct{})}
+	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SINE_RELAY_") })
+	p.Env = append(inherited, environment(append([]string{"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "KEYS=" + testKey}, settings...)...)...)
+	p.Stdout, p.Stderr = &p.out, &p.out
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.err = p.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() { p.Process.Kill(); <-p.ended })
+	eventually(t, "it is ready", func() bool {
+		select {
+		case <-p.ended:
+			t.Fatalf("it ended: %v\n%s", p.err, p.out.String())
+		default:
+		}
+		return strings.Contains(p.out.String(), `"state":"ready"`)
+	})
+	return p
+}
+
+func (p *process) signal(t *testing.T) {
+	t.Helper()
+	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// end waits for the program, and returns what it ended with.
+func (p *process) end(t *testing.T) error {
+	t.Helper()
+	select {
+	case <-p.ended:
+		return p.err
+	case <-time.After(patience):
+		t.Fatalf("it goes on:\n%s", p.out.String())
+		return nil
+	}
+}
+
+func TestSignals(t *testing.T) {
+	binary := build(t)
+	server := brokertest.Start(t)
+	if out, err := exec.Command(binary, "version").Output(); err != nil || !strings.HasPrefix(string(out), "sine-relay 9.8.7, ") {
+		t.Errorf("version: %s %v", out, err)
+	}
+	t.Run("the first ends it in an orderly way", func(t *testing.T) {
+		p := startProcess(t, binary, "NATS_URL="+server.URL(), "DRAIN_DELAY=100ms")
+		p.signal(t)
+		if err := p.end(t); err != nil {
+			t.Errorf("%v:\n%s", err, p.out.String())
+		}
+		if !strings.Contains(p.out.String(), `"msg":"stopped"`) {
+			t.Errorf("no orderly end:\n%s", p.out.String())
+		}
+	})
+	t.Run("the second ends it at once", func(t *testing.T) {
+		p := startProcess(t, binary, "NATS_URL="+server.URL(), "DRAIN_DELAY=1h")
+		p.signal(t)
+		eventually(t, "it is stopping", func() bool { return strings.Contains(p.out.String(), `"msg":"stopping"`) })
+		p.signal(t)
+		if err := p.end(t); err == nil {
+			t.Error("it took its time")
+		}
+	})
+}
+
+func TestAHangupReloadsAtOnce(t *testing.T) {
+	binary := build(t)
+	server := brokertest.Start(t)
+	p := startProcess(t, binary, "NATS_URL="+server.URL())
+	if err := p.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it says so", func() bool { return strings.Contains(p.out.String(), `"msg":"configuration in force"`) })
+}
