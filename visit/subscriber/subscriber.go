@@ -10,11 +10,18 @@
 package subscriber
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"runtime/debug"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 )
 
 // ErrStillRunning is returned when the context has ended, and handlers went on
@@ -70,4 +77,82 @@ func finished(done <-chan struct{}, grace time.Duration, abort func()) error {
 	case <-timer.C:
 		return ErrStillRunning
 	}
+}
+
+// ErrDenied is returned when the NATS user lacks a permission. The error names
+// the subject.
+var ErrDenied = errors.New("permission denied")
+
+const denialsEvery = 100 * time.Millisecond
+
+var quoted = regexp.MustCompile(`"([^"]+)"`)
+
+// denial is the server's latest refusal of a subject that is ours, unless it is
+// the one that was there before. NATS refuses without an answer: a request would
+// sit out its timeout, a pull would wait for ever. The connection's error
+// handler hears of it, but that is the caller's.
+func denial(nc *nats.Conn, before error, ours func(subject string) bool) error {
+	err := nc.LastError()
+	if err == before || !errors.Is(err, nats.ErrPermissionViolation) {
+		return nil
+	}
+	subject := quoted.FindStringSubmatch(err.Error())
+	if subject == nil || !ours(subject[1]) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrDenied, err)
+}
+
+// watchDenials reports the first denial that comes before ctx ends.
+func watchDenials(ctx context.Context, nc *nats.Conn, before error, ours func(string) bool, report func(error)) {
+	ticker := time.NewTicker(denialsEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := denial(nc, before, ours); err != nil {
+				report(err)
+				return
+			}
+		}
+	}
+}
+
+// heedDenials reports what NATS refuses a decider that goes on all the same: to be
+// seen in discovery, and to answer. It returns how to stop.
+func (d *decider) heedDenials(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	before := d.nc.LastError()
+	var watchers sync.WaitGroup
+	watch := func(ours func(string) bool, remedy string) {
+		watchers.Go(func() {
+			watchDenials(ctx, d.nc, before, ours, func(err error) { d.cfg.OnError(fmt.Errorf("decide: %s: %w", remedy, err)) })
+		})
+	}
+	watch(isDiscovery, "not seen in discovery, allow the user to subscribe to $SRV.>")
+	watch(d.isReply, "no answer arrives, set allow_responses for the user")
+	return func() { cancel(); watchers.Wait() }
+}
+
+func isDiscovery(subject string) bool { return strings.HasPrefix(subject, micro.APIPrefix+".") }
+
+func (d *decider) isReply(subject string) bool {
+	last := d.replied.Load()
+	return last != nil && *last == subject
+}
+
+// needs reports whether the consumer cannot work without a subject: creating
+// it, pulling, acknowledging, and the inbox that all answers come to.
+func (c EventsConfig) needs(nc *nats.Conn, subject string) bool {
+	id := "." + c.Stream + "." + c.Durable
+	inbox := strings.TrimSuffix(nc.Opts.InboxPrefix, ".")
+	if inbox == "" {
+		inbox = "_INBOX"
+	}
+	return strings.Contains(subject, ".CONSUMER.CREATE"+id+".") ||
+		strings.HasSuffix(subject, ".CONSUMER.MSG.NEXT"+id) ||
+		strings.Contains(subject, "$JS.ACK.") && strings.Contains(subject, id+".") ||
+		strings.HasPrefix(subject, inbox+".")
 }

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"unicode/utf8"
 
 	"github.com/sine-relay/sine-relay/relay"
 )
@@ -181,28 +180,6 @@ func (k *Keyring) fromDir() bool {
 	return slices.ContainsFunc(k.sources, func(s *keySource) bool { return s.inDir })
 }
 
-// largestKeyFile is beyond any file of keys: a larger one is something else.
-const largestKeyFile = 1 << 20
-
-var errNoKeyFile = errors.New("it is not a file of keys")
-
-// readKeyFile reads a file of keys.
-func readKeyFile(path string) ([]byte, error) {
-	content, err := readRegular(path, largestKeyFile)
-	if errors.Is(err, errNotRegular) || errors.Is(err, errTooLarge) {
-		return nil, fmt.Errorf("%w: %w", errNoKeyFile, err)
-	}
-	return content, err
-}
-
-func withoutPath(err error) error {
-	var at *fs.PathError
-	if errors.As(err, &at) {
-		return at.Err
-	}
-	return err
-}
-
 // Of returns the keys of an integration.
 func (k *Keyring) Of(integration string) (keys []relay.Key) {
 	for _, s := range k.sources {
@@ -296,73 +273,4 @@ func (k *Keyring) noKey(integration string) Fault {
 		}
 	}
 	return Fault{where, integrationOf(integration), "there is no key, so that all calls of the integration are answered 401: put one there"}
-}
-
-// Key lengths, in characters. One that is too short is not accepted: it can be
-// tried out.
-const (
-	tooShortKey = 8
-	shortKey    = 16
-)
-
-// parse reads keys line by line. A line that begins with # is a comment; the
-// comment "# name: …" names the next key. Any other line is split into keys, so
-// that a key may hold every sign that can be printed, but not begin with #.
-// Already is how many keys the integration has.
-func (s *keySource) parse(content string, split func(string) []string, already int) {
-	name, number := "", 0
-	for line := range strings.Lines(content) {
-		number++
-		line = strings.TrimSpace(line)
-		if comment, ok := strings.CutPrefix(line, "#"); ok {
-			if given, ok := strings.CutPrefix(strings.TrimSpace(comment), "name:"); ok {
-				name = s.keyName(fmt.Sprintf("%s:%d", s.where, number), strings.TrimSpace(given))
-			}
-			continue
-		}
-		if !printable(line) {
-			s.faults.about(fmt.Sprintf("%s:%d", s.where, number), integrationOf(s.integration), "contains a non-printable character, which Sine would not send; is it plain text in UTF-8, without a byte order mark?")
-			continue
-		}
-		for _, secret := range split(line) {
-			if secret = strings.TrimSpace(secret); secret == "" {
-				continue
-			}
-			if name == "" {
-				name = fmt.Sprintf("%s#%d", s.integration, already+len(s.keys)+1)
-			}
-			s.addKey(fmt.Sprintf("%s:%d", s.where, number), name, secret)
-			name = ""
-		}
-	}
-}
-
-// longestKeyName is in characters.
-const longestKeyName = 64
-
-// keyName is a name for a key, or "" for one that metrics and logs cannot show: a
-// label that is no UTF-8 would end the metrics of the whole relay.
-func (s *keySource) keyName(where, given string) string {
-	if printable(given) && utf8.RuneCountInString(given) <= longestKeyName {
-		return given
-	}
-	s.warnings.about(where, integrationOf(s.integration), "the name of a key must be printable UTF-8 of at most %d characters; it is called by its place instead", longestKeyName)
-	return ""
-}
-
-func byLine(line string) []string  { return []string{line} }
-func byComma(line string) []string { return strings.Split(line, ",") }
-
-func (s *keySource) addKey(where, name, secret string) {
-	if utf8.RuneCountInString(secret) < tooShortKey {
-		s.faults.about(where, s.of(name), "has fewer than %d characters and is not accepted: %d or more are advised", tooShortKey, shortKey)
-		return
-	}
-	for _, slip := range slips(secret) {
-		s.warnings.about(where, s.of(name), "%s", slip)
-	}
-	if slices.ContainsFunc(s.keys, func(other apiKey) bool { return other.Name() == name }) {
-		s.warnings.about(where, s.of(name), "two keys have this name, and metrics do not tell them apart")
-	}
-	s.keys = append(s.keys, apiKey{relay.NewKey(name, secret), sha256.Sum256([]byte(secret))})
 }

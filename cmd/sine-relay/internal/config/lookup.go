@@ -2,9 +2,13 @@ package config
 
 import (
 	"context"
+	"maps"
+	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sethvargo/go-envconfig"
 )
@@ -132,4 +136,144 @@ func Lookup(environ []string, name string) (value string, ok bool) {
 		}
 	}
 	return value, value != ""
+}
+
+// Kubernetes puts these into the environment of every pod beside a Service whose
+// name begins with sine-relay. Its …_PORT always holds a URL: without one, the
+// name is an operator's.
+var (
+	serviceName = regexp.MustCompile(`^SINE_RELAY_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_ADDR|_PORT|_PROTO)?)$`)
+	servicePort = regexp.MustCompile(`^SINE_RELAY_([A-Z0-9_]+_)?PORT=(tcp|udp|sctp)://`)
+)
+
+func isServiceLink(name, value string) bool {
+	return serviceName.MatchString(name) || servicePort.MatchString(name+"="+value)
+}
+
+// known reports whether there is a variable of that name without the prefix.
+func known(name string) bool { return slices.Contains(names(), name) }
+
+// names lists all variables without the prefix.
+func names() []string {
+	var all []string
+	for _, s := range settings {
+		all = append(all, s.name)
+		if s.secret {
+			all = append(all, s.name+"_FILE")
+		}
+	}
+	return all
+}
+
+func didYouMeanSetting(name string) string { return proposal(Prefix, nearest(name, names())) }
+
+// DidYouMean proposes the nearest name, if one is near.
+func DidYouMean(name string, known []string) string { return proposal("", nearest(name, known)) }
+
+func proposal(prefix, name string) string {
+	if name == "" {
+		return ""
+	}
+	return "; did you mean " + prefix + name + "?"
+}
+
+// nearest takes a swapped pair of letters, which are two edits, for near, and
+// never a name of which nothing is left.
+func nearest(name string, known []string) string {
+	best, distance := "", min(max(2, len(name)/3), len(name)-1)+1
+	for _, k := range slices.Sorted(slices.Values(known)) {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(k)); d < distance {
+			best, distance = k, d
+		}
+	}
+	return best
+}
+
+// editDistance is Levenshtein's.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// sortedKeys keeps messages in a stable order.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// sizeUnits are powers of 1024. Those of 1000 are refused: nobody could tell
+// which of the two an operator meant by "KB".
+var sizeUnits = map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+func splitSize(s string) (digits, unit string) {
+	digits = strings.TrimRight(s, "BbKkMmGgTtIi ")
+	return digits, strings.TrimSpace(s[len(digits):])
+}
+
+// parseSize reads bytes, alone or with a unit.
+func parseSize(s string) (int64, bool) {
+	digits, name := splitSize(strings.TrimSpace(s))
+	unit, ok := sizeUnits[name]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || n < 0 || n > (1<<62)/unit {
+		return 0, false
+	}
+	return n * unit, true
+}
+
+// parseDuration reads what Go reads, and whole days.
+func parseDuration(s string) (time.Duration, bool) {
+	s = strings.TrimSpace(s)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.Atoi(days)
+		return time.Duration(n) * 24 * time.Hour, err == nil && n >= 0 && n <= 36500
+	}
+	d, err := time.ParseDuration(s)
+	return d, err == nil
+}
+
+// misfit says what is wrong with a value, which is not secret: secrets are texts
+// and always fit.
+func (s setting) misfit(value string) string {
+	switch {
+	case s.unit == "duration":
+		return noDuration(value)
+	case s.unit == "bytes":
+		return noSize(value)
+	case s.kind == reflect.Bool:
+		return strconv.Quote(value) + " is neither true nor false"
+	default:
+		return strconv.Quote(value) + " is not a whole number"
+	}
+}
+
+func noDuration(value string) string {
+	proposal := "write for example 500ms, 2.5s or 30d"
+	if _, ok := parseDuration(value + "s"); ok {
+		proposal = "did you mean " + value + "s?"
+	}
+	return strconv.Quote(value) + " is not a duration; " + proposal
+}
+
+func noSize(value string) string {
+	proposal := "write for example 65536, 256KiB, 64MiB or 2GiB"
+	if digits, unit := splitSize(value); unit != "" {
+		meant := digits + strings.ToUpper(unit[:1]) + "iB"
+		if _, ok := parseSize(meant); ok {
+			proposal = "did you mean " + meant + "?"
+		}
+	}
+	return strconv.Quote(value) + " is not a size; " + proposal
 }

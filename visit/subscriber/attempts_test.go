@@ -2,11 +2,14 @@ package subscriber_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
 
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
@@ -106,4 +109,92 @@ func TestAFailureIsNotKept(t *testing.T) {
 	if n := len(asked); n != 2 {
 		t.Errorf("the program was asked %d times", n)
 	}
+}
+
+// stats are those that discovery shows of the only decider.
+func (s *site) stats(t *testing.T) visit.DeciderStats {
+	t.Helper()
+	m, err := s.js.Conn().Request("$SRV.STATS."+visit.DeciderService, nil, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all micro.Stats
+	var own visit.DeciderStats
+	if err := json.Unmarshal(m.Data, &all); err != nil || len(all.Endpoints) != 1 {
+		t.Fatalf("%v: %s", err, m.Data)
+	}
+	if err := json.Unmarshal(all.Endpoints[0].Data, &own); err != nil {
+		t.Fatal(err)
+	}
+	return own
+}
+
+// Nobody sees a program that hangs if its questions count when it returns. Their time
+// is long enough for the program to be asked before it is over, on a machine that is
+// busy.
+func TestAQuestionThatHangsIsCountedWhileItHangs(t *testing.T) {
+	t.Parallel()
+	leave := make(chan bool)
+	s, r := newDecider(t, hq(), func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
+		<-leave
+		return visit.Decision{Verdict: visit.Accept}, nil
+	})
+	const time1, time2 = 2 * time.Second, 3 * time.Second
+	s.send(t, "2000")
+	answer := s.send(t, "3000")
+	for range 2 {
+		if err := next(t, r.errors); !errors.Is(err, subscriber.ErrExpired) {
+			t.Errorf("%v", err)
+		}
+	}
+	hanging := s.stats(t)
+	mean := time.Duration(hanging.AverageNanoseconds)
+	if hanging.Expired != 2 || hanging.Late != 0 || hanging.Answered != 0 || mean < (time1+time2)/2 {
+		t.Errorf("while it hangs: %+v", hanging)
+	}
+	close(leave)
+	eventually(t, "the late answers are counted", func() bool { return s.stats(t).Late == 2 })
+	returned := s.stats(t)
+	if returned.Expired != 2 || returned.Answered != 0 || returned.AverageNanoseconds <= hanging.AverageNanoseconds {
+		t.Errorf("when it has returned: %+v", returned)
+	}
+	r.stop(t)
+	if n, _, err := answer.Pending(); n != 0 || err != nil {
+		t.Errorf("%d late answers were sent, %v", n, err)
+	}
+}
+
+func TestTheAverageCountsWhatFailed(t *testing.T) {
+	t.Parallel()
+	const slow = 100 * time.Millisecond
+	s, r := newDecider(t, hq(), func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
+		time.Sleep(slow)
+		return visit.Decision{}, errors.New("no")
+	})
+	s.request(t, "visitors.v1.ask.hq.default", "60000", question(t))
+	if got := s.stats(t); got.Failed != 1 || time.Duration(got.AverageNanoseconds) < slow {
+		t.Errorf("%+v", got)
+	}
+	r.stop(t)
+}
+
+// What a program did after its time is said, unless it only heeded its context.
+func TestAFailureAfterTheTimeIsReported(t *testing.T) {
+	t.Parallel()
+	failure := errors.New("the list is broken")
+	s, r := newDecider(t, hq(), func(ctx context.Context, _ visit.CheckInRequest) (visit.Decision, error) {
+		<-ctx.Done()
+		return visit.Decision{}, failure
+	})
+	s.send(t, "2000")
+	if err := next(t, r.errors); !errors.Is(err, subscriber.ErrExpired) {
+		t.Errorf("%v", err)
+	}
+	if err := next(t, r.errors); !errors.Is(err, failure) {
+		t.Errorf("%v", err)
+	}
+	if got := s.stats(t); got.Expired != 1 || got.Late != 0 || got.Failed != 0 {
+		t.Errorf("%+v", got)
+	}
+	r.stop(t)
 }

@@ -1,0 +1,131 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDocsNameEverySetting(t *testing.T) {
+	docs := Docs()
+	for f := range reflect.TypeFor[Environment]().Fields() {
+		name, initial, hasDefault := strings.Cut(f.Tag.Get("env"), ", default=")
+		s, ok := settingNamed(name)
+		if !ok || s.help == "" || s.initial != initial || !strings.Contains(docs, "| `"+Prefix+name+"`") {
+			t.Errorf("%s has no line", name)
+		}
+		if hasDefault && !strings.Contains(docs, "| `"+initial+"` |") {
+			t.Errorf("the default of %s is missing", name)
+		}
+	}
+	if lines := strings.Count(docs, "\n"); lines != len(settings)+2 {
+		t.Errorf("%d lines for %d settings", lines, len(settings))
+	}
+}
+
+func TestSizesAndDurationsAreMarkedAsSuch(t *testing.T) {
+	for _, s := range settings {
+		_, isDuration := parseDuration(s.initial)
+		_, isSize := parseSize(s.initial)
+		if isDuration && s.unit != "duration" || isSize && strings.HasSuffix(s.initial, "iB") && s.unit != "bytes" {
+			t.Errorf("%s: %s has the unit %q", s.name, s.initial, s.unit)
+		}
+	}
+}
+
+func TestSettingsAsFlags(t *testing.T) {
+	environ := []string{"SINE_RELAY_LOG_LEVEL=info", "HOME=/", "SINE_RELAY_LOG_LEVEL=warn"}
+	got, err := WithFlags(environ, []string{"--log-level=debug", "--site=hq=1", "--nats-url-file=f"})
+	want := []string{"HOME=/", "SINE_RELAY_LOG_LEVEL=debug", "SINE_RELAY_SITE=hq=1", "SINE_RELAY_NATS_URL_FILE=f"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q %v, want %q", got, err, want)
+	}
+	if environ[0] != "SINE_RELAY_LOG_LEVEL=info" {
+		t.Error("the environment itself was changed")
+	}
+	for arg, fault := range map[string]string{
+		"debug":          `"debug" is not a setting`,
+		"--log-level":    `"--log-level" is not a setting`,
+		"-site=hq":       `"-site=hq" is not a setting`,
+		"--keys=Zsecret": "set SINE_RELAY_KEYS or SINE_RELAY_KEYS_FILE",
+	} {
+		_, err := WithFlags(environ, []string{arg})
+		if err == nil || !strings.Contains(err.Error(), fault) || strings.Contains(err.Error(), "Zsecret") {
+			t.Errorf("%s: %v", arg, err)
+		}
+	}
+}
+
+func TestServiceLinksAreNotOurs(t *testing.T) {
+	load(t, "SERVICE_HOST=10.0.0.1", "SERVICE_PORT=8080", "SERVICE_PORT_HTTP=8080", "PORT=tcp://10.0.0.1:8080",
+		"PORT_8080_TCP=tcp://10.0.0.1:8080", "PORT_8080_TCP_ADDR=10.0.0.1", "PORT_8080_TCP_PORT=8080", "PORT_8080_TCP_PROTO=tcp",
+		"ADMIN_SERVICE_HOST=10.0.0.2", "ADMIN_PORT=tcp://10.0.0.2:9090", "HEADLESS_PORT_9090_TCP_ADDR=10.0.0.2", "NATS_SERVICE_PORT_CLIENT=4222")
+}
+
+func TestNoSettingLooksLikeAServiceLink(t *testing.T) {
+	for _, name := range names() {
+		if isServiceLink(Prefix+name, "tcp://10.0.0.1:8080") {
+			t.Errorf("%s would be ignored", name)
+		}
+	}
+}
+
+func TestUnknownNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"LISSEN":          "did you mean SINE_RELAY_LISTEN?",
+		"listen":          "did you mean SINE_RELAY_LISTEN?",
+		"KYES":            "did you mean SINE_RELAY_KEYS?",
+		"NATS_URLS":       "did you mean SINE_RELAY_NATS_URL?",
+		"KEYS_FIEL":       "did you mean SINE_RELAY_KEYS_FILE?",
+		"PORT":            "is not a setting",
+		"LISTEN_PORT":     "is not a setting",
+		"LISTEN_FILE":     "is not a setting",
+		"Q":               "is not a setting",
+		"FLUX_CAPACITORS": "is not a setting",
+	} {
+		text := faulty(t, name+"=8080")
+		expect(t, text, Prefix+name+": is not a setting", want)
+		if want == "is not a setting" && name != "LISTEN_FILE" && name != "LISTEN_PORT" && name != "PORT" {
+			expectNot(t, text, "did you mean")
+		}
+	}
+}
+
+func TestEditDistances(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"site", "sitee", 1}, {"ab", "ba", 2}} {
+		if got := editDistance(c.a, c.b); got != c.want {
+			t.Errorf("%s to %s: %d", c.a, c.b, got)
+		}
+	}
+}
+
+func TestSizesAndDurations(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "65536": 65536, "64 KiB": 64 << 10, "2GiB": 2 << 30, "7B": 7, "1KB": -1, "-1": -1, "x": -1, "9999999999TiB": -1, "": -1} {
+		if got, ok := parseSize(text); ok != (want >= 0) || (ok && got != want) {
+			t.Errorf("size %q: %d %v", text, got, ok)
+		}
+	}
+	for text, want := range map[string]time.Duration{"30d": 720 * time.Hour, "2.5s": 2500 * time.Millisecond, "0d": 0, "-1d": -1, "1.5d": -1, "x": -1} {
+		if got, ok := parseDuration(text); ok != (want >= 0) || (ok && got != want) {
+			t.Errorf("duration %q: %s %v", text, got, ok)
+		}
+	}
+}
+
+func TestProposalsForSizesAndDurations(t *testing.T) {
+	for value, want := range map[string]string{"1MB": "1MiB", "64kb": "64KiB", "2G": "2GiB", "10m": "10MiB", "1.5GB": "for example", "x": "for example", "5XB": "for example"} {
+		if got := noSize(value); !strings.Contains(got, want) {
+			t.Errorf("size %s: %s", value, got)
+		}
+	}
+	for value, want := range map[string]string{"30": "30s", "2.5": "2.5s", "2x": "for example", "1 day": "for example"} {
+		if got := noDuration(value); !strings.Contains(got, want) {
+			t.Errorf("duration %s: %s", value, got)
+		}
+	}
+}
