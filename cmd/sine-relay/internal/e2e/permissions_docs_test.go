@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -18,27 +17,7 @@ import (
 )
 
 func TestTheTableOfPermissionsIsTheConfigurations(t *testing.T) {
-	const file = natsDir + "README.md"
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	begin, end := []byte("<!-- permissions: begin -->\n"), []byte("<!-- permissions: end -->\n")
-	head, rest, found := bytes.Cut(content, begin)
-	_, tail, closed := bytes.Cut(rest, end)
-	if !found || !closed {
-		t.Fatal("README.md has no marks for the table")
-	}
-	want := slices.Concat(head, begin, []byte(permissionsTable(t)), end, tail)
-	if bytes.Equal(content, want) {
-		return
-	}
-	if !*update {
-		t.Fatal("the table of deploy/nats/README.md is stale: go test ./cmd/sine-relay/internal/e2e -run TableOfPermissions -update")
-	}
-	if err := os.WriteFile(file, want, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	checkTable(t, "deploy/nats/README.md", "permissions", permissionsTable(t))
 }
 
 func permissionsTable(t *testing.T) string {

@@ -20,33 +20,38 @@ import (
 	"github.com/sine-relay/sine-relay/relay/condition"
 )
 
-var update = flag.Bool("update", false, "rewrite the README's tables")
+var update = flag.Bool("update", false, "rewrite the tables of the documentation")
 
-// The README's tables are made from the program. A stale one fails here.
-func TestTheREADMEsTablesAreTheProgramsOwn(t *testing.T) {
-	const file = "../../../../README.md"
+// The tables of the documentation are made from the program. A stale one fails here.
+func TestDocs_TheTablesAreTheProgramsOwn(t *testing.T) {
+	checkTable(t, "docs/settings.md", "settings", config.Docs())
+	checkTable(t, "docs/metrics.md", "metrics", metricsTable(t))
+	checkTable(t, "docs/deciding.md", "conditions", condition.Docs())
+}
+
+// checkTable compares what stands in a page between the marks of a table with what the
+// table should be, and writes it there with -update.
+func checkTable(t *testing.T, page, name, table string) {
+	t.Helper()
+	file := filepath.Join("../../../..", page)
 	content, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := content
-	for name, table := range map[string]string{"settings": config.Docs(), "metrics": metricsTable(t), "conditions": condition.Docs()} {
-		begin, end := fmt.Appendf(nil, "<!-- %s: begin -->\n", name), fmt.Appendf(nil, "<!-- %s: end -->\n", name)
-		head, rest, found := bytes.Cut(want, begin)
-		_, tail, closed := bytes.Cut(rest, end)
-		if !found || !closed {
-			t.Fatalf("README.md has no marks for the table %s", name)
+	begin, end := fmt.Appendf(nil, "<!-- %s: begin -->\n", name), fmt.Appendf(nil, "<!-- %s: end -->\n", name)
+	head, rest, found := bytes.Cut(content, begin)
+	_, tail, closed := bytes.Cut(rest, end)
+	want := slices.Concat(head, begin, []byte(table), end, tail)
+	switch {
+	case !found || !closed:
+		t.Errorf("%s has no marks for the table %s", page, name)
+	case bytes.Equal(content, want):
+	case !*update:
+		t.Errorf("the table %s of %s is stale: go test ./cmd/sine-relay/internal/e2e -run Docs -update", name, page)
+	default:
+		if err := os.WriteFile(file, want, 0o644); err != nil {
+			t.Fatal(err)
 		}
-		want = slices.Concat(head, begin, []byte(table), end, tail)
-	}
-	if bytes.Equal(content, want) {
-		return
-	}
-	if !*update {
-		t.Fatal("a table of README.md is stale: go test ./cmd/sine-relay/internal/e2e -run README -update")
-	}
-	if err := os.WriteFile(file, want, 0o644); err != nil {
-		t.Fatal(err)
 	}
 }
 
