@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,68 @@ import (
 	"github.com/sine-relay/sine-relay/internal/share"
 	"github.com/sine-relay/sine-relay/visit"
 )
+
+// Limits bound what callers can make the relay hold. A zero field stands for
+// its default.
+type Limits struct {
+	// Body is the largest body in bytes; a larger one is not read on.
+	Body int64
+	// Header is the largest header in bytes.
+	Header int
+	// JSONDepth is how deep a body may be nested.
+	JSONDepth int
+	// ReadTimeout, WriteTimeout and IdleTimeout bound a connection, so that
+	// a slow client holds nothing. WriteTimeout must exceed every budget.
+	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
+	// Connections is how many may be open on the public listener.
+	Connections int
+	// StoreBudget is how long storing an event may take, from its body being
+	// there to the answer.
+	StoreBudget time.Duration
+	// Requests is how many check-in requests may be in flight.
+	Requests int64
+	// Events is how many events are being stored at once; up to WaitingEvents
+	// more wait for their turn.
+	Events, WaitingEvents int64
+	// BodyMemory is how much memory calls with their bodies take up at once,
+	// each as [BodyCost] says. A quarter of it is not for events that are being
+	// stored or wait, and is left to the door.
+	BodyMemory int64
+}
+
+// DefaultLimits are what a site with a busy lobby never notices.
+var DefaultLimits = Limits{
+	Body:          256 << 10,
+	Header:        16 << 10,
+	JSONDepth:     32,
+	ReadTimeout:   5 * time.Second,
+	WriteTimeout:  10 * time.Second,
+	IdleTimeout:   2 * time.Minute,
+	Connections:   1000,
+	StoreBudget:   2 * time.Second,
+	Requests:      512,
+	Events:        256,
+	WaitingEvents: 10_000,
+	BodyMemory:    64 << 20,
+}
+
+func (l Limits) complete() Limits {
+	d := DefaultLimits
+	return Limits{
+		Body:          cmp.Or(l.Body, d.Body),
+		Header:        cmp.Or(l.Header, d.Header),
+		JSONDepth:     cmp.Or(l.JSONDepth, d.JSONDepth),
+		ReadTimeout:   cmp.Or(l.ReadTimeout, d.ReadTimeout),
+		WriteTimeout:  cmp.Or(l.WriteTimeout, d.WriteTimeout),
+		IdleTimeout:   cmp.Or(l.IdleTimeout, d.IdleTimeout),
+		Connections:   cmp.Or(l.Connections, d.Connections),
+		StoreBudget:   cmp.Or(l.StoreBudget, d.StoreBudget),
+		Requests:      cmp.Or(l.Requests, d.Requests),
+		Events:        cmp.Or(l.Events, d.Events),
+		WaitingEvents: cmp.Or(l.WaitingEvents, d.WaitingEvents),
+		BodyMemory:    cmp.Or(l.BodyMemory, d.BodyMemory),
+	}
+}
 
 // errOverloaded is wrapped where a bound on what is in flight was reached and
 // the caller's time did not suffice to wait.
@@ -178,3 +241,20 @@ func (l *limiter) placeForEvent(ctx context.Context, integration string) (share.
 	}
 	return place, nil
 }
+
+const (
+	// bodyCopies is how many times its length a body takes up at most while
+	// its event is stored: as it came; as the source of the message; in the
+	// message's typed fields, where escaping may double what it escapes; and the
+	// message once more where it is encoded for the spool. TestABodyCosts…
+	// measures all but the last, which is as long as the message.
+	bodyCopies = 6
+	// callCost is what a call takes up beside its body: its goroutines' stacks,
+	// the buffers of its connection, headers, and what is noted of it. Measured
+	// likewise, with bodies of 200 bytes.
+	callCost = 24 << 10
+)
+
+// BodyCost is the memory in bytes that a call with a body of that length takes up
+// at most, and by which the body counts towards [Limits.BodyMemory].
+func BodyCost(length int64) int64 { return bodyCopies*length + callCost }

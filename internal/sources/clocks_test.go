@@ -20,7 +20,7 @@ var writtenDown = map[string]string{
 	"broker/orders/kept.go":                 "when the file was written",
 	"broker/service.go":                     "when the relay started, for operators",
 	"cmd/sine-relay/internal/cli/orders.go": "since when an order is in force",
-	"relay/keyuse.go":                       "a metric",
+	"relay/auth.go":                         "a metric",
 }
 
 // Somebody sets the clock: what is measured between two readings of the wall clock

@@ -2,11 +2,10 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"net/http"
-	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -60,51 +59,6 @@ func (c *call) happened(in *Integration, d *delivery, body []byte) *visit.Event 
 	return e
 }
 
-// unreadable keeps a body that could not be understood, and then answers: by
-// the fallback where a visitor may be waiting, else with an error.
-func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, s sent, reason visit.Reason) answer {
-	r.metrics.rejected.WithLabelValues(in.Name, string(reason)).Inc()
-	q := c.quarantined(in, reason, s)
-	r.settleByBeginning(c, in, s.text)
-	return r.account(in, func() (outcome, answer) {
-		if _, err := r.store(c, in, req, q.Message(r.subjects)); err != nil {
-			return outcomeRefused, errorAnswer(outcomeRefused)
-		}
-		return outcomeQuarantined, r.cannotRead(c, in, outcomeQuarantined)
-	})
-}
-
-func (c *call) quarantined(in *Integration, reason visit.Reason, s sent) visit.Quarantined {
-	return visit.Quarantined{
-		RequestID: c.id, Trace: c.trace, Site: in.Site, Integration: in.Name,
-		Reason: reason, Pinned: c.kind, Received: c.received(), Synthetic: c.synthetic, Body: s.raw,
-		Encoding: strings.Join(s.encodings, ", "), Cut: s.cut,
-	}
-}
-
-// turnAway answers a call whose body there was no room for. Only where the URL
-// says that nobody but a visitor can be waiting is a fallback truthful: an event
-// must not be told 200.
-func (r *Relay) turnAway(c *call, in *Integration) answer {
-	if c.kind == visit.KindCheckInRequest {
-		return r.fallback(c, in, policy.Overloaded)
-	}
-	return r.account(in, func() (outcome, answer) {
-		return outcomeRefused, errorAnswer(outcomeRefused)
-	})
-}
-
-// cannotRead answers what was not understood: with the fallback, unless the URL
-// says that no visitor waits.
-func (r *Relay) cannotRead(c *call, in *Integration, o outcome) answer {
-	if c.kind.IsEvent() {
-		return errorAnswer(o)
-	}
-	a := r.fallback(c, in, policy.Unreadable)
-	a.outcome = o
-	return a
-}
-
 // account enters a received body into the ledger, and then what became of it.
 // Both sides balance also when keeping it panics.
 func (r *Relay) account(in *Integration, keep func() (outcome, answer)) answer {
@@ -146,4 +100,44 @@ func (r *Relay) publish(ctx context.Context, c *call, integration string, m visi
 	defer r.limiter.advance()
 	defer place.Release()
 	return r.publisher.Publish(ctx, m)
+}
+
+// publishResult names how an attempt to store ended, for metrics.
+func publishResult(receipt visit.Receipt, err error) string {
+	switch {
+	case err == nil && receipt.Duplicate:
+		return "duplicate"
+	case err == nil && receipt.Spooled:
+		return "spooled"
+	case err == nil:
+		return "stored"
+	}
+	for _, known := range publishFaults {
+		if errors.Is(err, known.err) {
+			return known.label
+		}
+	}
+	return "failed"
+}
+
+var publishFaults = []struct {
+	err   error
+	label string
+}{
+	{errOverloaded, "overloaded"},
+	{visit.ErrDisconnected, "disconnected"},
+	{visit.ErrDenied, "denied"},
+	{visit.ErrStreamFull, "stream_full"},
+	{visit.ErrStreamMissing, "stream_missing"},
+	{visit.ErrTooLarge, "too_large"},
+	{visit.ErrTimeout, "timeout"},
+	{context.DeadlineExceeded, "timeout"},
+}
+
+func publishResults() []string {
+	results := []string{"stored", "duplicate", "spooled", "failed"}
+	for _, known := range publishFaults {
+		results = append(results, known.label)
+	}
+	return results
 }

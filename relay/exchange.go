@@ -122,21 +122,6 @@ func (c *call) event() string {
 	return string(c.kind)
 }
 
-// traceOf is what a proxy calls a request. Anybody else's word would only be a way
-// into the log.
-func (r *Relay) traceOf(req *http.Request) visit.Trace {
-	if !r.proxies.Trusts(req.RemoteAddr) {
-		return visit.Trace{}
-	}
-	only := func(name string) string {
-		if values := req.Header.Values(name); len(values) == 1 {
-			return values[0]
-		}
-		return ""
-	}
-	return visit.NewTrace(only(visit.HeaderXRequestID), only(visit.HeaderTraceparent))
-}
-
 func (c *call) write(w http.ResponseWriter, a answer) {
 	c.outcome, c.status = a.outcome, a.status
 	h := w.Header()
@@ -155,4 +140,36 @@ func (c *call) write(w http.ResponseWriter, a answer) {
 	}
 	w.WriteHeader(a.status)
 	w.Write(body) // a caller that is gone is noticed by watch
+}
+
+// traceOf is what a proxy calls a request. Anybody else's word would only be a way
+// into the log.
+func (r *Relay) traceOf(req *http.Request) visit.Trace {
+	if !r.proxies.Trusts(req.RemoteAddr) {
+		return visit.Trace{}
+	}
+	only := func(name string) string {
+		if values := req.Header.Values(name); len(values) == 1 {
+			return values[0]
+		}
+		return ""
+	}
+	return visit.NewTrace(only(visit.HeaderXRequestID), only(visit.HeaderTraceparent))
+}
+
+// origin says where the call came in, and when.
+func (c *call) origin(in *Integration, d *delivery) (visit.Origin, date) {
+	when := readDate(d.date, in.Zone, c.received())
+	return visit.Origin{
+		RequestID:   c.id,
+		Trace:       c.trace,
+		Site:        in.Site,
+		Integration: in.Name,
+		Time:        when.time,
+		TimeBasis:   when.basis,
+		TimeZone:    in.Zone.String(),
+		Received:    c.received(),
+		Visit:       visit.NewVisitKey(d.passID()),
+		Synthetic:   c.synthetic,
+	}, when
 }

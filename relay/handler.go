@@ -3,20 +3,49 @@ package relay
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/gorilla/mux"
 
-	"github.com/sine-relay/sine-relay/relay/clientip"
 	"github.com/sine-relay/sine-relay/relay/connlimit"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// headerKey is where Sine puts the API key.
-const headerKey = "X-Sine-Auth"
+// Names of the routes, for metrics.
+const (
+	routeWebhook       = "/sine/{integration}"
+	routePinnedWebhook = "/sine/{integration}/{event}"
+	routeNone          = "none"
+)
+
+// routes maps paths to handlers.
+//
+// Four habits of mux are avoided here. Clean-up of a path would answer with a
+// redirect, which aborts a check-in: SkipClean. Matching by method answers some
+// wrong methods with 404 and none with Allow: the handler looks at the method
+// itself. Middleware given to Use is not run for 404 and 405: everything that
+// must see those wraps the router from outside. And an encoded slash is taken for
+// a slash: UseEncodedPath.
+func (r *Relay) routes() http.Handler {
+	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	const integration, event = "/sine/{integration:[^/]+}", "/{event:check-in-request|check-in-success|check-out-success}"
+	webhook := r.serve(r.webhook)
+	for _, slash := range []string{"", "/"} {
+		router.Handle(integration+slash, webhook)
+		router.Handle(integration+event+slash, webhook)
+	}
+	router.NotFoundHandler = r.serve(func(*call, *http.Request) answer { return errorAnswer(outcomeNotFound) })
+	return router
+}
+
+// serve makes a handler of a function that returns its answer.
+func (r *Relay) serve(answer func(*call, *http.Request) answer) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		c := callOf(req)
+		c.write(w, answer(c, req))
+	})
+}
 
 // webhook answers one call from Sine. It checks, in this order, the path (mux
 // did), the method, the key, the size and the body, and looks at nothing
@@ -63,46 +92,6 @@ func (r *Relay) webhook(c *call, req *http.Request) answer {
 	return r.receive(c, in, req)
 }
 
-// authenticate returns the name of the integration's key that the header holds,
-// or the reason why the call is not let in. It costs the same time for an
-// unknown integration and a wrong key, and the caller is told no difference. The
-// key comes before the question whether it came by plain http: only of a valid one
-// is it true that it must be changed.
-func (r *Relay) authenticate(in *Integration, req *http.Request) (key, reason string) {
-	presented := req.Header.Get(headerKey)
-	keys := nobody
-	if in != nil && len(in.Keys) > 0 {
-		keys = in.Keys
-	}
-	switch match := matchKey(keys, presented); {
-	case in == nil:
-		return "", reasonUnknownIntegration
-	case in.Broken:
-		return "", reasonBroken
-	case len(in.Keys) == 0:
-		return "", reasonNoKey
-	case strings.TrimSpace(presented) == "":
-		return "", reasonMissingKey
-	case match < 0:
-		return "", reasonWrongKey
-	case !clientip.Allowed(in.AllowFrom, r.proxies.Address(req.RemoteAddr, req.Header)):
-		return "", reasonAddress
-	default:
-		return in.Keys[match].Name(), ""
-	}
-}
-
-// unauthorized answers a call that is not let in. Only such calls are limited: a
-// valid key never is, since Sine calls from few addresses, in bursts.
-func (r *Relay) unauthorized(c *call, req *http.Request, reason string) answer {
-	from := r.proxies.Address(req.RemoteAddr, req.Header)
-	c.refused = &refusal{reason: reason, from: clientip.Network(from)}
-	if r.failures.Blocked(from, time.Now()) {
-		return errorAnswer(outcomeBlocked)
-	}
-	return errorAnswer(outcomeUnauthorized)
-}
-
 // receive reads an authenticated call's body and passes it on by what it is.
 func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	encodings, length := encodingsOf(req.Header), req.ContentLength
@@ -146,53 +135,23 @@ func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
 	}
 }
 
-// patience is how long a call may take that could not be read yet: where a
-// visitor may be waiting, not longer than the door allows.
-func (r *Relay) patience(c *call, in *Integration) time.Duration {
-	if c.kind.IsEvent() {
-		return r.limits.StoreBudget
-	}
-	return min(in.Budget, r.limits.StoreBudget)
+// pinned is how a URL names an event.
+var pinned = map[string]visit.Kind{
+	"check-in-request":  visit.KindCheckInRequest,
+	"check-in-success":  visit.KindCheckedIn,
+	"check-out-success": visit.KindCheckedOut,
 }
 
-// readAnyway is how long a body is waited for though its time is up, where the
-// relay itself was held up: what has arrived by then is read.
-const readAnyway = 100 * time.Millisecond
-
-// read returns the body, or what came of it and why no more did. Where a visitor
-// may be waiting, it leaves a quarter of the budget for the answer. Of a body that
-// is too large it returns the beginning and errTooLarge.
-func (r *Relay) read(c *call, in *Integration, req *http.Request) (body []byte, err error) {
-	limit := r.limits.Body
-	if !c.kind.IsEvent() || req.ContentLength > limit {
-		c.readUntil(r.readDeadline(c, in))
+// Path is where an integration is called. With a kind it is the path that names
+// the event.
+func Path(integration string, kind visit.Kind) string {
+	path := "/sine/" + integration
+	for event, k := range pinned {
+		if k == kind {
+			path += "/" + event
+		}
 	}
-	if n := req.ContentLength; n >= 0 {
-		body = make([]byte, min(n, limit))
-		var read int
-		read, err = io.ReadFull(req.Body, body)
-		body = body[:read]
-	} else {
-		body, err = readAll(req.Body, limit+1)
-	}
-	c.endedBy(err)
-	if req.ContentLength > limit || int64(len(body)) > limit {
-		r.dropRest(c, in, req)
-		return body[:min(int64(len(body)), limit)], errTooLarge
-	}
-	if err == nil {
-		c.arrived = true
-		// The server goes on reading, to notice a hang-up. Were the deadline
-		// for the body still in force, its passing would look like one. A
-		// body that did not end keeps its deadline: the server reads the
-		// rest before it can use the connection again.
-		c.conn.SetReadDeadline(time.Time{})
-	}
-	return body, err
-}
-
-func (r *Relay) readDeadline(c *call, in *Integration) time.Time {
-	return c.start.Add(min(r.limits.ReadTimeout, in.Budget*3/4))
+	return path
 }
 
 // settleKind decides what the call is.
@@ -226,19 +185,31 @@ func (in *Integration) kind(pinned visit.Kind, d *delivery) (visit.Kind, visit.R
 	}
 }
 
-// origin says where the call came in, and when.
-func (c *call) origin(in *Integration, d *delivery) (visit.Origin, date) {
-	when := readDate(d.date, in.Zone, c.received())
-	return visit.Origin{
-		RequestID:   c.id,
-		Trace:       c.trace,
-		Site:        in.Site,
-		Integration: in.Name,
-		Time:        when.time,
-		TimeBasis:   when.basis,
-		TimeZone:    in.Zone.String(),
-		Received:    c.received(),
-		Visit:       visit.NewVisitKey(d.passID()),
-		Synthetic:   c.synthetic,
-	}, when
+// aliases are the event names seen or expected on the wire, as Spelling has them. An
+// integration may add its own.
+var aliases = map[string]visit.Kind{
+	"signinbefore":    visit.KindCheckInRequest,
+	"checkinrequest":  visit.KindCheckInRequest,
+	"signinafter":     visit.KindCheckedIn,
+	"checkinsuccess":  visit.KindCheckedIn,
+	"signoutafter":    visit.KindCheckedOut,
+	"checkoutsuccess": visit.KindCheckedOut,
+}
+
+var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")
+
+// Spelling makes spellings of one name equal, such as "signin_after" and
+// "SignIn-After".
+func Spelling(name string) string { return separators.Replace(strings.ToLower(name)) }
+
+// kindOf returns the kind that the body's event name stands for, or "".
+func (i *Integration) kindOf(event string) visit.Kind {
+	if event == "" {
+		return ""
+	}
+	name := Spelling(event)
+	if kind, ok := i.Events[name]; ok {
+		return kind
+	}
+	return aliases[name]
 }

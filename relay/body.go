@@ -11,11 +11,103 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
+
+// read returns the body, or what came of it and why no more did. Where a visitor
+// may be waiting, it leaves a quarter of the budget for the answer. Of a body that
+// is too large it returns the beginning and errTooLarge.
+func (r *Relay) read(c *call, in *Integration, req *http.Request) (body []byte, err error) {
+	limit := r.limits.Body
+	if !c.kind.IsEvent() || req.ContentLength > limit {
+		c.readUntil(r.readDeadline(c, in))
+	}
+	if n := req.ContentLength; n >= 0 {
+		body = make([]byte, min(n, limit))
+		var read int
+		read, err = io.ReadFull(req.Body, body)
+		body = body[:read]
+	} else {
+		body, err = readAll(req.Body, limit+1)
+	}
+	c.endedBy(err)
+	if req.ContentLength > limit || int64(len(body)) > limit {
+		r.dropRest(c, in, req)
+		return body[:min(int64(len(body)), limit)], errTooLarge
+	}
+	if err == nil {
+		c.arrived = true
+		// The server goes on reading, to notice a hang-up. Were the deadline
+		// for the body still in force, its passing would look like one. A
+		// body that did not end keeps its deadline: the server reads the
+		// rest before it can use the connection again.
+		c.conn.SetReadDeadline(time.Time{})
+	}
+	return body, err
+}
+
+// readAnyway is how long a body is waited for though its time is up, where the
+// relay itself was held up: what has arrived by then is read.
+const readAnyway = 100 * time.Millisecond
+
+// patience is how long a call may take that could not be read yet: where a
+// visitor may be waiting, not longer than the door allows.
+func (r *Relay) patience(c *call, in *Integration) time.Duration {
+	if c.kind.IsEvent() {
+		return r.limits.StoreBudget
+	}
+	return min(in.Budget, r.limits.StoreBudget)
+}
+
+func (r *Relay) readDeadline(c *call, in *Integration) time.Time {
+	return c.start.Add(min(r.limits.ReadTimeout, in.Budget*3/4))
+}
+
+// errTooLarge means that a body is larger than the relay reads.
+var errTooLarge = errors.New("the body is too large")
+
+// dropped is how much of a body that is too large is read and thrown away, so that
+// a caller that goes on writing comes to read the answer: many do not before they
+// have sent everything, and find the connection reset instead.
+const dropped = 4 << 20
+
+// dropRest reads on for as long as a visitor may wait.
+func (r *Relay) dropRest(c *call, in *Integration, req *http.Request) {
+	c.readUntil(r.readDeadline(c, in))
+	_, err := io.CopyN(io.Discard, req.Body, dropped)
+	if c.arrived = errors.Is(err, io.EOF); c.arrived {
+		c.conn.SetReadDeadline(time.Time{})
+		return
+	}
+	c.endedBy(err)
+}
+
+// firstRead is how much is read of a body at first whose length is not known.
+const firstRead = 8 << 10
+
+// readAll reads up to limit bytes. Unlike [io.ReadAll] it leaves behind few
+// buffers that were too small, and none larger than the limit.
+func readAll(r io.Reader, limit int64) ([]byte, error) {
+	b := make([]byte, 0, min(firstRead, limit))
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case err == io.EOF:
+			return b, nil
+		case err != nil || int64(len(b)) == limit:
+			return b, err
+		case len(b) == cap(b):
+			larger := make([]byte, len(b), min(4*int64(cap(b)), limit))
+			copy(larger, b)
+			b = larger
+		}
+	}
+}
 
 // acceptEncoding are the content encodings that are undone.
 const acceptEncoding = "gzip, deflate"
