@@ -8,13 +8,13 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestTrap_OurOwnRetryIsNoDuplicate(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	p := startProxy(t, s)
 	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
 	p.swallow(`{"stream":"VISITORS"`)
@@ -38,7 +38,7 @@ func TestTrap_OurOwnRetryIsNoDuplicate(t *testing.T) {
 // counts; forgetting it would refuse for ever what is stored each time.
 func TestTrap_ASlowAcknowledgementStillCounts(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	nc := s.Connect()
 	// It stands in for a stream, and acknowledges the first try after the second.
 	var tries []*nats.Msg
@@ -65,7 +65,7 @@ func TestTrap_ASlowAcknowledgementStillCounts(t *testing.T) {
 
 func TestAnAnswerThatIsNoAcknowledgement(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	nc := s.Connect()
 	for _, answer := range []string{"", "thanks", `{"stream":"OTHERS","seq":1}`, `{"stream":"VISITORS"}`} {

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // silent is an address at which somebody accepts connections, counts them, and says
@@ -39,7 +39,7 @@ func TestAdvertisedAddresses(t *testing.T) {
 	for name, ignored := range map[string]bool{"are tried": false, "are ignored": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			p := startProxy(t, s)
 			address, accepted := silent(t)
 			p.advertise(address)

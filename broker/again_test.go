@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -28,7 +28,7 @@ func isFirst(m *nats.Msg) bool { return m.Header.Get(visit.HeaderAttempt) == "" 
 // minutes that one is dead.
 func TestAQuestionToADeciderThatHangsIsAskedAgain(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
 	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
 	asked := make(chan *nats.Msg, 2)
@@ -95,7 +95,7 @@ func TestWhatBothAttemptsBring(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			b := ready(t, s)
 			var first *nats.Msg
 			decide(t, s.Connect(), func(m *nats.Msg) {
@@ -120,7 +120,7 @@ func TestWhatBothAttemptsBring(t *testing.T) {
 
 func TestNobodyIsNotAskedAgain(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
 	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
 	if _, err := b.Ask(within(t, patience), question()); !errors.Is(err, visit.ErrNoDecider) {
@@ -149,7 +149,7 @@ func TestAQuestionWhoseConnectionDropsIsAskedAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			p := startProxy(t, s)
 			reg := prometheus.NewRegistry()
 			b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Servers = reg, []string{p.url()} })
@@ -212,7 +212,7 @@ func TestAQuestionWhoseConnectionDropsIsAskedAgain(t *testing.T) {
 // whose other one goes to a second, each by a proxy.
 func apart(t *testing.T) (b *broker.Broker, first, second *proxy, reg *prometheus.Registry) {
 	t.Helper()
-	servers := brokertest.Cluster(t, 2)
+	servers := natstest.Cluster(t, 2)
 	decide(t, servers[1].Connect(), func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
 	for {
 		first, second, reg = startProxy(t, servers[0]), startProxy(t, servers[1]), prometheus.NewRegistry()

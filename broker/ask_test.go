@@ -9,13 +9,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestADeciderDecides(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	asked := make(chan *nats.Msg, 1)
 	decide(t, s.Connect(), func(m *nats.Msg) {
@@ -42,7 +42,7 @@ func TestADeciderDecides(t *testing.T) {
 
 func TestManyQuestionsGetTheirOwnAnswers(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	decide(t, s.Connect(), func(m *nats.Msg) {
 		go m.Respond([]byte(`{"decision":"accept","adminNote":"` + string(m.Data) + `"}`))
@@ -69,7 +69,7 @@ func TestManyQuestionsGetTheirOwnAnswers(t *testing.T) {
 
 func TestNoDeciderIsKnownAtOnce(t *testing.T) {
 	t.Parallel()
-	b := ready(t, brokertest.Start(t))
+	b := ready(t, natstest.Start(t))
 	start := time.Now()
 	_, err := b.Ask(within(t, patience), question())
 	if !errors.Is(err, visit.ErrNoDecider) || time.Since(start) > atOnce {
@@ -82,7 +82,7 @@ func TestNoDeciderIsKnownAtOnce(t *testing.T) {
 
 func TestASilentDecider(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	decide(t, s.Connect(), func(*nats.Msg) {})
 	if _, err := b.Ask(within(t, 50*time.Millisecond), question()); !errors.Is(err, visit.ErrTimeout) {
@@ -102,7 +102,7 @@ func TestASilentDecider(t *testing.T) {
 
 func TestAQuestionWhoseTimeIsOverIsNotSent(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	asked := make(chan *nats.Msg, 2)
 	decide(t, s.Connect(), func(m *nats.Msg) {
@@ -126,7 +126,7 @@ func TestAQuestionWhoseTimeIsOverIsNotSent(t *testing.T) {
 
 func TestTrap_ARequestSitsOutItsTimeoutWhenTheConnectionDrops(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	const askers = 20
 	questions := make(chan *nats.Msg, askers)
@@ -167,7 +167,7 @@ func TestTrap_ARequestSitsOutItsTimeoutWhenTheConnectionDrops(t *testing.T) {
 
 func TestAQuestionThatIsTooLarge(t *testing.T) {
 	t.Parallel()
-	b := ready(t, brokertest.Start(t))
+	b := ready(t, natstest.Start(t))
 	q := question()
 	q.Data = make([]byte, 2<<20)
 	if _, err := b.Ask(within(t, patience), q); !errors.Is(err, visit.ErrTooLarge) {

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func TestWaysToAuthenticate(t *testing.T) {
@@ -36,14 +36,14 @@ func TestWaysToAuthenticate(t *testing.T) {
 		"NKEY seed file":    {func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }, broker.Auth{NKeySeedFile: seedFile}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ready(t, brokertest.Start(t, c.server), func(cfg *broker.Config) { cfg.Auth = c.auth })
+			ready(t, natstest.Start(t, c.server), func(cfg *broker.Config) { cfg.Auth = c.auth })
 		})
 	}
 }
 
 func TestPasswordsInURLsStayThere(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, withUser(nil))
+	s := natstest.Start(t, withUser(nil))
 	var log buffer
 	b := ready(t, s, func(c *broker.Config) {
 		c.Servers = []string{strings.Replace(s.URL(), "nats://", "nats://relay:Zsecret@", 1)}
@@ -65,12 +65,12 @@ func TestPasswordsInURLsStayThere(t *testing.T) {
 func TestTrap_RefusedCredentialsThatAreCorrectedRecover(t *testing.T) {
 	t.Parallel()
 	wrong := func(o *server.Options) { withUser(nil)(o); o.Users[0].Password = "Zother" }
-	for name, begin := range map[string]func(*brokertest.Server){
-		"refused at the start":         func(*brokertest.Server) {},
-		"away at first, then refusing": func(s *brokertest.Server) { s.Stop() },
+	for name, begin := range map[string]func(*natstest.Server){
+		"refused at the start":         func(*natstest.Server) {},
+		"away at first, then refusing": func(s *natstest.Server) { s.Stop() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := brokertest.Start(t, wrong)
+			s := natstest.Start(t, wrong)
 			begin(s)
 			var log buffer
 			reg := prometheus.NewRegistry()

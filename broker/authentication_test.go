@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func TestANATSThatAsksNobodyIsSaidToDoSo(t *testing.T) {
@@ -28,7 +28,7 @@ func TestANATSThatAsksNobodyIsSaidToDoSo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t, c.server)
+			s := natstest.Start(t, c.server)
 			reg, log := prometheus.NewRegistry(), &buffer{}
 			b := ready(t, s, c.relay, func(cfg *broker.Config) {
 				cfg.Registerer, cfg.Logger = reg, slog.New(slog.NewTextHandler(log, nil))
@@ -58,7 +58,7 @@ func TestANATSThatAsksNobodyIsSaidToDoSo(t *testing.T) {
 
 func TestAnExaminationLooksAtTheStreamsAndMakesNone(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	cfg := broker.Config{Servers: []string{s.URL()}}
 	found, err := broker.Examine(t.Context(), cfg)
 	if err != nil || len(found.Streams) != 4 {

@@ -13,13 +13,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestAServerThatRestartsWhileAEventWaits(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
 	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
 	s.Stop()
@@ -50,7 +50,7 @@ func TestAServerThatRestartsWhileAEventWaits(t *testing.T) {
 
 func TestTrap_ReconnectBufferWouldPublishAfterTheFailure(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	s.Stop()
 	start := time.Now()
@@ -112,7 +112,7 @@ func (e *endsLater) Err() error {
 // what the try before ran into.
 func TestATimeThatEndsWhileSendingDoesNotHideTheReason(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	s.Stop()
 	b := connectTo(t, s)
 	if _, err := b.Publish(&endsLater{Context: t.Context()}, event("1")); !errors.Is(err, visit.ErrDisconnected) {
@@ -122,7 +122,7 @@ func TestATimeThatEndsWhileSendingDoesNotHideTheReason(t *testing.T) {
 
 func TestTrap_BeforeTheFirstConnectNothingIsKeptEither(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	s.Stop()
 	b := connectTo(t, s)
 	if _, err := b.Ask(within(t, patience), question()); !errors.Is(err, visit.ErrDisconnected) {

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -80,7 +80,7 @@ func awaitDrained(t *testing.T, s *spool.Spool) {
 
 func TestWhileNATSIsAwayEventsAreSpooledAtOnceAndLeaveInTheirOrder(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer, reg := openSpool(t, t.TempDir(), 1<<20), prometheus.NewRegistry()
 	b := ready(t, s, with(buffer, reg))
 	if _, err := b.Publish(within(t, patience), ordered("a", "a-0")); err != nil {
@@ -139,7 +139,7 @@ func bound(t *testing.T, js jetstream.JetStream, name string, change func(*jetst
 
 func TestAEventBehindAWaitingOneOfItsOrderQueues(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
 	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
 	if _, err := b.Publish(within(t, patience), ordered("other", "x")); err != nil {
@@ -161,7 +161,7 @@ func TestAEventBehindAWaitingOneOfItsOrderQueues(t *testing.T) {
 
 func TestWhatAnEarlierProcessLeftIsDrained(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	dir := t.TempDir()
 	first := openSpool(t, dir, 1<<20)
 	b := ready(t, s, with(first, nil))
@@ -187,7 +187,7 @@ func TestWhatAnEarlierProcessLeftIsDrained(t *testing.T) {
 
 func TestASpoolFillsAndRefuses(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
 	largest := broker.LargestMessage(1000)
 	b := ready(t, s, with(openSpool(t, t.TempDir(), 4*largest), reg), func(c *broker.Config) { c.BodyLimit = 1000 })
@@ -221,7 +221,7 @@ func TestASpoolFillsAndRefuses(t *testing.T) {
 
 func TestAMessageThatIsRefusedForItsOwnSakeIsSetAsideAndBlocksNothing(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer, reg := openSpool(t, t.TempDir(), 1<<20), prometheus.NewRegistry()
 	b, js := ready(t, s, with(buffer, reg)), s.JetStream()
 	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.MaxMsgSize = 2000 })
@@ -256,7 +256,7 @@ func TestAMessageThatIsRefusedForItsOwnSakeIsSetAsideAndBlocksNothing(t *testing
 
 func TestWhatTheQuarantineRefusesTooWaitsAndBlocksNothing(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer, reg := openSpool(t, t.TempDir(), 1<<20), prometheus.NewRegistry()
 	b, js := ready(t, s, with(buffer, reg)), s.JetStream()
 	for _, name := range []string{"VISITORS", "VISITOR_QUARANTINE"} {
@@ -286,7 +286,7 @@ func TestWhatTheQuarantineRefusesTooWaitsAndBlocksNothing(t *testing.T) {
 // Repeats from Sine that come while NATS is away end as one message.
 func TestRepeatsInTheSpoolAreStoredOnce(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
 	b := ready(t, s, with(buffer, nil))
 	s.Stop()
@@ -305,7 +305,7 @@ func TestRepeatsInTheSpoolAreStoredOnce(t *testing.T) {
 // Rights that come back are enough: nothing is given up for lack of them.
 func TestAEventThatIsDeniedWaitsInTheSpool(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, func(o *server.Options) {
+	s := natstest.Start(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "relay", Password: "p", Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.event.>"}},
 		}}}
@@ -314,7 +314,7 @@ func TestAEventThatIsDeniedWaitsInTheSpool(t *testing.T) {
 	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Auth.User, c.Auth.Password = "relay", always("p") })
 	mustSpool(t, b, ordered("a", "1"))
 	s.Stop()
-	s.Restart(brokertest.WithUser("relay", "p"))
+	s.Restart(natstest.WithUser("relay", "p"))
 	awaitDrained(t, buffer)
 }
 
@@ -322,7 +322,7 @@ func TestAEventThatIsDeniedWaitsInTheSpool(t *testing.T) {
 // fast as it empties.
 func TestTheSpoolBecomesEmptyWhileCallsGoOn(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<28)
 	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Events.MaxBytes = 1 << 28 })
 	ctx, stop := context.WithCancel(t.Context())
@@ -356,7 +356,7 @@ func TestTheSpoolBecomesEmptyWhileCallsGoOn(t *testing.T) {
 // stored all the same: losing it would be worse than its place.
 func TestAFullSpoolDoesNotStandBetweenAEventAndNATS(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
 	buffer := openSpool(t, t.TempDir(), 3000)
 	b, js := ready(t, s, with(buffer, reg)), s.JetStream()
@@ -378,7 +378,7 @@ func TestAFullSpoolDoesNotStandBetweenAEventAndNATS(t *testing.T) {
 // The order of a visit is kept even then.
 func TestAFullSpoolDoesNotMakeACheckOutOvertakeItsCheckIn(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 3000)
 	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
 	for _, name := range []string{"VISITORS", "VISITOR_QUARANTINE"} {
@@ -402,7 +402,7 @@ func TestAFullSpoolDoesNotMakeACheckOutOvertakeItsCheckIn(t *testing.T) {
 // has it then, and so it must be spooled.
 func TestAEventWhoseTimeEndsBeforeAnythingIsKnownIsSpooled(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
 	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
 	watchEvents(t, s) // a listener that does not answer, and so no "no responders"
@@ -425,7 +425,7 @@ func TestAEventWhoseTimeEndsBeforeAnythingIsKnownIsSpooled(t *testing.T) {
 // one caller finds out, and nobody else waits for it.
 func TestWhileNATSIsSilentEventsAreSpooledAtOnce(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
 	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
 	watchEvents(t, s) // a listener that does not answer, and so no "no responders"
@@ -453,7 +453,7 @@ func TestWhileNATSIsSilentEventsAreSpooledAtOnce(t *testing.T) {
 // The spool is full and NATS away for a moment: what can still be done is to wait.
 func TestWithAFullSpoolAEventWaitsForNATS(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s, with(openSpool(t, t.TempDir(), 1), nil))
 	s.Stop()
 	stored := make(chan error, 1)

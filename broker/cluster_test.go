@@ -10,14 +10,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // When the leader of a stream goes, what was sent to it may never be
 // acknowledged, and nothing is until another is elected: the
 // retry rides it out, and stores nothing twice.
 func TestTrap_WhileALeaderIsElectedNothingIsAcknowledged(t *testing.T) {
-	servers := brokertest.Cluster(t, 3)
+	servers := natstest.Cluster(t, 3)
 	var urls []string
 	for _, s := range servers {
 		urls = append(urls, s.URL())
@@ -64,7 +64,7 @@ func TestTrap_WhileALeaderIsElectedNothingIsAcknowledged(t *testing.T) {
 }
 
 // leaderOf returns the server that leads the stream of events.
-func leaderOf(t *testing.T, servers []*brokertest.Server) *brokertest.Server {
+func leaderOf(t *testing.T, servers []*natstest.Server) *natstest.Server {
 	t.Helper()
 	for _, s := range servers {
 		if s.Server().JetStreamIsStreamLeader("$G", "VISITORS") {

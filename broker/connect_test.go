@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func TestConfigurationsThatCanNeverWork(t *testing.T) {
@@ -66,7 +66,7 @@ func TestConfigurationsThatCanNeverWork(t *testing.T) {
 
 func TestInProcess(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, func(o *server.Options) { o.DontListen = true })
+	s := natstest.Start(t, func(o *server.Options) { o.DontListen = true })
 	b := ready(t, s, func(c *broker.Config) { c.Servers, c.InProcess = nil, s.Server() })
 	if at := b.Status().Server; at != "in process" {
 		t.Errorf("server is %s", at)
@@ -78,7 +78,7 @@ func TestInProcess(t *testing.T) {
 
 func TestConnectionChangesAreToldOnce(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	var log buffer
 	b := ready(t, s, func(c *broker.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	s.Stop()
@@ -97,7 +97,7 @@ func TestConnectionChangesAreToldOnce(t *testing.T) {
 
 func TestMetricsAreThereFromTheStart(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	s.Stop()
 	reg := prometheus.NewRegistry()
 	connectTo(t, s, func(c *broker.Config) { c.Registerer = reg })

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func TestACredentialsFile(t *testing.T) {
@@ -28,7 +28,7 @@ func TestACredentialsFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := brokertest.Start(t, func(o *server.Options) {
+	s := natstest.Start(t, func(o *server.Options) {
 		o.TrustedOperators = []*jwt.OperatorClaims{trusted}
 		o.AccountResolver = resolver
 		o.SystemAccount = system.public

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -31,7 +31,7 @@ var asTeam = nats.UserInfo("team", "Zsecret")
 
 func TestTrap_AViolationArrivesOnlyAtTheErrorHandler(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, withUser(&server.Permissions{
+	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.ask.>"}},
 	}))
 	b := ready(t, s, asRelay)
@@ -44,7 +44,7 @@ func TestTrap_AViolationArrivesOnlyAtTheErrorHandler(t *testing.T) {
 
 func TestAnInboxThatIsDenied(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, withUser(&server.Permissions{
+	s := natstest.Start(t, withUser(&server.Permissions{
 		Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX_SINE_RELAY.>"}},
 	}))
 	b := connectTo(t, s, asRelay)
@@ -69,7 +69,7 @@ func TestAnInboxThatIsDenied(t *testing.T) {
 
 func TestADoorThatIsDeniedNamesTheSubject(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, withUser(&server.Permissions{
+	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.ask.>"}},
 	}))
 	cfg := broker.Config{Servers: []string{s.URL()}}
@@ -91,7 +91,7 @@ func TestADoorThatIsDeniedNamesTheSubject(t *testing.T) {
 // The operator is told within seconds, and not when the command's minute is over.
 func TestRecordsThatMayNotBeReadAreSaidSoon(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, withUser(&server.Permissions{
+	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.DIRECT.>"}},
 	}))
 	cfg := broker.Config{Servers: []string{s.URL()}}

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -22,7 +22,7 @@ func stats(id, subject string) string {
 
 // answering answers every search for deciders with these replies, and reports how
 // many searches there were.
-func answering(t *testing.T, s *brokertest.Server, replies ...string) {
+func answering(t *testing.T, s *natstest.Server, replies ...string) {
 	t.Helper()
 	nc := s.Connect()
 	_, err := nc.Subscribe("$SRV.STATS.>", func(m *nats.Msg) {
@@ -63,7 +63,7 @@ func TestASearchForDecidersIsBounded(t *testing.T) {
 		// Each with a NATS of its own: who answers at length does so for a while.
 		for _, by := range []string{"a relay", "an operator"} {
 			t.Run(c.name+" to "+by, func(t *testing.T) {
-				s := brokertest.Start(t)
+				s := natstest.Start(t)
 				answering(t, s, c.replies...)
 				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				defer cancel()
@@ -99,7 +99,7 @@ func slicesOf(n int, text string) (all []string) {
 // Replies without end come over a connection of their own: a visitor's question
 // neither waits behind them nor fails with the connection.
 func TestAFloodedSearchDoesNotHoldUpTheDoor(t *testing.T) {
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	decider := s.Connect()
 	if _, err := decider.Subscribe("visitors.v1.ask.hq.default", func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) }); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func TestStreamsThatDiffer(t *testing.T) {
@@ -27,7 +27,7 @@ func TestStreamsThatDiffer(t *testing.T) {
 		},
 	} {
 		t.Run(field, func(t *testing.T) {
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			createStream(t, s, change)
 			reg := prometheus.NewRegistry()
 			b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
@@ -49,7 +49,7 @@ func TestStreamsThatDiffer(t *testing.T) {
 
 func TestFewerReplicasThanWanted(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	createStream(t, s, func(*jetstream.StreamConfig) {})
 	b := connectTo(t, s, func(c *broker.Config) { c.Replicas = 3 })
 	eventually(t, "the drift is seen", func() bool {
@@ -59,7 +59,7 @@ func TestFewerReplicasThanWanted(t *testing.T) {
 
 func TestADriftThatComesLaterIsSeen(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	js := s.JetStream()
 	stream, err := js.Stream(within(t, patience), "VISITORS")

@@ -9,13 +9,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestTrap_AFullStreamDropsTheOldestInSilence(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s, func(c *broker.Config) { c.Events.MaxBytes = 4096 })
 	m := event("1")
 	m.Data = make([]byte, 3000)
@@ -40,7 +40,7 @@ func TestAStreamThatIsFullByOtherLimits(t *testing.T) {
 		"messages per subject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject, c.DiscardNewPerSubject = 1, true },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			createStream(t, s, limit)
 			b := ready(t, s)
 			if _, err := b.Publish(within(t, patience), event("1")); err != nil {
@@ -55,7 +55,7 @@ func TestAStreamThatIsFullByOtherLimits(t *testing.T) {
 
 func TestAServerWhoseStorageIsUsedUp(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 64 << 10 })
+	s := natstest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 64 << 10 })
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
 	b := connectTo(t, s, func(c *broker.Config) { c.Decisions.MaxBytes, c.Quarantine.MaxBytes = 1024, 1024 })
 	awaitReady(t, b)
@@ -73,7 +73,7 @@ func TestAServerWhoseStorageIsUsedUp(t *testing.T) {
 
 func TestMessagesThatAreTooLarge(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 8 << 10 })
 	b := ready(t, s, func(c *broker.Config) { c.BodyLimit = 1 << 10 })
 	for name, size := range map[string]int{"for the stream": 9 << 10, "for NATS": 2 << 20} {

@@ -8,14 +8,14 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func TestServersThatBeginWithTheTLSHandshake(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
-	secured := func(first bool) *brokertest.Server {
-		return brokertest.Start(t, func(o *server.Options) {
+	secured := func(first bool) *natstest.Server {
+		return natstest.Start(t, func(o *server.Options) {
 			o.TLSConfig, o.TLSTimeout, o.TLSHandshakeFirst = ca.serverConfig(t), 5, first
 			o.TLSConfig.ClientAuth = tls.VerifyClientCertIfGiven
 		})

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -51,7 +51,7 @@ func unlessHeldUp(t *testing.T, try func() error) {
 }
 
 // connectTo returns a broker on the server. It need not be ready.
-func connectTo(t *testing.T, s *brokertest.Server, change ...func(*broker.Config)) *broker.Broker {
+func connectTo(t *testing.T, s *natstest.Server, change ...func(*broker.Config)) *broker.Broker {
 	t.Helper()
 	cfg := broker.Config{
 		Servers:    []string{s.URL()},
@@ -71,7 +71,7 @@ func connectTo(t *testing.T, s *brokertest.Server, change ...func(*broker.Config
 }
 
 // ready returns a broker that has verified its streams.
-func ready(t *testing.T, s *brokertest.Server, change ...func(*broker.Config)) *broker.Broker {
+func ready(t *testing.T, s *natstest.Server, change ...func(*broker.Config)) *broker.Broker {
 	t.Helper()
 	b := connectTo(t, s, change...)
 	awaitReady(t, b)
@@ -133,7 +133,7 @@ func decide(t *testing.T, nc *nats.Conn, answer func(*nats.Msg)) {
 }
 
 // stored counts the messages in the event stream.
-func stored(t *testing.T, s *brokertest.Server, o ...nats.Option) uint64 {
+func stored(t *testing.T, s *natstest.Server, o ...nats.Option) uint64 {
 	t.Helper()
 	js := s.JetStream(o...)
 	stream, err := js.Stream(within(t, patience), visit.DefaultEventStream)

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -55,7 +55,7 @@ func store(t *testing.T, js jetstream.JetStream, all ...visit.Message) {
 	}
 }
 
-func openHistory(t *testing.T, s *brokertest.Server) *broker.History {
+func openHistory(t *testing.T, s *natstest.Server) *broker.History {
 	t.Helper()
 	h, err := broker.OpenHistory(broker.Config{Servers: []string{s.URL()}})
 	if err != nil {
@@ -88,7 +88,7 @@ func linesOf(t *testing.T, h *broker.History, f broker.HistoryFilter) (all []str
 
 func TestHistory_IsInTheOrderInWhichTheRelayReceivedIt(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	ready(t, s)
 	store(t, s.JetStream(),
 		recordAt("hq", at(1)), eventAt("hq", visit.KindCheckedIn, at(2)), recordAt("hq", at(4)), recordAt("lab", at(5)),
@@ -117,7 +117,7 @@ func TestHistory_IsInTheOrderInWhichTheRelayReceivedIt(t *testing.T) {
 
 func TestHistory_HoldsNeitherTheBodyNorFormAnswers(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	ready(t, s)
 	store(t, s.JetStream(), eventAt("hq", visit.KindCheckedIn, at(0)))
 	err := openHistory(t, s).Each(within(t, patience), broker.HistoryFilter{}, func(e broker.HistoryEntry) error {
@@ -134,7 +134,7 @@ func TestHistory_HoldsNeitherTheBodyNorFormAnswers(t *testing.T) {
 // An operator who looks for a visitor still finds him.
 func TestHistory_GoesOnBehindWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	ready(t, s)
 	forged := eventAt("hq", visit.KindCheckedOut, at(0))
 	empty := recordAt("hq", at(0))
@@ -156,7 +156,7 @@ func TestHistory_GoesOnBehindWhatCannotBeRead(t *testing.T) {
 // than that comes late, and is not lost.
 func TestHistory_ReadsTenThousandAheadAndNoMore(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	ready(t, s)
 	js := s.JetStream(nats.MaxReconnects(-1))
 	const before = 10_050
@@ -236,7 +236,7 @@ func next(t *testing.T, texts <-chan string) string {
 
 func TestHistoryFollow_ShowsWhatIsStoredFromNowOn(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	ready(t, s)
 	js := s.JetStream()
 	store(t, js, eventAt("hq", visit.KindCheckedIn, at(-1)), recordAt("hq", at(-1)))
@@ -258,7 +258,7 @@ func TestHistoryFollow_ShowsWhatIsStoredFromNowOn(t *testing.T) {
 
 func TestHistoryFollow_MissesAndDoublesNothingOverARestartOfNATS(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	ready(t, s)
 	f := follow(t, openHistory(t, s), broker.HistoryFilter{Site: "hq"})
 	f.begun(t)
@@ -285,7 +285,7 @@ func TestHistoryFollow_MissesAndDoublesNothingOverARestartOfNATS(t *testing.T) {
 // Such a stream counts from 1 again, below what was read.
 func TestHistoryFollow_GoesOnInAStreamThatIsMadeAnew(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	ready(t, s).Close(within(t, patience)) // it has made the streams, and makes none any more
 	js := s.JetStream()
 	f := follow(t, openHistory(t, s), broker.HistoryFilter{Site: "hq"})
@@ -311,7 +311,7 @@ func TestHistoryFollow_GoesOnInAStreamThatIsMadeAnew(t *testing.T) {
 
 func TestHistory_SaysWhatItIsNotPermittedToRead(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, func(o *server.Options) {
+	s := natstest.Start(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "relay", Password: "secret"}, {Username: "operator", Password: "secret", Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Allow: []string{"$JS.API.DIRECT.GET.VISITOR_DECISIONS"}},
 		}}}

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -36,7 +36,7 @@ func TestAStreamOverTheQuestionsDecidesNothing(t *testing.T) {
 			if !c.allowed {
 				permissions.Publish = &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.NAMES"}}
 			}
-			s := brokertest.Start(t, withUser(permissions))
+			s := natstest.Start(t, withUser(permissions))
 			reg, log := prometheus.NewRegistry(), &buffer{}
 			b := ready(t, s, asRelay, func(c *broker.Config) {
 				c.Registerer, c.Logger = reg, slog.New(slog.NewTextHandler(log, nil))
@@ -83,7 +83,7 @@ func TestAStreamOverTheQuestionsDecidesNothing(t *testing.T) {
 // What is called a stream is whatever the reply says.
 func TestAnAcknowledgementWithoutAValidNameIsIgnoredToo(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	log := &buffer{}
 	b := ready(t, s, func(c *broker.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	decide(t, s.Connect(), func(m *nats.Msg) {
@@ -101,7 +101,7 @@ func TestAnAcknowledgementWithoutAValidNameIsIgnoredToo(t *testing.T) {
 // Whoever listens to events and replies to what it hears is faster than the stream.
 func TestAReplyToAnEventThatIsNoAcknowledgementStoresNothing(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg, log := prometheus.NewRegistry(), &buffer{}
 	b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Logger = reg, slog.New(slog.NewTextHandler(log, nil)) })
 	nc := s.Connect()

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // Each server of a cluster is taken down for an update, one after another, while
@@ -23,7 +23,7 @@ import (
 // connections, and the relay has left by then. The deciders have not: what they were
 // asked on a connection that is closed is asked again.
 func TestServersThatAreTakenDownForAnUpdate(t *testing.T) {
-	servers := brokertest.Cluster(t, 3, func(o *server.Options) {
+	servers := natstest.Cluster(t, 3, func(o *server.Options) {
 		o.LameDuckGracePeriod, o.LameDuckDuration = 4*time.Second, 5*time.Second
 	})
 	var urls []string
@@ -104,7 +104,7 @@ func slowDecider(t *testing.T, urls []string) {
 // There is no other server to move to.
 func TestAServerAloneThatIsTakenDown(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, func(o *server.Options) {
+	s := natstest.Start(t, func(o *server.Options) {
 		o.LameDuckGracePeriod, o.LameDuckDuration = 100*time.Millisecond, time.Second
 	})
 	log := &buffer{}

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -21,7 +21,7 @@ type seen struct {
 	ids []string
 }
 
-func watchEvents(t *testing.T, s *brokertest.Server) *seen {
+func watchEvents(t *testing.T, s *natstest.Server) *seen {
 	t.Helper()
 	w := &seen{}
 	nc := s.Connect()
@@ -52,7 +52,7 @@ func (w *seen) count(part string) (n int) {
 func TestOverlappingCallsOfOneVisitKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	const visits = 5
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b, js := ready(t, s), s.JetStream()
 	subjects := []string{"visitors.v1.event.>"}
 	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere"} })
@@ -97,7 +97,7 @@ func TestOverlappingCallsOfOneVisitKeepTheirOrder(t *testing.T) {
 // The spool takes over when the time is nearly up, and the order with it.
 func TestOverlappingCallsOfOneVisitKeepTheirOrderInTheSpool(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
 	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
 	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere"} })
@@ -122,7 +122,7 @@ func TestOverlappingCallsOfOneVisitKeepTheirOrderInTheSpool(t *testing.T) {
 
 func TestACallWhoseTimeIsUpWhileItWaitsForItsTurnIsNotSent(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b, js := ready(t, s), s.JetStream()
 	bound(t, js, "VISITORS", func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere"} })
 	w := watchEvents(t, s)

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -15,7 +15,7 @@ import (
 // before it was sent.
 func TestAListingEndsThoughMessagesAreDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	const messages = 800
 	for range messages {

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // proxy stands between a broker and the server. It can cut the connection in
@@ -26,7 +26,7 @@ type proxy struct {
 	advertised []string
 }
 
-func startProxy(t *testing.T, s *brokertest.Server) *proxy {
+func startProxy(t *testing.T, s *natstest.Server) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

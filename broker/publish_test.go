@@ -10,13 +10,13 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestAEventIsStored(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	m := event("1")
 	receipt, err := b.Publish(within(t, patience), m)
@@ -38,7 +38,7 @@ func TestAEventIsStored(t *testing.T) {
 
 func TestARepeatIsADuplicate(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	for i := range 3 {
 		receipt, err := b.Publish(within(t, patience), event("1"))
@@ -53,7 +53,7 @@ func TestARepeatIsADuplicate(t *testing.T) {
 
 func TestConcurrentRepeatsAreStoredOnce(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	ctx := within(t, patience)
 	const senders = 50
@@ -80,7 +80,7 @@ func TestConcurrentRepeatsAreStoredOnce(t *testing.T) {
 
 func TestWhatCannotBeUnderstoodIsStored(t *testing.T) {
 	t.Parallel()
-	b := ready(t, brokertest.Start(t))
+	b := ready(t, natstest.Start(t))
 	q := visit.Quarantined{RequestID: "R", Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON, Body: []byte("hello")}
 	receipt, err := b.Publish(within(t, patience), q.Message(visit.Subjects{}))
 	if err != nil || receipt.Stream != "VISITOR_QUARANTINE" {
@@ -93,7 +93,7 @@ func TestWhatCannotBeUnderstoodIsStored(t *testing.T) {
 
 func TestPublishingThatIsDenied(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, withUser(&server.Permissions{
+	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.event.>"}},
 	}))
 	b := ready(t, s, asRelay)
@@ -106,7 +106,7 @@ func TestPublishingThatIsDenied(t *testing.T) {
 
 func TestAStreamOfAnotherName(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.Name = "OTHERS" })
 	b := connectTo(t, s)
 	awaitFault(t, b, "create stream VISITORS")
@@ -118,7 +118,7 @@ func TestAStreamOfAnotherName(t *testing.T) {
 
 func TestACallerWhoGivesUp(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	s.Stop()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -135,7 +135,7 @@ func TestACallerWhoGivesUp(t *testing.T) {
 
 func TestAfterCloseNothingIsTaken(t *testing.T) {
 	t.Parallel()
-	b := ready(t, brokertest.Start(t))
+	b := ready(t, natstest.Start(t))
 	for range 2 {
 		if err := b.Close(within(t, patience)); err != nil {
 			t.Errorf("close: %v", err)

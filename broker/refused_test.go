@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -36,7 +36,7 @@ func TestAFullStreamIsNamedUntilItStores(t *testing.T) {
 	} {
 		t.Run(c.stream, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			reg := prometheus.NewRegistry()
 			b, js := ready(t, s, func(cfg *broker.Config) { cfg.Registerer = reg }), s.JetStream()
 			publish := func(id string) error {
@@ -92,7 +92,7 @@ func TestAFullStreamIsNamedUntilItStores(t *testing.T) {
 // named until less is in it.
 func TestAFullServerIsNamed(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 64 << 10 })
+	s := natstest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 64 << 10 })
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
 	b := connectTo(t, s, func(c *broker.Config) { c.Decisions.MaxBytes, c.Quarantine.MaxBytes = 1024, 1024 })
 	awaitReady(t, b)

@@ -10,13 +10,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestRepliesThatAreNoDecisions(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	nc := s.Connect()
 	for name, c := range map[string]struct {
@@ -53,7 +53,7 @@ func TestRepliesThatAreNoDecisions(t *testing.T) {
 
 func TestTrap_ALateReplyVanishesWithoutATrace(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
 	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
 	questions := make(chan *nats.Msg, 1)

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -21,7 +21,7 @@ var cannotCreate = withUser(&server.Permissions{
 
 func TestAStreamThatComesWhileAEventWaits(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, cannotCreate)
+	s := natstest.Start(t, cannotCreate)
 	b := connectTo(t, s, asRelay)
 	awaitFault(t, b, "nats stream add VISITORS")
 	seen := make(chan *nats.Msg, 1000)
@@ -47,7 +47,7 @@ func TestAStreamThatComesWhileAEventWaits(t *testing.T) {
 // With nats.go's own retries nothing would be known for 500 ms.
 func TestTrap_HiddenRetriesHideThatNoStreamIsThere(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, cannotCreate)
+	s := natstest.Start(t, cannotCreate)
 	b := connectTo(t, s, asRelay)
 	const want = "publish visitors.v1.event.hq.checked_in: no stream takes the subject: expected VISITORS"
 	unlessHeldUp(t, func() error {
@@ -61,7 +61,7 @@ func TestTrap_HiddenRetriesHideThatNoStreamIsThere(t *testing.T) {
 
 func TestAStreamThatIsDeletedIsCreatedAgain(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	if err := s.JetStream().DeleteStream(within(t, patience), "VISITORS"); err != nil {
 		t.Fatal(err)

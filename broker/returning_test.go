@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -16,7 +16,7 @@ import (
 // and while the reply to what was sent before may still come.
 func TestThoseWhoReturnAfterTheRelayAreAsked(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	p := startProxy(t, s)
 	reg := prometheus.NewRegistry()
 	b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Servers = reg, []string{p.url()} })
@@ -39,7 +39,7 @@ func TestThoseWhoReturnAfterTheRelayAreAsked(t *testing.T) {
 // Whoever was asked last may have said that it cannot decide.
 func TestAfterABadReplyAQuestionWhoseConnectionDropsIsAskedAgain(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	p := startProxy(t, s)
 	reg := prometheus.NewRegistry()
 	b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Servers = reg, []string{p.url()} })

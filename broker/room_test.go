@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // Whoever runs the embedded NATS on a small volume is told what to set, and nothing is
@@ -17,7 +17,7 @@ import (
 func TestASmallVolumeOfTheEmbeddedNATS(t *testing.T) {
 	t.Parallel()
 	const limit = 20 << 20
-	s := brokertest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = limit })
+	s := natstest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = limit })
 	embedded := func(each int64) func(*broker.Config) {
 		return func(c *broker.Config) {
 			c.Servers, c.InProcess, c.StoreLimit = nil, s.Server(), limit

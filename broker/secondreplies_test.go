@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -19,7 +19,7 @@ import (
 // know those of others, or it could decide for them.
 func TestAShadowDeciderCannotAnswerWhatItWasNotAsked(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
 	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
 	shadow, watchlist := s.Connect(), s.Connect()
@@ -79,7 +79,7 @@ func beside(reply string) (all []string) {
 // messages alike.
 func TestEachReplySubjectIsAChanceOfItsOwn(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s, func(c *broker.Config) { c.InboxPrefix = "_OURS" })
 	seen := make(chan string, 100)
 	listener := s.Connect()
@@ -123,7 +123,7 @@ func TestEachReplySubjectIsAChanceOfItsOwn(t *testing.T) {
 
 func TestTwoWhoDecideWithoutAQueueGroupAreFoundOut(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg, log := prometheus.NewRegistry(), &buffer{}
 	b := ready(t, s, func(c *broker.Config) {
 		c.Registerer, c.Logger = reg, slog.New(slog.NewTextHandler(log, nil))
@@ -160,7 +160,7 @@ func TestTwoWhoDecideWithoutAQueueGroupAreFoundOut(t *testing.T) {
 // that asks nobody can acknowledge it. The stream's own word then comes second.
 func TestAForgedAcknowledgementIsFoundOut(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg, log := prometheus.NewRegistry(), &buffer{}
 	b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Logger = reg, slog.New(slog.NewTextHandler(log, nil)) })
 	const seconds = "sine_relay_duplicate_acknowledgements_total"
@@ -189,7 +189,7 @@ func TestAForgedAcknowledgementIsFoundOut(t *testing.T) {
 // An acknowledgement of each try of one message is no forgery; one more is.
 func TestARetryOfOurOwnIsNoForgery(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
 	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
 	if err := s.JetStream().DeleteStream(t.Context(), visit.DefaultEventStream); err != nil {

@@ -10,12 +10,12 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // announced is a relay that is to be seen in discovery.
-func announced(t *testing.T, s *brokertest.Server, sites ...string) *broker.Broker {
+func announced(t *testing.T, s *natstest.Server, sites ...string) *broker.Broker {
 	t.Helper()
 	b := ready(t, s, func(c *broker.Config) { c.OrderSites = sites })
 	eventually(t, "the orders are known", func() bool { _, known := b.OrdersAt("hq"); return known })
@@ -28,7 +28,7 @@ func announced(t *testing.T, s *brokertest.Server, sites ...string) *broker.Brok
 	return b
 }
 
-func book(t *testing.T, s *brokertest.Server) *broker.Book {
+func book(t *testing.T, s *natstest.Server) *broker.Book {
 	t.Helper()
 	b, err := broker.OpenBook(within(t, patience), broker.Config{Servers: []string{s.URL()}})
 	if err != nil {
@@ -40,7 +40,7 @@ func book(t *testing.T, s *brokertest.Server) *broker.Book {
 
 func TestARelayIsAMicroService(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	announced(t, s, "hq")
 	announced(t, s, "branch")
 	b := book(t, s)
@@ -86,7 +86,7 @@ func TestARelayIsAMicroService(t *testing.T) {
 // the answers to the relay.
 func TestARelaysStatusGoesNowhereElse(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	announced(t, s, "hq")
 	nc := s.Connect()
 	js := s.JetStream()
@@ -122,7 +122,7 @@ func TestARelaysStatusGoesNowhereElse(t *testing.T) {
 // A flood is answered in part, and the door does not wait behind it.
 func TestAFloodOfDiscovery(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := announced(t, s, "hq")
 	nc := s.Connect()
 	inbox, err := nc.SubscribeSync("flood.answers")
@@ -152,7 +152,7 @@ func TestAFloodOfDiscovery(t *testing.T) {
 
 func TestWhoGivesAnOrderIsWhoNATSKnows(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, brokertest.WithUser("operator", "Zsecret"))
+	s := natstest.Start(t, natstest.WithUser("operator", "Zsecret"))
 	b, err := broker.OpenBook(within(t, patience), broker.Config{
 		Servers: []string{s.URL()}, Auth: broker.Auth{User: "operator", Password: func() string { return "Zsecret" }},
 	})
@@ -168,7 +168,7 @@ func TestWhoGivesAnOrderIsWhoNATSKnows(t *testing.T) {
 // Once something was stored, a bucket that is not there was deleted.
 func TestARelayThatFindsNoBucketBesideUsedStreams(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	first := ready(t, s)
 	eventually(t, "the orders are known", func() bool { _, known := first.OrdersAt("hq"); return known })
 	if _, err := first.Publish(within(t, patience), visit.Message{Subject: "visitors.v1.event.hq.checked_in", Root: visit.RootEvent}); err != nil {
@@ -194,7 +194,7 @@ func TestARelayThatFindsNoBucketBesideUsedStreams(t *testing.T) {
 // An unfit bucket is a fault as an unfit stream is.
 func TestARelayThatFindsAnUnfitBucket(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	_, err := s.JetStream().CreateKeyValue(within(t, patience), jetstream.KeyValueConfig{Bucket: visit.DefaultOrderBucket, TTL: time.Hour, History: 10})
 	if err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestARelayOfNoReleaseHasASemanticVersionToo(t *testing.T) {
 	for version, want := range map[string]string{
 		"1.2.3": "1.2.3", "1.2.3-rc.1+linux": "1.2.3-rc.1+linux", "dev": "0.0.0-dev", "a build, of (mine)": "0.0.0-a-build-of-mine", "": "0.0.0-unknown",
 	} {
-		s := brokertest.Start(t)
+		s := natstest.Start(t)
 		err := ready(t, s).Announce(broker.Announcement{Version: version, State: func() string { return "ready" }, Sites: func() []string { return nil }})
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -70,7 +70,7 @@ func impaired(b *broker.Broker) string {
 
 func TestAFullQuarantineDoesNotHoldBackEvents(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
 	b, js := ready(t, s, with(buffer, nil)), s.JetStream()
 	fillQuarantine(t, js)
@@ -90,7 +90,7 @@ func TestAFullQuarantineDoesNotHoldBackEvents(t *testing.T) {
 // once wait for a quarantine that takes nothing.
 func TestManyWhoWaitForAFullQuarantineDoNotHoldBackEvents(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 8<<20)
 	b := ready(t, s, with(buffer, nil))
 	fillQuarantine(t, s.JetStream())
@@ -115,7 +115,7 @@ func TestManyWhoWaitForAFullQuarantineDoNotHoldBackEvents(t *testing.T) {
 // NATS refuses one site, and more visits of it wait than can be tried at once.
 func TestManyWhoAreDeniedDoNotHoldBackOthers(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, func(o *server.Options) {
+	s := natstest.Start(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "relay", Password: "p", Permissions: &server.Permissions{
 			Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.event.port.>"}},
 		}}}
@@ -150,7 +150,7 @@ func spoolUntilRefused(t *testing.T, b *broker.Broker, make func(id string) visi
 
 func TestOneIntegrationDoesNotFillTheSpool(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	dir, reg := t.TempDir(), prometheus.NewRegistry()
 	buffer := openSpool(t, dir, 1<<20)
 	b := ready(t, s, with(buffer, reg))
@@ -209,7 +209,7 @@ func TestOneIntegrationDoesNotFillTheSpool(t *testing.T) {
 // not be understood.
 func TestASingleIntegrationHasTheWholeSpool(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
 	b := ready(t, s, with(buffer, nil))
 	s.Stop()
@@ -230,7 +230,7 @@ func TestASingleIntegrationHasTheWholeSpool(t *testing.T) {
 // Who has the key of one lobby cannot fill the quarantine's stream for all.
 func TestOneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
 	b := ready(t, s, func(c *broker.Config) { c.Quarantine.MaxBytes, c.Registerer = 1<<20, reg })
 	b.Share(2)
@@ -264,7 +264,7 @@ func TestOneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
 // What waits because its integration has its share is sent once there is room.
 func TestWhatWaitsForItsShareLeavesTheSpool(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 8<<20)
 	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Quarantine.MaxBytes = 1 << 20 })
 	b.Share(2)

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestTrap_ASilentPeerIsNoticedAfterMinutes(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	p := startProxy(t, s)
 	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
 	p.freeze()
@@ -33,7 +33,7 @@ func TestTrap_ASilentPeerIsNoticedAfterMinutes(t *testing.T) {
 // for a minute, over the deadline of everybody behind it.
 func TestTrap_APeerThatReadsNothingHoldsUpEverybody(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	p := startProxy(t, s)
 	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
 	p.freeze()
@@ -63,7 +63,7 @@ func TestTrap_APeerThatReadsNothingHoldsUpEverybody(t *testing.T) {
 // who asks may wait for it beyond the deadline.
 func TestTrap_TheClientsLockOutlastsDeadlines(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	const deadline = 50 * time.Millisecond
 	unlessHeldUp(t, func() error {
 		p := startProxy(t, s)
@@ -96,7 +96,7 @@ func TestTrap_TheClientsLockOutlastsDeadlines(t *testing.T) {
 // that anybody was promised had been acknowledged before.
 func TestClosingWhileThePeerIsSilentIsNoFailure(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	p := startProxy(t, s)
 	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
 	p.freeze()

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -21,7 +21,7 @@ import (
 // stores nor answers until it is started anew.
 func TestTrap_AStreamThatStoresNothingIsFitInEveryRespect(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
 	b := ready(t, s, func(c *broker.Config) { c.Registerer = reg })
 	breakWrites(t, s)
@@ -52,7 +52,7 @@ func TestTrap_AStreamThatStoresNothingIsFitInEveryRespect(t *testing.T) {
 
 // breakWrites takes the directory of messages away: the server goes on with the file
 // that it has open, and cannot make the next.
-func breakWrites(t *testing.T, s *brokertest.Server) {
+func breakWrites(t *testing.T, s *natstest.Server) {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(s.Server().StoreDir(), "*", "streams", "VISITORS", "msgs"))
 	if err != nil || len(found) != 1 {
@@ -67,7 +67,7 @@ func breakWrites(t *testing.T, s *brokertest.Server) {
 // last, and is sent again.
 func TestAnAcknowledgementOfWhatWillNotLast(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
 	var removed, asked atomic.Int64
 	b := ready(t, s, func(c *broker.Config) {
@@ -103,7 +103,7 @@ func TestAnAcknowledgementOfWhatWillNotLast(t *testing.T) {
 // Nobody need publish for it to be known, nor to be over.
 func TestALookAsksWhetherTheStoreLasts(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	var wrong atomic.Bool
 	wrong.Store(true)
 	b := connectTo(t, s, func(c *broker.Config) {

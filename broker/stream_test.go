@@ -11,12 +11,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // createStream creates the event stream as the relay would, but for a change.
-func createStream(t *testing.T, s *brokertest.Server, change func(*jetstream.StreamConfig), o ...nats.Option) {
+func createStream(t *testing.T, s *natstest.Server, change func(*jetstream.StreamConfig), o ...nats.Option) {
 	t.Helper()
 	c := jetstream.StreamConfig{
 		Name: "VISITORS", Subjects: []string{"visitors.v1.event.>"}, Storage: jetstream.FileStorage,
@@ -30,7 +30,7 @@ func createStream(t *testing.T, s *brokertest.Server, change func(*jetstream.Str
 
 func TestAbsentStreamsAreCreated(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	js := s.JetStream()
 	for name, subject := range map[string]string{"VISITORS": "visitors.v1.event.>", "VISITOR_QUARANTINE": "visitors.v1.quarantine.>"} {
@@ -56,7 +56,7 @@ func TestAbsentStreamsAreCreated(t *testing.T) {
 // stream must not be there yet.
 func TestTrap_ADeletedStreamIsNotMadeAnewAtOnce(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := ready(t, s)
 	js, deleted := s.JetStream(), time.Now()
 	if err := js.DeleteStream(within(t, patience), "VISITORS"); err != nil {
@@ -91,7 +91,7 @@ func TestStreamsThatAreUnusable(t *testing.T) {
 		"covers questions":   {func(c *jetstream.StreamConfig) { c.Subjects = []string{"visitors.v1.>"} }, "overlap visitors.v1.ask.>"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			createStream(t, s, c.change)
 			b := connectTo(t, s)
 			awaitFault(t, b, c.want)
@@ -104,7 +104,7 @@ func TestStreamsThatAreUnusable(t *testing.T) {
 
 func TestASealedStream(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	createStream(t, s, func(*jetstream.StreamConfig) {})
 	js := s.JetStream()
 	stream, err := js.Stream(within(t, patience), "VISITORS")
@@ -122,7 +122,7 @@ func TestASealedStream(t *testing.T) {
 func TestTrap_AStreamThatCoversTheQuestionsWouldAnswerThem(t *testing.T) {
 	t.Parallel()
 	for _, subject := range []string{"visitors.v1.ask.>", "visitors.>", "*.v1.ask.hq.watchlist", "visitors.v1.ask.hq.*"} {
-		s := brokertest.Start(t)
+		s := natstest.Start(t)
 		createStream(t, s, func(c *jetstream.StreamConfig) {
 			c.Name, c.Subjects = "SOMEBODYS", []string{subject}
 			c.NoAck = strings.HasPrefix(subject, "*") // else the server itself refuses
@@ -140,7 +140,7 @@ func TestTrap_AStreamThatCoversTheQuestionsWouldAnswerThem(t *testing.T) {
 
 func TestAnOverlapThatCannotBeLookedForIsNoFault(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, withUser(&server.Permissions{
+	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.NAMES"}},
 	}))
 	ready(t, s, asRelay)
@@ -165,14 +165,14 @@ func TestStreamsThatCannotBeCreated(t *testing.T) {
 		"small payloads": {func(o *server.Options) { withUser(nil)(o); o.MaxPayload = 64 << 10 }, "raise max_payload"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			awaitFault(t, connectTo(t, brokertest.Start(t, c.options), asRelay), c.want)
+			awaitFault(t, connectTo(t, natstest.Start(t, c.options), asRelay), c.want)
 		})
 	}
 }
 
 func TestAStreamThatIsMendedClearsTheFault(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1024 })
 	b := connectTo(t, s)
 	awaitFault(t, b, "max_msg_size")
@@ -191,6 +191,6 @@ func TestAStreamThatIsMendedClearsTheFault(t *testing.T) {
 
 func TestMoreReplicasThanThereAreServers(t *testing.T) {
 	t.Parallel()
-	b := connectTo(t, brokertest.Start(t), func(c *broker.Config) { c.Replicas = 3 })
+	b := connectTo(t, natstest.Start(t), func(c *broker.Config) { c.Replicas = 3 })
 	awaitFault(t, b, "lower the 3 replicas")
 }

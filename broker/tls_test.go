@@ -18,13 +18,13 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
-	s := brokertest.Start(t, func(o *server.Options) { o.TLSConfig, o.TLSVerify, o.TLSTimeout = ca.serverConfig(t), true, 5 })
+	s := natstest.Start(t, func(o *server.Options) { o.TLSConfig, o.TLSVerify, o.TLSTimeout = ca.serverConfig(t), true, 5 })
 	t.Run("CA and client certificate", func(t *testing.T) {
 		certFile, keyFile := ca.issue(t)
 		b := ready(t, s, func(c *broker.Config) { c.TLS = broker.TLS{CAFile: ca.file, CertFile: certFile, KeyFile: keyFile} })

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -48,7 +48,7 @@ func unreachable(t *testing.T) string {
 // waits.
 func TestTrap_UnreachableAdvertisedAddressesOutlastABudget(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	p := startProxy(t, s)
 	p.advertise(unreachable(t), unreachable(t), unreachable(t))
 	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })

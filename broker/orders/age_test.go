@@ -14,14 +14,14 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestWhatIsKnownGrowsOld(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	w := watch(t, s, func(c *orders.WatchConfig) { c.MaxAge = time.Second })
 	put(t, open(t, s), lockdown("hq"))
 	sees(t, w, lockdown("hq"))
@@ -40,7 +40,7 @@ func TestWhatIsKnownGrowsOld(t *testing.T) {
 // A quiet bucket is read again long before what is known is too old.
 func TestWhatIsReadAgainStaysYoung(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	w := watch(t, s, func(c *orders.WatchConfig) { c.MaxAge = 3 * time.Second })
 	sees(t, w)
 	first := w.Status().AsOf
@@ -54,7 +54,7 @@ func TestWhatIsReadAgainStaysYoung(t *testing.T) {
 
 func TestWhatWasKeptLongAgoLetsNobodyIn(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	s.Stop()
 	for name, c := range map[string]struct {
 		heard string
@@ -84,7 +84,7 @@ func TestWhatWasKeptLongAgoLetsNobodyIn(t *testing.T) {
 }
 
 // purge takes the whole stream's messages away.
-func purge(t *testing.T, s *brokertest.Server) {
+func purge(t *testing.T, s *natstest.Server) {
 	t.Helper()
 	stream, err := jetStream(t, s).Stream(within(t, patience), "KV_"+bucket)
 	if err != nil {
@@ -97,14 +97,14 @@ func purge(t *testing.T, s *brokertest.Server) {
 
 func TestABucketThatHasForgottenIsNoKnowledge(t *testing.T) {
 	t.Parallel()
-	for name, forget := range map[string]func(*testing.T, *brokertest.Server){
+	for name, forget := range map[string]func(*testing.T, *natstest.Server){
 		"purged": purge,
-		"a key purged": func(t *testing.T, s *brokertest.Server) {
+		"a key purged": func(t *testing.T, s *natstest.Server) {
 			if err := keys(t, s).Purge(within(t, patience), "lockdown.site.hq"); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"filled": func(t *testing.T, s *brokertest.Server) {
+		"filled": func(t *testing.T, s *natstest.Server) {
 			for range 12 {
 				if _, err := keys(t, s).PutString(within(t, patience), "lockdown.site.hq", `{"stream":"Q","seq":2}`); err != nil {
 					t.Fatal(err)
@@ -114,7 +114,7 @@ func TestABucketThatHasForgottenIsNoKnowledge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			makeAsToolsDo(t, s)
 			b := open(t, s)
 			put(t, b, lockdown("hq"))
@@ -146,7 +146,7 @@ func TestABucketThatHasForgottenIsNoKnowledge(t *testing.T) {
 // knows that nobody gave an order.
 func TestAnAbsentBucketIsNoKnowledge(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	unused := func(answer bool) func(*orders.WatchConfig) {
 		return func(c *orders.WatchConfig) {
 			c.Unused = func(context.Context) (bool, error) { return answer, nil }
@@ -196,7 +196,7 @@ func TestABucketThatIsUnfit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			cfg := fit
 			c.change(&cfg)
 			if _, err := jetStream(t, s).CreateStream(within(t, patience), cfg); err != nil {
@@ -227,7 +227,7 @@ func TestABucketThatIsUnfit(t *testing.T) {
 // Entries of sites that nobody has cost nothing.
 func TestManyEntriesOfOtherSites(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := open(t, s)
 	put(t, b, lockdown("hq"))
 	nc := jetStream(t, s).Conn()
@@ -266,7 +266,7 @@ func TestManyEntriesOfOtherSites(t *testing.T) {
 // What NATS itself puts under a key when somebody names it as the reply subject.
 func TestCopiesCountForNothing(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := open(t, s)
 	js := jetStream(t, s)
 	nc := js.Conn()

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -23,7 +23,7 @@ import (
 // each one makes a consumer.
 func TestTrap_ABucketThatCannotBeReadForANewSite(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	put(t, open(t, s), lockdown("hq"))
 	js := jetStream(t, s)
 	endless(t, js)
@@ -74,7 +74,7 @@ func TestARollUpIsNoLift(t *testing.T) {
 	} {
 		t.Run(c.rollUp+" "+c.key, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			put(t, open(t, s), lockdown("hq"))
 			ctx := within(t, patience)
 			_, err := jetStream(t, s).PublishMsg(ctx, &nats.Msg{
@@ -95,7 +95,7 @@ func TestARollUpInABucketThatWasFound(t *testing.T) {
 	for _, c := range []struct{ rollUp, key string }{{"sub", "lockdown.site.hq"}, {"all", "lockdown.site.hq"}, {"all", "lockdown.site.branch"}} {
 		t.Run(c.rollUp+" "+c.key, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			js := jetStream(t, s)
 			makeAsToolsDo(t, s)
 			put(t, open(t, s), lockdown("hq"))
@@ -128,7 +128,7 @@ func TestARollUpInABucketThatWasFound(t *testing.T) {
 func TestAPurgeAfterWhatWasKeptLongAgo(t *testing.T) {
 	t.Parallel()
 	for heard, want := range map[time.Duration]bool{0: true, -7 * 24 * time.Hour: false} {
-		s := brokertest.Start(t)
+		s := natstest.Start(t)
 		put(t, open(t, s), lockdown("hq"))
 		purge(t, s)
 		file := filepath.Join(t.TempDir(), "orders.json")
@@ -148,7 +148,7 @@ func TestAPurgeAfterWhatWasKeptLongAgo(t *testing.T) {
 // if nobody answers afterwards; where nothing was sent, everybody may.
 func TestAnOrderWhoseAcknowledgementWasLost(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	js := jetStream(t, s, nats.CustomInboxPrefix("_INBOX"))
 	b := open(t, s)
 	stream, err := js.Stream(within(t, patience), "KV_"+bucket)
@@ -177,7 +177,7 @@ func TestAnOrderWhoseAcknowledgementWasLost(t *testing.T) {
 
 // makeAsToolsDo makes the bucket as other tools make one: roll-ups and purges of
 // keys are taken.
-func makeAsToolsDo(t *testing.T, s *brokertest.Server) {
+func makeAsToolsDo(t *testing.T, s *natstest.Server) {
 	t.Helper()
 	makeBucket(t, jetStream(t, s))
 }
@@ -192,7 +192,7 @@ func makeBucket(t *testing.T, js jetstream.JetStream) {
 // The longest duration may have become shorter since, and a file is no bucket.
 func TestAKeptOverrideThatIsTooLong(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	s.Stop()
 	now := time.Now().UTC()
 	for lasts, want := range map[time.Duration]int{24 * time.Hour: 2, 24*time.Hour + 1: 1} {
@@ -213,7 +213,7 @@ func TestAKeptOverrideThatIsTooLong(t *testing.T) {
 // What lasts exactly as long as it may counts.
 func TestTheLongestOverride(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	w := watch(t, s)
 	o := override("hq")
 	o.Until = o.Since.Add(24 * time.Hour)
@@ -225,7 +225,7 @@ func TestTheLongestOverride(t *testing.T) {
 // replaced lifts nothing.
 func TestTwoOperatorsAtOnce(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	w := watch(t, s)
 	one, other := open(t, s), open(t, s)
 	var both sync.WaitGroup
@@ -250,7 +250,7 @@ func TestTwoOperatorsAtOnce(t *testing.T) {
 // that there is from being lifted.
 func TestManyOrdersThatNobodyGaveDoNotHoldUpALift(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	w := watch(t, s)
 	b := open(t, s)
 	put(t, b, lockdown("hq"))
@@ -269,7 +269,7 @@ func TestManyOrdersThatNobodyGaveDoNotHoldUpALift(t *testing.T) {
 // Who gives a lockdown must not lose its answer among thousands of lines.
 func TestManyInvalidEntriesAreSummedUp(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := open(t, s)
 	put(t, b, lockdown("hq"))
 	kv := keys(t, s)
@@ -287,7 +287,7 @@ func TestManyInvalidEntriesAreSummedUp(t *testing.T) {
 // With the shipped accounts no operator may create the bucket, and is told who may.
 func TestABucketThatAnOperatorMayNotMakeAgain(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, confined(operatorNeeds, []string{inboxes}))
+	s := natstest.Start(t, confined(operatorNeeds, []string{inboxes}))
 	_, err := orders.Open(within(t, patience), jetStream(t, s, asConfined), bucket, 1)
 	if !errors.Is(err, visit.ErrDenied) || !strings.Contains(err.Error(), "this user may not create it") || !strings.Contains(err.Error(), "an administrator does") {
 		t.Error(err)

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestAStartWithoutNATSAndWithoutAKeptState(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	put(t, open(t, s), lockdown("hq"))
 	s.Stop()
 	w := watch(t, s)
@@ -30,7 +30,7 @@ func TestAStartWithoutNATSAndWithoutAKeptState(t *testing.T) {
 
 func TestAStartWithoutNATSAndWithAKeptState(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "orders.json")
 	kept := func(c *orders.WatchConfig) { c.KeptFile = file }
 	first := watch(t, s, kept)
@@ -59,7 +59,7 @@ func TestAStartWithoutNATSAndWithAKeptState(t *testing.T) {
 
 func TestNATSRestarts(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	var log buffer
 	w := watch(t, s, log.into)
 	put(t, open(t, s), lockdown("hq"))
@@ -79,7 +79,7 @@ func TestNATSRestarts(t *testing.T) {
 }
 
 func TestAnElectionIsRiddenOut(t *testing.T) {
-	servers := brokertest.Cluster(t, 3)
+	servers := natstest.Cluster(t, 3)
 	var watchers []*orders.Watcher
 	for _, s := range servers { // each tells its clients of the others
 		w := watch(t, s, func(c *orders.WatchConfig) { c.Replicas = 3 })
@@ -94,7 +94,7 @@ func TestAnElectionIsRiddenOut(t *testing.T) {
 	for _, w := range watchers {
 		sees(t, w, lockdown("hq"))
 	}
-	leader := slices.IndexFunc(servers, func(s *brokertest.Server) bool {
+	leader := slices.IndexFunc(servers, func(s *natstest.Server) bool {
 		return s.Server().JetStreamIsStreamLeader("$G", "KV_"+bucket)
 	})
 	servers[leader].Stop()

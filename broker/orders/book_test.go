@@ -9,14 +9,14 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestOrdersAreGivenListedAndLifted(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := open(t, s)
 	listed := func(want ...visit.Order) {
 		t.Helper()
@@ -43,7 +43,7 @@ func TestOrdersAreGivenListedAndLifted(t *testing.T) {
 
 func TestLiftingWhatIsNotInForce(t *testing.T) {
 	t.Parallel()
-	b := open(t, brokertest.Start(t))
+	b := open(t, natstest.Start(t))
 	expired := override("branch")
 	expired.Until = expired.Since.Add(time.Millisecond)
 	put(t, b, lockdown("hq"), expired)
@@ -73,7 +73,7 @@ func TestLiftingWhatIsNotInForce(t *testing.T) {
 
 func TestAnOrderThatMayNotBeGiven(t *testing.T) {
 	t.Parallel()
-	b := open(t, brokertest.Start(t))
+	b := open(t, natstest.Start(t))
 	o := override("hq")
 	o.Reason = ""
 	if _, err := b.Put(within(t, patience), o); err == nil || !strings.Contains(err.Error(), "reason") {
@@ -86,7 +86,7 @@ func TestAnOrderThatMayNotBeGiven(t *testing.T) {
 
 func TestTheLongestOrderFits(t *testing.T) {
 	t.Parallel()
-	b := open(t, brokertest.Start(t))
+	b := open(t, natstest.Start(t))
 	o := override(strings.Repeat("x", 64))
 	o.Message, o.Reason, o.By = strings.Repeat("<", 500), strings.Repeat("\u2028", 499)+"x", strings.Repeat("😀", 100)
 	put(t, b, o)
@@ -94,7 +94,7 @@ func TestTheLongestOrderFits(t *testing.T) {
 
 func TestTheBucketThatIsCreated(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := open(t, s)
 	for n := range 12 {
 		o := lockdown("hq")
@@ -121,7 +121,7 @@ func TestTheBucketThatIsCreated(t *testing.T) {
 
 func TestOpeningABucketThatCannotBeMade(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	_, err := orders.Open(within(t, patience), jetStream(t, s), bucket, 3)
 	if err == nil || !strings.Contains(err.Error(), bucket) {
 		t.Errorf("three replicas on one server: %v", err)

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -54,7 +54,7 @@ var (
 )
 
 // confinedTo is for a relay, which follows its sites alone.
-func confinedTo(t *testing.T, s *brokertest.Server) func(*orders.WatchConfig) {
+func confinedTo(t *testing.T, s *natstest.Server) func(*orders.WatchConfig) {
 	return func(c *orders.WatchConfig) {
 		c.JetStream, c.Sites = jetStream(t, s, asConfined), []string{"hq", "branch"}
 	}
@@ -79,7 +79,7 @@ func TestThePermissionsAreDocumented(t *testing.T) {
 
 func TestARelayNeedsNoMorePermissions(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, confined(relayNeeds, []string{inboxes}))
+	s := natstest.Start(t, confined(relayNeeds, []string{inboxes}))
 	team := open(t, s, asTeam)
 	put(t, team, lockdown("hq"))
 	w := watch(t, s, confinedTo(t, s))
@@ -103,7 +103,7 @@ func TestARelayNeedsEachPermission(t *testing.T) {
 	for _, missing := range append(slices.Clone(relayNeeds), inboxes) {
 		t.Run(missing, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t, confined(without(relayNeeds, missing), without([]string{inboxes}, missing)))
+			s := natstest.Start(t, confined(without(relayNeeds, missing), without([]string{inboxes}, missing)))
 			put(t, open(t, s, asTeam), lockdown("hq"))
 			var log buffer
 			w := watch(t, s, confinedTo(t, s), log.into)
@@ -136,7 +136,7 @@ func TestARelayNeedsEachPermission(t *testing.T) {
 // Others use the connection too, and their refusals are not ours.
 func TestRefusalsOfOthersAreNotOurs(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, confined(relayNeeds, []string{inboxes}))
+	s := natstest.Start(t, confined(relayNeeds, []string{inboxes}))
 	put(t, open(t, s, asTeam), lockdown("hq"))
 	js := jetStream(t, s, asConfined)
 	var log buffer
@@ -165,7 +165,7 @@ func TestRefusalsOfOthersAreNotOurs(t *testing.T) {
 
 func TestWithoutJetStreamNothingIsKnown(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, func(o *server.Options) { o.JetStream = false })
+	s := natstest.Start(t, func(o *server.Options) { o.JetStream = false })
 	w := watch(t, s)
 	eventually(t, "the status says why", func() bool {
 		return errors.Is(w.Status().Err, nats.ErrNoResponders)

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -45,7 +45,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 }
 
 // jetStream is on a connection such as the relay's, which outlives the server.
-func jetStream(t *testing.T, s *brokertest.Server, o ...nats.Option) jetstream.JetStream {
+func jetStream(t *testing.T, s *natstest.Server, o ...nats.Option) jetstream.JetStream {
 	t.Helper()
 	return s.JetStream(append([]nats.Option{
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
@@ -55,7 +55,7 @@ func jetStream(t *testing.T, s *brokertest.Server, o ...nats.Option) jetstream.J
 }
 
 // watch follows the bucket until the test ends.
-func watch(t *testing.T, s *brokertest.Server, change ...func(*orders.WatchConfig)) *orders.Watcher {
+func watch(t *testing.T, s *natstest.Server, change ...func(*orders.WatchConfig)) *orders.Watcher {
 	t.Helper()
 	cfg := orders.WatchConfig{JetStream: jetStream(t, s), Bucket: bucket}
 	for _, c := range change {
@@ -66,7 +66,7 @@ func watch(t *testing.T, s *brokertest.Server, change ...func(*orders.WatchConfi
 	return w
 }
 
-func open(t *testing.T, s *brokertest.Server, o ...nats.Option) *orders.Book {
+func open(t *testing.T, s *natstest.Server, o ...nats.Option) *orders.Book {
 	t.Helper()
 	b, err := orders.Open(within(t, patience), jetStream(t, s, o...), bucket, 1)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -67,7 +67,7 @@ func TestEntriesThatSomebodyElseWrote(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			b := open(t, s)
 			var log buffer
 			empty := watch(t, s, log.into)
@@ -106,7 +106,7 @@ func TestEntriesThatSomebodyElseWrote(t *testing.T) {
 }
 
 // keys is the bucket for those who write what they like.
-func keys(t *testing.T, s *brokertest.Server) jetstream.KeyValue {
+func keys(t *testing.T, s *natstest.Server) jetstream.KeyValue {
 	t.Helper()
 	kv, err := jetStream(t, s).KeyValue(within(t, patience), bucket)
 	if err != nil {
@@ -118,7 +118,7 @@ func keys(t *testing.T, s *brokertest.Server) jetstream.KeyValue {
 // Whoever lifts what is none has seen what is there.
 func TestAnUnreadableLockdownIsLifted(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	b := open(t, s)
 	if _, err := keys(t, s).PutString(within(t, patience), "lockdown.site.hq", "closed!"); err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestAnUnreadableLockdownIsLifted(t *testing.T) {
 // Fields that a later version adds are no fault.
 func TestAnOrderOfALaterVersion(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	open(t, s)
 	value := `{"kind":"lockdown","site":"hq","gates":["north"],"since":"` + time.Now().UTC().Format(time.RFC3339Nano) + `"}`
 	if _, err := keys(t, s).PutString(within(t, patience), "lockdown.site.hq", value); err != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
 )
 
@@ -24,7 +24,7 @@ func TestAKeptStateThatCannotBeUsed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			put(t, open(t, s), lockdown("hq"))
 			s.Stop()
 			file := filepath.Join(t.TempDir(), "orders.json")
@@ -54,7 +54,7 @@ func TestAKeptStateThatCannotBeUsed(t *testing.T) {
 
 func TestAnEmptyBucketIsKeptToo(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "orders.json")
 	w := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
 	sees(t, w)
@@ -69,7 +69,7 @@ func TestAnEmptyBucketIsKeptToo(t *testing.T) {
 
 func TestAStateThatCannotBeKept(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	dir := filepath.Join(t.TempDir(), "later")
 	if err := os.WriteFile(dir, nil, 0o600); err != nil { // in the directory's place
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestAStateThatCannotBeKept(t *testing.T) {
 // What was kept once may be gone: the file is looked at, not what was done to it.
 func TestAKeptFileThatIsRemovedOrReplaced(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "state", "orders.json")
 	put(t, open(t, s), lockdown("hq"))
 	sees(t, watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file }), lockdown("hq"))

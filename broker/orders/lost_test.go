@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -15,7 +15,7 @@ import (
 // The empty bucket that a watcher makes must not open a door that is locked.
 func TestABucketThatIsDeletedAndMadeAgain(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	var log buffer
 	w := watch(t, s, log.into)
 	b := open(t, s)
@@ -51,7 +51,7 @@ func TestABucketThatIsDeletedAndMadeAgain(t *testing.T) {
 
 func TestAPurgeIsNoLift(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	makeAsToolsDo(t, s)
 	file := filepath.Join(t.TempDir(), "orders.json")
 	w := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
@@ -99,7 +99,7 @@ func idIn(t *testing.T, w *orders.Watcher, site string) string {
 
 func TestARelayThatMayNotCreateTheBucket(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, confined(relayNeeds, []string{inboxes}))
+	s := natstest.Start(t, confined(relayNeeds, []string{inboxes}))
 	w := watch(t, s, confinedTo(t, s))
 	eventually(t, "the status says why the bucket stays absent", func() bool {
 		err := w.Status().Err
@@ -115,7 +115,7 @@ func TestARelayThatMayNotCreateTheBucket(t *testing.T) {
 
 func TestARelayThatMayCreatesTheBucket(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, confined(slices.Concat(relayNeeds, creatorNeeds), []string{inboxes}))
+	s := natstest.Start(t, confined(slices.Concat(relayNeeds, creatorNeeds), []string{inboxes}))
 	w := watch(t, s, confinedTo(t, s))
 	sees(t, w)
 	team := jetStream(t, s, asTeam)

@@ -4,13 +4,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // NATS runs in the test's process, and so has the test's time.
 func TestNowIsTheTimeOfNATS(t *testing.T) {
 	t.Parallel()
-	b := open(t, brokertest.Start(t))
+	b := open(t, natstest.Start(t))
 	before := time.Now()
 	now, err := b.Now(within(t, patience))
 	if err != nil || now.Before(before) || now.After(time.Now()) {

@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestAnOperatorNeedsNoMorePermissions(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t, confined(slices.Concat(operatorNeeds, creatorNeeds), []string{inboxes}))
+	s := natstest.Start(t, confined(slices.Concat(operatorNeeds, creatorNeeds), []string{inboxes}))
 	b := open(t, s, asConfined)
 	put(t, b, lockdown("hq"))
 	if all, err := b.List(within(t, patience)); err != nil || len(all) != 1 {
@@ -31,7 +31,7 @@ func TestAnOperatorNeedsEachPermission(t *testing.T) {
 	for _, missing := range append(slices.Clone(needed), inboxes) {
 		t.Run(missing, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t, confined(without(needed, missing), without([]string{inboxes}, missing)))
+			s := natstest.Start(t, confined(without(needed, missing), without([]string{inboxes}, missing)))
 			err := giveAndLift(t, s)
 			// A put names the very key.
 			named := strings.TrimSuffix(missing, ">")
@@ -43,7 +43,7 @@ func TestAnOperatorNeedsEachPermission(t *testing.T) {
 }
 
 // giveAndLift does all that an operator may, from the start, until it fails.
-func giveAndLift(t *testing.T, s *brokertest.Server) error {
+func giveAndLift(t *testing.T, s *natstest.Server) error {
 	b, err := orders.Open(within(t, patience), jetStream(t, s, asConfined), bucket, 1)
 	if err != nil {
 		return err

@@ -6,14 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestOrdersReachEveryWatcher(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	var log buffer
 	early, other := watch(t, s, log.into), watch(t, s)
 	sees(t, early)
@@ -51,7 +51,7 @@ func TestOrdersReachEveryWatcher(t *testing.T) {
 
 // The measure is logged; what is asserted is only that it ends.
 func TestHowLongAnOrderTakes(t *testing.T) {
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	watchers := []*orders.Watcher{watch(t, s), watch(t, s), watch(t, s)}
 	for _, w := range watchers {
 		sees(t, w)
@@ -80,7 +80,7 @@ func TestHowLongAnOrderTakes(t *testing.T) {
 
 func TestAnOrderExpiresByItself(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	w := watch(t, s)
 	o := override("hq")
 	o.Until = o.Since.Add(time.Second)
@@ -96,7 +96,7 @@ func TestAnOrderExpiresByItself(t *testing.T) {
 // everything again helps.
 func TestTrap_WhoDeliversMayFallSilent(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	w := watch(t, s)
 	sees(t, w)
 	b := open(t, s)
@@ -116,7 +116,7 @@ func TestTrap_WhoDeliversMayFallSilent(t *testing.T) {
 
 func TestAConsumerThatIsDeleted(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	w := watch(t, s)
 	sees(t, w)
 	b := open(t, s)
@@ -137,7 +137,7 @@ func TestAConsumerThatIsDeleted(t *testing.T) {
 
 func TestCloseReturnsWhateverTheWatcherDoes(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	following := watch(t, s)
 	sees(t, following)
 	following.Close()

@@ -88,10 +88,10 @@ func TestLibrariesKeepToTheirRooms(t *testing.T) {
 		"github.com/sethvargo/go-envconfig":    {"cmd/sine-relay/internal/config"},
 		"go.etcd.io/bbolt":                     {"broker/spool"},
 		"go.yaml.in/yaml/v4":                   {"cmd/sine-relay/internal/config"},
-		"github.com/nats-io/nats.go":           {"broker", "broker/brokertest", "broker/embedded", "broker/orders", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/attacks", "cmd/sine-relay/internal/load"},
-		"github.com/nats-io/nats.go/jetstream": {"broker", "broker/brokertest", "broker/orders", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/load"},
+		"github.com/nats-io/nats.go":           {"broker", "broker/natstest", "broker/embedded", "broker/orders", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/attacks", "cmd/sine-relay/internal/load"},
+		"github.com/nats-io/nats.go/jetstream": {"broker", "broker/natstest", "broker/orders", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/load"},
 		"github.com/nats-io/nats.go/micro":     {"broker", "visit/subscriber"},
-		"github.com/nats-io/nats-server/v2":    {"broker/embedded", "broker/brokertest"},
+		"github.com/nats-io/nats-server/v2":    {"broker/embedded", "broker/natstest"},
 	}
 	for name, p := range goList(t, "./...") {
 		for _, path := range p.Imports {

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
@@ -38,7 +38,7 @@ func hq() subscriber.DeciderConfig {
 
 func newDecider(t *testing.T, cfg subscriber.DeciderConfig, f decideFunc) (*site, *run) {
 	t.Helper()
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	s := &site{Server: server, js: server.JetStream()}
 	r := runDecide(t, s.Connect(), cfg, f)
 	eventually(t, "the decider listens", func() bool { return len(s.services(t)) > 0 })
@@ -182,7 +182,7 @@ func TestDiscoveryShowsTheDecider(t *testing.T) {
 
 func TestTwoInstancesShareTheQuestions(t *testing.T) {
 	t.Parallel()
-	s := &site{Server: brokertest.Start(t)}
+	s := &site{Server: natstest.Start(t)}
 	s.js = s.JetStream()
 	answers := make(chan string, 1000)
 	by := func(name string) decideFunc {
@@ -276,7 +276,7 @@ func TestWhatEndsDecide(t *testing.T) {
 
 func TestAQuestionAfterOnReadyFindsTheDecider(t *testing.T) {
 	t.Parallel()
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
@@ -33,7 +33,7 @@ func confined(t *testing.T, publish, subscribe []string) *site {
 		replies = &server.ResponsePermission{MaxMsgs: 1, Expires: time.Minute}
 		publish = []string{"nothing"}
 	}
-	s := brokertest.Start(t, func(o *server.Options) {
+	s := natstest.Start(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "admin", Password: "x"}, {
 			Username: "team", Password: "x",
 			Permissions: &server.Permissions{

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
@@ -20,16 +20,16 @@ const patience = 30 * time.Second
 
 // site is a NATS server with an empty stream of events.
 type site struct {
-	*brokertest.Server
+	*natstest.Server
 	js jetstream.JetStream
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	return withStream(t, brokertest.Start(t))
+	return withStream(t, natstest.Start(t))
 }
 
-func withStream(t *testing.T, s *brokertest.Server, o ...nats.Option) *site {
+func withStream(t *testing.T, s *natstest.Server, o ...nats.Option) *site {
 	t.Helper()
 	// The tests restart servers: wait little, and without end.
 	js := s.JetStream(append(o, nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))...)

@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
@@ -63,7 +63,7 @@ func startChild(t *testing.T, s *site) *os.Process {
 // read.
 func TestADeciderThatWasStoppedLeavesTheQuestionsThatAreTooOld(t *testing.T) {
 	t.Parallel()
-	s := &site{Server: brokertest.Start(t)}
+	s := &site{Server: natstest.Start(t)}
 	s.js = s.JetStream()
 	asked, err := s.js.Conn().SubscribeSync("asked")
 	if err != nil {
@@ -115,7 +115,7 @@ func TestADeciderThatWasStoppedLeavesTheQuestionsThatAreTooOld(t *testing.T) {
 // A slow OnError keeps the questions waiting that come after it.
 func TestAQuestionThatWaitedForOnErrorHasWaited(t *testing.T) {
 	t.Parallel()
-	s := &site{Server: brokertest.Start(t)}
+	s := &site{Server: natstest.Start(t)}
 	s.js = s.JetStream()
 	ctx, stop := context.WithCancel(t.Context())
 	entered, leave := make(chan bool, 10), make(chan bool)
@@ -165,7 +165,7 @@ func TestAQuestionThatWaitedForOnErrorHasWaited(t *testing.T) {
 // at first or at the second attempt.
 func TestOneOfTwoDecidersIsStopped(t *testing.T) {
 	t.Parallel()
-	s := &site{Server: brokertest.Start(t, func(o *server.Options) { o.PingInterval, o.MaxPingsOut = time.Second, 2 })}
+	s := &site{Server: natstest.Start(t, func(o *server.Options) { o.PingInterval, o.MaxPingsOut = time.Second, 2 })}
 	s.js = s.JetStream()
 	child := startChild(t, s)
 	startChild(t, s)

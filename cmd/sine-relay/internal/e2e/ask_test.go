@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -23,7 +23,7 @@ func endsWith(t *testing.T, want int, environ []string, prints string, args ...s
 }
 
 func TestADoorIsTriedWithoutAVisitor(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
 	endsWith(t, exitUndecided, environ, `(?s)default +reject +no_decider .*because +all: default rejected by fallback for no_decider.*HTTP +200\n\{"adminNotes":.*"code":"REJECTED"`, "ask")
 	asked := make(chan visit.CheckInRequest, 10)
@@ -53,7 +53,7 @@ func TestADoorIsTriedWithoutAVisitor(t *testing.T) {
 
 // A script must tell a door that works from one at which nobody decides.
 func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	bare := environment("NATS_URL="+server.URL(), "DECISION_BUDGET=300ms")
 	endsWith(t, exitUndecided, bare, "situation +no_decider", "ask", "--site", "default")
 	leave := make(chan struct{})
@@ -105,7 +105,7 @@ func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
 
 // A lockdown that ask cannot see must not look like a door that is open.
 func TestAsk_FailsWhereTheOrdersCannotBeRead(t *testing.T) {
-	server := brokertest.Start(t, brokertest.WithUser("relay", "Zsecret"), func(o *server.Options) {
+	server := natstest.Start(t, natstest.WithUser("relay", "Zsecret"), func(o *server.Options) {
 		o.Users[0].Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$JS.API.CONSUMER.>"}}}
 	})
 	environ := environment("NATS_URL="+server.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zsecret")

@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -125,7 +125,7 @@ func newBenchDoor(b *testing.B, n int) *benchDoor {
 
 // openBenchDoor has a decider for each of the integration's that replies so.
 func openBenchDoor(b *testing.B, in relay.Integration, reply nats.MsgHandler) *benchDoor {
-	server := brokertest.Start(b)
+	server := natstest.Start(b)
 	in.Keys = []relay.Key{relay.NewKey("k", testKey)}
 	for _, name := range in.DeciderNames() {
 		nc := server.Connect()

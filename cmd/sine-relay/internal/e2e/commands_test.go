@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 )
 
@@ -86,7 +86,7 @@ func TestURLsOfManyIntegrations(t *testing.T) {
 }
 
 func TestHealthOfARunningRelay(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	code, out, errOut := commandLine(environment("ADMIN_LISTEN="+strings.TrimPrefix(p.admin, "http://")), "health")
 	if code != exitOK || !strings.HasPrefix(out, "ready\n") {

@@ -8,7 +8,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // exposition is what a relay exposes.
@@ -27,7 +27,7 @@ func expose(t *testing.T) exposition {
 			e.labels[name] = strings.Fields(strings.ReplaceAll(cells[3], "`", " "))
 		}
 	}
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "integrations.yaml")
 	if err := os.WriteFile(file, []byte("defaults: {deciders: [{name: default}, {name: next, shadow: true}]}\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
@@ -18,7 +18,7 @@ import (
 // Whoever floods the search for deciders is named, and does not make it look as if
 // nobody decides.
 func TestAFloodedSearchForDecidersIsSaid(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	flood := server.Connect()
 	text := []byte(strings.Repeat("x", 900<<10))
 	if _, err := flood.Subscribe("$SRV.STATS.>", func(m *nats.Msg) {
@@ -90,7 +90,7 @@ func TestDeciders_AndAskHearInTheRelaysInbox(t *testing.T) {
 
 // An operator's machine has an address of NATS and no settings of the webhook.
 func TestDeciders_NeedNoSettingOfTheWebhook(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	bare := environment("NATS_URL=" + server.URL())
 	code, out, _ := commandLine(bare, "deciders")
 	if code != exitFailed || !strings.Contains(out, "Nobody answers") {

@@ -11,14 +11,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // What a decider sends reaches Sine only where it means the same to every reader,
 // and a rejection that can be read is never taken for anything else. Here whatever
 // is no decision lets visitors in.
 func TestWhatADeciderSendsIsCheckedBeforeSineGetsIt(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "integrations.yaml")
 	if err := os.WriteFile(file, []byte("integrations:\n- name: lobby\n  site: default\n  fallbacks: {bad_reply: {answer: accept, adminNote: fallback}}\n"), 0o600); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/relay/condition"
 )
@@ -58,7 +58,7 @@ func checkTable(t *testing.T, page, name, table string) {
 // metricsTable lists what a running relay exposes of its own.
 func metricsTable(t *testing.T) string {
 	t.Helper()
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "integrations.yaml")
 	if err := os.WriteFile(file, []byte("defaults: {deciders: [{name: default}, {name: next, shadow: true}]}\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -3,14 +3,14 @@ package e2e
 import (
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Which of two verdicts a reader of JSON takes is chance. So one rejection among
 // them rejects, and two acceptances are none.
 func TestAReplyWithTwoVerdictsLetsNobodyIn(t *testing.T) {
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	d := newPuppet(t, s, "visitors.v1.ask.lobby.default")
 	p := runDoor(t, integrationsOf(t, []fields{{"name": "lobby"}}), "NATS_URL="+s.URL())
 	replies := map[string]struct{ reply, situation string }{

@@ -9,14 +9,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // changing is two relays on one NATS whose files and orders change under load,
 // and the record of every decision that they made.
 type changing struct {
-	nats        *brokertest.Server
+	nats        *natstest.Server
 	files, keys *mounted
 	relays      []*program
 
@@ -31,7 +31,7 @@ const lobby = `{"integrations": [{"name": "lobby", "site": "default"}]}`
 
 func newChanging(t *testing.T, file, keys string) *changing {
 	t.Helper()
-	c := &changing{nats: brokertest.Start(t), files: &mounted{t: t, dir: t.TempDir()}, keys: &mounted{t: t, dir: t.TempDir()}}
+	c := &changing{nats: natstest.Start(t), files: &mounted{t: t, dir: t.TempDir()}, keys: &mounted{t: t, dir: t.TempDir()}}
 	c.files.write(map[string]string{"integrations.json": file})
 	c.keys.write(map[string]string{"lobby": keys})
 	c.follow(t)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // places is how many visitors may wait at once.
@@ -18,7 +18,7 @@ const places = 4
 // kept busy.
 type doorway struct {
 	*program
-	nats *brokertest.Server
+	nats *natstest.Server
 	// told is what the visitors of the cells were told, by the cell's name.
 	told map[string]told
 }
@@ -46,7 +46,7 @@ func newDoorway(t *testing.T) *doorway {
 func askFor(decider string) string { return "visitors.v1.ask.hq." + decider }
 
 // alwaysSay is a decider that says the same to everybody.
-func alwaysSay(t *testing.T, s *brokertest.Server, c cause) {
+func alwaysSay(t *testing.T, s *natstest.Server, c cause) {
 	t.Helper()
 	nc := s.Connect(asTeam)
 	say := func(m *nats.Msg) { m.RespondMsg(&nats.Msg{Header: c.reply.Header, Data: c.reply.Data}) }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -46,7 +46,7 @@ const marker = "zmark"
 // markedDoor is a relay before which marked visitors come in every situation.
 type markedDoor struct {
 	*program
-	nats     *brokertest.Server
+	nats     *natstest.Server
 	environ  []string // of the operator's commands
 	spool    string
 	held     *puppet

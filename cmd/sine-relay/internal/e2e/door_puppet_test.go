@@ -6,7 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // puppet is a decider on a connection of its own that leaves its questions to the
@@ -16,7 +16,7 @@ type puppet struct {
 	questions chan *nats.Msg
 }
 
-func newPuppet(t *testing.T, s *brokertest.Server, subject string, o ...nats.Option) *puppet {
+func newPuppet(t *testing.T, s *natstest.Server, subject string, o ...nats.Option) *puppet {
 	t.Helper()
 	p := &puppet{nc: s.Connect(o...), questions: make(chan *nats.Msg, 64)}
 	if _, err := p.nc.ChanSubscribe(subject, p.questions); err != nil {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -77,7 +77,7 @@ func (o *outage) len() int {
 
 // throughAnOutage has senders call while NATS stops, and on until each was turned
 // away ten times for the want of it.
-func throughAnOutage(t *testing.T, p *program, s *brokertest.Server) map[string]string {
+func throughAnOutage(t *testing.T, p *program, s *natstest.Server) map[string]string {
 	t.Helper()
 	const senders, times = 16, 10
 	told := outage{situations: map[string]string{}}
@@ -121,7 +121,7 @@ func TestRecordsSurviveAnOutage(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := brokertest.Start(t)
+			s := natstest.Start(t)
 			settings := []string{"NATS_URL=" + s.URL(), "SPOOL_DIR=" + t.TempDir()}
 			p := runServe(t, settings...).ready()
 			told := throughAnOutage(t, p, s)

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -66,9 +66,9 @@ func runDoor(t *testing.T, integrations []string, settings ...string) *program {
 }
 
 // natsDenying is a NATS that lets the relay publish everywhere but there.
-func natsDenying(t *testing.T, subject string) *brokertest.Server {
+func natsDenying(t *testing.T, subject string) *natstest.Server {
 	t.Helper()
-	return brokertest.Start(t, func(o *server.Options) {
+	return natstest.Start(t, func(o *server.Options) {
 		denied := &server.SubjectPermission{Deny: []string{subject}}
 		o.Users = []*server.User{
 			{Username: "relay", Password: testKey, Permissions: &server.Permissions{Publish: denied}},
@@ -78,7 +78,7 @@ func natsDenying(t *testing.T, subject string) *brokertest.Server {
 }
 
 // asRelay and asTeam are its users.
-func asRelay(s *brokertest.Server) (settings []string) {
+func asRelay(s *natstest.Server) (settings []string) {
 	return []string{"NATS_URL=" + s.URL(), "NATS_USER=relay", "NATS_PASSWORD=" + testKey}
 }
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -16,7 +16,7 @@ import (
 // its seats.
 type stage struct {
 	*program
-	nats   *brokertest.Server
+	nats   *natstest.Server
 	cases  []*panelCase
 	budget time.Duration
 
@@ -27,7 +27,7 @@ type stage struct {
 
 func newStage(t *testing.T, budget time.Duration, cases []*panelCase) *stage {
 	t.Helper()
-	s := &stage{nats: brokertest.Start(t), cases: cases, budget: budget}
+	s := &stage{nats: natstest.Start(t), cases: cases, budget: budget}
 	var integrations []fields
 	for _, c := range cases {
 		integrations = append(integrations, c.integration(budget))

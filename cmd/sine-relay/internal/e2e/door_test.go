@@ -6,13 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
 
 // decideAt runs a decider until the test ends.
-func decideAt(t *testing.T, s *brokertest.Server, name string, decide func(visit.CheckInRequest) visit.Decision) (stop func()) {
+func decideAt(t *testing.T, s *natstest.Server, name string, decide func(visit.CheckInRequest) visit.Decision) (stop func()) {
 	t.Helper()
 	ctx, end := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan struct{})
@@ -44,7 +44,7 @@ func must(t *testing.T, environ []string, want string, args ...string) string {
 }
 
 func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	one := runServe(t, "NATS_URL="+server.URL()).ready()
 	two := runServe(t, "NATS_URL="+server.URL(), "STATE_DIR="+t.TempDir()).ready()
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
@@ -83,7 +83,7 @@ func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
 }
 
 func TestOrdersThatAreRefused(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
 	for name, c := range map[string]struct{ args, want string }{
 		"no site":                        {"lockdown --message x", "either --site or --all-sites"},
@@ -103,7 +103,7 @@ func TestOrdersThatAreRefused(t *testing.T) {
 
 // A visitor reads the reference out, and the operator learns who decided.
 func TestADecisionIsExplained(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	decideAt(t, server, "default", func(q visit.CheckInRequest) visit.Decision {
 		return visit.Decision{Verdict: visit.Reject, VisitorText: "Zmark is not expected"}
 	})
@@ -129,7 +129,7 @@ func TestADecisionIsExplained(t *testing.T) {
 }
 
 func TestWhoAnswersIsListed(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
 	code, out, _ := commandLine(environ, "deciders")
@@ -147,7 +147,7 @@ func TestWhoAnswersIsListed(t *testing.T) {
 
 // The relay cannot count an answer that the package does not send.
 func TestADeciderThatIsTooLateIsSeenToBe(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "DECISION_BUDGET=300ms").ready()
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
 	leave := make(chan bool)

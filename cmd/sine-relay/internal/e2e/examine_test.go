@@ -10,13 +10,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func TestConfigCheckConnects(t *testing.T) {
-	open := brokertest.Start(t)
+	open := natstest.Start(t)
 	runServe(t, "NATS_URL="+open.URL()).ready()
-	recorded := brokertest.Start(t)
+	recorded := natstest.Start(t)
 	runServe(t, "NATS_URL="+recorded.URL()).ready()
 	if _, err := recorded.JetStream().CreateStream(t.Context(), jetstream.StreamConfig{Name: "AUDIT", Subjects: []string{"visitors.v1.ask.>"}}); err != nil {
 		t.Fatal(err)

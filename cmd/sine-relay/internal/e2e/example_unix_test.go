@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
@@ -101,7 +101,7 @@ func TestDev_NamesAProgramThatNobodyAsks(t *testing.T) {
 // On a NATS of somebody else, discovery shows who decides.
 func TestDev_TheExampleStepsBackOnAnExternalNATS(t *testing.T) {
 	const secret = "Zsecret"
-	nats := brokertest.Start(t, brokertest.WithUser("relay", secret), func(o *server.Options) { o.NoAuthUser = "relay" })
+	nats := natstest.Start(t, natstest.WithUser("relay", secret), func(o *server.Options) { o.NoAuthUser = "relay" })
 	t.Chdir(t.TempDir()) // where dev keeps its key
 	d := runDev(t, "NATS_URL="+strings.Replace(nats.URL(), "//", "//relay:"+secret+"@", 1))
 	ask := d.pasted()[0]

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func (p *program) shows(metric string) bool {
@@ -41,7 +41,7 @@ func TestTheMetricsSayWhatExpires(t *testing.T) {
 	}
 	write(credentials(`{"exp":1900000000}`))
 	cert, key, _ := certificate(t)
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "NATS_CREDENTIALS_FILE="+file, "TLS_CERT_FILE="+cert, "TLS_KEY_FILE="+key)
 	if !p.shows("sine_relay_nats_credentials_expiry_timestamp_seconds 1.9e+09") {
 		t.Error("the credentials' end is not shown")
@@ -63,9 +63,9 @@ func TestTheMetricsSayWhatExpires(t *testing.T) {
 
 func TestAChangedPasswordForNATSNeedsNoRestart(t *testing.T) {
 	password := func(secret string) func(*server.Options) {
-		return brokertest.WithUser("relay", secret)
+		return natstest.WithUser("relay", secret)
 	}
-	nats := brokertest.Start(t, password("Zfirst"))
+	nats := natstest.Start(t, password("Zfirst"))
 	secret := &mounted{t: t, dir: t.TempDir()}
 	secret.write(map[string]string{"password": "Zfirst\n"})
 	p := runServe(t, "NATS_URL="+nats.URL(), "NATS_USER=relay", "NATS_PASSWORD_FILE="+filepath.Join(secret.dir, "password")).ready()

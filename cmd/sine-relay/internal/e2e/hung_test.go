@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // A client that reads nothing any more keeps its connection, and as a member of the
@@ -19,7 +19,7 @@ func TestADeciderThatHangsIsDropped(t *testing.T) {
 	for _, file := range []string{"nats.conf", "single.conf"} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			s := brokertest.Start(t, configured(t, natsDir+file), func(o *server.Options) {
+			s := natstest.Start(t, configured(t, natsDir+file), func(o *server.Options) {
 				o.Cluster, o.Routes = server.ClusterOpts{}, nil
 			})
 			conn, err := net.Dial("tcp", s.Server().Addr().String())

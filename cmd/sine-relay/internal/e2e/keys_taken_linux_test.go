@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 )
 
@@ -55,7 +55,7 @@ func (l *lobbies) settings(more ...string) []string {
 
 func (l *lobbies) serve(more ...string) *program {
 	l.t.Helper()
-	server := brokertest.Start(l.t)
+	server := natstest.Start(l.t)
 	p := runServe(l.t, l.settings(append(more, "NATS_URL="+server.URL())...)...)
 	eventually(l.t, "NATS is there", func() bool {
 		_, body := p.get("/readyz?verbose")

@@ -7,12 +7,12 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // A relay that would not hear of a lockdown must not look well.
 func TestARelayThatCannotFollowTheOrdersIsNotReady(t *testing.T) {
-	s := brokertest.Start(t, brokertest.WithUser("relay", "Zsecret"), func(o *server.Options) {
+	s := natstest.Start(t, natstest.WithUser("relay", "Zsecret"), func(o *server.Options) {
 		o.Users[0].Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$JS.API.CONSUMER.>"}}}
 	})
 	settings := []string{"NATS_URL=" + s.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zsecret"}
@@ -30,7 +30,7 @@ func TestARelayThatCannotFollowTheOrdersIsNotReady(t *testing.T) {
 
 // Records of decisions must not take the visitors' places in the spool.
 func TestAFullStreamOfDecisionsDoesNotFillTheSpool(t *testing.T) {
-	s := brokertest.Start(t)
+	s := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+s.URL(), "SPOOL_DIR="+t.TempDir(), "DECISION_STREAM_MAX_BYTES=64KiB").ready()
 	shows := func(series string) bool {
 		_, metrics := p.get("/metrics")

@@ -7,12 +7,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // Whoever answers as a relay without end must not keep a lockdown from being given.
 func TestRelaysWithoutEndDoNotHoldUpALockdown(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	poseAsRelay(t, server, func(m *nats.Msg) { go drip(t, m.Respond) })

@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -35,7 +35,7 @@ func TestALockdownThatTheBucketHasLostIsShown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := brokertest.Start(t)
+			server := natstest.Start(t)
 			environ := environment("NATS_URL=" + server.URL())
 			settings := []string{"NATS_URL=" + server.URL(), "STATE_DIR=" + t.TempDir(), "ORDERS_MAX_AGE=15s"}
 			p := runServe(t, settings...).ready()
@@ -102,7 +102,7 @@ func remake(t *testing.T, js jetstream.JetStream) {
 
 // Whoever answers as a relay may say what it likes. It fills no screen.
 func TestOrdersThatALiarObeysAreFew(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	var orders []string

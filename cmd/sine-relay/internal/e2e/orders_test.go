@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -25,7 +25,7 @@ func fails(t *testing.T, environ []string, want string, args ...string) {
 }
 
 func TestAnOrderThatNoRelayObeys(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	// An operator's machine has no integrations.
 	environ := environment("NATS_URL=" + server.URL())
 	fails(t, environ, "(?s)is in force.*no relay obeys it: none answered", "lockdown", "--site", "default", "--wait", "0s")
@@ -44,7 +44,7 @@ func TestAnOrderThatNoRelayObeys(t *testing.T) {
 }
 
 // poseAsRelay answers NATS discovery as if it were a relay, until the test ends.
-func poseAsRelay(t *testing.T, server *brokertest.Server, answer func(*nats.Msg)) {
+func poseAsRelay(t *testing.T, server *natstest.Server, answer func(*nats.Msg)) {
 	t.Helper()
 	nc := server.Connect()
 	sub, err := nc.SubscribeSync("$SRV.STATS.sine-relay")
@@ -64,7 +64,7 @@ func poseAsRelay(t *testing.T, server *brokertest.Server, answer func(*nats.Msg)
 
 // One that hangs is named, and the order is not said to be obeyed.
 func TestARelayThatDoesNotObeyIsNamed(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	// It answers to the name of a relay, and obeys nobody.
@@ -76,7 +76,7 @@ func TestARelayThatDoesNotObeyIsNamed(t *testing.T) {
 }
 
 func TestTheBucketWasLost(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	must(t, environ, "Obeyed by 1", "lockdown", "--site", "default", "--message", "Gas leak")
@@ -109,7 +109,7 @@ func TestTheBucketWasLost(t *testing.T) {
 }
 
 func TestABareDeletionIsReported(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	must(t, environ, "Obeyed by 1", "lockdown", "--site", "default", "--message", "Gas leak")
@@ -131,7 +131,7 @@ func TestABareDeletionIsReported(t *testing.T) {
 
 // Orders of sites that no integration has make no series.
 func TestOnlyConfiguredSitesAreLabels(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	fails(t, environ, "none has site elsewhere", "lockdown", "--site", "elsewhere", "--unknown-site", "--wait", "0s")
@@ -148,7 +148,7 @@ func TestOnlyConfiguredSitesAreLabels(t *testing.T) {
 
 // Cut off from NATS, what is known grows old, and then no fallback lets anybody in.
 func TestARelayThatIsCutOffLetsNobodyIn(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "integrations.yaml")
 	if err := os.WriteFile(file, []byte("defaults: {fallbacks: {disconnected: {answer: accept}, no_decider: {answer: accept}}}\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func TestARelayThatIsCutOffLetsNobodyIn(t *testing.T) {
 }
 
 // far is a NATS with a latency, by a proxy that delays what it passes on.
-func far(t *testing.T, server *brokertest.Server, latency time.Duration) string {
+func far(t *testing.T, server *natstest.Server, latency time.Duration) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -225,7 +225,7 @@ func delayed(from, to net.Conn, by time.Duration) {
 
 // During a lockdown nobody gets in before the orders are known, however far NATS is.
 func TestAStartFarFromNATSDuringALockdown(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	must(t, environ, "Obeyed by 1", "lockdown", "--site", "default", "--message", "Gas leak")
@@ -252,7 +252,7 @@ func TestAStartFarFromNATSDuringALockdown(t *testing.T) {
 
 // A bucket with a TTL would lose lockdowns in silence.
 func TestARelayThatFindsABucketWithATTLIsNotReady(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	if _, err := server.JetStream().CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: visit.DefaultOrderBucket, TTL: time.Hour, History: 10}); err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestARelayThatFindsABucketWithATTLIsNotReady(t *testing.T) {
 
 // An order in the place of another one names it: somebody else may have given it.
 func TestOrder_NamesTheOneThatItReplaces(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	environ := environment("NATS_URL=" + server.URL())
 	first := must(t, environ, `in force until it is lifted`, "lockdown", "--site", "default", "--by", "ann", "--reason", "gas", "--message", "Please leave.")

@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -53,7 +53,7 @@ func TestTheClusterTakesNoStrangers(t *testing.T) {
 	t.Setenv("NATS_ROUTES", routesTo("Zother", clusterPort(nodes[0])))
 	refused := &refusals{}
 	nodes[0].Server().SetLoggerV2(refused, false, false, false)
-	stranger := brokertest.Start(t, configured(t, natsDir+"nats.conf"), onPort(0))
+	stranger := natstest.Start(t, configured(t, natsDir+"nats.conf"), onPort(0))
 	eventually(t, "it is refused", func() bool {
 		return strings.Contains(strings.Join(refused.lines(), "\n"), server.ErrAuthentication.Error())
 	})
@@ -63,15 +63,15 @@ func TestTheClusterTakesNoStrangers(t *testing.T) {
 }
 
 // startCluster runs servers that differ by their environment alone.
-func startCluster(t *testing.T, n int) []*brokertest.Server {
+func startCluster(t *testing.T, n int) []*natstest.Server {
 	t.Helper()
 	passwords(t)
 	ports := freePorts(t, n)
 	t.Setenv("NATS_ROUTES", routesTo("Zsecret", ports...))
-	var nodes []*brokertest.Server
+	var nodes []*natstest.Server
 	for i, port := range ports {
 		t.Setenv("SERVER_NAME", fmt.Sprintf("nats-%d", i+1))
-		nodes = append(nodes, brokertest.Start(t, configured(t, natsDir+"nats.conf"), onPort(port)))
+		nodes = append(nodes, natstest.Start(t, configured(t, natsDir+"nats.conf"), onPort(port)))
 	}
 	eventually(t, "there is a leader", func() bool {
 		for _, node := range nodes {
@@ -100,7 +100,7 @@ func onPort(port int) func(*server.Options) {
 	return func(o *server.Options) { o.Cluster.Host, o.Cluster.Port = "127.0.0.1", port }
 }
 
-func clusterPort(node *brokertest.Server) int { return node.Server().ClusterAddr().Port }
+func clusterPort(node *natstest.Server) int { return node.Server().ClusterAddr().Port }
 
 // freePorts returns ports that nobody listened on a moment ago.
 func freePorts(t *testing.T, n int) []int {

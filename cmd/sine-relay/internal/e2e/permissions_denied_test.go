@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -149,7 +149,7 @@ func TestAConsumersAnswersStayInItsAccount(t *testing.T) {
 // Before an administrator has made the streams, the relay says which to make.
 func TestARelayThatMayMakeNoStreamsNamesThem(t *testing.T) {
 	passwords(t)
-	bare := &theatre{Server: brokertest.Start(t, configured(t, natsDir+"nats.conf"), func(o *server.Options) {
+	bare := &theatre{Server: natstest.Start(t, configured(t, natsDir+"nats.conf"), func(o *server.Options) {
 		o.Cluster, o.Routes = server.ClusterOpts{}, nil
 	})}
 	p := runServe(t, bare.settings("relay")...)

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func TestTheTableOfPermissionsIsTheConfigurations(t *testing.T) {
@@ -102,7 +102,7 @@ func within(outer, inner string) bool {
 
 // The relay finds nothing to complain about in what it would have made itself.
 func TestTheStreamsAreThoseThatTheRelayMakes(t *testing.T) {
-	own, ours := brokertest.Start(t), brokertest.Start(t)
+	own, ours := natstest.Start(t), natstest.Start(t)
 	runServe(t, "NATS_URL="+own.URL()).ready()
 	makeStreams(t, ours.JetStream(), 1)
 	made := streamFiles(t)

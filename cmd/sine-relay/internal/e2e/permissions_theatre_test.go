@@ -13,13 +13,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // theatre is a NATS with the configuration of deploy/nats, and its streams.
 type theatre struct {
-	*brokertest.Server
+	*natstest.Server
 	refused *refusals
 }
 
@@ -38,7 +38,7 @@ func setStage(t *testing.T, file string) *theatre {
 	t.Helper()
 	passwords(t)
 	s := &theatre{refused: &refusals{}}
-	s.Server = brokertest.Start(t, configured(t, file), func(o *server.Options) {
+	s.Server = natstest.Start(t, configured(t, file), func(o *server.Options) {
 		o.Cluster, o.Routes = server.ClusterOpts{}, nil
 	})
 	s.Server.Server().SetLoggerV2(s.refused, false, false, false)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -43,7 +43,7 @@ func terminal(t *testing.T) (program, screen *os.File) {
 
 // A body goes to a file byte for byte, and to a terminal without what that obeys.
 func TestABodyIsEscapedOnATerminalOnly(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	const body = "{\n\t\"name\": \"" + hostile + "\x9b\xff\"}"
 	if _, err := server.JetStream().PublishMsg(t.Context(), &nats.Msg{

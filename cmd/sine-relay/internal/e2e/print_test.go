@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -42,7 +42,7 @@ func mustBePrintable(t *testing.T, what, text string) {
 
 // Whatever others wrote, no command prints what a terminal obeys.
 func TestCommandsPrintNothingThatATerminalObeys(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
 	show := func(args ...string) string {
@@ -144,7 +144,7 @@ func TestAnswersOfOthersArePrintedPrintably(t *testing.T) {
 	defer stranger.Close()
 	_, out, errOut := commandLine(environment("ADMIN_LISTEN="+strings.TrimPrefix(stranger.URL, "http://")), "health")
 	mustBePrintable(t, "health", out+errOut)
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	_, out, errOut = commandLine(environment("NATS_URL="+server.URL(), "KEYS="+testKey), "verify", "--settling", "0s", "--public", stranger.URL, "--admin", stranger.URL)
 	mustBePrintable(t, "verify", out+errOut)
 }

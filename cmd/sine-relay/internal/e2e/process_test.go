@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // build makes the real binary, stamped.
@@ -80,7 +80,7 @@ func (p *process) end(t *testing.T) error {
 
 func TestSignals(t *testing.T) {
 	binary := build(t)
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	if out, err := exec.Command(binary, "version").Output(); err != nil || !strings.HasPrefix(string(out), "sine-relay 9.8.7, ") {
 		t.Errorf("version: %s %v", out, err)
 	}
@@ -107,7 +107,7 @@ func TestSignals(t *testing.T) {
 
 func TestAHangupReloadsAtOnce(t *testing.T) {
 	binary := build(t)
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := startProcess(t, binary, "NATS_URL="+server.URL())
 	if err := p.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)

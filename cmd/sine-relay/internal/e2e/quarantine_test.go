@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // operator runs the quarantine commands against a server.
@@ -42,7 +42,7 @@ func naming(t *testing.T, url, event, kind string) *operator {
 // A vendor renames an event. What came until the configuration knew the name is
 // not lost.
 func TestWhatWasNotUnderstoodIsReplayed(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	p.must(200, "REJECTED", webhook("visitor_arrived", noon, "Zmark-1"))
 	p.must(200, "REJECTED", webhook("visitor_arrived", noon, "Zmark-2"))
@@ -83,7 +83,7 @@ func TestWhatWasNotUnderstoodIsReplayed(t *testing.T) {
 // A webhook that was understood all along, and kept because its body was cut, or
 // that Sine sent twice: the id is the same on both ways.
 func TestAReplayRecognisesWhatTheWebhookStored(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	body := webhook("visitor_arrived", noon, "Ada")
 	p.must(200, "REJECTED", body)
@@ -93,11 +93,11 @@ func TestAReplayRecognisesWhatTheWebhookStored(t *testing.T) {
 }
 
 func TestAQuarantineCommandRefuses(t *testing.T) {
-	s := brokertest.Start(t)
-	denied := brokertest.Start(t, func(o *server.Options) {
+	s := natstest.Start(t)
+	denied := natstest.Start(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "nosy", Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"x"}}}}}
 	})
-	away := brokertest.Start(t)
+	away := natstest.Start(t)
 	away.Stop()
 	settings := func(url string) []string { return environment("NATS_URL="+url, "KEYS="+testKey) }
 	for _, c := range []struct {
@@ -137,7 +137,7 @@ func TestAQuarantineCommandRefuses(t *testing.T) {
 // Of a body that is too large the beginning is kept, and nothing is told that it is
 // stored.
 func TestABodyThatIsTooLargeIsKeptAsCut(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "BODY_LIMIT=8KiB").ready()
 	filler := strings.Repeat("Zmark", 2000)
 	p.must(413, `"code":"TOO_LARGE"`, webhook("signin_after", noon, filler))
@@ -169,7 +169,7 @@ func TestABodyThatIsTooLargeIsKeptAsCut(t *testing.T) {
 
 // An event that its stream refused is stored once the stream takes it.
 func TestARefusedEventIsReplayed(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	js := server.JetStream()
 	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir()).ready()
 	limit := func(size int32) {
@@ -198,7 +198,7 @@ func TestARefusedEventIsReplayed(t *testing.T) {
 }
 
 func TestWhatOthersWroteIntoTheQuarantineIsListed(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	if _, err := server.JetStream().Publish(t.Context(), "visitors.v1.quarantine.hq", []byte("hello")); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 // mounted lays a directory out as Kubernetes mounts a secret or a config map:
@@ -69,7 +69,7 @@ func (p *program) answers(integration, key string) int {
 
 func TestTheConfigurationIsReloaded(t *testing.T) {
 	const first, second = "first-key-0123456789", "second-key-0123456789"
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	settings, keys := &mounted{t: t, dir: t.TempDir()}, &mounted{t: t, dir: t.TempDir()}
 	settings.write(map[string]string{"integrations.yaml": "integrations: [{name: lobby}]"})
 	keys.write(map[string]string{"lobby": first})
@@ -110,7 +110,7 @@ func TestTheConfigurationIsReloaded(t *testing.T) {
 }
 
 func TestTheCertificateIsReloaded(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	cert, key, old := certificate(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "TLS_CERT_FILE="+cert, "TLS_KEY_FILE="+key).ready()
 	address := strings.TrimSuffix(strings.TrimPrefix(p.webhook, "http://"), "/sine/default")

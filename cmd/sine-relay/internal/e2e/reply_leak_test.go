@@ -9,14 +9,14 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Whoever knows a reply subject may answer for somebody else: it is in no log, metric,
 // answer, record or stream, whatever comes over it.
 func TestReplySubjectsAreNowhereToBeRead(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	tokens := hearReplies(t, server)
 	p := runServe(t, "NATS_URL="+server.URL(), "LOG_LEVEL=debug", "DECISION_BUDGET=1s").ready()
 	nc := server.Connect()
@@ -82,7 +82,7 @@ func TestReplySubjectsAreNowhereToBeRead(t *testing.T) {
 }
 
 // hearReplies collects the parts of the relay's reply subjects that are chance.
-func hearReplies(t *testing.T, server *brokertest.Server) (tokens func() []string) {
+func hearReplies(t *testing.T, server *natstest.Server) (tokens func() []string) {
 	t.Helper()
 	var mu sync.Mutex
 	seen := map[string]bool{}
@@ -114,7 +114,7 @@ func hearReplies(t *testing.T, server *brokertest.Server) (tokens func() []strin
 }
 
 // contents is everything that a stream has, headers included.
-func contents(t *testing.T, server *brokertest.Server, name string) string {
+func contents(t *testing.T, server *natstest.Server, name string) string {
 	t.Helper()
 	stream, err := server.JetStream().Stream(t.Context(), name)
 	if err != nil {

@@ -18,14 +18,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
 
 // decider answers for the integration "default" until the test ends.
-func decider(t *testing.T, nats *brokertest.Server, decide func(context.Context, visit.CheckInRequest) (visit.Decision, error)) {
+func decider(t *testing.T, nats *natstest.Server, decide func(context.Context, visit.CheckInRequest) (visit.Decision, error)) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -49,7 +49,7 @@ func decider(t *testing.T, nats *brokertest.Server, decide func(context.Context,
 }
 
 func TestTheWholePath(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	decider(t, server, func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		if q.Person.FirstName == "Mallory" {
@@ -89,7 +89,7 @@ func TestTheWholePath(t *testing.T) {
 }
 
 func TestConcurrentRepeatsAreStoredOnceAndVisitsNeverMerged(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	other := runServe(t, "NATS_URL="+server.URL()).ready()
 	var all sync.WaitGroup
@@ -124,7 +124,7 @@ func TestConcurrentRepeatsAreStoredOnceAndVisitsNeverMerged(t *testing.T) {
 // Draining NATS under load would fail what is stored all the same; so the last
 // answer comes before it.
 func TestTrap_AStopUnderLoadLosesNothing(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	var mu sync.Mutex
 	answered := map[string]bool{}
@@ -181,7 +181,7 @@ func TestASingleSiteNeedsNoNATSOfItsOwn(t *testing.T) {
 }
 
 func TestWhenNATSIsLost(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "STORE_BUDGET=100ms").ready()
 	server.Stop()
 	eventually(t, "it says degraded", func() bool {
@@ -202,7 +202,7 @@ func TestWhenNATSIsLost(t *testing.T) {
 }
 
 func TestAnUnusableStreamKeepsItUnready(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	_, err := server.JetStream().CreateStream(context.Background(), jetstream.StreamConfig{
 		Name: "VISITORS", Subjects: []string{"visitors.v1.event.>"}, Storage: jetstream.MemoryStorage,
 	})
@@ -217,7 +217,7 @@ func TestAnUnusableStreamKeepsItUnready(t *testing.T) {
 }
 
 func TestTrap_AStreamOverTheQuestionsKeepsItUnready(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	_, err := server.JetStream().CreateStream(context.Background(), jetstream.StreamConfig{Name: "EVERYTHING", Subjects: []string{"visitors.v1.ask.*.*"}})
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +231,7 @@ func TestTrap_AStreamOverTheQuestionsKeepsItUnready(t *testing.T) {
 }
 
 func TestThePublicListenerWithTLS(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	cert, key, pool := certificate(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "TLS_CERT_FILE="+cert, "TLS_KEY_FILE="+key).ready()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: pool}}
@@ -248,7 +248,7 @@ func TestThePublicListenerWithTLS(t *testing.T) {
 }
 
 func TestMetricsOfTheRunningProgram(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
 	p.must(200, "REJECTED", webhook("signin_before", noon, "Ada"))
@@ -270,7 +270,7 @@ func TestMetricsOfTheRunningProgram(t *testing.T) {
 }
 
 func TestNothingPersonalIsLoggedByTheProgram(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "LOG_LEVEL=debug", "STORE_BUDGET=100ms").ready()
 	decider(t, server, func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		return visit.Decision{}, fmt.Errorf("cannot decide about %s", q.Person.FirstName)
@@ -318,7 +318,7 @@ func TestStartFailures(t *testing.T) {
 }
 
 func TestANATSUserWithAWrongPassword(t *testing.T) {
-	server := brokertest.Start(t, brokertest.WithUser("relay", "right"))
+	server := natstest.Start(t, natstest.WithUser("relay", "right"))
 	p := runServe(t, "NATS_URL="+server.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zwrong")
 	eventually(t, "it says why", func() bool {
 		code, body := p.get("/readyz")
@@ -331,7 +331,7 @@ func TestANATSUserWithAWrongPassword(t *testing.T) {
 }
 
 func TestWhileDrainingItServesOn(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "DRAIN_DELAY=1s").ready()
 	p.stop()
 	eventually(t, "it is unready", func() bool {
@@ -346,7 +346,7 @@ func TestWhileDrainingItServesOn(t *testing.T) {
 
 // Who has a key must not be able to make visitors nobody.
 func TestOnlyTheAdminSideMarksCallsAsSynthetic(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	stream, err := server.JetStream().Stream(t.Context(), "VISITORS")
 	if err != nil {
@@ -376,7 +376,7 @@ func TestOnlyTheAdminSideMarksCallsAsSynthetic(t *testing.T) {
 
 // People who arrive as a group may share Sine's id and a second.
 func TestAGroupOfOneIDAndSecondIsStoredWhole(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	for _, name := range []string{"Ada", "Bob", "Cem", "Bob"} {
 		p.must(200, "eventId", fmt.Sprintf(`{"event":"signin_after","date":%q,"data":{"visitId":"group-7","firstName":%q}}`, noon, name))

@@ -13,11 +13,11 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func TestWithASpoolNothingIsRefusedWhileNATSIsLost(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir()).ready()
 	server.Stop()
 	var all sync.WaitGroup
@@ -51,7 +51,7 @@ func TestWithASpoolNothingIsRefusedWhileNATSIsLost(t *testing.T) {
 // killed, and a volume that it leaves behind can be emptied.
 func TestAKilledRelayLosesNothing(t *testing.T) {
 	binary := build(t)
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	dir := t.TempDir()
 	p := startProcess(t, binary, "NATS_URL="+server.URL(), "SPOOL_DIR="+dir)
 	client := &program{t: t, webhook: webhookOf(t, p)}
@@ -116,7 +116,7 @@ func webhookOf(t *testing.T, p *process) string {
 }
 
 func TestASpoolCommandRefuses(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	dir := t.TempDir()
 	runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+dir).ready()
 	for _, c := range []struct {
@@ -143,7 +143,7 @@ func TestASpoolCommandRefuses(t *testing.T) {
 // A disk that fails must not close the door: the relay goes on without a spool
 // where there was one, and says so. A directory that never was one is a slip.
 func TestASpoolThatCannotBeOpened(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	dir := t.TempDir()
 	spoil := func() {
 		t.Helper()
@@ -191,7 +191,7 @@ func TestASpoolThatCannotBeOpened(t *testing.T) {
 // A directory that cannot be looked at may hold visitors: the relay starts, and
 // sends them once it can.
 func TestASpoolThatIsNotPermitted(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	server.Stop()
 	dir := filepath.Join(t.TempDir(), "spool")
 	settings := []string{"NATS_URL=" + server.URL(), "SPOOL_DIR=" + dir}
@@ -222,7 +222,7 @@ func TestASpoolThatIsNotPermitted(t *testing.T) {
 // What was answered 200 is found by the next relay, whatever was done to the files.
 func TestASpoolThatIsRemovedUnderARelay(t *testing.T) {
 	binary := build(t)
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	dir := filepath.Join(t.TempDir(), "spool")
 	p := startProcess(t, binary, "NATS_URL="+server.URL(), "SPOOL_DIR="+dir)
 	server.Stop()
@@ -277,7 +277,7 @@ func TestALimitThatTheDiskCannotHoldIsSaid(t *testing.T) {
 }
 
 func TestADamagedSpoolIsReported(t *testing.T) {
-	server := brokertest.Start(t)
+	server := natstest.Start(t)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "spool.db"), []byte("not a spool"), 0o600); err != nil {
 		t.Fatal(err)

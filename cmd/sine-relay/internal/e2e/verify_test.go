@@ -7,11 +7,11 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 func TestARunningRelayIsVerified(t *testing.T) {
-	nats := brokertest.Start(t)
+	nats := natstest.Start(t)
 	decideAt(t, nats, "default", acceptAll)
 	p := runServe(t, "NATS_URL="+nats.URL()).ready()
 	public, admin := strings.TrimSuffix(p.webhook, "/sine/default"), p.admin
@@ -52,7 +52,7 @@ func TestARunningRelayIsVerified(t *testing.T) {
 
 func TestVerifyNamesThePermissionThatIsMissing(t *testing.T) {
 	const denied = "visitors.v1.quarantine.>"
-	nats := brokertest.Start(t, brokertest.WithUser("relay", "Zsecret"), func(o *server.Options) {
+	nats := natstest.Start(t, natstest.WithUser("relay", "Zsecret"), func(o *server.Options) {
 		o.Users[0].Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{denied}}}
 	})
 	p := runServe(t, "NATS_URL="+nats.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zsecret").ready()
@@ -65,7 +65,7 @@ func TestVerifyNamesThePermissionThatIsMissing(t *testing.T) {
 }
 
 func TestVerify_WantsTheKeysThatTheRelayHas(t *testing.T) {
-	nats := brokertest.Start(t)
+	nats := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+nats.URL()).ready()
 	at := []string{"verify", "--settling", "0s", "--public", strings.TrimSuffix(p.webhook, "/sine/default"), "--admin", p.admin}
 	const other = "not-the-relays-key-0123456789"
@@ -82,7 +82,7 @@ func TestVerify_WantsTheKeysThatTheRelayHas(t *testing.T) {
 
 // Where the relay runs, its settings say where it listens.
 func TestVerify_ObeysTheListenSettings(t *testing.T) {
-	nats := brokertest.Start(t)
+	nats := natstest.Start(t)
 	cert, key, _ := certificate(t)
 	for name, settings := range map[string][]string{"http": nil, "https": {"TLS_CERT_FILE=" + cert, "TLS_KEY_FILE=" + key}} {
 		settings = append(settings, "NATS_URL="+nats.URL())

@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/brokertest"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 )
 
 // What keeps a reload from succeeding need not show in any file's content.
 func TestAFailedReloadIsTriedAgain(t *testing.T) {
 	environ := []string{
-		"SINE_RELAY_NATS_URL=" + brokertest.Start(t).URL(), "SINE_RELAY_KEYS=test-key-0123456789",
+		"SINE_RELAY_NATS_URL=" + natstest.Start(t).URL(), "SINE_RELAY_KEYS=test-key-0123456789",
 		"SINE_RELAY_LISTEN=127.0.0.1:0", "SINE_RELAY_ADMIN_LISTEN=127.0.0.1:0", "SINE_RELAY_DRAIN_DELAY=0s",
 	}
 	settings, err := config.Load(environ, nil)

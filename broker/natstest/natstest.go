@@ -1,7 +1,7 @@
-// Package brokertest runs a throw-away NATS server with JetStream inside a
+// Package natstest runs a throw-away NATS server with JetStream inside a
 // test: a real one, on a port that the kernel chooses, with its store in the
 // test's own directory. It is gone when the test ends.
-package brokertest
+package natstest
 
 import (
 	"testing"
