@@ -2,6 +2,8 @@ module github.com/sine-relay/sine-relay
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	cel.dev/cel-go v0.33.2
 	github.com/go-json-experiment/json v1.27.2
