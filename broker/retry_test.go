@@ -53,7 +53,7 @@ func TestTrap_HiddenRetriesHideThatNoStreamIsThere(t *testing.T) {
 	unlessHeldUp(t, func() error {
 		_, err := b.Publish(within(t, 250*time.Millisecond), event("1"))
 		if !errors.Is(err, visit.ErrStreamMissing) || err.Error() != want {
-			return fmt.Errorf("%v, want %s", err, want)
+			return fmt.Errorf("%w, want %s", err, want)
 		}
 		return nil
 	})

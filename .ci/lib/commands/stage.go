@@ -164,7 +164,7 @@ func (s *stage) makeContexts() error {
 func (s *stage) makeStreams() error {
 	files, err := filepath.Glob("deploy/nats/streams/*.json")
 	if err != nil || len(files) == 0 {
-		return fmt.Errorf("no streams: %v", err)
+		return fmt.Errorf("no streams: %w", err)
 	}
 	for _, file := range files {
 		if out, err := s.execute(s.environment(), "nats", "--context", "admin", "stream", "add", "--config", file, "--replicas", "1"); err != nil {

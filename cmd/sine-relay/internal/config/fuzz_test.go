@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -54,8 +55,8 @@ func FuzzIntegrationsFile(f *testing.F) {
 // checkFaults: each says where and what.
 func checkFaults(t *testing.T, err error) {
 	t.Helper()
-	faults, ok := err.(Faults)
-	if !ok || len(faults) == 0 {
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) == 0 {
 		t.Fatalf("no faults: %v", err)
 	}
 	for _, fault := range faults {

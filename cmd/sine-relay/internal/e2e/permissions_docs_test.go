@@ -42,11 +42,11 @@ func TestEveryPermissionIsALineOfItsOwn(t *testing.T) {
 	}
 	loaded := 0
 	for _, u := range loadedUsers(t) {
-		p, n := u.Permissions, 0
+		p := u.Permissions
 		if p == nil || p.Publish == nil || p.Subscribe == nil {
 			t.Fatalf("%s is not confined", u.Username)
 		}
-		n = len(p.Publish.Allow) + len(p.Subscribe.Allow)
+		n := len(p.Publish.Allow) + len(p.Subscribe.Allow)
 		if p.Response != nil {
 			n++
 		}
