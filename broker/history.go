@@ -298,21 +298,25 @@ func poll(ctx context.Context, sources []*source) (found []HistoryEntry, more bo
 	for _, s := range sources {
 		again, failed := s.poll(ctx)
 		found, s.page = append(found, s.page...), nil
-		more, err = more || again, errors.Join(err, failed)
+		more = more || again
+		if err == nil {
+			err = failed
+		}
 	}
 	return found, more && err == nil, err
 }
 
 // poll reads what is new.
 func (s *source) poll(ctx context.Context) (more bool, err error) {
-	if s.idle++; s.idle%looksForAnotherStream == 0 {
-		if err := s.lookForAnother(ctx); err != nil {
-			return false, err
-		}
+	if s.idle++; s.idle >= looksForAnotherStream {
+		s.idle = 0
+		err = s.lookForAnother(ctx)
 	}
-	more, err = s.read(ctx)
+	if err == nil {
+		more, err = s.read(ctx)
+	}
 	if err != nil {
-		s.idle = looksForAnotherStream - 1 // at the next poll: it may have been made anew
+		s.idle = looksForAnotherStream // at the next poll: it may have been made anew
 	}
 	for _, e := range s.page {
 		s.idle = 0

@@ -124,8 +124,8 @@ func (p *pager) failed(err error) error {
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		err = fmt.Errorf("%w, or it does not allow direct access: nats stream edit %s --allow-direct", visit.ErrStreamMissing, p.stream)
-	case !p.nc.IsConnected():
-		err = fmt.Errorf("%w: %w", visit.ErrDisconnected, err)
+	case !p.nc.IsConnected(): // what the library says then is about its buffer
+		err = visit.ErrDisconnected
 	}
 	return fmt.Errorf("read stream %s: %w", p.stream, explain(p.nc, err))
 }
