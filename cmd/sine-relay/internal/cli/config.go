@@ -35,8 +35,8 @@ func configCheck(ctx context.Context, in Process) int {
 	if err != nil {
 		return misconfigured(in, err)
 	}
-	if len(settings.Contained) > 0 {
-		return misconfigured(in, settings.Contained)
+	if len(settings.NonFatal) > 0 {
+		return misconfigured(in, settings.NonFatal)
 	}
 	plural := "s"
 	if len(settings.Integrations) == 1 {
@@ -84,8 +84,8 @@ func configURLs(_ context.Context, in Process) int {
 	if len(in.Args) == 0 {
 		fmt.Fprintln(in.Stdout, "\nTo see your own host: sine-relay config urls https://your-host")
 	}
-	if len(settings.Contained) > 0 {
-		return misconfigured(in, settings.Contained)
+	if len(settings.NonFatal) > 0 {
+		return misconfigured(in, settings.NonFatal)
 	}
 	return exitOK
 }

@@ -54,13 +54,13 @@ func checkNATS(ctx context.Context, in Process, s config.Settings) int {
 
 // unanswered are warnings for the deciders that nobody is seen to answer for. No
 // check-in request is made.
-func unanswered(ctx context.Context, s config.Settings) (warnings config.Faults) {
+func unanswered(ctx context.Context, s config.Settings) (warnings config.Problems) {
 	found, discovery, err := broker.FindDeciders(ctx, server.BrokerConfig(s, nil, nil, nil))
 	switch {
 	case err != nil:
-		return config.Faults{{Where: "deciders", What: "who answers is not known: " + err.Error()}}
+		return config.Problems{{Where: "deciders", What: "who answers is not known: " + err.Error()}}
 	case discovery.Cut:
-		return config.Faults{{Where: "deciders", What: "who answers is not known: " + discovery.String()}}
+		return config.Problems{{Where: "deciders", What: "who answers is not known: " + discovery.String()}}
 	}
 	subjects := visit.Subjects{Prefix: s.SubjectPrefix}
 	root := strings.TrimSuffix(subjects.All(visit.RootAsk), ">")
@@ -76,7 +76,7 @@ func unanswered(ctx context.Context, s config.Settings) (warnings config.Faults)
 			if len(server.AnsweringFor(found, a.subject)) > 0 {
 				continue
 			}
-			warnings = append(warnings, config.Fault{
+			warnings = append(warnings, config.Problem{
 				Where: s.Entries[n].Where, Of: "integration " + i.Name + ", decider " + a.decider,
 				What: "nobody is seen to answer its check-in requests" + config.DidYouMean(strings.TrimPrefix(a.subject, root), known) +
 					"; a program that is not a NATS micro service is not seen: try it by sine-relay ask",

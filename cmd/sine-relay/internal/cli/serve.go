@@ -18,7 +18,7 @@ func serve(ctx context.Context, in Process) int {
 		fmt.Fprintln(in.Stderr, "sine-relay serve:", terminal.PrintableError(err))
 		return exitUsage
 	}
-	load := func() (config.Settings, error) { return config.LoadRules(environ, nil) }
+	load := func() (config.Settings, error) { return config.LoadWithoutKeys(environ, nil) }
 	settings, err := config.Load(environ, nil)
 	if err != nil {
 		return misconfigured(in, err)
@@ -40,7 +40,7 @@ func runDev(ctx context.Context, in Process) int {
 		return exitUsage
 	}
 	err := dev.Run(ctx, dev.Options{Environ: in.Environ, Stdout: in.Stdout, Stderr: in.Stderr, Version: in.Build.known().Version})
-	if faults := (config.Faults)(nil); errors.As(err, &faults) {
+	if faults := (config.Problems)(nil); errors.As(err, &faults) {
 		return misconfigured(in, err)
 	}
 	return orderly(in, err)

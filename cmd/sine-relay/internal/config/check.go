@@ -17,7 +17,7 @@ import (
 )
 
 // check looks at the settings of the environment, alone and together.
-func (s *Settings) check(f *Faults) {
+func (s *Settings) check(f *Problems) {
 	s.checkListeners(f)
 	s.checkProxies(f)
 	s.checkFiles(f)
@@ -25,7 +25,7 @@ func (s *Settings) check(f *Faults) {
 	s.checkStreams(f)
 	s.checkLimits(f)
 	if !visit.ValidName(s.Site) {
-		f.setting("SITE", "%s", noName(s.Site))
+		f.setting("SITE", "%s", invalidName(s.Site))
 	}
 	if err := s.Level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 		s.Level = slog.LevelInfo
@@ -36,8 +36,8 @@ func (s *Settings) check(f *Faults) {
 	}
 }
 
-// noName says that a value names no integration, site or decider.
-func noName(value string) string {
+// invalidName says that a value names no integration, site or decider.
+func invalidName(value string) string {
 	if value == "" {
 		return "is missing"
 	}
@@ -48,7 +48,7 @@ func noName(value string) string {
 	return what
 }
 
-func (s *Settings) checkListeners(f *Faults) {
+func (s *Settings) checkListeners(f *Problems) {
 	for _, l := range []struct{ name, address string }{
 		{"LISTEN", s.Listen}, {"ADMIN_LISTEN", s.AdminListen}, {"NATS_LISTEN", s.NATSListen},
 	} {
@@ -65,7 +65,7 @@ func (s *Settings) checkListeners(f *Faults) {
 	}
 }
 
-func (s *Settings) checkFiles(f *Faults) {
+func (s *Settings) checkFiles(f *Problems) {
 	checkPair(f, "TLS_CERT_FILE", s.TLSCertFile, "TLS_KEY_FILE", s.TLSKeyFile)
 	checkPair(f, "NATS_LISTEN_TLS_CERT_FILE", s.NATSListenTLSCert, "NATS_LISTEN_TLS_KEY_FILE", s.NATSListenTLSKey)
 	checkPair(f, "NATS_CERT_FILE", s.NATSCertFile, "NATS_KEY_FILE", s.NATSKeyFile)
@@ -77,8 +77,8 @@ func (s *Settings) checkFiles(f *Faults) {
 }
 
 // checkPair looks at a certificate and its key.
-func checkPair(f *Faults, certName, certFile, keyName, keyFile string) {
-	together(f, certName, certFile, keyName, keyFile)
+func checkPair(f *Problems, certName, certFile, keyName, keyFile string) {
+	requireBoth(f, certName, certFile, keyName, keyFile)
 	cert, haveCert := readable(f, certName, certFile)
 	key, haveKey := readable(f, keyName, keyFile)
 	if !haveCert || !haveKey {
@@ -90,7 +90,7 @@ func checkPair(f *Faults, certName, certFile, keyName, keyFile string) {
 }
 
 // readable returns a file's content, if one is named and can be read.
-func readable(f *Faults, name, file string) ([]byte, bool) {
+func readable(f *Problems, name, file string) ([]byte, bool) {
 	if file == "" {
 		return nil, false
 	}
@@ -101,7 +101,7 @@ func readable(f *Faults, name, file string) ([]byte, bool) {
 	return content, err == nil
 }
 
-func together(f *Faults, a, valueA, b, valueB string) {
+func requireBoth(f *Problems, a, valueA, b, valueB string) {
 	if (valueA == "") == (valueB == "") {
 		return
 	}
@@ -112,7 +112,7 @@ func together(f *Faults, a, valueA, b, valueB string) {
 	f.setting(missing, "must be set together with %s", Prefix+given)
 }
 
-func (s *Settings) checkLimits(f *Faults) {
+func (s *Settings) checkLimits(f *Problems) {
 	for _, limit := range []struct {
 		name  string
 		value int64
@@ -135,8 +135,8 @@ func (s *Settings) checkLimits(f *Faults) {
 		name  string
 		value time.Duration
 	}{{"DECISION_BUDGET", s.DecisionBudget}, {"STORE_BUDGET", s.StoreBudget}} {
-		if fault := s.outlasts(budget.value); fault != "" {
-			f.setting(budget.name, "%s", fault)
+		if problem := s.outlasts(budget.value); problem != "" {
+			f.setting(budget.name, "%s", problem)
 		}
 	}
 	if s.ReadTimeout+s.StoreBudget >= s.WriteTimeout {
@@ -152,7 +152,7 @@ func (s *Settings) outlasts(budget time.Duration) string {
 	return fmt.Sprintf("%s is not shorter than SINE_RELAY_WRITE_TIMEOUT, %s: the answer would never leave", budget, s.WriteTimeout)
 }
 
-func positive(f *Faults, name string, value int64) {
+func positive(f *Problems, name string, value int64) {
 	if value <= 0 {
 		f.setting(name, "must be positive")
 	}
@@ -165,7 +165,7 @@ const (
 )
 
 // checkProxies reads who may say where a call comes from.
-func (s *Settings) checkProxies(f *Faults) {
+func (s *Settings) checkProxies(f *Problems) {
 	var entries []string
 	for entry := range strings.SplitSeq(s.TrustedProxies, ",") {
 		if entry = strings.TrimSpace(entry); entry != "" {
@@ -192,7 +192,7 @@ func (s *Settings) checkProxies(f *Faults) {
 }
 
 // allowFrom keeps an empty list apart from none: it undoes a default.
-func (p place) allowFrom(entries []string) []netip.Prefix {
+func (p fieldPath) allowFrom(entries []string) []netip.Prefix {
 	if entries == nil {
 		return nil
 	}

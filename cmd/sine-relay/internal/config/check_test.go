@@ -68,7 +68,7 @@ func TestFaults(t *testing.T) {
 		{"an empty secret file", []string{"NATS_TOKEN_FILE=" + dir + "/empty"}, "SINE_RELAY_NATS_TOKEN_FILE: " + dir + "/empty is empty"},
 		{"a secret and its file", []string{"NATS_TOKEN=t", "NATS_TOKEN_FILE=" + dir + "/text"}, "SINE_RELAY_NATS_TOKEN_FILE: is set, and so is SINE_RELAY_NATS_TOKEN"},
 	} {
-		t.Run(c.name, func(t *testing.T) { expect(t, faulty(t, c.settings...), c.want) })
+		t.Run(c.name, func(t *testing.T) { expect(t, invalid(t, c.settings...), c.want) })
 	}
 }
 

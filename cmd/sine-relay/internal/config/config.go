@@ -1,9 +1,9 @@
 // Package config reads everything that an operator sets: the environment, and
-// the files that it names. It reports every fault at once, each with where it is
+// the files that it names. It reports every problem at once, each with where it is
 // and what would be right, and hands back plain values. It decides nothing else.
 //
 // Names are part of the product's interface: none is renamed, and an unknown one
-// is a fault. No fault and no warning ever holds a secret.
+// is a problem. No problem and no warning ever holds a secret.
 package config
 
 import (
@@ -19,19 +19,19 @@ import (
 // Prefix begins the name of every setting.
 const Prefix = "SINE_RELAY_"
 
-// Settings is a configuration without faults.
+// Settings is a configuration without problems.
 type Settings struct {
 	Environment
 	// Level is LogLevel, parsed.
 	Level slog.Level
-	// Integrations are those without faults, with their keys if these were read.
+	// Integrations are those without problems, with their keys if these were read.
 	Integrations []relay.Integration
-	// Broken are the faults of single integrations, by name, which leave the
+	// Invalid are the problems of single integrations, by name, which leave the
 	// others alone. Those of entries whose name cannot be told are under "".
-	Broken map[string]Faults
-	// Contained is everything that is wrong and does not keep the rest from being
-	// in force: the faults of single integrations and of keys.
-	Contained Faults
+	Invalid map[string]Problems
+	// NonFatal is everything that is wrong and does not keep the rest from being
+	// in force: the problems of single integrations and of keys.
+	NonFatal Problems
 	// Keyring is nil where the keys were not read.
 	Keyring *Keyring
 	// Proxies are TrustedProxies and ForwardedHeader, parsed.
@@ -39,7 +39,7 @@ type Settings struct {
 	// Entries describe the integrations to people, in the same order.
 	Entries []Entry
 	// Warnings are things that are allowed and probably not meant.
-	Warnings Faults
+	Warnings Problems
 
 	// brokenSites are those of integrations with errors, as far as they are known.
 	brokenSites []string
@@ -56,16 +56,16 @@ type Settings struct {
 
 // Load reads the settings from environ, which has the form of os.Environ, and
 // the files that they name. Defaults stand in for variables that are not set,
-// by name with the prefix. An error is a [Faults], of everything that is wrong. It
-// is nil where what is wrong is contained: see [Settings.Contained]. Beside an error
+// by name with the prefix. An error is a [Problems], of everything that is wrong. It
+// is nil where what is wrong is contained: see [Settings.NonFatal]. Beside an error
 // there are the warnings, and of the settings the environment as far as it was read.
 func Load(environ []string, defaults map[string]string) (Settings, error) {
 	return read(environ, defaults, always, withKeys)
 }
 
-// LoadRules is Load without the keys: these are followed apart, see
+// LoadWithoutKeys is Load without the keys: these are followed apart, see
 // [Settings.ReadKeys], so that neither waits for the other to be mended.
-func LoadRules(environ []string, defaults map[string]string) (Settings, error) {
+func LoadWithoutKeys(environ []string, defaults map[string]string) (Settings, error) {
 	return read(environ, defaults, always, withoutKeys)
 }
 
@@ -90,14 +90,14 @@ const (
 	withKeys keyring = iota
 	// withoutKeys leaves them to [Settings.ReadKeys].
 	withoutKeys
-	// keyless has no use for them: that they are missing is no fault.
+	// keyless has no use for them: that they are missing is no problem.
 	keyless
 )
 
 func read(environ []string, defaults map[string]string, integrated func(Settings) bool, keys keyring) (Settings, error) {
-	var f Faults
+	var f Problems
 	e := newEnvironment(environ, defaults, &f)
-	s := Settings{set: e.set, secretFiles: e.files, Broken: map[string]Faults{}, keys: keys}
+	s := Settings{set: e.set, secretFiles: e.files, Invalid: map[string]Problems{}, keys: keys}
 	e.decode(&s.Environment)
 	s.check(&f)
 	if integrated(s) {
@@ -108,14 +108,14 @@ func read(environ []string, defaults map[string]string, integrated func(Settings
 	}
 	s.warn()
 	if len(f) > 0 {
-		return Settings{Environment: s.Environment, Warnings: s.Warnings}, append(f, s.Contained...)
+		return Settings{Environment: s.Environment, Warnings: s.Warnings}, append(f, s.NonFatal...)
 	}
 	return s, nil
 }
 
 // loadKeys gives the integrations their keys. Without any knowledge of the keys,
-// no lobby would be open: that is a fault of the whole.
-func (s *Settings) loadKeys(f *Faults) {
+// no lobby would be open: that is a problem of the whole.
+func (s *Settings) loadKeys(f *Problems) {
 	s.Keyring = s.ReadKeys(nil)
 	if s.Keyring.unlisted != nil {
 		*f = append(*f, *s.Keyring.unlisted)
@@ -128,10 +128,10 @@ func (s *Settings) loadKeys(f *Faults) {
 		}
 	}
 	if s.IntegrationsFile != "" && s.KeysDir == "" && !s.keysGiven() {
-		return // one fault of its own
+		return // one problem of its own
 	}
-	faults, warnings := s.Keyring.Check(s.Names())
-	s.Contained = append(s.Contained, faults...)
+	problems, warnings := s.Keyring.Check(s.Names())
+	s.NonFatal = append(s.NonFatal, problems...)
 	s.Warnings = append(s.Warnings, warnings...)
 }
 
@@ -155,8 +155,8 @@ func (s Settings) Names() (names []string, all bool) {
 	for _, i := range s.Integrations {
 		names = append(names, i.Name)
 	}
-	_, unnamed := s.Broken[""]
-	for _, name := range sortedKeys(s.Broken) {
+	_, unnamed := s.Invalid[""]
+	for _, name := range sortedKeys(s.Invalid) {
 		if name != "" {
 			names = append(names, name)
 		}

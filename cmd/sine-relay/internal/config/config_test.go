@@ -35,7 +35,7 @@ integrations:
 - {name: dock, sitee: hq, events: checked_in}
 - {name: dock, keys: [x]}
 `, "dokc", "dock")
-	text := faulty(t, append(settings, "STORE_BUDGET=2x", "BODY_LIMIT=1MB", "NATS_REPLICAS=three",
+	text := invalid(t, append(settings, "STORE_BUDGET=2x", "BODY_LIMIT=1MB", "NATS_REPLICAS=three",
 		"NATS_LISTEN_PLAINTEXT=maybe", "LOG_LEVEL=loud", "LISSEN=:1", "NATS_URL=http://x", "TLS_CERT_FILE=/nowhere/cert.pem")...)
 	wanted := []string{
 		`SINE_RELAY_STORE_BUDGET: "2x" is not a duration; write for example`,
@@ -59,15 +59,15 @@ integrations:
 	}
 	expect(t, text, wanted...)
 	if got := strings.Count(text, "\n") + 1; got != len(wanted) {
-		t.Errorf("%d faults for %d mistakes:\n%s", got, len(wanted), text)
+		t.Errorf("%d problems for %d mistakes:\n%s", got, len(wanted), text)
 	}
 }
 
 func TestFaultsKeepTheirOrder(t *testing.T) {
 	settings := []string{"LISTEN=x", "ADMIN_LISTEN=y", "MAX_EVENTS=0", "JSON_DEPTH=0", "LISSEN=1", "SITEE=2", "TLS_KEY_FILE=/nowhere"}
-	first := faulty(t, settings...)
+	first := invalid(t, settings...)
 	for range 20 {
-		if again := faulty(t, settings...); again != first {
+		if again := invalid(t, settings...); again != first {
 			t.Fatalf("first\n%s\nand then\n%s", first, again)
 		}
 	}
@@ -100,19 +100,19 @@ func TestAFaultOfOneIntegrationIsContained(t *testing.T) {
 	}{
 		{"an unknown field", "integrations: [{name: a, sitee: hq}, {name: b}]", []string{"a"}, []string{"b"}},
 		{"a list for a text", "integrations:\n- name: a\n  site: [hq]\n- name: b\n", []string{"a"}, []string{"b"}},
-		{"a condition with a fault", "integrations: [{name: b}, {name: a, deciders: [{name: x, when: 'visitortype'}]}]", []string{"a"}, []string{"b"}},
+		{"a condition with a problem", "integrations: [{name: b}, {name: a, deciders: [{name: x, when: 'visitortype'}]}]", []string{"a"}, []string{"b"}},
 		{"two with errors", "integrations: [{name: a, timeZone: Mars}, {name: c, decider: '>'}, {name: b}]", []string{"a", "c"}, []string{"b"}},
 		{"one that is there twice is neither", "integrations: [{name: a}, {name: b}, {name: a, site: hq}]", []string{"a"}, []string{"b"}},
 		{"a name that is none", "integrations: [{name: Head Office}, {name: b}]", []string{""}, []string{"b"}},
 		{"no name", "integrations: [{}, {name: b}]", []string{""}, []string{"b"}},
 		{"an entry that is a name", "integrations: [a, {name: b}]", []string{""}, []string{"b"}},
 		{"a name twice in one entry", "integrations:\n- name: a\n  name: c\n- name: b\n", []string{""}, []string{"b"}},
-		{"a merge with a fault", "integrations:\n- &x {name: a, timeZone: Mars}\n- {<<: *x, name: c, timeZone: UTC}\n- {name: b}\n", []string{"a"}, []string{"b", "c"}},
+		{"a merge with a problem", "integrations:\n- &x {name: a, timeZone: Mars}\n- {<<: *x, name: c, timeZone: UTC}\n- {name: b}\n", []string{"a"}, []string{"b", "c"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := Load(environ(withFile(t, c.content, "a", "b", "c")...), nil)
 			if err != nil {
-				t.Fatalf("faults:\n%v", err)
+				t.Fatalf("problems:\n%v", err)
 			}
 			var names []string
 			for _, i := range s.Integrations {
@@ -124,18 +124,18 @@ func TestAFaultOfOneIntegrationIsContained(t *testing.T) {
 					t.Errorf("the site %s is not among %q", site, s.Sites())
 				}
 			}
-			if !slices.Equal(sortedKeys(s.Broken), c.broken) || !slices.Equal(names, c.others) || len(s.Entries) != len(names) {
-				t.Errorf("broken %q, in force %q", sortedKeys(s.Broken), names)
+			if !slices.Equal(sortedKeys(s.Invalid), c.broken) || !slices.Equal(names, c.others) || len(s.Entries) != len(names) {
+				t.Errorf("broken %q, in force %q", sortedKeys(s.Invalid), names)
 			}
-			for name, faults := range s.Broken {
-				if len(faults) == 0 || !slices.Contains(s.Contained, faults[0]) {
-					t.Errorf("%q: %v is not among %v", name, faults, s.Contained)
+			for name, problems := range s.Invalid {
+				if len(problems) == 0 || !slices.Contains(s.NonFatal, problems[0]) {
+					t.Errorf("%q: %v is not among %v", name, problems, s.NonFatal)
 				}
 			}
 		})
 	}
 	for name, content := range map[string]string{
-		"a fault of the defaults":         "defaults: {timeZone: Mars}\nintegrations: [{name: a, timeZone: UTC}]",
+		"a problem of the defaults":       "defaults: {timeZone: Mars}\nintegrations: [{name: a, timeZone: UTC}]",
 		"an unknown field of the file":    "integration: []\nintegrations: [{name: a}]",
 		"an unknown field of defaults":    "defaults: {zone: UTC}\nintegrations: [{name: a}]",
 		"no list":                         "integrations: {name: a}",

@@ -34,7 +34,7 @@ func InContext(environ []string, name string, load func(environ []string) (Setti
 		return Settings{}, err
 	}
 	s, err := load(slices.Concat(withoutConnection(environ), c.environ))
-	var f Faults
+	var f Problems
 	if errors.As(err, &f) {
 		return s, c.explained(f)
 	}
@@ -99,7 +99,7 @@ var instead = map[string]string{
 
 func readContext(environ []string, name string) (natsContext, error) {
 	c := natsContext{name: name}
-	var f Faults
+	var f Problems
 	content, err := contextFile(environ, name)
 	if err != nil {
 		f.add(c.where(), "%v", err)
@@ -241,8 +241,8 @@ func withoutConnection(environ []string) []string {
 	})
 }
 
-// explained names the context's fields where a fault names settings.
-func (c natsContext) explained(f Faults) Faults {
+// explained names the context's fields where a problem names settings.
+func (c natsContext) explained(f Problems) Problems {
 	var names []string
 	for _, field := range contextFields {
 		names = append(names, Prefix+field.setting, c.field(field.name))

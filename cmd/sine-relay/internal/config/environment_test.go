@@ -45,14 +45,14 @@ func TestSettingsAsFlags(t *testing.T) {
 	if environ[0] != "SINE_RELAY_LOG_LEVEL=info" {
 		t.Error("the environment itself was changed")
 	}
-	for arg, fault := range map[string]string{
+	for arg, problem := range map[string]string{
 		"debug":          `"debug" is not a setting`,
 		"--log-level":    `"--log-level" is not a setting`,
 		"-site=hq":       `"-site=hq" is not a setting`,
 		"--keys=Zsecret": "set SINE_RELAY_KEYS or SINE_RELAY_KEYS_FILE",
 	} {
 		_, err := WithFlags(environ, []string{arg})
-		if err == nil || !strings.Contains(err.Error(), fault) || strings.Contains(err.Error(), "Zsecret") {
+		if err == nil || !strings.Contains(err.Error(), problem) || strings.Contains(err.Error(), "Zsecret") {
 			t.Errorf("%s: %v", arg, err)
 		}
 	}
@@ -85,7 +85,7 @@ func TestUnknownNames(t *testing.T) {
 		"Q":               "is not a setting",
 		"FLUX_CAPACITORS": "is not a setting",
 	} {
-		text := faulty(t, name+"=8080")
+		text := invalid(t, name+"=8080")
 		expect(t, text, Prefix+name+": is not a setting", want)
 		if want == "is not a setting" && name != "LISTEN_FILE" && name != "LISTEN_PORT" && name != "PORT" {
 			expectNot(t, text, "did you mean")
@@ -119,12 +119,12 @@ func TestSizesAndDurations(t *testing.T) {
 
 func TestProposalsForSizesAndDurations(t *testing.T) {
 	for value, want := range map[string]string{"1MB": "1MiB", "64kb": "64KiB", "2G": "2GiB", "10m": "10MiB", "1.5GB": "for example", "x": "for example", "5XB": "for example"} {
-		if got := noSize(value); !strings.Contains(got, want) {
+		if got := invalidSize(value); !strings.Contains(got, want) {
 			t.Errorf("size %s: %s", value, got)
 		}
 	}
 	for value, want := range map[string]string{"30": "30s", "2.5": "2.5s", "2x": "for example", "1 day": "for example"} {
-		if got := noDuration(value); !strings.Contains(got, want) {
+		if got := invalidDuration(value); !strings.Contains(got, want) {
 			t.Errorf("duration %s: %s", value, got)
 		}
 	}

@@ -18,36 +18,36 @@ type integrationsFile struct {
 	// Defaults apply to every integration that does not say otherwise.
 	Defaults yaml.Node `yaml:"defaults"`
 	// Integrations are read one by one, each an entry: what is wrong with one
-	// is no fault of the others.
+	// is no problem of the others.
 	Integrations []yaml.Node `yaml:"integrations"`
 
 	// defaults are what Defaults holds.
 	defaults options
 	// partial is set when a part could not be read: what is missing then is
-	// no fault of its own.
+	// no problem of its own.
 	partial bool
 }
 
 // fileEntry is an entry, with what could not be read of it.
 type fileEntry struct {
 	entry
-	// place is where its faults are.
-	place
+	// fieldPath is where its problems are.
+	fieldPath
 	partial bool
 }
 
 // readEntry reads the entry of a number. One without a name is called by that.
 func readEntry(file string, number int, node *yaml.Node) (e fileEntry) {
-	e.place = place{faults: &Faults{}, file: file, node: node, of: fmt.Sprintf("integrations[%d]", number)}
-	e.partial = misread(e.faults, file, node.Load(&e.entry, yaml.WithKnownFields()))
+	e.fieldPath = fieldPath{problems: &Problems{}, file: file, node: node, of: fmt.Sprintf("integrations[%d]", number)}
+	e.partial = misread(e.problems, file, node.Load(&e.entry, yaml.WithKnownFields()))
 	switch {
 	case visit.ValidName(e.Name):
 		e.of = integrationOf(e.Name)
 	case e.Name != "":
 		e.of = integrationOf(strconv.Quote(e.Name))
 	}
-	for i := range *e.faults {
-		(*e.faults)[i].Of = e.of
+	for i := range *e.problems {
+		(*e.problems)[i].Of = e.of
 	}
 	return e
 }
@@ -120,9 +120,9 @@ type answers struct {
 // 20,000 it took 5.8 GB, and NATS refused to be asked for the orders of so many sites.
 const maxIntegrations = 2000
 
-// readFile reads the integrations file, if there is one. The faults of its
+// readFile reads the integrations file, if there is one. The problems of its
 // content begin with the file's name.
-func (s *Settings) readFile(f *Faults) (file integrationsFile) {
+func (s *Settings) readFile(f *Problems) (file integrationsFile) {
 	s.policyVersion = s.version(nil)
 	if s.IntegrationsFile == "" {
 		return file
@@ -150,7 +150,7 @@ func (s *Settings) readFile(f *Faults) (file integrationsFile) {
 	return file
 }
 
-// defaultsOf is what a fault of the defaults concerns.
+// defaultsOf is what a problem of the defaults concerns.
 const defaultsOf = "defaults"
 
 // version names the rules of the integrations: those of the file, and what the

@@ -56,7 +56,7 @@ func TestFaultsOfTheFile(t *testing.T) {
 		{"a decider twice", "integrations: [{name: a, deciders: [{name: x}, {name: x}]}]\n", `deciders[1].name: "x" is there twice`},
 		{"shadows only", "integrations: [{name: a, deciders: [{name: x, shadow: true}]}]\n", "deciders: one at least must be obeyed"},
 		{"nobody", "integrations: [{name: a, deciders: []}]\n", "deciders: one at least must be obeyed"},
-		{"a condition with a fault", "integrations: [{name: a, deciders: [{name: x, when: 'visitortype == \"C\"'}]}]\n", `deciders[0].when: 1:1: undeclared reference to "visitortype"; did you mean visitorType?`},
+		{"a condition with a problem", "integrations: [{name: a, deciders: [{name: x, when: 'visitortype == \"C\"'}]}]\n", `deciders[0].when: 1:1: undeclared reference to "visitortype"; did you mean visitorType?`},
 		{"a condition that is none", "integrations: [{name: a, deciders: [{name: x, when: company}]}]\n", "deciders[0].when: "},
 		{"a decider's unknown situation", "integrations: [{name: a, deciders: [{name: x, fallbacks: {late: {}}}]}]\n", "deciders[0].fallbacks.late: is not a situation"},
 		{"a decider's fallback that would never be used", "integrations: [{name: a, deciders: [{name: x, fallbacks: {overloaded: {}}}]}]\n", "deciders[0].fallbacks.overloaded: is not a situation"},
@@ -70,25 +70,25 @@ func TestFaultsOfTheFile(t *testing.T) {
 		{"the default integration twice", "integrations: [{name: default}, {name: a}]\n", "SINE_RELAY_KEYS: defines the integration"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			expect(t, faulty(t, append(withFile(t, c.content, "a"), "KEYS="+key)...), c.want)
+			expect(t, invalid(t, append(withFile(t, c.content, "a"), "KEYS="+key)...), c.want)
 		})
 	}
 }
 
 func TestAMistakeInTheDefaultsIsToldOnce(t *testing.T) {
 	file := "defaults: {timeZone: Mars, decisionBudget: 1h, fallbacks: {late: {answer: accept}}, answers: {reject: {a: '{b}'}}}\nintegrations: [{name: a}, {name: b}, {name: c}]"
-	text := faulty(t, withFile(t, file, "a", "b", "c")...)
+	text := invalid(t, withFile(t, file, "a", "b", "c")...)
 	expect(t, text, "i.yaml:1: defaults: timeZone", "i.yaml:1: defaults: decisionBudget", "i.yaml:1: defaults: fallbacks.late", "i.yaml:1: defaults: answers.reject")
 	if got := strings.Count(text, "\n") + 1; got != 4 {
-		t.Errorf("%d faults:\n%s", got, text)
+		t.Errorf("%d problems:\n%s", got, text)
 	}
 }
 
 // What is missing may stand in the part that could not be read.
 func TestAPartThatCannotBeReadIsOneFault(t *testing.T) {
 	for _, file := range []string{"integrations: [{name: [a]}, {name: b}]", "integrations: [a, {name: b}]", "integrations: 7", "integrations: ["} {
-		if text := faulty(t, withFile(t, file, "a", "b")...); strings.Contains(text, "\n") {
-			t.Errorf("%s has more than one fault:\n%s", file, text)
+		if text := invalid(t, withFile(t, file, "a", "b")...); strings.Contains(text, "\n") {
+			t.Errorf("%s has more than one problem:\n%s", file, text)
 		}
 	}
 }
@@ -194,9 +194,9 @@ func TestWhoSaysWhereACallComesFrom(t *testing.T) {
 	if len(s.Proxies.Trusted) != 2 || s.Proxies.Header != clientip.Forwarded {
 		t.Errorf("%+v", s.Proxies)
 	}
-	text := faulty(t, "TRUSTED_PROXIES=10.0.0.1/8,0.0.0.0/0,nowhere", "FORWARDED_HEADER=X-Real-IP")
+	text := invalid(t, "TRUSTED_PROXIES=10.0.0.1/8,0.0.0.0/0,nowhere", "FORWARDED_HEADER=X-Real-IP")
 	expect(t, text, "SINE_RELAY_TRUSTED_PROXIES: ", "10.0.0.0/8", "nowhere", "SINE_RELAY_FORWARDED_HEADER: ")
-	expect(t, faulty(t, "TRUSTED_PROXIES=0.0.0.0/0"), "0.0.0.0/0 is everybody")
+	expect(t, invalid(t, "TRUSTED_PROXIES=0.0.0.0/0"), "0.0.0.0/0 is everybody")
 }
 
 func TestADigestTellsWhetherFilesHaveChanged(t *testing.T) {
@@ -225,7 +225,7 @@ func TestADigestTellsWhetherFilesHaveChanged(t *testing.T) {
 	}
 }
 
-// A fault in any file keeps a reload from being in force, so that a change in any
+// A problem in any file keeps a reload from being in force, so that a change in any
 // must lead to another.
 func TestADigestIsOfEveryFileThatWasRead(t *testing.T) {
 	dir := files(t, map[string]string{"i.yaml": "integrations: [{name: a}]", "keys/a": key, "token": "t", "creds": "c"})
@@ -267,11 +267,11 @@ func TestWhatIdentifiesAVisitorOverDefaults(t *testing.T) {
 }
 
 func TestMoreIntegrationsThanARelayTakes(t *testing.T) {
-	text := faulty(t, withFile(t, "integrations: ["+strings.Repeat("{name: a},", maxIntegrations+1)+"]", "a")...)
+	text := invalid(t, withFile(t, "integrations: ["+strings.Repeat("{name: a},", maxIntegrations+1)+"]", "a")...)
 	if want := "  i.yaml: has 2001 integrations, and a relay takes 2000 at most"; !strings.HasPrefix(text, want) || strings.Contains(text, "\n") {
 		t.Errorf("%s\nwant %s", text, want)
 	}
-	expect(t, faulty(t, withFile(t, strings.Repeat("#", largestFile+1), "a")...), "SINE_RELAY_INTEGRATIONS_FILE: what it names cannot be read: it is too large: it has more than 16777216 bytes")
+	expect(t, invalid(t, withFile(t, strings.Repeat("#", largestFile+1), "a")...), "SINE_RELAY_INTEGRATIONS_FILE: what it names cannot be read: it is too large: it has more than 16777216 bytes")
 }
 
 func TestABlankTextIsInherited(t *testing.T) {

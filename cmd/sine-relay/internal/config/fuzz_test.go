@@ -41,27 +41,27 @@ func FuzzIntegrationsFile(f *testing.F) {
 		}
 		s, err := Load(environ("KEYS=", "INTEGRATIONS_FILE="+file, "KEYS_DIR="+filepath.Join(dir, "keys")), nil)
 		if err != nil {
-			checkFaults(t, err)
+			checkProblems(t, err)
 			return
 		}
-		if len(s.Contained) > 0 {
-			checkFaults(t, s.Contained)
+		if len(s.NonFatal) > 0 {
+			checkProblems(t, s.NonFatal)
 			return
 		}
 		serveOnce(t, s)
 	})
 }
 
-// checkFaults: each says where and what.
-func checkFaults(t *testing.T, err error) {
+// checkProblems: each says where and what.
+func checkProblems(t *testing.T, err error) {
 	t.Helper()
-	var faults Faults
-	if !errors.As(err, &faults) || len(faults) == 0 {
-		t.Fatalf("no faults: %v", err)
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) == 0 {
+		t.Fatalf("no problems: %v", err)
 	}
-	for _, fault := range faults {
-		if fault.Where == "" || fault.What == "" {
-			t.Errorf("half a fault: %+v", fault)
+	for _, problem := range problems {
+		if problem.Where == "" || problem.What == "" {
+			t.Errorf("half a problem: %+v", problem)
 		}
 	}
 }
@@ -110,11 +110,11 @@ func FuzzEnvironment(f *testing.F) {
 			"SINE_RELAY_NATS_URL": "nats://nats:4222", "SINE_RELAY_KEYS": key,
 		})
 		if err != nil {
-			checkFaults(t, err)
+			checkProblems(t, err)
 			return
 		}
-		if len(s.Contained) > 0 {
-			checkFaults(t, s.Contained)
+		if len(s.NonFatal) > 0 {
+			checkProblems(t, s.NonFatal)
 			return
 		}
 		if len(s.Integrations) == 0 || len(s.Integrations[0].Keys) == 0 || len(s.NATSServers()) == 0 {

@@ -28,7 +28,7 @@ func files(t testing.TB, contents map[string]string) string {
 }
 
 // environ makes an environment of settings like "LISTEN=…", on top of one that
-// has no faults.
+// has no problems.
 func environ(settings ...string) []string {
 	all := []string{"HOME=/root", "SINE_RELAY_NATS_URL=nats://nats:4222", "SINE_RELAY_KEYS=" + key}
 	for _, s := range settings {
@@ -43,25 +43,25 @@ func load(t *testing.T, settings ...string) Settings {
 	t.Helper()
 	s, err := Load(environ(settings...), nil)
 	if err != nil {
-		t.Fatalf("faults:\n%v", err)
+		t.Fatalf("problems:\n%v", err)
 	}
-	if len(s.Contained) > 0 {
-		t.Fatalf("faults:\n%v", s.Contained)
+	if len(s.NonFatal) > 0 {
+		t.Fatalf("problems:\n%v", s.NonFatal)
 	}
 	return s
 }
 
-// faulty loads settings that have faults and returns their text.
-func faulty(t *testing.T, settings ...string) string {
+// invalid loads settings that have problems and returns their text.
+func invalid(t *testing.T, settings ...string) string {
 	t.Helper()
 	s, err := Load(environ(settings...), nil)
-	f := s.Contained
+	f := s.NonFatal
 	if err != nil && !errors.As(err, &f) || len(f) == 0 {
-		t.Fatalf("no faults: %v", err)
+		t.Fatalf("no problems: %v", err)
 	}
-	for _, fault := range f {
-		if fault.Where == "" || fault.What == "" {
-			t.Errorf("half a fault: %+v", fault)
+	for _, problem := range f {
+		if problem.Where == "" || problem.What == "" {
+			t.Errorf("half a problem: %+v", problem)
 		}
 	}
 	return f.Error()

@@ -32,10 +32,10 @@ type Entry struct {
 
 // loadIntegrations reads the integrations. What is wrong with one of them is its
 // own: it is broken, and the others are not.
-func (s *Settings) loadIntegrations(f *Faults) {
+func (s *Settings) loadIntegrations(f *Problems) {
 	file := s.readFile(f)
 	name := filepath.Base(s.IntegrationsFile)
-	defaults := s.choose(place{f, name, &file.Defaults, defaultsOf}, file.defaults).or(s.base(f))
+	defaults := s.resolve(fieldPath{f, name, &file.Defaults, defaultsOf}, file.defaults).withDefaults(s.base(f))
 	seen := seenNames{}
 	for i := range file.Integrations {
 		s.addEntry(readEntry(name, i, &file.Integrations[i]), defaults, seen)
@@ -59,12 +59,12 @@ func (s *Settings) loadIntegrations(f *Faults) {
 type seenNames map[string][]string
 
 // addEntry adds an integration of the file, or what is wrong with it.
-func (s *Settings) addEntry(e fileEntry, defaults choices, seen seenNames) {
+func (s *Settings) addEntry(e fileEntry, defaults resolved, seen seenNames) {
 	where := fmt.Sprintf("%s:%d", e.file, e.node.Line)
 	e.check(seen, where)
-	shown, own := e.place.capture(e.Capture), s.choose(e.place, e.options)
-	if len(*e.faults) == 0 {
-		c := own.or(defaults)
+	shown, own := e.fieldPath.capture(e.Capture), s.resolve(e.fieldPath, e.options)
+	if len(*e.problems) == 0 {
+		c := own.withDefaults(defaults)
 		s.addIntegration(e.entry, where, shown, c)
 		s.warnOfEntry(e, shown, c)
 		return
@@ -76,18 +76,18 @@ func (s *Settings) addEntry(e fileEntry, defaults choices, seen seenNames) {
 	if site := cmp.Or(e.Site, name); visit.ValidName(site) {
 		s.brokenSites = append(s.brokenSites, site)
 	}
-	s.Broken[name] = append(s.Broken[name], *e.faults...)
-	s.Contained = append(s.Contained, *e.faults...)
+	s.Invalid[name] = append(s.Invalid[name], *e.problems...)
+	s.NonFatal = append(s.NonFatal, *e.problems...)
 }
 
 // base holds what the environment chooses for every integration.
-func (s *Settings) base(f *Faults) choices {
+func (s *Settings) base(f *Problems) resolved {
 	zone, err := loadZone(s.TimeZone)
 	if err != nil {
 		f.setting("TIME_ZONE", "%s", err)
 	}
 	accept, reject := relay.DefaultAccept, relay.DefaultReject
-	return choices{
+	return resolved{
 		deciders: []relay.Decider{{Name: relay.DefaultDecider}}, zone: zone, budget: s.DecisionBudget, say: relay.SayCode,
 		accept: &accept, reject: &reject, confirmed: new(bool),
 	}
@@ -100,17 +100,17 @@ func (e fileEntry) check(seen seenNames, where string) {
 	switch {
 	case e.Name == "" && e.partial:
 	case !visit.ValidName(e.Name):
-		e.add("name", "%s", noName(e.Name))
+		e.add("name", "%s", invalidName(e.Name))
 	case len(seen[e.Name]) > 1:
 		e.add("name", "%q is used twice, first at %s", e.Name, seen[e.Name][0])
 	}
 	if e.Site != "" && !visit.ValidName(e.Site) {
-		e.add("site", "%s", noName(e.Site))
+		e.add("site", "%s", invalidName(e.Site))
 	}
 }
 
 // addDefault adds the integration whose keys the environment holds.
-func (s *Settings) addDefault(f *Faults, seen seenNames, c choices) {
+func (s *Settings) addDefault(f *Problems, seen seenNames, c resolved) {
 	if len(seen[relay.DefaultIntegration]) > 0 {
 		f.setting("KEYS", "defines the integration %q, and so does the integrations file: give its keys by SINE_RELAY_KEYS_DIR", relay.DefaultIntegration)
 		return
@@ -119,7 +119,7 @@ func (s *Settings) addDefault(f *Faults, seen seenNames, c choices) {
 	s.addIntegration(entry{Name: relay.DefaultIntegration, Site: s.Site}, Prefix+"KEYS", relay.Capture{}, c)
 }
 
-func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c choices) {
+func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c resolved) {
 	assumed := e.Site == ""
 	e.Site = cmp.Or(e.Site, e.Name)
 	s.Entries = append(s.Entries, Entry{

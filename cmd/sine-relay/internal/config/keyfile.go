@@ -62,7 +62,7 @@ func (s *keySource) parse(content string, split func(string) []string, already i
 			continue
 		}
 		if !printable(line) {
-			s.faults.about(fmt.Sprintf("%s:%d", s.where, number), integrationOf(s.integration), "contains a non-printable character, which Sine would not send; is it plain text in UTF-8, without a byte order mark?")
+			s.problems.about(fmt.Sprintf("%s:%d", s.where, number), integrationOf(s.integration), "contains a non-printable character, which Sine would not send; is it plain text in UTF-8, without a byte order mark?")
 			continue
 		}
 		for _, secret := range split(line) {
@@ -96,10 +96,10 @@ func byComma(line string) []string { return strings.Split(line, ",") }
 
 func (s *keySource) addKey(where, name, secret string) {
 	if utf8.RuneCountInString(secret) < tooShortKey {
-		s.faults.about(where, s.of(name), "has fewer than %d characters and is not accepted: %d or more are advised", tooShortKey, shortKey)
+		s.problems.about(where, s.of(name), "has fewer than %d characters and is not accepted: %d or more are advised", tooShortKey, shortKey)
 		return
 	}
-	for _, slip := range slips(secret) {
+	for _, slip := range keyWarnings(secret) {
 		s.warnings.about(where, s.of(name), "%s", slip)
 	}
 	if slices.ContainsFunc(s.keys, func(other apiKey) bool { return other.Name() == name }) {
@@ -116,9 +116,9 @@ func printable(s string) bool {
 // a header.
 var keyLabel = regexp.MustCompile(`(?i)^"?(key|api[-_ ]?key|x-sine-auth)"?\s*[:=]`)
 
-// slips tells in what way a key looks as if more was copied than the key. It is
+// keyWarnings tells in what way a key looks as if more was copied than the key. It is
 // taken as it is: Sine may well send it so.
-func slips(key string) (all []string) {
+func keyWarnings(key string) (all []string) {
 	if utf8.RuneCountInString(key) < shortKey {
 		all = append(all, fmt.Sprintf("has fewer than %d characters and may be guessed", shortKey))
 	}
@@ -134,10 +134,10 @@ func slips(key string) (all []string) {
 	return all
 }
 
-// openToAll reports whether every user of the machine can read a file. In what
+// worldReadable reports whether every user of the machine can read a file. In what
 // Kubernetes mounts, a file is readable by all unless somebody says otherwise, and
 // there is nobody else in the container. Windows knows no such bits.
-func openToAll(path string) bool {
+func worldReadable(path string) bool {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm()&0o004 == 0 || runtime.GOOS == "windows" {
 		return false

@@ -31,7 +31,7 @@ type Keyring struct {
 	dir     os.FileInfo
 	dirName string
 	// unlisted says why the directory could not be listed.
-	unlisted *Fault
+	unlisted *Problem
 	digest   Digest
 }
 
@@ -42,8 +42,8 @@ type keySource struct {
 	// inDir is set for a file of the directory.
 	inDir    bool
 	keys     []apiKey
-	faults   Faults
-	warnings Faults
+	problems Problems
+	warnings Problems
 	// kept is set where the keys are those of before.
 	kept bool
 }
@@ -90,7 +90,7 @@ func (k *Keyring) readDir(dir string, before *Keyring, sum io.Writer) {
 		err = errors.New("it is another directory than before and empty, as when a volume is unmounted; to take keys away, remove their files")
 	}
 	if err != nil {
-		k.unlisted = &Fault{Where: Prefix + "KEYS_DIR", What: fmt.Sprintf("what it names cannot be read: %v", withoutPath(err))}
+		k.unlisted = &Problem{Where: Prefix + "KEYS_DIR", What: fmt.Sprintf("what it names cannot be read: %v", withoutPath(err))}
 		fmt.Fprintf(sum, "%s\n", k.unlisted)
 		k.dir = before.dir
 		for _, s := range before.sources {
@@ -143,20 +143,20 @@ func (k *Keyring) add(source *keySource, before *Keyring, path string, split fun
 	switch {
 	case err == nil:
 		source.parse(string(content), split, len(k.Of(source.integration)))
-		if openToAll(path) {
+		if worldReadable(path) {
 			source.warnings.add(source.where, "holds API keys and can be read by every user of this machine: chmod o-r it")
 		}
-	case saysGone(path, err):
-		source.faults.add(source.where, "cannot be read: %v; no key in it is accepted", withoutPath(err))
+	case keysRemoved(path, err):
+		source.problems.add(source.where, "cannot be read: %v; no key in it is accepted", withoutPath(err))
 	default:
 		source.keep(before, err)
 	}
 }
 
-// saysGone tells whether an error means that there are no keys, in contrast to one
+// keysRemoved tells whether an error means that there are no keys, in contrast to one
 // after which nothing is known. Who takes away the right to read a file takes its
 // keys away, and links that lead in a circle lead to none.
-func saysGone(path string, err error) bool {
+func keysRemoved(path string, err error) bool {
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err := os.Stat(filepath.Dir(path))
 		return err == nil // else its whole volume is away
@@ -173,7 +173,7 @@ func (s *keySource) keep(before *Keyring, err error) {
 			s.keys, what = old.keys, "the keys that it held before are accepted until it can be read again"
 		}
 	}
-	s.faults.add(s.where, "cannot be read: %v; %s", withoutPath(err), what)
+	s.problems.add(s.where, "cannot be read: %v; %s", withoutPath(err), what)
 }
 
 func (k *Keyring) fromDir() bool {
@@ -210,13 +210,13 @@ func (k *Keyring) Digest() Digest { return k.digest }
 
 // Unreadable returns why it is not known what keys there are: those of before are
 // in force, and one that was taken away may be among them.
-func (k *Keyring) Unreadable() (all Faults) {
+func (k *Keyring) Unreadable() (all Problems) {
 	if k.unlisted != nil {
 		all.add(k.unlisted.Where, "%s; the keys that were there before are accepted until it can be read again", k.unlisted.What)
 	}
 	for _, s := range k.sources {
 		if s.kept {
-			all = append(all, s.faults...)
+			all = append(all, s.problems...)
 		}
 	}
 	return all
@@ -225,9 +225,9 @@ func (k *Keyring) Unreadable() (all Faults) {
 // Check returns what is wrong with the keys of these integrations, and what is
 // probably not meant. The integrations are all that there are, unless the names of
 // some are not known: then nothing is said of files that belong to nobody.
-func (k *Keyring) Check(integrations []string, allNamed bool) (faults, warnings Faults) {
+func (k *Keyring) Check(integrations []string, allNamed bool) (problems, warnings Problems) {
 	if k.unlisted != nil {
-		faults = k.Unreadable()[:1]
+		problems = k.Unreadable()[:1]
 	}
 	owners := map[[sha256.Size]byte]string{}
 	for _, s := range k.sources {
@@ -237,19 +237,19 @@ func (k *Keyring) Check(integrations []string, allNamed bool) (faults, warnings 
 			}
 			continue
 		}
-		faults, warnings = append(faults, s.faults...), append(warnings, s.warnings...)
+		problems, warnings = append(problems, s.problems...), append(warnings, s.warnings...)
 		s.shared(owners, &warnings)
 	}
 	for _, name := range integrations {
 		if len(k.Of(name)) == 0 {
-			faults = append(faults, k.noKey(name))
+			problems = append(problems, k.noKey(name))
 		}
 	}
-	return faults, warnings
+	return problems, warnings
 }
 
 // shared warns of keys that there are more than once.
-func (s *keySource) shared(owners map[[sha256.Size]byte]string, warnings *Faults) {
+func (s *keySource) shared(owners map[[sha256.Size]byte]string, warnings *Problems) {
 	for _, key := range s.keys {
 		switch owner, known := owners[key.digest]; {
 		case known && owner != s.integration:
@@ -262,15 +262,15 @@ func (s *keySource) shared(owners map[[sha256.Size]byte]string, warnings *Faults
 	}
 }
 
-// of is what a fault of a key concerns.
+// of is what a problem of a key concerns.
 func (s *keySource) of(key string) string { return integrationOf(s.integration) + ", key " + key }
 
-func (k *Keyring) noKey(integration string) Fault {
+func (k *Keyring) noKey(integration string) Problem {
 	where := filepath.Join(k.dirName, integration)
 	for _, s := range k.sources {
 		if s.integration == integration && !s.inDir {
 			where = s.where
 		}
 	}
-	return Fault{where, integrationOf(integration), "there is no key, so that all calls of the integration are answered 401: put one there"}
+	return Problem{where, integrationOf(integration), "there is no key, so that all calls of the integration are answered 401: put one there"}
 }

@@ -52,8 +52,8 @@ func TestAFileOfKeysThatCannotBeRead(t *testing.T) {
 			if len(k.Of("lobby")) != 0 || len(k.Of("dock")) != 1 || len(k.Unreadable()) != 0 {
 				t.Errorf("%s: %d and %d keys", name, len(k.Of("lobby")), len(k.Of("dock")))
 			}
-			faults, _ := k.Check([]string{"lobby", "dock"}, true)
-			expect(t, faults.Error(), "keys/lobby: cannot be read: permission denied; no key in it is accepted", `integration lobby: there is no key`)
+			problems, _ := k.Check([]string{"lobby", "dock"}, true)
+			expect(t, problems.Error(), "keys/lobby: cannot be read: permission denied; no key in it is accepted", `integration lobby: there is no key`)
 		}
 	})
 }

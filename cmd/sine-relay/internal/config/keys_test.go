@@ -81,7 +81,7 @@ func TestFaultsOfKeys(t *testing.T) {
 				contents["keys/"+name] = content
 			}
 			dir := files(t, contents)
-			text := faulty(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
+			text := invalid(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
 			expect(t, text, c.want...)
 			expectNot(t, text, key)
 		})
@@ -90,7 +90,7 @@ func TestFaultsOfKeys(t *testing.T) {
 
 func TestWithoutADirectoryOfKeysThereIsOneFault(t *testing.T) {
 	dir := files(t, map[string]string{"i.yaml": "integrations: [{name: lobby}, {name: dock}]"})
-	text := faulty(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml")
+	text := invalid(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml")
 	expect(t, text, "SINE_RELAY_KEYS_DIR: is not set")
 	if strings.Count(text, "\n") != 0 {
 		t.Errorf("more than one:\n%s", text)
@@ -116,10 +116,10 @@ func TestAFileOfKeysOfTheEnvironment(t *testing.T) {
 		}
 	}
 	for _, step := range []struct {
-		name  string
-		take  func()
-		keys  int
-		fault string
+		name    string
+		take    func()
+		keys    int
+		problem string
 	}{
 		{"its volume is away", func() { must(os.Rename(dir+"/v", dir+"/away")) }, 2, "SINE_RELAY_KEYS_FILE: cannot be read: no such file or directory; the keys that it held before are accepted"},
 		{"its volume is back", func() { must(os.Rename(dir+"/away", dir+"/v")) }, 2, ""},
@@ -134,15 +134,15 @@ func TestAFileOfKeysOfTheEnvironment(t *testing.T) {
 		if s.Keyring.Digest() == before {
 			t.Errorf("%s: it is not noticed", step.name)
 		}
-		faults, _ := s.Keyring.Check([]string{"default"}, true)
-		if got := len(s.Keyring.Of("default")); got != step.keys || (len(faults) > 0) != (step.fault != "") {
-			t.Errorf("%s: %d keys, and %v", step.name, got, faults)
+		problems, _ := s.Keyring.Check([]string{"default"}, true)
+		if got := len(s.Keyring.Of("default")); got != step.keys || (len(problems) > 0) != (step.problem != "") {
+			t.Errorf("%s: %d keys, and %v", step.name, got, problems)
 		}
-		expect(t, faults.Error(), step.fault)
-		expectNot(t, faults.Error(), dir)
+		expect(t, problems.Error(), step.problem)
+		expectNot(t, problems.Error(), dir)
 	}
 	started, err := Load(environ("KEYS=", "KEYS_FILE="+file), nil)
-	if err != nil || len(started.Integrations) != 1 || len(started.Integrations[0].Keys) != 0 || len(started.Contained) == 0 {
-		t.Errorf("a start without it: %v, %v", started.Contained, err)
+	if err != nil || len(started.Integrations) != 1 || len(started.Integrations[0].Keys) != 0 || len(started.NonFatal) == 0 {
+		t.Errorf("a start without it: %v, %v", started.NonFatal, err)
 	}
 }

@@ -14,21 +14,21 @@ import (
 )
 
 // environment is a look-up for envconfig that knows what was asked for last, so
-// that a fault can be told by its variable, and every fault be found: envconfig
+// that a problem can be told by its variable, and every problem be found: envconfig
 // stops at the first.
 type environment struct {
-	values map[string]string // by name without the prefix
-	set    map[string]bool   // by name with the prefix
-	files  map[string]string // of secrets, by name without the prefix
-	faults *Faults
-	last   string
-	faulty map[string]bool
+	values   map[string]string // by name without the prefix
+	set      map[string]bool   // by name with the prefix
+	files    map[string]string // of secrets, by name without the prefix
+	problems *Problems
+	last     string
+	invalid  map[string]bool
 }
 
 // newEnvironment takes what is ours from environ. A variable that is set but
 // empty counts as not set: envconfig would let it suppress the default.
-func newEnvironment(environ []string, defaults map[string]string, f *Faults) *environment {
-	e := &environment{values: map[string]string{}, set: map[string]bool{}, files: map[string]string{}, faults: f, faulty: map[string]bool{}}
+func newEnvironment(environ []string, defaults map[string]string, f *Problems) *environment {
+	e := &environment{values: map[string]string{}, set: map[string]bool{}, files: map[string]string{}, problems: f, invalid: map[string]bool{}}
 	for _, pair := range slices.Sorted(slices.Values(environ)) {
 		name, value, _ := strings.Cut(pair, "=")
 		short, ours := strings.CutPrefix(name, Prefix)
@@ -61,7 +61,7 @@ func (e *environment) readSecretFiles() {
 			continue
 		}
 		if _, both := e.values[s.name]; both {
-			e.faults.setting(s.name+"_FILE", "is set, and so is %s: set one of them", Prefix+s.name)
+			e.problems.setting(s.name+"_FILE", "is set, and so is %s: set one of them", Prefix+s.name)
 			continue
 		}
 		e.set[Prefix+s.name] = true
@@ -72,9 +72,9 @@ func (e *environment) readSecretFiles() {
 		value, err := readSecret(file)
 		switch {
 		case err != nil:
-			e.faults.unreadable(s.name+"_FILE", err)
+			e.problems.unreadable(s.name+"_FILE", err)
 		case value == "":
-			e.faults.setting(s.name+"_FILE", "%s is empty", file)
+			e.problems.setting(s.name+"_FILE", "%s is empty", file)
 		default:
 			e.values[s.name], e.files[s.name] = value, file
 		}
@@ -85,7 +85,7 @@ func (e *environment) readSecretFiles() {
 func (e *environment) Lookup(name string) (string, bool) {
 	e.last = name
 	value, ok := e.values[name]
-	return value, ok && !e.faulty[name]
+	return value, ok && !e.invalid[name]
 }
 
 // EnvMutate is called by envconfig for each value, defaults included: it turns
@@ -107,8 +107,8 @@ func (e *environment) EnvMutate(_ context.Context, name, _, _, value string) (st
 	return value, false, nil
 }
 
-// decode fills into. After each fault the variable is taken for not set and
-// decoding begins anew, until there is no fault left.
+// decode fills into. After each problem the variable is taken for not set and
+// decoding begins anew, until there is no problem left.
 func (e *environment) decode(into *Environment) {
 	for {
 		*into = Environment{}
@@ -118,13 +118,13 @@ func (e *environment) decode(into *Environment) {
 		if err == nil {
 			return
 		}
-		if e.faulty[e.last] {
+		if e.invalid[e.last] {
 			// A default that cannot be decoded is a mistake in this package.
 			panic("config: " + err.Error())
 		}
 		s, _ := settingNamed(e.last)
-		e.faulty[e.last] = true
-		e.faults.setting(e.last, "%s", s.misfit(e.values[e.last]))
+		e.invalid[e.last] = true
+		e.problems.setting(e.last, "%s", s.mismatch(e.values[e.last]))
 	}
 }
 
@@ -244,14 +244,14 @@ func parseDuration(s string) (time.Duration, bool) {
 	return d, err == nil
 }
 
-// misfit says what is wrong with a value, which is not secret: secrets are texts
+// mismatch says what is wrong with a value, which is not secret: secrets are texts
 // and always fit.
-func (s setting) misfit(value string) string {
+func (s setting) mismatch(value string) string {
 	switch {
 	case s.unit == "duration":
-		return noDuration(value)
+		return invalidDuration(value)
 	case s.unit == "bytes":
-		return noSize(value)
+		return invalidSize(value)
 	case s.kind == reflect.Bool:
 		return strconv.Quote(value) + " is neither true nor false"
 	default:
@@ -259,7 +259,7 @@ func (s setting) misfit(value string) string {
 	}
 }
 
-func noDuration(value string) string {
+func invalidDuration(value string) string {
 	proposal := "write for example 500ms, 2.5s or 30d"
 	if _, ok := parseDuration(value + "s"); ok {
 		proposal = "did you mean " + value + "s?"
@@ -267,7 +267,7 @@ func noDuration(value string) string {
 	return strconv.Quote(value) + " is not a duration; " + proposal
 }
 
-func noSize(value string) string {
+func invalidSize(value string) string {
 	proposal := "write for example 65536, 256KiB, 64MiB or 2GiB"
 	if digits, unit := splitSize(value); unit != "" {
 		meant := digits + strings.ToUpper(unit[:1]) + "iB"

@@ -9,10 +9,10 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// misread tells the faults that the YAML reader found, and whether there may be
+// misread tells the problems that the YAML reader found, and whether there may be
 // more behind them. What it could read is there all the same, so that the rest is
 // looked at in the same run.
-func misread(f *Faults, name string, err error) (partial bool) {
+func misread(f *Problems, name string, err error) (partial bool) {
 	var several *yaml.LoadErrors
 	var one *yaml.LoadError
 	switch {
@@ -35,7 +35,7 @@ var (
 	wrongKind    = regexp.MustCompile("^cannot construct !!(\\w+)(?: `(?s:.*)`)? into (.+)$")
 )
 
-func misreadAt(f *Faults, name string, e *yaml.LoadError) (partial bool) {
+func misreadAt(f *Problems, name string, e *yaml.LoadError) (partial bool) {
 	if e.Mark.Line > 0 {
 		name = fmt.Sprintf("%s:%d", name, e.Mark.Line)
 	}

@@ -24,7 +24,7 @@ func (s Settings) NATSServers() []string {
 	return servers
 }
 
-func (s *Settings) checkServers(f *Faults) {
+func (s *Settings) checkServers(f *Problems) {
 	switch {
 	case s.NATSURL != "" && s.NATSStoreDir != "" && s.keys == keyless:
 		s.NATSStoreDir = "" // a command that runs none, where the relay's settings are
@@ -50,9 +50,9 @@ func (s *Settings) checkServers(f *Faults) {
 }
 
 // checkURLs returns which kinds of connection the servers' URLs ask for, and
-// whether one says who signs in. Its faults quote nothing: any part of a URL
+// whether one says who signs in. Its problems quote nothing: any part of a URL
 // that went wrong may be a password.
-func (s *Settings) checkURLs(f *Faults) (kinds map[string]bool, signedIn bool) {
+func (s *Settings) checkURLs(f *Problems) (kinds map[string]bool, signedIn bool) {
 	kinds = map[string]bool{}
 	for i, server := range s.NATSServers() {
 		u, err := url.Parse(server)
@@ -74,7 +74,7 @@ func (s *Settings) checkURLs(f *Faults) (kinds map[string]bool, signedIn bool) {
 }
 
 // checkHandshake: only with TLS can the handshake come first.
-func (s *Settings) checkHandshake(f *Faults, kinds map[string]bool) {
+func (s *Settings) checkHandshake(f *Problems, kinds map[string]bool) {
 	const name = "NATS_TLS_HANDSHAKE_FIRST"
 	switch {
 	case !s.NATSHandshakeFirst:
@@ -92,8 +92,8 @@ func validPort(port string) bool {
 	return port == "" || err == nil
 }
 
-func (s *Settings) checkSignIn(f *Faults, byURL bool) {
-	together(f, "NATS_USER", s.NATSUser, "NATS_PASSWORD", s.NATSPassword.Reveal())
+func (s *Settings) checkSignIn(f *Problems, byURL bool) {
+	requireBoth(f, "NATS_USER", s.NATSUser, "NATS_PASSWORD", s.NATSPassword.Reveal())
 	ways := map[string]bool{
 		"NATS_CREDENTIALS_FILE": s.NATSCredentialsFile != "", "NATS_NKEY_FILE": s.NATSNKeyFile != "",
 		"NATS_TOKEN": s.NATSToken != "", "NATS_USER": s.NATSUser != "", "NATS_URL (its user)": byURL,
@@ -110,7 +110,7 @@ func (s *Settings) checkSignIn(f *Faults, byURL bool) {
 }
 
 // checkInbox keeps answers apart from what has another meaning.
-func (s *Settings) checkInbox(f *Faults) {
+func (s *Settings) checkInbox(f *Problems) {
 	switch first, _, _ := strings.Cut(s.NATSInboxPrefix, "."); {
 	case !subjectPrefix.MatchString(s.NATSInboxPrefix):
 		f.setting("NATS_INBOX_PREFIX", "%q is not a valid subject; write names of letters, digits, _ and -, joined by dots", s.NATSInboxPrefix)
@@ -121,7 +121,7 @@ func (s *Settings) checkInbox(f *Faults) {
 	}
 }
 
-func (s *Settings) checkStreams(f *Faults) {
+func (s *Settings) checkStreams(f *Problems) {
 	if !subjectPrefix.MatchString(s.SubjectPrefix) {
 		f.setting("SUBJECT_PREFIX", "%q is not a valid subject; write names of letters, digits, _ and -, joined by dots", s.SubjectPrefix)
 	}

@@ -14,16 +14,16 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// place collects faults below a place in the file.
-type place struct {
-	faults *Faults
-	file   string
-	node   *yaml.Node
-	of     string
+// fieldPath adds the problems of the fields below a node of the file.
+type fieldPath struct {
+	problems *Problems
+	file     string
+	node     *yaml.Node
+	of       string
 }
 
-func (p place) add(field, format string, args ...any) {
-	p.faults.about(fmt.Sprintf("%s:%d", p.file, lineOf(p.node, field)), p.of, "%s: %s", field, fmt.Sprintf(format, args...))
+func (p fieldPath) add(field, format string, args ...any) {
+	p.problems.about(fmt.Sprintf("%s:%d", p.file, lineOf(p.node, field)), p.of, "%s: %s", field, fmt.Sprintf(format, args...))
 }
 
 // lineOf is the line of a field such as deciders[0].name below a node, or that of
@@ -55,10 +55,10 @@ func lineOf(node *yaml.Node, field string) int {
 	return lineOf(below, rest)
 }
 
-// choose reads the options that stand at a place. A fault is told there once,
+// resolve parses the options of a node. A problem is reported there once,
 // however many integrations inherit it.
-func (s *Settings) choose(p place, o options) choices {
-	c := choices{
+func (s *Settings) resolve(p fieldPath, o options) resolved {
+	c := resolved{
 		allowFrom: p.allowFrom(o.AllowFrom), deciders: p.deciders(o), combination: p.combination(o.Combine), confirmed: o.RejectionConfirmed, rejectText: unlessBlank(o.RejectText),
 		zone: p.zone(o.TimeZone), say: p.say(o.RejectBy), events: p.events(o.Events),
 		eventNames: p.eventNames(o.EventNames), identifiedBy: p.identifiedBy(o.IdentifiedBy), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, policy.Missed),
@@ -71,23 +71,23 @@ func (s *Settings) choose(p place, o options) choices {
 	return c
 }
 
-func (s *Settings) budget(p place, value string) time.Duration {
+func (s *Settings) budget(p fieldPath, value string) time.Duration {
 	d, ok := parseDuration(value)
 	switch {
 	case !ok:
-		p.add("decisionBudget", "%s", noDuration(value))
+		p.add("decisionBudget", "%s", invalidDuration(value))
 	case d <= 0:
 		p.add("decisionBudget", "must be positive")
 	case s.outlasts(d) != "":
 		p.add("decisionBudget", "%s", s.outlasts(d))
 	case d < shortBudget:
-		p.faults = &s.Warnings
+		p.problems = &s.Warnings
 		p.add("decisionBudget", "is shorter than %s: hardly a decider answers in time", shortBudget)
 	}
 	return d
 }
 
-func (p place) zone(name string) *time.Location {
+func (p fieldPath) zone(name string) *time.Location {
 	if name == "" {
 		return nil
 	}
@@ -108,7 +108,7 @@ func loadZone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-func (p place) say(by string) relay.Say {
+func (p fieldPath) say(by string) relay.Say {
 	say := relay.Say(by)
 	if say != "" && say != relay.SayCode && say != relay.SayStatus {
 		p.add("rejectBy", "%q is neither code nor status", by)
@@ -117,7 +117,7 @@ func (p place) say(by string) relay.Say {
 }
 
 // identifiedBy keeps an empty list apart from none: it undoes a default.
-func (p place) identifiedBy(names []string) []relay.Identifier {
+func (p fieldPath) identifiedBy(names []string) []relay.Identifier {
 	if names == nil {
 		return nil
 	}
@@ -135,7 +135,7 @@ func (p place) identifiedBy(names []string) []relay.Identifier {
 	return all
 }
 
-func (p place) template(field string, fields map[string]any) *relay.Template {
+func (p fieldPath) template(field string, fields map[string]any) *relay.Template {
 	if fields == nil {
 		return nil
 	}
@@ -150,7 +150,7 @@ var placeholder = regexp.MustCompile(`\{[A-Za-z]*\}`)
 
 // text looks for placeholders that the texts of a fallback do not know: they
 // would be shown to the visitor as they are.
-func (p place) text(field, text string) {
+func (p fieldPath) text(field, text string) {
 	for _, found := range placeholder.FindAllString(text, -1) {
 		if found != "{ref}" {
 			p.add(field, "%s has no meaning here; {ref} stands for the reference", found)
@@ -166,7 +166,7 @@ func unlessBlank(text string) string {
 	return text
 }
 
-func (p place) fallbacks(field string, configured map[string]fallback, situations []policy.Situation) map[policy.Situation]policy.Fallback {
+func (p fieldPath) fallbacks(field string, configured map[string]fallback, situations []policy.Situation) map[policy.Situation]policy.Fallback {
 	var known []string
 	for _, s := range situations {
 		known = append(known, string(s))
@@ -189,7 +189,7 @@ func (p place) fallbacks(field string, configured map[string]fallback, situation
 }
 
 // capture reads what of an integration is to be shown in the log, and until when.
-func (p place) capture(c capture) relay.Capture {
+func (p fieldPath) capture(c capture) relay.Capture {
 	if c == (capture{}) {
 		return relay.Capture{}
 	}
@@ -205,7 +205,7 @@ func (p place) capture(c capture) relay.Capture {
 
 var kinds = []string{string(visit.KindCheckInRequest), string(visit.KindCheckedIn), string(visit.KindCheckedOut)}
 
-func (p place) kind(field, name string) visit.Kind {
+func (p fieldPath) kind(field, name string) visit.Kind {
 	if !slices.Contains(kinds, name) {
 		p.add(field, "%q is not an event%s; known are %s", name, DidYouMean(name, kinds), strings.Join(kinds, ", "))
 	}
@@ -213,7 +213,7 @@ func (p place) kind(field, name string) visit.Kind {
 }
 
 // events keeps an empty list apart from none: it undoes a default.
-func (p place) events(names []string) []visit.Kind {
+func (p fieldPath) events(names []string) []visit.Kind {
 	if names == nil {
 		return nil
 	}
@@ -226,7 +226,7 @@ func (p place) events(names []string) []visit.Kind {
 
 // eventNames returns kinds by spelling. Two entries of one spelling would win in
 // turns.
-func (p place) eventNames(names map[string]string) map[string]visit.Kind {
+func (p fieldPath) eventNames(names map[string]string) map[string]visit.Kind {
 	all := map[string]visit.Kind{}
 	for _, name := range sortedKeys(names) {
 		field, key := "eventNames."+name, relay.Spelling(name)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Fault is one thing that is wrong, or, as a warning, allowed and probably not meant.
-type Fault struct {
+// Problem is one thing that is wrong, or, as a warning, allowed and probably not meant.
+type Problem struct {
 	// Where is a variable, a file, or a line of one.
 	Where string
 	// Of is what it concerns, as in "integration lobby", or empty.
@@ -18,48 +18,48 @@ type Fault struct {
 	What string
 }
 
-func (f Fault) String() string {
+func (f Problem) String() string {
 	if f.Of == "" {
 		return f.Where + ": " + f.What
 	}
 	return f.Where + ": " + f.Of + ": " + f.What
 }
 
-// place is where many faults of the same text are told apart.
-func (f Fault) place() string {
+// location distinguishes problems that have the same text.
+func (f Problem) location() string {
 	if f.Of == "" {
 		return f.Where
 	}
 	return f.Where + " (" + strings.TrimPrefix(f.Of, integrationOf("")) + ")"
 }
 
-// integrationOf is how an integration is named as what a fault concerns.
+// integrationOf is how an integration is named as what a problem concerns.
 func integrationOf(name string) string { return "integration " + name }
 
-// Faults is everything that is wrong.
-type Faults []Fault
+// Problems is everything that is wrong.
+type Problems []Problem
 
-// shownPlaces are named of those that have the same fault; more are counted.
+// shownPlaces are named of those that have the same problem; more are counted.
 const shownPlaces = 4
 
-// Lines has a line for each fault, and one for all that differ in their place alone.
-func (f Faults) Lines() (lines []string) {
-	alike := map[string]Faults{}
-	for _, fault := range f {
-		alike[fault.What] = append(alike[fault.What], fault)
+// Lines has a line for each problem, and one for all that differ in their place alone.
+func (f Problems) Lines() (lines []string) {
+	alike := map[string]Problems{}
+	for _, problem := range f {
+		alike[problem.What] = append(alike[problem.What], problem)
 	}
-	for _, fault := range f {
-		same := alike[fault.What]
-		delete(alike, fault.What)
+	for _, problem := range f {
+		same := alike[problem.What]
+		delete(alike, problem.What)
 		switch {
 		case len(same) == 1:
-			lines = append(lines, fault.String())
+			lines = append(lines, problem.String())
 		case len(same) > 1:
 			var places []string
 			for _, one := range same {
-				places = append(places, one.place())
+				places = append(places, one.location())
 			}
-			lines = append(lines, shortened(places)+": "+fault.What)
+			lines = append(lines, shortened(places)+": "+problem.What)
 		}
 	}
 	return lines
@@ -74,21 +74,21 @@ func shortened(list []string) string {
 }
 
 // Error has the lines, each indented.
-func (f Faults) Error() string { return "  " + strings.Join(f.Lines(), "\n  ") }
+func (f Problems) Error() string { return "  " + strings.Join(f.Lines(), "\n  ") }
 
-func (f *Faults) add(where, format string, args ...any) { f.about(where, "", format, args...) }
+func (f *Problems) add(where, format string, args ...any) { f.about(where, "", format, args...) }
 
-// about adds a fault of something that has a name.
-func (f *Faults) about(where, of, format string, args ...any) {
-	*f = append(*f, Fault{where, of, fmt.Sprintf(format, args...)})
+// about adds a problem of something that has a name.
+func (f *Problems) about(where, of, format string, args ...any) {
+	*f = append(*f, Problem{where, of, fmt.Sprintf(format, args...)})
 }
 
-// setting adds a fault of a variable, by its name without the prefix.
-func (f *Faults) setting(name, format string, args ...any) { f.add(Prefix+name, format, args...) }
+// setting adds a problem of a variable, by its name without the prefix.
+func (f *Problems) setting(name, format string, args ...any) { f.add(Prefix+name, format, args...) }
 
 // unreadable adds that a file or directory cannot be read. It leaves the path
 // out: an operator may have put the secret itself where its file's name belongs.
-func (f *Faults) unreadable(name string, err error) {
+func (f *Problems) unreadable(name string, err error) {
 	var at *fs.PathError
 	if errors.As(err, &at) {
 		err = at.Err

@@ -8,7 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Sixty slips that are alike are one line, which names the first few.
+// Sixty keyWarnings that are alike are one line, which names the first few.
 func TestWarningsThatAreAlikeAreOneLine(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("defaults: {rejectBy: status}\nintegrations:\n")
@@ -37,7 +37,7 @@ func TestWarningsAreThereBesideFaults(t *testing.T) {
 	} {
 		s, err := Load(environ(withFile(t, content, "a", "b")...), nil)
 		if err == nil {
-			err = s.Contained
+			err = s.NonFatal
 		}
 		expect(t, err.Error(), `timeZone: "Mars" is not`)
 		expect(t, strings.Join(s.Warnings.Lines(), "\n"), "integration b: no test visit has confirmed")
@@ -65,13 +65,13 @@ func TestEachFaultNamesTheLineOfItsField(t *testing.T) {
   answers:
     reject: {}
 `
-	text := faulty(t, withFile(t, file, "a")...)
+	text := invalid(t, withFile(t, file, "a")...)
 	expect(t, text, "i.yaml:6: integration a: eventNames.came: ", "i.yaml:10: integration a: fallbacks.timeout.answer: ", "i.yaml:14: integration a: deciders[1].when: ", "i.yaml:16: integration a: answers.reject: ")
 
 	// In JSON, and where the field stands in what is merged or is not there at all.
-	expect(t, faulty(t, withFile(t, "{\"integrations\": [\n{\"name\": \"a\",\n\"timeZone\": \"Mars\"}]}", "a")...), "i.yaml:3: integration a: timeZone: ")
-	expect(t, faulty(t, withFile(t, "integrations:\n- &x {name: a}\n- <<: *x\n  name: b\n  deciders: [{shadow: true}]\n", "a", "b")...), "i.yaml:5: integration b: deciders[0].name: is missing")
-	expect(t, faulty(t, withFile(t, "integrations:\n- {name: a}\n- {name: b}\n-\n  site: foo\n", "a", "b")...), "i.yaml:5: integrations[2]: name: is missing")
+	expect(t, invalid(t, withFile(t, "{\"integrations\": [\n{\"name\": \"a\",\n\"timeZone\": \"Mars\"}]}", "a")...), "i.yaml:3: integration a: timeZone: ")
+	expect(t, invalid(t, withFile(t, "integrations:\n- &x {name: a}\n- <<: *x\n  name: b\n  deciders: [{shadow: true}]\n", "a", "b")...), "i.yaml:5: integration b: deciders[0].name: is missing")
+	expect(t, invalid(t, withFile(t, "integrations:\n- {name: a}\n- {name: b}\n-\n  site: foo\n", "a", "b")...), "i.yaml:5: integrations[2]: name: is missing")
 
 	var node yaml.Node
 	if err := yaml.Load([]byte("a.b:\n  c: 1\na:\n  b:\n    c: [1,\n      2]\n"), &node); err != nil {

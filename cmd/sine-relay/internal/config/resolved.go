@@ -12,8 +12,8 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// choices are options that were understood. What is zero was not chosen.
-type choices struct {
+// resolved are options that were understood. What is zero was not chosen.
+type resolved struct {
 	allowFrom      []netip.Prefix
 	deciders       []relay.Decider
 	combination    policy.Combination
@@ -29,30 +29,30 @@ type choices struct {
 	accept, reject *relay.Template
 }
 
-// or returns the choices, with defaults where nothing was chosen. Fallbacks and
+// withDefaults returns the options, with defaults where nothing was chosen. Fallbacks and
 // event names are taken one by one.
-func (c choices) or(d choices) choices {
-	return choices{
-		allowFrom: orElseList(c.allowFrom, d.allowFrom),
-		deciders:  orElseList(c.deciders, d.deciders), combination: cmp.Or(c.combination, d.combination),
+func (c resolved) withDefaults(d resolved) resolved {
+	return resolved{
+		allowFrom: listOr(c.allowFrom, d.allowFrom),
+		deciders:  listOr(c.deciders, d.deciders), combination: cmp.Or(c.combination, d.combination),
 		zone:         cmp.Or(c.zone, d.zone),
 		budget:       cmp.Or(c.budget, d.budget),
 		say:          cmp.Or(c.say, d.say),
 		confirmed:    cmp.Or(c.confirmed, d.confirmed),
-		events:       orElseList(c.events, d.events),
+		events:       listOr(c.events, d.events),
 		eventNames:   overlay(d.eventNames, c.eventNames, func(_, own visit.Kind) visit.Kind { return own }),
-		identifiedBy: orElseList(c.identifiedBy, d.identifiedBy),
+		identifiedBy: listOr(c.identifiedBy, d.identifiedBy),
 		rejectText:   cmp.Or(c.rejectText, d.rejectText),
-		fallbacks:    overlay(d.fallbacks, c.fallbacks, orFallback),
+		fallbacks:    overlay(d.fallbacks, c.fallbacks, fallbackOr),
 		accept:       cmp.Or(c.accept, d.accept),
 		reject:       cmp.Or(c.reject, d.reject),
 	}
 }
 
-// orFallback: a fallback that names its answer stands alone, since the texts of
+// fallbackOr: a fallback that names its answer stands alone, since the texts of
 // another answer would not fit. One that only rewords keeps the answer: it must
 // not turn an accept into a reject.
-func orFallback(inherited, own policy.Fallback) policy.Fallback {
+func fallbackOr(inherited, own policy.Fallback) policy.Fallback {
 	if own.Verdict != "" {
 		return own
 	}
@@ -63,7 +63,7 @@ func orFallback(inherited, own policy.Fallback) policy.Fallback {
 	}
 }
 
-func orElseList[T any](own, inherited []T) []T {
+func listOr[T any](own, inherited []T) []T {
 	if own == nil {
 		return inherited
 	}
@@ -85,7 +85,7 @@ func overlay[K comparable, V any](under, over map[K]V, merge func(under, over V)
 }
 
 // deciders reads who is asked: one by its name alone, or a list.
-func (p place) deciders(o options) []relay.Decider {
+func (p fieldPath) deciders(o options) []relay.Decider {
 	if o.Decider != "" && o.Deciders != nil {
 		p.add("decider", "and deciders are both there; name them all in deciders")
 	}
@@ -119,15 +119,15 @@ func (p place) deciders(o options) []relay.Decider {
 	return all
 }
 
-func (p place) deciderName(field, name string) {
+func (p fieldPath) deciderName(field, name string) {
 	if !visit.ValidName(name) {
-		p.add(field, "%s", noName(name))
+		p.add(field, "%s", invalidName(name))
 	}
 }
 
-// condition compiles an expression. Its faults are told with the line and the
+// condition compiles an expression. Its problems are told with the line and the
 // column within the expression.
-func (p place) condition(field, expression string) *condition.Condition {
+func (p fieldPath) condition(field, expression string) *condition.Condition {
 	if expression == "" {
 		return nil
 	}
@@ -138,7 +138,7 @@ func (p place) condition(field, expression string) *condition.Condition {
 	return c
 }
 
-func (p place) combination(name string) policy.Combination {
+func (p fieldPath) combination(name string) policy.Combination {
 	c := policy.Combination(name)
 	if c != "" && c != policy.All && c != policy.Any {
 		p.add("combine", "%q is neither all nor any", name)

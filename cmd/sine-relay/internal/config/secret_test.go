@@ -47,8 +47,8 @@ func TestASecretPrintsAsAMask(t *testing.T) {
 	expect(t, log.String(), mask)
 }
 
-// The slips that put a secret near a fault: a file's variable that holds the
-// secret itself, a URL that does not parse, and a fault beside it.
+// The keyWarnings that put a secret near a problem: a file's variable that holds the
+// secret itself, a URL that does not parse, and a problem beside it.
 func TestNoFaultQuotesASecret(t *testing.T) {
 	dir := files(t, map[string]string{"binary": "Zsecret\x00\xff\n", "i.yaml": "integrations:\n- {name: a, keys: [Zsecret], key: Zsecret, events: Zsecret, rejectionConfirmed: Zsecret, answers: {accept: Zsecret}, fallbacks: {timeout: \"Zsecret\\nZsecret\"}}\n"})
 	if err := os.Mkdir(dir+"/keys", 0o700); err != nil {
@@ -67,7 +67,7 @@ func TestNoFaultQuotesASecret(t *testing.T) {
 		"keys in the wrong file": {"INTEGRATIONS_FILE=" + dir + "/i.yaml", "KEYS_DIR=" + dir + "/keys"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			text := strings.ToLower(faulty(t, settings...))
+			text := strings.ToLower(invalid(t, settings...))
 			expectNot(t, text, "zsecret", "zzsecret")
 		})
 	}

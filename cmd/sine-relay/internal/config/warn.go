@@ -26,7 +26,7 @@ func (s *Settings) warn() {
 }
 
 // warn adds a warning about an integration.
-func (e Entry) warn(warnings *Faults, format string, args ...any) {
+func (e Entry) warn(warnings *Problems, format string, args ...any) {
 	warnings.about(e.Where, integrationOf(e.Name), format, args...)
 }
 
@@ -141,16 +141,16 @@ func (s *Settings) warnOfOpenFiles() {
 		}
 	}
 	for _, name := range sortedKeys(secrets) {
-		if secrets[name] != "" && openToAll(secrets[name]) {
+		if secrets[name] != "" && worldReadable(secrets[name]) {
 			s.Warnings.setting(name, "names a file that every user of this machine can read: chmod o-r it")
 		}
 	}
 }
 
 // warnOfEntry notes what an entry of the file says and nothing comes of.
-func (s *Settings) warnOfEntry(e fileEntry, shown relay.Capture, c choices) {
-	p := e.place
-	p.faults = &s.Warnings
+func (s *Settings) warnOfEntry(e fileEntry, shown relay.Capture, c resolved) {
+	p := e.fieldPath
+	p.problems = &s.Warnings
 	if e.Capture != (capture{}) && shown.Until.Before(time.Now()) {
 		p.add("capture.until", "is in the past, and nothing is shown: set a later time, or take capture out")
 	}
@@ -218,7 +218,7 @@ func (s *Settings) warnOfUnusualDurations() {
 		{"STREAM_DEDUPE_WINDOW", s.DedupeWindow, time.Minute, 31 * day},
 	} {
 		switch {
-		case d.value <= 0: // a fault of its own, or meant
+		case d.value <= 0: // a problem of its own, or meant
 		case d.value < d.least:
 			s.Warnings.setting(d.name, "%s is unusually short: less than %s", d.value, d.least)
 		case d.value > d.most:

@@ -221,5 +221,5 @@ func TestDurationsOfAnotherUnitAreWarnedOf(t *testing.T) {
 		"SINE_RELAY_DECISION_BUDGET: 2ms is unusually short: less than 100ms", "SINE_RELAY_ORDERS_MAX_AGE: 2400h0m0s is unusually long: more than 1h0m0s",
 		"SINE_RELAY_OVERRIDE_MAX_DURATION: 1s is unusually short", "SINE_RELAY_DRAIN_DELAY: 5h0m0s is unusually long")
 	expectNot(t, strings.Join(load(t, "DRAIN_DELAY=0s").Warnings.Lines(), "\n"), "unusually")
-	expect(t, faulty(t, "SPOOL_MAX_AGE=-1s"), "SINE_RELAY_SPOOL_MAX_AGE: must be ")
+	expect(t, invalid(t, "SPOOL_MAX_AGE=-1s"), "SINE_RELAY_SPOOL_MAX_AGE: must be ")
 }

@@ -56,7 +56,7 @@ func Run(ctx context.Context, o Options) error {
 	defer flush()
 	started, err := server.Start(server.Options{
 		Settings: settings, Log: log, Version: o.Version,
-		Load:      func() (config.Settings, error) { return config.LoadRules(o.Environ, defaults) },
+		Load:      func() (config.Settings, error) { return config.LoadWithoutKeys(o.Environ, defaults) },
 		Publisher: func(b *broker.Broker) relay.Publisher { return recordPrinter{b, o.Stdout} },
 	})
 	if err != nil {

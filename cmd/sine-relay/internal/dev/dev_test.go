@@ -86,7 +86,7 @@ func TestDev_NamesTheFileOfAKeyThatItCannotUse(t *testing.T) {
 		}
 	}
 	err := run("SINE_RELAY_NATS_STORE_DIR=" + filepath.Join(t.TempDir(), "a\x00b"))
-	if faults := (config.Faults)(nil); err == nil || errors.As(err, &faults) {
+	if faults := (config.Problems)(nil); err == nil || errors.As(err, &faults) {
 		t.Errorf("%v", err)
 	}
 }

@@ -183,7 +183,7 @@ func (r *reloader) reload() {
 	}
 	r.fault = nil
 	r.server.certificate.Store(certificate)
-	r.server.Log.Info("configuration in force", "integrations", len(r.rules.integrations), "with_faults", len(settings.Broken), "warnings", len(settings.Warnings))
+	r.server.Log.Info("configuration in force", "integrations", len(r.rules.integrations), "with_faults", len(settings.Invalid), "warnings", len(settings.Warnings))
 	r.warnings = settings.Warnings.Lines()
 	r.report()
 }

@@ -29,7 +29,7 @@ func TestAFailedReloadIsTriedAgain(t *testing.T) {
 		if tries.Add(1) <= 2 {
 			return config.Settings{}, errors.New("it was away for a moment")
 		}
-		return config.LoadRules(environ, nil)
+		return config.LoadWithoutKeys(environ, nil)
 	}
 	var log complaints
 	a, err := Start(Options{Settings: settings, Load: load, Log: slog.New(&log)})

@@ -26,10 +26,10 @@ type rules struct {
 // wrote.
 func (r rules) next(s config.Settings) rules {
 	n := rules{integrations: slices.Clone(s.Integrations), broken: map[string]string{}, allNamed: true}
-	for _, name := range slices.Sorted(maps.Keys(s.Broken)) {
+	for _, name := range slices.Sorted(maps.Keys(s.Invalid)) {
 		if name == "" {
 			n.allNamed = false
-			n.faults = append(n.faults, s.Broken[name].Lines()...)
+			n.faults = append(n.faults, s.Invalid[name].Lines()...)
 			continue
 		}
 		before, known := r.find(name)
@@ -37,7 +37,7 @@ func (r rules) next(s config.Settings) rules {
 		if !known {
 			before, instead = relay.Integration{Name: name, Broken: true}, "401 to every call"
 		}
-		n.broken[name] = oneLine(unnamed(s.Broken[name]))
+		n.broken[name] = oneLine(unnamed(s.Invalid[name]))
 		n.faults = append(n.faults, fmt.Sprintf("the integration %s has faults and answers %s: %s", name, instead, n.broken[name]))
 		n.integrations = append(n.integrations, before)
 	}
@@ -48,7 +48,7 @@ func (r rules) next(s config.Settings) rules {
 }
 
 // unnamed are faults without what they concern, where that is said before them.
-func unnamed(faults config.Faults) config.Faults {
+func unnamed(faults config.Problems) config.Problems {
 	faults = slices.Clone(faults)
 	for i := range faults {
 		faults[i].Of = ""

@@ -52,7 +52,7 @@ type Server struct {
 // Options are what a relay starts with.
 type Options struct {
 	Settings config.Settings
-	// Load reads the rules again, see [config.LoadRules].
+	// Load reads the rules again, see [config.LoadWithoutKeys].
 	Load    func() (config.Settings, error)
 	Log     *slog.Logger
 	Version string
