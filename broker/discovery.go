@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/sine-relay/sine-relay/internal/natsperm"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -113,7 +114,7 @@ func flushWithin(ctx context.Context, nc *nats.Conn) error {
 
 // denied tells silence from a refusal, which reaches the connection only.
 func denied(nc *nats.Conn, subject string) error {
-	if err := nc.LastError(); err != nil && strings.Contains(err.Error(), fmt.Sprintf("%q", subject)) {
+	if _, refused := natsperm.LastOf(nc, subject); refused {
 		return fmt.Errorf("%w: allow the user to publish to %s", visit.ErrDenied, subject)
 	}
 	return nil
@@ -122,7 +123,7 @@ func denied(nc *nats.Conn, subject string) error {
 // unheard tells silence from answers that could not be heard, as with the relay's
 // own user, which may not subscribe to an operator's inbox.
 func unheard(nc *nats.Conn, inbox string) error {
-	if err := nc.LastError(); err != nil && strings.Contains(err.Error(), fmt.Sprintf("%q", inbox)) {
+	if _, refused := natsperm.LastOf(nc, inbox); refused {
 		prefix, _, _ := strings.Cut(inbox, ".")
 		return fmt.Errorf("%w: allow the user to subscribe to %s.>, or be an operator", visit.ErrDenied, prefix)
 	}

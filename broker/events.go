@@ -2,11 +2,11 @@ package broker
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sine-relay/sine-relay/internal/natsperm"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -92,8 +92,6 @@ func (l *link) onDisconnect(nc *nats.Conn, err error) {
 	l.log.Warn("disconnected from NATS", "err", text)
 }
 
-var violation = regexp.MustCompile(`Permissions Violation for (Publish|Subscription) to "([^"]+)"`)
-
 func (l *link) onError(err error) {
 	err = l.tls.explained(err)
 	kind := errorKind(err)
@@ -113,13 +111,13 @@ func (l *link) onError(err error) {
 // deny resolves those whom a permission violation concerns. It arrives here and
 // nowhere else, while they would wait out their time.
 func (l *link) deny(err error) {
-	parts := violation.FindStringSubmatch(err.Error())
+	v, ok := natsperm.Parse(err)
 	switch {
-	case parts == nil:
-	case parts[1] == "Publish":
-		l.waiting.failSubject(parts[2], visit.ErrDenied)
+	case !ok:
+	case v.Operation == natsperm.Publish:
+		l.waiting.failSubject(v.Subject, visit.ErrDenied)
 	default: // all that is subscribed to is inboxes
-		l.waiting.refuse(fmt.Errorf("%w: the inbox %s may not be subscribed to; allow the relay's user to subscribe to %s.>", visit.ErrDenied, parts[2], l.prefix))
+		l.waiting.refuse(fmt.Errorf("%w: the inbox %s may not be subscribed to; allow the relay's user to subscribe to %s.>", visit.ErrDenied, v.Subject, l.prefix))
 	}
 }
 

@@ -1,10 +1,9 @@
 package broker
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/internal/natsperm"
 )
 
 // dialOperator connects for an operator's command. It is answered in the inbox that
@@ -40,8 +39,8 @@ func hears(nc *nats.Conn, prefix string) bool {
 	if nc.FlushTimeout(apiTimeout) != nil {
 		return true // that is another fault, and shows in what comes next
 	}
-	refused := nc.LastError()
-	return refused == nil || !strings.Contains(refused.Error(), fmt.Sprintf("%q", subject))
+	_, refused := natsperm.LastOf(nc, subject)
+	return !refused
 }
 
 // operatorInboxPrefix is that of the connection that dialOperator makes.

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/internal/natsperm"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -172,19 +173,11 @@ func directly(m *nats.Msg) (*jetstream.RawStreamMsg, error) {
 	}, nil
 }
 
-// refused is what NATS did not permit last, or nil.
-func refused(nc *nats.Conn) error {
-	if err := nc.LastError(); err != nil && errors.Is(err, nats.ErrPermissionViolation) {
-		return err
-	}
-	return nil
-}
-
 // explain names what NATS refused: the client itself only says that the time was
 // up.
 func explain(nc *nats.Conn, err error) error {
-	if refused := refused(nc); refused != nil {
-		return fmt.Errorf("%w: %w", visit.ErrDenied, refused)
+	if v, refused := natsperm.Last(nc); refused {
+		return fmt.Errorf("%w: %w", visit.ErrDenied, v.Err)
 	}
 	return err
 }

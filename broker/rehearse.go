@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/internal/natsperm"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -91,7 +90,7 @@ func (c Config) dialAsRelay(more ...nats.Option) (*nats.Conn, error) {
 	if err == nil {
 		err = errors.Join(nc.FlushTimeout(apiTimeout), inbox.Unsubscribe())
 	}
-	if refused := refused(nc); refused != nil {
+	if _, refused := natsperm.Last(nc); refused {
 		err = fmt.Errorf("%w: use the relay's user, or allow yours to subscribe to %s.>", visit.ErrDenied, c.InboxPrefix)
 	}
 	if err != nil {
@@ -109,7 +108,7 @@ func request(ctx context.Context, nc *nats.Conn, m *nats.Msg) (*nats.Msg, error)
 	go func() {
 		tick := time.NewTicker(refusalPoll)
 		defer tick.Stop()
-		for ctx.Err() == nil && refusedTo(nc, m.Subject) == nil {
+		for refused := false; ctx.Err() == nil && !refused; _, refused = natsperm.LastOf(nc, m.Subject) {
 			<-tick.C
 		}
 		cancel()
@@ -118,20 +117,11 @@ func request(ctx context.Context, nc *nats.Conn, m *nats.Msg) (*nats.Msg, error)
 	if err == nil || ctx.Err() == nil {
 		return reply, err
 	}
-	if refused := refusedTo(nc, m.Subject); refused != nil {
-		return nil, fmt.Errorf("%w: %w", visit.ErrDenied, refused)
+	if v, refused := natsperm.LastOf(nc, m.Subject); refused {
+		return nil, fmt.Errorf("%w: %w", visit.ErrDenied, v.Err)
 	}
 	return nil, err
 }
 
 // refusalPoll is how soon a refusal is noticed.
 const refusalPoll = 20 * time.Millisecond
-
-// refusedTo is why NATS does not answer what is sent to subject, or nil. What it
-// refused last may be another.
-func refusedTo(nc *nats.Conn, subject string) error {
-	if err := refused(nc); err != nil && strings.Contains(err.Error(), strconv.Quote(subject)) {
-		return err
-	}
-	return nil
-}

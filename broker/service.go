@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/internal/natsperm"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -97,7 +98,7 @@ func (b *Broker) Announce(a Announcement) error {
 // a subject of its own.
 func (s *service) tell(err error) {
 	text := err.Error()
-	if parts := violation.FindStringSubmatch(text); parts != nil && parts[1] == "Publish" {
+	if v, ok := natsperm.Parse(err); ok && v.Operation == natsperm.Publish {
 		text = "NATS refuses the relay's answers to discovery: give the relay's user allow_responses"
 	}
 	s.mu.Lock()

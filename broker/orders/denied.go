@@ -1,7 +1,6 @@
 package orders
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sine-relay/sine-relay/internal/natsperm"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -80,24 +80,11 @@ func (s sentry) fault() error {
 	return s.denial(err)
 }
 
-var violation = regexp.MustCompile(`Permissions Violation for (Publish|Subscription) to "([^"]+)"`)
-
-// refusal returns the subject of a permission violation.
-func refusal(err error, verb string) (subject string, ok bool) {
-	if !errors.Is(err, nats.ErrPermissionViolation) {
-		return "", false
-	}
-	parts := violation.FindStringSubmatch(err.Error())
-	if parts == nil || parts[1] != verb {
-		return "", false
-	}
-	return parts[2], true
-}
-
 // inboxDenial is not nil when err refuses the inbox.
 func (s sentry) inboxDenial(err error) error {
-	prefix := strings.TrimSuffix(cmp.Or(s.nc.Opts.InboxPrefix, "_INBOX"), ".") + "."
-	if subject, ok := refusal(err, "Subscription"); !ok || !strings.HasPrefix(subject, prefix) {
+	prefix := natsperm.Inbox(s.nc)
+	v, ok := natsperm.Parse(err)
+	if !ok || v.Operation != natsperm.Subscribe || !strings.HasPrefix(v.Subject, prefix) {
 		return nil
 	}
 	return fmt.Errorf("%w: the user may not subscribe to %s>", visit.ErrDenied, prefix)
@@ -106,12 +93,12 @@ func (s sentry) inboxDenial(err error) error {
 // denial is not nil when err refuses a subject that is needed: others may use the
 // connection too.
 func (s sentry) denial(err error) error {
-	subject, ok := refusal(err, "Publish")
-	if !ok || !s.needs(subject) {
+	v, ok := natsperm.Parse(err)
+	if !ok || v.Operation != natsperm.Publish || !s.needs(v.Subject) {
 		return nil
 	}
 	// The name of a consumer is another one each time.
-	return fmt.Errorf("%w: the user may not publish to %s", visit.ErrDenied, consumerName.ReplaceAllString(subject, "$1*"))
+	return fmt.Errorf("%w: the user may not publish to %s", visit.ErrDenied, consumerName.ReplaceAllString(v.Subject, "$1*"))
 }
 
 var consumerName = regexp.MustCompile(`^(.*\.CONSUMER\.(?:CREATE|MSG\.NEXT)\.KV_[^.]+\.)[^.]+`)

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -22,6 +21,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
+
+	"github.com/sine-relay/sine-relay/internal/natsperm"
 )
 
 // ErrStillRunning is returned when the context has ended, and handlers went on
@@ -85,22 +86,15 @@ var ErrDenied = errors.New("permission denied")
 
 const denialsEvery = 100 * time.Millisecond
 
-var quoted = regexp.MustCompile(`"([^"]+)"`)
-
 // denial is the server's latest refusal of a subject that is ours, unless it is
-// the one that was there before. NATS refuses without an answer: a request would
-// sit out its timeout, a pull would wait for ever. The connection's error
-// handler hears of it, but that is the caller's.
+// the one that was there before. The connection's error handler hears of it, but
+// that is the caller's.
 func denial(nc *nats.Conn, before error, ours func(subject string) bool) error {
-	err := nc.LastError()
-	if err == before || !errors.Is(err, nats.ErrPermissionViolation) {
+	v, ok := natsperm.Last(nc)
+	if !ok || v.Err == before || !ours(v.Subject) {
 		return nil
 	}
-	subject := quoted.FindStringSubmatch(err.Error())
-	if subject == nil || !ours(subject[1]) {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", ErrDenied, err)
+	return fmt.Errorf("%w: %w", ErrDenied, v.Err)
 }
 
 // watchDenials reports the first denial that comes before ctx ends.
@@ -147,12 +141,8 @@ func (d *decider) isReply(subject string) bool {
 // it, pulling, acknowledging, and the inbox that all answers come to.
 func (c EventsConfig) needs(nc *nats.Conn, subject string) bool {
 	id := "." + c.Stream + "." + c.Durable
-	inbox := strings.TrimSuffix(nc.Opts.InboxPrefix, ".")
-	if inbox == "" {
-		inbox = "_INBOX"
-	}
 	return strings.Contains(subject, ".CONSUMER.CREATE"+id+".") ||
 		strings.HasSuffix(subject, ".CONSUMER.MSG.NEXT"+id) ||
 		strings.Contains(subject, "$JS.ACK.") && strings.Contains(subject, id+".") ||
-		strings.HasPrefix(subject, inbox+".")
+		strings.HasPrefix(subject, natsperm.Inbox(nc))
 }
