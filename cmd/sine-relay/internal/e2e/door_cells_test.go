@@ -128,7 +128,7 @@ func (c cell) sample() string {
 	if c.unpinned {
 		event = "unknown"
 	}
-	return fmt.Sprintf(`event=%q,integration=%q,outcome=%q`, event, c.name(), cmp.Or(c.outcome, c.situation))
+	return fmt.Sprintf(`integration=%q,kind=%q,result=%q`, c.name(), event, cmp.Or(c.outcome, c.situation))
 }
 
 func (c cell) checkAnswer(t *testing.T, got told) {
@@ -160,7 +160,7 @@ func TestEveryCellOfSituationAndFallbackAndRejection(t *testing.T) {
 	d := newDoorway(t)
 	samples := map[string]float64{}
 	for i := range places {
-		samples[fmt.Sprintf(`kind="check_in_request",integration=%q,result="accepted"`, busy(i))] = 1
+		samples[fmt.Sprintf(`integration=%q,kind="check_in_request",result="accepted"`, busy(i))] = 1
 	}
 	var recorded []cell
 	for _, c := range causes {

@@ -48,7 +48,7 @@ func (s *stage) heard(c *panelCase, m member) bool {
 		s.asks, s.looked = s.counted("sine_relay_decider_requests_total"), time.Now()
 	}
 	outcome := m.situation()
-	return s.asks[fmt.Sprintf("decider=%q,integration=%q,outcome=%q", m.name, c.name, outcome)] > 0
+	return s.asks[fmt.Sprintf("decider=%q,integration=%q,result=%q", m.name, c.name, outcome)] > 0
 }
 
 // play has the visitors of all cases come at once.
