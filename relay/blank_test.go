@@ -28,12 +28,12 @@ func TestABlankTextIsNone(t *testing.T) {
 			"a decider's and the integration's": {func(cfg *Config) { cfg.Integrations[0].Policy.RejectText = blank },
 				decide(visit.Decision{Verdict: visit.Reject, VisitorText: blank}), "Please see reception.", ""},
 			"a fallback's": {fallback(policy.Fallback{Verdict: visit.Reject, VisitorText: blank, AdminNote: blank}),
-				failAsk(visit.ErrNoDecider), "Please see reception.", "nobody answers"},
+				failAsk(visit.ErrNoDecider), "Please see reception.", "no decider answers"},
 			"a decider's fallback's": {func(cfg *Config) {
 				fallback(policy.Fallback{Verdict: visit.Reject, VisitorText: "Ask your host"})(cfg)
 				own := map[policy.Situation]policy.Fallback{policy.NoDecider: {VisitorText: blank, AdminNote: blank}}
 				cfg.Integrations[0].Deciders = []Decider{{Name: "watchlist", Fallbacks: own}}
-			}, failAsk(visit.ErrNoDecider), "Ask your host", "nobody answers"},
+			}, failAsk(visit.ErrNoDecider), "Ask your host", "no decider answers"},
 			"a lockdown's": {nil, func(r *rig) { r.orders.give(visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: blank}) },
 				"closed to visitors", "lockdown"},
 		} {

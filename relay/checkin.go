@@ -17,17 +17,17 @@ import (
 func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery, body []byte) answer {
 	origin, _ := c.origin(in, d)
 	st := r.standing(in)
-	if given, ordered := st.Answer(); ordered {
+	if given, ordered := st.Decide(); ordered {
 		return r.answerDoor(c, in, origin, st, given, nil)
 	}
 	if !in.identifies(&d.pass) {
 		r.unidentified(c, in)
-		return r.answerDoor(c, in, origin, st, in.panel.Policy.Fall(policy.Incomplete, st), nil)
+		return r.answerDoor(c, in, origin, st, in.policy.Fallback(policy.Incomplete, st), nil)
 	}
 	place, err := r.limiter.acquireRequest(in.Name)
 	if err != nil {
 		c.fault = err
-		return r.answerDoor(c, in, origin, st, in.panel.Policy.Fall(policy.Overloaded, st), nil)
+		return r.answerDoor(c, in, origin, st, in.policy.Fallback(policy.Overloaded, st), nil)
 	}
 	defer place.Release()
 
@@ -39,7 +39,7 @@ func (r *Relay) checkIn(c *call, in *Integration, req *http.Request, d *delivery
 		c.fault = h.fault
 	}
 	st = r.standing(in) // an order that was given meanwhile holds as well
-	return r.answerDoor(c, in, origin, st, h.tally.Answer(st), h)
+	return r.answerDoor(c, in, origin, st, h.ballot.Decide(st), h)
 }
 
 // unidentified notes that a body does not say who the visitor is.
@@ -51,7 +51,7 @@ func (r *Relay) unidentified(c *call, in *Integration) {
 }
 
 // standing is what the operator has ordered for an integration's site.
-func (r *Relay) standing(in *Integration) policy.Standing {
+func (r *Relay) standing(in *Integration) policy.ActiveOrder {
 	all, known := r.orders.OrdersAt(in.Site)
 	if !known {
 		st := policy.OldOrders(all).At(in.Site, time.Now())
@@ -65,17 +65,17 @@ func (r *Relay) standing(in *Integration) policy.Standing {
 // asked.
 func (r *Relay) fallback(c *call, in *Integration, s policy.Situation) answer {
 	st := r.standing(in)
-	given := in.panel.Policy.Fall(s, st)
+	given := in.policy.Fallback(s, st)
 	return r.answerDoor(c, in, visit.Origin{Visit: visit.NewVisitKey(""), Synthetic: c.synthetic}, st, given, nil)
 }
 
 // answerDoor answers a check-in request and has the answer recorded.
-func (r *Relay) answerDoor(c *call, in *Integration, origin visit.Origin, st policy.Standing, given policy.Answer, h *hearing) answer {
+func (r *Relay) answerDoor(c *call, in *Integration, origin visit.Origin, st policy.ActiveOrder, given policy.Decision, h *hearing) answer {
 	r.record(c, in, origin, st, given, h)
 	return in.doorAnswer(doorOutcome(given), given, c.id)
 }
 
-func doorOutcome(a policy.Answer) outcome {
+func doorOutcome(a policy.Decision) outcome {
 	switch {
 	case a.Situation != policy.Decided:
 		return fallbackOutcome(a.Situation)
@@ -89,7 +89,7 @@ func doorOutcome(a policy.Answer) outcome {
 // hearing is what the deciders of an integration have to say about one visitor.
 type hearing struct {
 	in       *Integration
-	tally    *policy.Tally
+	ballot   *policy.Ballot
 	versions map[string]string // what deciders call their version
 	votes    chan vote
 	pending  int                // votes that are still to come
@@ -108,7 +108,7 @@ type vote struct {
 // record.
 func (r *Relay) hear(ctx context.Context, cancel context.CancelFunc, in *Integration, q *visit.CheckInRequest, v condition.Visitor) *hearing {
 	asked := r.applicable(in, v)
-	h := &hearing{in: in, tally: in.panel.Tally(asked), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}
+	h := &hearing{in: in, ballot: in.policy.Ballot(asked), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}
 	question, err := q.Message(r.subjects, "")
 	if err != nil {
 		h.fault = err
@@ -120,7 +120,7 @@ func (r *Relay) hear(ctx context.Context, cancel context.CancelFunc, in *Integra
 		m.Subject = r.subjects.Ask(in.Site, decider)
 		go func() { h.votes <- r.ask(ctx, in, decider, m) }()
 	}
-	for h.pending > 0 && !h.tally.Settled() {
+	for h.pending > 0 && !h.ballot.Settled() {
 		h.take()
 	}
 	return h
@@ -130,7 +130,7 @@ func (r *Relay) hear(ctx context.Context, cancel context.CancelFunc, in *Integra
 func (h *hearing) take() {
 	v := <-h.votes
 	h.pending--
-	h.tally.Add(v.Vote)
+	h.ballot.Add(v.Vote)
 	h.versions[v.Decider] = v.Decision.Version
 	if v.err != nil && h.fault == nil {
 		h.fault = v.err
@@ -176,7 +176,7 @@ func (d *delivery) visitor(in *Integration, received time.Time) condition.Visito
 func (r *Relay) ask(ctx context.Context, in *Integration, decider string, question visit.Message) vote {
 	start := time.Now()
 	decision, err := r.asker.Ask(ctx, question)
-	v := vote{err: err, Vote: policy.Vote{Decider: decider, Situation: policy.Of(err), Decision: decision, Took: time.Since(start)}}
+	v := vote{err: err, Vote: policy.Vote{Decider: decider, Situation: policy.SituationOf(err), Decision: decision, Took: time.Since(start)}}
 	result := string(v.Situation)
 	r.metrics.asks.WithLabelValues(in.Name, decider, result).Inc()
 	r.metrics.askSeconds.WithLabelValues(result).Observe(v.Took.Seconds())
@@ -190,7 +190,7 @@ type Trial struct {
 	Body   []byte
 	// Took is until the answer was certain.
 	Took  time.Duration
-	Given policy.Answer
+	Given policy.Decision
 	// Votes are the deciders' parts.
 	Votes []visit.Vote
 }
@@ -217,15 +217,15 @@ func (r *Relay) Try(ctx context.Context, integration string, body []byte) (Trial
 	origin, _ := c.origin(in, &d)
 	t := Trial{}
 	st := r.standing(in)
-	given, ordered := st.Answer()
+	given, ordered := st.Decide()
 	switch {
 	case ordered:
 	case !in.identifies(&d.pass):
-		given = in.panel.Policy.Fall(policy.Incomplete, st)
+		given = in.policy.Fallback(policy.Incomplete, st)
 	default:
 		asking, cancel := context.WithDeadline(ctx, c.start.Add(in.Budget))
 		h := r.hear(asking, cancel, in, &visit.CheckInRequest{Origin: origin, Pass: d.pass, Source: body}, d.visitor(in, c.start))
-		given = h.tally.Answer(r.standing(in))
+		given = h.ballot.Decide(r.standing(in))
 		t.Took = time.Since(c.start)
 		h.rest()
 		t.Votes = r.votes(h)

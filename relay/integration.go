@@ -35,15 +35,14 @@ type Integration struct {
 	// Deciders are asked about a check-in request, all at once. By default
 	// that is one, [DefaultDecider].
 	Deciders []Decider
-	// Combination is how their verdicts become one answer, all of them by
-	// default.
-	Combination policy.Combination
 	// Zone is the site's: deciders go by it, and a date without a zone was written
 	// in it. Its name is one of the IANA database; the default is UTC.
 	Zone *time.Location
 	// Budget is how long a visitor waits for a decision at most, from the
 	// arrival of the call to the answer.
 	Budget time.Duration
+	// Policy says how the verdicts of several deciders become one, all of them by
+	// default, and what is decided without them. Its deciders are those above.
 	Policy policy.Policy
 	Say    Say
 	// Accept and Reject are the bodies of the answers to a check-in request.
@@ -60,7 +59,7 @@ type Integration struct {
 	// list asks about whoever comes.
 	IdentifiedBy []Identifier
 
-	panel policy.Panel // made of the deciders, the combination and the policy
+	policy policy.Policy // complete, with the deciders
 }
 
 // Decider is one of those who are asked.
@@ -156,12 +155,13 @@ func (i Integration) complete() (Integration, error) {
 	if err := i.Capture.check(); err != nil {
 		fault("%w", err)
 	}
-	panel := policy.Panel{Combination: i.Combination, Policy: i.Policy}
+	i.policy = i.Policy
+	i.policy.Deciders = nil
 	for _, d := range i.Deciders {
-		panel.Members = append(panel.Members, policy.Member{Decider: d.Name, Shadow: d.Shadow, Fallbacks: d.Fallbacks})
+		i.policy.Deciders = append(i.policy.Deciders, policy.Decider{Name: d.Name, Shadow: d.Shadow, Fallbacks: d.Fallbacks})
 	}
 	var err error
-	if i.panel, err = panel.Complete(); err != nil {
+	if i.policy, err = i.policy.Complete(); err != nil {
 		fault("%w", err)
 	}
 	events := make(map[string]visit.Kind, len(i.Events))

@@ -118,9 +118,9 @@ func (r *Relay) answerUnread(c *call, in *Integration, follows consequence, o ou
 // whatever the fallback says.
 func (r *Relay) rejectUnread(c *call, in *Integration) answer {
 	st := r.standing(in)
-	given := in.panel.Policy.Fall(policy.Unreadable, st)
+	given := in.policy.Fallback(policy.Unreadable, st)
 	if given.Verdict != visit.Reject {
-		given = in.panel.Policy.Refuse(policy.Unreadable)
+		given = in.policy.Refuse(policy.Unreadable)
 	}
 	return r.answerDoor(c, in, visit.Origin{Visit: visit.NewVisitKey(""), Synthetic: c.synthetic}, st, given, nil)
 }

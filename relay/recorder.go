@@ -102,7 +102,7 @@ func (r *recorder) close(ctx context.Context) {
 }
 
 // record has a check-in request's answer recorded. Nobody waits for it.
-func (r *Relay) record(c *call, in *Integration, origin visit.Origin, st policy.Standing, given policy.Answer, h *hearing) {
+func (r *Relay) record(c *call, in *Integration, origin visit.Origin, st policy.ActiveOrder, given policy.Decision, h *hearing) {
 	rec := visit.Record{
 		RequestID: c.id, Reference: visit.Reference(c.id), Trace: c.trace, Site: in.Site, Integration: in.Name,
 		Received: c.received(), Visit: origin.Visit, Synthetic: origin.Synthetic,
@@ -131,7 +131,7 @@ func (r *Relay) record(c *call, in *Integration, origin visit.Origin, st policy.
 // votes are the deciders' parts for the record.
 func (r *Relay) votes(h *hearing) []visit.Vote {
 	var all []visit.Vote
-	for _, p := range h.tally.Parts() {
+	for _, p := range h.ballot.Records() {
 		all = append(all, visit.Vote{
 			Decider: p.Decider, Version: versionOf(h.versions[p.Decider]), Shadow: p.Shadow,
 			Situation: string(p.Situation), Verdict: p.Verdict, Fallback: p.Fallback, TookMs: milliseconds(p.Took),

@@ -54,7 +54,7 @@ func eventAnswer(o outcome, eventID string) answer {
 }
 
 // doorAnswer is the integration's template, filled.
-func (i *Integration) doorAnswer(o outcome, a policy.Answer, requestID string) answer {
+func (i *Integration) doorAnswer(o outcome, a policy.Decision, requestID string) answer {
 	template, status := i.Accept, consequences[outcomeAccepted].status
 	if a.Verdict == visit.Reject {
 		template = i.Reject

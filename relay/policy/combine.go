@@ -10,7 +10,7 @@ import (
 )
 
 // settledBy reports whether a vote alone makes the verdict certain.
-func (c Combination) settledBy(vote Answer) bool {
+func (c Combination) settledBy(vote Decision) bool {
 	if c == Any {
 		return vote.Verdict == visit.Accept && !vote.Fallback
 	}
@@ -18,7 +18,7 @@ func (c Combination) settledBy(vote Answer) bool {
 }
 
 // verdict is that of the votes together.
-func (c Combination) verdict(votes []Answer) visit.Verdict {
+func (c Combination) verdict(votes []Decision) visit.Verdict {
 	if c == Any {
 		if own := slices.DeleteFunc(slices.Clone(votes), byFallback); len(own) > 0 {
 			votes = own
@@ -34,11 +34,11 @@ func (c Combination) verdict(votes []Answer) visit.Verdict {
 	return visit.Accept
 }
 
-// bearers are the votes on which the verdict rests. An acceptance by all rests on
+// decisive are the votes on which the verdict rests. An acceptance by all rests on
 // every vote; any other verdict on deciders that gave it themselves, and on
 // fallbacks only where there is no such decider.
-func (c Combination) bearers(votes []Answer, verdict visit.Verdict) []Answer {
-	agreeing := slices.DeleteFunc(slices.Clone(votes), func(a Answer) bool { return a.Verdict != verdict })
+func (c Combination) decisive(votes []Decision, verdict visit.Verdict) []Decision {
+	agreeing := slices.DeleteFunc(slices.Clone(votes), func(d Decision) bool { return d.Verdict != verdict })
 	own := slices.DeleteFunc(slices.Clone(agreeing), byFallback)
 	if len(own) == 0 || c == All && verdict == visit.Accept {
 		return agreeing
@@ -46,65 +46,65 @@ func (c Combination) bearers(votes []Answer, verdict visit.Verdict) []Answer {
 	return own
 }
 
-func accepts(a Answer) bool    { return a.Verdict == visit.Accept }
-func rejects(a Answer) bool    { return a.Verdict == visit.Reject }
-func byFallback(a Answer) bool { return a.Fallback }
+func accepts(d Decision) bool    { return d.Verdict == visit.Accept }
+func rejects(d Decision) bool    { return d.Verdict == visit.Reject }
+func byFallback(d Decision) bool { return d.Fallback }
 
-// combine makes one answer of the votes that came; there is one at least.
-func (t *Tally) combine(ordersKnown bool) Answer {
-	var came, configured []Answer
-	for _, i := range t.heard {
-		came = append(came, t.count(i, ordersKnown))
+// combine makes one decision of the votes that came; there is at least one.
+func (b *Ballot) combine(ordersKnown bool) Decision {
+	var came, configured []Decision
+	for _, i := range b.arrived {
+		came = append(came, b.count(i, ordersKnown))
 	}
-	for _, i := range slices.Sorted(slices.Values(t.heard)) {
-		configured = append(configured, t.count(i, ordersKnown))
+	for _, i := range slices.Sorted(slices.Values(b.arrived)) {
+		configured = append(configured, b.count(i, ordersKnown))
 	}
-	c := t.panel.Combination
+	c := b.policy.Combination
 	verdict := c.verdict(came)
-	a := c.spokesman(c.bearers(came, verdict))
-	a.Pass = nil
+	d := c.mostDecisive(c.decisive(came, verdict))
+	d.Pass = nil
 	if verdict == visit.Accept {
-		bearers := c.bearers(configured, verdict)
-		a.VisitorText, a.Pass = firstText(bearers), mergePasses(bearers)
+		decisive := c.decisive(configured, verdict)
+		d.VisitorText, d.Pass = firstText(decisive), mergePasses(decisive)
 	}
-	a.AdminNote = t.notes(configured)
-	return a
+	d.AdminNote = b.notes(configured)
+	return d
 }
 
-// spokesman returns the answer of the bearer that was decisive: the first that
-// came, or, where all had to accept, the first that accepted by fallback. Where
-// several deciders accepted as they had to, it is nobody's.
-func (c Combination) spokesman(bearers []Answer) Answer {
-	a := bearers[0]
-	if c == All && accepts(a) {
-		switch i := slices.IndexFunc(bearers, byFallback); {
+// mostDecisive returns the decisive vote that is named: the first that came, or,
+// where all had to accept, the first that accepted by fallback. Where several
+// deciders accepted as they had to, none is named.
+func (c Combination) mostDecisive(decisive []Decision) Decision {
+	d := decisive[0]
+	if c == All && accepts(d) {
+		switch i := slices.IndexFunc(decisive, byFallback); {
 		case i >= 0:
-			a = bearers[i]
-		case len(bearers) > 1:
-			return Answer{
+			d = decisive[i]
+		case len(decisive) > 1:
+			return Decision{
 				Situation: Decided,
 				Decision:  visit.Decision{Verdict: visit.Accept},
-				Rule:      fmt.Sprintf("%s: %d deciders accepted", c, len(bearers)),
+				Rule:      fmt.Sprintf("%s: %d deciders accepted", c, len(decisive)),
 			}
 		}
 	}
-	a.Rule = fmt.Sprintf("%s: %s %s", c, a.By, a.Rule)
-	return a
+	d.Rule = fmt.Sprintf("%s: %s %s", c, d.By, d.Rule)
+	return d
 }
 
-func firstText(votes []Answer) string {
-	for _, a := range votes {
-		if !visit.Blank(a.VisitorText) {
-			return a.VisitorText
+func firstText(votes []Decision) string {
+	for _, d := range votes {
+		if !visit.Blank(d.VisitorText) {
+			return d.VisitorText
 		}
 	}
 	return ""
 }
 
-func mergePasses(votes []Answer) map[string]json.RawMessage {
+func mergePasses(votes []Decision) map[string]json.RawMessage {
 	merged := map[string]json.RawMessage{}
-	for _, a := range votes {
-		for name, value := range a.Pass {
+	for _, d := range votes {
+		for name, value := range d.Pass {
 			if !hasName(merged, name) {
 				merged[name] = value
 			}
@@ -116,7 +116,7 @@ func mergePasses(votes []Answer) map[string]json.RawMessage {
 	return merged
 }
 
-// hasName does not mind the case: whoever reads the answer may not either.
+// hasName ignores the case: whoever reads the response may ignore it, too.
 func hasName(fields map[string]json.RawMessage, name string) bool {
 	for other := range fields {
 		if strings.EqualFold(other, name) {
@@ -126,17 +126,17 @@ func hasName(fields map[string]json.RawMessage, name string) bool {
 	return false
 }
 
-// notes joins what the administrator is told. White space within a note becomes a
-// single space where several have a say, so that no note can pass for another
+// notes joins the notes for the administrator. White space within a note becomes a
+// single space where several were asked, so that no note can look like another
 // decider's line.
-func (t *Tally) notes(votes []Answer) string {
-	if t.haveSay == 1 {
+func (b *Ballot) notes(votes []Decision) string {
+	if b.voters == 1 {
 		return votes[0].AdminNote
 	}
 	var lines []string
-	for _, a := range votes {
-		if words := strings.Fields(a.AdminNote); len(words) > 0 {
-			lines = append(lines, a.By+": "+strings.Join(words, " "))
+	for _, d := range votes {
+		if words := strings.Fields(d.AdminNote); len(words) > 0 {
+			lines = append(lines, d.By+": "+strings.Join(words, " "))
 		}
 	}
 	return strings.Join(lines, "\n")

@@ -6,32 +6,32 @@ import (
 	"testing"
 )
 
-func TestPassesAreMergedInTheOrderOfTheConfiguration(t *testing.T) {
+func TestCombine_PassesAreMergedInTheOrderOfTheConfiguration(t *testing.T) {
 	pass := func(v Vote, fields string) Vote {
 		if err := json.Unmarshal([]byte(fields), &v.Decision.Pass); err != nil {
 			t.Fatal(err)
 		}
 		return v
 	}
-	tally := panelOf(t, Any).Tally(names("abcs"))
-	tally.Add(pass(no("a", ""), `{"badge":"none"}`))
-	tally.Add(pass(yes("s", ""), `{"shadow":1}`))
-	tally.Add(pass(yes("c", ""), `{"Badge":"red","floor":3}`))
-	tally.Add(pass(yes("b", ""), `{"badge":"blue","wifi":true}`))
+	ballot := policyOf(t, Any).Ballot(names("abcs"))
+	ballot.Add(pass(no("a", ""), `{"badge":"none"}`))
+	ballot.Add(pass(yes("s", ""), `{"shadow":1}`))
+	ballot.Add(pass(yes("c", ""), `{"Badge":"red","floor":3}`))
+	ballot.Add(pass(yes("b", ""), `{"badge":"blue","wifi":true}`))
 	want := map[string]json.RawMessage{"badge": json.RawMessage(`"blue"`), "wifi": json.RawMessage(`true`), "floor": json.RawMessage(`3`)}
-	if a := tally.Answer(none); !reflect.DeepEqual(a.Pass, want) {
+	if a := ballot.Decide(none); !reflect.DeepEqual(a.Pass, want) {
 		t.Errorf("%s", a.Pass)
 	}
 
-	rejected := panelOf(t, All).Tally(names("ab"))
+	rejected := policyOf(t, All).Ballot(names("ab"))
 	rejected.Add(pass(yes("b", ""), `{"badge":"blue"}`))
 	rejected.Add(pass(no("a", ""), `{"badge":"none"}`))
-	if a := rejected.Answer(none); a.Pass != nil {
+	if a := rejected.Decide(none); a.Pass != nil {
 		t.Errorf("of a rejection: %s", a.Pass)
 	}
 }
 
-func TestNotesForTheAdministrator(t *testing.T) {
+func TestCombine_NotesForTheAdministrator(t *testing.T) {
 	note := func(v Vote, text string) Vote {
 		v.Decision.AdminNote = text
 		return v
@@ -51,11 +51,11 @@ func TestNotesForTheAdministrator(t *testing.T) {
 		{"that of a fallback", "ab", []Vote{note(yes("a", ""), "VIP"), missed("b", Denied)}, "a: VIP\nb: " + defaultNotes[Denied]},
 		{"none of those who were not waited for", "abc", []Vote{note(no("c", ""), "Banned")}, "c: Banned"},
 	} {
-		tally := panelOf(t, All).Tally(names(c.asked))
+		ballot := policyOf(t, All).Ballot(names(c.asked))
 		for _, v := range c.votes {
-			tally.Add(v)
+			ballot.Add(v)
 		}
-		if a := tally.Answer(none); a.AdminNote != c.want {
+		if a := ballot.Decide(none); a.AdminNote != c.want {
 			t.Errorf("%s: %q", c.name, a.AdminNote)
 		}
 	}

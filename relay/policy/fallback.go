@@ -2,17 +2,85 @@ package policy
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Fallback is the answer to give when there is no decision.
+// Situation says whether there is a decider's decision about a visitor, and if
+// not, why not.
+type Situation string
+
+const (
+	Decided      Situation = "decided"
+	NoDecider    Situation = "no_decider"
+	Timeout      Situation = "timeout"
+	Disconnected Situation = "disconnected"
+	Denied       Situation = "denied"
+	BadReply     Situation = "bad_reply"
+	// Overloaded means that more check-in requests are in flight than the relay
+	// is configured for.
+	Overloaded Situation = "overloaded"
+	// Unreadable means that the webhook could not be understood, and may have
+	// been a check-in request.
+	Unreadable Situation = "unreadable"
+	// Incomplete means that the check-in request does not say who the visitor
+	// is, so that deciders would be asked about nobody.
+	Incomplete Situation = "incomplete"
+	// Unasked means that the conditions of all deciders were false for this
+	// visitor.
+	Unasked Situation = "unasked"
+
+	// OrdersUnknown means that deciders accepted while it was not known whether
+	// a lockdown is in force, where that is not enough. It has no fallback.
+	OrdersUnknown Situation = "orders_unknown"
+
+	// LockedDown and Overridden are those in which an [visit.Order] decides. They
+	// have no fallback.
+	LockedDown = Situation(visit.OrderLockdown)
+	Overridden = Situation(visit.OrderOverride)
+
+	// Unheard is the situation of a decider for whose vote the decision did not
+	// wait. It is never that of a decision.
+	Unheard Situation = "unheard"
+)
+
+// Unanswered lists the situations in which a decider that was asked has made no
+// decision: those for which it may have a fallback of its own.
+var Unanswered = []Situation{NoDecider, Timeout, Disconnected, Denied, BadReply}
+
+// Missed lists every situation without a decision: those that have a fallback.
+var Missed = []Situation{NoDecider, Timeout, Disconnected, Denied, BadReply, Overloaded, Unreadable, Incomplete, Unasked}
+
+// SituationOf returns the situation that asking a decider ended in. An error that
+// it does not know counts as a timeout: the visitor has no decision.
+func SituationOf(err error) Situation {
+	switch {
+	case err == nil:
+		return Decided
+	case errors.Is(err, visit.ErrNoDecider):
+		return NoDecider
+	case errors.Is(err, visit.ErrDisconnected):
+		return Disconnected
+	case errors.Is(err, visit.ErrDenied), errors.Is(err, visit.ErrTooLarge):
+		return Denied // either way the broker would not carry the message
+	case errors.Is(err, visit.ErrBadReply):
+		return BadReply
+	default:
+		return Timeout
+	}
+}
+
+// Fallback decides when there is no decision of a decider.
 type Fallback struct {
-	// Verdict is a rejection where it is empty, except for [Unasked]: where
-	// nobody has a say about a visitor, nobody objects.
+	// Verdict is a rejection where it is empty, except for [Unasked]: where no
+	// decider's condition holds, no decider objects.
 	Verdict visit.Verdict
-	// VisitorText and AdminNote may hold "{ref}", which stands for the
-	// reference of the call. A blank one is as none.
+	// VisitorText and AdminNote may contain "{ref}", which stands for the
+	// reference of the request. A blank one counts as missing.
 	VisitorText string
 	AdminNote   string
 }
@@ -23,15 +91,15 @@ const DefaultRejectText = "Please see reception. Reference {ref}."
 
 // Default adminNote texts per situation: what somebody at reception can act on.
 var defaultNotes = map[Situation]string{
-	NoDecider:    "Sine Relay: nobody answers for this integration. Reference {ref}.",
+	NoDecider:    "Sine Relay: no decider answers for this integration. Reference {ref}.",
 	Timeout:      "Sine Relay: the decision did not arrive in time. Reference {ref}.",
 	Disconnected: "Sine Relay: no connection to the message broker. Reference {ref}.",
-	Denied:       "Sine Relay: the message broker denied the question. Reference {ref}.",
-	BadReply:     "Sine Relay: the decider sent no usable answer. Reference {ref}.",
-	Overloaded:   "Sine Relay: too many visitors at once. Reference {ref}.",
-	Unreadable:   "Sine Relay: the call from Sine could not be read. Reference {ref}.",
-	Incomplete:   "Sine Relay: the call from Sine does not say who the visitor is. Reference {ref}.",
-	Unasked:      "Sine Relay: no decider has a say about this visitor. Reference {ref}.",
+	Denied:       "Sine Relay: the message broker denied the check-in request. Reference {ref}.",
+	BadReply:     "Sine Relay: the decider's reply was invalid. Reference {ref}.",
+	Overloaded:   "Sine Relay: overloaded, too many check-in requests at once. Reference {ref}.",
+	Unreadable:   "Sine Relay: the webhook from Sine could not be read. Reference {ref}.",
+	Incomplete:   "Sine Relay: the webhook from Sine does not say who the visitor is. Reference {ref}.",
+	Unasked:      "Sine Relay: no decider's condition applies to this visitor. Reference {ref}.",
 }
 
 // complete fills in what is missing of the fallback for a situation.
@@ -50,10 +118,10 @@ func (f Fallback) complete(s Situation, rejectText string) Fallback {
 	return f
 }
 
-// over lays a fallback over another. One that names its verdict stands alone,
+// mergeOver lays a fallback over another. One that names its verdict stands alone,
 // since the texts for another verdict would not fit; one that only rewords keeps
 // the verdict.
-func (f Fallback) over(under Fallback) Fallback {
+func (f Fallback) mergeOver(under Fallback) Fallback {
 	if f.Verdict != "" {
 		return f
 	}
@@ -62,6 +130,27 @@ func (f Fallback) over(under Fallback) Fallback {
 		VisitorText: cmp.Or(unlessBlank(f.VisitorText), under.VisitorText),
 		AdminNote:   cmp.Or(unlessBlank(f.AdminNote), under.AdminNote),
 	}
+}
+
+func (f Fallback) decision() visit.Decision {
+	return visit.Decision{Verdict: f.Verdict, VisitorText: f.VisitorText, AdminNote: f.AdminNote}
+}
+
+// checkFallbacks finds fallbacks that would never be used, or neither accept nor
+// reject.
+func checkFallbacks(configured map[Situation]Fallback, known []Situation) error {
+	var errs []error
+	for _, s := range slices.Sorted(maps.Keys(configured)) {
+		if !slices.Contains(known, s) {
+			errs = append(errs, fmt.Errorf("fallback %q must be for one of the situations %v", s, known))
+		}
+		switch v := configured[s].Verdict; v {
+		case "", visit.Accept, visit.Reject:
+		default:
+			errs = append(errs, fmt.Errorf("fallback %q: the verdict must be %s or %s, not %q", s, visit.Accept, visit.Reject, v))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // unlessBlank is a text that shows something, or empty.

@@ -14,7 +14,7 @@ import (
 func TestProperty_NoRejectionIsLostUnderAll(t *testing.T) {
 	eachSample(t, func(s *sample) error {
 		stances := s.stances()
-		if s.panel.Combination != All || len(stances) == 0 {
+		if s.policy.Combination != All || len(stances) == 0 {
 			return nil
 		}
 		want := visit.Accept
@@ -28,7 +28,7 @@ func TestProperty_NoRejectionIsLostUnderAll(t *testing.T) {
 func TestProperty_AnyAcceptsWhenADeciderDoesOrFallbacksAreAllThereIs(t *testing.T) {
 	eachSample(t, func(s *sample) error {
 		stances := s.stances()
-		if s.panel.Combination != Any || len(stances) == 0 {
+		if s.policy.Combination != Any || len(stances) == 0 {
 			return nil
 		}
 		decided := slices.ContainsFunc(stances, func(v stance) bool { return !v.fallback })
@@ -42,8 +42,8 @@ func TestProperty_AnyAcceptsWhenADeciderDoesOrFallbacksAreAllThereIs(t *testing.
 	})
 }
 
-func expect(want visit.Verdict, answers ...Answer) error {
-	for _, a := range answers {
+func expect(want visit.Verdict, decisions ...Decision) error {
+	for _, a := range decisions {
 		if a.Verdict != want {
 			return fmt.Errorf("want %s, got %+v", want, a)
 		}
@@ -53,11 +53,11 @@ func expect(want visit.Verdict, answers ...Answer) error {
 
 func TestProperty_TheOrderOfArrivalChangesNoVerdict(t *testing.T) {
 	eachSample(t, func(s *sample) error {
-		for _, st := range []Standing{none, {}} {
-			want := s.every(st)
+		for _, active := range []ActiveOrder{none, {}} {
+			want := s.every(active)
 			for range 5 {
 				s.Shuffle(len(s.votes), func(i, j int) { s.votes[i], s.votes[j] = s.votes[j], s.votes[i] })
-				every, early := s.every(st), s.early(st)
+				every, early := s.every(active), s.early(active)
 				if every.Verdict != want.Verdict || every.Fallback != want.Fallback || early.Verdict != want.Verdict {
 					return fmt.Errorf("first %+v\nthen %+v\nearly %+v", want, every, early)
 				}
@@ -70,12 +70,12 @@ func TestProperty_TheOrderOfArrivalChangesNoVerdict(t *testing.T) {
 func TestProperty_ShadowsChangeNothing(t *testing.T) {
 	eachSample(t, func(s *sample) error {
 		without := *s
-		without.panel.Members = slices.DeleteFunc(slices.Clone(s.panel.Members), func(m Member) bool { return m.Shadow })
-		for _, st := range []Standing{none, {}, NewOrders(s.orders).At("hq", noon)} {
-			if a, b := s.every(st), without.every(st); !reflect.DeepEqual(a, b) {
+		without.policy.Deciders = slices.DeleteFunc(slices.Clone(s.policy.Deciders), func(d Decider) bool { return d.Shadow })
+		for _, active := range []ActiveOrder{none, {}, NewOrders(s.orders).At("hq", noon)} {
+			if a, b := s.every(active), without.every(active); !reflect.DeepEqual(a, b) {
 				return fmt.Errorf("with %+v\nwithout %+v", a, b)
 			}
-			if a, b := s.early(st), without.early(st); !reflect.DeepEqual(a, b) {
+			if a, b := s.early(active), without.early(active); !reflect.DeepEqual(a, b) {
 				return fmt.Errorf("early: with %+v\nwithout %+v", a, b)
 			}
 		}
@@ -88,16 +88,16 @@ func TestProperty_UnknownOrdersAcceptNobodyWithoutADecision(t *testing.T) {
 		stances := s.stances()
 		accepted := func(v stance) bool { return v == stance{visit.Accept, false} }
 		want := visit.Reject
-		if s.panel.Combination == Any && slices.ContainsFunc(stances, accepted) ||
+		if s.policy.Combination == Any && slices.ContainsFunc(stances, accepted) ||
 			len(stances) > 0 && !slices.ContainsFunc(stances, func(v stance) bool { return !accepted(v) }) {
 			want = visit.Accept
 		}
-		every, early := s.every(Standing{}), s.early(Standing{})
+		every, early := s.every(ActiveOrder{}), s.early(ActiveOrder{})
 		if want == visit.Accept && (every.Fallback || every.Situation != Decided) {
 			return fmt.Errorf("by fallback: %+v", every)
 		}
 		for _, situation := range Missed {
-			if a := s.panel.Policy.Fall(situation, Standing{}); a.Verdict != visit.Reject {
+			if a := s.policy.Fallback(situation, ActiveOrder{}); a.Verdict != visit.Reject {
 				return fmt.Errorf("%s: %+v", situation, a)
 			}
 		}
@@ -110,7 +110,7 @@ func TestProperty_ALockdownRejectsAndAnOverrideAcceptsUnlessThereIsOne(t *testin
 		inForce := func(kind visit.OrderKind) bool {
 			return slices.ContainsFunc(s.orders, func(o visit.Order) bool { return o.Kind == kind && o.Site != "lab" && o.Until.After(noon) })
 		}
-		for _, a := range s.answers(NewOrders(s.orders).At("hq", noon)) {
+		for _, a := range s.decisions(NewOrders(s.orders).At("hq", noon)) {
 			switch {
 			case inForce(visit.OrderLockdown) && (a.Situation != LockedDown || a.Verdict != visit.Reject):
 				return fmt.Errorf("lockdown: %+v", a)
@@ -124,26 +124,26 @@ func TestProperty_ALockdownRejectsAndAnOverrideAcceptsUnlessThereIsOne(t *testin
 	})
 }
 
-// answers are those of every way to have one.
-func (s *sample) answers(st Standing) []Answer {
-	all := []Answer{s.every(st), s.early(st), s.panel.Tally(s.asked).Answer(st)}
+// decisions are those of every way to have one.
+func (s *sample) decisions(active ActiveOrder) []Decision {
+	all := []Decision{s.every(active), s.early(active), s.policy.Ballot(s.asked).Decide(active)}
 	for _, situation := range Missed {
-		all = append(all, s.panel.Policy.Fall(situation, st))
+		all = append(all, s.policy.Fallback(situation, active))
 	}
 	return all
 }
 
-func TestProperty_EveryAnswerIsWhole(t *testing.T) {
+func TestProperty_EveryDecisionIsComplete(t *testing.T) {
 	eachSample(t, func(s *sample) error {
-		for _, st := range []Standing{none, {}, NewOrders(s.orders).At("hq", noon)} {
-			for _, a := range s.answers(st) {
+		for _, active := range []ActiveOrder{none, {}, NewOrders(s.orders).At("hq", noon)} {
+			for _, a := range s.decisions(active) {
 				if a.Verdict != visit.Accept && (a.Verdict != visit.Reject || a.VisitorText == "") {
 					return fmt.Errorf("neither accepts nor rejects with a text: %+v", a)
 				}
 				if a.Fallback != slices.Contains(Missed, a.Situation) || a.Situation == Unheard {
 					return fmt.Errorf("by fallback or not: %+v", a)
 				}
-				if !strings.Contains(a.Rule, did(a.Verdict)) {
+				if !strings.Contains(a.Rule, pastTense(a.Verdict)) {
 					return fmt.Errorf("the rule says nothing: %+v", a)
 				}
 			}
@@ -155,13 +155,13 @@ func TestProperty_EveryAnswerIsWhole(t *testing.T) {
 // The record of decisions must hold no personal data, and texts may.
 func TestProperty_NothingThatSomebodyWroteIsForTheRecord(t *testing.T) {
 	eachSample(t, func(s *sample) error {
-		for _, st := range []Standing{none, {}, NewOrders(s.orders).At("hq", noon)} {
-			tally := s.panel.Tally(s.asked)
+		for _, active := range []ActiveOrder{none, {}, NewOrders(s.orders).At("hq", noon)} {
+			ballot := s.policy.Ballot(s.asked)
 			for _, v := range s.votes {
-				tally.Add(v)
+				ballot.Add(v)
 			}
-			a := tally.Answer(st)
-			if record := fmt.Sprintf("%s %s %s %+v", a.Situation, a.By, a.Rule, tally.Parts()); strings.Contains(record, marker) {
+			a := ballot.Decide(active)
+			if record := fmt.Sprintf("%s %s %s %+v", a.Situation, a.By, a.Rule, ballot.Records()); strings.Contains(record, marker) {
 				return errors.New(record)
 			}
 		}
@@ -169,13 +169,13 @@ func TestProperty_NothingThatSomebodyWroteIsForTheRecord(t *testing.T) {
 	})
 }
 
-func TestProperty_APanelOfOneAnswersLikeItsDecider(t *testing.T) {
+func TestProperty_TheOnlyDeciderDecides(t *testing.T) {
 	eachSample(t, func(s *sample) error {
-		if len(s.panel.Members) != 1 || len(s.votes) != 1 {
+		if len(s.policy.Deciders) != 1 || len(s.votes) != 1 {
 			return nil
 		}
-		v, p := s.votes[0], s.panel
-		want := p.policyOf(p.Members[0]).count(v, true)
+		v, p := s.votes[0], s.policy
+		want := p.count(p.Deciders[0], v, true)
 		if want.Verdict == visit.Reject {
 			want.Pass = nil
 		}

@@ -17,12 +17,12 @@ var seed = flag.Uint64("seed", 0, "first seed of the property tests; 0 chooses o
 // marker is in every text that a decider or an order's author wrote.
 const marker = "WRITTEN"
 
-// sample is one visitor at one door, made up from a seed.
+// sample is one visitor at one site, made up from a seed.
 type sample struct {
 	*rand.Rand
-	panel  Panel
+	policy Policy
 	asked  []string
-	votes  []Vote // in the order in which they come; some of the asked stay silent
+	votes  []Vote // in the order in which they come; some of the asked do not vote
 	orders []visit.Order
 }
 
@@ -38,28 +38,28 @@ func eachSample(t *testing.T, property func(s *sample) error) {
 		s := newSample(first + i)
 		if err := property(s); err != nil {
 			t.Fatalf("-seed %d: %v\n%s: %+v\nasked %v\nvotes %+v\norders %+v",
-				first+i, err, s.panel.Combination, s.panel.Members, s.asked, s.votes, s.orders)
+				first+i, err, s.policy.Combination, s.policy.Deciders, s.asked, s.votes, s.orders)
 		}
 	}
 }
 
 func newSample(seed uint64) *sample {
 	s := &sample{Rand: rand.New(rand.NewPCG(seed, 0))}
-	s.panel = Panel{Combination: choose(s, All, Any), Policy: Policy{Fallbacks: s.fallbacks(Missed)}}
+	s.policy = Policy{Combination: choose(s, All, Any), Fallbacks: s.fallbacks(Missed)}
 	for i := range 1 + s.IntN(6) {
-		s.panel.Members = append(s.panel.Members, Member{
-			Decider: fmt.Sprintf("d%d", i), Shadow: i > 0 && s.IntN(3) == 0, Fallbacks: s.fallbacks(Unanswered),
+		s.policy.Deciders = append(s.policy.Deciders, Decider{
+			Name: fmt.Sprintf("d%d", i), Shadow: i > 0 && s.IntN(3) == 0, Fallbacks: s.fallbacks(Unanswered),
 		})
 	}
-	s.Shuffle(len(s.panel.Members), func(i, j int) {
-		s.panel.Members[i], s.panel.Members[j] = s.panel.Members[j], s.panel.Members[i]
+	s.Shuffle(len(s.policy.Deciders), func(i, j int) {
+		s.policy.Deciders[i], s.policy.Deciders[j] = s.policy.Deciders[j], s.policy.Deciders[i]
 	})
 	var err error
-	if s.panel, err = s.panel.Complete(); err != nil {
+	if s.policy, err = s.policy.Complete(); err != nil {
 		panic(err)
 	}
-	for _, m := range s.panel.Members {
-		s.ask(m.Decider)
+	for _, d := range s.policy.Deciders {
+		s.ask(d.Name)
 	}
 	s.Shuffle(len(s.votes), func(i, j int) { s.votes[i], s.votes[j] = s.votes[j], s.votes[i] })
 	for range s.IntN(4) {
@@ -108,24 +108,24 @@ func (s *sample) order() visit.Order {
 	}
 }
 
-// every answers with all votes in, early as soon as the verdict is settled.
-func (s *sample) every(st Standing) Answer {
-	t := s.panel.Tally(s.asked)
+// every decides with all votes in, early as soon as the verdict is settled.
+func (s *sample) every(active ActiveOrder) Decision {
+	t := s.policy.Ballot(s.asked)
 	for _, v := range s.votes {
 		t.Add(v)
 	}
-	return t.Answer(st)
+	return t.Decide(active)
 }
 
-func (s *sample) early(st Standing) Answer {
-	t := s.panel.Tally(s.asked)
+func (s *sample) early(active ActiveOrder) Decision {
+	t := s.policy.Ballot(s.asked)
 	for i := 0; i < len(s.votes) && !t.Settled(); i++ {
 		t.Add(s.votes[i])
 	}
-	return t.Answer(st)
+	return t.Decide(active)
 }
 
-// stance is what a member with a say stands for, told without the code under test.
+// stance is what an asked decider counts for, found without the code under test.
 type stance struct {
 	verdict  visit.Verdict
 	fallback bool
@@ -133,16 +133,16 @@ type stance struct {
 
 func (s *sample) stances() []stance {
 	var all []stance
-	for _, m := range s.panel.Members {
-		if m.Shadow || !slices.Contains(s.asked, m.Decider) {
+	for _, d := range s.policy.Deciders {
+		if d.Shadow || !slices.Contains(s.asked, d.Name) {
 			continue
 		}
-		i := slices.IndexFunc(s.votes, func(v Vote) bool { return v.Decider == m.Decider })
+		i := slices.IndexFunc(s.votes, func(v Vote) bool { return v.Decider == d.Name })
 		switch {
 		case i < 0:
-			all = append(all, stance{m.Fallbacks[Timeout].Verdict, true})
+			all = append(all, stance{d.Fallbacks[Timeout].Verdict, true})
 		case s.votes[i].Situation != Decided:
-			all = append(all, stance{m.Fallbacks[s.votes[i].Situation].Verdict, true})
+			all = append(all, stance{d.Fallbacks[s.votes[i].Situation].Verdict, true})
 		default:
 			all = append(all, stance{s.votes[i].Decision.Verdict, false})
 		}

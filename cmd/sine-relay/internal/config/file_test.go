@@ -176,11 +176,11 @@ integrations:
   - {name: induction, when: visitorType == "Contractor", shadow: true}
 `, "a", "b")...)
 	a, b := s.Integrations[0], s.Integrations[1]
-	if a.Combination != policy.Any || len(a.Deciders) != 1 || a.AllowFrom != nil {
+	if a.Policy.Combination != policy.Any || len(a.Deciders) != 1 || a.AllowFrom != nil {
 		t.Errorf("%+v", a)
 	}
 	first, second := b.Deciders[0], b.Deciders[1]
-	if b.Combination != policy.All || first.When != nil || first.Fallbacks[policy.Timeout].Verdict != visit.Reject ||
+	if b.Policy.Combination != policy.All || first.When != nil || first.Fallbacks[policy.Timeout].Verdict != visit.Reject ||
 		second.When == nil || !second.Shadow || len(b.AllowFrom) != 2 {
 		t.Errorf("%+v", b)
 	}

@@ -128,9 +128,9 @@ func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c 
 		Events: c.events, RejectBy: c.say, Confirmed: *c.confirmed,
 	})
 	s.Integrations = append(s.Integrations, relay.Integration{
-		Name: e.Name, Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders, Combination: c.combination,
+		Name: e.Name, Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders,
 		Zone: c.zone, Budget: c.budget, Say: c.say, Accept: *c.accept, Reject: *c.reject,
-		Policy: policy.Policy{RejectText: c.rejectText, Fallbacks: c.fallbacks},
+		Policy: policy.Policy{Combination: c.combination, RejectText: c.rejectText, Fallbacks: c.fallbacks},
 		Events: c.eventNames, IdentifiedBy: c.identifiedBy, PolicyVersion: s.policyVersion,
 	})
 }

@@ -54,9 +54,9 @@ func (r *rig) record(t *testing.T, answer *httptest.ResponseRecorder) (rec visit
 	return rec
 }
 
-func panel(c policy.Combination, budget time.Duration, members ...Decider) func(*Config) {
+func asking(c policy.Combination, budget time.Duration, deciders ...Decider) func(*Config) {
 	return func(cfg *Config) {
-		cfg.Integrations[0].Deciders, cfg.Integrations[0].Combination, cfg.Integrations[0].Budget = members, c, budget
+		cfg.Integrations[0].Deciders, cfg.Integrations[0].Policy.Combination, cfg.Integrations[0].Budget = deciders, c, budget
 	}
 }
 
@@ -66,20 +66,20 @@ func TestSeveralDeciders(t *testing.T) {
 	lenient := Decider{Name: "b", Fallbacks: map[policy.Situation]policy.Fallback{policy.Timeout: {Verdict: visit.Accept}}}
 	for _, c := range []struct {
 		name     string
-		panel    func(*Config)
+		setup    func(*Config)
 		deciders behaviours
 		want     string
 		outcome  outcome
 	}{
-		{"all accept", panel(policy.All, long, a, b), behaviours{"a": says(visit.Accept, "one"), "b": says(visit.Accept, "two")}, `"visitorNotes":"one"`, outcomeAccepted},
-		{"one rejects while another stalls", panel(policy.All, long, a, b), behaviours{"a": stalls, "b": says(visit.Reject, "no")}, `"message":"no"`, outcomeRejected},
-		{"one accepts while another stalls", panel(policy.Any, long, a, b), behaviours{"a": stalls, "b": says(visit.Accept, "hi")}, `"visitorNotes":"hi"`, outcomeAccepted},
-		{"one vanishes", panel(policy.All, long, a, b), behaviours{"a": vanishes, "b": says(visit.Accept, "hi")}, `REJECTED`, fallbackOutcome(policy.Disconnected)},
-		{"one stalls and may", panel(policy.All, time.Second, a, lenient), behaviours{"a": says(visit.Accept, "hi"), "b": stalls}, `"visitorNotes":"hi"`, fallbackOutcome(policy.Timeout)},
-		{"nobody waits for a shadow", panel(policy.All, long, a, shadow), behaviours{"a": says(visit.Accept, "hi"), "shadow": stalls}, `"visitorNotes":"hi"`, outcomeAccepted},
+		{"all accept", asking(policy.All, long, a, b), behaviours{"a": says(visit.Accept, "one"), "b": says(visit.Accept, "two")}, `"visitorNotes":"one"`, outcomeAccepted},
+		{"one rejects while another stalls", asking(policy.All, long, a, b), behaviours{"a": stalls, "b": says(visit.Reject, "no")}, `"message":"no"`, outcomeRejected},
+		{"one accepts while another stalls", asking(policy.Any, long, a, b), behaviours{"a": stalls, "b": says(visit.Accept, "hi")}, `"visitorNotes":"hi"`, outcomeAccepted},
+		{"one vanishes", asking(policy.All, long, a, b), behaviours{"a": vanishes, "b": says(visit.Accept, "hi")}, `REJECTED`, fallbackOutcome(policy.Disconnected)},
+		{"one stalls and may", asking(policy.All, time.Second, a, lenient), behaviours{"a": says(visit.Accept, "hi"), "b": stalls}, `"visitorNotes":"hi"`, fallbackOutcome(policy.Timeout)},
+		{"nobody waits for a shadow", asking(policy.All, long, a, shadow), behaviours{"a": says(visit.Accept, "hi"), "shadow": stalls}, `"visitorNotes":"hi"`, outcomeAccepted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, c.panel, func(cfg *Config) { cfg.Limits.WriteTimeout = 2 * long })
+			r := newRig(t, c.setup, func(cfg *Config) { cfg.Limits.WriteTimeout = 2 * long })
 			r.broker.ask = c.deciders.ask
 			answered := make(chan string, 1)
 			go func() { answered <- r.post("/sine/lobby", checkInBody).Body.String() }()
@@ -107,7 +107,7 @@ func TestADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, panel(policy.All, time.Second, Decider{Name: "a", When: contractors}, Decider{Name: "b", When: failing}))
+	r := newRig(t, asking(policy.All, time.Second, Decider{Name: "a", When: contractors}, Decider{Name: "b", When: failing}))
 	deciders := behaviours{"a": says(visit.Reject, "a says no"), "b": says(visit.Accept, "")}
 	r.broker.ask = deciders.ask
 	if body := r.post("/sine/lobby", `{"event":"signin_before","data":{"firstName":"Ada","company":"Bexley Rigging Pty Ltd"}}`).Body.String(); !strings.Contains(body, "a says no") {
@@ -148,7 +148,7 @@ func TestADeciderIsAskedWhereItsAnswersDidNotCome(t *testing.T) {
 		{"one answer that is no object", `"formResponses":{"responses":[{"label":"Inducted?","value":"yes"},"Escorted?"]}`, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, panel(policy.All, time.Second, Decider{Name: "a", When: escorted}))
+			r := newRig(t, asking(policy.All, time.Second, Decider{Name: "a", When: escorted}))
 			r.broker.ask = behaviours{"a": says(visit.Reject, "a says no")}.ask
 			body := r.post("/sine/lobby", `{"event":"signin_before","data":{"firstName":"Ada",`+c.data+`}}`).Body.String()
 			if asked := strings.Contains(body, "a says no"); asked != c.asked {
@@ -163,7 +163,7 @@ func TestADeciderIsAskedWhereItsAnswersDidNotCome(t *testing.T) {
 }
 
 func TestTheRecordSaysWhoDecided(t *testing.T) {
-	r := newRig(t, panel(policy.All, time.Second, Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "s", Shadow: true}), func(c *Config) {
+	r := newRig(t, asking(policy.All, time.Second, Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "s", Shadow: true}), func(c *Config) {
 		c.Integrations[0].PolicyVersion = "v7"
 	})
 	deciders := behaviours{"a": says(visit.Accept, "Zmark-text"), "b": says(visit.Reject, "Zmark-no"), "s": func(context.Context) (visit.Decision, error) {

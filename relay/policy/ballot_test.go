@@ -4,24 +4,25 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func sameAnswer(a, b Answer) bool { return reflect.DeepEqual(a, b) }
+func sameDecision(a, b Decision) bool { return reflect.DeepEqual(a, b) }
 
-// panelOf returns a panel of the deciders a, b and c and the shadow s. Of their
+// policyOf returns a policy of the deciders a, b and c and the shadow s. Of their
 // fallbacks only b's accept.
-func panelOf(t *testing.T, c Combination) Panel {
+func policyOf(t *testing.T, c Combination) Policy {
 	t.Helper()
 	lenient := map[Situation]Fallback{}
 	for _, s := range Unanswered {
 		lenient[s] = Fallback{Verdict: visit.Accept, VisitorText: "b is away"}
 	}
-	p, err := Panel{
+	p, err := Policy{
 		Combination: c,
-		Members:     []Member{{Decider: "a"}, {Decider: "b", Fallbacks: lenient}, {Decider: "c"}, {Decider: "s", Shadow: true}},
-		Policy:      Policy{RejectText: "Not today"},
+		Deciders:    []Decider{{Name: "a"}, {Name: "b", Fallbacks: lenient}, {Name: "c"}, {Name: "s", Shadow: true}},
+		RejectText:  "Not today",
 	}.Complete()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +49,7 @@ func names(deciders string) []string {
 	return all
 }
 
-var tallies = []struct {
+var ballots = []struct {
 	name      string
 	rule      Combination
 	asked     string
@@ -65,9 +66,9 @@ var tallies = []struct {
 		visit.Reject, Decided, "a", "Banned", "all: a rejected"},
 	{"one rejects without a text", All, "ab", []Vote{no("a", ""), yes("b", "Hello")}, 1,
 		visit.Reject, Decided, "a", "Not today", "all: a rejected"},
-	{"the first of several rejections speaks", All, "abc", []Vote{no("c", "Late"), no("a", "Banned")}, 1,
+	{"the first of several rejections counts", All, "abc", []Vote{no("c", "Late"), no("a", "Banned")}, 1,
 		visit.Reject, Decided, "c", "Late", "all: c rejected"},
-	{"a decider's rejection speaks before an earlier one by fallback", All, "abc", []Vote{missed("a", NoDecider), no("c", "Banned")}, 1,
+	{"a decider's rejection counts before an earlier one by fallback", All, "abc", []Vote{missed("a", NoDecider), no("c", "Banned")}, 1,
 		visit.Reject, Decided, "c", "Banned", "all: c rejected"},
 	{"a fallback rejects", All, "ab", []Vote{yes("b", ""), missed("a", BadReply)}, 2,
 		visit.Reject, BadReply, "a", "Not today", "all: a rejected by fallback for bad_reply"},
@@ -86,7 +87,7 @@ var tallies = []struct {
 		visit.Accept, Decided, "c", "one", "any: c accepted"},
 	{"nobody accepts", Any, "abc", []Vote{no("b", "Never"), missed("a", Timeout), no("c", "Late")}, 3,
 		visit.Reject, Decided, "b", "Never", "any: b rejected"},
-	{"a decider's acceptance speaks before a fallback's", Any, "bc", []Vote{missed("b", Timeout), yes("c", "")}, 2,
+	{"a decider's acceptance counts before a fallback's", Any, "bc", []Vote{missed("b", Timeout), yes("c", "")}, 2,
 		visit.Accept, Decided, "c", "", "any: c accepted"},
 	{"a fallback accepts where nobody decided", Any, "abc", []Vote{missed("b", NoDecider), missed("a", Timeout), missed("c", Timeout)}, 3,
 		visit.Accept, NoDecider, "b", "b is away", "any: b accepted by fallback for no_decider"},
@@ -103,9 +104,9 @@ var tallies = []struct {
 		visit.Accept, Unasked, "", "", "accepted by fallback for unasked"},
 	{"a shadow rejects", All, "as", []Vote{no("s", "Banned"), yes("a", "")}, 2,
 		visit.Accept, Decided, "a", "", "all: a accepted"},
-	{"somebody votes who was not asked", All, "a", []Vote{no("b", "Banned"), no("z", "Banned"), yes("a", "")}, 3,
+	{"a decider votes that was not asked", All, "a", []Vote{no("b", "Banned"), no("z", "Banned"), yes("a", "")}, 3,
 		visit.Accept, Decided, "a", "", "all: a accepted"},
-	{"somebody votes twice", All, "ab", []Vote{yes("a", ""), no("a", "Banned"), yes("b", "")}, 3,
+	{"a decider votes twice", All, "ab", []Vote{yes("a", ""), no("a", "Banned"), yes("b", "")}, 3,
 		visit.Accept, Decided, "", "", "all: 2 deciders accepted"},
 	{"a vote is in no situation of a decider", All, "a", []Vote{missed("a", Unasked)}, 1,
 		visit.Reject, Timeout, "a", "Not today", "all: a rejected by fallback for timeout"},
@@ -113,24 +114,24 @@ var tallies = []struct {
 		visit.Reject, BadReply, "a", "Not today", "any: a rejected by fallback for bad_reply"},
 }
 
-func TestTallies(t *testing.T) {
-	for _, c := range tallies {
-		tally := panelOf(t, c.rule).Tally(names(c.asked))
+func TestBallot_Decides(t *testing.T) {
+	for _, c := range ballots {
+		ballot := policyOf(t, c.rule).Ballot(names(c.asked))
 		settled := 0
-		for !tally.Settled() && settled < len(c.votes) {
-			tally.Add(c.votes[settled])
+		for !ballot.Settled() && settled < len(c.votes) {
+			ballot.Add(c.votes[settled])
 			settled++
 		}
-		if !tally.Settled() {
+		if !ballot.Settled() {
 			settled++
 		}
 		if settled != c.settledBy {
 			t.Errorf("%s %s: settled by vote %d", c.rule, c.name, settled)
 		}
 		for _, v := range c.votes {
-			tally.Add(v)
+			ballot.Add(v)
 		}
-		a := tally.Answer(none)
+		a := ballot.Decide(none)
 		if a.Verdict != c.verdict || a.Situation != c.situation || a.By != c.by || a.VisitorText != c.text || a.Rule != c.why {
 			t.Errorf("%s %s: %+v", c.rule, c.name, a)
 		}
@@ -140,7 +141,7 @@ func TestTallies(t *testing.T) {
 	}
 }
 
-func TestAnAnswerOnceGivenStays(t *testing.T) {
+func TestBallot_ADecisionStays(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		rule  Combination
@@ -152,53 +153,108 @@ func TestAnAnswerOnceGivenStays(t *testing.T) {
 		{"a vote comes after one that settled", All, []Vote{no("a", "")}, no("b", "Banned"), Unheard},
 		{"an acceptance comes after a fallback", Any, []Vote{missed("b", Denied)}, yes("a", "Hello"), Timeout},
 	} {
-		tally := panelOf(t, c.rule).Tally(names("ab"))
+		ballot := policyOf(t, c.rule).Ballot(names("ab"))
 		for _, v := range c.votes {
-			tally.Add(v)
+			ballot.Add(v)
 		}
-		given := tally.Answer(none)
-		tally.Add(c.late)
+		given := ballot.Decide(none)
+		ballot.Add(c.late)
 		// Were it made anew, it would be for other orders.
-		if again := tally.Answer(Standing{}); !sameAnswer(again, given) {
+		if again := ballot.Decide(ActiveOrder{}); !sameDecision(again, given) {
 			t.Errorf("%s: %+v, then %+v", c.name, given, again)
 		}
-		i := slices.IndexFunc(tally.Parts(), func(p Part) bool { return p.Decider == c.late.Decider })
-		if p := tally.Parts()[i]; p.Situation != c.want {
+		i := slices.IndexFunc(ballot.Records(), func(r VoteRecord) bool { return r.Decider == c.late.Decider })
+		if p := ballot.Records()[i]; p.Situation != c.want {
 			t.Errorf("%s: %+v", c.name, p)
 		}
 	}
 }
 
-func TestAnOrderThatComesWhileTheDecidersAreAskedDecides(t *testing.T) {
+func TestBallot_AnOrderThatComesWhileDecidersAreAskedDecides(t *testing.T) {
 	down := NewOrders([]visit.Order{order(visit.OrderLockdown, "hq")}).At("hq", noon)
-	tally := panelOf(t, All).Tally(names("ab"))
-	tally.Add(yes("a", "Hello"))
-	if a := tally.Answer(down); a.Situation != LockedDown || a.Verdict != visit.Reject || a.By != "" {
+	ballot := policyOf(t, All).Ballot(names("ab"))
+	ballot.Add(yes("a", "Hello"))
+	if a := ballot.Decide(down); a.Situation != LockedDown || a.Verdict != visit.Reject || a.By != "" {
 		t.Errorf("%+v", a)
 	}
-	want := []Part{
+	want := []VoteRecord{
 		{Decider: "a", Situation: Decided, Verdict: visit.Accept},
 		{Decider: "b", Situation: Unheard},
 		{Decider: "c", Situation: Unasked},
 		{Decider: "s", Shadow: true, Situation: Unasked},
 	}
-	if got := tally.Parts(); !reflect.DeepEqual(got, want) {
+	if got := ballot.Records(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}
 }
 
-func TestUnderUnknownOrdersAllNeedsEveryDecidersOwnWord(t *testing.T) {
-	tally := panelOf(t, All).Tally(names("ab"))
-	tally.Add(yes("a", "Hello"))
-	tally.Add(missed("b", NoDecider))
-	a := tally.Answer(Standing{})
+func TestBallot_UnderUnknownOrdersAllNeedsEveryDecidersOwnDecision(t *testing.T) {
+	ballot := policyOf(t, All).Ballot(names("ab"))
+	ballot.Add(yes("a", "Hello"))
+	ballot.Add(missed("b", NoDecider))
+	a := ballot.Decide(ActiveOrder{})
 	if a.Verdict != visit.Reject || a.By != "b" || a.VisitorText != "Not today" || a.AdminNote != "b: "+noteOrdersUnknown {
 		t.Errorf("%+v", a)
 	}
 	if a.Rule != "all: b rejected by unknown orders over fallback for no_decider" {
 		t.Error(a.Rule)
 	}
-	if p := tally.Parts()[1]; p.Verdict != visit.Reject || !p.Fallback {
+	if p := ballot.Records()[1]; p.Verdict != visit.Reject || !p.Fallback {
 		t.Errorf("%+v", p)
+	}
+}
+
+func TestRecords_OfEveryDecider(t *testing.T) {
+	ballot := policyOf(t, All).Ballot(names("abcs"))
+	ballot.Add(Vote{Decider: "b", Situation: BadReply, Took: 2 * time.Millisecond})
+	ballot.Add(Vote{Decider: "s", Situation: Decided, Decision: visit.Decision{Verdict: visit.Accept}, Took: 3 * time.Millisecond})
+	if p := ballot.Records()[3]; p.Verdict != visit.Accept || p.Agreement != "" {
+		t.Errorf("agreement before the decision: %+v", p)
+	}
+	ballot.Add(no("c", "Banned"))
+	ballot.Decide(none)
+	want := []VoteRecord{
+		{Decider: "a", Situation: Unheard},
+		{Decider: "b", Situation: BadReply, Verdict: visit.Accept, Fallback: true, Took: 2 * time.Millisecond},
+		{Decider: "c", Situation: Decided, Verdict: visit.Reject},
+		{Decider: "s", Shadow: true, Situation: Decided, Verdict: visit.Accept, Agreement: Differs, Took: 3 * time.Millisecond},
+	}
+	if got := ballot.Records(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestRecords_AgreementOfShadows(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		vote   Vote
+		active ActiveOrder
+		want   Agreement
+	}{
+		{"it would have rejected too", no("s", ""), none, Agrees},
+		{"it would have accepted", yes("s", ""), none, Differs},
+		{"it did not decide", missed("s", Timeout), none, ""},
+		{"a lockdown decided", no("s", ""), NewOrders([]visit.Order{order(visit.OrderLockdown, "hq")}).At("hq", noon), ""},
+		{"an override decided", no("s", ""), NewOrders([]visit.Order{order(visit.OrderOverride, "hq")}).At("hq", noon), ""},
+	} {
+		ballot := policyOf(t, All).Ballot(names("as"))
+		ballot.Add(no("a", ""))
+		ballot.Decide(c.active)
+		ballot.Add(c.vote) // a shadow may be late
+		p := ballot.Records()[3]
+		if p.Agreement != c.want || p.Situation != c.vote.Situation || p.Fallback || p.Verdict != c.vote.Decision.Verdict {
+			t.Errorf("%s: %+v", c.name, p)
+		}
+	}
+}
+
+func TestRecords_HaveNoSituationThatADeciderCannotBeIn(t *testing.T) {
+	for s, want := range map[Situation]Situation{"": Timeout, "lost": Timeout, Overloaded: Timeout, Unasked: Timeout, Decided: BadReply} {
+		ballot := policyOf(t, All).Ballot(names("a"))
+		ballot.Add(missed("a", s))
+		ballot.Decide(none)
+		if p := ballot.Records()[0]; p.Situation != want || p.Verdict != visit.Reject || !p.Fallback {
+			t.Errorf("%q: %+v", s, p)
+		}
 	}
 }

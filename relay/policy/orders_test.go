@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 
 var noon = time.Date(2026, 11, 18, 12, 0, 0, 0, time.UTC)
 
-// order is one without a fault.
+// order is a valid one.
 func order(kind visit.OrderKind, site string) visit.Order {
 	return visit.Order{Kind: kind, Site: site, Reason: "drill", Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}
 }
@@ -19,7 +20,7 @@ func with(o visit.Order, change func(*visit.Order)) visit.Order {
 	return o
 }
 
-func TestWhichOrderIsInForce(t *testing.T) {
+func TestOrders_WhichIsInForce(t *testing.T) {
 	down, over := order(visit.OrderLockdown, "hq"), order(visit.OrderOverride, "hq")
 	named := func(o visit.Order, message string) visit.Order {
 		o.Message = message
@@ -52,37 +53,37 @@ func TestWhichOrderIsInForce(t *testing.T) {
 		{"nor does one without a site", []visit.Order{with(over, func(o *visit.Order) { o.Site = "" })}, "", ""},
 		{"an unknown kind has no effect", []visit.Order{with(down, func(o *visit.Order) { o.Kind = "closed" })}, "", ""},
 	} {
-		st := NewOrders(c.orders).At("hq", noon)
-		if !st.Known || st.Order.Kind != c.kind || st.Order.Message != c.text {
-			t.Errorf("%s: %+v", c.name, st)
+		active := NewOrders(c.orders).At("hq", noon)
+		if !active.Known || active.Order.Kind != c.kind || active.Order.Message != c.text {
+			t.Errorf("%s: %+v", c.name, active)
 		}
 	}
 }
 
-func TestAnswersOfOrders(t *testing.T) {
+func TestActiveOrder_Decides(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		order visit.Order
-		want  Answer
+		want  Decision
 	}{
-		{"a lockdown of a site", order(visit.OrderLockdown, "hq"), Answer{Situation: LockedDown, Rule: "rejected by lockdown of hq",
+		{"a lockdown of a site", order(visit.OrderLockdown, "hq"), Decision{Situation: LockedDown, Rule: "rejected by lockdown of hq",
 			Decision: visit.Decision{Verdict: visit.Reject, VisitorText: defaultLockdownText, AdminNote: noteLockdown}}},
 		{"a lockdown of every site with a message", visit.Order{Kind: visit.OrderLockdown, Site: visit.AllSites, Message: "Fire drill"},
-			Answer{Situation: LockedDown, Rule: "rejected by lockdown of every site",
+			Decision{Situation: LockedDown, Rule: "rejected by lockdown of every site",
 				Decision: visit.Decision{Verdict: visit.Reject, VisitorText: "Fire drill", AdminNote: noteLockdown}}},
-		{"an override", order(visit.OrderOverride, "hq"), Answer{Situation: Overridden, Rule: "accepted by override of hq",
+		{"an override", order(visit.OrderOverride, "hq"), Decision{Situation: Overridden, Rule: "accepted by override of hq",
 			Decision: visit.Decision{Verdict: visit.Accept, AdminNote: noteOverride}}},
 	} {
-		got, ordered := NewOrders([]visit.Order{c.order}).At("hq", noon).Answer()
-		if !ordered || !sameAnswer(got, c.want) {
+		got, ordered := NewOrders([]visit.Order{c.order}).At("hq", noon).Decide()
+		if !ordered || !sameDecision(got, c.want) {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
 }
 
-func TestWithoutAnOrderThereIsNoAnswer(t *testing.T) {
+func TestActiveOrder_WithoutAnOrderThereIsNoDecision(t *testing.T) {
 	for name, o := range map[string]Orders{"known": NewOrders(nil), "unknown": {}} {
-		if a, ordered := o.At("hq", noon).Answer(); ordered {
+		if a, ordered := o.At("hq", noon).Decide(); ordered {
 			t.Errorf("%s: %+v", name, a)
 		}
 	}
@@ -92,11 +93,56 @@ func TestWithoutAnOrderThereIsNoAnswer(t *testing.T) {
 }
 
 // A caller that goes on using its slice must not change what is in force.
-func TestOrdersAreASnapshot(t *testing.T) {
+func TestOrders_AreASnapshot(t *testing.T) {
 	all := []visit.Order{order(visit.OrderLockdown, "hq")}
 	o := NewOrders(all)
 	all[0] = order(visit.OrderOverride, "hq")
-	if st := o.At("hq", noon); st.Order.Kind != visit.OrderLockdown {
-		t.Errorf("%+v", st)
+	if active := o.At("hq", noon); active.Order.Kind != visit.OrderLockdown {
+		t.Errorf("%+v", active)
+	}
+}
+
+func TestOldOrders_HoldLockdownsAlone(t *testing.T) {
+	now := time.Now()
+	all := []visit.Order{
+		{Kind: visit.OrderOverride, Site: "hq", Reason: "x", Since: now, Until: now.Add(time.Hour)},
+		{Kind: visit.OrderLockdown, Site: "branch", Since: now},
+	}
+	old := OldOrders(all)
+	if active := old.At("hq", now); active.Known || active.Order.Kind != "" {
+		t.Errorf("an old override lets people in: %+v", active)
+	}
+	if active := old.At("branch", now); active.Known || active.Order.Kind != visit.OrderLockdown {
+		t.Errorf("an old lockdown does not hold: %+v", active)
+	}
+	if active := NewOrders(all).At("hq", now); !active.Known || active.Order.Kind != visit.OrderOverride {
+		t.Errorf("%+v", active)
+	}
+}
+
+func TestDecide_WhereOrdersMustBeKnownNotEvenADeciderLetsAnybodyIn(t *testing.T) {
+	strict := ActiveOrder{Strict: true}
+	for _, c := range []Combination{All, Any} {
+		for name, verdict := range map[string]visit.Verdict{"accepts": visit.Accept, "rejects": visit.Reject} {
+			decide := func(active ActiveOrder) Decision {
+				ballot := policyOf(t, c).Ballot(names("ab"))
+				for _, who := range []string{"a", "b"} {
+					ballot.Add(Vote{Decider: who, Situation: Decided, Decision: visit.Decision{Verdict: verdict, VisitorText: "Hello"}})
+				}
+				return ballot.Decide(active)
+			}
+			a := decide(strict)
+			switch {
+			case a.Verdict != visit.Reject:
+				t.Errorf("%s, a decider %s: %+v", c, name, a)
+			case verdict == visit.Accept && (a.Situation != OrdersUnknown || a.VisitorText != "Not today" || !strings.HasPrefix(a.Rule, "rejected by unknown orders over: ")):
+				t.Errorf("%s: %+v", c, a)
+			case verdict == visit.Reject && a.Situation != Decided:
+				t.Errorf("%s: a rejection is not the decider's own: %+v", c, a)
+			}
+			if a := decide(ActiveOrder{Known: true, Strict: true}); a.Verdict != verdict {
+				t.Errorf("%s, with known orders: %+v", c, a)
+			}
+		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestEveryErrorIsASituation(t *testing.T) {
+func TestSituationOf_KnowsEveryError(t *testing.T) {
 	for _, c := range []struct {
 		err  error
 		want Situation
@@ -29,7 +29,7 @@ func TestEveryErrorIsASituation(t *testing.T) {
 		if err != nil {
 			err = fmt.Errorf("ask x: %w", err)
 		}
-		got := Of(err)
+		got := SituationOf(err)
 		if got != c.want {
 			t.Errorf("%v: %s, want %s", c.err, got, c.want)
 		}
@@ -39,7 +39,7 @@ func TestEveryErrorIsASituation(t *testing.T) {
 	}
 }
 
-func TestWhatADeciderMissesHasAFallback(t *testing.T) {
+func TestUnanswered_HasFallbacks(t *testing.T) {
 	for _, s := range Unanswered {
 		if !slices.Contains(Missed, s) {
 			t.Errorf("%s", s)
