@@ -13,6 +13,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
 func TestWaysToAuthenticate(t *testing.T) {
@@ -44,7 +45,7 @@ func TestWaysToAuthenticate(t *testing.T) {
 func TestPasswordsInURLsStayThere(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, withUser(nil))
-	var log buffer
+	var log logtest.Buffer
 	b := ready(t, s, func(c *broker.Config) {
 		c.Servers = []string{strings.Replace(s.URL(), "nats://", "nats://relay:Zsecret@", 1)}
 		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
@@ -72,7 +73,7 @@ func TestTrap_RefusedCredentialsThatAreCorrectedRecover(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := natstest.Start(t, wrong)
 			begin(s)
-			var log buffer
+			var log logtest.Buffer
 			reg := prometheus.NewRegistry()
 			b := connectTo(t, s, asRelay, func(c *broker.Config) {
 				c.Logger, c.Registerer = slog.New(slog.NewTextHandler(&log, nil)), reg

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
 func TestANATSThatAsksNobodyIsSaidToDoSo(t *testing.T) {
@@ -29,7 +30,7 @@ func TestANATSThatAsksNobodyIsSaidToDoSo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := natstest.Start(t, c.server)
-			reg, log := prometheus.NewRegistry(), &buffer{}
+			reg, log := prometheus.NewRegistry(), &logtest.Buffer{}
 			b := ready(t, s, c.relay, func(cfg *broker.Config) {
 				cfg.Registerer, cfg.Logger = reg, slog.New(slog.NewTextHandler(log, nil))
 			})

@@ -1,13 +1,11 @@
 package broker_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
 func TestConfigurationsThatCanNeverWork(t *testing.T) {
@@ -79,7 +78,7 @@ func TestInProcess(t *testing.T) {
 func TestConnectionChangesAreToldOnce(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	var log buffer
+	var log logtest.Buffer
 	b := ready(t, s, func(c *broker.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	s.Stop()
 	s.Restart()
@@ -113,22 +112,4 @@ func TestMetricsAreThereFromTheStart(t *testing.T) {
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
-}
-
-// buffer is a log that can be read while it is written.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -7,33 +7,24 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/promtest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// patience bounds every wait; it is far above what any of them needs.
-const patience = 30 * time.Second
+const patience = wait.Limit
+
+var (
+	eventually = wait.Until
+	within     = wait.Context
+	sample     = promtest.Sum
+)
 
 // atOnce is far below patience, and generous to a machine that is busy.
 const atOnce = 5 * time.Second
-
-// eventually waits until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(2 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(patience)
-	for !holds() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
 
 // unlessHeldUp tries what takes a defect to be slow, and then is slow each time. A
 // machine that is busy is slow now and then.
@@ -100,13 +91,6 @@ func awaitFault(t *testing.T, b *broker.Broker, part string) {
 	})
 }
 
-func within(t *testing.T, d time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func question() visit.Message {
 	return visit.Message{
 		Root: visit.RootAsk, Subject: "visitors.v1.ask.hq.watchlist",
@@ -141,35 +125,6 @@ func stored(t *testing.T, s *natstest.Server, o ...nats.Option) uint64 {
 		t.Fatal(err)
 	}
 	return stream.CachedInfo().State.Msgs
-}
-
-// sample reads one metric; labels are given as name, value, name, value.
-func sample(t *testing.T, reg *prometheus.Registry, name string, labels ...string) float64 {
-	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-	metrics:
-		for _, m := range f.GetMetric() {
-			for i := 0; i < len(labels); i += 2 {
-				found := false
-				for _, l := range m.GetLabel() {
-					found = found || l.GetName() == labels[i] && l.GetValue() == labels[i+1]
-				}
-				if !found {
-					continue metrics
-				}
-			}
-			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
-		}
-	}
-	t.Fatalf("no metric %s %v", name, labels)
-	return 0
 }
 
 // always is a secret that stays the same.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -37,7 +38,7 @@ func TestAStreamOverTheQuestionsDecidesNothing(t *testing.T) {
 				permissions.Publish = &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.NAMES"}}
 			}
 			s := natstest.Start(t, withUser(permissions))
-			reg, log := prometheus.NewRegistry(), &buffer{}
+			reg, log := prometheus.NewRegistry(), &logtest.Buffer{}
 			b := ready(t, s, asRelay, func(c *broker.Config) {
 				c.Registerer, c.Logger = reg, slog.New(slog.NewTextHandler(log, nil))
 			})
@@ -84,7 +85,7 @@ func TestAStreamOverTheQuestionsDecidesNothing(t *testing.T) {
 func TestAnAcknowledgementWithoutAValidNameIsIgnoredToo(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	log := &buffer{}
+	log := &logtest.Buffer{}
 	b := ready(t, s, func(c *broker.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	decide(t, s.Connect(), func(m *nats.Msg) {
 		m.Respond([]byte(`{"stream":"Zmark was here","seq":7}`))
@@ -102,7 +103,7 @@ func TestAnAcknowledgementWithoutAValidNameIsIgnoredToo(t *testing.T) {
 func TestAReplyToAnEventThatIsNoAcknowledgementStoresNothing(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	reg, log := prometheus.NewRegistry(), &buffer{}
+	reg, log := prometheus.NewRegistry(), &logtest.Buffer{}
 	b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Logger = reg, slog.New(slog.NewTextHandler(log, nil)) })
 	nc := s.Connect()
 	if _, err := nc.Subscribe("visitors.v1.event.>", func(m *nats.Msg) { m.Respond([]byte("thanks, Zmark")) }); err != nil || nc.Flush() != nil {

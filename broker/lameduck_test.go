@@ -16,6 +16,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
 // Each server of a cluster is taken down for an update, one after another, while
@@ -30,7 +31,7 @@ func TestServersThatAreTakenDownForAnUpdate(t *testing.T) {
 	for _, s := range servers {
 		urls = append(urls, s.URL())
 	}
-	reg, log := prometheus.NewRegistry(), &buffer{}
+	reg, log := prometheus.NewRegistry(), &logtest.Buffer{}
 	b := ready(t, servers[0], func(c *broker.Config) {
 		c.Servers, c.Replicas, c.Registerer, c.Logger = urls, 3, reg, slog.New(slog.NewTextHandler(log, nil))
 		c.Questions = []string{question().Subject}
@@ -107,7 +108,7 @@ func TestAServerAloneThatIsTakenDown(t *testing.T) {
 	s := natstest.Start(t, func(o *server.Options) {
 		o.LameDuckGracePeriod, o.LameDuckDuration = 100*time.Millisecond, time.Second
 	})
-	log := &buffer{}
+	log := &logtest.Buffer{}
 	b := ready(t, s, func(c *broker.Config) { c.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	s.Server().LameDuckShutdown()
 	s.Server().WaitForShutdown()

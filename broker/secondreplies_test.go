@@ -12,6 +12,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -124,7 +125,7 @@ func TestEachReplySubjectIsAChanceOfItsOwn(t *testing.T) {
 func TestTwoWhoDecideWithoutAQueueGroupAreFoundOut(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	reg, log := prometheus.NewRegistry(), &buffer{}
+	reg, log := prometheus.NewRegistry(), &logtest.Buffer{}
 	b := ready(t, s, func(c *broker.Config) {
 		c.Registerer, c.Logger = reg, slog.New(slog.NewTextHandler(log, nil))
 		c.Questions = []string{question().Subject}
@@ -161,7 +162,7 @@ func TestTwoWhoDecideWithoutAQueueGroupAreFoundOut(t *testing.T) {
 func TestAForgedAcknowledgementIsFoundOut(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	reg, log := prometheus.NewRegistry(), &buffer{}
+	reg, log := prometheus.NewRegistry(), &logtest.Buffer{}
 	b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Logger = reg, slog.New(slog.NewTextHandler(log, nil)) })
 	const seconds = "sine_relay_duplicate_acknowledgements_total"
 	if _, err := b.Publish(within(t, patience), event("honest")); err != nil {

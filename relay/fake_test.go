@@ -8,11 +8,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/sine-relay/sine-relay/internal/logtest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -81,12 +82,12 @@ type rig struct {
 	broker  *fakeBroker
 	orders  *fakeOrders
 	metrics *prometheus.Registry
-	log     *output
+	log     *logtest.Buffer
 }
 
 func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{broker: &fakeBroker{}, orders: &fakeOrders{}, metrics: prometheus.NewPedanticRegistry(), log: &output{}}
+	r := &rig{broker: &fakeBroker{}, orders: &fakeOrders{}, metrics: prometheus.NewPedanticRegistry(), log: &logtest.Buffer{}}
 	cfg := Config{
 		Integrations: []Integration{{Name: "lobby", Site: "hq", Keys: []Key{NewKey("first", testKey)}}},
 		Asker:        r.broker,
@@ -104,24 +105,6 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	}
 	r.Relay = relay
 	return r
-}
-
-// output is a log that may be read while it is written.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 // post calls the relay with the right key.
@@ -165,19 +148,6 @@ func (r *rig) outcomes(event string, o outcome) float64 {
 	return testutil.ToFloat64(r.Relay.metrics.webhooks.WithLabelValues("lobby", event, string(o)))
 }
 
-// patience bounds what a test waits for; it is far above what anything needs.
-const patience = 20 * time.Second
+const patience = wait.Limit
 
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline:
-			t.Fatalf("not in %s: %s", patience, what)
-		case <-tick.C:
-		}
-	}
-}
+var eventually = wait.Until

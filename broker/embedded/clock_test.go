@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker/embedded"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
 // clock is a wall clock that can be set.
@@ -21,7 +22,7 @@ func (c *clock) set(t time.Time) { c.ahead.Store(int64(time.Until(t))) }
 // dropped as too old as soon as the clock is right.
 func TestNothingIsStoredBeforeTheProgramWasBuilt(t *testing.T) {
 	t.Parallel()
-	var log buffer
+	var log logtest.Buffer
 	var wrong clock
 	wrong.set(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
 	s := start(t, embedded.Config{StoreDir: t.TempDir(), Now: wrong.now, Logger: slog.New(slog.NewTextHandler(&log, nil))})

@@ -1,13 +1,11 @@
 package embedded_test
 
 import (
-	"bytes"
 	"errors"
 	"log/slog"
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/embedded"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
 func start(t *testing.T, cfg embedded.Config) *embedded.Server {
@@ -141,7 +140,7 @@ func TestAStoreThatCannotBeOpenedIsAnError(t *testing.T) {
 
 func TestNoSecretIsLogged(t *testing.T) {
 	t.Parallel()
-	var log buffer
+	var log logtest.Buffer
 	dir := t.TempDir()
 	s := start(t, embedded.Config{
 		StoreDir: dir,
@@ -184,22 +183,4 @@ func TestAnEmptyStoreStartsQuickly(t *testing.T) {
 	if best > time.Second { // 80 ms is measured on the built binary; this is a machine under load
 		t.Errorf("took %s", best)
 	}
-}
-
-// buffer may be written to and read at the same time.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

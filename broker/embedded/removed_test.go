@@ -14,22 +14,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/embedded"
+	"github.com/sine-relay/sine-relay/internal/wait"
 )
 
-// eventually waits until a condition holds; far longer than any of them needs.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(time.Minute)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
+var eventually = wait.Until
 
 // visitors makes the stream of events, as the relay does.
 func visitors(t *testing.T, s *embedded.Server) jetstream.JetStream {

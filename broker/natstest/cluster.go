@@ -5,9 +5,10 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/sine-relay/sine-relay/internal/wait"
 )
 
 // Cluster runs n servers as one cluster, which has a leader when it returns. The
@@ -15,7 +16,7 @@ import (
 // its routes. Each change may adjust the options of every server.
 func Cluster(t testing.TB, n int, change ...func(*server.Options)) []*Server {
 	t.Helper()
-	ports := freePorts(t, n)
+	ports := FreePorts(t, n)
 	var routes []string
 	for _, port := range ports {
 		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
@@ -31,7 +32,7 @@ func Cluster(t testing.TB, n int, change ...func(*server.Options)) []*Server {
 			}
 		}))
 	}
-	wait(t, "the cluster has a leader of its JetStream", func() bool {
+	wait.Until(t, "the cluster has a leader of its JetStream", func() bool {
 		for _, s := range servers {
 			if s.running.JetStreamIsLeader() {
 				return len(s.running.JetStreamClusterPeers()) == n
@@ -42,8 +43,8 @@ func Cluster(t testing.TB, n int, change ...func(*server.Options)) []*Server {
 	return servers
 }
 
-// freePorts returns ports that nobody listened on a moment ago.
-func freePorts(t testing.TB, n int) []int {
+// FreePorts returns ports that nobody listened on a moment ago.
+func FreePorts(t testing.TB, n int) []int {
 	t.Helper()
 	var ports []int
 	for range n {
@@ -55,19 +56,4 @@ func freePorts(t testing.TB, n int) []int {
 		ports = append(ports, socket.Addr().(*net.TCPAddr).Port)
 	}
 	return ports
-}
-
-// wait polls until the condition holds.
-func wait(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline:
-			t.Fatalf("not in %s: %s", patience, what)
-		case <-tick.C:
-		}
-	}
 }

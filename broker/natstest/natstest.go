@@ -5,15 +5,13 @@ package natstest
 
 import (
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-)
 
-// patience bounds every wait; it is far above what any of them needs.
-const patience = 30 * time.Second
+	"github.com/sine-relay/sine-relay/internal/wait"
+)
 
 // Server is a running NATS server.
 type Server struct {
@@ -70,7 +68,7 @@ func (s *Server) start() {
 		s.t.Fatalf("new NATS server: %v", err)
 	}
 	running.Start()
-	if !running.ReadyForConnections(patience) {
+	if !running.ReadyForConnections(wait.Limit) {
 		s.t.Fatal("NATS server is not ready")
 	}
 	s.running = running

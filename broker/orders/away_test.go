@@ -10,6 +10,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -60,8 +61,8 @@ func TestAStartWithoutNATSAndWithAKeptState(t *testing.T) {
 func TestNATSRestarts(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	var log buffer
-	w := watch(t, s, log.into)
+	var log logtest.Buffer
+	w := watch(t, s, into(&log))
 	put(t, open(t, s), lockdown("hq"))
 	sees(t, w, lockdown("hq"))
 	s.Stop()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -105,8 +106,8 @@ func TestARelayNeedsEachPermission(t *testing.T) {
 			t.Parallel()
 			s := natstest.Start(t, confined(without(relayNeeds, missing), without([]string{inboxes}, missing)))
 			put(t, open(t, s, asTeam), lockdown("hq"))
-			var log buffer
-			w := watch(t, s, confinedTo(t, s), log.into)
+			var log logtest.Buffer
+			w := watch(t, s, confinedTo(t, s), into(&log))
 			refused := func() bool {
 				err := w.Status().Err
 				return errors.Is(err, visit.ErrDenied) && strings.HasSuffix(err.Error(), " "+missing)
@@ -139,8 +140,8 @@ func TestRefusalsOfOthersAreNotOurs(t *testing.T) {
 	s := natstest.Start(t, confined(relayNeeds, []string{inboxes}))
 	put(t, open(t, s, asTeam), lockdown("hq"))
 	js := jetStream(t, s, asConfined)
-	var log buffer
-	w := watch(t, s, func(c *orders.WatchConfig) { c.JetStream, c.Sites = js, []string{"hq", "branch"} }, log.into)
+	var log logtest.Buffer
+	w := watch(t, s, func(c *orders.WatchConfig) { c.JetStream, c.Sites = js, []string{"hq", "branch"} }, into(&log))
 	sees(t, w, lockdown("hq"))
 	refuse := func(subject string) {
 		if err := js.Conn().Publish(subject, nil); err != nil {

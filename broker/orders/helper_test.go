@@ -1,11 +1,7 @@
 package orders_test
 
 import (
-	"bytes"
-	"context"
-	"log/slog"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -14,35 +10,19 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/internal/logtest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 const bucket = "VISITOR_ORDERS"
 
-// patience bounds every wait; it is far above what any of them needs.
-const patience = 30 * time.Second
+const patience = wait.Limit
 
-// eventually waits until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	ticker := time.NewTicker(2 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(patience)
-	for !holds() {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
-func within(t *testing.T, d time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
+var (
+	eventually = wait.Until
+	within     = wait.Context
+)
 
 // jetStream is on a connection such as the relay's, which outlives the server.
 func jetStream(t *testing.T, s *natstest.Server, o ...nats.Option) jetstream.JetStream {
@@ -142,22 +122,6 @@ func follows(t *testing.T, w *orders.Watcher) {
 	})
 }
 
-// buffer is a log that may be read while it is written.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+func into(b *logtest.Buffer) func(*orders.WatchConfig) {
+	return func(c *orders.WatchConfig) { c.Logger = b.Text() }
 }
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-func (b *buffer) into(c *orders.WatchConfig) { c.Logger = slog.New(slog.NewTextHandler(b, nil)) }

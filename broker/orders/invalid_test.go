@@ -12,6 +12,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -69,8 +70,8 @@ func TestEntriesThatSomebodyElseWrote(t *testing.T) {
 			t.Parallel()
 			s := natstest.Start(t)
 			b := open(t, s)
-			var log buffer
-			empty := watch(t, s, log.into)
+			var log logtest.Buffer
+			empty := watch(t, s, into(&log))
 			sees(t, empty)
 			kv := keys(t, s)
 			if _, err := kv.PutString(within(t, patience), c.key, c.value); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
 func TestAKeptStateThatCannotBeUsed(t *testing.T) {
@@ -31,8 +32,8 @@ func TestAKeptStateThatCannotBeUsed(t *testing.T) {
 			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			var log buffer
-			w := watch(t, s, log.into, func(c *orders.WatchConfig) { c.KeptFile = file })
+			var log logtest.Buffer
+			w := watch(t, s, into(&log), func(c *orders.WatchConfig) { c.KeptFile = file })
 			if all, known := w.Orders(); known || len(all) != 0 {
 				t.Errorf("%v, known %v", all, known)
 			}
@@ -74,8 +75,8 @@ func TestAStateThatCannotBeKept(t *testing.T) {
 	if err := os.WriteFile(dir, nil, 0o600); err != nil { // in the directory's place
 		t.Fatal(err)
 	}
-	var log buffer
-	w := watch(t, s, log.into, func(c *orders.WatchConfig) { c.KeptFile = filepath.Join(dir, "orders.json") })
+	var log logtest.Buffer
+	w := watch(t, s, into(&log), func(c *orders.WatchConfig) { c.KeptFile = filepath.Join(dir, "orders.json") })
 	sees(t, w)
 	eventually(t, "the status says so", func() bool { return w.Status().KeptErr != nil })
 	put(t, open(t, s), lockdown("hq"))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -16,8 +17,8 @@ import (
 func TestABucketThatIsDeletedAndMadeAgain(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	var log buffer
-	w := watch(t, s, log.into)
+	var log logtest.Buffer
+	w := watch(t, s, into(&log))
 	b := open(t, s)
 	put(t, b, lockdown("hq"), lockdown("branch"), override(visit.AllSites))
 	sees(t, w, lockdown("branch"), lockdown("hq"), override(visit.AllSites))

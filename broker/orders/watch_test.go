@@ -8,14 +8,15 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestOrdersReachEveryWatcher(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	var log buffer
-	early, other := watch(t, s, log.into), watch(t, s)
+	var log logtest.Buffer
+	early, other := watch(t, s, into(&log)), watch(t, s)
 	sees(t, early)
 	sees(t, other)
 	b := open(t, s)

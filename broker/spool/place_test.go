@@ -10,7 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/sine-relay/sine-relay/internal/wait"
 )
 
 // afterACrash returns the ids that a relay would find that starts now.
@@ -30,14 +31,7 @@ func afterACrash(t *testing.T, dir string) []string {
 	return ids(all(t, s))
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("never: ", what)
-		}
-	}
-}
+var eventually = wait.Until
 
 func must(t *testing.T, errs ...error) {
 	t.Helper()

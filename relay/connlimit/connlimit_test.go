@@ -14,10 +14,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/sine-relay/sine-relay/internal/wait"
 )
 
 // patience bounds what a test waits for; it is far above what anything needs.
-const patience = 20 * time.Second
+const patience = wait.Limit
 
 // rig is a server whose handler takes "Key: valid" for a valid key, and holds on
 // to a request for /hang until the test lets it go.
@@ -149,19 +151,7 @@ func (c *client) closed(what string) {
 	}
 }
 
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline:
-			t.Fatalf("not in %s: %s", patience, what)
-		case <-tick.C:
-		}
-	}
-}
+var eventually = wait.Until
 
 func (r *rig) idle(want int) {
 	r.t.Helper()

@@ -5,37 +5,19 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
-// record is a log that may be read while it is written.
-type record struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (o *record) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *record) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-func logged(to *record) func(*rig, *listener) {
-	return func(r *rig, _ *listener) { r.config.Logger = slog.New(slog.NewJSONHandler(to, nil)) }
+func logged(to *logtest.Buffer) func(*rig, *listener) {
+	return func(r *rig, _ *listener) { r.config.Logger = to.JSON() }
 }
 
 func (r *rig) counted(reason string) float64 {
@@ -74,7 +56,7 @@ func TestWhatTheServerAnswersByItselfIsCountedAndLogged(t *testing.T) {
 		{"an unknown expectation", post + "Host: x\r\nExpect: the-unexpected\r\n\r\n", invalidExpectation, 417},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			log := &record{}
+			log := &logtest.Buffer{}
 			r := newRig(t, 4, logged(log))
 			conn := r.connect("127.0.0.1")
 			go io.WriteString(conn, c.sent) // the server may not read it all
@@ -168,7 +150,7 @@ func TestHandshakesThatFail(t *testing.T) {
 		"half a hello":              {"\x16\x03\x01\x02\x00", invalidHandshake},
 	} {
 		t.Run(name, func(t *testing.T) {
-			log := &record{}
+			log := &logtest.Buffer{}
 			r := newRig(t, 4, withTLS(patience), logged(log))
 			conn := r.connect("127.0.0.1")
 			conn.send(c.sent)

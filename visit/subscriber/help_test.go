@@ -11,12 +11,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
 
 // patience is far above what anything here needs.
-const patience = 30 * time.Second
+const patience = wait.Limit
 
 // site is a NATS server with an empty stream of events.
 type site struct {
@@ -145,19 +146,7 @@ func next[T any](t *testing.T, c <-chan T) T {
 	}
 }
 
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(patience); !condition(); {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("still not: %s", what)
-		}
-	}
-}
+var eventually = wait.Until
 
 func contains(t *testing.T, err error, parts ...string) {
 	t.Helper()

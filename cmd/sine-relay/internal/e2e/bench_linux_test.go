@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
 const (
@@ -105,12 +106,7 @@ func startChild(b *testing.B, program []string, environ ...string) *exec.Cmd {
 
 func freeAddress(b *testing.B) string {
 	b.Helper()
-	socket, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer socket.Close()
-	return socket.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", natstest.FreePorts(b, 1)[0])
 }
 
 func await(b *testing.B, what string, try func() error) {

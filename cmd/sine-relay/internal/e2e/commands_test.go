@@ -9,11 +9,12 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
 // command runs a command line and returns its exit code and what it printed.
 func commandLine(environ []string, args ...string) (code int, out, errOut string) {
-	var o, e output // a connection that closes may still log
+	var o, e logtest.Buffer // a connection that closes may still log
 	code = cli.Run(context.Background(), cli.Process{Args: args, Environ: environ, Stdout: &o, Stderr: &e})
 	return code, o.String(), e.String()
 }

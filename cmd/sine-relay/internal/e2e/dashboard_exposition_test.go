@@ -9,6 +9,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/promtest"
 )
 
 // exposition is what a relay exposes.
@@ -41,13 +42,13 @@ func expose(t *testing.T) exposition {
 		_, text = p.get("/metrics")
 		return strings.Count(text, "sine_relay_standing_order_in_force{") == 2
 	})
-	e.families = parseMetrics(t, text)
+	e.families = promtest.Parse(t, text)
 	return e
 }
 
 func family(t *testing.T, text string) *dto.MetricFamily {
 	t.Helper()
-	for _, f := range parseMetrics(t, text+"\n") {
+	for _, f := range promtest.Parse(t, text+"\n") {
 		return f
 	}
 	t.Fatal("no metric")

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
 // devRun is dev, running in the test's process.
@@ -22,7 +23,7 @@ type devRun struct {
 	t        *testing.T
 	stop     context.CancelFunc
 	ended    chan int
-	out, err output
+	out, err logtest.Buffer
 }
 
 func runDev(t *testing.T, settings ...string) *devRun {

@@ -12,11 +12,10 @@ import (
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/internal/promtest"
 	"github.com/sine-relay/sine-relay/relay/condition"
 )
 
@@ -71,10 +70,10 @@ func metricsTable(t *testing.T) string {
 		_, text = p.get("/metrics")
 		return strings.Contains(text, "sine_relay_standing_order_in_force")
 	})
-	families := parseMetrics(t, text)
+	families := promtest.Parse(t, text)
 	cert, key, _ := certificate(t)
 	_, text = runServe(t, "NATS_URL="+server.URL(), "TLS_CERT_FILE="+cert, "TLS_KEY_FILE="+key).ready().get("/metrics")
-	for name, f := range parseMetrics(t, text) {
+	for name, f := range promtest.Parse(t, text) {
 		if families[name] == nil {
 			families[name] = f
 		}
@@ -87,16 +86,6 @@ func metricsTable(t *testing.T) string {
 		}
 	}
 	return b.String()
-}
-
-func parseMetrics(t *testing.T, text string) map[string]*dto.MetricFamily {
-	t.Helper()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return families
 }
 
 func labels(f *dto.MetricFamily) string {

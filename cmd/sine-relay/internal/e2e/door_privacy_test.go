@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -50,8 +51,8 @@ type markedDoor struct {
 	environ  []string // of the operator's commands
 	spool    string
 	held     *puppet
-	asked    output // what is around the questions
-	visitors []told // whose answers are recorded
+	asked    logtest.Buffer // what is around the questions
+	visitors []told         // whose answers are recorded
 	records  map[string]record
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -88,7 +89,7 @@ func (s *stage) playOne(c *panelCase) error {
 		m, last := c.members[i], n == len(c.arrival)-1
 		if settles(c.rule, m) {
 			<-answered
-		} else if !last && !patient(func() bool { return s.heard(c, m) }) {
+		} else if !last && !wait.For(func() bool { return s.heard(c, m) }) {
 			return fmt.Errorf("%s was not heard", m.name)
 		}
 	}
@@ -139,19 +140,4 @@ func (s *stage) checkAll() {
 		s.check(c, stored[c.told.id])
 	}
 	s.t.Logf("%d visitors before %d deciders each, %v late replies", len(s.cases), len(s.cases[0].members), late)
-}
-
-// patient waits for a condition as eventually does, outside of the test's own
-// goroutine.
-func patient(condition func() bool) bool {
-	deadline := time.Now().Add(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		if time.Now().After(deadline) {
-			return false
-		}
-		<-tick.C
-	}
-	return true
 }

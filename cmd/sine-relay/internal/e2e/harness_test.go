@@ -1,19 +1,19 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
+	"github.com/sine-relay/sine-relay/internal/logtest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 )
 
 // Exit codes.
@@ -27,26 +27,9 @@ const (
 
 const testKey = "test-key-0123456789"
 
-// patience bounds what a test waits for; it is far above what anything needs.
-const patience = 30 * time.Second
+const patience = wait.Limit
 
-// output collects what a command prints.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
+var eventually = wait.Until
 
 // program is the command, running in the test's process.
 type program struct {
@@ -54,7 +37,7 @@ type program struct {
 	stop           context.CancelFunc
 	ended          chan struct{}
 	code           int
-	out, err       output
+	out, err       logtest.Buffer
 	webhook, admin string
 }
 
@@ -164,20 +147,6 @@ func webhook(event, date, name string) string {
 }
 
 const noon = "2026-11-18T12:00:00Z"
-
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-deadline:
-			t.Fatalf("not in %s: %s", patience, what)
-		case <-tick.C:
-		}
-	}
-}
 
 // stored returns how often each event id is in the stream.
 func stored(t *testing.T, js jetstream.JetStream) map[string]int {

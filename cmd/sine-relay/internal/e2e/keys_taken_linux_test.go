@@ -13,6 +13,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
 const lobbyKey, dockKey, gateKey = "lobby-key-0123456789", "dock-key-0123456789", "gate-key-0123456789"
@@ -266,7 +267,7 @@ func TestConfigCheckNamesEveryFault(t *testing.T) {
 	l.write("integrations.yaml", "integrations: [{name: lobby, timeZone: Mars}, {name: dock}, {name: gate}]")
 	l.write("keys/dock", "")
 	l.write("keys/stray", dockKey)
-	var out, errs output
+	var out, errs logtest.Buffer
 	code := cli.Run(context.Background(), cli.Process{Args: []string{"config", "check"}, Environ: environment(l.settings("NATS_URL=nats://127.0.0.1:4222")...), Stdout: &out, Stderr: &errs})
 	if code != exitUsage {
 		t.Errorf("it ended with %d", code)

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
@@ -66,7 +65,7 @@ func TestTheClusterTakesNoStrangers(t *testing.T) {
 func startCluster(t *testing.T, n int) []*natstest.Server {
 	t.Helper()
 	passwords(t)
-	ports := freePorts(t, n)
+	ports := natstest.FreePorts(t, n)
 	t.Setenv("NATS_ROUTES", routesTo("Zsecret", ports...))
 	var nodes []*natstest.Server
 	for i, port := range ports {
@@ -101,18 +100,3 @@ func onPort(port int) func(*server.Options) {
 }
 
 func clusterPort(node *natstest.Server) int { return node.Server().ClusterAddr().Port }
-
-// freePorts returns ports that nobody listened on a moment ago.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var ports []int
-	for range n {
-		socket, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer socket.Close()
-		ports = append(ports, socket.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
-}

@@ -12,13 +12,14 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // playOperator runs every command of an operator, and all of them again once they
 // were run: one operator may have deleted what another was about to read.
 func playOperator(t *testing.T, s *theatre, day *day, user string) *part {
-	said, running := &output{}, newRunning(t)
+	said, running := &logtest.Buffer{}, newRunning(t)
 	environ := environment(append(s.settings(user), "KEYS="+testKey, "INTEGRATIONS_FILE="+day.understanding)...)
 	commands := operatorsCommands(s.quarantined(t, day), user)
 	nc := s.connect(user)
@@ -88,7 +89,7 @@ func understanding(t *testing.T) string {
 // playAdmin makes a stream again, which changes nothing, and looks at its messages one
 // after the other, as nats stream view does.
 func playAdmin(t *testing.T, s *theatre, _ *day, user string) *part {
-	said, running := &output{}, newRunning(t)
+	said, running := &logtest.Buffer{}, newRunning(t)
 	nc := s.connect(user)
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -116,7 +117,7 @@ func playAdmin(t *testing.T, s *theatre, _ *day, user string) *part {
 // playDesk reads what a web page for the desk shows, and gives orders by the
 // commands.
 func playDesk(t *testing.T, s *theatre, day *day, user string) *part {
-	said, running := &output{}, newRunning(t)
+	said, running := &logtest.Buffer{}, newRunning(t)
 	environ := environment(append(s.settings(user), "KEYS="+testKey)...)
 	nc := s.connect(user)
 	var busy atomic.Bool

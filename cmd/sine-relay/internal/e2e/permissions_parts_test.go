@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
@@ -70,7 +71,7 @@ func (s *theatre) connect(user string) *nats.Conn {
 }
 
 func playDecider(t *testing.T, s *theatre, day *day, user string) *part {
-	said, running := &output{}, newRunning(t)
+	said, running := &logtest.Buffer{}, newRunning(t)
 	nc := s.connect(user)
 	ready := make(chan struct{})
 	cfg := subscriber.DeciderConfig{
@@ -101,7 +102,7 @@ func playDecider(t *testing.T, s *theatre, day *day, user string) *part {
 
 // playConsumer runs two programs with the durable that the administrator made.
 func playConsumer(t *testing.T, s *theatre, day *day, user string) *part {
-	said, running := &output{}, newRunning(t)
+	said, running := &logtest.Buffer{}, newRunning(t)
 	var received, posted atomic.Int64
 	for range 2 {
 		js, err := jetstream.New(s.connect(user))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -66,7 +67,7 @@ func TestABodyIsEscapedOnATerminalOnly(t *testing.T) {
 		text, _ := io.ReadAll(screen) // an error, once the other end is closed
 		shown <- string(text)
 	}()
-	var errOut output
+	var errOut logtest.Buffer
 	if code := cli.Run(context.Background(), cli.Process{Args: show, Environ: environ, Stdout: program, Stderr: &errOut}); code != exitOK {
 		t.Fatalf("ended with %d: %s", code, errOut.String())
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
 // build makes the real binary, stamped.
@@ -29,7 +30,7 @@ func build(t testing.TB) string {
 // process is the real binary, running.
 type process struct {
 	*exec.Cmd
-	out   output
+	out   logtest.Buffer
 	ended chan struct{}
 	err   error // once it has ended
 }

@@ -1,0 +1,47 @@
+// Package wait bounds what tests wait for. Nothing sleeps: a test waits for a
+// condition, and fails where it does not come.
+package wait
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// Limit is far above what anything needs, on a machine that is busy, too.
+const Limit = 30 * time.Second
+
+const interval = 2 * time.Millisecond
+
+// Until waits until the condition holds. What says what that means, as in "the relay
+// is ready".
+func Until(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	if !For(condition) {
+		t.Fatalf("not within %s: %s", Limit, what)
+	}
+}
+
+// For is Until for goroutines that must not end the test: it reports whether the
+// condition came to hold.
+func For(condition func() bool) bool {
+	deadline := time.After(Limit)
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+// Context ends after d, and with the test.
+func Context(t testing.TB, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
