@@ -86,6 +86,8 @@ func TestLibrariesKeepToTheirRooms(t *testing.T) {
 	rooms := map[string][]string{
 		"cel.dev/cel-go":                       {"relay/condition"},
 		"github.com/gorilla/mux":               {"relay"},
+		"github.com/spf13/pflag":               {"cmd/sine-relay/internal/cli"},
+		"github.com/spf13/cobra":               {"cmd/sine-relay/internal/cli"},
 		"github.com/sethvargo/go-envconfig":    {"cmd/sine-relay/internal/config"},
 		"go.etcd.io/bbolt":                     {"broker/spool"},
 		"go.yaml.in/yaml/v4":                   {"cmd/sine-relay/internal/config"},

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"flag"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
@@ -23,31 +24,82 @@ import (
 // sampleRequest is what ask sends unless it is given a body.
 const sampleRequest = `{"event":"signin_before","date":%q,"data":{"firstName":"Marguerite","lastName":"Oyelaran","company":"Bexley Rigging","passType":"Contractor"}}`
 
-// ask tries a door without a visitor: it puts a synthetic question to the real
-// deciders and shows what the iPad would get.
-func ask(ctx context.Context, in Process) int {
-	q, code := parseQuestion(in)
-	if code != exitOK {
-		return code
+// Results of ask.
+const (
+	resultAccepted = "accepted"
+	resultRejected = "rejected"
+	// resultUndecided is where deciders did not decide: the fallback or a standing
+	// order answers.
+	resultUndecided = "undecided"
+)
+
+// tryOut is what `ask --output json` prints.
+type tryOut struct {
+	Result    string       `json:"result"`
+	Rule      string       `json:"rule"`
+	Situation string       `json:"situation"`
+	TookMs    float64      `json:"tookMs"`
+	Votes     []visit.Vote `json:"votes"`
+	// Status and Body are the response that Sine would get.
+	Status int             `json:"status"`
+	Body   json.RawMessage `json:"body"`
+	// Orders says why the standing orders are not known.
+	Orders string `json:"ordersError,omitempty"`
+}
+
+// checkIn is what ask was given.
+type checkIn struct{ integration, site, decider, file string }
+
+func newAsk(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "ask", Short: "Try how a check-in request would be answered, without a visitor.",
+		Long: "A synthetic check-in request goes to the real deciders. The command prints what the iPad would show,\n" +
+			"and ends with 0 where deciders accept. It ends with 1 where they reject, where a fallback or a standing\n" +
+			"order answers in their place, and where the standing orders cannot be read; the output says which.",
+		Example: "  sine-relay ask --site hq --decider watchlist\n  sine-relay ask --integration lobby --file request.json",
 	}
+	var c checkIn
+	f := cmd.Flags()
+	f.StringVar(&c.integration, "integration", relay.DefaultIntegration, "`name` of the integration whose deciders are asked, of those that are configured here")
+	f.StringVar(&c.site, "site", "", "`site` whose decider is asked, by the relay's defaults; for a machine where no integration is configured")
+	f.StringVar(&c.decider, "decider", relay.DefaultDecider, "with --site, `name` of the decider that is asked")
+	f.StringVar(&c.file, "file", "", "`file` with a body as Sine sends it; without it, that of a made-up visitor")
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		switch {
+		case c.site != "" && f.Changed("integration"):
+			return usagef("either --integration or --site is needed, and not both")
+		case c.site == "" && f.Changed("decider"):
+			return usagef("--decider needs --site")
+		case c.site != "" && !visit.ValidName(c.site):
+			return usagef("--site %q must match %s", c.site, visit.NamePattern)
+		case !visit.ValidName(c.decider):
+			return usagef("--decider %q must match %s", c.decider, visit.NamePattern)
+		}
+		return c.run(cmd.Context(), in, *format)
+	}
+	return cmd
+}
+
+func (c checkIn) run(ctx context.Context, in Process, format string) error {
 	body := fmt.Appendf(nil, sampleRequest, time.Now().UTC().Format(time.RFC3339))
-	if q.file != "" {
+	if c.file != "" {
 		var err error
-		if body, err = os.ReadFile(q.file); err != nil {
-			return orderly(in, err)
+		if body, err = os.ReadFile(c.file); err != nil {
+			return err
 		}
 	}
-	settings, code := q.settings(in)
-	if code != exitOK {
-		return code
-	}
-	site, err := siteOf(settings, q.integration)
+	settings, err := c.settings(in)
 	if err != nil {
-		return orderly(in, err)
+		return err
+	}
+	site, err := siteOf(settings, c.integration)
+	if err != nil {
+		return err
 	}
 	opened, err := broker.OpenDoor(ctx, server.BrokerConfig(settings, nil, nil, nil))
 	if err != nil {
-		return orderly(in, err)
+		return err
 	}
 	defer opened.Close()
 	r, err := relay.New(relay.Config{
@@ -56,21 +108,42 @@ func ask(ctx context.Context, in Process) int {
 		Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry(),
 	})
 	if err != nil {
-		return orderly(in, err)
+		return err
 	}
-	trial, err := r.Try(ctx, q.integration, body)
+	trial, err := r.Try(ctx, c.integration, body)
 	if err != nil {
-		return orderly(in, err)
+		return err
 	}
-	showTrial(in.Stdout, trial)
-	if trouble := opened.Trouble(); trouble != "" {
-		fmt.Fprintln(in.Stderr, "sine-relay: NATS:", terminal.Printable(trouble))
+	return printTrial(in, format, trial, opened.Trouble(), opened.OrdersFault(site))
+}
+
+// printTrial prints how the check-in request would have been answered. An error says that
+// it would not have been accepted by deciders, or that this is not certain.
+func printTrial(in Process, format string, t relay.Trial, trouble string, orders error) error {
+	tried := tryOut{
+		Result: resultOf(t), Rule: t.Given.Rule, Situation: string(t.Given.Situation), TookMs: milliseconds(t.Took),
+		Votes: append([]visit.Vote{}, t.Votes...), Status: t.Status, Body: t.Body,
 	}
-	if err := opened.OrdersFault(site); err != nil {
-		fmt.Fprintln(in.Stderr, "sine-relay ask: the standing orders are not known here, and a lockdown or an override may be in force:", terminal.PrintableError(err))
-		return exitFailed
+	if orders != nil {
+		tried.Orders = orders.Error()
 	}
-	return trialCode(trial)
+	if format == asJSON {
+		if err := printJSON(in.Stdout, tried); err != nil {
+			return err
+		}
+	} else {
+		tried.show(in.Stdout)
+	}
+	if trouble != "" {
+		fmt.Fprintln(in.Stderr, "sine-relay ask: NATS:", terminal.Printable(trouble))
+	}
+	if orders != nil {
+		return fmt.Errorf("the standing orders are not known here, and a lockdown or an override may be in force: %w", orders)
+	}
+	if tried.Result != resultAccepted {
+		return errReported
+	}
+	return nil
 }
 
 // siteOf fails for an integration that is not configured.
@@ -85,87 +158,51 @@ func siteOf(s config.Settings, integration string) (string, error) {
 	return "", fmt.Errorf("no integration %s is configured%s", integration, config.DidYouMean(integration, names))
 }
 
-// question is what ask was given.
-type question struct{ integration, site, decider, file string }
-
-func parseQuestion(in Process) (q question, code int) {
-	f := flag.NewFlagSet("sine-relay ask", flag.ContinueOnError)
-	f.SetOutput(in.Stderr)
-	f.StringVar(&q.integration, "integration", relay.DefaultIntegration, "whose deciders are asked, of those that are configured here")
-	f.StringVar(&q.site, "site", "", "a site whose decider is asked, by the relay's defaults; for a machine where no integration is configured")
-	f.StringVar(&q.decider, "decider", relay.DefaultDecider, "with --site, which decider is asked")
-	f.StringVar(&q.file, "file", "", "a body as Sine sends it; a made-up visitor unless given")
-	f.Usage = func() {
-		fmt.Fprint(in.Stderr, "Usage: sine-relay ask [flags]\n\n"+
-			"Tries a door without a visitor. Ends with 0 when deciders accept, 3 when they reject, 4 when it is\n"+
-			"not they who decided: the fallback or a standing order answers. 1 is for what could not be tried,\n"+
-			"and where the standing orders cannot be read.\n\n")
-		f.PrintDefaults()
-	}
-	if f.Parse(in.Args) != nil {
-		return q, exitUsage
-	}
-	given := map[string]bool{}
-	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	var wrong string
-	switch {
-	case f.NArg() > 0:
-		wrong = fmt.Sprintf("%q is not a flag", f.Arg(0))
-	case q.site != "" && given["integration"]:
-		wrong = "say either --integration or --site"
-	case q.site == "" && given["decider"]:
-		wrong = "--decider needs --site"
-	case q.site != "" && !visit.ValidName(q.site):
-		wrong = fmt.Sprintf("--site %q must match %s", q.site, visit.NamePattern)
-	case !visit.ValidName(q.decider):
-		wrong = fmt.Sprintf("--decider %q must match %s", q.decider, visit.NamePattern)
-	default:
-		return q, exitOK
-	}
-	fmt.Fprintln(in.Stderr, "sine-relay ask:", wrong)
-	return q, exitUsage
-}
-
 // settings has the integration that is asked for.
-func (q question) settings(in Process) (config.Settings, int) {
-	if q.site == "" {
+func (c checkIn) settings(in Process) (config.Settings, error) {
+	if c.site == "" {
 		return integrationSettings(in)
 	}
-	settings, code := settingsWithNATS(in, config.LoadIntegrations)
-	if code != exitOK {
-		return settings, code
-	}
-	if settings.IntegrationsFile != "" {
-		fmt.Fprintln(in.Stderr, "sine-relay ask: --site is for a machine without SINE_RELAY_INTEGRATIONS_FILE; say --integration")
-		return settings, exitUsage
+	settings, err := settingsWithNATS(in, config.LoadIntegrations)
+	switch {
+	case err != nil:
+		return settings, err
+	case settings.IntegrationsFile != "":
+		return settings, usagef("--site is for a machine without SINE_RELAY_INTEGRATIONS_FILE; use --integration")
 	}
 	only := &settings.Integrations[0]
-	only.Site, only.Deciders = q.site, []relay.Decider{{Name: q.decider}}
-	return settings, exitOK
+	only.Site, only.Deciders = c.site, []relay.Decider{{Name: c.decider}}
+	return settings, nil
 }
 
-// trialCode tells a script whether deciders decided, and how.
-func trialCode(t relay.Trial) int {
+func resultOf(t relay.Trial) string {
 	switch {
 	case t.Given.Situation != policy.Decided || t.Given.Fallback:
-		return exitUndecided
+		return resultUndecided
 	case t.Given.Verdict != visit.Accept:
-		return exitRejected
+		return resultRejected
 	default:
-		return exitOK
+		return resultAccepted
 	}
 }
 
-func showTrial(out io.Writer, t relay.Trial) {
+func (t tryOut) show(out io.Writer) {
 	if len(t.Votes) > 0 {
-		explainVotes(out, t.Votes)
+		showVotes(out, t.Votes)
 		fmt.Fprintln(out)
 	}
-	fmt.Fprintf(out, "because  %s\n", terminal.Printable(t.Given.Rule))
-	if t.Given.Situation != policy.Decided {
-		fmt.Fprintf(out, "situation  %s\n", t.Given.Situation)
+	table := newTable(out)
+	result := t.Result
+	if result == resultUndecided {
+		result += ": deciders did not decide"
 	}
-	fmt.Fprintf(out, "after  %.1f ms\nHTTP  %d\n%s\n", ms(t.Took), t.Status, terminal.PrintableLines(string(t.Body)))
+	table.row("result", result)
+	table.row("reason", t.Rule)
+	if t.Situation != string(policy.Decided) {
+		table.row("situation", t.Situation)
+	}
+	table.row("took", fmt.Sprintf("%.1f ms", t.TookMs))
+	table.row("response", fmt.Sprintf("HTTP %d", t.Status))
+	table.flush()
+	fmt.Fprintln(out, terminal.PrintableLines(string(t.Body)))
 }
-
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,31 +1,36 @@
-// Package cli is the command line of sine-relay: a file per command, and in this one
-// what all of them share.
+// Package cli is the command line of sine-relay: a file per command, and what all of
+// them share in cli.go, help.go, flags.go and output.go.
+//
+// A command reads its flags and the settings of the environment, prints data on the
+// standard output and everything else on the standard error, and ends with [ExitDone],
+// [ExitFailed] or [ExitUsage].
 package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
-	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Exit codes.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	// exitUsage is for a wrong command or configuration.
-	exitUsage = 2
-	// exitRejected and exitUndecided are how ask ends where a visitor would not
-	// have been let in by a decider.
-	exitRejected  = 3
-	exitUndecided = 4
+	// ExitDone is for a command that did what it is for.
+	ExitDone = 0
+	// ExitFailed is for one that failed or was refused, and for one that looked for
+	// something that is not so.
+	ExitFailed = 1
+	// ExitUsage is for a wrong command line or configuration.
+	ExitUsage = 2
 )
 
 // Process is what a command has to work with.
@@ -35,46 +40,8 @@ type Process struct {
 	Environ        []string // as of os.Environ
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-
 	// Build is what the linker set.
 	Build Build
-}
-
-type command struct {
-	name, summary string
-	run           func(context.Context, Process) int
-	// arguments are what may follow the name, or [withFlags].
-	arguments string
-}
-
-// withFlags is for a command that prints its flags by itself.
-const withFlags = "[flags]"
-
-// commands in the order in which help lists them.
-func commands() []command {
-	return []command{
-		{"serve", "answer webhooks; this is what runs in production", serve, "[--SETTING=VALUE …], such as --log-level=debug"},
-		{"dev", "relay, broker and an example decider in one process, to try it out", runDev, ""},
-		{"config check", "check the configuration and exit; with --connect, NATS as well", configCheck, withFlags},
-		{"config urls", "print what to paste into Sine, per integration", configURLs, "[https://YOUR-HOST]"},
-		{"config docs", "print the table of settings in Markdown", configDocs, ""},
-		{"spool ls", "list what waits in a spool that no relay has open: spool ls --dir DIR", spoolList, withFlags},
-		{"spool drain", "send it to NATS, as a relay would: spool drain --dir DIR", spoolDrain, "[--dir DIR]"},
-		{"quarantine ls", "list what could not be understood, by reason", quarantineList, withFlags},
-		{"quarantine show", "show one message: quarantine show SEQUENCE", quarantineShow, withFlags},
-		{"quarantine replay", "read it again, as after a change of the configuration, and store it with --submit", quarantineReplay, withFlags},
-		{"ask", "try a door without a visitor: ask --integration NAME | --site SITE [--file BODY]", ask, withFlags},
-		{"lockdown lift", "end a lockdown: lockdown lift --site SITE", lift(visit.OrderLockdown), withFlags},
-		{"lockdown", "turn every visitor of a site away: lockdown --site SITE --message TEXT", give(visit.OrderLockdown), withFlags},
-		{"override lift", "end an override: override lift --site SITE", lift(visit.OrderOverride), withFlags},
-		{"override", "let visitors in without a decider: override --site SITE --accept --for 30m --reason TEXT", give(visit.OrderOverride), withFlags},
-		{"orders", "list the lockdowns and overrides, and which relays obey them", listOrders, ""},
-		{"explain", "print how a check-in request was answered and why: explain REFERENCE", explain, withFlags},
-		{"deciders", "list who answers questions, and for which integration nobody does", listDeciders, ""},
-		{"health", "ask a relay on this machine whether it is ready; for container health checks", health, ""},
-		{"verify", "try a running relay: readiness, keys, and what its NATS credentials permit", verify, withFlags},
-		{"version", "print the version", printVersion, ""},
-	}
 }
 
 // UntilSignal is a context that the first signal ends. By then the second one does
@@ -94,47 +61,142 @@ func UntilSignal() (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// Run picks the command, runs it until ctx ends at the latest, and returns what the
-// program is to exit with.
+// Run runs the command that the arguments name, until ctx ends at the latest, and
+// returns what the program is to exit with.
 func Run(ctx context.Context, in Process) int {
-	if len(in.Args) == 0 || in.Args[0] == "help" || asksForHelp(in.Args[0]) {
-		usage(in.Stdout, commands())
-		return exitOK
+	root := newRoot(in)
+	// Without arguments of its own, cobra would take those of this process.
+	root.SetArgs(append([]string{}, in.Args...))
+	root.SetIn(in.Stdin)
+	root.SetOut(in.Stdout)
+	root.SetErr(in.Stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	return in.report(cmd, err)
+}
+
+// newRoot has every command. Their groups are in the order in which help lists them.
+func newRoot(in Process) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sine-relay",
+		Short: "Answer the webhooks of Sine, the visitor management, and put them on NATS.",
+		Example: `  sine-relay dev
+  sine-relay serve --log-level=debug
+  sine-relay quarantine ls --help`,
+		SilenceErrors: true, SilenceUsage: true, Annotations: map[string]string{isGroup: "all"},
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	for _, c := range commands() {
-		words := strings.Fields(c.name)
-		if len(in.Args) >= len(words) && slices.Equal(in.Args[:len(words)], words) {
-			in.Args = in.Args[len(words):]
-			if len(in.Args) > 0 && asksForHelp(in.Args[0]) {
-				return c.help(ctx, in)
-			}
-			return c.run(ctx, in)
+	printsVersion := root.Flags().Bool("version", false, "print the version")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *printsVersion {
+			return printVersion(in, asTable)
+		}
+		return cmd.Help()
+	}
+	help := newHelp(root)
+	root.SetHelpCommand(help)
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Run a relay", []*cobra.Command{newServe(in), newDev(in), newHealth(in), newVerify(in)}},
+		{"Set it up", []*cobra.Command{newConfig(in), newDeciders(in), newAsk(in)}},
+		{"Operate it", []*cobra.Command{newLockdown(in), newOverride(in), newOrders(in), newExplain(in), newQuarantine(in), newSpool(in)}},
+		{"About the program", []*cobra.Command{newCompletion(), newVersion(in), help}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, c := range group.commands {
+			c.GroupID = group.title
+			root.AddCommand(c)
 		}
 	}
-	group := inGroup(in.Args[0])
-	if len(in.Args) > 1 && len(group) > 0 && asksForHelp(in.Args[1]) {
-		usage(in.Stdout, group)
-		return exitOK
-	}
-	fmt.Fprintf(in.Stderr, "sine-relay: unknown command %q%s\n\n", strings.Join(in.Args, " "), subcommands(group))
-	usage(in.Stderr, commands())
-	return exitUsage
+	prepareHelp(root)
+	return root
 }
 
-// noArguments complains about arguments to a command that takes none.
-func noArguments(name string, in Process) bool {
-	if len(in.Args) == 0 {
-		return true
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// settingError is about the environment.
+type settingError struct{ error }
+
+// errReported is for a command that failed and has said so.
+var errReported = errors.New("the command failed")
+
+// report prints an error, and returns the exit code.
+func (in Process) report(cmd *cobra.Command, err error) int {
+	var (
+		problems config.Problems
+		usage    usageError
+		setting  settingError
+	)
+	switch {
+	case err == nil:
+		return ExitDone
+	case errors.Is(err, errReported):
+		return ExitFailed
+	case errors.As(err, &problems):
+		fmt.Fprintln(in.Stderr, "sine-relay: the configuration has errors:")
+		fmt.Fprintln(in.Stderr, terminal.PrintableLines(problems.Error()))
+		return ExitUsage
+	case errors.As(err, &usage):
+		fmt.Fprintf(in.Stderr, "%s: %s\nSee %s --help\n", cmd.CommandPath(), terminal.PrintableError(err), cmd.CommandPath())
+		return ExitUsage
 	}
-	fmt.Fprintf(in.Stderr, "sine-relay %s takes no arguments, but was given %q\n", name, in.Args)
-	return false
+	fmt.Fprintf(in.Stderr, "%s: %s\n", cmd.CommandPath(), terminal.PrintableError(err))
+	if errors.As(err, &setting) {
+		return ExitUsage
+	}
+	return ExitFailed
 }
 
-// orderly reports how a command that ran an app ended.
-func orderly(in Process, err error) int {
-	if err != nil {
-		fmt.Fprintln(in.Stderr, "sine-relay:", terminal.PrintableError(err))
-		return exitFailed
+// newGroup is a command that does nothing but hold others.
+func newGroup(name, short, example string, commands ...*cobra.Command) *cobra.Command {
+	group := &cobra.Command{Use: name, Short: short, Example: example, Annotations: map[string]string{isGroup: name}}
+	group.AddCommand(commands...)
+	group.RunE = func(*cobra.Command, []string) error {
+		var names []string
+		for _, c := range commands {
+			names = append(names, c.Name())
+		}
+		return usagef("a command is missing; there are %s", strings.Join(names, ", "))
 	}
-	return exitOK
+	return group
+}
+
+// checkArgs accepts as many arguments as the usage line of a command shows. In place of
+// the first one of a group, or of the program, there may be a command that does not
+// exist.
+func checkArgs(cmd *cobra.Command, args []string) error {
+	_, want, _ := strings.Cut(cmd.Use, " ")
+	most, least := len(strings.Fields(want)), 0
+	for _, name := range strings.Fields(want) {
+		if !strings.HasPrefix(name, "[") {
+			least++
+		}
+		if strings.Contains(name, "...") {
+			most = len(args)
+		}
+	}
+	switch {
+	case len(args) > most && cmd.Annotations[isGroup] != "":
+		return usagef("unknown command %q%s", args[0], config.DidYouMean(args[0], namesOf(cmd.Commands())))
+	case len(args) > most && most == 0:
+		return usagef("takes no arguments, but has %q%s", args[0], config.DidYouMean(args[0], namesOf(cmd.Commands())))
+	case len(args) > most:
+		return usagef("has an argument too many: %q", args[most])
+	case len(args) < least:
+		return usagef("needs %s", want)
+	}
+	return nil
+}
+
+func namesOf(commands []*cobra.Command) (names []string) {
+	for _, c := range commands {
+		if !c.Hidden {
+			names = append(names, c.Name())
+		}
+	}
+	return names
 }

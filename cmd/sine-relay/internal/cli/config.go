@@ -3,91 +3,232 @@ package cli
 import (
 	"cmp"
 	"context"
-	"flag"
+	"errors"
 	"fmt"
+	"io"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
+	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
-// configCheck prints every fault, or that there is none, and the warnings.
-func configCheck(ctx context.Context, in Process) int {
-	f := flag.NewFlagSet("sine-relay config check", flag.ContinueOnError)
-	f.SetOutput(in.Stderr)
-	connect := f.Bool("connect", false, "connect to NATS as well, and say whether it asks who connects, what it permits, how its streams are, and who answers for the deciders")
-	if f.Parse(in.Args) != nil {
-		return exitUsage
+func newConfig(in Process) *cobra.Command {
+	return newGroup("config", "Check the configuration, and print what to enter into Sine.",
+		"  sine-relay config check --connect", newConfigCheck(in), newConfigURLs(in), newConfigDocs(in))
+}
+
+func newConfigDocs(in Process) *cobra.Command {
+	return &cobra.Command{
+		Use: "docs", Short: "Print the table of settings, in Markdown.",
+		Example: "  sine-relay config docs | grep SPOOL",
+		RunE: func(*cobra.Command, []string) error {
+			_, err := io.WriteString(in.Stdout, config.Docs())
+			return err
+		},
 	}
-	if in.Args = f.Args(); !noArguments("config check", in) {
-		return exitUsage
+}
+
+// checkedConfig is what `config check --output json` prints.
+type checkedConfig struct {
+	Valid        bool     `json:"valid"`
+	Integrations int      `json:"integrations"`
+	Errors       []string `json:"errors"`
+	Warnings     []string `json:"warnings"`
+	// Server and NATS are what --connect finds.
+	Server string  `json:"server,omitempty"`
+	NATS   []check `json:"nats,omitempty"`
+}
+
+func newConfigCheck(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "check", Short: "Check the configuration: every error of it is printed.",
+		Long: "With --connect, NATS is checked as well: whether it authenticates its clients, what it permits, how the\n" +
+			"streams are configured and which deciders nobody answers for. Nothing is created there, and no decider\n" +
+			"is asked. Ends with 2 for an invalid configuration, 1 where NATS is not as it should be.",
+		Example: "  sine-relay config check --connect",
 	}
+	connect := cmd.Flags().Bool("connect", false, "connect to NATS, and check it as well")
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return checkConfig(cmd.Context(), in, *format, *connect) }
+	return cmd
+}
+
+// checkConfig prints every error, or that there is none, and the warnings.
+func checkConfig(ctx context.Context, in Process, format string, connect bool) error {
 	settings, err := config.Load(in.Environ, nil)
-	warnings := settings.Warnings.Lines()
-	if said := server.SmallDisk(settings); said != "" {
-		warnings = append(warnings, said)
+	if err == nil && len(settings.NonFatal) > 0 {
+		err = settings.NonFatal
 	}
+	found := checkedConfig{Valid: err == nil, Integrations: len(settings.Integrations), Errors: []string{}, Warnings: []string{}}
+	found.warn(in.Stdout, format, settings.Warnings.Lines()...)
+	if small := server.SmallDisk(settings); small != "" {
+		found.warn(in.Stdout, format, small)
+	}
+	if problems := (config.Problems)(nil); errors.As(err, &problems) {
+		found.Errors = problems.Lines()
+	}
+	if err == nil && format != asJSON {
+		fmt.Fprintf(in.Stdout, "The configuration is valid: %s.\n", plural(found.Integrations, "integration"))
+	}
+	failed := false
+	if err == nil && connect {
+		failed, err = found.connect(ctx, in, format, settings)
+	}
+	if format == asJSON {
+		err = errors.Join(err, printJSON(in.Stdout, found))
+	}
+	if err == nil && failed {
+		err = errReported
+	}
+	return err
+}
+
+func (c *checkedConfig) warn(out io.Writer, format string, warnings ...string) {
+	c.Warnings = append(c.Warnings, warnings...)
 	for _, w := range warnings {
-		fmt.Fprintln(in.Stdout, "warning:", terminal.Printable(w))
+		if format != asJSON {
+			fmt.Fprintln(out, "warning:", terminal.Printable(w))
+		}
 	}
+}
+
+// connect checks NATS. Nothing is created there, and no visitor comes of it.
+func (c *checkedConfig) connect(ctx context.Context, in Process, format string, s config.Settings) (failed bool, err error) {
+	if s.NATSURL == "" {
+		return false, usagef("--connect is for an existing NATS; the embedded one runs within serve alone")
+	}
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	found, err := broker.Examine(ctx, server.BrokerConfig(s, nil, nil, nil))
+	v := newChecks(in.Stdout, format)
+	defer func() { c.NATS = v.all }()
+	v.add("NATS: connected", err)
 	if err != nil {
-		return misconfigured(in, err)
+		return true, nil
 	}
-	if len(settings.NonFatal) > 0 {
-		return misconfigured(in, settings.NonFatal)
+	c.Server = found.Server
+	v.detail(found.Server)
+	if found.AsksNobody {
+		c.warn(in.Stdout, format, broker.AsksNobody)
+	} else {
+		v.add("NATS authenticates its clients", nil)
 	}
-	plural := "s"
-	if len(settings.Integrations) == 1 {
-		plural = ""
+	for _, stream := range found.Streams {
+		v.add("stream "+stream.Name+" can be used", errors.Join(stream.Fault, stream.Pending))
+		c.warn(in.Stdout, format, stream.Drift...)
 	}
-	fmt.Fprintf(in.Stdout, "The configuration has no faults: %d integration%s.\n", len(settings.Integrations), plural)
-	if *connect {
-		return checkNATS(ctx, in, settings)
-	}
-	return exitOK
+	v.add("no stream stores check-in requests", found.Requests)
+	c.warn(in.Stdout, format, unanswered(ctx, s).Lines()...)
+	v.permissions(ctx, s)
+	return v.failed, nil
 }
 
-func configDocs(_ context.Context, in Process) int {
-	if !noArguments("config docs", in) {
-		return exitUsage
+// unanswered are warnings for the deciders that nobody is seen to answer for. No
+// check-in request is made.
+func unanswered(ctx context.Context, s config.Settings) (warnings config.Problems) {
+	found, discovery, err := broker.FindDeciders(ctx, server.BrokerConfig(s, nil, nil, nil))
+	switch {
+	case err != nil:
+		return config.Problems{{Where: "deciders", What: "who answers is not known: " + err.Error()}}
+	case discovery.Cut:
+		return config.Problems{{Where: "deciders", What: "who answers is not known: " + discovery.String()}}
 	}
-	fmt.Fprint(in.Stdout, config.Docs())
-	return exitOK
+	subjects := visit.Subjects{Prefix: s.SubjectPrefix}
+	root := strings.TrimSuffix(subjects.All(visit.RootAsk), ">")
+	var known []string
+	for _, a := range answered(found, subjects) {
+		known = append(known, strings.TrimPrefix(a.subject, root))
+	}
+	for n, i := range s.Integrations {
+		if e := s.Entries[n]; len(e.Events) > 0 && !slices.Contains(e.Events, visit.KindCheckInRequest) {
+			continue
+		}
+		for _, a := range askedBy(s.Integrations[n:n+1], subjects) {
+			if len(server.AnsweringFor(found, a.subject)) > 0 {
+				continue
+			}
+			warnings = append(warnings, config.Problem{
+				Where: s.Entries[n].Where, Of: "integration " + i.Name + ", decider " + a.decider,
+				What: "nobody is seen to answer its check-in requests" + config.DidYouMean(strings.TrimPrefix(a.subject, root), known) +
+					"; a program that is not a NATS micro service is not seen: try it by sine-relay ask",
+			})
+		}
+	}
+	return warnings
 }
 
-// configURLs prints what to paste into Sine. An integration that sends one event
-// only gets the URL that names it.
-func configURLs(_ context.Context, in Process) int {
-	base := "https://relay.example.com"
-	if len(in.Args) > 0 {
-		base = in.Args[0]
+// exampleURL stands for where Sine reaches the relay.
+const exampleURL = "https://relay.example.com"
+
+// webhookRow is what `config urls --output json` prints of an integration.
+type webhookRow struct {
+	Integration string   `json:"integration"`
+	DisplayName string   `json:"displayName,omitempty"`
+	Site        string   `json:"site"`
+	URL         string   `json:"url"`
+	Keys        []string `json:"keys"` // their names
+}
+
+func newConfigURLs(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "urls [url]", Short: "Print the webhook URL of each integration, to be entered into Sine.",
+		Long: "The argument is where Sine reaches the relay. An integration that sends one kind of webhook only gets\n" +
+			"the URL of that kind. Keys are shown by their names.",
+		Example: "  sine-relay config urls https://relay.example.com",
 	}
-	if len(in.Args) > 1 || !isWebAddress(base) {
-		fmt.Fprintf(in.Stderr, "sine-relay config urls: write one URL at which Sine reaches the relay, such as https://relay.example.com, and not %q\n", strings.Join(in.Args, " "))
-		return exitUsage
+	format := addOutput(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		base := append(args, exampleURL)[0]
+		if !isWebAddress(base) {
+			return usagef("%q is not the URL at which Sine reaches the relay; write for example %s", base, exampleURL)
+		}
+		return printURLs(in, *format, base)
 	}
+	return cmd
+}
+
+func printURLs(in Process, format, base string) error {
 	settings, err := config.Load(in.Environ, nil)
 	if err != nil {
-		return misconfigured(in, err)
+		return err
 	}
-	table := newTable(in.Stdout, "INTEGRATION", "SITE", "URL", "KEYS")
+	rows := []webhookRow{}
 	for _, row := range settings.URLTable(base) {
+		rows = append(rows, webhookRow{row.Integration, row.DisplayName, row.Site, row.URL, append([]string{}, row.KeyNames...)})
+	}
+	if format == asJSON {
+		err = printJSON(in.Stdout, struct {
+			Integrations []webhookRow `json:"integrations"`
+		}{rows})
+	} else {
+		showURLs(in.Stdout, rows, base)
+	}
+	if err == nil && len(settings.NonFatal) > 0 {
+		err = settings.NonFatal
+	}
+	return err
+}
+
+func showURLs(out io.Writer, rows []webhookRow, base string) {
+	table := newTable(out, "INTEGRATION", "SITE", "URL", "KEYS")
+	for _, row := range rows {
 		name := row.Integration
 		if row.DisplayName != "" {
 			name += " (" + row.DisplayName + ")"
 		}
-		table.row(name, row.Site, row.URL, cmp.Or(strings.Join(row.KeyNames, ", "), "none: every call is answered 401"))
+		table.row(name, row.Site, row.URL, cmp.Or(strings.Join(row.Keys, ", "), "none: every webhook is answered 401"))
 	}
 	table.flush()
-	if len(in.Args) == 0 {
-		fmt.Fprintln(in.Stdout, "\nTo see your own host: sine-relay config urls https://your-host")
+	if base == exampleURL {
+		fmt.Fprintln(out, "\nTo see your own host: sine-relay config urls https://your-host")
 	}
-	if len(settings.NonFatal) > 0 {
-		return misconfigured(in, settings.NonFatal)
-	}
-	return exitOK
 }
 
 // isWebAddress reports whether paths can be put behind a text.

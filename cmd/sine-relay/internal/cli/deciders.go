@@ -3,9 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
@@ -13,55 +16,133 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// listDeciders shows who answers for which integration, and who is missing. Where no
-// integration is configured, it shows everybody who answers.
-func listDeciders(ctx context.Context, in Process) int {
-	if !noArguments("deciders", in) {
-		return exitUsage
+// deciderList is what `deciders --output json` prints.
+type deciderList struct {
+	Deciders []listedDecider `json:"deciders"`
+	// Note says why the search may have missed somebody.
+	Note string `json:"note,omitempty"`
+	// configured is unset where it is not known which deciders there should be.
+	configured bool
+}
+
+// listedDecider is a decider that an integration asks, with the programs that answer.
+type listedDecider struct {
+	Integration string            `json:"integration,omitempty"`
+	Site        string            `json:"site"`
+	Decider     string            `json:"decider"`
+	Instances   []deciderInstance `json:"instances"`
+}
+
+type deciderInstance struct {
+	ID         string    `json:"id"`
+	Version    string    `json:"version"`
+	Started    time.Time `json:"started"`
+	Answered   int64     `json:"answered"`
+	Failed     int64     `json:"failed"`
+	Expired    int64     `json:"expired"`
+	Late       int64     `json:"late"`
+	Stalls     int64     `json:"stalls"`
+	AverageMs  float64   `json:"averageMs"`
+	DistanceMs float64   `json:"distanceMs"`
+}
+
+func newDeciders(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "deciders", Short: "List the deciders of each integration and the programs that answer for them.",
+		Long: "It ends with 1 where no program answers for a decider. Only NATS micro services are found; try others\n" +
+			"by sine-relay ask. Where no integration is configured here, everybody who answers is listed.",
+		Example: "  sine-relay deciders --output json",
 	}
-	settings, code := operatorSettings(in)
-	if code != exitOK {
-		return code
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return listDeciders(cmd.Context(), in, *format) }
+	return cmd
+}
+
+func listDeciders(ctx context.Context, in Process, format string) error {
+	settings, err := operatorSettings(in)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
 	defer cancel()
 	found, discovery, err := broker.FindDeciders(ctx, server.BrokerConfig(settings, nil, nil, nil))
 	if err != nil {
-		return orderly(in, err)
+		return err
 	}
 	subjects := visit.Subjects{Prefix: settings.SubjectPrefix}
 	asked := askedBy(settings.Integrations, subjects)
 	if len(settings.Integrations) == 0 {
 		asked = answered(found, subjects)
 	}
-	table := newTable(in.Stdout, "INTEGRATION", "SITE", "DECIDER", "INSTANCE", "VERSION", "ANSWERED", "FAILED", "EXPIRED", "LATE", "STALLS", "AVERAGE", "DISTANCE", "UP SINCE")
-	var missing []string
+	list := deciderList{Deciders: []listedDecider{}, Note: discovery.String(), configured: len(settings.Integrations) > 0}
 	for _, a := range asked {
-		answering := server.AnsweringFor(found, a.subject)
-		if len(answering) == 0 {
-			missing = append(missing, a.integration+"/"+a.decider)
-			table.row(a.integration, a.site, a.decider, "nobody")
-		}
-		for _, d := range answering {
-			table.row(a.integration, a.site, a.decider, d.ID, d.Version,
-				d.Answered, d.Failed+d.Overloaded, d.Expired, d.Late, d.Stalls, d.Average.Round(time.Microsecond*100), d.Distance.Round(time.Microsecond*100), formatTime(d.Started))
+		list.Deciders = append(list.Deciders, listedDecider{a.integration, a.site, a.decider, instancesOf(found, a.subject)})
+	}
+	if format == asJSON {
+		err = printJSON(in.Stdout, list)
+	} else {
+		list.show(in.Stdout)
+	}
+	if err == nil && !list.complete() {
+		err = errReported
+	}
+	return err
+}
+
+func instancesOf(found []broker.Decider, subject string) []deciderInstance {
+	all := []deciderInstance{}
+	for _, d := range server.AnsweringFor(found, subject) {
+		all = append(all, deciderInstance{
+			ID: d.ID, Version: d.Version, Started: d.Started, Answered: d.Answered, Failed: d.Failed + d.Overloaded,
+			Expired: d.Expired, Late: d.Late, Stalls: d.Stalls, AverageMs: milliseconds(d.Average), DistanceMs: milliseconds(d.Distance),
+		})
+	}
+	return all
+}
+
+// missing are the deciders for which no program answers.
+func (l deciderList) missing() (names []string) {
+	for _, d := range l.Deciders {
+		if len(d.Instances) == 0 {
+			names = append(names, d.Integration+"/"+d.Decider)
 		}
 	}
-	table.flush()
-	if said := discovery.String(); said != "" {
-		fmt.Fprintf(in.Stdout, "\nIn the search, %s.\n", said)
+	return names
+}
+
+func (l deciderList) complete() bool { return len(l.Deciders) > 0 && len(l.missing()) == 0 }
+
+func (l deciderList) show(out io.Writer) {
+	table := newTable(out, "INTEGRATION", "SITE", "DECIDER", "INSTANCE", "VERSION", "ANSWERED", "FAILED", "EXPIRED", "LATE", "STALLS", "AVERAGE", "DISTANCE", "UP SINCE")
+	for _, d := range l.Deciders {
+		integration := d.Integration
+		if integration == "" {
+			integration = "-"
+		}
+		if len(d.Instances) == 0 {
+			table.row(integration, d.Site, d.Decider, "nobody")
+		}
+		for _, i := range d.Instances {
+			table.row(integration, d.Site, d.Decider, i.ID, i.Version, i.Answered, i.Failed, i.Expired, i.Late, i.Stalls,
+				fmt.Sprintf("%.1f ms", i.AverageMs), fmt.Sprintf("%.1f ms", i.DistanceMs), formatTime(i.Started))
+		}
 	}
+	if len(l.Deciders) > 0 {
+		table.flush()
+		fmt.Fprintln(out)
+	}
+	if l.Note != "" {
+		fmt.Fprintf(out, "In the search, %s.\n", l.Note)
+	}
+	missing := l.missing()
 	switch {
 	case len(missing) > 0:
-		fmt.Fprintf(in.Stdout, "\nNobody answers for %s (programs that are not a NATS micro service are not seen).\n", strings.Join(missing, ", "))
-		return exitFailed
-	case len(asked) == 0:
-		fmt.Fprintln(in.Stdout, "\nNobody answers (programs that are not a NATS micro service are not seen).")
-		return exitFailed
-	case len(settings.Integrations) == 0:
-		fmt.Fprintln(in.Stdout, "\nNo integration is configured here, so that nobody is missed. Set SINE_RELAY_INTEGRATIONS_FILE as for the relay to see for which nobody answers.")
+		fmt.Fprintf(out, "Nobody answers for %s (programs that are not a NATS micro service are not seen).\n", strings.Join(missing, ", "))
+	case len(l.Deciders) == 0:
+		fmt.Fprintln(out, "Nobody answers (programs that are not a NATS micro service are not seen).")
+	case !l.configured:
+		fmt.Fprintln(out, "No integration is configured here, so that nobody is missed. Set SINE_RELAY_INTEGRATIONS_FILE as for the relay to see for which nobody answers.")
 	}
-	return exitOK
 }
 
 // askedDecider is a decider of an integration.
@@ -76,7 +157,7 @@ func askedBy(integrations []relay.Integration, s visit.Subjects) (all []askedDec
 	return all
 }
 
-// answered are those whose questions somebody answers, in the order of their subjects.
+// answered are the deciders for which somebody answers, in the order of their subjects.
 func answered(found []broker.Decider, s visit.Subjects) (all []askedDecider) {
 	var answered []string
 	for _, d := range found {
@@ -87,7 +168,7 @@ func answered(found []broker.Decider, s visit.Subjects) (all []askedDecider) {
 		name, ours := strings.CutPrefix(subject, strings.TrimSuffix(s.All(visit.RootAsk), ">"))
 		site, decider, both := strings.Cut(name, ".")
 		if ours && both {
-			all = append(all, askedDecider{"-", site, decider, subject})
+			all = append(all, askedDecider{"", site, decider, subject})
 		}
 	}
 	return all

@@ -3,11 +3,12 @@ package cli
 import (
 	"cmp"
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
@@ -15,41 +16,61 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// explain prints who decided what, when and by which rule, for the reference that
-// a visitor read out.
-func explain(ctx context.Context, in Process) int {
-	f := flag.NewFlagSet("sine-relay explain", flag.ContinueOnError)
-	f.SetOutput(in.Stderr)
-	since := f.Duration("since", 7*24*time.Hour, "how far to look back")
-	if f.Parse(in.Args) != nil {
-		return exitUsage
+const (
+	// explainTimeout bounds the search for a record.
+	explainTimeout = time.Minute
+	week           = 7 * 24 * time.Hour
+)
+
+func newExplain(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "explain <reference>", Short: "Print how a check-in request was answered, by whom and why.",
+		Long: "The reference is the five characters that the visitor was shown, or the whole request id. Records hold\n" +
+			"no personal data.",
+		Example: "  sine-relay explain K7Q2M --since 2h",
 	}
-	reference := strings.ToUpper(f.Arg(0))
-	if f.NArg() != 1 || len(reference) < len(visit.Reference("00000000000000000000")) {
-		fmt.Fprintln(in.Stderr, "usage: sine-relay explain [--since 168h] REFERENCE\nThe reference is what the visitor was shown, five characters, or the whole request id.")
-		return exitUsage
+	var since time.Duration
+	addDuration(cmd.Flags(), &since, "since", week, "how far to look back")
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		reference := strings.ToUpper(args[0])
+		if len(reference) < len(visit.Reference("00000000000000000000")) {
+			return usagef("%q is not a reference: it has five characters, as the visitor was shown, or is the whole request id", args[0])
+		}
+		return explain(cmd.Context(), in, *format, reference, since)
 	}
-	settings, code := operatorSettings(in)
-	if code != exitOK {
-		return code
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	found, err := broker.FindRecords(ctx, server.BrokerConfig(settings, nil, nil, nil), reference, time.Now().Add(-*since))
-	if err != nil {
-		return orderly(in, err)
-	}
-	if len(found) == 0 {
-		fmt.Fprintf(in.Stderr, "sine-relay: no record of %s since %s\n", terminal.Printable(reference), formatTime(time.Now().Add(-*since)))
-		return exitFailed
-	}
-	for _, r := range found {
-		explainOne(in.Stdout, r)
-	}
-	return exitOK
+	return cmd
 }
 
-func explainOne(out io.Writer, r visit.Record) {
+func explain(ctx context.Context, in Process, format, reference string, since time.Duration) error {
+	settings, err := operatorSettings(in)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	found, err := broker.FindRecords(ctx, server.BrokerConfig(settings, nil, nil, nil), reference, time.Now().Add(-since))
+	if err != nil {
+		return err
+	}
+	if format == asJSON {
+		err = printJSON(in.Stdout, struct {
+			Records []visit.Record `json:"records"`
+		}{append([]visit.Record{}, found...)})
+	}
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("no record of %s in the last %s", terminal.Printable(reference), formatDuration(since))
+	}
+	if err != nil || format == asJSON {
+		return err
+	}
+	for _, r := range found {
+		showRecord(in.Stdout, r)
+	}
+	return nil
+}
+
+func showRecord(out io.Writer, r visit.Record) {
 	table := newTable(out)
 	line := func(name, format string, args ...any) { table.row(name, fmt.Sprintf(format, args...)) }
 	line("request", "%s", r.RequestID)
@@ -62,10 +83,10 @@ func explainOne(out io.Writer, r visit.Record) {
 	line("received", "%s", r.Received.UTC().Format(time.RFC3339Nano))
 	line("at", "site %s, integration %s", r.Site, r.Integration)
 	if r.Synthetic {
-		line("synthetic", "nobody stood at the door")
+		line("synthetic", "a test: there was no visitor")
 	}
-	line("answer", "%s, after %.1f ms", r.Verdict, r.TookMs)
-	line("because", "%s", r.Rule)
+	line("response", "%s, after %.1f ms", r.Verdict, r.TookMs)
+	line("reason", "%s", r.Rule)
 	if r.Order != nil {
 		line("order", "%s, given by %s (NATS user %s) at %s", r.Order.Kind, r.Order.By, cmp.Or(r.Order.User, "unknown"), formatTime(r.Order.Since))
 	}
@@ -79,15 +100,15 @@ func explainOne(out io.Writer, r visit.Record) {
 	table.flush()
 	if len(r.Votes) > 0 {
 		fmt.Fprintln(out)
-		explainVotes(out, r.Votes)
+		showVotes(out, r.Votes)
 	}
 	fmt.Fprintln(out)
 }
 
-func explainVotes(out io.Writer, votes []visit.Vote) {
-	table := newTable(out, "DECIDER", "VERDICT", "SITUATION", "MS", "VERSION", "REMARK")
+func showVotes(out io.Writer, votes []visit.Vote) {
+	table := newTable(out, "DECIDER", "VERDICT", "SITUATION", "TOOK", "VERSION", "REMARK")
 	for _, v := range votes {
-		table.row(v.Decider, v.Verdict, v.Situation, fmt.Sprintf("%.1f", v.TookMs), v.Version, remark(v))
+		table.row(v.Decider, v.Verdict, v.Situation, fmt.Sprintf("%.1f ms", v.TookMs), v.Version, remark(v))
 	}
 	table.flush()
 }
@@ -101,7 +122,7 @@ func remark(v visit.Vote) string {
 		all = append(all, "not waited for")
 	}
 	if v.Shadow {
-		all = append(all, "shadow, not obeyed")
+		all = append(all, "shadow, does not count")
 	}
 	if v.Fallback {
 		all = append(all, "by its fallback")

@@ -3,12 +3,14 @@ package cli
 import (
 	"cmp"
 	"context"
-	"flag"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
@@ -18,9 +20,13 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// natsTimeout is how long one answer of NATS may take for somebody at a
-// terminal.
+// natsTimeout is how long one answer of NATS may take for somebody at a terminal.
 const natsTimeout = 10 * time.Second
+
+func newQuarantine(in Process) *cobra.Command {
+	return newGroup("quarantine", "List, show and replay webhooks that could not be understood.",
+		"  sine-relay quarantine ls --reason not_json", newQuarantineLs(in), newQuarantineShow(in), newQuarantineReplay(in))
+}
 
 // selection is which messages of the quarantine are meant.
 type selection struct {
@@ -28,40 +34,25 @@ type selection struct {
 	sequences           []uint64
 }
 
-func (s *selection) flags(name string, in Process) *flag.FlagSet {
-	f := flag.NewFlagSet("sine-relay quarantine "+name, flag.ContinueOnError)
-	f.SetOutput(in.Stderr)
-	f.StringVar(&s.reason, "reason", "", fmt.Sprintf("only what was quarantined for this reason, one of %v", visit.Reasons))
-	f.StringVar(&s.integration, "integration", "", "only what came to this integration")
-	return f
+func (s *selection) flags(cmd *cobra.Command) {
+	var reasons []string
+	for _, r := range visit.Reasons {
+		reasons = append(reasons, string(r))
+	}
+	addChoice(cmd, &s.reason, "reason", "", "reason", reasons, fmt.Sprintf("only messages that were quarantined for this reason, one of %v", visit.Reasons))
+	cmd.Flags().StringVar(&s.integration, "integration", "", "only messages that came to the integration of this `name`")
 }
 
-// parse reads flags and sequence numbers in any order.
-func (s *selection) parse(f *flag.FlagSet, args []string) error {
-	for {
-		if err := f.Parse(args); err != nil {
-			return err
-		}
-		if f.NArg() == 0 {
-			break
-		}
-		sequence, err := strconv.ParseUint(f.Arg(0), 10, 64)
+// parse reads sequence numbers.
+func (s *selection) parse(args []string) error {
+	for _, arg := range args {
+		sequence, err := strconv.ParseUint(arg, 10, 64)
 		if err != nil {
-			return complain(f, "%q is not the sequence number of a message; ls --all shows them", f.Arg(0))
+			return usagef("%q is not the sequence number of a message; sine-relay quarantine ls --all shows them", arg)
 		}
 		s.sequences = append(s.sequences, sequence)
-		args = f.Args()[1:]
-	}
-	if s.reason != "" && !slices.Contains(visit.Reasons, visit.Reason(s.reason)) {
-		return complain(f, "%q is not a reason; there are %v", s.reason, visit.Reasons)
 	}
 	return nil
-}
-
-func complain(f *flag.FlagSet, format string, args ...any) error {
-	err := fmt.Errorf(format, args...)
-	fmt.Fprintf(f.Output(), "%s: %v\n", f.Name(), err)
-	return err
 }
 
 func (s *selection) holds(k broker.Kept) bool {
@@ -71,35 +62,84 @@ func (s *selection) holds(k broker.Kept) bool {
 }
 
 // openQuarantine connects as the settings say.
-func openQuarantine(ctx context.Context, in Process, read func(Process) (config.Settings, int)) (*broker.Quarantine, config.Settings, int) {
-	settings, code := read(in)
-	if code != exitOK {
-		return nil, settings, code
+func openQuarantine(ctx context.Context, in Process, read func(Process) (config.Settings, error)) (*broker.Quarantine, config.Settings, error) {
+	settings, err := read(in)
+	if err != nil {
+		return nil, settings, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
 	defer cancel()
 	q, err := broker.OpenQuarantine(ctx, server.BrokerConfig(settings, nil, nil, nil))
-	if err != nil {
-		return nil, settings, orderly(in, err)
-	}
-	return q, settings, exitOK
+	return q, settings, err
 }
 
-// quarantineList shows what could not be understood, by reason and integration.
-func quarantineList(ctx context.Context, in Process) int {
-	var s selection
-	f := s.flags("ls", in)
-	all := f.Bool("all", false, "list every message")
-	if s.parse(f, in.Args) != nil {
-		return exitUsage
+// quarantinedGroup is what `quarantine ls --output json` prints of a reason and an
+// integration.
+type quarantinedGroup struct {
+	Reason      string    `json:"reason"`
+	Integration string    `json:"integration"`
+	Messages    int       `json:"messages"`
+	First       time.Time `json:"first"`
+	Last        time.Time `json:"last"`
+}
+
+// quarantinedMessage is what `quarantine ls --all` and `quarantine show` print as JSON.
+// Show fills the second part, too.
+type quarantinedMessage struct {
+	Sequence    uint64    `json:"sequence"`
+	Stored      time.Time `json:"stored"`
+	Reason      string    `json:"reason,omitempty"`
+	Error       string    `json:"error,omitempty"` // why the rest cannot be read
+	Integration string    `json:"integration,omitempty"`
+	Site        string    `json:"site,omitempty"`
+	RequestID   string    `json:"requestId,omitempty"`
+	Bytes       int       `json:"bytes"`
+	Cut         bool      `json:"cut,omitempty"` // its end is missing
+
+	Received       time.Time   `json:"received,omitzero"`
+	Announced      int64       `json:"announcedBytes,omitempty"`
+	Trace          visit.Trace `json:"trace,omitzero"`
+	URLKind        visit.Kind  `json:"urlKind,omitempty"`
+	EventID        string      `json:"eventId,omitempty"`
+	RefusedSubject string      `json:"refusedSubject,omitempty"`
+	Encoding       string      `json:"contentEncoding,omitempty"`
+	// Replay is what would become of it with the configuration that is here.
+	Replay string `json:"replay,omitempty"`
+	Body   []byte `json:"body,omitempty"` // as base64, with --body
+}
+
+func messageOf(k broker.Kept) quarantinedMessage {
+	m := quarantinedMessage{
+		Sequence: k.Sequence, Stored: k.Stored, Reason: string(k.Reason), Integration: k.Integration, Site: k.Site,
+		RequestID: k.RequestID, Bytes: k.Size, Cut: k.Cut,
 	}
-	q, _, code := openQuarantine(ctx, in, operatorSettings)
-	if q == nil {
-		return code
+	if k.Fault != nil {
+		m.Reason, m.Error = "", k.Fault.Error()
+	}
+	return m
+}
+
+func newQuarantineLs(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "ls", Short: "List what is in the quarantine, by reason and integration.",
+		Example: "  sine-relay quarantine ls --all --integration lobby",
+	}
+	var s selection
+	s.flags(cmd)
+	all := cmd.Flags().Bool("all", false, "list every message")
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return listQuarantine(cmd.Context(), in, *format, s, *all) }
+	return cmd
+}
+
+func listQuarantine(ctx context.Context, in Process, format string, s selection, all bool) error {
+	q, _, err := openQuarantine(ctx, in, operatorSettings)
+	if err != nil {
+		return err
 	}
 	defer q.Close()
-	var found []broker.Kept
-	err := q.Each(ctx, func(k broker.Kept) error {
+	found := []broker.Kept{}
+	err = q.Each(ctx, func(k broker.Kept) error {
 		if s.holds(k) {
 			found = append(found, k)
 		}
@@ -107,20 +147,32 @@ func quarantineList(ctx context.Context, in Process) int {
 	})
 	switch {
 	case err != nil && len(found) == 0: // an empty table would look like good news
-		return orderly(in, err)
-	case *all:
-		listEach(in.Stdout, found)
-	default:
-		listByReason(in.Stdout, found)
+		return err
+	case format == asJSON && all:
+		list := struct {
+			Messages []quarantinedMessage `json:"messages"`
+		}{[]quarantinedMessage{}}
+		for _, k := range found {
+			list.Messages = append(list.Messages, messageOf(k))
+		}
+		return errors.Join(printJSON(in.Stdout, list), err)
+	case format == asJSON:
+		return errors.Join(printJSON(in.Stdout, struct {
+			Groups []quarantinedGroup `json:"groups"`
+		}{grouped(found)}), err)
+	case len(found) > 0 && all:
+		showEach(in.Stdout, found)
+	case len(found) > 0:
+		showGroups(in.Stdout, grouped(found))
 	}
-	fmt.Fprintf(in.Stdout, "%d messages.\n", len(found))
-	return orderly(in, err)
+	fmt.Fprintf(in.Stdout, "%s in the quarantine.\n", plural(len(found), "message"))
+	return err
 }
 
-func listEach(out io.Writer, found []broker.Kept) {
-	table := newTable(out, "SEQUENCE", "STORED", "REASON", "INTEGRATION", "SITE", "BYTES", "REQUEST")
+func showEach(out io.Writer, found []broker.Kept) {
+	table := newTable(out, "SEQUENCE", "STORED", "REASON", "INTEGRATION", "SITE", "SIZE", "REQUEST")
 	for _, k := range found {
-		table.row(k.Sequence, formatTime(k.Stored), reasonOf(k), k.Integration, k.Site, k.Size, k.RequestID)
+		table.row(k.Sequence, formatTime(k.Stored), reasonOf(k), k.Integration, k.Site, formatBytes(k.Size), k.RequestID)
 	}
 	table.flush()
 }
@@ -132,76 +184,87 @@ func reasonOf(k broker.Kept) string {
 	return string(k.Reason)
 }
 
-func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// listByReason sums up.
-func listByReason(out io.Writer, found []broker.Kept) {
-	type group struct{ reason, integration string }
-	type sum struct {
-		n           int
-		first, last time.Time
-	}
-	sums := map[group]*sum{}
-	var groups []group
+// grouped sums up by reason and integration.
+func grouped(found []broker.Kept) []quarantinedGroup {
+	groups := []quarantinedGroup{}
 	for _, k := range found {
-		g := group{reasonOf(k), k.Integration}
-		if sums[g] == nil {
-			sums[g] = &sum{first: k.Stored}
-			groups = append(groups, g)
+		reason := reasonOf(k)
+		i := slices.IndexFunc(groups, func(g quarantinedGroup) bool { return g.Reason == reason && g.Integration == k.Integration })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, quarantinedGroup{Reason: reason, Integration: k.Integration, First: k.Stored})
 		}
-		sums[g].n++
-		sums[g].last = k.Stored
+		groups[i].Messages++
+		groups[i].Last = k.Stored
 	}
-	slices.SortFunc(groups, func(a, b group) int {
-		return cmp.Or(cmp.Compare(a.reason, b.reason), cmp.Compare(a.integration, b.integration))
+	slices.SortFunc(groups, func(a, b quarantinedGroup) int {
+		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Integration, b.Integration))
 	})
-	table := newTable(out, "REASON", "INTEGRATION", "MESSAGES", "FIRST SEEN", "LAST SEEN")
+	return groups
+}
+
+func showGroups(out io.Writer, groups []quarantinedGroup) {
+	table := newTable(out, "REASON", "INTEGRATION", "MESSAGES", "FIRST STORED", "LAST STORED")
 	for _, g := range groups {
-		s := sums[g]
-		table.row(g.reason, g.integration, s.n, formatTime(s.first), formatTime(s.last))
+		table.row(g.Reason, g.Integration, g.Messages, formatTime(g.First), formatTime(g.Last))
 	}
 	table.flush()
 }
 
-// quarantineShow shows one message, and its body only when asked.
-func quarantineShow(ctx context.Context, in Process) int {
-	var s selection
-	f := flag.NewFlagSet("sine-relay quarantine show", flag.ContinueOnError)
-	f.SetOutput(in.Stderr)
-	body := f.Bool("body", false, "print the body too, which holds personal data, without its content encoding: on a terminal with its control characters escaped, else byte for byte")
-	if s.parse(f, in.Args) != nil {
-		return exitUsage
+func newQuarantineShow(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "show <sequence>", Short: "Show one message, and its body where that is asked for.",
+		Long:    "sine-relay quarantine ls --all shows the sequence numbers.",
+		Example: "  sine-relay quarantine show 17 --body > body.json",
 	}
-	if len(s.sequences) != 1 {
-		complain(f, "which one? Give its sequence number; ls --all shows them")
-		return exitUsage
+	body := cmd.Flags().Bool("body", false, "print the body, too, which holds personal data: without its content encoding; on a terminal with its control characters escaped, else byte for byte, in JSON as base64")
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var s selection
+		if err := s.parse(args); err != nil {
+			return err
+		}
+		return showQuarantined(cmd.Context(), in, *format, s.sequences[0], *body)
 	}
-	q, settings, code := openQuarantine(ctx, in, operatorSettings)
-	if q == nil {
-		return code
-	}
-	defer q.Close()
-	getting, cancel := context.WithTimeout(ctx, natsTimeout)
-	defer cancel()
-	k, err := q.Get(getting, s.sequences[0])
-	if err != nil {
-		return orderly(in, err)
-	}
-	describe(in.Stdout, k, verdictOf(settings, k))
-	if *body {
-		printBody(in.Stdout, relay.Content(k.Quarantined, server.Limits(settings)))
-	}
-	return exitOK
+	return cmd
 }
 
-func sizeOf(k broker.Kept) string {
-	switch {
-	case !k.Cut:
-		return fmt.Sprint(k.Size)
-	case k.Announced > 0:
-		return fmt.Sprintf("%d, the beginning of %d", k.Size, k.Announced)
+func showQuarantined(ctx context.Context, in Process, format string, sequence uint64, body bool) error {
+	q, settings, err := openQuarantine(ctx, in, operatorSettings)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
+	defer cancel()
+	k, err := q.Get(ctx, sequence)
+	if err != nil {
+		return err
+	}
+	m := messageOf(k)
+	m.Received, m.Announced, m.Trace, m.URLKind = k.Received, k.Announced, k.Trace, k.Pinned
+	m.EventID, m.RefusedSubject, m.Encoding, m.Replay = k.EventID, k.RefusedSubject, k.Encoding, replayOf(settings, k)
+	if body {
+		m.Body = relay.Content(k.Quarantined, server.Limits(settings))
+	}
+	if format == asJSON {
+		return printJSON(in.Stdout, m)
+	}
+	describe(in.Stdout, m, reasonOf(k))
+	if body {
+		printBody(in.Stdout, m.Body)
+	}
+	return nil
+}
+
+func (m quarantinedMessage) size() string {
+	switch size := formatBytes(m.Bytes); {
+	case !m.Cut:
+		return size
+	case m.Announced > 0:
+		return fmt.Sprintf("%s, the beginning of %s", size, formatBytes(int(m.Announced)))
 	default:
-		return fmt.Sprintf("%d, the beginning of more", k.Size)
+		return size + ", the beginning of more"
 	}
 }
 
@@ -214,14 +277,14 @@ func printBody(out io.Writer, body []byte) {
 	fmt.Fprintf(out, "\n%s\n", body)
 }
 
-func describe(out io.Writer, k broker.Kept, verdict string) {
+func describe(out io.Writer, m quarantinedMessage, reason string) {
 	table := newTable(out)
 	for _, row := range [][2]string{
-		{"sequence", fmt.Sprint(k.Sequence)}, {"stored", formatTime(k.Stored)}, {"received", formatTime(k.Received)},
-		{"reason", reasonOf(k)}, {"integration", k.Integration}, {"site", k.Site}, {"request", k.RequestID},
-		{"x-request-id", k.Trace.XRequestID}, {"traceparent", k.Trace.Traceparent},
-		{"event of the URL", string(k.Pinned)}, {"event id", k.EventID}, {"refused on", k.RefusedSubject},
-		{"bytes", sizeOf(k)}, {"content encoding", k.Encoding}, {"today", verdict},
+		{"sequence", fmt.Sprint(m.Sequence)}, {"stored", formatTime(m.Stored)}, {"received", formatTime(m.Received)},
+		{"reason", reason}, {"integration", m.Integration}, {"site", m.Site}, {"request", m.RequestID},
+		{"x-request-id", m.Trace.XRequestID}, {"traceparent", m.Trace.Traceparent},
+		{"kind of the URL", string(m.URLKind)}, {"event id", m.EventID}, {"refused on", m.RefusedSubject},
+		{"size", m.size()}, {"content encoding", m.Encoding}, {"replay", m.Replay},
 	} {
 		if row[1] != "" {
 			table.row(row[0], row[1])

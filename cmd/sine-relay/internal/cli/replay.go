@@ -6,12 +6,38 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/spf13/cobra"
+
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
+
+func newQuarantineReplay(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "replay [sequence...]", Short: "Read messages again, as after a change of the configuration, and store them.",
+		Long: "Without --submit nothing is changed: the command prints what would be stored. Without sequence\n" +
+			"numbers, every message that the flags select is meant.",
+		Example: "  sine-relay quarantine replay --reason unknown_event\n  sine-relay quarantine replay 17 18 --submit --delete",
+	}
+	var r replay
+	r.flags(cmd)
+	cmd.Flags().BoolVar(&r.submit, "submit", false, "store the events")
+	cmd.Flags().BoolVar(&r.again, "again", false, "give each event a new id, so that it is stored although it is there: it counts as another visit")
+	cmd.Flags().BoolVar(&r.delete, "delete", false, "with --submit, delete from the quarantine what is stored")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := r.parse(args); err != nil {
+			return err
+		}
+		if r.delete && !r.submit {
+			return usagef("--delete needs --submit")
+		}
+		return r.run(cmd.Context(), in)
+	}
+	return cmd
+}
 
 // reread reads a quarantined body as the relay with these settings would.
 func reread(settings config.Settings, k broker.Kept) (*visit.Event, error) {
@@ -25,7 +51,8 @@ func reread(settings config.Settings, k broker.Kept) (*visit.Event, error) {
 	return reader.Event(k.Quarantined)
 }
 
-func verdictOf(settings config.Settings, k broker.Kept) string {
+// replayOf says what a replay would make of a message.
+func replayOf(settings config.Settings, k broker.Kept) string {
 	e, err := reread(settings, k)
 	if err != nil {
 		return err.Error()
@@ -45,61 +72,53 @@ type replay struct {
 	ready, stored, duplicates, stays, failed int
 }
 
-// quarantineReplay reads messages again and, when asked, submits them.
-func quarantineReplay(ctx context.Context, in Process) int {
-	var r replay
-	f := r.flags("replay", in)
-	f.BoolVar(&r.submit, "submit", false, "store them; without it nothing is changed")
-	f.BoolVar(&r.again, "again", false, "give each a new id, so that it is stored although it is there: it counts as another visit")
-	f.BoolVar(&r.delete, "delete", false, "delete from the quarantine what is stored")
-	if r.parse(f, in.Args) != nil {
-		return exitUsage
-	}
-	if r.delete && !r.submit {
-		complain(f, "--delete needs --submit")
-		return exitUsage
-	}
-	var code int
-	if r.q, r.settings, code = openQuarantine(ctx, in, integrationSettings); r.q == nil {
-		return code
+// run reads messages again and, when asked, submits them.
+func (r *replay) run(ctx context.Context, in Process) (err error) {
+	if r.q, r.settings, err = openQuarantine(ctx, in, integrationSettings); err != nil {
+		return err
 	}
 	defer r.q.Close()
 	r.table = newTable(in.Stdout, "SEQUENCE", "RECEIVED", "INTEGRATION", "REASON", "RESULT")
-	err := r.run(ctx)
-	r.table.flush()
+	n, err := r.all(ctx, newProgress(in.Stderr))
+	if n > 0 {
+		r.table.flush()
+	}
 	r.sumUp(in.Stdout)
 	if err == nil && r.failed > 0 {
 		err = errors.New("not all could be stored; those are still in the quarantine")
 	}
-	return orderly(in, err)
+	return err
 }
 
-// run goes through the messages that are selected.
-func (r *replay) run(ctx context.Context) error {
+// all goes through the messages that are selected, and counts them.
+func (r *replay) all(ctx context.Context, p *progress) (n int, err error) {
+	defer p.clear()
 	var chosen []uint64
-	err := r.q.Each(ctx, func(k broker.Kept) error {
+	err = r.q.Each(ctx, func(k broker.Kept) error {
 		if r.holds(k) {
 			chosen = append(chosen, k.Sequence)
 		}
 		return nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, sequence := range chosen {
 		getting, cancel := context.WithTimeout(ctx, natsTimeout)
 		k, err := r.q.Get(getting, sequence)
 		cancel()
 		if err != nil {
-			return err
+			return n, err
 		}
 		result := r.one(ctx, k)
 		r.table.row(k.Sequence, formatTime(k.Received), k.Integration, reasonOf(k), result)
+		n++
+		p.show("%d of %s read", n, plural(len(chosen), "message"))
 	}
-	return nil
+	return n, nil
 }
 
-// one tells what became of a message.
+// one says what became of a message.
 func (r *replay) one(ctx context.Context, k broker.Kept) string {
 	e, err := reread(r.settings, k)
 	if err != nil {
@@ -129,12 +148,12 @@ func (r *replay) one(ctx context.Context, k broker.Kept) string {
 		r.stored++
 	}
 	if r.delete {
-		result += r.forget(ctx, k)
+		result += r.remove(ctx, k)
 	}
 	return result
 }
 
-func (r *replay) forget(ctx context.Context, k broker.Kept) string {
+func (r *replay) remove(ctx context.Context, k broker.Kept) string {
 	if err := r.q.Delete(ctx, k.Sequence); err != nil {
 		r.failed++
 		return ", but: " + err.Error()

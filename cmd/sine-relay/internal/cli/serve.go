@@ -2,53 +2,62 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
+
+	"github.com/spf13/cobra"
 
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/dev"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
-	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 )
 
-// serve runs the relay until a signal ends it. Its arguments are settings.
-func serve(ctx context.Context, in Process) int {
-	environ, err := config.WithFlags(in.Environ, in.Args)
-	if err != nil {
-		fmt.Fprintln(in.Stderr, "sine-relay serve:", terminal.PrintableError(err))
-		return exitUsage
+// asFlags says how serve and dev take their settings.
+const asFlags = `Each setting is read from its variable (--log-level from SINE_RELAY_LOG_LEVEL) unless the flag is
+given. Secrets are no flags: SINE_RELAY_KEYS, SINE_RELAY_NATS_URL, SINE_RELAY_NATS_TOKEN and
+SINE_RELAY_NATS_PASSWORD are set in the environment, or their files are named.`
+
+func newServe(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Answer webhooks: this is what runs in production.", Long: asFlags,
+		Example: "  SINE_RELAY_KEYS_FILE=keys sine-relay serve --nats-store-dir /var/lib/sine-relay",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), in) },
 	}
-	load := func() (config.Settings, error) { return config.LoadWithoutKeys(environ, nil) }
-	settings, err := config.Load(environ, nil)
+	addSettings(cmd.Flags(), &in.Environ)
+	return cmd
+}
+
+// serve runs the relay until a signal ends it.
+func serve(ctx context.Context, in Process) error {
+	settings, err := config.Load(in.Environ, nil)
 	if err != nil {
-		return misconfigured(in, err)
+		return err
 	}
 	log, flush := server.NewLogger(in.Stdout, settings.Level, settings.LogFormat)
 	defer flush()
 	for _, w := range settings.Warnings.Lines() {
 		log.Warn(w)
 	}
-	relay, err := server.Start(server.Options{Settings: settings, Load: load, Log: log, Version: in.Build.known().Version})
+	relay, err := server.Start(server.Options{
+		Settings: settings, Log: log, Version: in.Build.known().Version,
+		Load: func() (config.Settings, error) { return config.LoadWithoutKeys(in.Environ, nil) },
+	})
 	if err != nil {
-		return orderly(in, err)
+		return err
 	}
-	return orderly(in, relay.Run(ctx))
+	return relay.Run(ctx)
 }
 
-func runDev(ctx context.Context, in Process) int {
-	if !noArguments("dev", in) {
-		return exitUsage
+func newDev(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "dev", Short: "Run a relay, NATS and an example decider in one process, to try it out.",
+		Long: "It has a default for every setting, keeps its state in .sine-relay, and prints what to paste into\n" +
+			"another terminal.\n\n" + asFlags,
+		Example: "  sine-relay dev --log-level info",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return dev.Run(cmd.Context(), dev.Options{
+				Environ: in.Environ, Stdout: in.Stdout, Stderr: in.Stderr, Version: in.Build.known().Version,
+			})
+		},
 	}
-	err := dev.Run(ctx, dev.Options{Environ: in.Environ, Stdout: in.Stdout, Stderr: in.Stderr, Version: in.Build.known().Version})
-	if faults := (config.Problems)(nil); errors.As(err, &faults) {
-		return misconfigured(in, err)
-	}
-	return orderly(in, err)
-}
-
-// misconfigured prints every fault of the configuration.
-func misconfigured(in Process, err error) int {
-	fmt.Fprintln(in.Stderr, "sine-relay: the configuration has faults:")
-	fmt.Fprintln(in.Stderr, terminal.PrintableLines(err.Error()))
-	return exitUsage
+	addSettings(cmd.Flags(), &in.Environ)
+	return cmd
 }

@@ -2,11 +2,12 @@ package cli
 
 import (
 	"context"
-	"flag"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/spool"
@@ -19,65 +20,100 @@ import (
 // A volume that a relay left behind, scaled away or moved, keeps its visitors.
 // These commands show and empty it, from wherever it is mounted.
 
-// spoolList shows what waits, and nothing personal.
-func spoolList(_ context.Context, in Process) int {
-	dir, code := spoolDir(in, "ls")
-	if code != exitOK {
-		return code
+func newSpool(in Process) *cobra.Command {
+	return newGroup("spool", "Show and empty a spool that no relay has open.",
+		"  sine-relay spool drain --dir /var/lib/sine-relay/spool", newSpoolLs(in), newSpoolDrain(in))
+}
+
+// spooledMessage is what `spool ls --output json` prints of a message.
+type spooledMessage struct {
+	ID          string    `json:"id"`
+	Subject     string    `json:"subject"`
+	Integration string    `json:"integration,omitempty"`
+	Spooled     time.Time `json:"spooled"`
+	Attempts    int       `json:"attempts"`
+}
+
+func newSpoolLs(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "ls", Short: "List the messages of a spool, without personal data.",
+		Example: "  sine-relay spool ls --dir /var/lib/sine-relay/spool --output json",
 	}
+	dir, format := addSpoolDir(cmd, in), addOutput(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error { return listSpool(in, *format, *dir) }
+	return cmd
+}
+
+// addSpoolDir is the directory that the command line names, or else the settings.
+func addSpoolDir(cmd *cobra.Command, in Process) *string {
+	preset, _ := config.Lookup(in.Environ, config.Prefix+"SPOOL_DIR")
+	dir := cmd.Flags().String("dir", preset, "`directory` of the spool; without it, SINE_RELAY_SPOOL_DIR")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if *dir == "" {
+			return usagef("--dir is missing, and SINE_RELAY_SPOOL_DIR is not set")
+		}
+		return nil
+	}
+	// The flag was defined above: there is no error.
+	_ = cmd.MarkFlagDirname("dir")
+	return dir
+}
+
+func listSpool(in Process, format, dir string) error {
 	left, err := spool.OpenExisting(dir, nil)
 	if err != nil {
-		return orderly(in, err)
+		return err
 	}
 	defer left.Close()
-	table := newTable(in.Stdout, "WAITING SINCE", "ATTEMPTS", "SUBJECT", "INTEGRATION", "ID")
+	list := struct {
+		Messages []spooledMessage `json:"messages"`
+		Waiting  int              `json:"waiting"`
+	}{[]spooledMessage{}, left.Stats().Entries}
 	err = left.Each(func(i spool.Item) error {
-		integration := ""
+		m := spooledMessage{ID: i.Message.ID, Subject: i.Message.Subject, Spooled: i.Stored, Attempts: i.Attempts}
 		if name := i.Message.Header[visit.HeaderIntegration]; len(name) > 0 {
-			integration = name[0]
+			m.Integration = name[0]
 		}
-		table.row(formatTime(i.Stored), i.Attempts, i.Message.Subject, integration, i.Message.ID)
+		list.Messages = append(list.Messages, m)
 		return nil
 	})
-	table.flush()
-	fmt.Fprintf(in.Stdout, "%d messages wait.\n", left.Stats().Entries)
-	return orderly(in, err)
+	if format == asJSON {
+		return errors.Join(printJSON(in.Stdout, list), err)
+	}
+	if len(list.Messages) > 0 {
+		table := newTable(in.Stdout, "SPOOLED", "ATTEMPTS", "SUBJECT", "INTEGRATION", "ID")
+		for _, m := range list.Messages {
+			table.row(formatTime(m.Spooled), m.Attempts, m.Subject, m.Integration, m.ID)
+		}
+		table.flush()
+	}
+	fmt.Fprintf(in.Stdout, "%s in the spool.\n", plural(list.Waiting, "message"))
+	return err
 }
 
-// spoolDir is the directory that the command line names, or else the settings.
-func spoolDir(in Process, name string) (dir string, code int) {
-	f := flag.NewFlagSet("sine-relay spool "+name, flag.ContinueOnError)
-	f.SetOutput(in.Stderr)
-	preset, _ := config.Lookup(in.Environ, config.Prefix+"SPOOL_DIR")
-	f.StringVar(&dir, "dir", preset, "the spool's directory; SINE_RELAY_SPOOL_DIR unless given")
-	if f.Parse(in.Args) != nil {
-		return "", exitUsage
+func newSpoolDrain(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "drain", Short: "Send the messages of a spool to NATS, as a relay would.",
+		Long: "It ends with 0 when the spool is empty. A signal ends it earlier, and what was not sent stays in the\n" +
+			"spool.",
+		Example: "  sine-relay spool drain --dir /var/lib/sine-relay/spool",
 	}
-	if dir == "" || f.NArg() > 0 {
-		fmt.Fprintf(in.Stderr, "usage: sine-relay spool %s --dir DIR\n", name)
-		return "", exitUsage
-	}
-	return dir, exitOK
+	dir := addSpoolDir(cmd, in)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return drainSpool(cmd.Context(), in, *dir) }
+	return cmd
 }
 
-// spoolDrain sends what waits to the NATS of the settings, and returns when
-// nothing is left or a signal comes.
-func spoolDrain(ctx context.Context, in Process) int {
-	dir, code := spoolDir(in, "drain")
-	if code != exitOK {
-		return code
-	}
+func drainSpool(ctx context.Context, in Process, dir string) error {
 	settings, err := config.LoadForOperator(in.Environ)
 	if err != nil {
-		return misconfigured(in, err)
+		return err
 	}
 	if settings.NATSURL == "" {
-		fmt.Fprintln(in.Stderr, "sine-relay: set SINE_RELAY_NATS_URL: only an existing NATS can be drained into")
-		return exitUsage
+		return settingError{errors.New("set SINE_RELAY_NATS_URL: a spool is drained into an existing NATS only")}
 	}
 	left, err := spool.OpenExisting(dir, nil)
 	if err != nil {
-		return orderly(in, err)
+		return err
 	}
 	defer left.Close()
 	log, flush := server.NewLogger(in.Stderr, settings.Level, settings.LogFormat)
@@ -86,30 +122,33 @@ func spoolDrain(ctx context.Context, in Process) int {
 	cfg.Spool = left
 	b, err := broker.Connect(cfg)
 	if err != nil {
-		return orderly(in, err)
+		return err
 	}
 	defer b.Close(context.Background())
 	before, _ := left.Usage()
-	waiting := awaitEmpty(ctx, left)
-	fmt.Fprintf(in.Stdout, "%d messages were sent, %d wait.\n", before-waiting, waiting)
+	waiting := awaitEmpty(ctx, left, newProgress(in.Stderr))
+	fmt.Fprintf(in.Stdout, "%s sent, %d left.\n", plural(before-waiting, "message"), waiting)
 	if waiting > 0 {
 		for _, line := range b.Status().Lines() {
 			fmt.Fprintln(in.Stderr, terminal.Printable(line))
 		}
-		return exitFailed
+		return errReported
 	}
-	return exitOK
+	return nil
 }
 
 // awaitEmpty returns how many messages are left when ctx ends or none is.
-func awaitEmpty(ctx context.Context, left *spool.Spool) (waiting int) {
+func awaitEmpty(ctx context.Context, left *spool.Spool, p *progress) (waiting int) {
+	defer p.clear()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	before, _ := left.Usage()
 	for {
 		waiting, _ = left.Usage()
 		if waiting == 0 || ctx.Err() != nil {
 			return waiting
 		}
+		p.show("%d of %s sent", before-waiting, plural(before, "message"))
 		select {
 		case <-ctx.Done():
 		case <-tick.C:

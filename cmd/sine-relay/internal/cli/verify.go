@@ -5,17 +5,15 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/spf13/cobra"
+
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
-	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
-	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 	"github.com/sine-relay/sine-relay/relay"
 )
 
@@ -26,41 +24,62 @@ const (
 	noKey = "not-a-key"
 )
 
-// verify tries a relay that runs here or elsewhere, with the settings and the
-// credentials that it has: for the test of an installation. No visitor comes of it,
-// and no decider is asked.
-func verify(ctx context.Context, in Process) int {
-	f := flag.NewFlagSet("sine-relay verify", flag.ContinueOnError)
-	f.SetOutput(in.Stderr)
-	public := f.String("public", "", "URL where Sine's calls come in; unless given, SINE_RELAY_LISTEN on this machine")
-	admin := f.String("admin", "", "URL where /readyz is; unless given, SINE_RELAY_ADMIN_LISTEN on this machine")
-	settling := f.Duration("settling", 10*time.Second, "how long the relay may take until it answers as it should")
-	if f.Parse(in.Args) != nil {
-		return exitUsage
+func newVerify(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "verify", Short: "Check a running relay: readiness, API keys, and what NATS permits it.",
+		Long: "It uses the settings and the credentials that are here, as a test of an installation. No visitor comes\n" +
+			"of it, and no decider is asked.",
+		Example: "  sine-relay verify --public http://sine-relay:8080 --admin http://sine-relay:9090",
 	}
-	for name, address := range map[string]string{"--public": *public, "--admin": *admin} {
-		if address != "" && !isWebAddress(address) {
-			fmt.Fprintf(in.Stderr, "sine-relay verify: %s %q is not a URL; write for example http://sine-relay:8080\n", name, address)
-			return exitUsage
+	v := verification{}
+	cmd.Flags().StringVar(&v.public, "public", "", "`URL` where Sine's webhooks come in; without it, SINE_RELAY_LISTEN on this machine")
+	cmd.Flags().StringVar(&v.admin, "admin", "", "`URL` where /readyz is; without it, SINE_RELAY_ADMIN_LISTEN on this machine")
+	addDuration(cmd.Flags(), &v.settling, "settling", 10*time.Second, "how long the relay may take until it answers as it should")
+	format := addOutput(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		for name, address := range map[string]string{"--public": v.public, "--admin": v.admin} {
+			if address != "" && !isWebAddress(address) {
+				return usagef("%s: %q is not a URL; write for example http://sine-relay:8080", name, address)
+			}
 		}
+		return v.run(cmd.Context(), in, *format)
 	}
+	return cmd
+}
+
+// verification tries a relay that runs here or elsewhere.
+type verification struct {
+	*checks
+	public, admin string // without a slash at the end
+	settling      time.Duration
+	readiness     string
+}
+
+func (v *verification) run(ctx context.Context, in Process, format string) error {
 	settings, err := config.Load(in.Environ, nil)
 	if err != nil {
-		return misconfigured(in, err)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
-	v := verification{out: in.Stdout, settling: *settling}
-	v.public, v.admin = listenURLs(settings)
-	v.public, v.admin = strings.TrimSuffix(cmp.Or(*public, v.public), "/"), strings.TrimSuffix(cmp.Or(*admin, v.admin), "/")
+	v.checks = newChecks(in.Stdout, format)
+	public, admin := listenURLs(settings)
+	v.public, v.admin = strings.TrimSuffix(cmp.Or(v.public, public), "/"), strings.TrimSuffix(cmp.Or(v.admin, admin), "/")
 	v.ready(ctx)
 	v.wrongKey(ctx, settings)
 	v.keys(ctx, settings)
-	v.rehearse(ctx, settings)
-	if v.failed {
-		return exitFailed
+	v.permissions(ctx, settings)
+	if format == asJSON {
+		err = printJSON(in.Stdout, struct {
+			OK        bool    `json:"ok"`
+			Checks    []check `json:"checks"`
+			Readiness string  `json:"readiness"`
+		}{!v.failed, v.all, v.readiness})
 	}
-	return exitOK
+	if err == nil && v.failed {
+		err = errReported
+	}
+	return err
 }
 
 // listenURLs are where a relay with these settings is reached on this machine.
@@ -74,45 +93,30 @@ func listenURLs(s config.Settings) (public, admin string) {
 	return scheme + at, "http://" + adminAt
 }
 
-// verification prints what is found, a line each.
-type verification struct {
-	out           io.Writer
-	public, admin string // without a slash at the end
-	settling      time.Duration
-	failed        bool
-}
-
-func (v *verification) report(what string, err error) {
-	if err == nil {
-		fmt.Fprintln(v.out, "ok      ", terminal.Printable(what))
-		return
-	}
-	v.failed = true
-	fmt.Fprintf(v.out, "not ok   %s: %s\n", terminal.Printable(what), terminal.PrintableError(err))
-}
-
 // ready prints the detail, too, and wants nothing to be degraded.
 func (v *verification) ready(ctx context.Context) {
-	var detail string
-	v.report("readiness: ready", retry(ctx, v.settling, func() error {
+	v.add("readiness: ready", retry(ctx, v.settling, func() error {
 		status, body, err := fetch(ctx, http.MethodGet, v.admin+"/readyz?verbose", nil)
 		if err != nil {
 			return err
 		}
-		detail = body
-		if word, _, _ := strings.Cut(body, "\n"); status != http.StatusOK || word != "ready" {
-			return fmt.Errorf("answered %d, %s", status, word)
+		v.readiness = body
+		first, _, _ := strings.Cut(body, "\n")
+		if status == http.StatusOK && first == "ready" {
+			return nil
 		}
-		return nil
+		// The reason behind the word is printed below.
+		word, _, _ := strings.Cut(first, ":")
+		return fmt.Errorf("answered %d, %s", status, word)
 	}))
-	fmt.Fprint(v.out, indented(terminal.PrintableLines(detail)))
+	v.detail(v.readiness)
 }
 
 // wrongKey sends no body, so that nothing could come of it.
 func (v *verification) wrongKey(ctx context.Context, s config.Settings) {
 	names, _ := s.Names()
 	url := v.public + "/sine/" + append(names, relay.DefaultIntegration)[0]
-	v.report("a wrong key is answered 401", retry(ctx, v.settling, func() error {
+	v.add("a wrong key is answered 401", retry(ctx, v.settling, func() error {
 		status, _, err := fetch(ctx, http.MethodPost, url, http.Header{"X-Sine-Auth": {noKey}})
 		if err == nil && status != http.StatusUnauthorized {
 			err = fmt.Errorf("answered %d", status)
@@ -126,10 +130,10 @@ func (v *verification) wrongKey(ctx context.Context, s config.Settings) {
 func (v *verification) keys(ctx context.Context, s config.Settings) {
 	for _, i := range s.Integrations {
 		if len(i.Keys) == 0 {
-			v.report("keys of integration "+i.Name, errors.New("the settings here have none"))
+			v.add("keys of integration "+i.Name, errors.New("the settings here have none"))
 		}
 		for _, k := range i.Keys {
-			v.report(fmt.Sprintf("the relay accepts the key %s of integration %s", k.Name(), i.Name), v.key(ctx, i.Name, k))
+			v.add(fmt.Sprintf("the relay accepts the key %s of integration %s", k.Name(), i.Name), v.key(ctx, i.Name, k))
 		}
 	}
 }
@@ -149,28 +153,6 @@ func (v *verification) key(ctx context.Context, integration string, k relay.Key)
 		return fmt.Errorf("answered %d", status)
 	default:
 		return nil
-	}
-}
-
-// rehearse tries the subjects of every site.
-func (v *verification) rehearse(ctx context.Context, s config.Settings) {
-	if s.NATSURL == "" {
-		return // it is in the relay, and readiness says how it is
-	}
-	seen := map[string]bool{}
-	for _, i := range s.Integrations {
-		if seen[i.Site] {
-			continue
-		}
-		seen[i.Site] = true
-		found, err := broker.Rehearse(ctx, server.BrokerConfig(s, nil, nil, nil), i.Site)
-		if err != nil {
-			v.report("NATS", err)
-			return
-		}
-		for _, r := range found {
-			v.report("may publish "+r.Subject, r.Fault)
-		}
 	}
 }
 
@@ -209,12 +191,4 @@ func fetch(ctx context.Context, method, url string, header http.Header) (status 
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 16<<10))
 	return answer.StatusCode, string(text), err
-}
-
-func indented(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		fmt.Fprintf(&b, "         %s\n", strings.TrimSuffix(line, "\n"))
-	}
-	return b.String()
 }

@@ -2,19 +2,25 @@ package cli
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // Build says which program this is. What is empty is taken from the build information
 // of the Go toolchain.
 type Build struct {
-	Version, Commit string
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
 	// Date is that of the commit, as in RFC 3339.
-	Date string
+	Date string `json:"date"`
+	// Go, OS and Arch are always those of the toolchain.
+	Go   string `json:"go"`
+	OS   string `json:"os"`
+	Arch string `json:"arch"`
 }
 
 // known returns the build with what the Go toolchain recorded.
@@ -38,17 +44,25 @@ func (b Build) known() Build {
 	return Build{
 		Version: cmp.Or(b.Version, module, "dev"), Commit: cmp.Or(b.Commit, commit, "unknown"),
 		Date: cmp.Or(b.Date, recorded["vcs.time"], "unknown"),
+		Go:   runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 	}
 }
 
-func (b Build) String() string {
-	return fmt.Sprintf("sine-relay %s, commit %s of %s, %s %s/%s", b.Version, b.Commit, b.Date, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+func newVersion(in Process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "version", Short: "Print the version, the commit that it was built of, and that commit's date.",
+		Example: "  sine-relay version --output json",
+	}
+	format := addOutput(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error { return printVersion(in, *format) }
+	return cmd
 }
 
-func printVersion(_ context.Context, in Process) int {
-	if !noArguments("version", in) {
-		return exitUsage
+func printVersion(in Process, format string) error {
+	b := in.Build.known()
+	if format == asJSON {
+		return printJSON(in.Stdout, b)
 	}
-	fmt.Fprintln(in.Stdout, in.Build.known())
-	return exitOK
+	_, err := fmt.Fprintf(in.Stdout, "sine-relay %s, commit %s of %s, %s %s/%s\n", b.Version, b.Commit, b.Date, b.Go, b.OS, b.Arch)
+	return err
 }

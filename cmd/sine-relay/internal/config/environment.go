@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -138,25 +137,54 @@ func Docs() string {
 	return b.String()
 }
 
-var flagForm = regexp.MustCompile(`^--([a-z0-9]+(?:-[a-z0-9]+)*)=(.*)$`)
+// Flag describes a setting as a flag of a command: --log-level for SINE_RELAY_LOG_LEVEL.
+type Flag struct {
+	Name, Variable, Default, Help string
+	// Type is how a value is written: string, bool, int, duration or size.
+	Type string
+	// Secret settings are refused as flags: everybody on the machine can read a
+	// program's arguments. Those that name a secret's file are not secret.
+	Secret bool
+}
 
-// WithFlags returns environ with the settings that stand in arguments such as
-// --log-level=debug, over those of the same name. Secrets are refused there:
-// everybody on the machine can read a program's arguments.
-func WithFlags(environ, args []string) ([]string, error) {
-	all := slices.Clone(environ)
-	for _, arg := range args {
-		parts := flagForm.FindStringSubmatch(arg)
-		if parts == nil {
-			return nil, fmt.Errorf("%q is not a setting; write for example --log-level=debug", arg)
+// Flags are those of all settings, in the order of the table.
+func Flags() (all []Flag) {
+	for _, s := range settings {
+		f := Flag{Name: flagName(s.name), Variable: Prefix + s.name, Default: s.initial, Help: s.help, Type: s.flagType(), Secret: s.secret}
+		all = append(all, f)
+		if s.secret {
+			all = append(all, Flag{Name: f.Name + "-file", Variable: f.Variable + "_FILE", Type: "string", Help: fmt.Sprintf("file that holds %s: %s", f.Variable, s.help)})
 		}
-		short := strings.ToUpper(strings.ReplaceAll(parts[1], "-", "_"))
-		if s, _ := settingNamed(short); s.secret {
-			return nil, fmt.Errorf("--%s would show a secret to everybody on this machine: set %s%s or %s%s_FILE", parts[1], Prefix, short, Prefix, short)
-		}
-		name := Prefix + short + "="
-		all = slices.DeleteFunc(all, func(pair string) bool { return strings.HasPrefix(pair, name) })
-		all = append(all, name+parts[2])
 	}
-	return all, nil
+	return all
+}
+
+func flagName(setting string) string { return strings.ToLower(strings.ReplaceAll(setting, "_", "-")) }
+
+func (s setting) flagType() string {
+	switch {
+	case s.unit == "bytes":
+		return "size"
+	case s.unit != "":
+		return s.unit
+	case s.kind == reflect.Bool, s.kind == reflect.String:
+		return s.kind.String()
+	default:
+		return "int"
+	}
+}
+
+// With returns environ with a variable set to a value, in place of what it was.
+func With(environ []string, variable, value string) []string {
+	kept := slices.DeleteFunc(slices.Clone(environ), func(pair string) bool { return strings.HasPrefix(pair, variable+"=") })
+	return append(kept, variable+"="+value)
+}
+
+// ParseDuration reads what Go reads, and whole days, as in 30d.
+func ParseDuration(s string) (time.Duration, error) {
+	d, ok := parseDuration(s)
+	if !ok {
+		return 0, fmt.Errorf("%s", invalidDuration(s))
+	}
+	return d, nil
 }

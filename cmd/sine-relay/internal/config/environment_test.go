@@ -35,26 +35,46 @@ func TestSizesAndDurationsAreMarkedAsSuch(t *testing.T) {
 	}
 }
 
-func TestSettingsAsFlags(t *testing.T) {
+func TestFlags_SaySomethingAboutEverySetting(t *testing.T) {
+	flags := map[string]Flag{}
+	for _, f := range Flags() {
+		if f.Help == "" || f.Type == "" {
+			t.Errorf("%+v", f)
+		}
+		f.Help = ""
+		flags[f.Name] = f
+	}
+	for _, want := range []Flag{
+		{Name: "log-level", Variable: "SINE_RELAY_LOG_LEVEL", Type: "string", Default: "info"},
+		{Name: "keys", Variable: "SINE_RELAY_KEYS", Type: "string", Secret: true},
+		{Name: "keys-file", Variable: "SINE_RELAY_KEYS_FILE", Type: "string"},
+		{Name: "event-stream-max-age", Variable: "SINE_RELAY_EVENT_STREAM_MAX_AGE", Type: "duration", Default: "30d"},
+		{Name: "body-limit", Variable: "SINE_RELAY_BODY_LIMIT", Type: "size", Default: "256KiB"},
+		{Name: "nats-replicas", Variable: "SINE_RELAY_NATS_REPLICAS", Type: "int", Default: "1"},
+	} {
+		if flags[want.Name] != want {
+			t.Errorf("%+v, want %+v", flags[want.Name], want)
+		}
+	}
+}
+
+func TestWith_ReplacesAVariable(t *testing.T) {
 	environ := []string{"SINE_RELAY_LOG_LEVEL=info", "HOME=/", "SINE_RELAY_LOG_LEVEL=warn"}
-	got, err := WithFlags(environ, []string{"--log-level=debug", "--site=hq=1", "--nats-url-file=f"})
-	want := []string{"HOME=/", "SINE_RELAY_LOG_LEVEL=debug", "SINE_RELAY_SITE=hq=1", "SINE_RELAY_NATS_URL_FILE=f"}
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("%q %v, want %q", got, err, want)
+	got := With(environ, "SINE_RELAY_LOG_LEVEL", "a=b")
+	if want := []string{"HOME=/", "SINE_RELAY_LOG_LEVEL=a=b"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 	if environ[0] != "SINE_RELAY_LOG_LEVEL=info" {
 		t.Error("the environment itself was changed")
 	}
-	for arg, problem := range map[string]string{
-		"debug":          `"debug" is not a setting`,
-		"--log-level":    `"--log-level" is not a setting`,
-		"-site=hq":       `"-site=hq" is not a setting`,
-		"--keys=Zsecret": "set SINE_RELAY_KEYS or SINE_RELAY_KEYS_FILE",
-	} {
-		_, err := WithFlags(environ, []string{arg})
-		if err == nil || !strings.Contains(err.Error(), problem) || strings.Contains(err.Error(), "Zsecret") {
-			t.Errorf("%s: %v", arg, err)
-		}
+}
+
+func TestParseDuration_KnowsDays(t *testing.T) {
+	if d, err := ParseDuration("30d"); d != 720*time.Hour || err != nil {
+		t.Errorf("%s %v", d, err)
+	}
+	if _, err := ParseDuration("soon"); err == nil || err.Error() != `"soon" is not a duration; write for example 500ms, 2.5s or 30d` {
+		t.Error(err)
 	}
 }
 

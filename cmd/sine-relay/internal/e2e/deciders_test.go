@@ -76,11 +76,11 @@ func TestDeciders_AndAskHearInTheRelaysInbox(t *testing.T) {
 	for _, user := range []string{"relay", "operator"} {
 		environ := environment(s.settings(user)...)
 		must(t, environ, `- +hq +default +\w+ +1\.2\.3`, "deciders")
-		must(t, environ, `because +all: default accepted`, "ask", "--site", "hq")
+		must(t, environ, `reason +all: default accepted`, "ask", "--site", "hq")
 	}
 	fails(t, environment(s.settings("operator")...), "in force", "lockdown", "--wait", "0s", "--site", "hq", "--unknown-site", "--message", "Fire")
 	for _, user := range []string{"relay", "operator"} {
-		endsWith(t, exitUndecided, environment(s.settings(user)...), "rejected by lockdown of hq", "ask", "--site", "hq")
+		endsWith(t, exitFailed, environment(s.settings(user)...), "rejected by lockdown of hq", "ask", "--site", "hq")
 	}
 	stop()
 	if err := <-ended; err != nil {

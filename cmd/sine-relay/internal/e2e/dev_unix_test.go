@@ -79,7 +79,7 @@ func (d *devRun) ordersWork(reference string) {
 	if url == nil || len(commands) != 3 {
 		d.t.Fatalf("%v, and %d commands in:\n%s", url, len(commands), d.out.String())
 	}
-	for i, want := range []string{"Obeyed by 1", "is lifted", `answer +reject`} {
+	for i, want := range []string{"Obeyed by 1", "is lifted", `response +reject`} {
 		args := strings.Fields(strings.Replace(commands[i][1], "REFERENCE", reference, 1))
 		if message := commands[i][2]; message != "" {
 			args = append(args, "--message", message)

@@ -39,17 +39,17 @@ func TestConfigCheckConnects(t *testing.T) {
 		code     int
 		want     string
 	}{
-		"a NATS that asks nobody":          {[]string{"NATS_URL=" + open.URL()}, []string{"--connect"}, exitOK, `(?s)no faults.*ok +NATS: connected\n +nats://.*warning: NATS asks nobody who they are.*ok +stream VISITORS is fit.*ok +may publish visitors\.v1\.ask\.`},
-		"the shipped accounts":             {shipped.settings("relay"), []string{"--connect"}, exitOK, `(?s)ok +NATS asks who connects.*ok +stream VISITOR_QUARANTINE is fit.*ok +stream KV_VISITOR_ORDERS is fit.*ok +may publish visitors\.v1\.quarantine\.hq`},
+		"a NATS that asks nobody":          {[]string{"NATS_URL=" + open.URL()}, []string{"--connect"}, exitOK, `(?s)is valid.*ok +NATS: connected\n +nats://.*warning: NATS asks nobody who they are.*ok +stream VISITORS can be used.*ok +may publish visitors\.v1\.ask\.`},
+		"the shipped accounts":             {shipped.settings("relay"), []string{"--connect"}, exitOK, `(?s)ok +NATS authenticates its clients.*ok +stream VISITOR_QUARANTINE can be used.*ok +stream KV_VISITOR_ORDERS can be used.*ok +may publish visitors\.v1\.quarantine\.hq`},
 		"a decider whose name is misspelt": {[]string{"NATS_URL=" + open.URL(), "INTEGRATIONS_FILE=" + misspelt}, []string{"--connect"}, exitOK, `warning: SINE_RELAY_KEYS: integration default, decider watchlst: nobody is seen to answer its check-in requests; did you mean default\.watchlist\?; a program that`},
-		"a decider that answers":           {[]string{"NATS_URL=" + open.URL(), "INTEGRATIONS_FILE=" + spelt}, []string{"--connect"}, exitOK, `(?s)^(warning: SINE_RELAY_KEYS: integration default: no test visit[^\n]*\n)?The configuration has no faults: 1 integration\.\nok +NATS: connected.*check-in requests\nok +may publish`},
+		"a decider that answers":           {[]string{"NATS_URL=" + open.URL(), "INTEGRATIONS_FILE=" + spelt}, []string{"--connect"}, exitOK, `(?s)^(warning: SINE_RELAY_KEYS: integration default: no test visit[^\n]*\n)?The configuration is valid: 1 integration\.\nok +NATS: connected.*check-in requests\nok +may publish`},
 		"another user":                     {shipped.settings("desk"), []string{"--connect"}, exitFailed, `not ok +NATS: connected: .*subscribe to _INBOX_SINE_RELAY\.>`},
-		"another user's rights":            {append(shipped.settings("desk"), "NATS_INBOX_PREFIX=_INBOX"), []string{"--connect"}, exitFailed, `(?s)not ok +stream VISITORS is fit[^\n]*INFO\.VISITORS".*VISITOR_QUARANTINE is fit[^\n]*INFO\.VISITOR_QUARANTINE".*ok +stream KV_VISITOR_ORDERS is fit`},
+		"another user's rights":            {append(shipped.settings("desk"), "NATS_INBOX_PREFIX=_INBOX"), []string{"--connect"}, exitFailed, `(?s)not ok +stream VISITORS can be used[^\n]*INFO\.VISITORS".*VISITOR_QUARANTINE can be used[^\n]*INFO\.VISITOR_QUARANTINE".*ok +stream KV_VISITOR_ORDERS can be used`},
 		"a wrong password":                 {[]string{"NATS_URL=" + shipped.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zwrong"}, []string{"--connect"}, exitFailed, `not ok +NATS: connected`},
-		"a stream over the requests":       {[]string{"NATS_URL=" + recorded.URL()}, []string{"--connect"}, exitFailed, `(?s)not ok +no stream takes check-in requests: stream AUDIT.*not ok +may publish visitors\.v1\.ask\.[^\n]*stream AUDIT acknowledges`},
+		"a stream over the requests":       {[]string{"NATS_URL=" + recorded.URL()}, []string{"--connect"}, exitFailed, `(?s)not ok +no stream stores check-in requests: stream AUDIT.*not ok +may publish visitors\.v1\.ask\.[^\n]*stream AUDIT acknowledges`},
 		"NATS is away":                     {[]string{"NATS_URL=nats://127.0.0.1:1"}, []string{"--connect"}, exitFailed, `not ok +NATS: connected`},
 		"the embedded NATS":                {[]string{"NATS_STORE_DIR=" + t.TempDir()}, []string{"--connect"}, exitUsage, `runs within serve`},
-		"without connecting":               {[]string{"NATS_URL=nats://127.0.0.1:1"}, nil, exitOK, `no faults`},
+		"without connecting":               {[]string{"NATS_URL=nats://127.0.0.1:1"}, nil, exitOK, `is valid`},
 		"an argument that is none":         {[]string{"NATS_URL=nats://127.0.0.1:1"}, []string{"connect"}, exitUsage, `takes no arguments`},
 	} {
 		code, out, errOut := commandLine(environment(append(c.settings, "KEYS="+testKey)...), append([]string{"config", "check"}, c.args...)...)

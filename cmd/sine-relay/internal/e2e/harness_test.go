@@ -18,11 +18,9 @@ import (
 
 // Exit codes.
 const (
-	exitOK        = 0
-	exitFailed    = 1
-	exitUsage     = 2
-	exitRejected  = 3
-	exitUndecided = 4
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
 )
 
 const testKey = "test-key-0123456789"

@@ -49,7 +49,7 @@ func TestALockdownThatTheBucketHasLostIsShown(t *testing.T) {
 				})
 				p.must(200, "Gas leak", webhook("signin_before", noon, "Ada"))
 				_, out, errs := commandLine(environ, "orders")
-				for _, want := range []string{"lockdown  default  not in the bucket ", " 1 of 1 relays ", "Give such an order again, or lift it."} {
+				for _, want := range []string{"lockdown  default  not stored ", " 1 of 1 relay ", "Give such an order again, or lift it."} {
 					if !strings.Contains(out, want) {
 						t.Errorf("no %q in:\n%s%s", want, out, errs)
 					}
@@ -61,7 +61,7 @@ func TestALockdownThatTheBucketHasLostIsShown(t *testing.T) {
 			p = runServe(t, settings...)
 			lost(p)
 			must(t, environ, "Obeyed by 1", "lockdown", "--site", "default", "--message", "Gas leak")
-			if code, out, errs := commandLine(environ, "orders"); code != exitOK || strings.Contains(out, "not in the bucket") {
+			if code, out, errs := commandLine(environ, "orders"); code != exitOK || strings.Contains(out, "not stored") {
 				t.Errorf("given again, it ended with %d:\n%s%s", code, out, errs)
 			}
 			lose(t, server.JetStream())
@@ -113,7 +113,7 @@ func TestOrdersThatALiarObeysAreFew(t *testing.T) {
 		m.Respond([]byte(`{"name":"sine-relay","id":"LIAR","version":"1","endpoints":[{"name":"status","data":{"state":"ready","siteCount":1,"orders":[` + strings.Join(orders, ",") + `]}}]}`))
 	})
 	_, out, _ := commandLine(environ, "orders")
-	if n := strings.Count(out, "not in the bucket "); n != 20 || !strings.Contains(out, "480 more orders are obeyed and not in the bucket.") || strings.Contains(out, "\u202e") {
+	if n := strings.Count(out, "not stored "); n != 20 || !strings.Contains(out, "480 more orders are obeyed and not stored.") || strings.Contains(out, "\u202e") {
 		t.Errorf("%d are shown:\n%.3000s", n, out)
 	}
 }

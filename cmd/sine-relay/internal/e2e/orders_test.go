@@ -32,10 +32,10 @@ func TestAnOrderThatNoRelayObeys(t *testing.T) {
 	must(t, environ, `(?s)0 of 0 relays.*No relay answered`, "orders")
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	p.must(200, "closed to visitors", webhook("signin_before", noon, "Ada")) // it was given all the same
-	fails(t, environ, "nothing was ordered: no integration is at site defualt.*sites are default", "lockdown", "--site", "defualt")
-	fails(t, environ, "(?s)is in force.*no relay obeys it: 1 relays answered, and none has site defualt", "lockdown", "--site", "defualt", "--unknown-site", "--wait", "0s")
-	fails(t, environ, "nothing was ordered: no override may last longer than SINE_RELAY_OVERRIDE_MAX_DURATION, 24h", "override", "--site", "default", "--accept", "--for", "876000h", "--reason", "x")
-	must(t, environ, "(?s)is lifted.*Obeyed by 1: ", "lockdown", "lift", "--site", "default")
+	fails(t, environ, "nothing was ordered: no integration has site defualt.*sites are default", "lockdown", "--site", "defualt")
+	fails(t, environ, "(?s)is in force.*no relay obeys it: 1 relay answered, and none has site defualt", "lockdown", "--site", "defualt", "--unknown-site", "--wait", "0s")
+	fails(t, environ, "nothing was ordered: no override may last longer than SINE_RELAY_OVERRIDE_MAX_DURATION, 1d", "override", "--site", "default", "--accept", "--for", "876000h", "--reason", "x")
+	must(t, environ, "(?s)is lifted.*Obeyed by 1 relay: ", "lockdown", "lift", "--site", "default")
 	must(t, environ, `(?s)RELAY.*ready +known`, "orders")
 	server.Stop()
 	for _, args := range []string{"lockdown --site default", "override --site default --accept --for 1h --reason x", "lockdown lift --site default"} {
@@ -71,7 +71,7 @@ func TestARelayThatDoesNotObeyIsNamed(t *testing.T) {
 	poseAsRelay(t, server, func(m *nats.Msg) {
 		m.Respond([]byte(`{"name":"sine-relay","id":"STUCK","version":"1","endpoints":[{"name":"status","data":{"state":"degraded","sites":["default"],"siteCount":1}}]}`))
 	})
-	fails(t, environ, `(?s)Obeyed by 1: .*Not obeyed by 1: STUCK \(degraded, never heard\).*not every relay obeys`, "lockdown", "--site", "default", "--wait", "300ms")
+	fails(t, environ, `(?s)Obeyed by 1 relay: .*Not obeyed by 1 relay: STUCK \(degraded, orders never read\).*not every relay obeys`, "lockdown", "--site", "default", "--wait", "300ms")
 	must(t, environ, `1 of 2 relays`, "orders")
 }
 
@@ -99,7 +99,7 @@ func TestTheBucketWasLost(t *testing.T) {
 		t.Error("the orders are said to be known")
 	}
 	p.must(200, "Gas leak", webhook("signin_before", noon, "Ada"))
-	fails(t, environ, `(?s)lockdown  default  not in the bucket .* 1 of 2 relays .*Relays obey orders that the bucket does not have.*no order was ever given, or it was deleted`, "orders")
+	fails(t, environ, `(?s)lockdown  default  not stored .* 1 of 2 relays .*Relays obey orders that NATS does not store.*no order was ever given, or it was deleted`, "orders")
 	if _, err := js.KeyValue(t.Context(), visit.DefaultOrderBucket); err == nil {
 		t.Error("a look at the orders made the bucket again, empty")
 	}

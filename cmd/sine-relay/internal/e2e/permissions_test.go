@@ -79,7 +79,7 @@ func (s *theatre) aSpoolIsDrained(t *testing.T) {
 	away := runServe(t, "NATS_URL=nats://127.0.0.1:1", "SPOOL_DIR="+dir, "SITE=hq")
 	away.must(200, "eventId", webhook("signin_after", noon, "Spooled"))
 	away.end()
-	must(t, environment(append(s.settings("relay"), "KEYS="+testKey)...), "1 messages were sent, 0 wait", "spool", "drain", "--dir", dir)
+	must(t, environment(append(s.settings("relay"), "KEYS="+testKey)...), "1 message sent, 0 left", "spool", "drain", "--dir", dir)
 }
 
 func (s *theatre) messages(t *testing.T, stream string) uint64 {

@@ -74,7 +74,7 @@ func TestCompressedBodiesAreReadAndReplayed(t *testing.T) {
 	alike := &operator{t, append(higher.environ, environment("BODY_LIMIT=8KiB")...)}
 	alike.must(`(?s)1 +\S+ +default +too_large +stays: still not understood: too_large.*2 +\S+ +default +unknown_event +would store`, "replay", "1", "2")
 	higher.must(`(?s)too_large +stored checked_in.*unknown_event +stored checked_in.*unknown_encoding +stays: still not understood: unknown_encoding.*2 stored, 0 duplicates, 0 failed, 1 stay`, "replay", "--submit")
-	higher.must(`(?s)reason +too_large.*bytes +\d{2,3}\ncontent encoding +gzip\ntoday +would become checked_in`, "show", "1")
+	higher.must(`(?s)reason +too_large.*size +\d{2,3} B\ncontent encoding +gzip\nreplay +would become checked_in`, "show", "1")
 	if out := higher.must("Zmark", "show", "--body", "1"); !strings.Contains(out, large) {
 		t.Errorf("not what Sine sent:\n%s", out)
 	}

@@ -128,8 +128,8 @@ func TestASpoolCommandRefuses(t *testing.T) {
 		{"a spool that a relay has open", []string{"spool", "ls", "--dir", dir}, exitFailed, "in use"},
 		{"to drain one that a relay has open", []string{"spool", "drain", "--dir", dir}, exitFailed, "in use"},
 		{"a directory without a spool", []string{"spool", "ls", "--dir", t.TempDir()}, exitFailed, "no such file"},
-		{"no directory", []string{"spool", "ls"}, exitUsage, "usage"},
-		{"a directory without its flag", []string{"spool", "ls", dir}, exitUsage, "--dir DIR"},
+		{"no directory", []string{"spool", "ls"}, exitUsage, "--dir is missing"},
+		{"a directory without its flag", []string{"spool", "ls", dir}, exitUsage, "takes no arguments"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, out, errOut := commandLine(environment("NATS_URL="+server.URL(), "KEYS="+testKey), c.args...)
@@ -251,7 +251,7 @@ func TestASpoolThatIsRemovedUnderARelay(t *testing.T) {
 	p.Process.Kill()
 	<-p.ended
 	code, listed, errOut := commandLine(nil, "spool", "ls", "--dir", dir)
-	if code != exitOK || !strings.Contains(listed, fmt.Sprintf("%d messages wait", waiting)) {
+	if code != exitOK || !strings.Contains(listed, fmt.Sprintf("%d messages in the spool", waiting)) {
 		t.Errorf("spool ls: %d %s %s, want %d", code, listed, errOut, waiting)
 	}
 	if out := p.out.String(); !strings.Contains(out, "was removed, replaced or damaged while it was open") {

@@ -13,8 +13,8 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// confirmPause is between two questions to the relays whether they obey.
-const confirmPause = 100 * time.Millisecond
+// confirmInterval is between two questions to the relays whether they obey.
+const confirmInterval = 100 * time.Millisecond
 
 // confirmation is what relays are asked after an order.
 type confirmation struct {
@@ -43,7 +43,7 @@ func confirm(ctx context.Context, in Process, b *broker.Book, c confirmation) er
 			return answers.show(in, c.site)
 		}
 		select {
-		case <-time.After(confirmPause):
+		case <-time.After(confirmInterval):
 		case <-ctx.Done():
 		}
 	}
@@ -63,7 +63,7 @@ func (c confirmation) answers(now []broker.Relay) answers {
 		case c.obeys(r):
 			a.obey = append(a.obey, terminal.Printable(r.ID))
 		default:
-			a.disobey = append(a.disobey, fmt.Sprintf("%s (%s, %s)", terminal.Printable(r.ID), terminal.Printable(r.State), heardWords(r)))
+			a.disobey = append(a.disobey, fmt.Sprintf("%s (%s, orders %s)", terminal.Printable(r.ID), terminal.Printable(r.State), knownWords(r)))
 		}
 	}
 	for _, r := range c.before {
@@ -87,12 +87,12 @@ func (a answers) show(in Process, site string) error {
 		{"Obeyed by", a.obey}, {"Not obeyed by", a.disobey}, {"No answer from", a.silent},
 	} {
 		if len(group.ids) > 0 {
-			fmt.Fprintf(in.Stdout, "%s %d: %s\n", group.text, len(group.ids), strings.Join(group.ids, ", "))
+			fmt.Fprintf(in.Stdout, "%s %s: %s\n", group.text, plural(len(group.ids), "relay"), strings.Join(group.ids, ", "))
 		}
 	}
 	switch {
 	case len(a.obey)+len(a.disobey)+len(a.silent) == 0 && len(a.elsewhere) > 0:
-		return fmt.Errorf("it is stored, and no relay obeys it: %d relays answered, and none has %s", len(a.elsewhere), siteWords(site))
+		return fmt.Errorf("it is stored, and no relay obeys it: %s answered, and none has %s", plural(len(a.elsewhere), "relay"), siteWords(site))
 	case len(a.obey)+len(a.disobey)+len(a.silent) == 0:
 		return errors.New("it is stored, and no relay obeys it: none answered. A relay that cannot reach NATS now reads it later")
 	case !a.complete():
@@ -105,43 +105,4 @@ func (a answers) show(in Process, site string) error {
 // concerns reports whether a relay has a site, or may have it.
 func concerns(r broker.Relay, site string) bool {
 	return site == visit.AllSites || r.SiteCount > len(r.Sites) || slices.Contains(r.Sites, site)
-}
-
-// showRelays lists the relays with what they know about orders.
-func showRelays(in Process, relays []broker.Relay) {
-	if len(relays) == 0 {
-		fmt.Fprintln(in.Stdout, "No relay answered.")
-		return
-	}
-	table := newTable(in.Stdout, "RELAY", "VERSION", "STATE", "ORDERS", "REVISION", "IN FORCE", "SITES", "WAITING", "UP SINCE")
-	for _, r := range relays {
-		table.row(r.ID, r.Version, r.State, heardWords(r), r.Revision, inForceWords(r), r.SiteCount, r.Waiting, formatTime(r.Started))
-	}
-	table.flush()
-}
-
-func heardWords(r broker.Relay) string {
-	switch {
-	case r.OrdersKnown:
-		return "known"
-	case r.OrdersHeard.IsZero():
-		return "never heard"
-	default:
-		return "unknown since " + formatTime(r.OrdersHeard)
-	}
-}
-
-func inForceWords(r broker.Relay) string {
-	var all []string
-	for _, o := range r.Orders {
-		words := fmt.Sprintf("%s %s", o.Kind, o.Site)
-		if o.Lost {
-			words += " (lost from the bucket)"
-		}
-		all = append(all, words)
-	}
-	if all == nil {
-		return "none"
-	}
-	return strings.Join(all, ", ")
 }
