@@ -49,7 +49,7 @@ integrations:
 		`SINE_RELAY_TLS_KEY_FILE: must be set together with SINE_RELAY_TLS_CERT_FILE`,
 		`i.yaml:2: defaults: unknown field "timezone"; did you mean timeZone?`,
 		`i.yaml:5: integration dock: unknown field "sitee"; did you mean site?`,
-		`i.yaml:5: integration dock: here belongs a list, not a single value`,
+		`i.yaml:5: integration dock: events: must be a list, not a single value`,
 		`i.yaml:6: integration dock: unknown field "keys": this file holds no secret`,
 		`i.yaml:2: defaults: timeZone: "Mars/Olympus" is not a time zone`,
 		`i.yaml:4: integration "Head Office": name: "Head Office" must match [A-Za-z0-9_-]{1,64}; how about "head-office"?`,

@@ -39,7 +39,7 @@ type fileEntry struct {
 // readEntry reads the entry of a number. One without a name is called by that.
 func readEntry(file string, number int, node *yaml.Node) (e fileEntry) {
 	e.fieldPath = fieldPath{problems: &Problems{}, file: file, node: node, of: fmt.Sprintf("integrations[%d]", number)}
-	e.partial = misread(e.problems, file, node.Load(&e.entry, yaml.WithKnownFields()))
+	e.partial = e.load(&e.entry)
 	switch {
 	case visit.ValidName(e.Name):
 		e.of = integrationOf(e.Name)
@@ -133,19 +133,19 @@ func (s *Settings) readFile(f *Problems) (file integrationsFile) {
 		f.unreadable("INTEGRATIONS_FILE", err)
 		return integrationsFile{partial: true}
 	}
-	err = yaml.Load(content, &file, yaml.WithKnownFields())
 	name := filepath.Base(s.IntegrationsFile)
-	file.partial = misread(f, name, err)
+	root := parseYAML(f, name, content)
+	if root == nil {
+		return integrationsFile{partial: true}
+	}
+	file.partial = fieldPath{problems: f, file: name, node: root}.load(&file)
 	if n := len(file.Integrations); n > maxIntegrations {
 		f.add(name, "has %d integrations, and a relay takes %d at most: its metrics and its look at the standing orders grow with each; share them among several relays", n, maxIntegrations)
 		return integrationsFile{partial: true}
 	}
 	if !file.Defaults.IsZero() {
-		before := len(*f)
-		file.partial = misread(f, name, file.Defaults.Load(&file.defaults, yaml.WithKnownFields())) || file.partial
-		for i := range (*f)[before:] {
-			(*f)[before+i].Of = defaultsOf
-		}
+		defaults := fieldPath{problems: f, file: name, node: &file.Defaults, of: defaultsOf}
+		file.partial = defaults.load(&file.defaults) || file.partial
 	}
 	return file
 }

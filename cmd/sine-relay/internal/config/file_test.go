@@ -15,22 +15,26 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestFaultsOfTheFile(t *testing.T) {
+func TestFile_SaysWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ name, content, want string }{
 		{"not YAML", "integrations: [", "i.yaml:"},
 		{"a tab", "integrations:\n\t- a", "i.yaml:2: "},
 		{"empty", "", "i.yaml: is empty"},
-		{"a list", "- a", "i.yaml:1: here belongs a block of fields, not a list"},
-		{"a single value for the integrations", "integrations: 7", "i.yaml:1: here belongs a list, not a single value"},
-		{"an entry that is a name", "integrations:\n- a\n", "i.yaml:2: integrations[0]: here belongs a block of fields, not a single value"},
-		{"a list for a text", "integrations:\n- name: [a]\n", "i.yaml:2: integrations[0]: here belongs a text, not a list"},
-		{"neither true nor false", "integrations: [{name: a, rejectionConfirmed: maybe}]", "i.yaml:1: integration a: here belongs true or false"},
+		{"a list", "- a", "i.yaml:1: must be a mapping, not a list"},
+		{"a single value for the integrations", "integrations: 7", "i.yaml:1: integrations: must be a list, not a single value"},
+		{"an entry that is a name", "integrations:\n- a\n", "i.yaml:2: integrations[0]: must be a mapping, not a single value"},
+		{"a list for a text", "integrations:\n- name: [a]\n", "i.yaml:2: integrations[0]: name: must be a single value, not a list"},
+		{"neither true nor false", "integrations: [{name: a, rejectionConfirmed: maybe}]", "i.yaml:1: integration a: rejectionConfirmed: must be true or false"},
 		{"an unknown field", "integrations:\n- name: a\n  sitee: hq\n", `i.yaml:3: integration a: unknown field "sitee"; did you mean site?`},
 		{"a swapped pair of letters", "integrations: [{nmae: a}]", `unknown field "nmae"; did you mean name?`},
 		{"an unknown field of the defaults", "defaults: {timezone: UTC}\nintegrations: [{name: a}]\n", `unknown field "timezone"; did you mean timeZone?`},
 		{"a name in the defaults", "defaults: {name: a}\nintegrations: [{name: a}]\n", `i.yaml:1: defaults: unknown field "name"`},
 		{"an unknown field in JSON", `{"integrations": [{"name": "a",` + "\n" + `"displayname": "A"}]}`, `i.yaml:2: integration a: unknown field "displayname"; did you mean displayName?`},
-		{"a field twice", "integrations:\n- name: a\n  name: b\n", "i.yaml:3: "},
+		{"a field twice", "integrations:\n- name: a\n  name: b\n", `i.yaml:3: integrations[0]: field "name" is set twice`},
+		{"a list for a text within", "integrations:\n- name: a\n  fallbacks:\n    timeout:\n      adminNote: [x]\n", "i.yaml:5: integration a: fallbacks.timeout.adminNote: must be a single value, not a list"},
+		{"an unknown field that is merged", "integrations:\n- <<: {sitee: hq}\n  name: a\n", `i.yaml:2: integration a: unknown field "sitee"; did you mean site?`},
+		{"a merge of itself", "integrations: [&a {name: a, <<: *a}]", "i.yaml:1: integrations[0]: "},
+		{"a number that is none", "integrations: [{name: a, capture: {deliveries: s3cret}}]", "i.yaml:1: integration a: capture.deliveries: must be a whole number"},
 		{"two documents", "integrations: []\n---\nintegrations: []\n", "single document"},
 		{"an alias of itself", "integrations: &a [*a]", "i.yaml"},
 		{"a key in the file", "integrations: [{name: a, keys: [x]}]\n", `unknown field "keys": this file holds no secret`},
