@@ -188,7 +188,7 @@ func (f *buffer) quiet() bool {
 // its order. While they leave, that is decided with some patience: what is
 // nearly empty would otherwise never be.
 func (f *buffer) queues(ctx context.Context, m visit.Message) bool {
-	waiting := func() bool { return f.spool.Waiting(m.Root, m.Order) }
+	waiting := func() bool { return f.spool.Waiting(m.Root, m.OrderingKey) }
 	if !waiting() {
 		return false
 	}
@@ -205,7 +205,7 @@ func (f *buffer) mayOvertake(ctx context.Context, m visit.Message) bool {
 	if !f.b.events.stands() {
 		return false
 	}
-	return !m.OfVisit() || f.drains[m.Root].pace.gone(ctx, func() bool { return f.spool.Waiting(m.Root, m.Order) })
+	return !m.OfVisit() || f.drains[m.Root].pace.gone(ctx, func() bool { return f.spool.Waiting(m.Root, m.OrderingKey) })
 }
 
 // withMargin ends early enough to leave time for the disk: for the commit under
@@ -244,7 +244,7 @@ func (f *buffer) keep(ctx context.Context, m visit.Message, cause error) (visit.
 
 func (f *buffer) put(ctx context.Context, m visit.Message) error {
 	owner, wanted := spoolOwner{m.Root, integrationOf(m)}, int64(0)
-	err := f.spool.PutIf(ctx, spool.Entry{Message: m, Order: m.Order}, func(r spool.Room) error {
+	err := f.spool.PutIf(ctx, spool.Entry{Message: m, Order: m.OrderingKey}, func(r spool.Room) error {
 		wanted = r.Size
 		return f.b.sharers.allows(owner, r)
 	})

@@ -42,7 +42,7 @@ func with(s *spool.Spool, reg *prometheus.Registry) func(*broker.Config) {
 // ordered is an event of an order.
 func ordered(order, id string) visit.Message {
 	m := event(id)
-	m.Order = order
+	m.OrderingKey = order
 	return m
 }
 

@@ -85,10 +85,10 @@ func deciderFrom(data []byte) (Decider, bool) {
 	for _, e := range s.Endpoints {
 		d.Subjects = append(d.Subjects, e.Subject)
 		var own visit.DeciderStats
-		if json.Unmarshal(e.Data, &own) == nil && own.Answered+own.Failed+own.Overloaded+own.Expired+own.Stalls > 0 {
-			d.Answered, d.Failed, d.Overloaded = own.Answered, own.Failed, own.Overloaded
+		if json.Unmarshal(e.Data, &own) == nil && own.Decided+own.Failed+own.Overloaded+own.Expired+own.Stalls > 0 {
+			d.Answered, d.Failed, d.Overloaded = own.Decided, own.Failed, own.Overloaded
 			d.Expired, d.Late, d.Stalls = own.Expired, own.Late, own.Stalls
-			d.Average = time.Duration(own.AverageNanoseconds)
+			d.Average = time.Duration(own.AverageMs * float64(time.Millisecond))
 		}
 	}
 	return d, true

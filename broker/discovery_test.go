@@ -17,7 +17,7 @@ import (
 
 // stats are a decider's, in NATS discovery.
 func stats(id, subject string) string {
-	return fmt.Sprintf(`{"name":%q,"id":%q,"version":"1.0.0","endpoints":[{"subject":%q,"data":{"answered":3}}]}`, visit.DeciderService, id, subject)
+	return fmt.Sprintf(`{"name":%q,"id":%q,"version":"1.0.0","endpoints":[{"subject":%q,"data":{"decided":3}}]}`, visit.DeciderService, id, subject)
 }
 
 // answering answers every search for deciders with these replies, and reports how

@@ -294,7 +294,7 @@ func (f *buffer) quarantined(m visit.Message) visit.Message {
 	first := func(header string) string { return strings.Join(m.Header[header], "") }
 	site := strings.Split(strings.TrimPrefix(m.Subject, strings.TrimSuffix(f.b.keeper.subjects.All(m.Root), ">")), ".")[0]
 	q := visit.Quarantined{
-		RequestID: first(visit.HeaderRequestID), Trace: visit.TraceOf(m.Header), Site: site, Integration: first(visit.HeaderIntegration),
+		RequestID: first(visit.HeaderRequestID), Trace: visit.TraceFromHeaders(m.Header), Site: site, Integration: first(visit.HeaderIntegration),
 		Reason: visit.ReasonRefused, Received: time.Now().UTC(), EventID: m.ID, RefusedSubject: m.Subject, Body: m.Data,
 	}
 	return q.Message(f.b.keeper.subjects)

@@ -27,12 +27,12 @@ func (l *lanes) enter(ctx context.Context, m visit.Message) (leave func(), err e
 	if !m.OfVisit() {
 		return func() {}, nil
 	}
-	one := l.join(m.Order)
+	one := l.join(m.OrderingKey)
 	select {
 	case one.turn <- struct{}{}:
-		return func() { <-one.turn; l.quit(m.Order, one) }, nil
+		return func() { <-one.turn; l.quit(m.OrderingKey, one) }, nil
 	case <-ctx.Done():
-		l.quit(m.Order, one)
+		l.quit(m.OrderingKey, one)
 		return nil, over(ctx)
 	}
 }

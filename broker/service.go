@@ -208,10 +208,10 @@ func (b *Broker) relayStatus(a Announcement) visit.RelayStatus {
 	sites := a.Sites()
 	r := visit.RelayStatus{State: a.State(), SiteCount: len(sites), Sites: sites[:min(len(sites), visit.MaxRelaySites)]}
 	if b.buffer != nil {
-		r.Waiting, _ = b.buffer.spool.Usage()
+		r.Spooled, _ = b.buffer.spool.Usage()
 	}
 	st := b.orders.Status()
-	r.OrdersKnown, r.OrdersHeard, r.Revision = st.Known, st.AsOf.UTC(), st.Revision
+	r.OrdersKnown, r.OrdersReadAt, r.OrdersRevision = st.Known, st.AsOf.UTC(), st.Revision
 	r.Orders = obeyed(b.orders, st)
 	return r
 }

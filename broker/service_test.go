@@ -73,7 +73,7 @@ func TestARelayIsAMicroService(t *testing.T) {
 		obey := 0
 		for _, r := range relays {
 			for _, o := range r.Orders {
-				if o.ID == given.ID && len(r.Sites) == 1 && r.Sites[0] == "hq" && r.OrdersKnown && r.Revision == 1 {
+				if o.ID == given.ID && len(r.Sites) == 1 && r.Sites[0] == "hq" && r.OrdersKnown && r.OrdersRevision == 1 {
 					obey++
 				}
 			}

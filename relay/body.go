@@ -268,8 +268,8 @@ var gzipMark = []byte{0x1f, 0x8b}
 // encodingsOfKept are those of a body in the quarantine. Those that were kept by
 // releases that did not undo encodings do not say so.
 func encodingsOfKept(q visit.Quarantined) []string {
-	if q.Encoding == "" && bytes.HasPrefix(q.Body, gzipMark) {
+	if q.ContentEncoding == "" && bytes.HasPrefix(q.Body, gzipMark) {
 		return []string{"gzip"}
 	}
-	return parseEncodings(q.Encoding)
+	return parseEncodings(q.ContentEncoding)
 }

@@ -83,8 +83,8 @@ func TestABodyThatIsTooLargeIsAnsweredByItsBeginning(t *testing.T) {
 				if err != nil || q.Reason != visit.ReasonTooLarge || string(q.Body) != c.body[:cutAt] || m.Header[visit.HeaderCut] == nil {
 					t.Errorf("quarantined as %s, %d bytes, %v, %v", q.Reason, len(q.Body), m.Header, err)
 				}
-				if want := int64(len(c.body)); (q.Announced == want) != announced || q.Pinned != pinned[strings.TrimPrefix(c.path, "/")] {
-					t.Errorf("%d bytes announced, pinned as %q", q.Announced, q.Pinned)
+				if want := int64(len(c.body)); (q.ContentLength == want) != announced || q.Kind != pinned[strings.TrimPrefix(c.path, "/")] {
+					t.Errorf("%d bytes announced, pinned as %q", q.ContentLength, q.Kind)
 				}
 			})
 		}

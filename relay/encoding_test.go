@@ -128,8 +128,8 @@ func TestAnEncodingThatCannotBeUndone(t *testing.T) {
 					t.Errorf("told %s, want %s", got, want)
 				}
 				q := r.quarantined(t)
-				if q.Reason != visit.ReasonBadEncoding || string(q.Body) != c.body || q.Encoding != c.header || q.Cut {
-					t.Errorf("kept as %s, %s, cut %v", q.Reason, q.Encoding, q.Cut)
+				if q.Reason != visit.ReasonBadEncoding || string(q.Body) != c.body || q.ContentEncoding != c.header || q.Cut {
+					t.Errorf("kept as %s, %s, cut %v", q.Reason, q.ContentEncoding, q.Cut)
 				}
 				if _, err := newReader(t, nil).Event(q); err == nil || !strings.Contains(err.Error(), "still not understood: bad_encoding") {
 					t.Errorf("read again: %v", err)
@@ -185,8 +185,8 @@ func TestAnEncodingThatIsNotReadIsTold(t *testing.T) {
 				if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_webhooks_refused_total{integration="lobby",reason="unknown_encoding"} 1`) {
 					t.Error("it is not counted by its reason")
 				}
-				if q := r.quarantined(t); q.Reason != visit.ReasonUnknownEncoding || string(q.Body) != body || q.Cut || q.Encoding != known {
-					t.Errorf("kept as %s, %q, cut %v", q.Reason, q.Encoding, q.Cut)
+				if q := r.quarantined(t); q.Reason != visit.ReasonUnknownEncoding || string(q.Body) != body || q.Cut || q.ContentEncoding != known {
+					t.Errorf("kept as %s, %q, cut %v", q.Reason, q.ContentEncoding, q.Cut)
 				}
 				if strings.Contains(r.log.String(), "mark") {
 					t.Errorf("the log quotes the caller: %s", r.log)
@@ -257,8 +257,8 @@ func TestTheLimitCountsWhatABodyBecomes(t *testing.T) {
 				t.Errorf("told %s", got)
 			}
 			q := r.quarantined(t)
-			if q.Reason != visit.ReasonTooLarge || q.Cut || q.Encoding != c.header || string(q.Body) != c.encode(beyond) {
-				t.Errorf("kept as %s, %s, cut %v", q.Reason, q.Encoding, q.Cut)
+			if q.Reason != visit.ReasonTooLarge || q.Cut || q.ContentEncoding != c.header || string(q.Body) != c.encode(beyond) {
+				t.Errorf("kept as %s, %s, cut %v", q.Reason, q.ContentEncoding, q.Cut)
 			}
 			if _, err := readerOf(t, cutAt).Event(q); err == nil || !strings.Contains(err.Error(), "too_large") {
 				t.Errorf("read again: %v", err)
@@ -293,7 +293,7 @@ func TestTheBeginningOfACompressedBodyIsRead(t *testing.T) {
 		if got := toldIn(w.Code, w.Body.Bytes()); got != want || len(body) <= cutAt {
 			t.Errorf("%s: told %s for %d bytes", event, got, len(body))
 		}
-		if q := r.quarantined(t); !q.Cut || q.Encoding != "gzip" || string(q.Body) != body[:cutAt] {
+		if q := r.quarantined(t); !q.Cut || q.ContentEncoding != "gzip" || string(q.Body) != body[:cutAt] {
 			t.Errorf("%s: kept %d bytes, cut %v", event, len(q.Body), q.Cut)
 		}
 	}
@@ -352,12 +352,12 @@ func TestACompressedBodyTakesMemory(t *testing.T) {
 func TestABodyThatWasKeptIsReadAgain(t *testing.T) {
 	for _, e := range encodings {
 		q := kept(e.encode(checkedIn))
-		q.Encoding = strings.Join(e.header, ", ")
-		for _, encoding := range []string{q.Encoding, ""} {
-			if encoding == "" && q.Encoding != "gzip" {
+		q.ContentEncoding = strings.Join(e.header, ", ")
+		for _, encoding := range []string{q.ContentEncoding, ""} {
+			if encoding == "" && q.ContentEncoding != "gzip" {
 				continue
 			}
-			q.Encoding = encoding
+			q.ContentEncoding = encoding
 			event, err := newReader(t, nil).Event(q)
 			if err != nil || event.Person.FirstName != "Ada" || string(event.Source) != checkedIn {
 				t.Errorf("%s, said to be %q: %v", e.name, encoding, err)

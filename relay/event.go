@@ -48,7 +48,7 @@ func (c *call) happened(in *Integration, d *delivery, body []byte) *visit.Event 
 	origin, when := c.origin(in, d)
 	fingerprint := visit.Fingerprint{PassID: d.passID(), Date: when.written, PreciseDate: when.precise, Body: body}
 	if c.again {
-		fingerprint.Call = c.id
+		fingerprint.ReplayedRequestID = c.id
 	}
 	e := &visit.Event{
 		ID: visit.EventID(in.Name, c.kind, fingerprint), Kind: c.kind, Origin: origin, Pass: d.pass, Source: body,

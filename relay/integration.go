@@ -221,11 +221,11 @@ func (i *Integration) identifies(p *visit.Pass) bool {
 func (by Identifier) in(p *visit.Pass) bool {
 	switch by {
 	case ByName:
-		return !visit.Blank(p.Person.FirstName) || !visit.Blank(p.Person.LastName)
+		return !visit.IsBlank(p.Person.FirstName) || !visit.IsBlank(p.Person.LastName)
 	case ByEmail:
-		return !visit.Blank(p.Person.Email)
+		return !visit.IsBlank(p.Person.Email)
 	default:
-		return !visit.Blank(p.Person.Mobile)
+		return !visit.IsBlank(p.Person.Mobile)
 	}
 }
 

@@ -33,7 +33,7 @@ func (r *Relay) unread(c *call, in *Integration, req *http.Request, s sent) answ
 	r.metrics.rejected.WithLabelValues(in.Name, string(s.reason)).Inc()
 	q := c.quarantined(in, s.reason, s)
 	if s.cut {
-		q.Announced = max(req.ContentLength, 0)
+		q.ContentLength = max(req.ContentLength, 0)
 	}
 	r.settleByBeginning(c, in, s.text)
 	s = sent{reason: s.reason} // while it is stored, what it was made of need not be held
@@ -58,8 +58,8 @@ func (r *Relay) unread(c *call, in *Integration, req *http.Request, s sent) answ
 func (c *call) quarantined(in *Integration, reason visit.Reason, s sent) visit.Quarantined {
 	return visit.Quarantined{
 		RequestID: c.id, Trace: c.trace, Site: in.Site, Integration: in.Name,
-		Reason: reason, Pinned: c.kind, Received: c.received(), Synthetic: c.synthetic, Body: s.raw,
-		Encoding: strings.Join(s.encodings, ", "), Cut: s.cut,
+		Reason: reason, Kind: c.kind, Received: c.received(), Synthetic: c.synthetic, Body: s.raw,
+		ContentEncoding: strings.Join(s.encodings, ", "), Cut: s.cut,
 	}
 }
 
@@ -188,7 +188,7 @@ func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 	}
 	kind := visit.Kind("")
 	if reason == "" {
-		kind, reason = in.kind(q.Pinned, &d)
+		kind, reason = in.kind(q.Kind, &d)
 	}
 	switch {
 	case reason != "":

@@ -73,7 +73,7 @@ func TestWhatHasNoDateIsRecognisedWhenItIsSubmittedAgain(t *testing.T) {
 
 func TestTheURLOfTheCallStillCounts(t *testing.T) {
 	q := kept(`{"event":"unheard_of","data":{"firstName":"Ada"}}`)
-	q.Pinned = visit.KindCheckedOut
+	q.Kind = visit.KindCheckedOut
 	if e, err := newReader(t, nil).Event(q); err != nil || e.Kind != visit.KindCheckedOut {
 		t.Errorf("%+v %v", e, err)
 	}

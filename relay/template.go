@@ -138,7 +138,7 @@ func (f filling) fill(v any) (any, bool) {
 	switch v := v.(type) {
 	case string:
 		text := f.text(v)
-		return text, !visit.Blank(text) || visit.Blank(v)
+		return text, !visit.IsBlank(text) || visit.IsBlank(v)
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for name, value := range v {

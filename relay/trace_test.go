@@ -42,11 +42,11 @@ func TestWhatATrustedProxyCallsACallGoesAlongWithIt(t *testing.T) {
 		t.Errorf("%d messages", len(messages))
 	}
 	for _, m := range messages {
-		if visit.TraceOf(m.Header) != visit.NewTrace(proxyRequestID, traceparent) {
+		if visit.TraceFromHeaders(m.Header) != visit.NewTrace(proxyRequestID, traceparent) {
 			t.Errorf("%s has the header %v", m.Subject, m.Header)
 		}
 		var said struct{ Trace visit.Trace }
-		if err := json.Unmarshal(m.Data, &said); m.Root != visit.RootQuarantine && (err != nil || said.Trace != visit.TraceOf(m.Header)) {
+		if err := json.Unmarshal(m.Data, &said); m.Root != visit.RootQuarantine && (err != nil || said.Trace != visit.TraceFromHeaders(m.Header)) {
 			t.Errorf("%s says %+v, %v", m.Subject, said, err)
 		}
 	}
@@ -96,7 +96,7 @@ func TestWhoIsNotTrustedCallsACallNothing(t *testing.T) {
 				t.Errorf("answered %d with %v", w.Code, w.Header())
 			}
 			m := r.broker.published[0]
-			if visit.TraceOf(m.Header) != (visit.Trace{}) || strings.Contains(string(m.Data), `"trace"`) {
+			if visit.TraceFromHeaders(m.Header) != (visit.Trace{}) || strings.Contains(string(m.Data), `"trace"`) {
 				t.Errorf("taken up: %v %s", m.Header, m.Data)
 			}
 			if log := r.log.String(); strings.Contains(log, "trace_id") || strings.Contains(log, "x_request_id") || strings.Contains(log, "Ada") {

@@ -332,8 +332,8 @@ func TestABrokenBodyIsCountedAsWhatItsBeginningNames(t *testing.T) {
 		if r.outcomes(event, outcomeQuarantined) != 1 {
 			t.Errorf("%s is not counted as %s", body, event)
 		}
-		if q := r.quarantined(t); q.Pinned != "" {
-			t.Errorf("%s is kept as if its URL named %s", body, q.Pinned)
+		if q := r.quarantined(t); q.Kind != "" {
+			t.Errorf("%s is kept as if its URL named %s", body, q.Kind)
 		}
 	}
 }

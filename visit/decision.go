@@ -46,8 +46,8 @@ const (
 	maxPassName   = 128
 )
 
-// ErrNotADecision is wrapped by every error of [ParseDecision].
-var ErrNotADecision = errors.New("not a decision")
+// ErrInvalidDecision is wrapped by every error of [ParseDecision].
+var ErrInvalidDecision = errors.New("not a decision")
 
 // ParseDecision reads a decider's reply. Only an acceptance needs everything
 // right. A reply in which a rejection can be read is a rejection, whatever is wrong
@@ -68,7 +68,7 @@ func ParseDecision(data []byte) (Decision, error) {
 		r.fault = errors.New(`the field "decision" is missing`)
 	}
 	if r.fault != nil {
-		return Decision{}, fmt.Errorf("%w: %w", ErrNotADecision, r.fault)
+		return Decision{}, fmt.Errorf("%w: %w", ErrInvalidDecision, r.fault)
 	}
 	r.decision.Verdict = Accept
 	return r.decision, nil

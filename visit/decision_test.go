@@ -144,7 +144,7 @@ func TestWhatIsNoDecision(t *testing.T) {
 		"a huge reply":               {`{"decision":"accept","visitorText":"` + strings.Repeat("Zmark", 20000) + `"}`, "at most 16384 are read"},
 	} {
 		_, err := visit.ParseDecision([]byte(c.data))
-		if !errors.Is(err, visit.ErrNotADecision) || !strings.Contains(err.Error(), c.want) {
+		if !errors.Is(err, visit.ErrInvalidDecision) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "Zmark") {

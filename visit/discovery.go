@@ -17,20 +17,20 @@ type RelayStatus struct {
 	// OrdersKnown is set while the relay knows the standing orders. While it is
 	// not, the relay obeys the lockdowns that it heard of, and no override.
 	OrdersKnown bool `json:"ordersKnown"`
-	// OrdersHeard is when the relay last read the orders, by its own clock. It
+	// OrdersReadAt is when the relay last read the orders, by its own clock. It
 	// is absent where it never did.
-	OrdersHeard time.Time `json:"ordersHeard,omitzero"`
-	// Revision is that of the newest entry of the bucket that the relay has
+	OrdersReadAt time.Time `json:"ordersReadAt,omitzero"`
+	// OrdersRevision is that of the newest entry of the bucket that the relay has
 	// read, of those that concern it; 0 for none.
-	Revision uint64 `json:"revision"`
+	OrdersRevision uint64 `json:"ordersRevision"`
 	// Orders are those in force that the relay obeys.
 	Orders []RelayOrder `json:"orders"`
 	// Sites are those of the relay's integrations, the first [MaxRelaySites] of
 	// them. SiteCount is how many there are.
 	Sites     []string `json:"sites"`
 	SiteCount int      `json:"siteCount"`
-	// Waiting is how many messages are in the relay's spool.
-	Waiting int `json:"waiting"`
+	// Spooled is how many messages are in the relay's spool.
+	Spooled int `json:"spooled"`
 }
 
 // MaxRelaySites bounds [RelayStatus.Sites].
@@ -54,7 +54,7 @@ const DeciderService = "sine-relay-decider"
 // DeciderStats is the "data" of a decider's statistics in NATS discovery. The
 // service's own numbers cannot see an answer that is given concurrently.
 type DeciderStats struct {
-	Answered   int64 `json:"answered"`
+	Decided    int64 `json:"decided"`
 	Failed     int64 `json:"failed"`
 	Overloaded int64 `json:"overloaded"`
 	// Expired counts questions whose time was over before they were answered,
@@ -67,8 +67,8 @@ type DeciderStats struct {
 	// was stopped, or got no CPU. Questions that waited meanwhile are expired
 	// unless their time outlasted it.
 	Stalls int64 `json:"stalls"`
-	// AverageNanoseconds is the mean time of the questions that the program was
+	// AverageMs is the mean time of the questions that the program was
 	// asked, whatever came of them. One that it has not returned from counts
 	// with the time that the visitor waited.
-	AverageNanoseconds int64 `json:"average_ns"`
+	AverageMs float64 `json:"averageMs"`
 }

@@ -54,8 +54,8 @@ func EventID(integration string, kind Kind, f Fingerprint) string {
 	switch {
 	case f.PreciseDate || (f.PassID != "" && f.Date != ""):
 		return digest([]byte(integration), []byte(kind), []byte("body"), f.Body)
-	case f.Call != "":
-		return digest([]byte(integration), []byte(kind), []byte("call"), []byte(f.Call))
+	case f.ReplayedRequestID != "":
+		return digest([]byte(integration), []byte(kind), []byte("call"), []byte(f.ReplayedRequestID))
 	default:
 		var b [16]byte
 		rand.Read(b[:])
@@ -74,8 +74,8 @@ type Fingerprint struct {
 	PreciseDate bool
 	// Body is the whole body, as [Event.Source].
 	Body []byte
-	// Call is the request id of a call whose body is submitted again, or empty.
-	Call string
+	// ReplayedRequestID is the request id of a call whose body is submitted again, or empty.
+	ReplayedRequestID string
 }
 
 var portable = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)

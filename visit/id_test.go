@@ -18,7 +18,7 @@ func TestEventIDsAreFrozen(t *testing.T) {
 		"a precise date":           {visit.Fingerprint{Date: "d", PreciseDate: true, Body: []byte("b")}, "648c01a69d47ba08d839b7892810b8d9"},
 		"a visit and any date":     {visit.Fingerprint{PassID: "p", Date: "d", Body: []byte("b")}, "648c01a69d47ba08d839b7892810b8d9"},
 		"a visit and precise date": {visit.Fingerprint{PassID: "p", Date: "d", PreciseDate: true, Body: []byte("b")}, "648c01a69d47ba08d839b7892810b8d9"},
-		"a call, submitted again":  {visit.Fingerprint{Call: "c", Body: []byte("b")}, "50cc5d6be4727b847a212b84be9707e3"},
+		"a call, submitted again":  {visit.Fingerprint{ReplayedRequestID: "c", Body: []byte("b")}, "50cc5d6be4727b847a212b84be9707e3"},
 	} {
 		if got := visit.EventID("lobby", visit.KindCheckedIn, c.f); got != c.want {
 			t.Errorf("%s: %s", name, got)
@@ -31,7 +31,7 @@ func TestEventIDsAreFrozen(t *testing.T) {
 func TestPartsOfAnIDDoNotRunTogether(t *testing.T) {
 	a := visit.EventID("lobby", visit.KindCheckedIn, visit.Fingerprint{PreciseDate: true, Body: []byte("b")})
 	b := visit.EventID("lobb", visit.KindCheckedIn, visit.Fingerprint{PreciseDate: true, Body: []byte("yb")})
-	c := visit.EventID("lobby", visit.KindCheckedIn, visit.Fingerprint{Call: "b"})
+	c := visit.EventID("lobby", visit.KindCheckedIn, visit.Fingerprint{ReplayedRequestID: "b"})
 	if a == b || a == c {
 		t.Error("different parts gave the same id")
 	}

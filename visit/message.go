@@ -17,11 +17,11 @@ type Message struct {
 	Subject string
 	// ID is what a repeat is recognised by. A question has none.
 	ID string
-	// Order is what messages have in common that must stay in their order: the
+	// OrderingKey is what messages have in common that must stay in their order: the
 	// visit where Sine names it, else the integration. It does not travel.
-	Order  string
-	Header map[string][]string
-	Data   []byte
+	OrderingKey string
+	Header      map[string][]string
+	Data        []byte
 }
 
 // What an [Message.Order] begins with.
@@ -33,7 +33,7 @@ const (
 )
 
 // OfVisit reports whether the message's order is that of one visit.
-func (m Message) OfVisit() bool { return strings.HasPrefix(m.Order, orderVisit) }
+func (m Message) OfVisit() bool { return strings.HasPrefix(m.OrderingKey, orderVisit) }
 
 // Message returns the event as it travels: a CloudEvent in binary mode.
 func (e *Event) Message(s Subjects) (Message, error) {
@@ -59,7 +59,7 @@ func (e *Event) Message(s Subjects) (Message, error) {
 		h[HeaderSubject] = []string{e.Visit.Value}
 		order = orderVisit + e.Visit.Value
 	}
-	return Message{Root: RootEvent, Subject: s.Event(e.Site, e.Kind), ID: e.ID, Order: order, Header: h, Data: data}, nil
+	return Message{Root: RootEvent, Subject: s.Event(e.Site, e.Kind), ID: e.ID, OrderingKey: order, Header: h, Data: data}, nil
 }
 
 // Message returns the request as a question to one decider.

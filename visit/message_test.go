@@ -77,7 +77,7 @@ func TestTheWireFormatIsFrozen(t *testing.T) {
 		"quarantine-message.json": func() ([]byte, error) {
 			q := visit.Quarantined{
 				RequestID: "K7Q2M3456789ABCDEFGH", Trace: trace, Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON,
-				Pinned: visit.KindCheckedIn, Received: event.Received, Body: []byte("hello"),
+				Kind: visit.KindCheckedIn, Received: event.Received, Body: []byte("hello"),
 			}
 			return describe(q.Message(visit.Subjects{})), nil
 		},

@@ -60,9 +60,9 @@ const (
 	maxOrderBy   = 100
 )
 
-// Check returns why o is not an order that may be given or obeyed, or nil. Its
+// Validate returns why o is not an order that may be given or obeyed, or nil. Its
 // errors name the field and do not quote it.
-func (o Order) Check() error {
+func (o Order) Validate() error {
 	if err := o.checkTerms(); err != nil {
 		return err
 	}
@@ -115,14 +115,14 @@ type Lift struct {
 	Since   time.Time `json:"since,omitzero"`
 }
 
-// Check returns why l lifts nothing, or nil. Its errors quote no text.
-func (l Lift) Check() error {
+// Validate returns why l lifts nothing, or nil. Its errors quote no text.
+func (l Lift) Validate() error {
 	// Kind, site and texts as those of a lockdown, which needs nothing more.
 	terms := Order{Kind: l.Kind, Site: l.Site, Reason: l.Reason, By: l.By, User: l.User, Account: l.Account}
 	if l.Kind == OrderOverride {
 		terms.Kind = OrderLockdown
 	}
-	if err := terms.Check(); err != nil {
+	if err := terms.Validate(); err != nil {
 		return err
 	}
 	if l.Lifts == "" {
@@ -143,7 +143,7 @@ func (o Order) checkTerms() error {
 		return errors.New("an override needs a time at which it ends")
 	case !o.Until.IsZero() && !o.Until.After(o.Since):
 		return errors.New("the order ends before it begins")
-	case override && Blank(o.Reason):
+	case override && IsBlank(o.Reason):
 		return errors.New("an override needs a reason")
 	}
 	return nil

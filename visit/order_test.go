@@ -67,7 +67,7 @@ func TestWhichOrdersMayBeGiven(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := override()
 			c.change(&o)
-			err := o.Check()
+			err := o.Validate()
 			switch {
 			case c.fault == "" && err != nil:
 				t.Error(err)

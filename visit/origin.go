@@ -165,8 +165,8 @@ func (t Trace) TraceID() string {
 	return ""
 }
 
-// TraceOf reads the headers that [Trace.Headers] returns.
-func TraceOf(header map[string][]string) Trace {
+// TraceFromHeaders reads the headers that [Trace.Headers] returns.
+func TraceFromHeaders(header map[string][]string) Trace {
 	get := func(name string) string { return strings.Join(header[name], "") }
 	return NewTrace(get(HeaderXRequestID), get(HeaderTraceparent))
 }

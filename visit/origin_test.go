@@ -72,11 +72,11 @@ func TestTheHeadersOfATrace(t *testing.T) {
 	for name, value := range trace.Headers() {
 		m[name] = []string{value}
 	}
-	if got := visit.TraceOf(m); got != trace || len(m) != 2 {
+	if got := visit.TraceFromHeaders(m); got != trace || len(m) != 2 {
 		t.Errorf("%+v came back as %+v", trace, got)
 	}
 	m[visit.HeaderXRequestID] = []string{"Ada Lovelace, by somebody else on NATS"}
-	if got := visit.TraceOf(m); got.XRequestID != "" {
+	if got := visit.TraceFromHeaders(m); got.XRequestID != "" {
 		t.Errorf("%q was taken up", got.XRequestID)
 	}
 }

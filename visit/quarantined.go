@@ -51,19 +51,19 @@ type Quarantined struct {
 	Site        string
 	Integration string
 	Reason      Reason
-	// Pinned is the event that the URL named, or empty.
-	Pinned   Kind
+	// Kind is the event that the URL named, or empty.
+	Kind     Kind
 	Received time.Time
 	// Synthetic is set when somebody tried the relay out.
 	Synthetic bool
-	// Encoding is the content encodings that the body has, as HTTP lists them, or
+	// ContentEncoding is the content encodings that the body has, as HTTP lists them, or
 	// empty.
-	Encoding string
+	ContentEncoding string
 	// Cut is set when only the beginning of the body was kept.
 	Cut bool
-	// Announced is how many bytes the caller said that a body has of which
+	// ContentLength is how many bytes the caller said that a body has of which
 	// only the beginning was kept; zero where that is not known.
-	Announced int64
+	ContentLength int64
 	// EventID and RefusedSubject are set for [ReasonRefused] only.
 	EventID, RefusedSubject string
 	Body                    []byte
@@ -74,7 +74,7 @@ type Quarantined struct {
 // again.
 func (q *Quarantined) Message(s Subjects) Message {
 	m := Message{
-		Root: RootQuarantine, Subject: s.Quarantine(q.Site), ID: q.RequestID, Order: orderQuarantine + q.Integration,
+		Root: RootQuarantine, Subject: s.Quarantine(q.Site), ID: q.RequestID, OrderingKey: orderQuarantine + q.Integration,
 		Header: map[string][]string{
 			HeaderRequestID:   {q.RequestID},
 			HeaderIntegration: {q.Integration},
@@ -84,8 +84,8 @@ func (q *Quarantined) Message(s Subjects) Message {
 		Data: q.Body,
 	}
 	for name, value := range map[string]string{
-		HeaderKind: string(q.Pinned), HeaderID: q.EventID, HeaderRefusedSubject: q.RefusedSubject,
-		HeaderEncoding: q.Encoding,
+		HeaderKind: string(q.Kind), HeaderID: q.EventID, HeaderRefusedSubject: q.RefusedSubject,
+		HeaderContentEncoding: q.ContentEncoding,
 	} {
 		if value != "" {
 			m.Header[name] = []string{value}
@@ -98,8 +98,8 @@ func (q *Quarantined) Message(s Subjects) Message {
 	if q.Cut {
 		m.Header[HeaderCut] = []string{"true"}
 	}
-	if q.Announced > 0 {
-		m.Header[HeaderAnnounced] = []string{strconv.FormatInt(q.Announced, 10)}
+	if q.ContentLength > 0 {
+		m.Header[HeaderContentLength] = []string{strconv.FormatInt(q.ContentLength, 10)}
 	}
 	if q.EventID != "" {
 		m.ID = "refused-" + q.EventID
@@ -113,9 +113,9 @@ func (q *Quarantined) Message(s Subjects) Message {
 func ParseQuarantined(subject string, header map[string][]string, body []byte) (Quarantined, error) {
 	get := func(name string) string { return strings.Join(header[name], "") }
 	q := Quarantined{
-		RequestID: get(HeaderRequestID), Trace: TraceOf(header), Integration: get(HeaderIntegration), Reason: Reason(get(HeaderReason)),
-		Pinned: Kind(get(HeaderKind)), Synthetic: get(HeaderSynthetic) == "true",
-		Encoding: get(HeaderEncoding), Cut: get(HeaderCut) == "true",
+		RequestID: get(HeaderRequestID), Trace: TraceFromHeaders(header), Integration: get(HeaderIntegration), Reason: Reason(get(HeaderReason)),
+		Kind: Kind(get(HeaderKind)), Synthetic: get(HeaderSynthetic) == "true",
+		ContentEncoding: get(HeaderContentEncoding), Cut: get(HeaderCut) == "true",
 		EventID: get(HeaderID), RefusedSubject: get(HeaderRefusedSubject),
 		Site: subject[strings.LastIndexByte(subject, '.')+1:], Body: body,
 	}
@@ -124,7 +124,7 @@ func ParseQuarantined(subject string, header map[string][]string, body []byte) (
 			return q, fmt.Errorf("the header %s is missing", name)
 		}
 	}
-	q.Announced, _ = strconv.ParseInt(get(HeaderAnnounced), 10, 64)
+	q.ContentLength, _ = strconv.ParseInt(get(HeaderContentLength), 10, 64)
 	var err error
 	if q.Received, err = time.Parse(time.RFC3339Nano, get(HeaderReceived)); err != nil {
 		return q, fmt.Errorf("the header %s is not a time of RFC 3339", HeaderReceived)

@@ -114,6 +114,6 @@ func (r *Record) Message(s Subjects) (Message, error) {
 	}
 	return Message{
 		Root: RootDecision, Subject: s.Decision(r.Site, outcome), ID: r.RequestID,
-		Order: orderDecision + r.Integration, Header: h, Data: data,
+		OrderingKey: orderDecision + r.Integration, Header: h, Data: data,
 	}, nil
 }

@@ -116,7 +116,7 @@ func (r *reply) text(name string, value json.RawMessage) {
 		r.note(errWrongType(name))
 		return
 	}
-	if text = CleanText(text); Blank(text) {
+	if text = CleanText(text); IsBlank(text) {
 		text = ""
 	}
 	if len(text) > maxDecisionText {

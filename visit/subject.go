@@ -110,11 +110,11 @@ const (
 	// HeaderCut is "true" on a quarantined body of which only the beginning was
 	// kept, and HeaderAnnounced is how many bytes the caller said it has, where
 	// that is known.
-	HeaderCut       = "Sine-Relay-Cut"
-	HeaderAnnounced = "Sine-Relay-Content-Length"
-	// HeaderEncoding is on a quarantined body that has content encodings: those,
+	HeaderCut           = "Sine-Relay-Cut"
+	HeaderContentLength = "Sine-Relay-Content-Length"
+	// HeaderContentEncoding is on a quarantined body that has content encodings: those,
 	// as HTTP lists them.
-	HeaderEncoding = "Sine-Relay-Content-Encoding"
+	HeaderContentEncoding = "Sine-Relay-Content-Encoding"
 	// HeaderKind is on a quarantined body whose URL names the event.
 	HeaderKind = "Sine-Relay-Kind"
 )

@@ -68,8 +68,8 @@ func CleanText(s string) string {
 	}, s)
 }
 
-// Blank reports whether a text shows nothing: it is empty, or made of white space
+// IsBlank reports whether a text shows nothing: it is empty, or made of white space
 // and of characters that have no shape.
-func Blank(s string) bool {
+func IsBlank(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) })
 }

@@ -89,7 +89,7 @@ func (b *Book) Now(ctx context.Context) (now time.Time, err error) {
 // [ErrUnconfirmed] it may be stored all the same; [Book.List] tells.
 func (b *Book) Put(ctx context.Context, o visit.Order) (visit.Order, error) {
 	o.ID = visit.NewRequestID()
-	if err := o.Check(); err != nil {
+	if err := o.Validate(); err != nil {
 		return o, fmt.Errorf("give order: %w", err)
 	}
 	lasts := o.Until.Sub(o.Since)
@@ -166,7 +166,7 @@ func (b *Book) Lift(ctx context.Context, l visit.Lift, ids ...string) (revision 
 	}
 	for i, id := range ids {
 		l.Lifts = id
-		if err := l.Check(); err != nil {
+		if err := l.Validate(); err != nil {
 			return 0, fmt.Errorf("lift %s: %w", key, err)
 		}
 		revision, err = b.store(ctx, key, func(now time.Time) any {

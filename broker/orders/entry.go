@@ -131,14 +131,14 @@ func (e *entry) parse(value []byte) error {
 			Reason: o.Reason, By: o.By, User: o.User, Account: o.Account,
 		}
 		e.lift = &l
-		if err := l.Check(); err != nil {
+		if err := l.Validate(); err != nil {
 			return err
 		}
 	} else {
 		// So that equal orders are equal by ==.
 		o.Since, o.Until = o.Since.UTC(), o.Until.UTC()
 		e.order = &o
-		if err := o.Check(); err != nil {
+		if err := o.Validate(); err != nil {
 			return err
 		}
 		if _, err := json.Marshal(o); err != nil { // what cannot be kept must not be obeyed

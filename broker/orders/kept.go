@@ -94,7 +94,7 @@ func load(file string) (*keptState, error) {
 		return nil, fmt.Errorf("%s: %w", file, errDamaged)
 	}
 	for _, o := range state.Orders {
-		if err := o.Check(); err != nil {
+		if err := o.Validate(); err != nil {
 			return nil, fmt.Errorf("%s: %w: %w", file, errDamaged, err)
 		}
 	}

@@ -70,7 +70,7 @@ func sent(name, meaning string, read func(*Visitor) string) variable {
 	v := text(name, meaning+"; an error where Sine sent none", read)
 	told := v.read
 	v.read = func(visitor *Visitor) ref.Val {
-		if visit.Blank(read(visitor)) {
+		if visit.IsBlank(read(visitor)) {
 			return types.WrapErr(unsent("Sine sent no " + name))
 		}
 		return told(visitor)
@@ -138,11 +138,11 @@ func answers(v *Visitor) ref.Val {
 	for _, a := range v.Pass.FormAnswers {
 		label := bounded("the label of an answer", a.Label)
 		switch {
-		case visit.Blank(a.Label):
+		case visit.IsBlank(a.Label):
 			return types.WrapErr(unsent("Sine sent an answer without a label"))
 		case types.IsError(label):
 			return label
-		case visit.Blank(a.Value):
+		case visit.IsBlank(a.Value):
 			byLabel[label] = types.WrapErr(unsent("the answer is blank"))
 		default:
 			byLabel[label] = bounded("an answer", a.Value)

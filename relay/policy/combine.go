@@ -94,7 +94,7 @@ func (c Combination) mostDecisive(decisive []Decision) Decision {
 
 func firstText(votes []Decision) string {
 	for _, d := range votes {
-		if !visit.Blank(d.VisitorText) {
+		if !visit.IsBlank(d.VisitorText) {
 			return d.VisitorText
 		}
 	}

@@ -155,7 +155,7 @@ func checkFallbacks(configured map[Situation]Fallback, known []Situation) error 
 
 // unlessBlank is a text that shows something, or empty.
 func unlessBlank(text string) string {
-	if visit.Blank(text) {
+	if visit.IsBlank(text) {
 		return ""
 	}
 	return text

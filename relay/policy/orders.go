@@ -91,7 +91,7 @@ func inForce(o visit.Order, site string, now time.Time) bool {
 	case !o.InForce(now):
 		return false
 	case o.Kind == visit.OrderOverride:
-		return o.Check() == nil
+		return o.Validate() == nil
 	default:
 		return o.Kind == visit.OrderLockdown
 	}

@@ -22,8 +22,8 @@ var (
 	ErrOverloaded = errors.New("more questions at once than configured")
 	// ErrExpired: the question's time was over before it was answered.
 	ErrExpired = errors.New("the question's time was over")
-	// ErrNotARequest: the question cannot be read.
-	ErrNotARequest = errors.New("the message is not a check-in request")
+	// ErrInvalidCheckInRequest: the question cannot be read.
+	ErrInvalidCheckInRequest = errors.New("the message is not a check-in request")
 )
 
 // Error replies, as NATS micro services have them. Their texts are fixed: an
@@ -105,7 +105,7 @@ func (d *decider) answer(ctx context.Context, q question) {
 	case tooLate():
 		d.undecided(q)
 		d.returnedLate(ctx, q, err)
-	case errors.Is(err, ErrNotARequest):
+	case errors.Is(err, ErrInvalidCheckInRequest):
 		d.failed.Add(1)
 		d.refuse(q, codeUnreadable, "not a check-in request", err)
 	case err != nil:
@@ -122,7 +122,7 @@ func (d *decider) answer(ctx context.Context, q question) {
 func (d *decider) decision(ctx context.Context, data []byte) ([]byte, error) {
 	var asked visit.CheckInRequest
 	if err := json.Unmarshal(data, &asked); err != nil {
-		return nil, ErrNotARequest // the decoder's error may quote the message
+		return nil, ErrInvalidCheckInRequest // the decoder's error may quote the message
 	}
 	var decided visit.Decision
 	err := recovered(func() (err error) {

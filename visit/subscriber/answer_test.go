@@ -95,7 +95,7 @@ func TestAMessageThatIsNotAQuestion(t *testing.T) {
 	s, r := newDecider(t, hq(), accept)
 	refused(t, s.request(t, "visitors.v1.ask.hq.default", "5000", []byte("Zmark")), "400", "not a check-in request")
 	err := next(t, r.errors)
-	if !errors.Is(err, subscriber.ErrNotARequest) || strings.Contains(err.Error(), "Zmark") {
+	if !errors.Is(err, subscriber.ErrInvalidCheckInRequest) || strings.Contains(err.Error(), "Zmark") {
 		t.Errorf("%v", err)
 	}
 	r.stop(t)

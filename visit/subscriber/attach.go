@@ -12,10 +12,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrDurableTaken is returned when the durable exists and receives other
+// ErrDurableMismatch is returned when the durable exists and receives other
 // subjects. To change them under it would make it skip events in silence, for
 // this program or for the other one that uses it.
-var ErrDurableTaken = errors.New("the durable exists and receives something else")
+var ErrDurableMismatch = errors.New("the durable exists and receives something else")
 
 const (
 	// attempts to attach are made while connected, this far apart, before a
@@ -53,7 +53,7 @@ func (c EventsConfig) attach(ctx context.Context, js jetstream.JetStream) (jetst
 }
 
 func (c EventsConfig) createOrFind(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
-	if c.Existing {
+	if c.BindOnly {
 		return c.find(ctx, js)
 	}
 	want := c.consumer()
@@ -81,11 +81,11 @@ func (c EventsConfig) adjust(ctx context.Context, js jetstream.JetStream, found 
 	want, has := c.consumer(), found.CachedInfo().Config
 	if has.FilterSubject != want.FilterSubject || has.AckPolicy != want.AckPolicy || has.HeadersOnly {
 		return nil, fmt.Errorf("%w: %s receives %s and not %s; choose another name, or: nats consumer rm %s %[2]s",
-			ErrDurableTaken, c.Durable, received(has), want.FilterSubject, c.Stream)
+			ErrDurableMismatch, c.Durable, received(has), want.FilterSubject, c.Stream)
 	}
 	change := has
 	change.AckWait, change.MaxDeliver, change.MaxAckPending = want.AckWait, want.MaxDeliver, want.MaxAckPending
-	if c.Existing || change.AckWait == has.AckWait && change.MaxDeliver == has.MaxDeliver && change.MaxAckPending == has.MaxAckPending {
+	if c.BindOnly || change.AckWait == has.AckWait && change.MaxDeliver == has.MaxDeliver && change.MaxAckPending == has.MaxAckPending {
 		return found, nil // it differs in where it began, or in what an operator set
 	}
 	changed, err := js.UpdateConsumer(ctx, c.Stream, change)

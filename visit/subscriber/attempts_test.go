@@ -148,14 +148,14 @@ func TestAQuestionThatHangsIsCountedWhileItHangs(t *testing.T) {
 		}
 	}
 	hanging := s.stats(t)
-	mean := time.Duration(hanging.AverageNanoseconds)
-	if hanging.Expired != 2 || hanging.Late != 0 || hanging.Answered != 0 || mean < (time1+time2)/2 {
+	mean := time.Duration(hanging.AverageMs * 1e6)
+	if hanging.Expired != 2 || hanging.Late != 0 || hanging.Decided != 0 || mean < (time1+time2)/2 {
 		t.Errorf("while it hangs: %+v", hanging)
 	}
 	close(leave)
 	eventually(t, "the late answers are counted", func() bool { return s.stats(t).Late == 2 })
 	returned := s.stats(t)
-	if returned.Expired != 2 || returned.Answered != 0 || returned.AverageNanoseconds <= hanging.AverageNanoseconds {
+	if returned.Expired != 2 || returned.Decided != 0 || returned.AverageMs <= hanging.AverageMs {
 		t.Errorf("when it has returned: %+v", returned)
 	}
 	r.stop(t)
@@ -172,7 +172,7 @@ func TestTheAverageCountsWhatFailed(t *testing.T) {
 		return visit.Decision{}, errors.New("no")
 	})
 	s.request(t, "visitors.v1.ask.hq.default", "60000", question(t))
-	if got := s.stats(t); got.Failed != 1 || time.Duration(got.AverageNanoseconds) < slow {
+	if got := s.stats(t); got.Failed != 1 || time.Duration(got.AverageMs*1e6) < slow {
 		t.Errorf("%+v", got)
 	}
 	r.stop(t)

@@ -111,11 +111,11 @@ func (d *decider) listen(service micro.Service) error {
 
 func (d *decider) stats() visit.DeciderStats {
 	s := visit.DeciderStats{
-		Answered: d.answered.Load(), Failed: d.failed.Load(), Overloaded: d.overloaded.Load(),
+		Decided: d.answered.Load(), Failed: d.failed.Load(), Overloaded: d.overloaded.Load(),
 		Expired: d.expired.Load(), Late: d.late.Load(), Stalls: d.stalls.Load(),
 	}
 	if asked := d.asked.Load(); asked > 0 {
-		s.AverageNanoseconds = d.nanoseconds.Load() / asked
+		s.AverageMs = float64(d.nanoseconds.Load()) / float64(asked) / 1e6
 	}
 	return s
 }

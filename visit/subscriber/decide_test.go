@@ -172,7 +172,7 @@ func TestDiscoveryShowsTheDecider(t *testing.T) {
 	}
 	eventually(t, "statistics", func() bool {
 		stats, err := s.js.Conn().Request("$SRV.STATS."+visit.DeciderService, nil, patience)
-		return err == nil && strings.Contains(string(stats.Data), `"answered":1`)
+		return err == nil && strings.Contains(string(stats.Data), `"decided":1`)
 	})
 	r.stop(t)
 	if left := s.services(t); len(left) != 0 {

@@ -13,30 +13,30 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Seen remembers the ids of events. [SeenInMemory] and [SeenInBucket] make one;
+// DedupeStore remembers the ids of events. [DedupeInMemory] and [DedupeInBucket] make one;
 // a table beside the program's own is better than either.
-type Seen interface {
+type DedupeStore interface {
 	// Has reports whether the id was added, as far as it is remembered.
 	Has(ctx context.Context, id string) (bool, error)
 	Add(ctx context.Context, id string) error
 }
 
-// Once returns a handler for [Events] that hands an event to handle only when its
+// Dedupe returns a handler for [Events] that hands an event to handle only when its
 // ID was not seen: the relay recognises a repeat for 24 hours, this for as long
 // as seen remembers. The ID is added once handle has returned nil.
 //
 // Within one program an ID is handled by one worker at a time. A crash between
-// handle and the adding, or an error of seen, which Once returns, lets the event
+// handle and the adding, or an error of seen, which Dedupe returns, lets the event
 // come again and be handled again: at least once is still the promise. Where twice
 // would do harm, write the ID in the transaction of the work itself, in place of
-// Once.
-func Once(seen Seen, handle func(ctx context.Context, e visit.Event) error) func(ctx context.Context, e visit.Event) error {
+// Dedupe.
+func Dedupe(seen DedupeStore, handle func(ctx context.Context, e visit.Event) error) func(ctx context.Context, e visit.Event) error {
 	o := &once{seen: seen, handle: handle, busy: make(map[string]chan struct{})}
 	return o.receive
 }
 
 type once struct {
-	seen   Seen
+	seen   DedupeStore
 	handle func(context.Context, visit.Event) error
 
 	mu   sync.Mutex
@@ -90,9 +90,9 @@ func (o *once) leave(id string) {
 	delete(o.busy, id)
 }
 
-// SeenInMemory remembers the last n ids, n at least 1, until the program ends. It
+// DedupeInMemory remembers the last n ids, n at least 1, until the program ends. It
 // returns no error.
-func SeenInMemory(n int) Seen {
+func DedupeInMemory(n int) DedupeStore {
 	return &ring{ids: make([]string, max(n, 1)), known: make(map[string]bool)}
 }
 
@@ -122,12 +122,12 @@ func (r *ring) Add(_ context.Context, id string) error {
 	return nil
 }
 
-// SeenInBucket remembers ids in a JetStream key-value bucket, which programs may
+// DedupeInBucket remembers ids in a JetStream key-value bucket, which programs may
 // share and which survives them. The bucket's TTL is how long; a bucket without
 // one grows for ever. The NATS user needs permission to publish to
 // $KV.<bucket>.>, $JS.API.DIRECT.GET.KV_<bucket>.> and, to open the bucket,
 // $JS.API.STREAM.INFO.KV_<bucket>.
-func SeenInBucket(bucket jetstream.KeyValue) Seen { return keyValue{bucket} }
+func DedupeInBucket(bucket jetstream.KeyValue) DedupeStore { return keyValue{bucket} }
 
 type keyValue struct{ bucket jetstream.KeyValue }
 

@@ -28,10 +28,10 @@ func (s *site) bucket(t *testing.T) jetstream.KeyValue {
 func TestAnEventThatComesAgainIsHandledOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	for name, seen := range map[string]subscriber.Seen{"memory": subscriber.SeenInMemory(100), "bucket": subscriber.SeenInBucket(s.bucket(t))} {
+	for name, seen := range map[string]subscriber.DedupeStore{"memory": subscriber.DedupeInMemory(100), "bucket": subscriber.DedupeInBucket(s.bucket(t))} {
 		t.Run(name, func(t *testing.T) {
 			ids := make(chan string, 100)
-			r := runEvents(t, s.js, subscriber.EventsConfig{Durable: name}, subscriber.Once(seen, collect(ids)))
+			r := runEvents(t, s.js, subscriber.EventsConfig{Durable: name}, subscriber.Dedupe(seen, collect(ids)))
 			for range 3 {
 				s.store(t, "hq", name, 5)
 			}
@@ -57,7 +57,7 @@ func TestAFailureIsNotTakenForHandled(t *testing.T) {
 	s := newSite(t)
 	var calls atomic.Int64
 	handled := make(chan struct{}, 10)
-	h := subscriber.Once(subscriber.SeenInMemory(10), func(context.Context, visit.Event) error {
+	h := subscriber.Dedupe(subscriber.DedupeInMemory(10), func(context.Context, visit.Event) error {
 		if calls.Add(1) == 1 {
 			return errors.New("not yet")
 		}
@@ -76,7 +76,7 @@ func TestABucketOutlivesTheProgram(t *testing.T) {
 	e := visit.Event{ID: "0123456789abcdef0123456789abcdef"}
 	var calls int
 	for range 2 {
-		h := subscriber.Once(subscriber.SeenInBucket(s.bucket(t)), func(context.Context, visit.Event) error { calls++; return nil })
+		h := subscriber.Dedupe(subscriber.DedupeInBucket(s.bucket(t)), func(context.Context, visit.Event) error { calls++; return nil })
 		if err := h(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestWithoutItsBucketNothingIsHandledUntilItIsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	ids := make(chan string, 10)
-	r := runEvents(t, s.js, subscriber.EventsConfig{Backoff: []time.Duration{time.Millisecond}}, subscriber.Once(subscriber.SeenInBucket(kv), collect(ids)))
+	r := runEvents(t, s.js, subscriber.EventsConfig{Backoff: []time.Duration{time.Millisecond}}, subscriber.Dedupe(subscriber.DedupeInBucket(kv), collect(ids)))
 	s.store(t, "hq", "a", 1)
 	contains(t, next(t, r.errors), "look whether event a-0 was seen")
 	if len(ids) > 0 {
@@ -108,13 +108,13 @@ func TestWithoutItsBucketNothingIsHandledUntilItIsBack(t *testing.T) {
 }
 
 // failing has a memory that forgets to remember.
-type failing struct{ subscriber.Seen }
+type failing struct{ subscriber.DedupeStore }
 
 func (failing) Add(context.Context, string) error { return errors.New("full") }
 
 func TestWhatCannotBeRememberedComesAgain(t *testing.T) {
 	var calls int
-	h := subscriber.Once(failing{subscriber.SeenInMemory(1)}, func(context.Context, visit.Event) error { calls++; return nil })
+	h := subscriber.Dedupe(failing{subscriber.DedupeInMemory(1)}, func(context.Context, visit.Event) error { calls++; return nil })
 	for range 2 {
 		contains(t, h(t.Context(), visit.Event{ID: "a"}), "remember event a, which was handled: full")
 	}
@@ -124,7 +124,7 @@ func TestWhatCannotBeRememberedComesAgain(t *testing.T) {
 }
 
 func TestMemoryForgetsTheOldest(t *testing.T) {
-	seen := subscriber.SeenInMemory(3)
+	seen := subscriber.DedupeInMemory(3)
 	for i := range 5 {
 		for range 2 { // a second time makes nothing older
 			if err := seen.Add(t.Context(), fmt.Sprint(i)); err != nil {
@@ -142,7 +142,7 @@ func TestMemoryForgetsTheOldest(t *testing.T) {
 func TestOneIDIsHandledByOneWorkerAtATime(t *testing.T) {
 	var calls, now atomic.Int64
 	began, goOn := make(chan struct{}), make(chan struct{})
-	h := subscriber.Once(subscriber.SeenInMemory(10), func(_ context.Context, e visit.Event) error {
+	h := subscriber.Dedupe(subscriber.DedupeInMemory(10), func(_ context.Context, e visit.Event) error {
 		if now.Add(1) > 1 {
 			t.Error("two at a time")
 		}
@@ -183,7 +183,7 @@ func TestABucketNeedsNoMorePermissionsThanDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := subscriber.SeenInBucket(kv)
+	seen := subscriber.DedupeInBucket(kv)
 	for _, id := range []string{"0123456789abcdef0123456789abcdef", "any other id > *"} {
 		for _, want := range []bool{false, true} {
 			if known, err := seen.Has(t.Context(), id); err != nil || known != want {

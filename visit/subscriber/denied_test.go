@@ -156,7 +156,7 @@ func TestADurableThatSomebodyElseMade(t *testing.T) {
 	p := documented()
 	s := confined(t, p[1:], []string{"_INBOX.>"})
 	s.store(t, "hq", "hq", 1)
-	cfg := subscriber.EventsConfig{Site: "hq", Existing: true}
+	cfg := subscriber.EventsConfig{Site: "hq", BindOnly: true}
 	err := runEvents(t, s.JetStream(asTeam()), cfg, nil).wait(t)
 	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		t.Errorf("before there is one: %v", err)
@@ -177,7 +177,7 @@ func TestADurableThatSomebodyElseMade(t *testing.T) {
 		t.Errorf("it tried what it may not: %v", err)
 	}
 	cfg.Site = "lab"
-	if err := runEvents(t, s.JetStream(asTeam()), cfg, nil).wait(t); !errors.Is(err, subscriber.ErrDurableTaken) {
+	if err := runEvents(t, s.JetStream(asTeam()), cfg, nil).wait(t); !errors.Is(err, subscriber.ErrDurableMismatch) {
 		t.Errorf("another site: %v", err)
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// ErrConsumerGone is returned when somebody deleted the consumer or the stream
+// ErrConsumerDeleted is returned when somebody deleted the consumer or the stream
 // under a running [Events].
-var ErrConsumerGone = errors.New("the consumer was deleted")
+var ErrConsumerDeleted = errors.New("the consumer was deleted")
 
 const (
 	// heartbeat is how often the server says that it still knows of a pull;
@@ -31,13 +31,13 @@ const (
 //
 // Every event comes at least once, and now and then twice: after a crash, or
 // when an acknowledgement was lost. Its ID is then the same, so keep the ID
-// beside what the event made you do, in one transaction, or use [Once].
+// beside what the event made you do, in one transaction, or use [Dedupe].
 //
 // Lost connections, server restarts and elections are ridden out. Events returns
 // an error when there is nothing to receive from and waiting does not cure it:
 // the configuration is wrong, the stream is missing, permission is lacking
-// ([ErrDenied]), the name is taken ([ErrDurableTaken]), the consumer was deleted
-// ([ErrConsumerGone]) or the connection was closed ([nats.ErrConnectionClosed]).
+// ([ErrDenied]), the name is taken ([ErrDurableMismatch]), the consumer was deleted
+// ([ErrConsumerDeleted]) or the connection was closed ([nats.ErrConnectionClosed]).
 //
 // To confine the durable "badges" of a team to the site hq, permit its NATS user
 // to publish to these subjects, and to subscribe to its inbox:
@@ -139,7 +139,7 @@ func (r *receiver) lasting(ctx context.Context, consumer jetstream.Consumer, err
 	case ctx.Err() != nil:
 		return nil
 	case errors.Is(err, jetstream.ErrConsumerDeleted):
-		return fmt.Errorf("%w: %w", ErrConsumerGone, err)
+		return fmt.Errorf("%w: %w", ErrConsumerDeleted, err)
 	case r.nc.IsClosed():
 		return nats.ErrConnectionClosed
 	case !errors.Is(err, jetstream.ErrNoHeartbeat):
@@ -149,7 +149,7 @@ func (r *receiver) lasting(ctx context.Context, consumer jetstream.Consumer, err
 	// network that fails.
 	_, asked := lookAt(ctx, consumer)
 	if errors.Is(asked, jetstream.ErrConsumerNotFound) || errors.Is(asked, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("%w: %w", ErrConsumerGone, asked)
+		return fmt.Errorf("%w: %w", ErrConsumerDeleted, asked)
 	}
 	r.cfg.OnError(fmt.Errorf("pull from %s, will go on: %w", r.cfg.Stream, err))
 	return nil
@@ -193,9 +193,9 @@ type EventsConfig struct {
 	// handled; programs that use the same name share the events. It stays
 	// until somebody deletes it.
 	Durable string
-	// Existing takes the durable as somebody else made it, and makes none: for a
+	// BindOnly takes the durable as somebody else made it, and makes none: for a
 	// NATS user who may not. Its filter must be that of Site and Kind.
-	Existing bool
+	BindOnly bool
 	// Stream is [visit.DefaultEventStream] unless the installation named it
 	// otherwise, and Subjects likewise.
 	Stream   string

@@ -125,7 +125,7 @@ func TestADurableIsNotTakenFromAnotherProgram(t *testing.T) {
 	first := runEvents(t, s.js, subscriber.EventsConfig{Site: "hq"}, collect(ids))
 	next(t, ids)
 	err := runEvents(t, s.js, subscriber.EventsConfig{Site: "lab"}, nil).wait(t)
-	if !errors.Is(err, subscriber.ErrDurableTaken) {
+	if !errors.Is(err, subscriber.ErrDurableMismatch) {
 		t.Errorf("%v", err)
 	}
 	contains(t, err, "badges", "nats consumer rm VISITORS badges")
@@ -187,7 +187,7 @@ func TestAConsumerThatIsDeletedEndsEvents(t *testing.T) {
 	if err := s.js.DeleteConsumer(t.Context(), visit.DefaultEventStream, "badges"); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.wait(t); !errors.Is(err, subscriber.ErrConsumerGone) {
+	if err := r.wait(t); !errors.Is(err, subscriber.ErrConsumerDeleted) {
 		t.Errorf("%v", err)
 	}
 }
@@ -208,7 +208,7 @@ func TestAConsumerThatIsDeletedWhileAHandlerRunsEndsEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(leave)
-	if err := r.wait(t); !errors.Is(err, subscriber.ErrConsumerGone) {
+	if err := r.wait(t); !errors.Is(err, subscriber.ErrConsumerDeleted) {
 		t.Errorf("%v", err)
 	}
 }

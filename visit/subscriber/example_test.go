@@ -64,7 +64,7 @@ func ExampleOnce() {
 		return nil
 	}
 	cfg := subscriber.EventsConfig{Durable: "badges", Kind: visit.KindCheckedIn}
-	if err := subscriber.Events(ctx, js, cfg, subscriber.Once(subscriber.SeenInBucket(bucket), printBadge)); err != nil {
+	if err := subscriber.Events(ctx, js, cfg, subscriber.Dedupe(subscriber.DedupeInBucket(bucket), printBadge)); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// ErrNotAnEvent is reported for a message that cannot be read as an event. It
+// ErrInvalidEvent is reported for a message that cannot be read as an event. It
 // is not delivered again: its bytes are the same every time. It stays in the
 // stream, where its sequence finds it.
-var ErrNotAnEvent = errors.New("the message is not an event")
+var ErrInvalidEvent = errors.New("the message is not an event")
 
 // EventError is reported for each delivery of an event that was not handled.
 type EventError struct {
@@ -28,8 +28,8 @@ type EventError struct {
 	ID string
 	// Final means that it is not delivered again. Otherwise that happens
 	// after Retry.
-	Final bool
-	Retry time.Duration
+	Final      bool
+	RetryAfter time.Duration
 	// Err is the handler's error, a [*PanicError], or [ErrNotAnEvent].
 	Err error
 }
@@ -54,10 +54,10 @@ func (r *receiver) receive(m jetstream.Msg) {
 	if err != nil {
 		failure := r.failure(m, event, err)
 		if !failure.Final {
-			failure.Retry = r.later(m, failure.Retry, time.Since(began))
+			failure.RetryAfter = r.later(m, failure.RetryAfter, time.Since(began))
 		}
 		r.cfg.OnError(failure)
-		r.report("give back", m.NakWithDelay(failure.Retry))
+		r.report("give back", m.NakWithDelay(failure.RetryAfter))
 		return
 	}
 	r.report("acknowledge", m.Ack())
@@ -93,8 +93,8 @@ func (r *receiver) failure(m jetstream.Msg, e visit.Event, err error) *EventErro
 		f.Sequence, f.Deliveries = meta.Sequence.Stream, meta.NumDelivered
 	}
 	given := r.cfg.MaxDeliver > 0 && f.Deliveries >= uint64(r.cfg.MaxDeliver)
-	if f.Final = given || errors.Is(err, ErrNotAnEvent); !f.Final {
-		f.Retry = r.cfg.Backoff[min(f.Deliveries, uint64(len(r.cfg.Backoff)))-1]
+	if f.Final = given || errors.Is(err, ErrInvalidEvent); !f.Final {
+		f.RetryAfter = r.cfg.Backoff[min(f.Deliveries, uint64(len(r.cfg.Backoff)))-1]
 	}
 	return f
 }
@@ -104,10 +104,10 @@ func (r *receiver) failure(m jetstream.Msg, e visit.Event, err error) *EventErro
 func parse(data []byte) (visit.Event, error) {
 	var e visit.Event
 	if err := json.Unmarshal(data, &e); err != nil {
-		return visit.Event{}, ErrNotAnEvent // the decoder's error may quote the message
+		return visit.Event{}, ErrInvalidEvent // the decoder's error may quote the message
 	}
 	if e.ID == "" || e.Kind == "" {
-		return visit.Event{}, ErrNotAnEvent
+		return visit.Event{}, ErrInvalidEvent
 	}
 	return e, nil
 }

@@ -41,7 +41,7 @@ func TestAFailedEventComesAgainAfterItsBackoff(t *testing.T) {
 	last := next(t, at)
 	for i, want := range []time.Duration{backoff[0], backoff[1], backoff[1]} {
 		e := r.nextEventError(t)
-		if e.Deliveries != uint64(i+1) || e.Retry != want || e.Final || e.ID != "a-0" || e.Sequence != 1 || !errors.Is(e, failure) {
+		if e.Deliveries != uint64(i+1) || e.RetryAfter != want || e.Final || e.ID != "a-0" || e.Sequence != 1 || !errors.Is(e, failure) {
 			t.Errorf("%+v", e)
 		}
 		again := next(t, at)
@@ -87,7 +87,7 @@ func TestDeliveriesEndOnlyWhenToldTo(t *testing.T) {
 	if e := r.nextEventError(t); e.Final {
 		t.Errorf("%+v", e)
 	}
-	if e := r.nextEventError(t); !e.Final || e.Retry != 0 {
+	if e := r.nextEventError(t); !e.Final || e.RetryAfter != 0 {
 		t.Errorf("%+v", e)
 	}
 	r.stop(t)
@@ -108,7 +108,7 @@ func TestAMessageThatIsNotAnEventComesOnce(t *testing.T) {
 	}
 	for i := range bad {
 		e := r.nextEventError(t)
-		if !errors.Is(e, subscriber.ErrNotAnEvent) || !e.Final || e.Sequence != uint64(i+1) || e.Deliveries != 1 {
+		if !errors.Is(e, subscriber.ErrInvalidEvent) || !e.Final || e.Sequence != uint64(i+1) || e.Deliveries != 1 {
 			t.Errorf("%+v", e)
 		}
 		if strings.Contains(e.Error(), "Zmark") {

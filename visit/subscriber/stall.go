@@ -12,29 +12,29 @@ import (
 // them has come to any program with this durable for some time.
 type StallError struct {
 	Durable string
-	// For is how long none has come.
-	For time.Duration
-	// Waiting is how many events wait that this durable has never had.
-	Waiting uint64
-	// Unacknowledged is how many it has had that are with handlers, or failed
+	// Duration is how long none has come.
+	Duration time.Duration
+	// Pending is how many events wait that this durable has never had.
+	Pending uint64
+	// AckPending is how many it has had that are with handlers, or failed
 	// and wait for their retry; MaxAckPending is how many there may be, or -1.
-	Unacknowledged, MaxAckPending int
-	// Paused is how long the consumer is paused for.
-	Paused time.Duration
+	AckPending, MaxAckPending int
+	// PauseRemaining is how long the consumer is paused for.
+	PauseRemaining time.Duration
 }
 
 func (e *StallError) Error() string {
-	return fmt.Sprintf("%s receives nothing new for %s while %d events wait: %s", e.Durable, e.For.Round(time.Second), e.Waiting, e.why())
+	return fmt.Sprintf("%s receives nothing new for %s while %d events wait: %s", e.Durable, e.Duration.Round(time.Second), e.Pending, e.why())
 }
 
 func (e *StallError) why() string {
 	switch {
-	case e.Paused > 0:
-		return fmt.Sprintf("the consumer is paused for another %s", e.Paused.Round(time.Second))
-	case e.MaxAckPending > 0 && e.Unacknowledged >= e.MaxAckPending:
-		return fmt.Sprintf("%d are not acknowledged, and no more may be; mend what fails, or raise MaxAckPending", e.Unacknowledged)
-	case e.Unacknowledged > 0:
-		return fmt.Sprintf("%d are with handlers or come again, and take all the time", e.Unacknowledged)
+	case e.PauseRemaining > 0:
+		return fmt.Sprintf("the consumer is paused for another %s", e.PauseRemaining.Round(time.Second))
+	case e.MaxAckPending > 0 && e.AckPending >= e.MaxAckPending:
+		return fmt.Sprintf("%d are not acknowledged, and no more may be; mend what fails, or raise MaxAckPending", e.AckPending)
+	case e.AckPending > 0:
+		return fmt.Sprintf("%d are with handlers or come again, and take all the time", e.AckPending)
 	default:
 		return "no program takes them"
 	}
@@ -79,8 +79,8 @@ func lookAt(ctx context.Context, consumer jetstream.Consumer) (*jetstream.Consum
 
 func stalled(info *jetstream.ConsumerInfo, since time.Duration) *StallError {
 	return &StallError{
-		Durable: info.Name, For: since, Waiting: info.NumPending,
-		Unacknowledged: info.NumAckPending, MaxAckPending: info.Config.MaxAckPending,
-		Paused: info.PauseRemaining,
+		Durable: info.Name, Duration: since, Pending: info.NumPending,
+		AckPending: info.NumAckPending, MaxAckPending: info.Config.MaxAckPending,
+		PauseRemaining: info.PauseRemaining,
 	}
 }

@@ -123,7 +123,7 @@ func TestADurableOfSomebodyElseIsObeyed(t *testing.T) {
 	s := newSite(t)
 	s.durable(t, func(c *jetstream.ConsumerConfig) { c.AckWait, c.MaxDeliver, c.MaxAckPending = 2*time.Second, 2, 50 })
 	s.store(t, "hq", "bad", 1)
-	cfg := subscriber.EventsConfig{Existing: true, Concurrency: 2, Backoff: []time.Duration{time.Millisecond}}
+	cfg := subscriber.EventsConfig{BindOnly: true, Concurrency: 2, Backoff: []time.Duration{time.Millisecond}}
 	began, enough := make(chan string, 10), make(chan bool)
 	r := runEvents(t, s.js, cfg, func(context.Context, visit.Event) error {
 		began <- ""
@@ -150,7 +150,7 @@ func TestADurableOfHeadersIsNotReceivedFrom(t *testing.T) {
 	s.durable(t, func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true })
 	s.store(t, "hq", "a", 1)
 	err := runEvents(t, s.js, subscriber.EventsConfig{}, nil).wait(t)
-	if !errors.Is(err, subscriber.ErrDurableTaken) {
+	if !errors.Is(err, subscriber.ErrDurableMismatch) {
 		t.Errorf("%v", err)
 	}
 	contains(t, err, "headers only")
@@ -192,12 +192,12 @@ func TestAStallIsReported(t *testing.T) {
 		cfg := subscriber.EventsConfig{MaxAckPending: 2, StallAfter: often, Backoff: []time.Duration{time.Hour}}
 		r := runEvents(t, s.js, cfg, failingFor(make(chan string, 3)))
 		e := r.nextStall(t)
-		if e.Durable != "badges" || e.Waiting != 3 || e.Unacknowledged != 2 || e.MaxAckPending != 2 || e.For <= 0 {
+		if e.Durable != "badges" || e.Pending != 3 || e.AckPending != 2 || e.MaxAckPending != 2 || e.Duration <= 0 {
 			t.Errorf("%+v", e)
 		}
 		contains(t, e, "3 events wait", "raise MaxAckPending")
-		if again := r.nextStall(t); again.For <= e.For {
-			t.Errorf("%s, and then %s", e.For, again.For)
+		if again := r.nextStall(t); again.Duration <= e.Duration {
+			t.Errorf("%s, and then %s", e.Duration, again.Duration)
 		}
 		r.stop(t)
 	})
@@ -207,7 +207,7 @@ func TestAStallIsReported(t *testing.T) {
 		s.store(t, "hq", "a", 2)
 		leave := make(chan bool)
 		r := runEvents(t, s.js, subscriber.EventsConfig{StallAfter: often}, func(context.Context, visit.Event) error { <-leave; return nil })
-		if e := r.nextStall(t); e.Waiting != 1 || e.Unacknowledged != 1 {
+		if e := r.nextStall(t); e.Pending != 1 || e.AckPending != 1 {
 			t.Errorf("%+v", e)
 		} else {
 			contains(t, e, "1 are with handlers")
@@ -221,7 +221,7 @@ func TestAStallIsReported(t *testing.T) {
 		s.store(t, "hq", "a", 1)
 		s.durable(t, func(c *jetstream.ConsumerConfig) { until := time.Now().Add(time.Hour); c.PauseUntil = &until })
 		r := runEvents(t, s.js, subscriber.EventsConfig{StallAfter: often}, nil)
-		if e := r.nextStall(t); e.Waiting != 1 || e.Paused < 50*time.Minute {
+		if e := r.nextStall(t); e.Pending != 1 || e.PauseRemaining < 50*time.Minute {
 			t.Errorf("%+v", e)
 		} else {
 			contains(t, e, "paused for another")

@@ -2,7 +2,7 @@
 // decide check-in requests.
 //
 // [Events] hands over every event at least once: a program must expect the same
-// event again, with the same ID, and do its work only once; [Once] helps with
+// event again, with the same ID, and do its work only once; [Dedupe] helps with
 // that. [Decide] answers check-in requests while a visitor waits.
 //
 // Both end in an orderly way with their context and lose nothing. Neither

@@ -137,7 +137,7 @@ func (s *startOrder) run(ctx context.Context, in Process) (err error) {
 		return err
 	}
 	o = beginning(o, time.Now().UTC(), s.lasts)
-	if err := o.Check(); err != nil {
+	if err := o.Validate(); err != nil {
 		return usageError{err}
 	}
 	return withOrders(ctx, in, s.wait, func(ctx context.Context, settings config.Settings, b *broker.Book) error {
@@ -182,7 +182,7 @@ func liftOrder(ctx context.Context, in Process, l visit.Lift, wait time.Duration
 			fmt.Fprintf(in.Stdout, "%s of %s is lifted.\n", l.Kind, siteWords(l.Site))
 		}
 		obeys := func(r broker.Relay) bool {
-			return r.Revision >= revision && !slices.ContainsFunc(r.Orders, isOf(l.Kind, l.Site))
+			return r.OrdersRevision >= revision && !slices.ContainsFunc(r.Orders, isOf(l.Kind, l.Site))
 		}
 		return errors.Join(showRest(ctx, in, b, l.Kind, l.Site), confirm(ctx, in, b, confirmation{before, asked, l.Site, wait, obeys}))
 	})

@@ -178,7 +178,7 @@ func showRelays(out io.Writer, relays []broker.Relay) {
 	}
 	table := newTable(out, "RELAY", "VERSION", "STATE", "ORDERS", "REVISION", "OBEYS", "SITES", "SPOOLED", "UP SINCE")
 	for _, r := range relays {
-		table.row(r.ID, r.Version, r.State, knownWords(r), r.Revision, obeyedWords(r), r.SiteCount, r.Waiting, formatTime(r.Started))
+		table.row(r.ID, r.Version, r.State, knownWords(r), r.OrdersRevision, obeyedWords(r), r.SiteCount, r.Spooled, formatTime(r.Started))
 	}
 	table.flush()
 }
@@ -187,10 +187,10 @@ func knownWords(r broker.Relay) string {
 	switch {
 	case r.OrdersKnown:
 		return "known"
-	case r.OrdersHeard.IsZero():
+	case r.OrdersReadAt.IsZero():
 		return "never read"
 	default:
-		return "unknown since " + formatTime(r.OrdersHeard)
+		return "unknown since " + formatTime(r.OrdersReadAt)
 	}
 }
 

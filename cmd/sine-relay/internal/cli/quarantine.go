@@ -242,8 +242,8 @@ func showQuarantined(ctx context.Context, in Process, format string, sequence ui
 		return err
 	}
 	m := messageOf(k)
-	m.Received, m.Announced, m.Trace, m.URLKind = k.Received, k.Announced, k.Trace, k.Pinned
-	m.EventID, m.RefusedSubject, m.Encoding, m.Replay = k.EventID, k.RefusedSubject, k.Encoding, replayOf(settings, k)
+	m.Received, m.Announced, m.Trace, m.URLKind = k.Received, k.ContentLength, k.Trace, k.Kind
+	m.EventID, m.RefusedSubject, m.Encoding, m.Replay = k.EventID, k.RefusedSubject, k.ContentEncoding, replayOf(settings, k)
 	if body {
 		m.Body = relay.Content(k.Quarantined, server.Limits(settings))
 	}

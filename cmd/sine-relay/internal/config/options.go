@@ -160,7 +160,7 @@ func (p fieldPath) text(field, text string) {
 
 // unlessBlank is a text that shows something, or empty: a blank one is inherited.
 func unlessBlank(text string) string {
-	if visit.Blank(text) {
+	if visit.IsBlank(text) {
 		return ""
 	}
 	return text

@@ -110,7 +110,7 @@ func playConsumer(t *testing.T, s *theatre, day *day, user string) *part {
 			t.Fatal(err)
 		}
 		cfg := subscriber.EventsConfig{
-			Durable: "badges", Site: "hq", Existing: true,
+			Durable: "badges", Site: "hq", BindOnly: true,
 			OnError: func(err error) { fmt.Fprintln(said, err) },
 		}
 		running.start(func(ctx context.Context) {
