@@ -26,6 +26,8 @@ var (
 // atOnce is far below patience, and generous to a machine that is busy.
 const atOnce = 5 * time.Second
 
+func TestMain(m *testing.M) { wait.Main(m) }
+
 // unlessHeldUp tries what takes a defect to be slow, and then is slow each time. A
 // machine that is busy is slow now and then.
 func unlessHeldUp(t *testing.T, try func() error) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -20,7 +21,7 @@ const childFile = "ORDERS_TEST_FILE"
 func TestMain(m *testing.M) {
 	file := os.Getenv(childFile)
 	if file == "" {
-		os.Exit(m.Run())
+		wait.Main(m)
 	}
 	if err := writeUntilKilled(file); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -23,7 +24,7 @@ var children = map[string]func(dir string) error{
 func TestMain(m *testing.M) {
 	child, ok := children[os.Getenv("SPOOL_CHILD")]
 	if !ok {
-		os.Exit(m.Run())
+		wait.Main(m)
 	}
 	if err := child(os.Getenv("SPOOL_DIR")); err != nil {
 		fmt.Fprintln(os.Stderr, err)

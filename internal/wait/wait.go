@@ -4,6 +4,10 @@ package wait
 
 import (
 	"context"
+	"flag"
+	"os"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -44,4 +48,21 @@ func Context(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// Main is a TestMain for a package whose tests wait more than they compute.
+func Main(m *testing.M) {
+	flag.Parse()
+	Widen()
+	os.Exit(m.Run())
+}
+
+// Widen lets more of a package's parallel tests run at once than there are
+// processors, unless the caller says how many. Flags must be parsed.
+func Widen() {
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if !said {
+		flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
+	}
 }

@@ -46,6 +46,7 @@ var ownSeries = regexp.MustCompile(`\bsine_relay_\w+`)
 
 // An alert on a metric, a label or a value that no relay exposes never fires.
 func TestTheAlertsAskForWhatIsExposed(t *testing.T) {
+	t.Parallel()
 	e := expose(t)
 	for _, r := range readRules(t) {
 		for _, series := range ownSeries.FindAllString(r.everything(), -1) {

@@ -23,6 +23,7 @@ func endsWith(t *testing.T, want int, environ []string, prints string, args ...s
 }
 
 func TestADoorIsTriedWithoutAVisitor(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
 	endsWith(t, exitFailed, environ, `(?s)default +reject +no_decider .*reason +all: default rejected by fallback for no_decider.*HTTP 200\n\{"adminNotes":.*"code":"REJECTED"`, "ask")
@@ -53,6 +54,7 @@ func TestADoorIsTriedWithoutAVisitor(t *testing.T) {
 
 // A script must tell a door that works from one at which nobody decides.
 func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	bare := environment("NATS_URL="+server.URL(), "DECISION_BUDGET=300ms")
 	endsWith(t, exitFailed, bare, "situation +no_decider", "ask", "--site", "default")
@@ -103,6 +105,7 @@ func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
 
 // A lockdown that ask cannot see must not look like a door that is open.
 func TestAsk_FailsWhereTheOrdersCannotBeRead(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t, natstest.WithUser("relay", "Zsecret"), func(o *server.Options) {
 		o.Users[0].Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$JS.API.CONSUMER.>"}}}
 	})

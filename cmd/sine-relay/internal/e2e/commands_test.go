@@ -20,6 +20,7 @@ func commandLine(environ []string, args ...string) (code int, out, errOut string
 }
 
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	fine := environment("NATS_URL=nats://127.0.0.1:4222", "KEYS="+testKey)
 	for _, c := range []struct {
 		name    string
@@ -51,6 +52,7 @@ func TestCommands(t *testing.T) {
 }
 
 func TestURLsOfManyIntegrations(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, content string) string {
 		file := filepath.Join(dir, name)
@@ -77,6 +79,7 @@ func TestURLsOfManyIntegrations(t *testing.T) {
 }
 
 func TestHealthOfARunningRelay(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	code, out, errOut := commandLine(environment("ADMIN_LISTEN="+strings.TrimPrefix(p.admin, "http://")), "health")

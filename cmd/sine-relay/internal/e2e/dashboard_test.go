@@ -20,6 +20,7 @@ var unused = map[string]string{
 // about a metric, a label or a value that no relay exposes draws nothing, and
 // looks like peace.
 func TestTheDashboardAsksForWhatIsExposed(t *testing.T) {
+	t.Parallel()
 	e, file, used := expose(t), readDashboard(t), map[string]bool{}
 	for _, v := range file.Templating.List {
 		if m := labelValues.FindStringSubmatch(v.Definition); v.Type != "datasource" && (m == nil || m[2] != v.Name || !e.has(m[1], m[2])) {
@@ -47,6 +48,7 @@ func TestTheDashboardAsksForWhatIsExposed(t *testing.T) {
 }
 
 func TestWhatIsWrongWithAQueryIsFound(t *testing.T) {
+	t.Parallel()
 	const of = `namespace=~"$namespace",job=~"$job"`
 	e := exposition{
 		labels: map[string][]string{"sine_relay_decider_requests_total": {"integration", "result"}, "sine_relay_age_seconds": {}},

@@ -18,6 +18,7 @@ import (
 // Whoever floods the search for deciders is named, and does not make it look as if
 // nobody decides.
 func TestAFloodedSearchForDecidersIsSaid(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	flood := server.Connect()
 	text := []byte(strings.Repeat("x", 900<<10))
@@ -52,6 +53,7 @@ func TestAFloodedSearchForDecidersIsSaid(t *testing.T) {
 
 // Where NATS lets a user hear no answer, that is no proof that nobody decides.
 func TestASearchForDecidersThatHearsNobodySaysSo(t *testing.T) {
+	t.Parallel()
 	s := setStage(t, natsDir+"nats.conf")
 	settings := append(s.settings("relay"), "NATS_INBOX_PREFIX=_INBOX_X")
 	code, out, errOut := commandLine(environment(settings...), "deciders")
@@ -62,6 +64,7 @@ func TestASearchForDecidersThatHearsNobodySaysSo(t *testing.T) {
 
 // In a pod the user is the relay's, which may not subscribe to an operator's inbox.
 func TestDeciders_AndAskHearInTheRelaysInbox(t *testing.T) {
+	t.Parallel()
 	s := setStage(t, natsDir+"nats.conf")
 	nc := s.connect("decider")
 	ctx, stop := context.WithCancel(context.Background())
@@ -90,6 +93,7 @@ func TestDeciders_AndAskHearInTheRelaysInbox(t *testing.T) {
 
 // An operator's machine has an address of NATS and no settings of the webhook.
 func TestDeciders_NeedNoSettingOfTheWebhook(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	bare := environment("NATS_URL=" + server.URL())
 	code, out, _ := commandLine(bare, "deciders")

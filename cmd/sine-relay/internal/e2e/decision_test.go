@@ -18,6 +18,7 @@ import (
 // and a rejection that can be read is never taken for anything else. Here whatever
 // is no decision lets visitors in.
 func TestWhatADeciderSendsIsCheckedBeforeSineGetsIt(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "integrations.yaml")

@@ -23,6 +23,7 @@ var update = flag.Bool("update", false, "rewrite the tables of the documentation
 
 // The tables of the documentation are made from the program. A stale one fails here.
 func TestDocs_TheTablesAreTheProgramsOwn(t *testing.T) {
+	t.Parallel()
 	checkTable(t, "docs/settings.md", "settings", config.Docs())
 	checkTable(t, "docs/metrics.md", "metrics", metricsTable(t))
 	checkTable(t, "docs/deciding.md", "conditions", condition.Docs())

@@ -10,6 +10,7 @@ import (
 // Which of two verdicts a reader of JSON takes is chance. So one rejection among
 // them rejects, and two acceptances are none.
 func TestAReplyWithTwoVerdictsLetsNobodyIn(t *testing.T) {
+	t.Parallel()
 	s := natstest.Start(t)
 	d := newPuppet(t, s, "visitors.v1.ask.lobby.default")
 	p := runDoor(t, integrationsOf(t, []fields{{"name": "lobby"}}), "NATS_URL="+s.URL())

@@ -157,6 +157,7 @@ func (c cell) checkRecord(t *testing.T, rec record) {
 
 // Every situation is caused, for every fallback and every way of rejecting.
 func TestEveryCellOfSituationAndFallbackAndRejection(t *testing.T) {
+	t.Parallel()
 	d := newDoorway(t)
 	samples := map[string]float64{}
 	for i := range places {

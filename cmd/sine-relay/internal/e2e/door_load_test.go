@@ -20,6 +20,7 @@ func onlyAccepted(_ string, got told) (string, error) {
 }
 
 func TestKeysAreChangedUnderLoad(t *testing.T) {
+	t.Parallel()
 	const spring, autumn = "first-key-0123456789", "second-key-0123456789"
 	const springFile, autumnFile = "# name: spring\n" + spring + "\n", "# name: autumn\n" + autumn + "\n"
 	c := newChanging(t, lobby, springFile)
@@ -79,6 +80,7 @@ func wholePolicy(expected string, got told) (string, error) {
 }
 
 func TestPoliciesAreSwappedWholeUnderLoad(t *testing.T) {
+	t.Parallel()
 	const either, key, work = "one or other", "any-key-0123456789", 20 * time.Millisecond
 	c := newChanging(t, onePolicy, key)
 	for name, d := range map[string]visit.Decision{
@@ -132,6 +134,7 @@ func lockedOrOpen(expected string, got told) (string, error) {
 }
 
 func TestALockdownHoldsUnderLoad(t *testing.T) {
+	t.Parallel()
 	const either, key = "locked or open", "any-key-0123456789"
 	c := newChanging(t, lobby, key)
 	decideAt(t, c.nats, "default", acceptAll)

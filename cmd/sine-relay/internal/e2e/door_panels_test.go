@@ -165,17 +165,20 @@ func everybodyReplies(members []member) bool {
 }
 
 func TestPairsOfDecidersWhoReplyInEveryOrder(t *testing.T) {
+	t.Parallel()
 	cases := casesOf(panels(kinds(accepts, rejects, errs, lies), 2), everybodyReplies)
 	newStage(t, patience, cases).checkAll()
 }
 
 func TestPairsOfDecidersOfWhomSomeDoNotReplyInTime(t *testing.T) {
+	t.Parallel()
 	all := panels(kinds(accepts, rejects, errs, lies, stalls, comeLate, vanishes), 2)
 	cases := casesOf(all, func(members []member) bool { return !everybodyReplies(members) })
 	newStage(t, 3*time.Second, cases).checkAll()
 }
 
 func TestThreeDecidersInEveryOrder(t *testing.T) {
+	t.Parallel()
 	oneOfEach := func(members []member) bool {
 		a, b, c := members[0].does, members[1].does, members[2].does
 		return a != b && b != c && c != a

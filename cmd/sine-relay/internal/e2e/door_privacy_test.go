@@ -168,6 +168,7 @@ func everyFile(t *testing.T, dir string) string {
 }
 
 func TestNothingPersonalLeavesTheDoor(t *testing.T) {
+	t.Parallel()
 	d := newMarkedDoor(t)
 	d.comeInEverySituation()
 	if got := d.visitors[0]; !strings.Contains(got.body, "ZmarkText") {

@@ -108,6 +108,7 @@ func throughAnOutage(t *testing.T, p *program, s *natstest.Server) map[string]st
 // What was answered while NATS went away and was away is recorded once NATS is
 // back, once each, also when the next process finds it in the spool.
 func TestRecordsSurviveAnOutage(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		next func(*testing.T, *program, []string) *program // what runs when NATS is back

@@ -44,6 +44,7 @@ func must(t *testing.T, environ []string, want string, args ...string) string {
 }
 
 func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	one := runServe(t, "NATS_URL="+server.URL()).ready()
 	two := runServe(t, "NATS_URL="+server.URL(), "STATE_DIR="+t.TempDir()).ready()
@@ -83,6 +84,7 @@ func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
 }
 
 func TestOrdersThatAreRefused(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
 	for name, c := range map[string]struct{ args, want string }{
@@ -103,6 +105,7 @@ func TestOrdersThatAreRefused(t *testing.T) {
 
 // A visitor reads the reference out, and the operator learns who decided.
 func TestADecisionIsExplained(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	decideAt(t, server, "default", func(q visit.CheckInRequest) visit.Decision {
 		return visit.Decision{Verdict: visit.Reject, VisitorText: "Zmark is not expected"}
@@ -129,6 +132,7 @@ func TestADecisionIsExplained(t *testing.T) {
 }
 
 func TestWhoAnswersIsListed(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
@@ -147,6 +151,7 @@ func TestWhoAnswersIsListed(t *testing.T) {
 
 // The relay cannot count an answer that the package does not send.
 func TestADeciderThatIsTooLateIsSeenToBe(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "DECISION_BUDGET=300ms").ready()
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)

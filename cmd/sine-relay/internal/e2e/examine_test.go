@@ -14,6 +14,7 @@ import (
 )
 
 func TestConfigCheckConnects(t *testing.T) {
+	t.Parallel()
 	open := natstest.Start(t)
 	runServe(t, "NATS_URL="+open.URL()).ready()
 	recorded := natstest.Start(t)

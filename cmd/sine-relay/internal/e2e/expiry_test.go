@@ -20,6 +20,7 @@ func (p *program) shows(metric string) bool {
 }
 
 func TestTheMetricsSayWhatExpires(t *testing.T) {
+	t.Parallel()
 	seed := func() []byte {
 		pair, err := nkeys.CreateUser()
 		if err != nil {
@@ -62,6 +63,7 @@ func TestTheMetricsSayWhatExpires(t *testing.T) {
 }
 
 func TestAChangedPasswordForNATSNeedsNoRestart(t *testing.T) {
+	t.Parallel()
 	password := func(secret string) func(*server.Options) {
 		return natstest.WithUser("relay", secret)
 	}

@@ -15,11 +15,11 @@ import (
 // decider's group its part of the questions. The shipped configurations drop it while
 // somebody still looks; by default that takes six minutes.
 func TestADeciderThatHangsIsDropped(t *testing.T) {
-	passwords(t)
+	t.Parallel()
 	for _, file := range []string{"nats.conf", "single.conf"} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
-			s := natstest.Start(t, configured(t, natsDir+file), func(o *server.Options) {
+			s := natstest.Start(t, configured(t, natsDir+file, nil), func(o *server.Options) {
 				o.Cluster, o.Routes = server.ClusterOpts{}, nil
 			})
 			conn, err := net.Dial("tcp", s.Server().Addr().String())

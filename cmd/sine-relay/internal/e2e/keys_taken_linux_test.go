@@ -79,6 +79,7 @@ func (p *program) accepts(what, integration, key string) {
 
 // Everything that can be wrong beside it is.
 func TestAKeyThatWasTakenAwayIsRefusedWhateverElseIsWrong(t *testing.T) {
+	t.Parallel()
 	cert, certKey, _ := certificate(t)
 	for _, c := range []struct {
 		name string
@@ -143,6 +144,7 @@ func readFile(t *testing.T, path string) string {
 // Without the directory it is not known what was taken away. Every lobby would be
 // closed.
 func TestADirectoryOfKeysThatIsAwayClosesNoLobby(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		left func(*lobbies)
@@ -178,6 +180,7 @@ func TestADirectoryOfKeysThatIsAwayClosesNoLobby(t *testing.T) {
 
 // A restart finds what a reload had found.
 func TestARelayStartsWithoutAKeyForOneLobby(t *testing.T) {
+	t.Parallel()
 	for name, take := range map[string]func(*lobbies){
 		"the file is empty":   func(l *lobbies) { l.write("keys/lobby", "\n") },
 		"the file is deleted": func(l *lobbies) { l.must(os.Remove(l.path("keys/lobby"))) },
@@ -216,6 +219,7 @@ func TestARelayStartsWithoutAKeyForOneLobby(t *testing.T) {
 }
 
 func TestOneBrokenIntegrationLeavesTheOthersAlone(t *testing.T) {
+	t.Parallel()
 	const broken = "integrations: [{name: lobby, timeZone: Mars}, {name: dock}, {name: gate}]"
 	l := newLobbies(t)
 	l.write("integrations.yaml", broken)
@@ -263,6 +267,7 @@ func TestOneBrokenIntegrationLeavesTheOthersAlone(t *testing.T) {
 
 // The check of what one is about to install is as strict as ever.
 func TestConfigCheckNamesEveryFault(t *testing.T) {
+	t.Parallel()
 	l := newLobbies(t)
 	l.write("integrations.yaml", "integrations: [{name: lobby, timeZone: Mars}, {name: dock}, {name: gate}]")
 	l.write("keys/dock", "")

@@ -50,6 +50,7 @@ func startPiped(t *testing.T, binary, command string, settings ...string) *piped
 // Go ends a program that writes to standard output or error when nobody reads
 // them any more. The visitors of a relay whose log collector restarts are real.
 func TestALogWhoseReaderDiesEndsNoRelay(t *testing.T) {
+	t.Parallel()
 	binary := build(t)
 	for _, command := range []string{"serve", "dev"} {
 		t.Run(command, func(t *testing.T) {

@@ -88,6 +88,7 @@ func withoutOverrides(t *testing.T) string {
 }
 
 func TestAttack_AnOperatorWithoutTheRightDoesNotOverride(t *testing.T) {
+	t.Parallel()
 	s := setStage(t, writeConf(t, withoutOverrides(t)))
 	p := runServe(t, s.settings("relay")...).ready()
 	p.must(200, "REJECTED", visits[0])
@@ -139,6 +140,7 @@ func TestAttack_AnOperatorWithoutTheRightDoesNotOverride(t *testing.T) {
 }
 
 func TestAttack_TheRelaysOwnRightsNeitherLiftNorRevive(t *testing.T) {
+	t.Parallel()
 	s := setStage(t, natsDir+"nats.conf")
 	p := runServe(t, s.settings("relay")...).ready()
 	operator := environment(append(s.settings("operator"), "KEYS="+testKey)...)
@@ -175,6 +177,7 @@ func TestAttack_TheRelaysOwnRightsNeitherLiftNorRevive(t *testing.T) {
 
 // What was replayed long after it was given is too old, whoever reads it first.
 func TestAttack_OldEntriesCountForNothingWhoeverReadsThem(t *testing.T) {
+	t.Parallel()
 	s := setStage(t, natsDir+"nats.conf")
 	past := time.Now().Add(-time.Minute).UTC()
 	order, err := json.Marshal(visit.Order{Kind: visit.OrderOverride, Site: "hq", Reason: "x", ID: "OLD", Since: past, Until: past.Add(time.Hour)})

@@ -12,6 +12,7 @@ import (
 
 // A relay that would not hear of a lockdown must not look well.
 func TestARelayThatCannotFollowTheOrdersIsNotReady(t *testing.T) {
+	t.Parallel()
 	s := natstest.Start(t, natstest.WithUser("relay", "Zsecret"), func(o *server.Options) {
 		o.Users[0].Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$JS.API.CONSUMER.>"}}}
 	})
@@ -30,6 +31,7 @@ func TestARelayThatCannotFollowTheOrdersIsNotReady(t *testing.T) {
 
 // Records of decisions must not take the visitors' places in the spool.
 func TestAFullStreamOfDecisionsDoesNotFillTheSpool(t *testing.T) {
+	t.Parallel()
 	s := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+s.URL(), "SPOOL_DIR="+t.TempDir(), "DECISION_STREAM_MAX_BYTES=64KiB").ready()
 	shows := func(series string) bool {

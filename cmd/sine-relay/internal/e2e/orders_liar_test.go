@@ -12,6 +12,7 @@ import (
 
 // Whoever answers as a relay without end must not keep a lockdown from being given.
 func TestRelaysWithoutEndDoNotHoldUpALockdown(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()

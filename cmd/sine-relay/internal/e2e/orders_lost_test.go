@@ -14,6 +14,7 @@ import (
 
 // What relays obey is what is shown, and what is lifted.
 func TestALockdownThatTheBucketHasLostIsShown(t *testing.T) {
+	t.Parallel()
 	const key = "lockdown.site.default"
 	for name, lose := range map[string]func(*testing.T, jetstream.JetStream){
 		"its key is purged": func(t *testing.T, js jetstream.JetStream) {
@@ -102,6 +103,7 @@ func remake(t *testing.T, js jetstream.JetStream) {
 
 // Whoever answers as a relay may say what it likes. It fills no screen.
 func TestOrdersThatALiarObeysAreFew(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()

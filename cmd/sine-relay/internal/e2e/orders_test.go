@@ -25,6 +25,7 @@ func fails(t *testing.T, environ []string, want string, args ...string) {
 }
 
 func TestAnOrderThatNoRelayObeys(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	// An operator's machine has no integrations.
 	environ := environment("NATS_URL=" + server.URL())
@@ -64,6 +65,7 @@ func poseAsRelay(t *testing.T, server *natstest.Server, answer func(*nats.Msg)) 
 
 // One that hangs is named, and the order is not said to be obeyed.
 func TestARelayThatDoesNotObeyIsNamed(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()
@@ -76,6 +78,7 @@ func TestARelayThatDoesNotObeyIsNamed(t *testing.T) {
 }
 
 func TestTheBucketWasLost(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -109,6 +112,7 @@ func TestTheBucketWasLost(t *testing.T) {
 }
 
 func TestABareDeletionIsReported(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -131,6 +135,7 @@ func TestABareDeletionIsReported(t *testing.T) {
 
 // Orders of sites that no integration has make no series.
 func TestOnlyConfiguredSitesAreLabels(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -148,6 +153,7 @@ func TestOnlyConfiguredSitesAreLabels(t *testing.T) {
 
 // Cut off from NATS, what is known grows old, and then no fallback lets anybody in.
 func TestARelayThatIsCutOffLetsNobodyIn(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "integrations.yaml")
 	if err := os.WriteFile(file, []byte("defaults: {fallbacks: {disconnected: {answer: accept}, no_decider: {answer: accept}}}\n"), 0o600); err != nil {
@@ -225,6 +231,7 @@ func delayed(from, to net.Conn, by time.Duration) {
 
 // During a lockdown nobody gets in before the orders are known, however far NATS is.
 func TestAStartFarFromNATSDuringALockdown(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()
@@ -252,6 +259,7 @@ func TestAStartFarFromNATSDuringALockdown(t *testing.T) {
 
 // A bucket with a TTL would lose lockdowns in silence.
 func TestARelayThatFindsABucketWithATTLIsNotReady(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	if _, err := server.JetStream().CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: visit.DefaultOrderBucket, TTL: time.Hour, History: 10}); err != nil {
 		t.Fatal(err)
@@ -268,6 +276,7 @@ func TestARelayThatFindsABucketWithATTLIsNotReady(t *testing.T) {
 
 // An order in the place of another one names it: somebody else may have given it.
 func TestOrder_NamesTheOneThatItReplaces(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	environ := environment("NATS_URL=" + server.URL())

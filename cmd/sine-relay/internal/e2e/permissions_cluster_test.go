@@ -12,6 +12,7 @@ import (
 )
 
 func TestTheClusterRunsFromOneFile(t *testing.T) {
+	t.Parallel()
 	nodes := startCluster(t, 3)
 	s := &theatre{Server: nodes[0], refused: &refusals{}}
 	for _, node := range nodes {
@@ -46,13 +47,13 @@ func TestTheClusterRunsFromOneFile(t *testing.T) {
 
 // A server that does not know the routes' password stays outside.
 func TestTheClusterTakesNoStrangers(t *testing.T) {
+	t.Parallel()
 	nodes := startCluster(t, 3)
-	t.Setenv("ROUTE_PASSWORD", "Zother")
-	t.Setenv("SERVER_NAME", "stranger")
-	t.Setenv("NATS_ROUTES", routesTo("Zother", clusterPort(nodes[0])))
 	refused := &refusals{}
 	nodes[0].Server().SetLoggerV2(refused, false, false, false)
-	stranger := natstest.Start(t, configured(t, natsDir+"nats.conf"), onPort(0))
+	stranger := natstest.Start(t, configured(t, natsDir+"nats.conf", map[string]string{
+		"ROUTE_PASSWORD": "Zother", "SERVER_NAME": "stranger", "NATS_ROUTES": routesTo("Zother", clusterPort(nodes[0])),
+	}), onPort(0))
 	eventually(t, "it is refused", func() bool {
 		return strings.Contains(strings.Join(refused.lines(), "\n"), server.ErrAuthentication.Error())
 	})
@@ -64,13 +65,12 @@ func TestTheClusterTakesNoStrangers(t *testing.T) {
 // startCluster runs servers that differ by their environment alone.
 func startCluster(t *testing.T, n int) []*natstest.Server {
 	t.Helper()
-	passwords(t)
 	ports := natstest.FreePorts(t, n)
-	t.Setenv("NATS_ROUTES", routesTo("Zsecret", ports...))
 	var nodes []*natstest.Server
 	for i, port := range ports {
-		t.Setenv("SERVER_NAME", fmt.Sprintf("nats-%d", i+1))
-		nodes = append(nodes, natstest.Start(t, configured(t, natsDir+"nats.conf"), onPort(port)))
+		nodes = append(nodes, natstest.Start(t, configured(t, natsDir+"nats.conf", map[string]string{
+			"SERVER_NAME": fmt.Sprintf("nats-%d", i+1), "NATS_ROUTES": routesTo("Zsecret", ports...),
+		}), onPort(port)))
 	}
 	eventually(t, "there is a leader", func() bool {
 		for _, node := range nodes {

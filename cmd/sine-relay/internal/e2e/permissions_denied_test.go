@@ -16,6 +16,7 @@ import (
 // What a user may not do, in so many words: a wildcard too many in the
 // configuration would show here.
 func TestNobodyMayDoMore(t *testing.T) {
+	t.Parallel()
 	s := setStage(t, natsDir+"nats.conf")
 	const hearing, sending = "subscribe", "publish"
 	for _, c := range []struct{ user, name, verb, subject string }{
@@ -123,6 +124,7 @@ func (s *theatre) hear(t *testing.T, nc *nats.Conn, what string) {
 // the relay's account, the answer would be an order that cannot be read, and lock
 // every door.
 func TestAConsumersAnswersStayInItsAccount(t *testing.T) {
+	t.Parallel()
 	s := setStage(t, natsDir+"nats.conf")
 	const info = "$JS.API.CONSUMER.INFO.VISITORS.badges"
 	nc := s.connect("consumer")
@@ -148,8 +150,8 @@ func TestAConsumersAnswersStayInItsAccount(t *testing.T) {
 
 // Before an administrator has made the streams, the relay says which to make.
 func TestARelayThatMayMakeNoStreamsNamesThem(t *testing.T) {
-	passwords(t)
-	bare := &theatre{Server: natstest.Start(t, configured(t, natsDir+"nats.conf"), func(o *server.Options) {
+	t.Parallel()
+	bare := &theatre{Server: natstest.Start(t, configured(t, natsDir+"nats.conf", nil), func(o *server.Options) {
 		o.Cluster, o.Routes = server.ClusterOpts{}, nil
 	})}
 	p := runServe(t, bare.settings("relay")...)

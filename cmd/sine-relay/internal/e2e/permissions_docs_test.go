@@ -17,6 +17,7 @@ import (
 )
 
 func TestTheTableOfPermissionsIsTheConfigurations(t *testing.T) {
+	t.Parallel()
 	checkTable(t, "deploy/nats/README.md", "permissions", permissionsTable(t))
 }
 
@@ -35,6 +36,7 @@ func permissionsTable(t *testing.T) string {
 
 // Lines that the tests cannot read would not be tested either.
 func TestEveryPermissionIsALineOfItsOwn(t *testing.T) {
+	t.Parallel()
 	all := permissions(t)
 	perUser := map[string]int{}
 	for _, p := range all {
@@ -63,6 +65,7 @@ func TestEveryPermissionIsALineOfItsOwn(t *testing.T) {
 // What an account may reach at most is what its users may: each import is exported
 // to it, and each of a user's subjects is imported.
 func TestAnAccountReachesNothingThatNoUserNeeds(t *testing.T) {
+	t.Parallel()
 	reached := map[string]bool{}
 	for _, u := range loadedUsers(t) {
 		if u.Account.Name == "VISITORS" {
@@ -102,6 +105,7 @@ func within(outer, inner string) bool {
 
 // The relay finds nothing to complain about in what it would have made itself.
 func TestTheStreamsAreThoseThatTheRelayMakes(t *testing.T) {
+	t.Parallel()
 	own, ours := natstest.Start(t), natstest.Start(t)
 	runServe(t, "NATS_URL="+own.URL()).ready()
 	makeStreams(t, ours.JetStream(), 1)
@@ -138,6 +142,7 @@ func streamsOf(t *testing.T, js jetstream.JetStream) map[string]string {
 
 // The image is the version that the tests run.
 func TestTheComposeFilesRunTheNATSThatIsTested(t *testing.T) {
+	t.Parallel()
 	for _, file := range []string{natsDir + "../compose.yaml", natsDir + "compose.yaml"} {
 		text, err := os.ReadFile(file)
 		if err != nil {

@@ -20,6 +20,7 @@ func (s *theatre) begin(t *testing.T) *day {
 }
 
 func TestEveryUserMayDoWhatItMust(t *testing.T) {
+	t.Parallel()
 	s := setStage(t, natsDir+"nats.conf")
 	day := s.begin(t)
 	day.relay.must(200, "SUCCESS", visits[0])
@@ -112,6 +113,7 @@ func (s *theatre) acknowledged(t *testing.T, n uint64) bool {
 // One server has, beside each user, one for each of its permissions who lacks
 // just that one.
 func TestEveryPermissionIsNeededAndItsLackIsNamed(t *testing.T) {
+	t.Parallel()
 	all := permissions(t)
 	s := setStage(t, writeConf(t, withLesserUsers(t, accounts(t), all)))
 	day := s.begin(t)

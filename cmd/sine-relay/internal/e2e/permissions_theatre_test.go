@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,22 +24,41 @@ type theatre struct {
 	refused *refusals
 }
 
-// passwords sets what the configuration reads from the environment.
-func passwords(t *testing.T) {
-	t.Helper()
+// variables are what the configuration reads from the environment.
+func variables() map[string]string {
+	all := map[string]string{"SERVER_NAME": "nats-1", "NATS_ROUTES": `["nats://route:Zsecret@127.0.0.1:1"]`}
 	for _, who := range []string{"RELAY", "DECIDER", "OPERATOR", "ADMIN", "CONSUMER", "DESK", "ROUTE"} {
-		t.Setenv(who+"_PASSWORD", "Zsecret")
+		all[who+"_PASSWORD"] = "Zsecret"
 	}
-	t.Setenv("SERVER_NAME", "nats-1")
-	t.Setenv("NATS_ROUTES", `["nats://route:Zsecret@127.0.0.1:1"]`)
+	return all
+}
+
+// The whole process has one environment, and the tests run at once.
+var oneEnvironment sync.Mutex
+
+// readConfiguration reads a file as the server does, with changes to the variables.
+func readConfiguration(t *testing.T, file string, changes map[string]string) *server.Options {
+	t.Helper()
+	oneEnvironment.Lock()
+	defer oneEnvironment.Unlock()
+	all := variables()
+	maps.Copy(all, changes)
+	for name, value := range all {
+		os.Setenv(name, value)
+		defer os.Unsetenv(name)
+	}
+	read, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
 }
 
 // setStage runs one server with a configuration file, without its cluster.
 func setStage(t *testing.T, file string) *theatre {
 	t.Helper()
-	passwords(t)
 	s := &theatre{refused: &refusals{}}
-	s.Server = natstest.Start(t, configured(t, file), func(o *server.Options) {
+	s.Server = natstest.Start(t, configured(t, file, nil), func(o *server.Options) {
 		o.Cluster, o.Routes = server.ClusterOpts{}, nil
 	})
 	s.Server.Server().SetLoggerV2(s.refused, false, false, false)
@@ -47,12 +67,9 @@ func setStage(t *testing.T, file string) *theatre {
 }
 
 // configured takes the options from a file, all but ports and directories.
-func configured(t *testing.T, file string) func(*server.Options) {
+func configured(t *testing.T, file string, changes map[string]string) func(*server.Options) {
 	t.Helper()
-	read, err := server.ProcessConfigFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	read := readConfiguration(t, file, changes)
 	return func(o *server.Options) {
 		read.Host, read.Port, read.StoreDir = o.Host, o.Port, o.StoreDir
 		read.HTTPHost, read.HTTPPort = "", 0
@@ -149,10 +166,5 @@ func (r *refusals) lines() []string {
 // loadedUsers are those of the configuration as the server reads it.
 func loadedUsers(t *testing.T) []*server.User {
 	t.Helper()
-	passwords(t)
-	read, err := server.ProcessConfigFile(natsDir + "nats.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return read.Users
+	return readConfiguration(t, natsDir+"nats.conf", nil).Users
 }

@@ -42,6 +42,7 @@ func mustBePrintable(t *testing.T, what, text string) {
 
 // Whatever others wrote, no command prints what a terminal obeys.
 func TestCommandsPrintNothingThatATerminalObeys(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
@@ -121,6 +122,7 @@ func mustJSON(t *testing.T, v any) []byte {
 }
 
 func TestASpoolsMessagesArePrintedPrintably(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s, err := spool.Open(spool.Config{Dir: dir, MaxBytes: 1 << 20})
 	if err != nil {
@@ -140,6 +142,7 @@ func TestASpoolsMessagesArePrintedPrintably(t *testing.T) {
 
 // What answers on an address need not be a relay.
 func TestAnswersOfOthersArePrintedPrintably(t *testing.T) {
+	t.Parallel()
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, hostile) }))
 	defer stranger.Close()
 	_, out, errOut := commandLine(environment("ADMIN_LISTEN="+strings.TrimPrefix(stranger.URL, "http://")), "health")

@@ -3,11 +3,13 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,13 +18,22 @@ import (
 	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
-// build makes the real binary, stamped.
+// built makes the real binary, stamped, once for all tests. It is compiled as the
+// tests are, so that the compiler's cache has everything but the link.
+var built = sync.OnceValues(func() (binary string, err error) {
+	binary = filepath.Join(programs, "sine-relay")
+	out, err := exec.Command("go", "build", "-ldflags", "-X main.version=9.8.7", "-o", binary, "github.com/sine-relay/sine-relay/cmd/sine-relay").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return binary, nil
+})
+
 func build(t testing.TB) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "sine-relay")
-	out, err := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version=9.8.7", "-o", binary, "github.com/sine-relay/sine-relay/cmd/sine-relay").CombinedOutput()
+	binary, err := built()
 	if err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatal(err)
 	}
 	return binary
 }
@@ -80,6 +91,7 @@ func (p *process) end(t *testing.T) error {
 }
 
 func TestSignals(t *testing.T) {
+	t.Parallel()
 	binary := build(t)
 	server := natstest.Start(t)
 	if out, err := exec.Command(binary, "version").Output(); err != nil || !strings.HasPrefix(string(out), "sine-relay 9.8.7, ") {
@@ -107,6 +119,7 @@ func TestSignals(t *testing.T) {
 }
 
 func TestAHangupReloadsAtOnce(t *testing.T) {
+	t.Parallel()
 	binary := build(t)
 	server := natstest.Start(t)
 	p := startProcess(t, binary, "NATS_URL="+server.URL())

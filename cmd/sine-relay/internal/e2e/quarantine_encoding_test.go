@@ -48,6 +48,7 @@ func (p *program) sends(encoding, body string) (*http.Response, string) {
 // A proxy begins to compress. What the relay reads is stored, what it does not read
 // is kept with its encoding and told, and a replay reads what it can by then.
 func TestCompressedBodiesAreReadAndReplayed(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "BODY_LIMIT=8KiB").ready()
 	answered := func(encoding, body string, status int, contains string) *http.Response {

@@ -42,6 +42,7 @@ func naming(t *testing.T, url, event, kind string) *operator {
 // A vendor renames an event. What came until the configuration knew the name is
 // not lost.
 func TestWhatWasNotUnderstoodIsReplayed(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	p.must(200, "REJECTED", webhook("visitor_arrived", noon, "Zmark-1"))
@@ -83,6 +84,7 @@ func TestWhatWasNotUnderstoodIsReplayed(t *testing.T) {
 // A webhook that was understood all along, and kept because its body was cut, or
 // that Sine sent twice: the id is the same on both ways.
 func TestAReplayRecognisesWhatTheWebhookStored(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	body := webhook("visitor_arrived", noon, "Ada")
@@ -93,6 +95,7 @@ func TestAReplayRecognisesWhatTheWebhookStored(t *testing.T) {
 }
 
 func TestAQuarantineCommandRefuses(t *testing.T) {
+	t.Parallel()
 	s := natstest.Start(t)
 	denied := natstest.Start(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "nosy", Password: "p", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{"x"}}}}}
@@ -137,6 +140,7 @@ func TestAQuarantineCommandRefuses(t *testing.T) {
 // Of a body that is too large the beginning is kept, and nothing is told that it is
 // stored.
 func TestABodyThatIsTooLargeIsKeptAsCut(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "BODY_LIMIT=8KiB").ready()
 	filler := strings.Repeat("Zmark", 2000)
@@ -169,6 +173,7 @@ func TestABodyThatIsTooLargeIsKeptAsCut(t *testing.T) {
 
 // An event that its stream refused is stored once the stream takes it.
 func TestARefusedEventIsReplayed(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	js := server.JetStream()
 	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir()).ready()
@@ -198,6 +203,7 @@ func TestARefusedEventIsReplayed(t *testing.T) {
 }
 
 func TestWhatOthersWroteIntoTheQuarantineIsListed(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	if _, err := server.JetStream().Publish(t.Context(), "visitors.v1.quarantine.hq", []byte("hello")); err != nil {

@@ -68,6 +68,7 @@ func (p *program) answers(integration, key string) int {
 }
 
 func TestTheConfigurationIsReloaded(t *testing.T) {
+	t.Parallel()
 	const first, second = "first-key-0123456789", "second-key-0123456789"
 	server := natstest.Start(t)
 	settings, keys := &mounted{t: t, dir: t.TempDir()}, &mounted{t: t, dir: t.TempDir()}
@@ -110,6 +111,7 @@ func TestTheConfigurationIsReloaded(t *testing.T) {
 }
 
 func TestTheCertificateIsReloaded(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	cert, key, old := certificate(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "TLS_CERT_FILE="+cert, "TLS_KEY_FILE="+key).ready()

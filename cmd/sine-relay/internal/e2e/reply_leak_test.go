@@ -16,6 +16,7 @@ import (
 // Whoever knows a reply subject may answer for somebody else: it is in no log, metric,
 // answer, record or stream, whatever comes over it.
 func TestReplySubjectsAreNowhereToBeRead(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	tokens := hearReplies(t, server)
 	p := runServe(t, "NATS_URL="+server.URL(), "LOG_LEVEL=debug", "DECISION_BUDGET=1s").ready()

@@ -49,6 +49,7 @@ func decider(t *testing.T, nats *natstest.Server, decide func(context.Context, v
 }
 
 func TestTheWholePath(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	decider(t, server, func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
@@ -89,6 +90,7 @@ func TestTheWholePath(t *testing.T) {
 }
 
 func TestConcurrentRepeatsAreStoredOnceAndVisitsNeverMerged(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	other := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -124,6 +126,7 @@ func TestConcurrentRepeatsAreStoredOnceAndVisitsNeverMerged(t *testing.T) {
 // Draining NATS under load would fail what is stored all the same; so the last
 // answer comes before it.
 func TestTrap_AStopUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	var mu sync.Mutex
@@ -163,6 +166,7 @@ func TestTrap_AStopUnderLoadLosesNothing(t *testing.T) {
 }
 
 func TestASingleSiteNeedsNoNATSOfItsOwn(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	p := runServe(t, "NATS_STORE_DIR="+dir, "NATS_LISTEN=127.0.0.1:0").ready()
 	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
@@ -181,6 +185,7 @@ func TestASingleSiteNeedsNoNATSOfItsOwn(t *testing.T) {
 }
 
 func TestWhenNATSIsLost(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "STORE_BUDGET=100ms").ready()
 	server.Stop()
@@ -202,6 +207,7 @@ func TestWhenNATSIsLost(t *testing.T) {
 }
 
 func TestAnUnusableStreamKeepsItUnready(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	_, err := server.JetStream().CreateStream(context.Background(), jetstream.StreamConfig{
 		Name: "VISITORS", Subjects: []string{"visitors.v1.event.>"}, Storage: jetstream.MemoryStorage,
@@ -217,6 +223,7 @@ func TestAnUnusableStreamKeepsItUnready(t *testing.T) {
 }
 
 func TestTrap_AStreamOverTheQuestionsKeepsItUnready(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	_, err := server.JetStream().CreateStream(context.Background(), jetstream.StreamConfig{Name: "EVERYTHING", Subjects: []string{"visitors.v1.ask.*.*"}})
 	if err != nil {
@@ -231,6 +238,7 @@ func TestTrap_AStreamOverTheQuestionsKeepsItUnready(t *testing.T) {
 }
 
 func TestThePublicListenerWithTLS(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	cert, key, pool := certificate(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "TLS_CERT_FILE="+cert, "TLS_KEY_FILE="+key).ready()
@@ -248,6 +256,7 @@ func TestThePublicListenerWithTLS(t *testing.T) {
 }
 
 func TestMetricsOfTheRunningProgram(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
@@ -270,6 +279,7 @@ func TestMetricsOfTheRunningProgram(t *testing.T) {
 }
 
 func TestNothingPersonalIsLoggedByTheProgram(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "LOG_LEVEL=debug", "STORE_BUDGET=100ms").ready()
 	decider(t, server, func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
@@ -289,6 +299,7 @@ func TestNothingPersonalIsLoggedByTheProgram(t *testing.T) {
 }
 
 func TestStartFailures(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -318,6 +329,7 @@ func TestStartFailures(t *testing.T) {
 }
 
 func TestANATSUserWithAWrongPassword(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t, natstest.WithUser("relay", "right"))
 	p := runServe(t, "NATS_URL="+server.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zwrong")
 	eventually(t, "it says why", func() bool {
@@ -331,6 +343,7 @@ func TestANATSUserWithAWrongPassword(t *testing.T) {
 }
 
 func TestWhileDrainingItServesOn(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "DRAIN_DELAY=1s").ready()
 	p.stop()
@@ -346,6 +359,7 @@ func TestWhileDrainingItServesOn(t *testing.T) {
 
 // Who has a key must not be able to make visitors nobody.
 func TestOnlyTheAdminSideMarksCallsAsSynthetic(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	stream, err := server.JetStream().Stream(t.Context(), "VISITORS")
@@ -376,6 +390,7 @@ func TestOnlyTheAdminSideMarksCallsAsSynthetic(t *testing.T) {
 
 // People who arrive as a group may share Sine's id and a second.
 func TestAGroupOfOneIDAndSecondIsStoredWhole(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
 	for _, name := range []string{"Ada", "Bob", "Cem", "Bob"} {

@@ -17,6 +17,7 @@ import (
 )
 
 func TestWithASpoolNothingIsRefusedWhileNATSIsLost(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir()).ready()
 	server.Stop()
@@ -50,6 +51,7 @@ func TestWithASpoolNothingIsRefusedWhileNATSIsLost(t *testing.T) {
 // What was answered 200 is in the stream or in the spool, whenever the relay is
 // killed, and a volume that it leaves behind can be emptied.
 func TestAKilledRelayLosesNothing(t *testing.T) {
+	t.Parallel()
 	binary := build(t)
 	server := natstest.Start(t)
 	dir := t.TempDir()
@@ -116,6 +118,7 @@ func webhookOf(t *testing.T, p *process) string {
 }
 
 func TestASpoolCommandRefuses(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	dir := t.TempDir()
 	runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+dir).ready()
@@ -143,6 +146,7 @@ func TestASpoolCommandRefuses(t *testing.T) {
 // A disk that fails must not close the door: the relay goes on without a spool
 // where there was one, and says so. A directory that never was one is a slip.
 func TestASpoolThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	dir := t.TempDir()
 	spoil := func() {
@@ -191,6 +195,7 @@ func TestASpoolThatCannotBeOpened(t *testing.T) {
 // A directory that cannot be looked at may hold visitors: the relay starts, and
 // sends them once it can.
 func TestASpoolThatIsNotPermitted(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	server.Stop()
 	dir := filepath.Join(t.TempDir(), "spool")
@@ -221,6 +226,7 @@ func TestASpoolThatIsNotPermitted(t *testing.T) {
 
 // What was answered 200 is found by the next relay, whatever was done to the files.
 func TestASpoolThatIsRemovedUnderARelay(t *testing.T) {
+	t.Parallel()
 	binary := build(t)
 	server := natstest.Start(t)
 	dir := filepath.Join(t.TempDir(), "spool")
@@ -260,6 +266,7 @@ func TestASpoolThatIsRemovedUnderARelay(t *testing.T) {
 }
 
 func TestALimitThatTheDiskCannotHoldIsSaid(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for limit, said := range map[string]bool{"1000000GiB": true, "1MiB": false} {
 		settings := []string{"NATS_URL=nats://127.0.0.1:1", "SPOOL_DIR=" + dir, "SPOOL_MAX_BYTES=" + limit}
@@ -277,6 +284,7 @@ func TestALimitThatTheDiskCannotHoldIsSaid(t *testing.T) {
 }
 
 func TestADamagedSpoolIsReported(t *testing.T) {
+	t.Parallel()
 	server := natstest.Start(t)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "spool.db"), []byte("not a spool"), 0o600); err != nil {

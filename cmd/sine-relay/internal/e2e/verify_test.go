@@ -11,6 +11,7 @@ import (
 )
 
 func TestARunningRelayIsVerified(t *testing.T) {
+	t.Parallel()
 	nats := natstest.Start(t)
 	decideAt(t, nats, "default", acceptAll)
 	p := runServe(t, "NATS_URL="+nats.URL()).ready()
@@ -51,6 +52,7 @@ func TestARunningRelayIsVerified(t *testing.T) {
 }
 
 func TestVerifyNamesThePermissionThatIsMissing(t *testing.T) {
+	t.Parallel()
 	const denied = "visitors.v1.quarantine.>"
 	nats := natstest.Start(t, natstest.WithUser("relay", "Zsecret"), func(o *server.Options) {
 		o.Users[0].Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{denied}}}
@@ -65,6 +67,7 @@ func TestVerifyNamesThePermissionThatIsMissing(t *testing.T) {
 }
 
 func TestVerify_WantsTheKeysThatTheRelayHas(t *testing.T) {
+	t.Parallel()
 	nats := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+nats.URL()).ready()
 	at := []string{"verify", "--settling", "0s", "--public", strings.TrimSuffix(p.webhook, "/sine/default"), "--admin", p.admin}
@@ -82,6 +85,7 @@ func TestVerify_WantsTheKeysThatTheRelayHas(t *testing.T) {
 
 // Where the relay runs, its settings say where it listens.
 func TestVerify_ObeysTheListenSettings(t *testing.T) {
+	t.Parallel()
 	nats := natstest.Start(t)
 	cert, key, _ := certificate(t)
 	for name, settings := range map[string][]string{"http": nil, "https": {"TLS_CERT_FILE=" + cert, "TLS_KEY_FILE=" + key}} {
