@@ -108,6 +108,7 @@ func together(n int, do func()) []time.Duration {
 }
 
 type benchDoor struct {
+	client   http.Client
 	relay    *relay.Relay
 	nc       *nats.Conn
 	question *nats.Msg
@@ -177,7 +178,7 @@ func (d *benchDoor) call(b *testing.B, url string) {
 		return
 	}
 	req.Header.Set("X-Sine-Auth", testKey)
-	answer, err := manyCallers.Do(req)
+	answer, err := d.client.Do(req)
 	if err != nil {
 		b.Error(err)
 		return

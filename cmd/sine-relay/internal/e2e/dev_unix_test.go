@@ -16,7 +16,6 @@ import (
 
 // dev is the newcomer's first command: what it prints must work as printed.
 func TestDev_PrintsWhatWorksWhenPasted(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	key := ""
 	for _, round := range []string{"first", "second"} {
@@ -91,7 +90,6 @@ func (d *devRun) ordersWork(reference string) {
 
 // A key that was given to dev is used and not printed.
 func TestDev_PrintsWhatToPasteWhereKeysAreGiven(t *testing.T) {
-	t.Parallel()
 	const secret = "Zsecret-key-0123456789"
 	dir := filepath.Join(t.TempDir(), "it's here")
 	write := func(name, content string) string {

@@ -90,7 +90,7 @@ func throughAnOutage(t *testing.T, p *program, s *natstest.Server) map[string]st
 				case err == nil && strings.Contains(got.body, "no connection"):
 					away++
 					told.note(got.id, "disconnected")
-				case err == nil && strings.Contains(got.body, "nobody answers"):
+				case err == nil && strings.Contains(got.body, "no decider answers"):
 					told.note(got.id, "no_decider")
 				default:
 					t.Errorf("answered %d %s %v", got.status, got.body, err)
@@ -126,7 +126,6 @@ func TestRecordsSurviveAnOutage(t *testing.T) {
 			settings := []string{"NATS_URL=" + s.URL(), "SPOOL_DIR=" + t.TempDir()}
 			p := runServe(t, settings...).ready()
 			told := throughAnOutage(t, p, s)
-			manyCallers.CloseIdleConnections()
 			p = c.next(t, p, settings)
 			s.Restart()
 			p.ready()

@@ -53,16 +53,10 @@ func inJSON(t *testing.T, v any) string {
 	return string(text)
 }
 
-// manyCallers keeps as many connections as there are callers at once.
-var manyCallers = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 600}}
-
 // runDoor runs a relay with the integrations of these settings.
 func runDoor(t *testing.T, integrations []string, settings ...string) *program {
 	t.Helper()
-	p := runServe(t, append(integrations, settings...)...)
-	// A server that stops waits for connections that were made and never used.
-	t.Cleanup(manyCallers.CloseIdleConnections)
-	return p.ready()
+	return runServe(t, append(integrations, settings...)...).ready()
 }
 
 // natsDenying is a NATS that lets the relay publish everywhere but there.
@@ -101,7 +95,7 @@ func (p *program) calls(path, key, body string) (told, error) {
 	}
 	req.Header.Set("x-sine-auth", key)
 	req.Header.Set("Content-Type", "application/json")
-	answer, err := manyCallers.Do(req)
+	answer, err := p.client.Do(req)
 	if err != nil {
 		return told{}, err
 	}

@@ -18,7 +18,6 @@ import (
 
 // A newcomer's decider gets every question, whether discovery shows it or not.
 func TestDev_TheExampleStepsBackWhileAnotherProgramDecides(t *testing.T) {
-	t.Parallel()
 	d := runDev(t, "NATS_STORE_DIR="+t.TempDir())
 	nc, err := nats.Connect(regexp.MustCompile(`nats://decider:\S+`).FindString(d.out.String()))
 	if err != nil {
@@ -80,7 +79,6 @@ func TestDev_TheExampleStepsBackWhileAnotherProgramDecides(t *testing.T) {
 
 // A program with another site than the relay's hears nothing, and no error says so.
 func TestDev_NamesAProgramThatNobodyAsks(t *testing.T) {
-	t.Parallel()
 	d := runDev(t, "NATS_STORE_DIR="+t.TempDir())
 	nc, err := nats.Connect(regexp.MustCompile(`nats://decider:\S+`).FindString(d.out.String()))
 	if err != nil {

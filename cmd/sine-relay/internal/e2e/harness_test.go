@@ -37,6 +37,7 @@ type program struct {
 	code           int
 	out, err       logtest.Buffer
 	webhook, admin string
+	client         http.Client // the connections of those who call it
 }
 
 // runServe runs `serve` with settings like "NATS_URL=…", and returns once it
@@ -45,6 +46,7 @@ func runServe(t *testing.T, settings ...string) *program {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	p := &program{t: t, stop: stop, ended: make(chan struct{})}
+	p.client.Transport = &http.Transport{MaxIdleConnsPerHost: 600} // as many as there are callers at once
 	environ := environment(append([]string{"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "DRAIN_DELAY=0s", "KEYS=" + testKey}, settings...)...)
 	go func() {
 		defer close(p.ended)
@@ -82,8 +84,10 @@ func (p *program) findAddresses() bool {
 	return false
 }
 
-// end stops the program as a signal would, and returns its exit code.
+// end stops the program as a signal would, and returns its exit code. A server that
+// stops waits for connections that were made and never used.
 func (p *program) end() int {
+	p.client.CloseIdleConnections()
 	p.stop()
 	<-p.ended
 	return p.code
@@ -101,7 +105,7 @@ func (p *program) ready() *program {
 
 func (p *program) get(path string) (int, string) {
 	p.t.Helper()
-	answer, err := http.Get(p.admin + path)
+	answer, err := p.client.Get(p.admin + path)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -121,7 +125,7 @@ func (p *program) post(body string) (int, string, error) {
 	}
 	req.Header.Set("x-sine-auth", testKey)
 	req.Header.Set("Content-Type", "application/json")
-	answer, err := http.DefaultClient.Do(req)
+	answer, err := p.client.Do(req)
 	if err != nil {
 		return 0, "", err
 	}

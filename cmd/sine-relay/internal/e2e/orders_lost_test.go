@@ -114,8 +114,8 @@ func TestOrdersThatALiarObeysAreFew(t *testing.T) {
 	poseAsRelay(t, server, func(m *nats.Msg) {
 		m.Respond([]byte(`{"name":"sine-relay","id":"LIAR","version":"1","endpoints":[{"name":"status","data":{"state":"ready","siteCount":1,"orders":[` + strings.Join(orders, ",") + `]}}]}`))
 	})
-	_, out, _ := commandLine(environ, "orders")
+	_, out, errOut := commandLine(environ, "orders")
 	if n := strings.Count(out, "not stored "); n != 20 || !strings.Contains(out, "480 more orders are obeyed and not stored.") || strings.Contains(out, "\u202e") {
-		t.Errorf("%d are shown:\n%.3000s", n, out)
+		t.Errorf("%d are shown:\n%.3000s%s", n, out, errOut)
 	}
 }

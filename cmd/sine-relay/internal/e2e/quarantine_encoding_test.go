@@ -33,7 +33,7 @@ func (p *program) sends(encoding, body string) (*http.Response, string) {
 	}
 	req.Header.Set("x-sine-auth", testKey)
 	req.Header.Set("Content-Encoding", encoding)
-	answer, err := http.DefaultClient.Do(req)
+	answer, err := p.client.Do(req)
 	if err != nil {
 		p.t.Fatal(err)
 	}

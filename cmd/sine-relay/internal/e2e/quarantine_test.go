@@ -157,9 +157,9 @@ func TestABodyThatIsTooLargeIsKeptAsCut(t *testing.T) {
 	_, metrics := p.get("/metrics")
 	for _, want := range []string{
 		`sine_relay_events_settled_total{integration="default",result="quarantined"} 3`,
-		`sine_relay_webhooks_total{kind="checked_in",integration="default",result="too_large"} 1`,
-		`sine_relay_webhooks_total{kind="check_in_request",integration="default",result="too_large"} 1`,
-		`sine_relay_webhooks_total{kind="unknown",integration="default",result="too_large"} 1`,
+		`sine_relay_webhooks_total{integration="default",kind="checked_in",result="too_large"} 1`,
+		`sine_relay_webhooks_total{integration="default",kind="check_in_request",result="too_large"} 1`,
+		`sine_relay_webhooks_total{integration="default",kind="unknown",result="too_large"} 1`,
 		`sine_relay_webhooks_refused_total{integration="default",reason="too_large"} 3`,
 	} {
 		if !strings.Contains(metrics, want+"\n") {

@@ -58,7 +58,7 @@ func (p *program) answers(integration, key string) int {
 		p.t.Fatal(err)
 	}
 	req.Header.Set("x-sine-auth", key)
-	answer, err := http.DefaultClient.Do(req)
+	answer, err := p.client.Do(req)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -373,7 +373,7 @@ func TestOnlyTheAdminSideMarksCallsAsSynthetic(t *testing.T) {
 		}
 		req.Header.Set("x-sine-auth", testKey)
 		req.Header.Set("Sine-Relay-Synthetic", "true")
-		answer, err := http.DefaultClient.Do(req)
+		answer, err := p.client.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
