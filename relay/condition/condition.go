@@ -13,7 +13,7 @@
 // timestamps, durations and dyn, those of its strings library but for format,
 // and its optional values.
 //
-// [Compile] finds before the first visitor comes what can be found: faults of
+// [Compile] finds before the first visitor comes what can be found: errors of
 // syntax, unknown names, wrong types, a time of day that is none, and what would
 // cost too much. [Condition.Holds] takes microseconds, and about 10 ms at most
 // whatever a visitor sends. No error quotes anything of a visitor.
@@ -32,7 +32,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Condition is an expression that was found good. It is safe for concurrent use.
+// Condition is a valid expression. It is safe for concurrent use.
 type Condition struct {
 	program cel.Program
 	source  *ast.SourceInfo
@@ -50,33 +50,33 @@ type Visitor struct {
 }
 
 // Compile returns the condition that an expression of at most 2048 characters
-// states. Its error is [Faults].
+// states. Its error is [Problems].
 func Compile(expression string) (*Condition, error) {
 	if strings.TrimSpace(expression) == "" {
-		return nil, whole("is empty; leave it out for a condition that always holds")
+		return nil, problem("the expression is empty; leave it out for a condition that always holds")
 	}
 	if n := utf8.RuneCountInString(expression); n > maxExpression {
-		return nil, whole("has %d characters, at most %d are allowed", n, maxExpression)
+		return nil, problem("the expression has %d characters, at most %d are allowed", n, maxExpression)
 	}
 	env := environment()
 	parsed, issues := env.Compile(expression)
 	if found := issues.Errors(); len(found) > 0 {
-		return nil, told(expression, found)
+		return nil, problemsOf(expression, found)
 	}
 	if t := parsed.OutputType(); !t.IsExactType(cel.BoolType) {
-		return nil, whole("gives %s; a condition must give bool, as company == \"Acme\" does", t)
+		return nil, problem("the expression returns %s; it must return bool, as company == \"Acme\" does", t)
 	}
 	checked := parsed.NativeRep()
-	programs, faults := check(checked)
-	if len(faults) > 0 {
-		return nil, faults
+	programs, problems := check(checked)
+	if len(problems) > 0 {
+		return nil, problems
 	}
-	if faults := programs.appraise(env, parsed); len(faults) > 0 {
-		return nil, faults
+	if problems := programs.checkCost(env, parsed); len(problems) > 0 {
+		return nil, problems
 	}
 	program, err := env.Program(parsed, cel.EvalOptions(cel.OptOptimize), cel.CostTracking(programs), cel.CostLimit(maxCost))
 	if err != nil {
-		return nil, whole("cannot be evaluated: %v", err)
+		return nil, problem("the expression cannot be evaluated: %v", err)
 	}
 	return &Condition{program, checked.SourceInfo()}, nil
 }
@@ -93,7 +93,7 @@ func Compile(expression string) (*Condition, error) {
 func (c *Condition) Holds(v Visitor) (bool, error) {
 	value, _, err := c.program.Eval(newActivation(&v))
 	if err != nil {
-		return true, c.failure(err)
+		return true, c.evaluationError(err)
 	}
 	return value.Value() == true, nil
 }

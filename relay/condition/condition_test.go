@@ -41,7 +41,7 @@ func compile(t testing.TB, expression string) *condition.Condition {
 	return c
 }
 
-func TestConditions(t *testing.T) {
+func TestHolds_Conditions(t *testing.T) {
 	for _, c := range []struct {
 		name, expression string
 		want             bool
@@ -90,7 +90,7 @@ func TestConditions(t *testing.T) {
 }
 
 // A field that an account does not send must not keep a decider from being asked.
-func TestWhatSineDoesNotSendCannotBeTold(t *testing.T) {
+func TestHolds_WhatSineDoesNotSendIsAnError(t *testing.T) {
 	blank := condition.Visitor{Pass: visit.Pass{
 		Person: visit.Person{FirstName: " ", LastName: "\t", Email: "\u00a0"}, Company: " ", VisitorType: "\n",
 		Host: &visit.Host{FirstName: " ", LastName: " ", Group: " "},
@@ -115,7 +115,7 @@ func TestWhatSineDoesNotSendCannotBeTold(t *testing.T) {
 
 // Whoever skips a decider because of an answer that never came lets people in
 // unchecked.
-func TestAnswersThatDidNotComeCannotBeTold(t *testing.T) {
+func TestHolds_AnswersThatDidNotComeAreAnError(t *testing.T) {
 	yes := visit.FormAnswer{Label: "Inducted?", Value: "yes"}
 	conditions := []string{
 		`"Escorted?" in answers && answers["Escorted?"] == "yes"`, `answers[?"Escorted?"].orValue("no") == "yes"`,
@@ -154,12 +154,12 @@ func TestAnswersThatDidNotComeCannotBeTold(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeEvaluatedHolds(t *testing.T) {
+func TestHolds_WhatCannotBeEvaluatedHolds(t *testing.T) {
 	for _, c := range []struct{ name, expression, want string }{
 		{"an answer that is not there", `site == "hq" && answers["Escorted?"] == "yes"`, `1:24: no such key; test for it first, with "key" in answers`},
 		{"a division by zero", "company != \"\" &&\n  12 / size(answers) > 3 / (size(site) - 2)", "2:26: cannot be evaluated for this visitor"},
 		{"a text that is no number", `int(company) == 3`, "1:4: cannot be evaluated for this visitor"},
-		{"a sign beyond the end", `company.charAt(30) == "x"`, "1:15: cannot be evaluated for this visitor"},
+		{"a character beyond the end", `company.charAt(30) == "x"`, "1:15: cannot be evaluated for this visitor"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := compile(t, c.expression).Holds(ada(t))

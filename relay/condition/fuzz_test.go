@@ -10,7 +10,7 @@ import (
 )
 
 // Whatever is configured is refused with errors that say where, or can be
-// evaluated: at once, without a word of the visitor's, and for the largest usual
+// evaluated: at once, without a word of the visitor, and for the largest usual
 // visitor without running into the limit of cost.
 func FuzzCondition(f *testing.F) {
 	for _, expression := range []string{
@@ -35,7 +35,7 @@ func FuzzCondition(f *testing.F) {
 		start := time.Now()
 		c, err := condition.Compile(expression)
 		if err != nil {
-			checkFaults(t, expression, err)
+			checkProblems(t, expression, err)
 			return
 		}
 		if _, err := c.Holds(marked("")); err != nil && strings.Contains(err.Error(), mark) && !strings.Contains(expression, mark) {
@@ -50,19 +50,19 @@ func FuzzCondition(f *testing.F) {
 	})
 }
 
-// checkFaults: each is in a line of the expression and says something.
-func checkFaults(t *testing.T, expression string, err error) {
+// checkProblems: each is in a line of the expression and says something.
+func checkProblems(t *testing.T, expression string, err error) {
 	t.Helper()
-	var faults condition.Faults
-	if !errors.As(err, &faults) || len(faults) == 0 {
-		t.Fatalf("no faults: %v", err)
+	var problems condition.Problems
+	if !errors.As(err, &problems) || len(problems) == 0 {
+		t.Fatalf("no problems: %v", err)
 	}
 	if strings.Contains(err.Error(), "\n") {
 		t.Errorf("more than one line: %v", err)
 	}
-	for _, f := range faults {
+	for _, f := range problems {
 		if f.Line < 1 || f.Line > strings.Count(expression, "\n")+1 || f.Column < 1 || f.What == "" {
-			t.Errorf("no fault of this expression: %+v", f)
+			t.Errorf("no problem of this expression: %+v", f)
 		}
 	}
 }

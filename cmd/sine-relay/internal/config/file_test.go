@@ -60,7 +60,7 @@ func TestFile_SaysWhatIsWrong(t *testing.T) {
 		{"a decider twice", "integrations: [{name: a, deciders: [{name: x}, {name: x}]}]\n", `deciders[1].name: "x" is there twice`},
 		{"shadows only", "integrations: [{name: a, deciders: [{name: x, shadow: true}]}]\n", "deciders: one at least must be obeyed"},
 		{"nobody", "integrations: [{name: a, deciders: []}]\n", "deciders: one at least must be obeyed"},
-		{"a condition with a problem", "integrations: [{name: a, deciders: [{name: x, when: 'visitortype == \"C\"'}]}]\n", `deciders[0].when: 1:1: undeclared reference to "visitortype"; did you mean visitorType?`},
+		{"a condition with a problem", "integrations: [{name: a, deciders: [{name: x, when: 'visitortype == \"C\"'}]}]\n", `deciders[0].when: 1:1: undeclared reference to 'visitortype' (did you mean 'visitorType'?)`},
 		{"a condition that is none", "integrations: [{name: a, deciders: [{name: x, when: company}]}]\n", "deciders[0].when: "},
 		{"a decider's unknown situation", "integrations: [{name: a, deciders: [{name: x, fallbacks: {late: {}}}]}]\n", "deciders[0].fallbacks.late: is not a situation"},
 		{"a decider's fallback that would never be used", "integrations: [{name: a, deciders: [{name: x, fallbacks: {overloaded: {}}}]}]\n", "deciders[0].fallbacks.overloaded: is not a situation"},

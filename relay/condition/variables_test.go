@@ -9,7 +9,7 @@ import (
 	"github.com/sine-relay/sine-relay/relay/condition"
 )
 
-func TestTheDocsNameWhatThereIs(t *testing.T) {
+func TestDocs_NameEveryVariable(t *testing.T) {
 	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (string|map\\(string, string\\)) \\| \\S.* \\|$").FindAllStringSubmatch(condition.Docs(), -1)
 	if len(rows) != 13 {
 		t.Errorf("%d variables in\n%s", len(rows), condition.Docs())
@@ -30,7 +30,7 @@ func TestTheDocsNameWhatThereIs(t *testing.T) {
 }
 
 // Every day and hour of a leap year can be written as it is seen.
-func TestEveryTimeCanBeNamed(t *testing.T) {
+func TestHolds_EveryTimeCanBeNamed(t *testing.T) {
 	for now := time.Date(2028, 1, 1, 0, 59, 59, 0, time.UTC); now.Year() == 2028; now = now.Add(25 * time.Hour) {
 		expression := fmt.Sprintf(`time == "%s" && weekday == "%s" && date == "%s"`, now.Format("15:04"), now.Weekday(), now.Format(time.DateOnly))
 		if got, err := compile(t, expression).Holds(condition.Visitor{Now: now}); !got || err != nil {

@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/env"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/ext"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -63,17 +66,17 @@ type unsent string
 
 func (e unsent) Error() string { return string(e) }
 
-// sent is a variable that Sine may leave out. What was not sent cannot be told: a
+// sent is a variable that Sine may leave out. Reading it is an error then: a
 // field that an account does not send must not keep a decider from being asked. A
-// text of blanks says no more than none.
+// blank text counts as not sent.
 func sent(name, meaning string, read func(*Visitor) string) variable {
 	v := text(name, meaning+"; an error where Sine sent none", read)
-	told := v.read
+	readSent := v.read
 	v.read = func(visitor *Visitor) ref.Val {
 		if visit.IsBlank(read(visitor)) {
 			return types.WrapErr(unsent("Sine sent no " + name))
 		}
-		return told(visitor)
+		return readSent(visitor)
 	}
 	return v
 }
@@ -176,3 +179,44 @@ func (a *activation) ResolveName(name string) (any, bool) {
 
 // Parent implements [cel.Activation].
 func (a *activation) Parent() cel.Activation { return nil }
+
+// environment is the language: what an expression may name and call. It is made
+// once, when the first expression is compiled.
+//
+// The libraries' versions are pinned, so that an update of cel-go does not change
+// what an installation's expressions mean or cost.
+var environment = sync.OnceValue(func() *cel.Env {
+	options := []cel.EnvOption{
+		cel.StdLib(cel.StdLibSubset(without(
+			// The variables time, weekday and date stand in for them.
+			"timestamp", "duration", "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek",
+			"getDayOfYear", "getHours", "getMinutes", "getSeconds", "getMilliseconds",
+			// It would put off to the visitor what the compiler can find.
+			"dyn",
+		))),
+		ext.Strings(ext.StringsVersion(5)),
+		// The length of its result is not estimated.
+		cel.Function("format", cel.MemberOverload("string_format",
+			[]*cel.Type{cel.StringType, cel.ListType(cel.DynType)}, cel.StringType), cel.DisableDeclaration(true)),
+		cel.OptionalTypes(cel.OptionalTypesVersion(2)),
+		cel.CostModelVersion(1),
+		cel.ASTValidators(cel.ValidateHomogeneousAggregateLiterals(), cel.ValidateComprehensionNestingLimit(1)),
+	}
+	for _, v := range variables {
+		options = append(options, cel.Variable(v.name, v.kind))
+	}
+	made, err := cel.NewCustomEnv(options...)
+	if err != nil {
+		panic(fmt.Sprintf("an option of this file is wrong: %v", err))
+	}
+	return made
+})
+
+// without is the standard library but for some functions.
+func without(names ...string) *env.LibrarySubset {
+	subset := env.NewLibrarySubset()
+	for _, name := range names {
+		subset.AddExcludedFunctions(env.NewFunction(name))
+	}
+	return subset
+}
