@@ -14,7 +14,7 @@ import (
 const MaxCapture = 100
 
 // Capture shows the shape of an integration's next deliveries in the log: keys,
-// types, lengths and formats, and no values. It is how one test visit at a real
+// types, rough sizes and date patterns, and no values. It is how one test visit at a real
 // tenant tells what Sine sends. The zero value captures nothing.
 type Capture struct {
 	Deliveries int

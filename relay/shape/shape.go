@@ -1,160 +1,260 @@
-// Package shape tells what a webhook call looks like without what it says, so
-// that one test visit settles what nobody outside Sine knows of the format.
+// Package shape describes a webhook without its contents, so that one test visit
+// shows which fields and formats Sine sends.
 //
-// It promises that a [Shape] holds no value of the body but the event's name: of
-// every other value it tells the type, a class from a closed set, and lengths.
-// Key names are told where they read like a field's name; a question, an address
-// or a number that serves as a key is masked like a value, and so are the keys
-// beside it that Sine is not known to use. A plain word cannot be told from a
-// field's name: where a program makes keys of surnames alone, they are shown.
+// It promises that a [Shape] contains no value of the body but the event's name. Of
+// every other value it says the type, a rough size, how a URL or encoded data
+// begins, and, for what has digits as a date has, the pattern. Keys are shown where
+// they read like the name of a field. A question, an address or a number that serves
+// as a key is masked like a value, and so are the keys beside it that Sine is not
+// known to use. A plain word cannot be distinguished from a field's name: where a
+// program makes keys of surnames alone, they are shown.
 //
-// A shape is bounded, whatever the body, and the same for the same call. Keeping
-// it, and for how long, is left to the caller.
+// A shape is bounded, whatever the body.
 package shape
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-// What bounds a shape. A node is a place in the body, with all elements of a
-// list as one.
+// What bounds a shape.
 const (
-	maxEncoded = 64 << 10
-	maxNodes   = 2000
-	maxDepth   = 32
+	maxBytes   = 32 << 10 // of headers and fields
+	maxDepth   = 16
+	maxForms   = 8  // of one field
+	maxPattern = 40 // characters of a text that is shown as a pattern
+	minDigits  = 6  // of such a text
 )
 
-// Shape is what a call looks like. Its JSON is at most 64 KiB.
+// Shape is what a webhook looks like.
 type Shape struct {
-	// Headers are sorted by name.
-	Headers []Header `json:"headers"`
-	Body    Body     `json:"body"`
-	// Fields are the places in the body, each before those within it, in the
-	// order in which they first come. Of a body that is no JSON they are
-	// those before the fault.
-	Fields []Field `json:"fields"`
-	Cut    Cut     `json:"cut,omitzero"`
-}
-
-// Header is what is told of one header.
-type Header struct {
-	// Name is in lower case, or "(masked)" for all whose names do not look
-	// like one.
-	Name  string `json:"name"`
-	Count int    `json:"count"`
-	// Lengths are those of the first values, in characters.
-	Lengths []int `json:"lengths"`
-	// Values are what those values say, in headers known to hold nothing
-	// personal or secret, and as far as they keep to the header's own form.
-	Values []string `json:"values,omitempty"`
-}
-
-// Body is what is told of the body as a whole.
-type Body struct {
-	Bytes int `json:"bytes"`
+	// Headers are the names of the headers with the sizes of their values, such
+	// as "x-sine-auth: up to 64 characters", in order. The values of those that
+	// describe the body or the program that sent it are shown.
+	Headers []string `json:"headers"`
+	Bytes   int      `json:"bytes"`
+	// JSON is whether the body is one JSON value. If not, it has no fields.
+	JSON bool `json:"json"`
 	// UTF8 is whether all of it is valid UTF-8.
 	UTF8 bool `json:"utf8"`
-	// BOM is whether it begins with UTF-8's byte order mark, which is set
-	// aside for what follows.
-	BOM bool `json:"bom,omitempty"`
-	// JSON is whether it is one JSON value, nested at most 10,000 deep. It may
-	// have duplicate keys, and texts that are not UTF-8.
-	JSON bool `json:"json"`
-	// StoppedAt is how many bytes were read of what is not JSON.
-	StoppedAt int `json:"stoppedAt,omitempty"`
-	// Depth counts the brackets around what is nested deepest.
-	Depth int `json:"depth"`
-	// DuplicateKeys counts the keys that their object already has.
-	DuplicateKeys int `json:"duplicateKeys,omitempty"`
-	// TrailingSpace is the white space at the end, in bytes.
-	TrailingSpace int `json:"trailingSpace,omitempty"`
+	// Fields are the values by their paths, such as "data.date: string
+	// 9999-99-99a99:99:99.999a", in order. "$" is the body itself, "[]" stands
+	// for all elements of a list, and "{}" for all values under masked keys.
+	Fields []string `json:"fields"`
+	// Omitted counts the headers and fields for which there was no room.
+	Omitted int `json:"omitted,omitempty"`
 }
 
-// Field is one place in the body, and what stood there.
-type Field struct {
-	// Path is "$" for the body itself, else the keys that lead there, with
-	// dots between them. "[]" stands for all elements of a list, "{}" for all
-	// values under masked keys. A key with a dot in it is quoted.
-	Path string `json:"path"`
-	// Keys are the forms of the keys masked as "{}", at most 32.
-	Keys []Form `json:"keys,omitempty"`
-	// Values are the forms of what stood there, at most 32.
-	Values []Form `json:"values"`
-	// More counts the values of further forms than are listed.
-	More int `json:"more,omitempty"`
-}
-
-// Form is what values have in common that look alike.
-type Form struct {
-	// Type is that of JSON: "string", "number", "boolean", "null", "object"
-	// or "array".
-	Type string `json:"type"`
-	// Class is what a text or number looks like. Of a text: "empty", "white
-	// space", "boolean", "date", "epoch", "integer", "fraction", "uuid",
-	// "hex", "phone", "url", "data uri", "e-mail", "base64", "json", "word"
-	// (letters), "code" (no white space), "text" (anything else), or "name"
-	// where Value is shown. Of a number: "integer", "fraction" or "epoch". Of
-	// an object or array: empty, or "too deep" when it was not looked into.
-	Class string `json:"class,omitempty"`
-	// Format refines the class: a date's layout as in package time, an
-	// epoch's unit, a URL's scheme, the kind of encoded data, a text's case.
-	Format string `json:"format,omitempty"`
-	// Value is the event's name.
-	Value string `json:"value,omitempty"`
-	Count int    `json:"count"`
-	// Length is in characters, for a number in digits, for an object in keys,
-	// for an array in elements. It is zero where class and format imply it,
-	// and for a boolean text, whose length would tell a yes from a no.
-	Length Range `json:"length,omitzero"`
-	// Parts are the words of a text, or the segments of a URL's path.
-	Parts Range `json:"parts,omitzero"`
-}
-
-// Range spans the smallest and the largest of some counts.
-type Range struct {
-	Min int `json:"min"`
-	Max int `json:"max"`
-}
-
-// Cut counts what was left out because a shape is bounded.
-type Cut struct {
-	// Headers beyond the first 64.
-	Headers int `json:"headers,omitempty"`
-	// Values at places beyond the first 2,000.
-	Values int `json:"values,omitempty"`
-	// TooDeep counts objects and arrays nested deeper than 32.
-	TooDeep int `json:"tooDeep,omitempty"`
-	// Fields for which there was no room in 64 KiB.
-	Fields int `json:"fields,omitempty"`
-}
-
-// Of describes a call by its header and its body, without a content encoding. It
+// Of describes a webhook by its header and its body, without a content encoding. It
 // keeps neither.
 func Of(header http.Header, body []byte) Shape {
-	s := Shape{Fields: []Field{}}
-	s.Headers, s.Cut.Headers = headers(header)
-	r := read(body)
-	s.Body, s.Cut.Values, s.Cut.TooDeep = r.body, r.noRoom, r.tooDeep
-	r.root.maskTables()
-	s.fill(r.root.list("", nil))
+	s := Shape{Bytes: len(body), UTF8: utf8.Valid(body)}
+	room := maxBytes
+	take := func(lines []string) []string {
+		taken := []string{}
+		for _, line := range lines {
+			if room -= len(line); room < 0 {
+				s.Omitted++
+				continue
+			}
+			taken = append(taken, line)
+		}
+		return taken
+	}
+	s.Headers = take(describeHeaders(header))
+	value, err := decode(body)
+	s.JSON = err == nil
+	all := fields{}
+	if s.JSON {
+		all.add("", value, 1)
+	}
+	s.Fields = take(all.lines())
 	return s
 }
 
-// fill takes as many fields as there is room for.
-func (s *Shape) fill(fields []Field) {
-	s.Cut.Fields = len(fields) // more than will be: its digits are counted
-	room := maxEncoded - encodedSize(s)
-	for _, f := range fields {
-		if room -= encodedSize(f) + len(","); room < 0 {
-			return
+func decode(body []byte) (value any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))))
+	decoder.UseNumber()
+	if err := decoder.Decode(&value); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("more than one JSON value")
+	}
+	return value, nil
+}
+
+// fields are the forms of the values at each path.
+type fields map[string][]string
+
+func (f fields) lines() (lines []string) {
+	for _, path := range slices.Sorted(maps.Keys(f)) {
+		lines = append(lines, path+": "+strings.Join(f[path], " or "))
+	}
+	return lines
+}
+
+func (f fields) add(path string, value any, depth int) {
+	f.addForm(path, form(path, value))
+	if depth > maxDepth {
+		return
+	}
+	switch v := value.(type) {
+	case []any:
+		for _, element := range v {
+			f.add(path+"[]", element, depth+1)
 		}
-		s.Fields = append(s.Fields, f)
-		s.Cut.Fields--
+	case map[string]any:
+		keys := slices.Sorted(maps.Keys(v))
+		odd := slices.ContainsFunc(keys, func(key string) bool { return !isName(key) })
+		for _, key := range keys {
+			f.add(join(path, key, odd), v[key], depth+1)
+		}
 	}
 }
 
-func encodedSize(v any) int {
-	data, _ := json.Marshal(v) // texts and integers never fail
-	return len(data)
+func (f fields) addForm(path, form string) {
+	if path == "" {
+		path = "$"
+	}
+	if forms := f[path]; len(forms) < maxForms && !slices.Contains(forms, form) {
+		f[path] = append(forms, form)
+		slices.Sort(f[path])
+	}
+}
+
+// join leads one key further. Where one key of an object is somebody's question or
+// address, those beside it may be as well, though they are single words.
+func join(path, key string, besideOdd bool) string {
+	switch {
+	case !isName(key), besideOdd && !known[key]:
+		return path + "{}"
+	case path == "":
+		return key
+	default:
+		return path + "." + key
+	}
+}
+
+// known are the keys that Sine is known or expected to use.
+var known = func() map[string]bool {
+	all := map[string]bool{}
+	for key := range strings.FieldsSeq(`event date data payload body id passId visitId pass site siteId zone notes status
+		firstName lastName company email mobile photoURL passType entryType host hostGroupName
+		formResponses responses label value user workflow name`) {
+		all[key] = true
+	}
+	return all
+}()
+
+var name = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,34}$`) // shorter than a UUID
+
+// isName reports whether a text reads like the name of a field, a header or an event.
+// With more than a few digits it is rather a number or an id.
+func isName(s string) bool { return name.MatchString(s) && digits(s) <= 4 }
+
+func digits(s string) int { return len(s) - len(strings.Map(withoutDigits, s)) }
+
+func withoutDigits(r rune) rune {
+	if r >= '0' && r <= '9' {
+		return -1
+	}
+	return r
+}
+
+func form(path string, value any) string {
+	switch v := value.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "boolean"
+	case json.Number:
+		return "number" + pattern(v.String())
+	case []any:
+		return "list"
+	case map[string]any:
+		return "object"
+	}
+	text := value.(string)
+	switch {
+	case (path == "event" || path == "payload.event" || path == "body.event") && isName(text):
+		return fmt.Sprintf("string %q", text)
+	case strings.TrimSpace(text) == "":
+		return "string, blank"
+	}
+	if shown := pattern(text); shown != "" {
+		return "string" + shown
+	}
+	for _, start := range []string{"http://", "https://", "data:", "{", "["} {
+		if strings.HasPrefix(text, start) {
+			return "string, " + size(text) + ", begins with " + start
+		}
+	}
+	return "string, " + size(text)
+}
+
+// pattern is empty or a text with "9" for each digit, "a" for each letter, and all
+// else as it is. It shows how a date is written; a text with few digits has none.
+func pattern(text string) string {
+	if len(text) > maxPattern || digits(text) < minDigits {
+		return ""
+	}
+	return " " + strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9':
+			return '9'
+		case r < utf8.RuneSelf && !unicode.IsLetter(r) && unicode.IsPrint(r):
+			return r
+		default:
+			return 'a'
+		}
+	}, text)
+}
+
+// size is so rough that it does not distinguish a yes from a no.
+func size(text string) string {
+	n := utf8.RuneCountInString(text)
+	for _, limit := range []int{8, 64, 512, 4096} {
+		if n <= limit {
+			return fmt.Sprintf("up to %d characters", limit)
+		}
+	}
+	return "more than 4096 characters"
+}
+
+// shown are the headers whose values are shown, each as far as it has this form:
+// those that describe the body and the program that sent it. What names a client, a
+// person, a place or a secret is not among them, nor any that is not known here.
+var shown = map[string]*regexp.Regexp{
+	"content-type":     regexp.MustCompile(`^[A-Za-z]{1,32}/[A-Za-z0-9.+-]{1,64}(?:; ?charset="?[A-Za-z0-9-]{1,16}"?)?`),
+	"content-encoding": regexp.MustCompile(`^(?:gzip|deflate|br|zstd|compress|identity)(?:, ?(?:gzip|deflate|br|zstd|compress|identity)){0,3}`),
+	"user-agent":       regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,31}/[0-9][0-9A-Za-z.+-]{0,23}`),
+}
+
+func describeHeaders(header http.Header) (lines []string) {
+	for written, values := range header {
+		name := strings.ToLower(written)
+		if !isName(name) {
+			name = "(masked)"
+		}
+		for _, value := range values {
+			described := size(value)
+			if form := shown[name]; form != nil && form.MatchString(value) {
+				described = form.FindString(value)
+			}
+			lines = append(lines, name+": "+described)
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
 }
