@@ -15,7 +15,7 @@ import (
 
 // operators are the commands of sine-relay for which an operator's credentials are
 // meant. The others are run with the relay's settings.
-var operators = []string{"lockdown", "override", "orders", "ask", "deciders", "explain", "quarantine"}
+var operators = []string{"lockdown", "override", "orders", "ask", "deciders", "explain", "visits", "tail", "quarantine"}
 
 // exempt are not run, and why.
 var exempt = map[string]string{
@@ -153,7 +153,7 @@ func (s *stage) runRelay(words []string) error {
 		env, words = append(env, words[0]), words[1:]
 	}
 	switch own := strings.HasPrefix(words[0], "/") || !slices.Contains(operators, words[1]); {
-	case len(env) > len(s.environment()):
+	case len(env) > len(s.environment()), slices.Contains(words, "--context"):
 	case own:
 		env = append(env, s.ofRelay()...)
 	case words[1] == "ask" && slices.Contains(words, "--site"): // without the relay's integrations
@@ -182,6 +182,9 @@ func (s *stage) runRelay(words []string) error {
 		if err != nil {
 			return err
 		}
+	}
+	if words[1] == "tail" { // until it is interrupted
+		words = append([]string{"timeout", "--preserve-status", "--signal=INT", "3"}, words...)
 	}
 	out, err := s.execute(env, words...)
 	if err != nil && words[1] == "ask" && strings.Contains(out, "override of hq") {

@@ -42,6 +42,10 @@ type Process struct {
 	Stdout, Stderr io.Writer
 	// Build is what the linker set.
 	Build Build
+
+	// context is that of the nats command which --context names, for commands that
+	// have the flag.
+	context *string
 }
 
 // UntilSignal is a context that the first signal ends. By then the second one does
@@ -98,9 +102,12 @@ func newRoot(in Process) *cobra.Command {
 		title    string
 		commands []*cobra.Command
 	}{
-		{"Run a relay", []*cobra.Command{newServe(in), newDev(in), newHealth(in), newVerify(in)}},
-		{"Set it up", []*cobra.Command{newConfig(in), newDeciders(in), newAsk(in)}},
-		{"Operate it", []*cobra.Command{newLockdown(in), newOverride(in), newOrders(in), newExplain(in), newQuarantine(in), newSpool(in)}},
+		{"Run a relay", []*cobra.Command{newServe(in), newDev(in), newHealth(in), inContext(in, newVerify)}},
+		{"Set it up", []*cobra.Command{newConfig(in), inContext(in, newDeciders), inContext(in, newAsk)}},
+		{"Operate it", []*cobra.Command{
+			inContext(in, newLockdown), inContext(in, newOverride), inContext(in, newOrders),
+			inContext(in, newVisits), inContext(in, newTail), inContext(in, newExplain), inContext(in, newQuarantine), newSpool(in),
+		}},
 		{"About the program", []*cobra.Command{newCompletion(), newVersion(in), help}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})

@@ -21,7 +21,7 @@ import (
 
 func newConfig(in Process) *cobra.Command {
 	return newGroup("config", "Check the configuration, and print what to enter into Sine.",
-		"  sine-relay config check --connect", newConfigCheck(in), newConfigURLs(in), newConfigDocs(in))
+		"  sine-relay config check --connect", inContext(in, newConfigCheck), newConfigURLs(in), newConfigDocs(in))
 }
 
 func newConfigDocs(in Process) *cobra.Command {
@@ -62,7 +62,7 @@ func newConfigCheck(in Process) *cobra.Command {
 
 // checkConfig prints every error, or that there is none, and the warnings.
 func checkConfig(ctx context.Context, in Process, format string, connect bool) error {
-	settings, err := config.Load(in.Environ, nil)
+	settings, err := in.settings(loadAll)
 	if err == nil && len(settings.NonFatal) > 0 {
 		err = settings.NonFatal
 	}

@@ -1,13 +1,46 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+
+	"github.com/spf13/cobra"
 
 	"github.com/sine-relay/sine-relay/broker/embedded"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 )
+
+// inContext makes a command of which each one that does something has the flag --context.
+func inContext(in Process, newCommand func(Process) *cobra.Command) *cobra.Command {
+	in.context = new(string)
+	cmd := newCommand(in)
+	addContext(cmd, in)
+	return cmd
+}
+
+func addContext(cmd *cobra.Command, in Process) {
+	for _, c := range cmd.Commands() {
+		addContext(c, in)
+	}
+	if cmd.Annotations[isGroup] != "" {
+		return
+	}
+	cmd.Flags().StringVar(in.context, "context", "", "connect as this context of the nats command, by its `name`, and not by the settings")
+	// The flag was defined in the line above: there is no error.
+	_ = cmd.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return config.ContextNames(in.Environ), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// settings loads them, in the context that the command line names.
+func (in Process) settings(load func(environ []string) (config.Settings, error)) (config.Settings, error) {
+	return config.InContext(in.Environ, *in.context, load)
+}
+
+// loadAll is for a command that goes by all that a relay goes by.
+func loadAll(environ []string) (config.Settings, error) { return config.Load(environ, nil) }
 
 // operatorSettings are the settings for a command that needs an existing NATS,
 // and may do without integrations.
@@ -26,9 +59,9 @@ func integrationSettings(in Process) (config.Settings, error) {
 }
 
 func settingsWithNATS(in Process, load func([]string) (config.Settings, error)) (config.Settings, error) {
-	settings, err := load(in.Environ)
+	settings, err := config.InContext(in.Environ, cmp.Or(*in.context, config.DefaultContext(in.Environ)), load)
 	if err == nil && settings.NATSURL == "" {
-		err = settingError{errors.New("set SINE_RELAY_NATS_URL to where the relay's NATS listens" + asOperator(settings))}
+		err = settingError{errors.New("set SINE_RELAY_NATS_URL to where the relay's NATS listens" + asOperator(settings) + config.OrContext(in.Environ))}
 	}
 	return settings, err
 }

@@ -31,11 +31,16 @@ func addOutput(cmd *cobra.Command) *string {
 
 // printJSON prints a value for programs. What a terminal would obey is escaped, beyond
 // what JSON demands: people look at it, too.
-func printJSON(w io.Writer, value any) error {
+func printJSON(w io.Writer, value any) error { return writeJSON(w, value, "  ") }
+
+// printJSONLine is printJSON for one value of many, on a line of its own.
+func printJSONLine(w io.Writer, value any) error { return writeJSON(w, value, "") }
+
+func writeJSON(w io.Writer, value any, indent string) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
+	e.SetIndent("", indent)
 	if err := e.Encode(value); err != nil {
 		return fmt.Errorf("encode the output: %w", err)
 	}

@@ -22,7 +22,7 @@ import (
 
 func newSpool(in Process) *cobra.Command {
 	return newGroup("spool", "Show and empty a spool that no relay has open.",
-		"  sine-relay spool drain --dir /var/lib/sine-relay/spool", newSpoolLs(in), newSpoolDrain(in))
+		"  sine-relay spool drain --dir /var/lib/sine-relay/spool", newSpoolLs(in), inContext(in, newSpoolDrain))
 }
 
 // spooledMessage is what `spool ls --output json` prints of a message.
@@ -104,12 +104,12 @@ func newSpoolDrain(in Process) *cobra.Command {
 }
 
 func drainSpool(ctx context.Context, in Process, dir string) error {
-	settings, err := config.LoadForOperator(in.Environ)
+	settings, err := in.settings(config.LoadForOperator)
 	if err != nil {
 		return err
 	}
 	if settings.NATSURL == "" {
-		return settingError{errors.New("set SINE_RELAY_NATS_URL: a spool is drained into an existing NATS only")}
+		return settingError{errors.New("set SINE_RELAY_NATS_URL, or name a context with --context: a spool is drained into an existing NATS only")}
 	}
 	left, err := spool.OpenExisting(dir, nil)
 	if err != nil {

@@ -56,7 +56,7 @@ type verification struct {
 }
 
 func (v *verification) run(ctx context.Context, in Process, format string) error {
-	settings, err := config.Load(in.Environ, nil)
+	settings, err := in.settings(loadAll)
 	if err != nil {
 		return err
 	}

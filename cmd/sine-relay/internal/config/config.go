@@ -45,7 +45,9 @@ type Settings struct {
 	brokenSites []string
 
 	keys keyring
-	set  map[string]bool
+	// orContext is what [OrContext] says.
+	orContext string
+	set       map[string]bool
 	// secretFiles are the files that secrets were read from, by the secret's
 	// name.
 	secretFiles map[string]string
@@ -97,7 +99,7 @@ const (
 func read(environ []string, defaults map[string]string, integrated func(Settings) bool, keys keyring) (Settings, error) {
 	var f Problems
 	e := newEnvironment(environ, defaults, &f)
-	s := Settings{set: e.set, secretFiles: e.files, Invalid: map[string]Problems{}, keys: keys}
+	s := Settings{set: e.set, secretFiles: e.files, Invalid: map[string]Problems{}, keys: keys, orContext: OrContext(environ)}
 	e.decode(&s.Environment)
 	s.check(&f)
 	if integrated(s) {

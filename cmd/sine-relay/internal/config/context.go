@@ -50,6 +50,15 @@ func ContextNames(environ []string) (names []string) {
 	return names
 }
 
+// OrContext says that a context could stand for settings, or nothing where there is none.
+func OrContext(environ []string) string {
+	names := ContextNames(environ)
+	if len(names) == 0 {
+		return ""
+	}
+	return ", or name a context of the nats command with --context; there are: " + strings.Join(names, ", ")
+}
+
 // natsContext is what `nats context add` wrote, as settings.
 type natsContext struct {
 	name    string

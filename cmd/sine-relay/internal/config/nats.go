@@ -30,6 +30,8 @@ func (s *Settings) checkServers(f *Problems) {
 		s.NATSStoreDir = "" // a command that runs none, where the relay's settings are
 	case s.NATSURL != "" && s.NATSStoreDir != "":
 		f.setting("NATS_STORE_DIR", "is set, and so is SINE_RELAY_NATS_URL: set the one for the embedded NATS or the other for an existing one")
+	case s.NATSURL == "" && s.NATSStoreDir == "" && s.keys == keyless:
+		f.setting("NATS_URL", "is not set: set it to where the relay's NATS listens%s", s.orContext)
 	case s.NATSURL == "" && s.NATSStoreDir == "":
 		f.setting("NATS_URL", "is not set: set it to the servers of your NATS, or set SINE_RELAY_NATS_STORE_DIR to run the embedded one")
 	case s.NATSURL != "" && len(s.NATSServers()) == 0:

@@ -50,7 +50,7 @@ func operatorsCommands(quarantined []string, site string) [][]string {
 	for _, line := range []string{
 		"lockdown --wait 2s --message Fire --unknown-site --site " + site, "lockdown lift --wait 2s --site " + site,
 		"override --wait 2s --accept --for 1m --reason test --unknown-site --site " + site, "override lift --wait 2s --site " + site,
-		"orders", "deciders", "ask", "explain 22222", "quarantine ls",
+		"orders", "deciders", "ask", "explain 22222", "visits", "quarantine ls",
 		"quarantine show " + quarantined[0], "quarantine replay --submit " + strings.Join(quarantined, " "),
 		"quarantine replay --submit --delete " + quarantined[0],
 	} {

@@ -58,7 +58,7 @@ func (s *theatre) everyCommandWorks(t *testing.T, day *day) {
 	reference := regexp.MustCompile(`"msg":"webhook","id":"(\w+)"`).FindStringSubmatch(day.relay.out.String())[1]
 	want := map[string]string{
 		"lockdown": "in force until it is lifted.*Obeyed by 1", "lockdown lift": "is lifted.*Obeyed by 1", "override": "in force until .*Obeyed by 1", "override lift": "is lifted.*Obeyed by 1",
-		"orders": "ORDER.*RELAY.*ready", "deciders": `default +hq +default +\w+ +1\.2\.3`, "ask": "SUCCESS", "explain": "all: default accepted",
+		"orders": "There is no lockdown.*RELAY.*ready", "visits": "check_in_request +hq +\\w+ +accepted +decider default", "deciders": `default +hq +default +\w+ +1\.2\.3`, "ask": "SUCCESS", "explain": "all: default accepted",
 		"quarantine ls": "2 messages|3 messages", "quarantine show": "would become checked_in of site hq", "quarantine replay": "2 stored|deleted here.*1 duplicates",
 	}
 	for _, words := range operatorsCommands(s.quarantined(t, day), "hq") {
