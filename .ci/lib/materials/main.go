@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
@@ -38,11 +39,11 @@ func write(binary, version, folder string) error {
 	if err != nil {
 		return err
 	}
-	notices, err := noticesOf(info)
+	parts, err := partsOf(info)
 	if err != nil {
 		return err
 	}
-	bill, err := json.MarshalIndent(billOf(info, version), "", "  ")
+	bill, err := json.MarshalIndent(billOf(parts, version), "", "  ")
 	if err != nil {
 		return err
 	}
@@ -50,15 +51,28 @@ func write(binary, version, folder string) error {
 		return err
 	}
 	return errors.Join(
-		os.WriteFile(filepath.Join(folder, "THIRD-PARTY-NOTICES.txt"), notices, 0o644),
+		os.WriteFile(filepath.Join(folder, "THIRD-PARTY-NOTICES.txt"), noticesOf(parts), 0o644),
 		os.WriteFile(filepath.Join(folder, "sine-relay.cdx.json"), append(bill, '\n'), 0o644))
 }
 
 // legal are the files that a licence asks to be passed on.
 var legal = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents)([-.].*)?$`)
 
-// noticesOf fails for a module without a licence: nobody may pass that on.
-func noticesOf(info *debug.BuildInfo) ([]byte, error) {
+// part is one thing that the binary is made of.
+type part struct {
+	kind, name, version string
+	legal               []file
+	licences            []string // as SPDX names them
+}
+
+type file struct {
+	name    string
+	content []byte
+}
+
+// partsOf fails for a part without a licence, or with one that nobody has looked at
+// yet: such a part may not be passed on.
+func partsOf(info *debug.BuildInfo) ([]part, error) {
 	cache, err := goEnv("GOMODCACHE")
 	if err != nil {
 		return nil, err
@@ -67,19 +81,19 @@ func noticesOf(info *debug.BuildInfo) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	b.WriteString("Sine Relay contains the software below. Each part stands under its own licence.\n" +
-		"The image also contains Mozilla's list of certificate authorities, under the\nMozilla Public License 2.0.\n")
-	if err := appendLegal(&b, "The Go standard library "+info.GoVersion, root); err != nil {
-		return nil, err
-	}
+	golang := strings.TrimPrefix(info.GoVersion, "go")
+	parts := []part{{kind: "application", name: "stdlib", version: golang}}
+	folders := []string{root}
 	for _, m := range info.Deps {
-		folder := filepath.Join(cache, escaped(m.Path)+"@"+escaped(m.Version))
-		if err := appendLegal(&b, m.Path+" "+m.Version, folder); err != nil {
-			return nil, err
+		parts = append(parts, part{kind: "library", name: m.Path, version: m.Version})
+		folders = append(folders, filepath.Join(cache, escaped(m.Path)+"@"+escaped(m.Version)))
+	}
+	for i := range parts {
+		if err := parts[i].read(folders[i]); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", parts[i].name, parts[i].version, err)
 		}
 	}
-	return b.Bytes(), nil
+	return parts, nil
 }
 
 func goEnv(name string) (string, error) {
@@ -87,12 +101,12 @@ func goEnv(name string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-func appendLegal(b *bytes.Buffer, title, folder string) error {
+// read takes what is of legal interest from a module's folder.
+func (p *part) read(folder string) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return err
 	}
-	found := false
 	for _, e := range entries {
 		if e.IsDir() || !legal.MatchString(e.Name()) {
 			continue
@@ -101,14 +115,47 @@ func appendLegal(b *bytes.Buffer, title, folder string) error {
 		if err != nil {
 			return err
 		}
-		found = true
-		line := strings.Repeat("=", 78)
-		fmt.Fprintf(b, "\n%s\n%s: %s\n%s\n\n%s\n", line, title, e.Name(), line, bytes.TrimSpace(content))
+		p.legal = append(p.legal, file{e.Name(), content})
+		p.licences = append(p.licences, licencesIn(content)...)
 	}
-	if !found {
-		return fmt.Errorf("%s: no licence in its folder", title)
+	if len(p.licences) == 0 {
+		return errors.New("no licence that is known here in its folder")
 	}
+	slices.Sort(p.licences)
+	p.licences = slices.Compact(p.licences)
 	return nil
+}
+
+// known has for each licence a sentence that no other one has.
+var known = map[string]string{
+	"Apache-2.0":   "under the Apache License, Version 2.0",
+	"BSD-3-Clause": "endorse or promote products derived from this software",
+	"MIT":          "Permission is hereby granted, free of charge, to any person obtaining a copy",
+}
+
+// licencesIn names those of a text, which may hold several: the parts of a module
+// may have licences of their own.
+func licencesIn(text []byte) (ids []string) {
+	words := strings.Join(strings.Fields(string(text)), " ")
+	for id, sentence := range known {
+		if strings.Contains(words, sentence) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func noticesOf(parts []part) []byte {
+	var b bytes.Buffer
+	b.WriteString("Sine Relay contains the software below. Each part stands under its own licence.\n" +
+		"The image also contains Mozilla's list of certificate authorities, under the\nMozilla Public License 2.0.\n")
+	line := strings.Repeat("=", 78)
+	for _, p := range parts {
+		for _, f := range p.legal {
+			fmt.Fprintf(&b, "\n%s\n%s %s: %s\n%s\n\n%s\n", line, p.name, p.version, f.name, line, bytes.TrimSpace(f.content))
+		}
+	}
+	return b.Bytes()
 }
 
 // escaped is a module's path or version as the module cache writes it: a capital
@@ -118,11 +165,29 @@ func escaped(s string) string {
 }
 
 type component struct {
-	Type    string `json:"type"`
-	Name    string `json:"name"`
-	Version string `json:"version"`
-	URL     string `json:"purl,omitempty"`
-	Ref     string `json:"bom-ref,omitempty"`
+	Type     string    `json:"type"`
+	Name     string    `json:"name"`
+	Version  string    `json:"version"`
+	URL      string    `json:"purl,omitempty"`
+	Ref      string    `json:"bom-ref,omitempty"`
+	Licences []licence `json:"licenses"`
+}
+
+type licence struct {
+	License struct {
+		ID string `json:"id"`
+	} `json:"license"`
+}
+
+func componentOf(kind, name, version string, ids ...string) component {
+	at := name + "@" + version
+	c := component{Type: kind, Name: name, Version: version, URL: "pkg:golang/" + at, Ref: at}
+	for _, id := range ids {
+		l := licence{}
+		l.License.ID = id
+		c.Licences = append(c.Licences, l)
+	}
+	return c
 }
 
 type bill struct {
@@ -135,14 +200,11 @@ type bill struct {
 	Components []component `json:"components"`
 }
 
-func billOf(info *debug.BuildInfo, version string) bill {
+func billOf(parts []part, version string) bill {
 	b := bill{Format: "CycloneDX", SpecVersion: "1.6", Version: 1}
-	b.Metadata.Component = component{Type: "application", Name: "sine-relay", Version: version}
-	golang := strings.TrimPrefix(info.GoVersion, "go")
-	b.Components = append(b.Components, component{Type: "application", Name: "go", Version: golang, URL: "pkg:golang/stdlib@" + golang, Ref: "stdlib@" + golang})
-	for _, m := range info.Deps {
-		at := m.Path + "@" + m.Version
-		b.Components = append(b.Components, component{Type: "library", Name: m.Path, Version: m.Version, URL: "pkg:golang/" + at, Ref: at})
+	b.Metadata.Component = componentOf("application", "github.com/sine-relay/sine-relay", "v"+version, "Apache-2.0")
+	for _, p := range parts {
+		b.Components = append(b.Components, componentOf(p.kind, p.name, p.version, p.licences...))
 	}
 	return b
 }
