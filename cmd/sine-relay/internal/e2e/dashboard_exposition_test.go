@@ -22,11 +22,8 @@ type exposition struct {
 func expose(t *testing.T) exposition {
 	t.Helper()
 	e := exposition{labels: map[string][]string{}}
-	for row := range strings.Lines(metricsTable(t)) {
-		cells := strings.Split(row, "|")
-		if name := strings.Trim(cells[1], " `"); strings.HasPrefix(name, "sine_relay_") {
-			e.labels[name] = strings.Fields(strings.ReplaceAll(cells[3], "`", " "))
-		}
+	for name, f := range exposed(t) {
+		e.labels[name] = labelsOf(f)
 	}
 	server := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "integrations.yaml")

@@ -25,7 +25,9 @@ var update = flag.Bool("update", false, "rewrite the tables of the documentation
 func TestDocs_TheTablesAreTheProgramsOwn(t *testing.T) {
 	t.Parallel()
 	checkTable(t, "docs/settings.md", "settings", config.Docs())
-	checkTable(t, "docs/metrics.md", "metrics", metricsTable(t))
+	families := exposed(t)
+	checkTable(t, "docs/metrics.md", "metrics", metricsTable(families))
+	checkTable(t, "docs/metrics.md", "labels", labelsTable(t, families))
 	checkTable(t, "docs/deciding.md", "conditions", condition.Docs())
 }
 
@@ -55,8 +57,8 @@ func checkTable(t *testing.T, page, name, table string) {
 	}
 }
 
-// metricsTable lists what a running relay exposes of its own.
-func metricsTable(t *testing.T) string {
+// exposed is what running relays expose of their own.
+func exposed(t *testing.T) map[string]*dto.MetricFamily {
 	t.Helper()
 	server := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "integrations.yaml")
@@ -79,22 +81,78 @@ func metricsTable(t *testing.T) string {
 			families[name] = f
 		}
 	}
+	maps.DeleteFunc(families, func(name string, _ *dto.MetricFamily) bool { return !strings.HasPrefix(name, "sine_relay_") })
+	return families
+}
+
+func metricsTable(families map[string]*dto.MetricFamily) string {
 	var b strings.Builder
 	b.WriteString("| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(families)) {
-		if f := families[name]; strings.HasPrefix(name, "sine_relay_") {
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, strings.ToLower(f.GetType().String()), labels(f), f.GetHelp())
+		f := families[name]
+		var quoted []string
+		for _, label := range labelsOf(f) {
+			quoted = append(quoted, "`"+label+"`")
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", name, strings.ToLower(f.GetType().String()), strings.Join(quoted, " "), f.GetHelp())
+	}
+	return b.String()
+}
+
+// labelWords are what a label of a metric may be called, and what it says. One idea has
+// one word.
+var labelWords = map[string]string{
+	"agreement":   "whether a shadow decider agrees with the response",
+	"api_key":     "an API key, by its name in the file of keys, or by its digest",
+	"certificate": "which certificate",
+	"code":        "HTTP status code",
+	"connection":  "which of the relay's connections to NATS",
+	"decider":     "a decider, by its name in the configuration",
+	"field":       "a field of a stream's configuration",
+	"go_version":  "version of Go",
+	"integration": "an integration, by its name in the configuration; `unknown` where a call names none of them",
+	"kind":        "which of Sine's three calls it is: `check_in_request`, `checked_in` or `checked_out`; `unknown` where that cannot be read",
+	"listener":    "`public` or `admin`",
+	"method":      "HTTP method",
+	"reason":      "why it ended so",
+	"result":      "how it ended",
+	"route":       "which of the webhook's paths",
+	"site":        "a site, by its name in the configuration",
+	"state":       "what is wrong with an entry",
+	"stream":      "a stream, by its name",
+	"type":        "`lockdown` or `override`",
+	"version":     "version of Sine Relay",
+}
+
+// labelsTable lists the labels, and refuses what is not one of them.
+func labelsTable(t *testing.T, families map[string]*dto.MetricFamily) string {
+	t.Helper()
+	used := map[string]bool{}
+	for name, f := range families {
+		for _, label := range labelsOf(f) {
+			used[label] = true
+			if labelWords[label] == "" {
+				t.Errorf("%s has the label %q: take one of %v, which mean the same in every metric, or add it to labelWords here with its meaning", name, label, slices.Sorted(maps.Keys(labelWords)))
+			}
+		}
+	}
+	var b strings.Builder
+	b.WriteString("| Label | Meaning |\n|---|---|\n")
+	for _, label := range slices.Sorted(maps.Keys(labelWords)) {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", label, labelWords[label])
+		if !used[label] {
+			t.Errorf("no metric has the label %q: take it out of labelWords here", label)
 		}
 	}
 	return b.String()
 }
 
-func labels(f *dto.MetricFamily) string {
+func labelsOf(f *dto.MetricFamily) []string {
 	names := map[string]bool{}
 	for _, m := range f.GetMetric() {
 		for _, l := range m.GetLabel() {
-			names["`"+l.GetName()+"`"] = true
+			names[l.GetName()] = true
 		}
 	}
-	return strings.Join(slices.Sorted(maps.Keys(names)), " ")
+	return slices.Sorted(maps.Keys(names))
 }
