@@ -34,7 +34,7 @@ type AdminConfig struct {
 	Readiness  *Readiness
 	Registerer prometheus.Registerer // may be nil
 	Logger     *slog.Logger          // likewise
-	Trials     http.Handler          // likewise; see [Relay.Trials]
+	Synthetic  http.Handler          // likewise; see [Relay.Synthetic]
 	KeyCheck   http.Handler          // likewise; see [Relay.KeyCheck]
 }
 
@@ -60,8 +60,8 @@ func NewAdmin(cfg AdminConfig) *Admin {
 	a.routes.Handle("GET /metrics", newScrapes(cfg.Gatherer))
 	a.routes.HandleFunc("GET /livez", a.live)
 	a.routes.HandleFunc("GET /readyz", a.ready)
-	if cfg.Trials != nil {
-		a.routes.Handle("POST /sine/", cfg.Trials)
+	if cfg.Synthetic != nil {
+		a.routes.Handle("POST /sine/", cfg.Synthetic)
 	}
 	if cfg.KeyCheck != nil {
 		a.routes.Handle("GET /sine/", cfg.KeyCheck)
@@ -106,29 +106,29 @@ func (a *Admin) Server() *http.Server {
 	return s
 }
 
-type trialKey struct{}
+type syntheticKey struct{}
 
-// Trials answers calls that try the relay out. They need a key and are answered as
-// any other call, and all that comes of them is marked as synthetic. It is for the
+// Synthetic answers webhooks that test the relay. They need a key and are answered as
+// any other, and everything that comes of them is marked as synthetic. It is for the
 // admin listener: were the mark taken from outside, whoever has a key could have
-// visitors taken for nobody.
+// visitors taken for tests.
 //
-// A call must say of itself that it is one, by [visit.HeaderSynthetic]. Otherwise
-// Sine's own calls, routed here by mistake, would be answered and be nobody, too.
-func (r *Relay) Trials() http.Handler {
+// A webhook must say of itself that it is one, by [visit.HeaderSynthetic]. Otherwise
+// Sine's own, routed here by mistake, would be answered and taken for tests, too.
+func (r *Relay) Synthetic() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if req.Header.Get(visit.HeaderSynthetic) != "true" {
-			http.Error(w, "Calls of Sine are not answered here. One that tries the relay out has the header "+visit.HeaderSynthetic+": true.", http.StatusNotFound)
+			http.Error(w, "The admin listener does not answer webhooks of Sine. A test webhook must have the header "+visit.HeaderSynthetic+": true.", http.StatusNotFound)
 			return
 		}
-		r.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), trialKey{}, true)))
+		r.ServeHTTP(w, req.WithContext(context.WithValue(req.Context(), syntheticKey{}, true)))
 	})
 }
 
-// startPatience is how long a relay that cannot reach NATS stays unready. After
+// startTimeout is how long a relay that cannot reach NATS stays unready. After
 // that it serves fallbacks: an answer from the integration is better than the
 // ingress' 503.
-const startPatience = 15 * time.Second
+const startTimeout = 15 * time.Second
 
 // Health is what the broker says about itself.
 type Health struct {
@@ -138,12 +138,12 @@ type Health struct {
 	Verified bool
 	// OrdersPending is set until the standing orders were known once.
 	OrdersPending bool
-	// Fault is what only a person can mend: a refused credential, an unusable
+	// Err is what only a person can repair: a refused credential, an unusable
 	// stream.
-	Fault error
-	// Impaired is what a person must mend while everything else works, or nil.
-	// It keeps nobody out.
-	Impaired error
+	Err error
+	// Warning is what a person must repair while everything else works, or nil.
+	// It keeps the relay ready.
+	Warning error
 	// Details are lines for somebody who looks closer.
 	Details []string
 }
@@ -185,10 +185,10 @@ func (r *Readiness) stateAt(now time.Time) (State, Health) {
 	case !r.ready.Load() && !r.mayStart(h, now):
 		reason := "waiting for NATS and its streams"
 		switch {
-		case h.Fault != nil:
-			reason = h.Fault.Error()
-		case h.Verified && h.Impaired != nil:
-			reason = "waiting for the standing orders: " + h.Impaired.Error()
+		case h.Err != nil:
+			reason = h.Err.Error()
+		case h.Verified && h.Warning != nil:
+			reason = "waiting for the standing orders: " + h.Warning.Error()
 		case h.Verified:
 			reason = "waiting for the standing orders"
 		}
@@ -196,14 +196,14 @@ func (r *Readiness) stateAt(now time.Time) (State, Health) {
 	}
 	r.ready.Store(true)
 	switch {
-	case h.Fault != nil:
-		return State{Ready: true, Word: "degraded", Reason: h.Fault.Error()}, h
+	case h.Err != nil:
+		return State{Ready: true, Word: "degraded", Reason: h.Err.Error()}, h
 	case !h.Connected:
 		return State{Ready: true, Word: "degraded", Reason: "not connected to NATS"}, h
 	case !h.Verified:
 		return State{Ready: true, Word: "degraded", Reason: "the streams have not been verified yet"}, h
-	case h.Impaired != nil:
-		return State{Ready: true, Word: "degraded", Reason: h.Impaired.Error()}, h
+	case h.Warning != nil:
+		return State{Ready: true, Word: "degraded", Reason: h.Warning.Error()}, h
 	default:
 		return State{Ready: true, Word: "ready"}, h
 	}
@@ -214,10 +214,10 @@ func (r *Readiness) stateAt(now time.Time) (State, Health) {
 // standing orders that cannot be known: then only deciders let anybody in, and
 // events are stored all the same.
 func (r *Readiness) mayStart(h Health, now time.Time) bool {
-	if h.Fault != nil {
+	if h.Err != nil {
 		return false
 	}
-	waited := now.Sub(r.started) >= startPatience
+	waited := now.Sub(r.started) >= startTimeout
 	return (h.Verified || !h.Connected && waited) && (!h.OrdersPending || waited)
 }
 

@@ -1,194 +1,95 @@
 package relay
 
 import (
-	"bufio"
-	"fmt"
+	"errors"
 	"io"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	model "github.com/prometheus/client_model/go"
 )
 
-type dto = model.MetricFamily
-
-// bulk is a registry whose text is larger than what sockets take unread, and which
-// counts how often it was gathered, and how many do so at once.
-type bulk struct {
-	prometheus.Gatherer
-	gathered, now, most atomic.Int64
-}
-
-// newBulk has so many series, each with a label of that length: few long ones are
-// rendered quickly, also by a race detector on a busy machine.
-func newBulk(t *testing.T, series, length int) *bulk {
-	t.Helper()
-	registry := prometheus.NewRegistry()
-	gauge := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "bulk", Help: strings.Repeat("x", 100)}, []string{"n"})
-	registry.MustRegister(gauge)
-	for n := range series {
-		gauge.WithLabelValues(fmt.Sprintf("%0*d", length, n))
+func TestReadiness(t *testing.T) {
+	away := Health{}
+	fine := Health{Connected: true, Verified: true}
+	denied := Health{Connected: true, Err: errors.New("stream VISITORS keeps its messages in memory")}
+	lost := Health{Verified: true}
+	unordered := Health{Connected: true, Verified: true, OrdersPending: true, Warning: errors.New("lockdowns and overrides: the bucket was deleted")}
+	refused := Health{Connected: true, Verified: true, OrdersPending: true, Err: errors.New("lockdowns and overrides: permission denied")}
+	type moment struct {
+		after  time.Duration
+		health Health
+		word   string
+		ready  bool
 	}
-	b := &bulk{}
-	b.Gatherer = prometheus.GathererFunc(func() (families []*dto, err error) {
-		b.gathered.Add(1)
-		now := b.now.Add(1)
-		defer b.now.Add(-1)
-		for most := b.most.Load(); now > most && !b.most.CompareAndSwap(most, now); most = b.most.Load() {
-		}
-		return registry.Gather()
-	})
-	return b
-}
-
-func serveAdmin(t *testing.T, gather prometheus.Gatherer) (address string, a *Admin) {
-	t.Helper()
-	socket, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a = NewAdmin(AdminConfig{Gatherer: gather, Readiness: NewReadiness(func() Health { return Health{Connected: true, Verified: true} })})
-	server, ended := a.Server(), make(chan struct{})
-	go func() { defer close(ended); server.Serve(a.Listen(socket)) }()
-	t.Cleanup(func() { server.Close(); <-ended })
-	return socket.Addr().String(), a
-}
-
-func TestProbesAndScrapesAreAnsweredWhileScrapesHang(t *testing.T) {
-	b := newBulk(t, 100, 100_000)
-	address, admin := serveAdmin(t, b)
-	const hanging = 4 * adminConnections
-	for range hanging {
-		send(t, address, "GET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n").(*net.TCPConn).SetReadBuffer(4096)
-	}
-	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
-		conn := send(t, address, "GET "+path+" HTTP/1.1\r\nHost: relay\r\n\r\n")
-		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
-		if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode != 200 {
-			t.Errorf("%s: answered %d %v", path, answer.StatusCode, err)
-		}
-	}
-	if n := admin.connections.Open(); n > adminConnections {
-		t.Errorf("%d connections are open", n)
-	}
-	if b.most.Load() > 1 {
-		t.Errorf("%d renderings at once", b.most.Load())
-	}
-}
-
-func TestThoseWhoAskAtOnceShareARendering(t *testing.T) {
-	begun, proceed := make(chan struct{}), make(chan struct{})
-	var gathered atomic.Int64
-	s := newScrapes(prometheus.GathererFunc(func() ([]*dto, error) {
-		gathered.Add(1)
-		begun <- struct{}{}
-		<-proceed
-		return nil, nil
-	}))
-	var all sync.WaitGroup
-	ask := func(change ...string) {
-		all.Go(func() {
-			req := httptest.NewRequest("GET", "/metrics", nil)
-			for _, accept := range change {
-				req.Header.Set("Accept", accept)
-			}
-			w := httptest.NewRecorder()
-			s.ServeHTTP(w, req)
-			if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") && len(change) == 0 {
-				t.Errorf("answered %d %s", w.Code, w.Header().Get("Content-Type"))
+	for _, c := range []struct {
+		name    string
+		moments []moment
+	}{
+		{"it waits for NATS", []moment{{0, away, "starting", false}, {time.Second, fine, "ready", true}}},
+		{"it does not wait for ever", []moment{{14 * time.Second, away, "starting", false}, {16 * time.Second, away, "degraded", true}}},
+		{"a fault keeps it out", []moment{{time.Second, denied, "starting", false}, {time.Hour, denied, "starting", false}, {2 * time.Hour, fine, "ready", true}}},
+		{"a connection without verified streams is waited for", []moment{{time.Hour, Health{Connected: true}, "starting", false}}},
+		{"it waits for the orders", []moment{{time.Second, unordered, "starting", false}, {2 * time.Second, fine, "ready", true}}},
+		{"but not for ever, since events are stored", []moment{{14 * time.Second, unordered, "starting", false}, {16 * time.Second, unordered, "degraded", true}}},
+		{"orders that were known once do not make it unready", []moment{{0, fine, "ready", true}, {time.Second, unordered, "degraded", true}}},
+		{"a lack of rights on the orders keeps it out", []moment{{time.Hour, refused, "starting", false}}},
+		{"once ready, losing NATS does not make it unready", []moment{{0, fine, "ready", true}, {time.Hour, lost, "degraded", true}, {2 * time.Hour, fine, "ready", true}}},
+		{"once ready, a fault does not make it unready", []moment{{0, fine, "ready", true}, {time.Second, denied, "degraded", true}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var now Health
+			r := NewReadiness(func() Health { return now })
+			for _, m := range c.moments {
+				now = m.health
+				state, _ := r.stateAt(r.started.Add(m.after))
+				if state.Word != m.word || state.Ready != m.ready {
+					t.Errorf("after %s: %s, ready %v, want %s", m.after, state, state.Ready, m.word)
+				}
 			}
 		})
 	}
-	ask()
-	<-begun // what happens from here on is not in it
-	for range 50 {
-		ask()
-	}
-	ask("application/openmetrics-text; version=1.0.0")
-	eventually(t, "all wait", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.next) == 2
-	})
-	for n := 1; n <= 3; n++ {
-		proceed <- struct{}{}
-		if n < 3 {
-			<-begun
-		}
-	}
-	// A straggler of the fifty may have come after theirs had begun.
-	ended := make(chan struct{})
-	go func() { all.Wait(); close(ended) }()
-	for {
-		select {
-		case <-begun:
-			proceed <- struct{}{}
-		case <-ended:
-			if n := gathered.Load(); n < 3 || n > 6 {
-				t.Errorf("rendered %d times", n)
-			}
-			return
-		}
-	}
 }
 
-func TestRenderingLeavesTheProcessorToOthers(t *testing.T) {
-	const takes = 20 * time.Millisecond
-	s := newScrapes(prometheus.GathererFunc(func() ([]*dto, error) {
-		<-time.After(takes)
-		return nil, nil
-	}))
-	begun := time.Now()
-	for range 4 {
-		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil))
-	}
-	if took := time.Since(begun); took < 3*(1+restFactor)*takes {
-		t.Errorf("four renderings in a row took %s", took)
-	}
-}
-
-func TestACollectorThatPanicsEndsNothing(t *testing.T) {
-	s := newScrapes(prometheus.GathererFunc(func() ([]*dto, error) { panic("made up") }))
-	for range 2 {
+func TestAdminPages(t *testing.T) {
+	health := Health{Connected: true, Verified: true, Details: []string{"stream VISITORS: ok"}}
+	readiness := NewReadiness(func() Health { return health })
+	admin := NewAdmin(AdminConfig{Gatherer: prometheus.NewRegistry(), Readiness: readiness}).Server().Handler
+	get := func(path string) (int, string) {
 		w := httptest.NewRecorder()
-		if s.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil)); w.Code != 500 {
-			t.Errorf("answered %d", w.Code)
-		}
+		admin.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		body, _ := io.ReadAll(w.Body)
+		return w.Code, string(body)
+	}
+	if code, body := get("/readyz"); code != 200 || body != "ready\n" {
+		t.Errorf("/readyz: %d %q", code, body)
+	}
+	if code, body := get("/readyz?verbose"); code != 200 || !strings.Contains(body, "stream VISITORS: ok") {
+		t.Errorf("/readyz?verbose: %d %q", code, body)
+	}
+	if code, _ := get("/metrics"); code != 200 {
+		t.Errorf("/metrics: %d", code)
+	}
+	readiness.Drain()
+	if code, body := get("/readyz"); code != 503 || !strings.HasPrefix(body, "draining") {
+		t.Errorf("/readyz while draining: %d %q", code, body)
+	}
+	if code, _ := get("/livez"); code != 200 {
+		t.Errorf("/livez while draining: %d", code)
 	}
 }
 
-func TestAScrapeIsCompressedForWhoWants(t *testing.T) {
-	address, _ := serveAdmin(t, newBulk(t, 100, 500))
-	for _, accept := range []string{"", "gzip", "deflate, gzip;q=1.0", "identity"} {
-		req, _ := http.NewRequest("GET", "http://"+address+"/metrics", nil)
-		req.Header.Set("Accept-Encoding", accept)
-		answer, err := http.DefaultTransport.RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(answer.Body)
-		answer.Body.Close()
-		packed := answer.Header.Get("Content-Encoding") == "gzip"
-		if err != nil || packed != strings.Contains(accept, "gzip") || packed == strings.Contains(string(body), "bulk{") {
-			t.Errorf("%q: %s %v", accept, answer.Header.Get("Content-Encoding"), err)
-		}
-	}
-}
-
-func TestTheAdminListenerHasTimeouts(t *testing.T) {
-	_, admin := serveAdmin(t, newBulk(t, 1, 500))
-	s := admin.Server()
-	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {
-		t.Errorf("without a bound: %+v", s)
+// A cause is said once, however many tell of it.
+func TestReadyzSaysEachThingOnce(t *testing.T) {
+	fault := errors.New("stream VISITORS keeps its messages in memory")
+	readiness := NewReadiness(func() Health {
+		return Health{Connected: true, Err: fault, Details: []string{"nats: connected", fault.Error(), "stream VISITOR_DECISIONS: verified", fault.Error()}}
+	})
+	w := httptest.NewRecorder()
+	NewAdmin(AdminConfig{Gatherer: prometheus.NewRegistry(), Readiness: readiness}).Server().Handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz?verbose", nil))
+	if got, want := w.Body.String(), "starting: "+fault.Error()+"\nnats: connected\nstream VISITOR_DECISIONS: verified\n"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -19,47 +20,77 @@ import (
 // headerKey is where Sine puts the API key.
 const headerKey = "X-Sine-Auth"
 
+// Reasons for which a webhook is refused, beside visit's reasons for which a body is
+// not understood.
+const (
+	reasonMissingKey         = "missing_key"
+	reasonWrongKey           = "wrong_key"
+	reasonUnknownIntegration = "unknown_integration"
+	// reasonAddress is a valid key from an address that is not allowed.
+	reasonAddress = "address"
+	// reasonNoKey is a webhook of an integration without a key, and reasonInvalid
+	// one of an integration whose configuration is invalid.
+	reasonNoKey   = "no_key_configured"
+	reasonInvalid = "integration_invalid"
+	// reasonPlainHTTP is a valid key that came by http.
+	reasonPlainHTTP = "plain_http"
+)
+
 // authenticate returns the name of the integration's key that the header holds,
-// or the reason why the call is not let in. It costs the same time for an
-// unknown integration and a wrong key, and the caller is told no difference. The
+// or the reason why the webhook is refused. It costs the same time for an
+// unknown integration and a wrong key, and the client sees no difference. The
 // key comes before the question whether it came by plain http: only of a valid one
 // is it true that it must be changed.
-func (r *Relay) authenticate(in *Integration, req *http.Request) (key, reason string) {
-	presented := req.Header.Get(headerKey)
-	keys := nobody
+func (r *Relay) authenticate(x *exchange) (key, reason string) {
+	in, presented := x.in, x.req.Header.Get(headerKey)
+	keys := noKeys
 	if in != nil && len(in.Keys) > 0 {
 		keys = in.Keys
 	}
-	switch match := matchKey(keys, presented); {
+	match := matchKey(keys, presented)
+	switch {
 	case in == nil:
 		return "", reasonUnknownIntegration
-	case in.Broken:
-		return "", reasonBroken
+	case in.Invalid:
+		return "", reasonInvalid
 	case len(in.Keys) == 0:
 		return "", reasonNoKey
 	case strings.TrimSpace(presented) == "":
 		return "", reasonMissingKey
 	case match < 0:
 		return "", reasonWrongKey
-	case !clientip.Allowed(in.AllowFrom, r.proxies.Address(req.RemoteAddr, req.Header)):
+	}
+	r.checkClientAddress(x)
+	if !clientip.Allowed(in.AllowFrom, r.proxies.Address(x.req.RemoteAddr, x.req.Header)) {
 		return "", reasonAddress
-	default:
-		return in.Keys[match].Name(), ""
 	}
+	return in.Keys[match].Name(), ""
 }
 
-// unauthorized answers a call that is not let in. Only such calls are limited: a
-// valid key never is, since Sine calls from few addresses, in bursts.
-func (r *Relay) unauthorized(c *call, req *http.Request, reason string) answer {
-	from := r.proxies.Address(req.RemoteAddr, req.Header)
-	c.refused = &refusal{reason: reason, from: clientip.Network(from)}
+// refuse answers a webhook that is not let in. Only such are limited: a valid key
+// never is, since Sine calls from few addresses, in bursts.
+func (r *Relay) refuse(x *exchange, reason string) response {
+	r.metrics.refused.WithLabelValues(x.integration(), reason).Inc()
+	from := r.proxies.Address(x.req.RemoteAddr, x.req.Header)
+	x.refusal = &refusal{reason: reason, from: clientip.Network(from)}
 	if r.failures.Blocked(from, time.Now()) {
-		return errorAnswer(outcomeBlocked)
+		return errorResponse(resultBlocked)
 	}
-	return errorAnswer(outcomeUnauthorized)
+	return errorResponse(resultUnauthorized)
 }
 
-// Key is an API key that Sine sends with every call. It keeps a digest only,
+// cameByPlainHTTP reports whether a trusted proxy says that a webhook with a valid key
+// came to it by http.
+func (r *Relay) cameByPlainHTTP(x *exchange, key string) bool {
+	if x.req.TLS != nil || !r.proxies.PlainHTTP(x.req.RemoteAddr, x.req.Header) {
+		return false
+	}
+	r.metrics.plainHTTP.WithLabelValues(x.in.Name).Inc()
+	x.err = fmt.Errorf("the webhook came to a proxy by http, so the API key %s crossed the network unencrypted: change the URL in Sine to https, then change the key", key)
+	return true
+}
+
+// Key is an API key that Sine sends with every webhook. It keeps a digest only,
 // so that no log line or dump can show the key.
 type Key struct {
 	name   string
@@ -87,9 +118,67 @@ func matchKey(keys []Key, presented string) int {
 	return match
 }
 
-// nobody's key is compared with when the integration is unknown, so that the
-// answer takes as long as for a wrong key.
-var nobody = []Key{{}}
+// noKeys are compared with when the integration is unknown, so that the response
+// takes as long as for a wrong key.
+var noKeys = []Key{{}}
+
+// addressWarningInterval is between two log lines about proxies that do not pass the
+// client's address on: who set one up wrongly is to see it at once, and the log of a
+// year is not to be full of it.
+const addressWarningInterval = time.Hour
+
+// addressWarnings count webhooks with a valid key for which a trusted proxy does not
+// pass the client's address on.
+type addressWarnings struct {
+	mu     sync.Mutex
+	logged time.Time
+	count  int // since then
+}
+
+// addressRemedies say what is wrong with a proxy, and what would be right.
+var addressRemedies = map[clientip.Unnamed]string{
+	clientip.NoHeader:    "the proxy does not set the header: have it set the header anew",
+	clientip.OtherHeader: "the proxy sets the other header: name that one by SINE_RELAY_FORWARDED_HEADER, and have the proxy set it anew",
+	clientip.NoAddress:   "the last element of the header is not an address: have the proxy append the address of its client",
+	clientip.OnlyProxies: "every address in the header is that of a trusted proxy: trust only the proxies' own addresses, and have none of them called by way of another address of that network",
+}
+
+// checkClientAddress counts a webhook with a valid key for which a proxy does not pass
+// the client's address on.
+func (r *Relay) checkClientAddress(x *exchange) {
+	why := r.proxies.Unnamed(x.req.RemoteAddr, x.req.Header)
+	if why == "" || x.synthetic {
+		return
+	}
+	r.metrics.withoutAddress.WithLabelValues(x.in.Name).Inc()
+	n := r.addressWarnings.due(time.Now())
+	if n == 0 {
+		return
+	}
+	header := r.proxies.Header
+	if header == "" {
+		header = clientip.XForwardedFor
+	}
+	peer, _ := netip.ParseAddrPort(x.req.RemoteAddr)
+	r.log.Warn("a trusted proxy does not pass on the client address",
+		"integration", x.in.Name, "proxy", clientip.Network(peer.Addr()), "header", string(header), "reason", string(why),
+		"effect", "every request seems to come from the proxy; where it passes the header on unchanged, a client can claim any address",
+		"remedy", addressRemedies[why], "webhooks", n)
+}
+
+// due counts one, and returns how many there were since the last log line, or 0
+// while the next one is not due.
+func (w *addressWarnings) due(now time.Time) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count++
+	if !w.logged.IsZero() && now.Sub(w.logged) < addressWarningInterval {
+		return 0
+	}
+	n := w.count
+	w.logged, w.count = now, 0
+	return n
+}
 
 // HeaderKeyDigest carries the digest of an API key, see [Relay.KeyCheck].
 const HeaderKeyDigest = "Sine-Relay-Key-Digest"
@@ -99,17 +188,17 @@ func (k Key) Digest() string { return hex.EncodeToString(k.digest[:]) }
 
 // KeyCheck says whether a relay accepts a key: GET /sine/{integration} with the digest
 // of the key is answered 204 if it does, else 401, whether the integration is known or
-// not, and 429 for an address that fails again and again. Nothing else comes of it: the
-// key does not count as used. It is for the admin listener.
+// not, and 429 for an address that fails again and again. Nothing else happens: the key
+// does not count as used. It is for the admin listener.
 func (r *Relay) KeyCheck() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		digest, err := hex.DecodeString(req.Header.Get(HeaderKeyDigest))
 		if err != nil || len(digest) == 0 {
-			http.Error(w, "A check of a key has the header "+HeaderKeyDigest+" with the SHA-256 of the key in hexadecimal.", http.StatusBadRequest)
+			http.Error(w, "The header "+HeaderKeyDigest+" must be the SHA-256 of an API key in hexadecimal.", http.StatusBadRequest)
 			return
 		}
 		accepted := 0
-		if in := r.book.Load().integrations[strings.TrimPrefix(req.URL.Path, "/sine/")]; in != nil && !in.Broken {
+		if in := r.snapshot.Load().integrations[strings.TrimPrefix(req.URL.Path, "/sine/")]; in != nil && !in.Invalid {
 			for _, k := range in.Keys {
 				accepted |= subtle.ConstantTimeCompare(k.digest[:], digest)
 			}
@@ -125,18 +214,15 @@ func (r *Relay) KeyCheck() http.Handler {
 	})
 }
 
-// keyUse shows when each key was last used, and how many keys and which site each
-// integration has. It shows the keys in force and no other, so that an operator who changes a key sees which relays already have
-// the new one, and which still have the old one.
-type keyUse struct {
-	inForce atomic.Pointer[map[keyName]*usedKey]
-	shown   atomic.Pointer[map[string]shownIntegration]
-}
+// keysInForce shows when each key was last used, and how many keys and which site each
+// integration has. It shows the keys in force and no other, so that an operator who
+// changes a key sees which relays already have the new one, and which still have the
+// old one.
+type keysInForce struct{ current atomic.Pointer[keySet] }
 
-// shownIntegration is what is shown of an integration beside its keys' use.
-type shownIntegration struct {
-	keys int
-	site string
+type keySet struct {
+	keys         map[keyName]*usedKey
+	integrations map[string]*Integration
 }
 
 // keyName is an integration's name and what people call its key.
@@ -148,128 +234,70 @@ type usedKey struct {
 	last atomic.Int64
 }
 
-var keyLastUsed = prometheus.NewDesc("sine_relay_api_key_last_used_timestamp_seconds",
-	"Time of the last webhook with this key, by what people call it, 0 if there was none. There is one for each key in force.", []string{"integration", "api_key"}, nil)
+var (
+	keyLastUsed = prometheus.NewDesc("sine_relay_api_key_last_used_timestamp_seconds",
+		"Time of the last webhook with this API key, 0 if there was none. There is one series for each key in force.", []string{"integration", "api_key"}, nil)
+	keyCount = prometheus.NewDesc("sine_relay_integration_api_keys",
+		"API keys of an integration that are in force; without one, all its webhooks are answered 401.", []string{"integration"}, nil)
+	integrationInfo = prometheus.NewDesc("sine_relay_integration_info",
+		"Always 1; the site of each integration.", []string{"integration", "site"}, nil)
+)
 
-var keyCount = prometheus.NewDesc("sine_relay_integration_api_keys",
-	"API keys of an integration that are in force; without one, all its calls are answered 401.", []string{"integration"}, nil)
-
-var integrationInfo = prometheus.NewDesc("sine_relay_integration_info",
-	"Always 1; the site of each integration.", []string{"integration", "site"}, nil)
-
-func newKeyUse(reg prometheus.Registerer) *keyUse {
-	u := &keyUse{}
-	u.shown.Store(&map[string]shownIntegration{})
-	u.inForce.Store(&map[keyName]*usedKey{})
-	reg.MustRegister(u)
-	return u
+func newKeysInForce(reg prometheus.Registerer) *keysInForce {
+	k := &keysInForce{}
+	k.current.Store(&keySet{})
+	reg.MustRegister(k)
+	return k
 }
 
-// change shows the keys of these integrations from now on. It follows the change
-// itself, so that no key is shown before it is valid. It must not run twice at
+// swap shows the keys of these integrations from now on. It follows the swap of the
+// snapshot, so that no key is shown before it is valid. It must not run twice at
 // once. Keys that are called by their places may change them: the time belongs to
 // the key.
-func (u *keyUse) change(integrations map[string]*Integration) {
+func (k *keysInForce) swap(integrations map[string]*Integration) {
 	type identity struct {
 		integration string
 		digest      [sha256.Size]byte
 	}
 	before := map[identity]*usedKey{}
-	for name, k := range *u.inForce.Load() {
-		before[identity{name.integration, k.digest}] = k
+	for name, key := range k.current.Load().keys {
+		before[identity{name.integration, key.digest}] = key
 	}
-	now, shown := map[keyName]*usedKey{}, map[string]shownIntegration{}
+	next := &keySet{keys: map[keyName]*usedKey{}, integrations: integrations}
 	for _, in := range integrations {
-		shown[in.Name] = shownIntegration{len(in.Keys), in.Site}
 		for _, key := range in.Keys {
-			k := before[identity{in.Name, key.digest}]
-			if k == nil {
-				k = &usedKey{Key: key}
+			used := before[identity{in.Name, key.digest}]
+			if used == nil {
+				used = &usedKey{Key: key}
 			}
-			now[keyName{in.Name, key.Name()}] = k
+			next.keys[keyName{in.Name, key.Name()}] = used
 		}
 	}
-	u.inForce.Store(&now)
-	u.shown.Store(&shown)
+	k.current.Store(next)
 }
 
 // used notes the use of a key, unless the key is not shown.
-func (u *keyUse) used(integration, key string) {
-	if k := (*u.inForce.Load())[keyName{integration, key}]; k != nil {
-		k.last.Store(time.Now().UnixMilli())
+func (k *keysInForce) used(integration, key string) {
+	if used := k.current.Load().keys[keyName{integration, key}]; used != nil {
+		used.last.Store(time.Now().UnixMilli())
 	}
 }
 
 // Describe and Collect make it a prometheus.Collector.
-func (u *keyUse) Describe(c chan<- *prometheus.Desc) {
+func (k *keysInForce) Describe(c chan<- *prometheus.Desc) {
 	c <- keyLastUsed
 	c <- keyCount
 	c <- integrationInfo
 }
 
-func (u *keyUse) Collect(c chan<- prometheus.Metric) {
-	for name, k := range *u.inForce.Load() {
-		seconds := float64(k.last.Load()) / 1000
+func (k *keysInForce) Collect(c chan<- prometheus.Metric) {
+	set := k.current.Load()
+	for name, key := range set.keys {
+		seconds := float64(key.last.Load()) / 1000
 		c <- prometheus.MustNewConstMetric(keyLastUsed, prometheus.GaugeValue, seconds, name.integration, name.key)
 	}
-	for integration, in := range *u.shown.Load() {
-		c <- prometheus.MustNewConstMetric(keyCount, prometheus.GaugeValue, float64(in.keys), integration)
-		c <- prometheus.MustNewConstMetric(integrationInfo, prometheus.GaugeValue, 1, integration, in.site)
+	for _, in := range set.integrations {
+		c <- prometheus.MustNewConstMetric(keyCount, prometheus.GaugeValue, float64(len(in.Keys)), in.Name)
+		c <- prometheus.MustNewConstMetric(integrationInfo, prometheus.GaugeValue, 1, in.Name, in.Site)
 	}
-}
-
-// unnamedPause is between two log lines about proxies that name no caller: who set
-// one up wrongly is to see it at once, and the log of a year is not to be full of it.
-const unnamedPause = time.Hour
-
-// unnamedCallers are webhooks with a valid key of which a trusted proxy does not say
-// who called.
-type unnamedCallers struct {
-	mu     sync.Mutex
-	logged time.Time
-	count  int // since then
-}
-
-// unnamedRemedies say what is wrong with a proxy, and what would be right.
-var unnamedRemedies = map[clientip.Unnamed]string{
-	clientip.NoHeader:    "the proxy does not set the header: have it set the header anew",
-	clientip.OtherHeader: "the proxy sets the other header: name that one by SINE_RELAY_FORWARDED_HEADER, and have the proxy set it anew",
-	clientip.NoAddress:   "what ends the header is not an address: have the proxy write the address that called it",
-	clientip.OnlyProxies: "every address in the header is that of a trusted proxy: trust only the proxies' own addresses, and have none of them called by way of another address of that network",
-}
-
-// noteUnnamed looks whether a proxy names the caller of a webhook with a valid key.
-func (r *Relay) noteUnnamed(c *call, in *Integration, req *http.Request) {
-	why := r.proxies.Unnamed(req.RemoteAddr, req.Header)
-	if why == "" || c.synthetic {
-		return
-	}
-	r.metrics.unnamed.WithLabelValues(in.Name).Inc()
-	n := r.unnamed.due(time.Now())
-	if n == 0 {
-		return
-	}
-	header := r.proxies.Header
-	if header == "" {
-		header = clientip.XForwardedFor
-	}
-	peer, _ := netip.ParseAddrPort(req.RemoteAddr)
-	r.log.Warn("a trusted proxy does not say who calls",
-		"integration", in.Name, "proxy", clientip.Network(peer.Addr()), "header", string(header), "reason", string(why),
-		"effect", "every call seems to come from the proxy; where it passes the header on as it came, a caller can claim any address",
-		"remedy", unnamedRemedies[why], "webhooks", n)
-}
-
-// due counts one, and returns how many there were since the log last said so, or 0
-// while it is not to say so again.
-func (u *unnamedCallers) due(now time.Time) int {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.count++
-	if !u.logged.IsZero() && now.Sub(u.logged) < unnamedPause {
-		return 0
-	}
-	n := u.count
-	u.logged, u.count = now, 0
-	return n
 }

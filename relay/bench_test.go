@@ -28,7 +28,7 @@ var typical = func() string {
 
 // BenchmarkDecode is from Sine's body to the finished message.
 func BenchmarkDecode(b *testing.B) {
-	in, err := Integration{Name: "lobby", Site: "hq", Keys: []Key{NewKey("k", testKey)}}.complete()
+	in, err := testIntegrations(Integration{Name: "lobby", Site: "hq", Keys: []Key{NewKey("k", testKey)}})[0].complete()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -40,8 +40,8 @@ func BenchmarkDecode(b *testing.B) {
 		if reason != "" {
 			b.Fatal(reason)
 		}
-		c := &call{id: "K7Q2M3456789ABCDEFGH", start: time.Now(), kind: in.kindOf(d.event)}
-		if _, err := c.happened(&in, &d, body).Message(visit.Subjects{}); err != nil {
+		x := &exchange{in: &in, id: "K7Q2M3456789ABCDEFGH", start: time.Now(), kind: in.kindOf(d.event)}
+		if _, err := x.newEvent(&d).Message(visit.Subjects{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -61,15 +61,17 @@ func (acknowledging) Publish(context.Context, visit.Message) (visit.Receipt, err
 // discarding is a response that goes nowhere.
 type discarding struct{ header http.Header }
 
-func (d discarding) Header() http.Header         { return d.header }
+func (d discarding) Header() http.Header { return d.header }
+
 func (d discarding) Write(p []byte) (int, error) { return len(p), nil }
-func (d discarding) WriteHeader(int)             {}
+
+func (d discarding) WriteHeader(int) {}
 
 // BenchmarkHandler is the whole handler, with a broker that does nothing.
 func BenchmarkHandler(b *testing.B) {
 	r, err := New(Config{
-		Integrations: []Integration{{Name: "lobby", Site: "hq", Keys: []Key{NewKey("k", testKey)}}},
-		Asker:        acknowledging{}, Publisher: acknowledging{},
+		Integrations: testIntegrations(Integration{Name: "lobby", Site: "hq", Keys: []Key{NewKey("k", testKey)}}), Limits: testLimits,
+		Asker: acknowledging{}, Publisher: acknowledging{},
 		Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.NewJSONHandler(io.Discard, nil)),
 	})
 	if err != nil {

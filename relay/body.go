@@ -18,72 +18,54 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// read returns the body, or what came of it and why no more did. Where a visitor
-// may be waiting, it leaves a quarter of the budget for the answer. Of a body that
+// readBody returns the body, or what came of it and why no more did. Where a visitor
+// may be waiting, it leaves a quarter of the budget for the response. Of a body that
 // is too large it returns the beginning and errTooLarge.
-func (r *Relay) read(c *call, in *Integration, req *http.Request) (body []byte, err error) {
-	limit := r.limits.Body
-	if !c.kind.IsEvent() || req.ContentLength > limit {
-		c.readUntil(r.readDeadline(c, in))
+func (r *Relay) readBody(x *exchange) (body []byte, err error) {
+	limit, length := r.limits.Body, x.req.ContentLength
+	if !x.kind.IsEvent() || length > limit {
+		x.conn.readUntil(r.readDeadline(x))
 	}
-	if n := req.ContentLength; n >= 0 {
-		body = make([]byte, min(n, limit))
+	if length >= 0 {
+		body = make([]byte, min(length, limit))
 		var read int
-		read, err = io.ReadFull(req.Body, body)
+		read, err = io.ReadFull(x.req.Body, body)
 		body = body[:read]
 	} else {
-		body, err = readAll(req.Body, limit+1)
+		body, err = readAll(x.req.Body, limit+1)
 	}
-	c.endedBy(err)
-	if req.ContentLength > limit || int64(len(body)) > limit {
-		r.dropRest(c, in, req)
+	x.conn.endedBy(err)
+	if length > limit || int64(len(body)) > limit {
+		r.discardRest(x)
 		return body[:min(int64(len(body)), limit)], errTooLarge
 	}
 	if err == nil {
-		c.arrived = true
-		// The server goes on reading, to notice a hang-up. Were the deadline
-		// for the body still in force, its passing would look like one. A
-		// body that did not end keeps its deadline: the server reads the
-		// rest before it can use the connection again.
-		c.conn.SetReadDeadline(time.Time{})
+		x.conn.complete()
 	}
 	return body, err
 }
 
-// readAnyway is how long a body is waited for though its time is up, where the
-// relay itself was held up: what has arrived by then is read.
-const readAnyway = 100 * time.Millisecond
-
-// patience is how long a call may take that could not be read yet: where a
-// visitor may be waiting, not longer than the door allows.
-func (r *Relay) patience(c *call, in *Integration) time.Duration {
-	if c.kind.IsEvent() {
-		return r.limits.StoreBudget
-	}
-	return min(in.Budget, r.limits.StoreBudget)
-}
-
-func (r *Relay) readDeadline(c *call, in *Integration) time.Time {
-	return c.start.Add(min(r.limits.ReadTimeout, in.Budget*3/4))
+func (r *Relay) readDeadline(x *exchange) time.Time {
+	return x.start.Add(min(r.limits.ReadTimeout, x.in.Budget*3/4))
 }
 
 // errTooLarge means that a body is larger than the relay reads.
 var errTooLarge = errors.New("the body is too large")
 
-// dropped is how much of a body that is too large is read and thrown away, so that
-// a caller that goes on writing comes to read the answer: many do not before they
+// maxDiscard is how much of a body that is too large is read and thrown away, so that
+// a client that goes on writing comes to read the response: many do not before they
 // have sent everything, and find the connection reset instead.
-const dropped = 4 << 20
+const maxDiscard = 4 << 20
 
-// dropRest reads on for as long as a visitor may wait.
-func (r *Relay) dropRest(c *call, in *Integration, req *http.Request) {
-	c.readUntil(r.readDeadline(c, in))
-	_, err := io.CopyN(io.Discard, req.Body, dropped)
-	if c.arrived = errors.Is(err, io.EOF); c.arrived {
-		c.conn.SetReadDeadline(time.Time{})
+// discardRest reads on for as long as a visitor may wait.
+func (r *Relay) discardRest(x *exchange) {
+	x.conn.readUntil(r.readDeadline(x))
+	_, err := io.CopyN(io.Discard, x.req.Body, maxDiscard)
+	if errors.Is(err, io.EOF) {
+		x.conn.complete()
 		return
 	}
-	c.endedBy(err)
+	x.conn.endedBy(err)
 }
 
 // firstRead is how much is read of a body at first whose length is not known.
@@ -109,23 +91,23 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	}
 }
 
-// acceptEncoding are the content encodings that are undone.
+// acceptEncoding are the content encodings that are decoded.
 const acceptEncoding = "gzip, deflate"
 
 // maxEncodings is how many encodings a body may have, one over another.
 const maxEncodings = 4
 
 var (
-	// errEncoding means that a body has a content encoding that is not undone.
-	errEncoding = errors.New("not read; gzip and deflate are")
+	// errEncoding means that a body has a content encoding that is not decoded.
+	errEncoding = errors.New("not supported; gzip and deflate are")
 	// errTrailing means that something follows what was compressed.
-	errTrailing = errors.New("something follows the compressed data")
+	errTrailing = errors.New("bytes follow the compressed data")
 	// errNoEnd means that a body is longer by its header than what came, which is
 	// complete JSON all the same.
-	errNoEnd = errors.New("the end of the body did not come; the JSON in it is complete")
+	errNoEnd = errors.New("the body is shorter than its header says; the JSON in it is complete")
 )
 
-// encodingNames are those that are told apart. A caller's own words must not get
+// encodingNames are those that are told apart. A client's own words must not get
 // into the log and the messages.
 var encodingNames = []string{"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", unknown}
 
@@ -152,8 +134,8 @@ func parseEncodings(list string) (names []string) {
 	return names
 }
 
-// sent is a body as it came, and what it says.
-type sent struct {
+// body is a body as it came, and what it says.
+type body struct {
 	raw       []byte
 	encodings []string
 	// cut is set when raw is only the beginning.
@@ -162,50 +144,50 @@ type sent struct {
 	// is that without a byte order mark. Where there is a reason, they are what could
 	// be read of the beginning.
 	content, text []byte
-	// reason is why the text is not the whole, and fault what was wrong, also where
+	// reason is why the text is not the whole, and err what was wrong, also where
 	// that did no harm.
 	reason visit.Reason
-	fault  error
+	err    error
 }
 
-// undo finds out what a body says. err is how reading it ended.
-func undo(raw []byte, encodings []string, err error, limit int64) sent {
-	s := sent{raw: raw, encodings: encodings, cut: err != nil}
-	s.content, s.fault = decompress(raw, encodings, limit)
-	s.text = bytes.TrimPrefix(s.content, byteOrderMark)
+// newBody finds out what a body says. err is how reading it ended.
+func newBody(raw []byte, encodings []string, err error, limit int64) body {
+	b := body{raw: raw, encodings: encodings, cut: err != nil}
+	b.content, b.err = decompress(raw, encodings, limit)
+	b.text = bytes.TrimPrefix(b.content, byteOrderMark)
 	switch {
 	case errors.Is(err, errTooLarge):
-		s.reason, s.fault = visit.ReasonTooLarge, nil
-	case err != nil && s.fault == nil && isWhole(s.text):
-		s.cut, s.fault = false, errNoEnd
+		b.reason, b.err = visit.ReasonTooLarge, nil
+	case err != nil && b.err == nil && isWhole(b.text):
+		b.cut, b.err = false, errNoEnd
 	case err != nil:
-		s.reason, s.fault = visit.ReasonIncomplete, nil
-	case errors.Is(s.fault, errTooLarge):
-		s.reason = visit.ReasonTooLarge
-	case errors.Is(s.fault, errEncoding):
-		s.reason = visit.ReasonUnknownEncoding
-	case s.fault != nil:
-		s.reason = visit.ReasonBadEncoding
+		b.reason, b.err = visit.ReasonIncomplete, nil
+	case errors.Is(b.err, errTooLarge):
+		b.reason = visit.ReasonTooLarge
+	case errors.Is(b.err, errEncoding):
+		b.reason = visit.ReasonUnknownEncoding
+	case b.err != nil:
+		b.reason = visit.ReasonBadEncoding
 	}
-	return s
+	return b
 }
 
 // decompress undoes encodings, the last first. With an error it returns what could
 // be read, up to the limit. What is JSON as it came has no encoding any more,
-// whatever its header says: a proxy has undone it, or it names a character set.
+// whatever its header says: a proxy has decoded it, or it names a character set.
 func decompress(body []byte, encodings []string, limit int64) ([]byte, error) {
 	if len(encodings) == 0 || isJSON(body) {
 		return body, nil
 	}
 	for i := len(encodings) - 1; i >= 0; i-- {
-		undone, err := decompressOne(body, encodings[i], limit)
+		decoded, err := decompressOne(body, encodings[i], limit)
 		switch {
 		case err != nil && i > 0: // what it holds is encoded as well
 			return nil, fmt.Errorf("content encoding %s: %w", encodings[i], err)
 		case err != nil:
-			return undone, fmt.Errorf("content encoding %s: %w", encodings[i], err)
+			return decoded, fmt.Errorf("content encoding %s: %w", encodings[i], err)
 		}
-		body = undone
+		body = decoded
 	}
 	return body, nil
 }

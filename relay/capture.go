@@ -1,9 +1,7 @@
 package relay
 
 import (
-	"errors"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -17,21 +15,10 @@ const MaxCapture = 100
 // types, rough sizes and date patterns, and no values. It is how one test visit at a real
 // tenant tells what Sine sends. The zero value captures nothing.
 type Capture struct {
+	// Deliveries are at most [MaxCapture].
 	Deliveries int
 	// Until is when it ends by itself.
 	Until time.Time
-}
-
-func (c Capture) check() error {
-	switch {
-	case c == Capture{}:
-		return nil
-	case c.Deliveries < 1 || c.Deliveries > MaxCapture:
-		return errors.New("a capture needs between 1 and 100 deliveries")
-	case c.Until.IsZero():
-		return errors.New("a capture needs a time at which it ends")
-	}
-	return nil
 }
 
 // captures counts what was shown. A reload does not begin a capture anew.
@@ -61,8 +48,8 @@ func (c *captures) next(in *Integration, now time.Time) bool {
 }
 
 // capture shows the shape of a delivery where that is wanted.
-func (r *Relay) capture(c *call, in *Integration, h http.Header, s sent) {
-	if r.captures.next(in, c.start) {
-		r.log.Info("capture", slog.String("id", c.id), slog.String("integration", in.Name), slog.Any("shape", shape.Of(h, s.content)))
+func (r *Relay) capture(x *exchange, b body) {
+	if r.captures.next(x.in, x.start) {
+		r.log.Info("capture", slog.String("id", x.id), slog.String("integration", x.in.Name), slog.Any("shape", shape.Of(x.req.Header, b.content)))
 	}
 }

@@ -25,32 +25,25 @@ func TestTheShapeOfTheNextDeliveriesIsShown(t *testing.T) {
 	if log := r.log.String(); strings.Contains(log, "Zmark") || strings.Contains(log, testKey) || !strings.Contains(log, "data.firstName") || !strings.Contains(log, "signin_after") {
 		t.Errorf("shown:\n%s", log)
 	}
-	if err := r.Reload([]Integration{capturing(2, until)}); err != nil {
+	if err := r.reload(capturing(2, until)); err != nil {
 		t.Fatal(err)
 	}
 	r.post("/sine/lobby", body)
 	if n := shown(); n != 2 {
 		t.Error("a reload began the capture anew")
 	}
-	if err := r.Reload([]Integration{capturing(1, until.Add(time.Minute))}); err != nil {
+	if err := r.reload(capturing(1, until.Add(time.Minute))); err != nil {
 		t.Fatal(err)
 	}
 	r.post("/sine/lobby", "Zmark, no JSON")
 	if n := shown(); n != 3 {
 		t.Error("another capture shows nothing")
 	}
-	if err := r.Reload([]Integration{capturing(9, time.Now().Add(-time.Minute))}); err != nil {
+	if err := r.reload(capturing(9, time.Now().Add(-time.Minute))); err != nil {
 		t.Fatal(err)
 	}
 	r.post("/sine/lobby", body)
 	if n := shown(); n != 3 || strings.Contains(r.log.String(), "Zmark") {
 		t.Error("a capture that has ended shows something")
-	}
-	for name, c := range map[string]Capture{"no end": {Deliveries: 1}, "none": {Until: until}, "too many": {Deliveries: MaxCapture + 1, Until: until}} {
-		i := capturing(0, time.Time{})
-		i.Capture = c
-		if err := r.Reload([]Integration{i}); err == nil {
-			t.Errorf("%s: no fault", name)
-		}
 	}
 }

@@ -24,10 +24,10 @@ func beforeStep(t *testing.T, seconds int64) time.Time {
 	word := (*uint64)(unsafe.Pointer(&now))
 	*word -= uint64(seconds) << 30
 	step := time.Duration(seconds) * time.Second
-	if wall := time.Now().Round(0).Sub(now.Round(0)) - step; wall.Abs() > patience {
+	if wall := time.Now().Round(0).Sub(now.Round(0)) - step; wall.Abs() > timeout {
 		t.Fatalf("the wall clock differs by %s from what it should", wall)
 	}
-	if since := time.Since(now); since.Abs() > patience {
+	if since := time.Since(now); since.Abs() > timeout {
 		t.Fatalf("the monotonic clock differs by %s", since)
 	}
 	return now
@@ -58,7 +58,7 @@ func TestTheWallClockIsSetWhileABodyArrives(t *testing.T) {
 					t.Errorf("answered %d %q, %v", answer.StatusCode, said.Code, err)
 				}
 				if body == checkInBody {
-					if left := time.Until(<-deadlines); left <= 0 || left > DefaultBudget {
+					if left := time.Until(<-deadlines); left <= 0 || left > r.Integrations()[0].Budget {
 						t.Errorf("a decider had %s", left)
 					}
 				}
@@ -78,7 +78,7 @@ func (r *rig) wantTook(t *testing.T) {
 		if !strings.Contains(text, `"msg":"webhook"`) {
 			continue
 		}
-		if err := json.Unmarshal([]byte(text), &line); err != nil || line.Ms < 0 || line.Ms > float64(patience.Milliseconds()) {
+		if err := json.Unmarshal([]byte(text), &line); err != nil || line.Ms < 0 || line.Ms > float64(timeout.Milliseconds()) {
 			t.Errorf("the call took %v ms, %v", line.Ms, err)
 		}
 	}

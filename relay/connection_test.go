@@ -27,7 +27,7 @@ func send(t *testing.T, address, text string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(timeout))
 	if _, err := io.WriteString(conn, text); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestASlowClientHoldsNothing(t *testing.T) {
 			}
 		})
 	}
-	if r.settledAs(outcomeQuarantined) != 1 || string(r.broker.published[0].Data) != `{"event":` {
+	if r.settledAs(resultQuarantined) != 1 || string(r.broker.published[0].Data) != `{"event":` {
 		t.Error("what came of the body was not kept")
 	}
 }
@@ -70,7 +70,7 @@ func TestTrap_ADecisionMayTakeLongerThanReadingTheBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answer.StatusCode != 200 || r.outcomes("check_in_request", outcomeAccepted) != 1 {
+	if answer.StatusCode != 200 || r.results("check_in_request", resultAccepted) != 1 {
 		t.Errorf("answered %d", answer.StatusCode)
 	}
 }
@@ -78,18 +78,18 @@ func TestTrap_ADecisionMayTakeLongerThanReadingTheBody(t *testing.T) {
 func TestACallerThatHangsUp(t *testing.T) {
 	t.Run("a visitor's question is counted as such", func(t *testing.T) {
 		r := newRig(t)
-		calls, proceed := make(chan *call, 1), make(chan struct{})
+		calls, proceed := make(chan *exchange, 1), make(chan struct{})
 		r.broker.ask = func(ctx context.Context, _ visit.Message) (visit.Decision, error) {
-			calls <- ctx.Value(callKey{}).(*call)
+			calls <- ctx.Value(exchangeKey{}).(*exchange)
 			<-proceed
 			return visit.Decision{Verdict: visit.Accept}, nil
 		}
 		conn := send(t, r.serve(t), request("/sine/lobby", len(checkInBody), checkInBody))
-		c := <-calls
+		x := <-calls
 		conn.Close()
-		eventually(t, "the hang-up is noticed", func() bool { return c.hungUp() > 0 })
+		eventually(t, "the hang-up is noticed", func() bool { return x.conn.disconnectedAfter() > 0 })
 		close(proceed)
-		eventually(t, "an outcome", func() bool { return r.outcomes("check_in_request", outcomeHungUp) == 1 })
+		eventually(t, "a result", func() bool { return r.results("check_in_request", resultDisconnected) == 1 })
 		if !strings.Contains(string(gather(t, r)), "sine_relay_client_disconnect_duration_seconds_count 1") {
 			t.Error("its age was not observed")
 		}
@@ -111,21 +111,21 @@ func TestACallerThatHangsUp(t *testing.T) {
 	})
 	t.Run("an event is stored all the same", func(t *testing.T) {
 		r := newRig(t)
-		calls, proceed := make(chan *call, 1), make(chan struct{})
+		calls, proceed := make(chan *exchange, 1), make(chan struct{})
 		var given error
 		r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) {
-			calls <- ctx.Value(callKey{}).(*call)
+			calls <- ctx.Value(exchangeKey{}).(*exchange)
 			<-proceed
 			given = ctx.Err()
 			return visit.Receipt{}, nil
 		}
 		conn := send(t, r.serve(t), request("/sine/lobby", len(checkedIn), checkedIn))
-		c := <-calls
+		x := <-calls
 		conn.Close()
-		eventually(t, "the hang-up is noticed", func() bool { return c.hungUp() > 0 })
+		eventually(t, "the hang-up is noticed", func() bool { return x.conn.disconnectedAfter() > 0 })
 		close(proceed)
-		eventually(t, "an outcome", func() bool { return r.outcomes("checked_in", outcomeHungUp) == 1 })
-		if given != nil || r.settledAs(outcomeStored) != 1 {
+		eventually(t, "a result", func() bool { return r.results("checked_in", resultDisconnected) == 1 })
+		if given != nil || r.settledAs(resultStored) != 1 {
 			t.Errorf("the event was given up: %v", given)
 		}
 	})
@@ -133,8 +133,8 @@ func TestACallerThatHangsUp(t *testing.T) {
 		r := newRig(t)
 		conn := send(t, r.serve(t), request("/sine/lobby", 100, `{"event":`))
 		conn.Close()
-		eventually(t, "an outcome", func() bool { return r.outcomes(unknown, outcomeHungUp) == 1 })
-		if r.settledAs(outcomeQuarantined) != 1 {
+		eventually(t, "a result", func() bool { return r.results(unknown, resultDisconnected) == 1 })
+		if r.settledAs(resultQuarantined) != 1 {
 			t.Error("what came of the body was not kept")
 		}
 	})
@@ -158,7 +158,7 @@ func TestABodyThatComesSlowly(t *testing.T) {
 	const budget = 4 * time.Second // a machine that is busy may take a part of it
 	slow := func(cfg *Config) {
 		cfg.Limits.StoreBudget, cfg.Integrations[0].Budget = budget, budget
-		cfg.Limits.ReadTimeout, cfg.Limits.WriteTimeout = patience, 2*patience
+		cfg.Limits.ReadTimeout, cfg.Limits.WriteTimeout = timeout, 2*timeout
 	}
 	t.Run("an event's budget begins when it is there", func(t *testing.T) {
 		t.Parallel()
@@ -185,13 +185,13 @@ func TestABodyThatComesSlowly(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, slow)
 			r.broker.publish = func(ctx context.Context, _ visit.Message) (visit.Receipt, error) { return visit.Receipt{}, ctx.Err() }
-			answer, took := late(t, r, c.path, c.body, patience)
+			answer, took := late(t, r, c.path, c.body, timeout)
 			body, err := io.ReadAll(answer.Body)
-			if err != nil || answer.StatusCode != c.status || !strings.Contains(string(body), c.says) || took > patience/2 {
+			if err != nil || answer.StatusCode != c.status || !strings.Contains(string(body), c.says) || took > timeout/2 {
 				t.Errorf("answered %d %s after %s: %v", answer.StatusCode, body, took, err)
 			}
-			eventually(t, "an outcome", func() bool { return r.outcomes(c.kind, outcomeQuarantined) == 1 })
-			if r.settledAs(outcomeQuarantined) != 1 {
+			eventually(t, "a result", func() bool { return r.results(c.kind, resultQuarantined) == 1 })
+			if r.settledAs(resultQuarantined) != 1 {
 				t.Error("what came of the body was not kept")
 			}
 		})
@@ -199,8 +199,8 @@ func TestABodyThatComesSlowly(t *testing.T) {
 	t.Run("an event that does not come", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = budget })
-		answer, _ := late(t, r, "/sine/lobby/check-in-success", checkedIn, patience)
-		if answer.StatusCode != 408 || r.settledAs(outcomeQuarantined) != 1 {
+		answer, _ := late(t, r, "/sine/lobby/check-in-success", checkedIn, timeout)
+		if answer.StatusCode != 408 || r.settledAs(resultQuarantined) != 1 {
 			t.Errorf("answered %d", answer.StatusCode)
 		}
 	})
@@ -208,7 +208,7 @@ func TestABodyThatComesSlowly(t *testing.T) {
 		t.Parallel()
 		const size = 10_000 // more than the server reads along with the header
 		r := newRig(t, slow, func(cfg *Config) { cfg.Limits.BodyMemory, cfg.Limits.Body = BodyCost(size), size })
-		held, err := r.limiter.acquireBody(t.Context(), "lobby", "", time.Now().Add(patience), size)
+		held, err := r.limiter.acquireBody(t.Context(), "lobby", "", time.Now().Add(timeout), size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +220,7 @@ func TestABodyThatComesSlowly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if answer.StatusCode != 200 || r.settledAs(outcomeQuarantined) != 0 {
+		if answer.StatusCode != 200 || r.settledAs(resultQuarantined) != 0 {
 			t.Errorf("answered %d", answer.StatusCode)
 		}
 	})
@@ -229,7 +229,7 @@ func TestABodyThatComesSlowly(t *testing.T) {
 // The server reads the rest of a body before it answers, unless the connection
 // is to be closed.
 func TestTrap_AnAnswerDoesNotWaitForTheRestOfTheBody(t *testing.T) {
-	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = patience })
+	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = timeout })
 	address := r.serve(t)
 	for path, want := range map[string]int{"/sine/lobby": 413, "/sine/lobby/check-in-request": 200, "/sine/lobby/check-in-success": 413, "/sine/cellar": 401, "/nowhere": 404} {
 		start := time.Now()
@@ -238,7 +238,7 @@ func TestTrap_AnAnswerDoesNotWaitForTheRestOfTheBody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(start); answer.StatusCode != want || took > patience/2 || !answer.Close {
+		if took := time.Since(start); answer.StatusCode != want || took > timeout/2 || !answer.Close {
 			t.Errorf("%s: answered %d after %s, closed: %v", path, answer.StatusCode, took, answer.Close)
 		}
 	}

@@ -17,6 +17,8 @@ import (
 // its types, so a field of another type than expected counts as absent: it is
 // still in the source.
 type delivery struct {
+	source []byte // the whole of it
+
 	isEvent bool // it looks like what Sine sends at all
 	hasPass bool
 
@@ -46,27 +48,30 @@ const (
 )
 
 // decode reads a body, or says why it cannot be read.
-func decode(body []byte, maxDepth int) (delivery, visit.Reason) {
+func decode(source []byte, maxDepth int) (delivery, visit.Reason) {
 	// A text may end in half a surrogate pair, cut off by a form's limit:
 	// that is JSON, though no UTF-8 can say it. The bytes must be UTF-8.
-	if !utf8.Valid(body) || isWide(body) {
+	if !utf8.Valid(source) || isWide(source) {
 		return delivery{}, visit.ReasonNotUTF8
 	}
-	if tooDeep(body, maxDepth) {
+	if tooDeep(source, maxDepth) {
 		return delivery{}, visit.ReasonTooDeep
 	}
-	if inner := object(body, maxDepth); inner != nil {
-		body = inner
+	text := source
+	if inner := object(source, maxDepth); inner != nil {
+		text = inner
 	}
-	d, err := readDelivery(body, maxDepth)
+	d, err := readDelivery(text, maxDepth)
 	if err != nil {
 		return delivery{}, visit.ReasonNotJSON
 	}
 	for _, wrapped := range d.wrapped {
 		if inner, err := readDelivery(wrapped, maxDepth); !d.hasPass && err == nil && inner.isEvent {
-			return inner, ""
+			d = inner
+			break
 		}
 	}
+	d.source = source
 	return d, ""
 }
 
@@ -304,7 +309,7 @@ const maxTexts = 3
 // byteOrderMark is that of UTF-8.
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// lenient reads what some program wrote, as long as it can be told what it says.
+// lenient reads what some program wrote, as long as its meaning is clear.
 var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
 // object returns the object that a value is, or that it is the JSON text of:
@@ -327,8 +332,8 @@ func object(value jsontext.Value, maxDepth int) jsontext.Value {
 }
 
 func inText(value jsontext.Value) jsontext.Value {
-	said := content(bytes.TrimSpace(value))
-	return bytes.TrimPrefix([]byte(said), byteOrderMark)
+	text := content(bytes.TrimSpace(value))
+	return bytes.TrimPrefix([]byte(text), byteOrderMark)
 }
 
 // eachField calls read for each field of an object, with the name in quotes, and
@@ -347,7 +352,7 @@ func eachField(in *jsontext.Decoder, read func(in *jsontext.Decoder, name jsonte
 			return err
 		}
 		if bytes.IndexByte(name, '\\') >= 0 {
-			// A name that is no UTF-8 is an error, and none that is known.
+			// A name that is not UTF-8 is an error, and not one of ours.
 			name, _ = jsontext.AppendQuote(nil, content(name))
 		}
 		if err := read(in, name); err != nil {

@@ -1,12 +1,15 @@
 package relay
 
 import (
+	"cmp"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -41,7 +44,7 @@ func TestWhatSineMayLeaveOutOrSendOddly(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t)
-			if w := r.post("/sine/lobby", c.body); w.Code != 200 || r.settledAs(outcomeStored) != 1 {
+			if w := r.post("/sine/lobby", c.body); w.Code != 200 || r.settledAs(resultStored) != 1 {
 				t.Fatalf("answered %d %s", w.Code, w.Body)
 			}
 			if data := string(r.broker.published[0].Data); !strings.Contains(data, c.want) || !strings.Contains(data, c.body) {
@@ -58,7 +61,7 @@ func TestAWrappedWrapperIsNotUnderstood(t *testing.T) {
 	}
 	r := newRig(t)
 	r.post("/sine/lobby", `{"payload":{"payload":{"event":"signin_after"}}}`)
-	if r.settledAs(outcomeQuarantined) != 1 {
+	if r.settledAs(resultQuarantined) != 1 {
 		t.Error("it was not quarantined")
 	}
 }
@@ -184,4 +187,136 @@ func samples(t testing.TB) [][]byte {
 		bodies = append(bodies, body)
 	}
 	return bodies
+}
+
+func TestDates(t *testing.T) {
+	adelaide, err := time.LoadLocation("Australia/Adelaide")
+	if err != nil {
+		t.Fatal(err)
+	}
+	received := time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC)
+	for _, c := range []struct {
+		name, raw string
+		want      string
+		basis     visit.TimeBasis
+		precise   bool
+	}{
+		{"ISO with Z", `"2026-11-18T21:42:31.000Z"`, "2026-11-18T21:42:31Z", visit.TimeFromSine, true},
+		{"ISO with microseconds", `"2026-11-18T21:42:31.123456Z"`, "2026-11-18T21:42:31.123456Z", visit.TimeFromSine, true},
+		{"ISO with an offset", `"2026-11-19T17:30:00+10:30"`, "2026-11-19T07:00:00Z", visit.TimeFromSine, true},
+		{"an offset without a colon", `"2026-11-19T17:30:00+1030"`, "2026-11-19T07:00:00Z", visit.TimeFromSine, true},
+		{"a space for the T", `"2026-11-19 17:30:00+10:30"`, "2026-11-19T07:00:00Z", visit.TimeFromSine, true},
+		{"no zone", `"2026-11-19T17:30:00"`, "2026-11-19T07:00:00Z", visit.TimeInAssumedZone, true},
+		{"no zone and a fraction", `"2026-11-19T17:30:00.5"`, "2026-11-19T07:00:00.5Z", visit.TimeInAssumedZone, true},
+		{"minutes only", `"2026-11-19T17:30Z"`, "2026-11-19T17:30:00Z", visit.TimeFromSine, false},
+		{"minutes without a zone", `"2026-11-19T17:30"`, "2026-11-19T07:00:00Z", visit.TimeInAssumedZone, false},
+		{"epoch milliseconds", `1795038151000`, "2026-11-18T21:42:31Z", visit.TimeFromSine, true},
+		{"epoch milliseconds as text", `"1795038151250"`, "2026-11-18T21:42:31.25Z", visit.TimeFromSine, true},
+		{"epoch seconds", `1795038151`, "2026-11-18T21:42:31Z", visit.TimeFromSine, true},
+		{"epoch seconds with a fraction", `1795038151.25`, "2026-11-18T21:42:31.25Z", visit.TimeFromSine, true},
+		{"a number that is no date", `12`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"not a number", `"NaN"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"an infinite number", `1e999`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"a zone a day away", `"2026-03-01T10:00:00+24:00"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"a hexadecimal number", `"0x1p31"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"a day", `"2026-11-18"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"prose", `"yesterday"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"null", `null`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"nothing", ``, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"an object", `{"iso":"2026"}`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"a boolean", `true`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			sent, err := readDelivery([]byte(`{"date":`+cmp.Or(c.raw, "null")+`}`), 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := readDate(sent.date, adelaide, received)
+			if got := d.time.UTC().Format(time.RFC3339Nano); got != c.want || d.basis != c.basis || d.precise != c.precise {
+				t.Errorf("%s %s precise=%v, want %s %s precise=%v", got, d.basis, d.precise, c.want, c.basis, c.precise)
+			}
+		})
+	}
+}
+
+func TestTheQuestionAndTheEventSayTheTimeZoneOfTheSite(t *testing.T) {
+	for zone, want := range map[string]string{"Australia/Adelaide": "08:12", "": "21:42"} {
+		r := newRig(t, func(cfg *Config) {
+			if zone != "" {
+				location, err := time.LoadLocation(zone)
+				if err != nil {
+					t.Fatal(err)
+				}
+				cfg.Integrations[0].Zone = location
+			}
+		})
+		r.post("/sine/lobby", checkInBody)
+		r.post("/sine/lobby", checkedIn)
+		for what, m := range map[string]visit.Message{"question": r.broker.asked[0], "event": r.broker.published[0]} {
+			var said visit.Origin
+			if err := json.Unmarshal(m.Data, &said); err != nil {
+				t.Fatal(err)
+			}
+			at, err := said.LocalTime()
+			if got := at.Format("15:04"); err != nil || got != want || said.TimeZone != cmp.Or(zone, "UTC") {
+				t.Errorf("in the %s it is %s in %q, %v; want %s", what, got, said.TimeZone, err, want)
+			}
+		}
+	}
+}
+
+// Nobody who is turned away is shown nothing, wherever the text comes from.
+func TestABlankTextIsNone(t *testing.T) {
+	for _, blank := range []string{"", " ", "\n\t", "\u00a0\u3000", "\u200b\u2060\ufeff", "\x00\x1b", "\u202e"} {
+		fallback := func(f policy.Fallback) func(*Config) {
+			return func(cfg *Config) {
+				cfg.Integrations[0].Policy = policy.Policy{RejectText: blank, Fallbacks: map[policy.Situation]policy.Fallback{policy.NoDecider: f}}
+			}
+		}
+		for name, c := range map[string]struct {
+			change  func(*Config)
+			setup   func(*rig)
+			message string
+			notes   string
+		}{
+			"a decider's": {func(cfg *Config) { cfg.Integrations[0].Policy.RejectText = "Ask your host" },
+				decide(visit.Decision{Verdict: visit.Reject, VisitorText: blank, AdminNote: blank}), "Ask your host", ""},
+			"a decider's and the integration's": {func(cfg *Config) { cfg.Integrations[0].Policy.RejectText = blank },
+				decide(visit.Decision{Verdict: visit.Reject, VisitorText: blank}), "Please see reception.", ""},
+			"a fallback's": {fallback(policy.Fallback{Verdict: visit.Reject, VisitorText: blank, AdminNote: blank}),
+				failAsk(visit.ErrNoDecider), "Please see reception.", "no decider answers"},
+			"a decider's fallback's": {func(cfg *Config) {
+				fallback(policy.Fallback{Verdict: visit.Reject, VisitorText: "Ask your host"})(cfg)
+				own := map[policy.Situation]policy.Fallback{policy.NoDecider: {VisitorText: blank, AdminNote: blank}}
+				cfg.Integrations[0].Deciders = []Decider{{Name: "watchlist", Fallbacks: own}}
+			}, failAsk(visit.ErrNoDecider), "Ask your host", "no decider answers"},
+			"a lockdown's": {nil, func(r *rig) { r.orders.give(visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: blank}) },
+				"closed to visitors", "lockdown"},
+		} {
+			r := newRig(t, func(cfg *Config) {
+				if c.change != nil {
+					c.change(cfg)
+				}
+			})
+			c.setup(r)
+			w := r.post("/sine/lobby", checkInBody)
+			var told map[string]string
+			if err := json.Unmarshal(w.Body.Bytes(), &told); err != nil {
+				t.Fatal(err)
+			}
+			_, noted := told["adminNotes"]
+			if told["code"] != "REJECTED" || !strings.Contains(told["message"], c.message) || noted != (c.notes != "") || !strings.Contains(told["adminNotes"], c.notes) {
+				t.Errorf("%q as %s: %s", blank, name, w.Body)
+			}
+		}
+	}
+}
+
+// Of those who accept, the first who says something is shown.
+func TestABlankWelcomeHidesNoOther(t *testing.T) {
+	r := newRig(t, func(cfg *Config) { cfg.Integrations[0].Deciders = []Decider{{Name: "a"}, {Name: "b"}} })
+	r.broker.ask = behaviours{"a": says(visit.Accept, " \u200b"), "b": says(visit.Accept, "Welcome")}.ask
+	if w := r.post("/sine/lobby", checkInBody); !strings.Contains(w.Body.String(), `"visitorNotes":"Welcome"`) {
+		t.Errorf("told %s", w.Body)
+	}
 }

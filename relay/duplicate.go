@@ -13,24 +13,24 @@ import (
 // relay, a day of a quiet one, in less than a megabyte.
 const remembered = 16384
 
-// repeats recognises bodies that came before. It serves to learn whether, and
+// duplicates recognises bodies that came before. It serves to learn whether, and
 // after what time, Sine sends a call again, which nobody has published; nothing
 // is decided by it. It keeps keyed hashes and times, no bodies. An integration may
 // have all the room until others want it: what is forgotten for a new body is the
 // oldest of the integration that has most.
-type repeats struct {
+type duplicates struct {
 	seed  maphash.Seed
 	mu    sync.Mutex
 	first map[uint64]time.Time
 	of    map[string][]uint64 // by integration, the oldest first
 }
 
-func newRepeats() *repeats {
-	return &repeats{seed: maphash.MakeSeed(), first: make(map[uint64]time.Time), of: make(map[string][]uint64)}
+func newDuplicates() *duplicates {
+	return &duplicates{seed: maphash.MakeSeed(), first: make(map[uint64]time.Time), of: make(map[string][]uint64)}
 }
 
 // seen notes a body and returns how long before now it first came, if it did.
-func (r *repeats) seen(integration string, body []byte, now time.Time) (since time.Duration, again bool) {
+func (r *duplicates) seen(integration string, body []byte, now time.Time) (since time.Duration, duplicate bool) {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
 	h.WriteString(integration)
@@ -52,7 +52,7 @@ func (r *repeats) seen(integration string, body []byte, now time.Time) (since ti
 }
 
 // forget makes room for one.
-func (r *repeats) forget() {
+func (r *duplicates) forget() {
 	most := ""
 	for integration, sums := range r.of {
 		if len(sums) > len(r.of[most]) {
@@ -71,11 +71,11 @@ const (
 	rememberedBodies = 8
 )
 
-// identities finds out whether Sine's ids tell visits apart: whether one kind,
+// visitIDs finds out whether Sine's ids tell visits apart: whether one kind,
 // visit id and date come with different bodies. Nothing is decided by it. It keeps
 // keyed hashes only. Each integration has room of its own, so that none pushes out
 // another's.
-type identities struct {
+type visitIDs struct {
 	seed maphash.Seed
 	mu   sync.Mutex
 	of   map[string]*visitBodies
@@ -89,13 +89,13 @@ type visitBodies struct {
 	next   int
 }
 
-func newIdentities() *identities {
-	return &identities{seed: maphash.MakeSeed(), of: map[string]*visitBodies{}}
+func newVisitIDs() *visitIDs {
+	return &visitIDs{seed: maphash.MakeSeed(), of: map[string]*visitBodies{}}
 }
 
 // conflict notes a body, and reports whether it is new and another came before
 // with the same id and date.
-func (i *identities) conflict(integration string, kind visit.Kind, id, date string, body []byte) bool {
+func (i *visitIDs) conflict(integration string, kind visit.Kind, id, date string, body []byte) bool {
 	if id == "" || date == "" {
 		return false
 	}

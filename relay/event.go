@@ -3,102 +3,104 @@ package relay
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// event stores that a visitor was checked in or out, and says so only then.
-func (r *Relay) event(c *call, in *Integration, req *http.Request, d *delivery, body []byte) answer {
-	e := c.happened(in, d, body)
-	c.eventID = e.ID
-	if r.identities.conflict(in.Name, c.kind, d.passID(), d.date, body) {
-		r.metrics.idConflicts.WithLabelValues(in.Name).Inc()
+// storeEvent stores that a visitor was checked in or out, and says so only then.
+func (r *Relay) storeEvent(x *exchange, d *delivery) response {
+	e := x.newEvent(d)
+	x.eventID = e.ID
+	if r.visitIDs.conflict(x.in.Name, x.kind, d.passID(), d.date, d.source) {
+		r.metrics.idConflicts.WithLabelValues(x.in.Name).Inc()
 	}
-	if !in.identifies(&d.pass) {
-		r.unidentified(c, in)
+	if !x.in.identifies(&d.pass) {
+		r.noteMissingVisitor(x)
 	}
 	if e.TimeBasis != visit.TimeReceived {
-		r.metrics.eventAge.Observe(max(0, c.start.Sub(e.Time).Seconds()))
+		r.metrics.eventAge.Observe(max(0, x.start.Sub(e.Time).Seconds()))
 	}
-	return r.account(in, func() (outcome, answer) {
+	return r.inLedger(x.in, func() (result, response) {
 		m, err := e.Message(r.subjects)
 		e = nil // while the message waits, what it was made of need not be held
 		if err != nil {
-			c.fault = err
-			return outcomeRefused, errorAnswer(outcomeRefused)
+			x.err = err
+			return resultRefused, errorResponse(resultRefused)
 		}
-		receipt, err := r.store(c, in, req, m)
+		receipt, err := r.store(x, m)
 		switch {
 		case err != nil:
-			return outcomeRefused, errorAnswer(outcomeRefused)
+			return resultRefused, errorResponse(resultRefused)
 		case receipt.Duplicate:
-			return outcomeDuplicate, eventAnswer(outcomeDuplicate, c.eventID)
+			return resultDuplicate, eventResponse(resultDuplicate, x.eventID)
 		case receipt.Spooled:
-			return outcomeSpooled, eventAnswer(outcomeSpooled, c.eventID)
+			return resultSpooled, eventResponse(resultSpooled, x.eventID)
 		default:
-			return outcomeStored, eventAnswer(outcomeStored, c.eventID)
+			return resultStored, eventResponse(resultStored, x.eventID)
 		}
 	})
 }
 
-// happened is the event in the contract's words.
-func (c *call) happened(in *Integration, d *delivery, body []byte) *visit.Event {
-	origin, when := c.origin(in, d)
-	fingerprint := visit.Fingerprint{PassID: d.passID(), Date: when.written, PreciseDate: when.precise, Body: body}
-	if c.again {
-		fingerprint.ReplayedRequestID = c.id
+// newEvent is the event in the contract's words.
+func (x *exchange) newEvent(d *delivery) *visit.Event {
+	origin, when := x.origin(d)
+	fingerprint := visit.Fingerprint{PassID: d.passID(), Date: when.written, PreciseDate: when.precise, Body: d.source}
+	if x.resubmitted {
+		fingerprint.ReplayedRequestID = x.id
 	}
 	e := &visit.Event{
-		ID: visit.EventID(in.Name, c.kind, fingerprint), Kind: c.kind, Origin: origin, Pass: d.pass, Source: body,
+		ID: visit.EventID(x.in.Name, x.kind, fingerprint), Kind: x.kind, Origin: origin, Pass: d.pass, Source: d.source,
 	}
-	if c.kind == visit.KindCheckedOut {
+	if x.kind == visit.KindCheckedOut {
 		e.Cause = d.cause()
 	}
 	return e
 }
 
-// account enters a received body into the ledger, and then what became of it.
-// Both sides balance also when keeping it panics.
-func (r *Relay) account(in *Integration, keep func() (outcome, answer)) answer {
+// inLedger enters a received body into the ledger, and then the result. Both sides
+// balance also when storing it panics.
+func (r *Relay) inLedger(in *Integration, store func() (result, response)) response {
 	r.metrics.received.WithLabelValues(in.Name).Inc()
-	entry := outcomeRefused
-	defer func() { r.metrics.settled.WithLabelValues(in.Name, string(entry)).Inc() }()
-	var a answer
-	entry, a = keep()
-	return a
+	settled := resultRefused
+	defer func() { r.metrics.settled.WithLabelValues(in.Name, string(settled)).Inc() }()
+	var res response
+	settled, res = store()
+	return res
 }
 
+// ledgerResults are the results of bodies in the ledger.
+var ledgerResults = []result{resultStored, resultDuplicate, resultSpooled, resultQuarantined, resultRefused}
+
 // store waits for its turn and publishes. What is under way is not given up when
-// the caller hangs up: the event is an event all the same. The budget of an event
-// begins when its body is there; where a visitor may be waiting, the door's does
-// with the call.
-func (r *Relay) store(c *call, in *Integration, req *http.Request, m visit.Message) (visit.Receipt, error) {
+// the client disconnects: the event is an event all the same. The budget of an event
+// begins when its body is there; where a visitor may be waiting, the budget of the
+// decision begins with the request.
+func (r *Relay) store(x *exchange, m visit.Message) (visit.Receipt, error) {
 	deadline := time.Now().Add(r.limits.StoreBudget)
-	if !c.kind.IsEvent() {
-		deadline = c.start.Add(in.Budget)
+	if !x.kind.IsEvent() {
+		deadline = x.start.Add(x.in.Budget)
 	}
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(req.Context()), deadline)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(x.req.Context()), deadline)
 	defer cancel()
 	start := time.Now()
-	receipt, err := r.publish(ctx, c, in.Name, m)
+	receipt, err := r.publish(ctx, x, m)
 	if err != nil {
-		c.fault = err
+		x.err = err
 	}
-	result := publishResult(receipt, err)
-	r.metrics.publishes.WithLabelValues(in.Name, result).Inc()
-	r.metrics.publishSeconds.WithLabelValues(result).Observe(time.Since(start).Seconds())
+	label := publishResult(receipt, err)
+	r.metrics.publishes.WithLabelValues(x.in.Name, label).Inc()
+	r.metrics.publishSeconds.WithLabelValues(label).Observe(time.Since(start).Seconds())
 	return receipt, err
 }
 
-func (r *Relay) publish(ctx context.Context, c *call, integration string, m visit.Message) (visit.Receipt, error) {
-	place, err := r.limiter.acquireEvent(ctx, integration, c.memory, c.size)
+func (r *Relay) publish(ctx context.Context, x *exchange, m visit.Message) (visit.Receipt, error) {
+	reserved, err := r.limiter.acquireEvent(ctx, x.in.Name, x.memory, x.size)
 	if err != nil {
 		return visit.Receipt{}, err
 	}
 	defer r.limiter.advance()
-	defer place.Release()
+	defer reserved.Release()
 	return r.publisher.Publish(ctx, m)
 }
 
@@ -106,21 +108,23 @@ func (r *Relay) publish(ctx context.Context, c *call, integration string, m visi
 func publishResult(receipt visit.Receipt, err error) string {
 	switch {
 	case err == nil && receipt.Duplicate:
-		return "duplicate"
+		return string(resultDuplicate)
 	case err == nil && receipt.Spooled:
-		return "spooled"
+		return string(resultSpooled)
 	case err == nil:
-		return "stored"
+		return string(resultStored)
 	}
-	for _, known := range publishFaults {
+	for _, known := range publishErrors {
 		if errors.Is(err, known.err) {
 			return known.label
 		}
 	}
-	return "failed"
+	return publishFailed
 }
 
-var publishFaults = []struct {
+const publishFailed = "failed"
+
+var publishErrors = []struct {
 	err   error
 	label string
 }{
@@ -134,10 +138,11 @@ var publishFaults = []struct {
 	{context.DeadlineExceeded, "timeout"},
 }
 
-func publishResults() []string {
-	results := []string{"stored", "duplicate", "spooled", "failed"}
-	for _, known := range publishFaults {
-		results = append(results, known.label)
+// publishResults are all results of an attempt to store.
+var publishResults = func() []string {
+	all := []string{string(resultStored), string(resultDuplicate), string(resultSpooled), publishFailed}
+	for _, known := range publishErrors {
+		all = append(all, known.label)
 	}
-	return results
-}
+	return all
+}()

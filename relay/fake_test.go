@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -76,6 +78,35 @@ func (f *fakeOrders) give(all ...visit.Order) {
 	f.all = all
 }
 
+// testLimits are the defaults of the settings.
+var testLimits = Limits{
+	Body: 256 << 10, Header: 16 << 10, JSONDepth: 32,
+	ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+	Connections: 1000, StoreBudget: 2 * time.Second,
+	CheckInRequests: 512, Events: 256, WaitingEvents: 10_000, BodyMemory: 64 << 20,
+}
+
+// testIntegrations fills in what the tests do not care about.
+func testIntegrations(all ...Integration) []Integration {
+	for i := range all {
+		in := &all[i]
+		in.Site = cmp.Or(in.Site, in.Name)
+		in.Zone = cmp.Or(in.Zone, time.UTC)
+		in.Budget = cmp.Or(in.Budget, 2500*time.Millisecond)
+		in.RejectMode = cmp.Or(in.RejectMode, RejectByCode)
+		if in.Deciders == nil {
+			in.Deciders = []Decider{{Name: DefaultDecider}}
+		}
+		if in.Accept.fields == nil {
+			in.Accept = DefaultAccept
+		}
+		if in.Reject.fields == nil {
+			in.Reject = DefaultReject
+		}
+	}
+	return all
+}
+
 // rig is a relay with the integration "lobby" at the site "hq".
 type rig struct {
 	*Relay
@@ -89,7 +120,8 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
 	r := &rig{broker: &fakeBroker{}, orders: &fakeOrders{}, metrics: prometheus.NewPedanticRegistry(), log: &logtest.Buffer{}}
 	cfg := Config{
-		Integrations: []Integration{{Name: "lobby", Site: "hq", Keys: []Key{NewKey("first", testKey)}}},
+		Integrations: testIntegrations(Integration{Name: "lobby", Site: "hq", Keys: []Key{NewKey("first", testKey)}}),
+		Limits:       testLimits,
 		Asker:        r.broker,
 		Publisher:    r.broker,
 		Orders:       r.orders,
@@ -99,6 +131,7 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	for _, c := range change {
 		c(&cfg)
 	}
+	testIntegrations(cfg.Integrations...)
 	relay, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +139,8 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	r.Relay = relay
 	return r
 }
+
+func (r *rig) reload(all ...Integration) error { return r.Reload(testIntegrations(all...)) }
 
 // post calls the relay with the right key.
 func (r *rig) post(path, body string, change ...func(*http.Request)) *httptest.ResponseRecorder {
@@ -140,14 +175,14 @@ func (r *rig) ledger(t *testing.T) (received, settled float64) {
 	return received, settled
 }
 
-func (r *rig) settledAs(o outcome) float64 {
-	return testutil.ToFloat64(r.Relay.metrics.settled.WithLabelValues("lobby", string(o)))
+func (r *rig) settledAs(res result) float64 {
+	return testutil.ToFloat64(r.Relay.metrics.settled.WithLabelValues("lobby", string(res)))
 }
 
-func (r *rig) outcomes(event string, o outcome) float64 {
-	return testutil.ToFloat64(r.Relay.metrics.webhooks.WithLabelValues("lobby", event, string(o)))
+func (r *rig) results(kind string, res result) float64 {
+	return testutil.ToFloat64(r.Relay.metrics.webhooks.WithLabelValues("lobby", kind, string(res)))
 }
 
-const patience = wait.Limit
+const timeout = wait.Limit
 
 var eventually = wait.Until

@@ -2,22 +2,42 @@ package relay
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gorilla/mux"
 
 	"github.com/sine-relay/sine-relay/relay/connlimit"
+	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Names of the routes, for metrics.
 const (
 	routeWebhook       = "/sine/{integration}"
-	routePinnedWebhook = "/sine/{integration}/{event}"
+	routePinnedWebhook = "/sine/{integration}/{kind}"
 	routeNone          = "none"
 )
+
+// pinnedKinds are how a URL names the kind.
+var pinnedKinds = map[string]visit.Kind{
+	"check-in-request":  visit.KindCheckInRequest,
+	"check-in-success":  visit.KindCheckedIn,
+	"check-out-success": visit.KindCheckedOut,
+}
+
+// Path is where an integration is called. With a kind it is the path that names
+// the kind.
+func Path(integration string, kind visit.Kind) string {
+	path := "/sine/" + integration
+	for segment, k := range pinnedKinds {
+		if k == kind {
+			path += "/" + segment
+		}
+	}
+	return path
+}
 
 // routes maps paths to handlers.
 //
@@ -29,147 +49,137 @@ const (
 // a slash: UseEncodedPath.
 func (r *Relay) routes() http.Handler {
 	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	const integration, event = "/sine/{integration:[^/]+}", "/{event:check-in-request|check-in-success|check-out-success}"
-	webhook := r.serve(r.webhook)
+	const integration, kind = "/sine/{integration:[^/]+}", "/{kind:check-in-request|check-in-success|check-out-success}"
+	webhook := handle(r.handleWebhook)
 	for _, slash := range []string{"", "/"} {
 		router.Handle(integration+slash, webhook)
-		router.Handle(integration+event+slash, webhook)
+		router.Handle(integration+kind+slash, webhook)
 	}
-	router.NotFoundHandler = r.serve(func(*call, *http.Request) answer { return errorAnswer(outcomeNotFound) })
+	router.NotFoundHandler = handle(func(*exchange) response { return errorResponse(resultNotFound) })
 	return router
 }
 
-// serve makes a handler of a function that returns its answer.
-func (r *Relay) serve(answer func(*call, *http.Request) answer) http.Handler {
+// handle makes a handler of a function that returns its response.
+func handle(respond func(*exchange) response) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		c := callOf(req)
-		c.write(w, answer(c, req))
+		x := exchangeOf(req)
+		x.write(w, respond(x))
 	})
 }
 
-// webhook answers one call from Sine. It checks, in this order, the path (mux
-// did), the method, the key, the size and the body, and looks at nothing
-// further once one of them fails.
-func (r *Relay) webhook(c *call, req *http.Request) answer {
-	vars := mux.Vars(req)
-	c.route, c.kind = routeWebhook, pinned[vars["event"]]
-	if c.kind != "" {
-		c.route = routePinnedWebhook
+// handleWebhook answers one webhook. It checks, in this order, the path (mux did),
+// the method, the API key, the size and the body, and looks at nothing further once
+// one of them fails.
+func (r *Relay) handleWebhook(x *exchange) response {
+	vars := mux.Vars(x.req)
+	x.route, x.kind = routeWebhook, pinnedKinds[vars["kind"]]
+	if x.kind != "" {
+		x.route = routePinnedWebhook
 	}
-	in := r.book.Load().integrations[vars["integration"]]
-	if in != nil {
-		c.integration = in.Name
+	x.in = r.snapshot.Load().integrations[vars["integration"]]
+	if x.req.Method != http.MethodPost {
+		return errorResponse(resultMethodNotAllowed)
 	}
-	if req.Method != http.MethodPost {
-		return errorAnswer(outcomeMethodNotAllowed)
-	}
-	key, reason := r.authenticate(in, req)
-	if reason == "" || reason == reasonAddress {
-		r.noteUnnamed(c, in, req)
-	}
+	key, reason := r.authenticate(x)
 	if reason != "" {
-		r.metrics.rejected.WithLabelValues(c.integration, reason).Inc()
-		return r.unauthorized(c, req, reason)
+		return r.refuse(x, reason)
 	}
-	c.authenticated = true
-	connlimit.Authenticated(req.Context(), in.Name)
-	r.metrics.keys.used(in.Name, key)
-	r.metrics.lastWebhook.WithLabelValues(in.Name).SetToCurrentTime()
-	r.metrics.inFlight.WithLabelValues(in.Name).Inc()
-	defer r.metrics.inFlight.WithLabelValues(in.Name).Dec()
-	defer c.watch(req.Context())()
-	if req.TLS == nil && r.proxies.PlainHTTP(req.RemoteAddr, req.Header) {
-		r.metrics.plainHTTP.WithLabelValues(in.Name).Inc()
-		c.fault = fmt.Errorf("it came to a proxy by http, so that the key %s crossed the network in clear: write https into Sine, then change the key", key)
-		if r.refusePlainHTTP {
-			r.metrics.rejected.WithLabelValues(in.Name, reasonPlainHTTP).Inc()
-			return errorAnswer(outcomePlainHTTP)
-		}
+	x.conn.authenticated = true
+	connlimit.Authenticated(x.req.Context(), x.in.Name)
+	r.metrics.apiKeys.used(x.in.Name, key)
+	r.metrics.lastWebhook.WithLabelValues(x.in.Name).SetToCurrentTime()
+	r.metrics.inFlight.WithLabelValues(x.in.Name).Inc()
+	defer r.metrics.inFlight.WithLabelValues(x.in.Name).Dec()
+	defer x.conn.watch(x.req.Context())()
+	if r.cameByPlainHTTP(x, key) && r.refusePlainHTTP {
+		r.metrics.refused.WithLabelValues(x.in.Name, reasonPlainHTTP).Inc()
+		return errorResponse(resultPlainHTTP)
 	}
-	if !strings.HasPrefix(strings.ToLower(req.Header.Get("Content-Type")), visit.ContentJSON) {
-		r.metrics.contentTypes.WithLabelValues(in.Name).Inc()
+	if !strings.HasPrefix(strings.ToLower(x.req.Header.Get("Content-Type")), visit.ContentJSON) {
+		r.metrics.contentTypes.WithLabelValues(x.in.Name).Inc()
 	}
-	return r.receive(c, in, req)
+	return r.receive(x)
 }
 
-// receive reads an authenticated call's body and passes it on by what it is.
-func (r *Relay) receive(c *call, in *Integration, req *http.Request) answer {
-	encodings, length := encodingsOf(req.Header), req.ContentLength
+// receive reads the body of an authenticated webhook and passes it on by its kind.
+func (r *Relay) receive(x *exchange) response {
+	encodings, length := encodingsOf(x.req.Header), x.req.ContentLength
 	if len(encodings) > 0 {
 		length = -1 // of what it becomes
 	}
-	memory, err := r.limiter.acquireBody(req.Context(), in.Name, c.kind, c.start.Add(r.patience(c, in)), length)
+	memory, err := r.limiter.acquireBody(x.req.Context(), x.in.Name, x.kind, x.start.Add(r.bodyTimeout(x)), length)
 	if err != nil {
-		c.fault = err
-		return r.turnAway(c, in)
+		x.err = err
+		return r.overloaded(x)
 	}
 	defer memory.Release()
-	c.memory = memory
+	x.memory = memory
 
-	raw, err := r.read(c, in, req)
-	s := undo(raw, encodings, err, r.limits.Body)
-	c.size = max(len(s.raw), len(s.text))
-	memory.shrink(c.size)
-	r.capture(c, in, req.Header, s)
-	if s.fault != nil {
-		c.fault = s.fault
+	raw, err := r.readBody(x)
+	b := newBody(raw, encodings, err, r.limits.Body)
+	x.size = max(len(b.raw), len(b.text))
+	memory.shrink(x.size)
+	r.capture(x, b)
+	if b.err != nil {
+		x.err = b.err
 	}
-	if s.reason != "" {
-		return r.unread(c, in, req, s)
+	if b.reason != "" {
+		return r.quarantine(x, b, b.reason)
 	}
-	body := s.text
-	if since, again := r.repeats.seen(in.Name, body, c.start); again {
-		r.metrics.repeatAge.Observe(since.Seconds())
+	if since, duplicate := r.duplicates.seen(x.in.Name, b.text, x.start); duplicate {
+		r.metrics.duplicateAge.Observe(since.Seconds())
 	}
-	d, reason := decode(body, r.limits.JSONDepth)
+	d, reason := decode(b.text, r.limits.JSONDepth)
 	if reason == "" {
-		reason = r.settleKind(c, in, &d)
+		reason = r.setKind(x, &d)
 	}
 	switch {
 	case reason != "":
-		return r.unreadable(c, in, req, s, reason)
-	case c.kind.IsEvent():
-		return r.event(c, in, req, &d, body)
+		return r.quarantine(x, b, reason)
+	case x.kind.IsEvent():
+		return r.storeEvent(x, &d)
 	default:
-		return r.checkIn(c, in, req, &d, body)
+		return r.checkIn(x, &d)
 	}
 }
 
-// pinned is how a URL names an event.
-var pinned = map[string]visit.Kind{
-	"check-in-request":  visit.KindCheckInRequest,
-	"check-in-success":  visit.KindCheckedIn,
-	"check-out-success": visit.KindCheckedOut,
-}
-
-// Path is where an integration is called. With a kind it is the path that names
-// the event.
-func Path(integration string, kind visit.Kind) string {
-	path := "/sine/" + integration
-	for event, k := range pinned {
-		if k == kind {
-			path += "/" + event
-		}
+// bodyTimeout is how long a webhook may wait for memory: where a visitor may be
+// waiting, not longer than for a decision.
+func (r *Relay) bodyTimeout(x *exchange) time.Duration {
+	if x.kind.IsEvent() {
+		return r.limits.StoreBudget
 	}
-	return path
+	return min(x.in.Budget, r.limits.StoreBudget)
 }
 
-// settleKind decides what the call is.
-func (r *Relay) settleKind(c *call, in *Integration, d *delivery) visit.Reason {
-	kind, reason := in.kind(c.kind, d)
-	if reason == "" && d.event != "" && in.kindOf(d.event) != kind {
-		r.metrics.disagreements.WithLabelValues(in.Name).Inc()
-		c.fault = errDisagreement
+// overloaded answers a webhook for whose body there is no memory. Only where the URL
+// says that nobody but a visitor can be waiting is a fallback truthful: an event
+// must not be told 200.
+func (r *Relay) overloaded(x *exchange) response {
+	if x.kind == visit.KindCheckInRequest {
+		return r.fallback(x, policy.Overloaded)
+	}
+	return r.inLedger(x.in, func() (result, response) {
+		return resultRefused, errorResponse(resultRefused)
+	})
+}
+
+// setKind finds out which of the three a webhook is.
+func (r *Relay) setKind(x *exchange, d *delivery) visit.Reason {
+	kind, reason := x.in.kind(x.kind, d)
+	if reason == "" && d.event != "" && x.in.kindOf(d.event) != kind {
+		r.metrics.kindMismatches.WithLabelValues(x.in.Name).Inc()
+		x.err = errKindMismatch
 	}
 	if reason == "" {
-		c.kind = kind
+		x.kind = kind
 	}
 	return reason
 }
 
-var errDisagreement = errors.New("the body names another event than the URL; the URL's was used")
+var errKindMismatch = errors.New("the body names another kind than the URL; the URL's was used")
 
-// kind is what a call is: the URL's word, where it names one, wins over the
+// kind is what a webhook is: the URL's word, where it names one, wins over the
 // body's.
 func (in *Integration) kind(pinned visit.Kind, d *delivery) (visit.Kind, visit.Reason) {
 	named := in.kindOf(d.event)
@@ -179,15 +189,15 @@ func (in *Integration) kind(pinned visit.Kind, d *delivery) (visit.Kind, visit.R
 	case pinned == "":
 		return named, ""
 	case !d.isEvent:
-		return "", visit.ReasonUnknownEvent // no pass at all: another product's call
+		return "", visit.ReasonUnknownEvent // no pass at all: another product's webhook
 	default:
 		return pinned, ""
 	}
 }
 
-// aliases are the event names seen or expected on the wire, as Spelling has them. An
+// eventNames are those seen or expected on the wire, as Spelling has them. An
 // integration may add its own.
-var aliases = map[string]visit.Kind{
+var eventNames = map[string]visit.Kind{
 	"signinbefore":    visit.KindCheckInRequest,
 	"checkinrequest":  visit.KindCheckInRequest,
 	"signinafter":     visit.KindCheckedIn,
@@ -203,13 +213,13 @@ var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")
 func Spelling(name string) string { return separators.Replace(strings.ToLower(name)) }
 
 // kindOf returns the kind that the body's event name stands for, or "".
-func (i *Integration) kindOf(event string) visit.Kind {
+func (in *Integration) kindOf(event string) visit.Kind {
 	if event == "" {
 		return ""
 	}
 	name := Spelling(event)
-	if kind, ok := i.Events[name]; ok {
+	if kind, ok := in.Events[name]; ok {
 		return kind
 	}
-	return aliases[name]
+	return eventNames[name]
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Integration is one WebHook integration configured in Sine.
+// Integration is one WebHook integration configured in Sine. Where a field says nothing
+// of a default, it must be set.
 type Integration struct {
 	// Name is the last part of the URL that is pasted into Sine.
 	Name string
@@ -21,38 +22,37 @@ type Integration struct {
 	// subjects.
 	Site string
 	// Keys are the API keys that Sine may send. Several live keys let an
-	// operator change them without a gap. Without one, every call is answered
+	// operator change them without a gap. Without one, every webhook is answered
 	// 401.
 	Keys []Key
-	// Broken is an integration of which only the name is known: what else was
-	// configured has faults. Every call is answered 401, rather than by a policy
-	// that nobody wrote.
-	Broken bool
-	// Capture shows the shape of its next deliveries in the log.
+	// Invalid is an integration of which only the name is known: the rest of its
+	// configuration is invalid. Every webhook is answered 401, rather than by a
+	// policy that nobody wrote.
+	Invalid bool
+	// Capture shows the shape of its next deliveries in the log, of none by default.
 	Capture Capture
-	// AllowFrom are the addresses from which it may be called; none means all.
+	// AllowFrom are the addresses from which it may be called, all by default.
 	AllowFrom []netip.Prefix
-	// Deciders are asked about a check-in request, all at once. By default
-	// that is one, [DefaultDecider].
+	// Deciders are asked about a check-in request, all at once.
 	Deciders []Decider
-	// Zone is the site's: deciders go by it, and a date without a zone was written
-	// in it. Its name is one of the IANA database; the default is UTC.
-	Zone *time.Location
-	// Budget is how long a visitor waits for a decision at most, from the
-	// arrival of the call to the answer.
-	Budget time.Duration
 	// Policy says how the verdicts of several deciders become one, all of them by
 	// default, and what is decided without them. Its deciders are those above.
 	Policy policy.Policy
-	Say    Say
-	// Accept and Reject are the bodies of the answers to a check-in request.
+	// Zone is the site's: deciders go by it, and a date without a zone was written
+	// in it. Its name is one of the IANA database.
+	Zone *time.Location
+	// Budget is how long a visitor waits for a decision at most, from the
+	// arrival of the request to the response.
+	Budget     time.Duration
+	RejectMode RejectMode
+	// Accept and Reject are the bodies of the responses to a check-in request.
 	Accept Template
 	Reject Template
 	// PolicyVersion names the rules in the records: the same name, the same
-	// rules.
+	// rules. It may be empty.
 	PolicyVersion string
 	// Events names further spellings of Sine's event names, for example
-	// "visitor_arrived" for visit.KindCheckedIn.
+	// "visitor_arrived" for visit.KindCheckedIn. There are none by default.
 	Events map[string]visit.Kind
 	// IdentifiedBy is what says who a visitor is: one of it must be there, or
 	// nobody is asked about the visitor. By default that is the name; an empty
@@ -64,115 +64,80 @@ type Integration struct {
 
 // Decider is one of those who are asked.
 type Decider struct {
-	// Name is the last part of the subject of its questions.
+	// Name is the last part of the subject on which it is asked.
 	Name string
 	// Shadow is asked and not obeyed.
 	Shadow bool
-	// When is the condition under which it is asked; nil is always.
-	When *condition.Condition
+	// Condition is the one under which it is asked; nil is always.
+	Condition *condition.Condition
 	// Fallbacks stand in for its decision, before those of the integration.
 	Fallbacks map[policy.Situation]policy.Fallback
 }
 
 // DeciderNames are the names of all its deciders, in their order.
-func (i *Integration) DeciderNames() []string {
-	names := make([]string, len(i.Deciders))
-	for n, d := range i.Deciders {
-		names[n] = d.Name
+func (in *Integration) DeciderNames() []string {
+	names := make([]string, len(in.Deciders))
+	for i, d := range in.Deciders {
+		names[i] = d.Name
 	}
 	return names
 }
 
-// Say is how a rejection is said to Sine.
-type Say string
+// RejectMode is how a rejection is said to Sine.
+type RejectMode string
 
 const (
-	// SayCode answers 200 and lets the body's code say no. The vendor
+	// RejectByCode answers 200 and lets the body's code say no. The vendor
 	// documents it; the visitor sees the text.
-	SayCode Say = "code"
-	// SayStatus answers 403 with the same body. Anything but a 200 stops the
+	RejectByCode RejectMode = "code"
+	// RejectByStatus answers 403 with the same body. Anything but a 200 stops the
 	// check-in, so it holds even where the body is not understood.
-	SayStatus Say = "status"
+	RejectByStatus RejectMode = "status"
 )
 
-// Defaults for an [Integration].
+// Names of what is configured without a name.
 const (
 	DefaultIntegration = "default"
 	DefaultDecider     = "default"
-	DefaultBudget      = 2500 * time.Millisecond
 )
 
-// complete returns the integration with defaults in place of what is missing,
-// or says everything that is wrong with it.
-func (i Integration) complete() (Integration, error) {
-	if i.Broken {
-		i = Integration{Name: i.Name, Site: i.Name, Broken: true}
-		if !visit.ValidName(i.Name) {
-			return i, fmt.Errorf("integration %q: name must match %s", i.Name, visit.NamePattern)
-		}
-		return i, nil
+// complete returns the integration with its defaults, or says everything that is
+// wrong with it.
+func (in Integration) complete() (Integration, error) {
+	if in.Invalid {
+		in = Integration{Name: in.Name, Site: in.Name, Invalid: true}
 	}
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-
-	if i.Site == "" {
-		i.Site = i.Name
-	}
-	if len(i.Deciders) == 0 {
-		i.Deciders = []Decider{{Name: DefaultDecider}}
-	}
-	for what, name := range map[string]string{"name": i.Name, "site": i.Site} {
+	var errs []error
+	for what, name := range map[string]string{"name": in.Name, "site": in.Site} {
 		if !visit.ValidName(name) {
-			fault("%s %q must match %s", what, name, visit.NamePattern)
+			errs = append(errs, fmt.Errorf("%s %q must match %s", what, name, visit.NamePattern))
 		}
 	}
-	for _, name := range i.DeciderNames() {
-		if !visit.ValidName(name) {
-			fault("decider %q must match %s", name, visit.NamePattern)
-		}
+	if !in.Invalid {
+		errs = append(errs, in.completePolicy())
 	}
-	if i.Zone == nil {
-		i.Zone = time.UTC
+	if in.IdentifiedBy == nil {
+		in.IdentifiedBy = []Identifier{ByName}
 	}
-	if i.Budget == 0 {
-		i.Budget = DefaultBudget
-	}
-	if i.Say == "" {
-		i.Say = SayCode
-	}
-	if i.Accept.isZero() {
-		i.Accept = DefaultAccept
-	}
-	if i.Reject.isZero() {
-		i.Reject = DefaultReject
-	}
-	if i.IdentifiedBy == nil {
-		i.IdentifiedBy = []Identifier{ByName}
-	}
-	if err := checkIdentifiers(i.IdentifiedBy); err != nil {
-		fault("%w", err)
-	}
-	if err := i.Capture.check(); err != nil {
-		fault("%w", err)
-	}
-	i.policy = i.Policy
-	i.policy.Deciders = nil
-	for _, d := range i.Deciders {
-		i.policy.Deciders = append(i.policy.Deciders, policy.Decider{Name: d.Name, Shadow: d.Shadow, Fallbacks: d.Fallbacks})
-	}
-	var err error
-	if i.policy, err = i.policy.Complete(); err != nil {
-		fault("%w", err)
-	}
-	events := make(map[string]visit.Kind, len(i.Events))
-	for name, kind := range i.Events {
+	events := make(map[string]visit.Kind, len(in.Events))
+	for name, kind := range in.Events {
 		events[Spelling(name)] = kind
 	}
-	i.Events = events
-	if len(faults) > 0 {
-		return i, fmt.Errorf("integration %q: %w", i.Name, errors.Join(faults...))
+	in.Events = events
+	if err := errors.Join(errs...); err != nil {
+		return in, fmt.Errorf("integration %q: %w", in.Name, err)
 	}
-	return i, nil
+	return in, nil
+}
+
+func (in *Integration) completePolicy() (err error) {
+	in.policy = in.Policy
+	in.policy.Deciders = nil
+	for _, d := range in.Deciders {
+		in.policy.Deciders = append(in.policy.Deciders, policy.Decider{Name: d.Name, Shadow: d.Shadow, Fallbacks: d.Fallbacks})
+	}
+	in.policy, err = in.policy.Complete()
+	return err
 }
 
 // SuggestName turns a display name into one that is valid, or returns "" when
@@ -207,15 +172,15 @@ const (
 // Identifiers are all of them.
 var Identifiers = []Identifier{ByName, ByEmail, ByMobile}
 
-// errUnidentified says why nobody was asked about a visitor, or what is odd about
+// errNoVisitor says why nobody was asked about a visitor, or what is odd about
 // an event.
-var errUnidentified = errors.New("the body does not say who the visitor is")
+var errNoVisitor = errors.New("the body does not say who the visitor is")
 
 // identifies reports whether the pass says who the visitor is, by any one of what
 // the integration goes by. An empty pass must not be taken for a visitor whom
 // nothing speaks against.
-func (i *Integration) identifies(p *visit.Pass) bool {
-	return len(i.IdentifiedBy) == 0 || slices.ContainsFunc(i.IdentifiedBy, func(by Identifier) bool { return by.in(p) })
+func (in *Integration) identifies(p *visit.Pass) bool {
+	return len(in.IdentifiedBy) == 0 || slices.ContainsFunc(in.IdentifiedBy, func(by Identifier) bool { return by.in(p) })
 }
 
 func (by Identifier) in(p *visit.Pass) bool {
@@ -227,13 +192,4 @@ func (by Identifier) in(p *visit.Pass) bool {
 	default:
 		return !visit.IsBlank(p.Person.Mobile)
 	}
-}
-
-func checkIdentifiers(all []Identifier) error {
-	for _, by := range all {
-		if !slices.Contains(Identifiers, by) {
-			return fmt.Errorf("a visitor is identified by %v, not by %q", Identifiers, by)
-		}
-	}
-	return nil
 }

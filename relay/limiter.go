@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +11,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Limits bound what callers can make the relay hold. A zero field stands for
-// its default.
+// Limits bound what clients can make the relay hold. Each must be positive.
 type Limits struct {
 	// Body is the largest body in bytes; a larger one is not read on.
 	Body int64
@@ -29,53 +27,19 @@ type Limits struct {
 	// StoreBudget is how long storing an event may take, from its body being
 	// there to the answer.
 	StoreBudget time.Duration
-	// Requests is how many check-in requests may be in flight.
-	Requests int64
+	// CheckInRequests is how many of them may be in flight.
+	CheckInRequests int64
 	// Events is how many events are being stored at once; up to WaitingEvents
 	// more wait for their turn.
 	Events, WaitingEvents int64
-	// BodyMemory is how much memory calls with their bodies take up at once,
-	// each as [BodyCost] says. A quarter of it is not for events that are being
-	// stored or wait, and is left to the door.
+	// BodyMemory is how much memory exchanges with their bodies take up at once,
+	// each as [BodyCost] says. A quarter of it is kept free of events that are being
+	// stored or wait, for check-in requests.
 	BodyMemory int64
 }
 
-// DefaultLimits are what a site with a busy lobby never notices.
-var DefaultLimits = Limits{
-	Body:          256 << 10,
-	Header:        16 << 10,
-	JSONDepth:     32,
-	ReadTimeout:   5 * time.Second,
-	WriteTimeout:  10 * time.Second,
-	IdleTimeout:   2 * time.Minute,
-	Connections:   1000,
-	StoreBudget:   2 * time.Second,
-	Requests:      512,
-	Events:        256,
-	WaitingEvents: 10_000,
-	BodyMemory:    64 << 20,
-}
-
-func (l Limits) complete() Limits {
-	d := DefaultLimits
-	return Limits{
-		Body:          cmp.Or(l.Body, d.Body),
-		Header:        cmp.Or(l.Header, d.Header),
-		JSONDepth:     cmp.Or(l.JSONDepth, d.JSONDepth),
-		ReadTimeout:   cmp.Or(l.ReadTimeout, d.ReadTimeout),
-		WriteTimeout:  cmp.Or(l.WriteTimeout, d.WriteTimeout),
-		IdleTimeout:   cmp.Or(l.IdleTimeout, d.IdleTimeout),
-		Connections:   cmp.Or(l.Connections, d.Connections),
-		StoreBudget:   cmp.Or(l.StoreBudget, d.StoreBudget),
-		Requests:      cmp.Or(l.Requests, d.Requests),
-		Events:        cmp.Or(l.Events, d.Events),
-		WaitingEvents: cmp.Or(l.WaitingEvents, d.WaitingEvents),
-		BodyMemory:    cmp.Or(l.BodyMemory, d.BodyMemory),
-	}
-}
-
 // errOverloaded is wrapped where a bound on what is in flight was reached and
-// the caller's time did not suffice to wait.
+// the exchange's time did not suffice to wait.
 var errOverloaded = errors.New("overloaded")
 
 // limiter bounds what is in flight: bodies in memory, check-in requests that wait
@@ -86,7 +50,7 @@ type limiter struct {
 	limits      Limits
 	bodies      *share.Limiter // bytes
 	eventBodies *share.Limiter // the part of them that events may have
-	requests    *share.Limiter
+	checkIns    *share.Limiter
 	events      *share.Limiter
 	waiting     *share.Limiter
 	progress    atomic.Pointer[time.Time] // when an event was last stored or begun to be
@@ -98,7 +62,7 @@ func newLimiter(l Limits) *limiter {
 		limits:      l,
 		bodies:      share.NewLimiter(max(l.BodyMemory, largest)),
 		eventBodies: share.NewLimiter(max(l.BodyMemory/4*3, largest)),
-		requests:    share.NewLimiter(l.Requests),
+		checkIns:    share.NewLimiter(l.CheckInRequests),
 		events:      share.NewLimiter(l.Events),
 		waiting:     share.NewLimiter(l.WaitingEvents),
 	}
@@ -106,7 +70,7 @@ func newLimiter(l Limits) *limiter {
 
 // among says how many integrations share what is bounded.
 func (l *limiter) among(integrations int) {
-	for _, one := range []*share.Limiter{l.bodies, l.eventBodies, l.requests, l.events, l.waiting} {
+	for _, one := range []*share.Limiter{l.bodies, l.eventBodies, l.checkIns, l.events, l.waiting} {
 		one.Among(integrations)
 	}
 }
@@ -155,7 +119,7 @@ func (r *bodyReservation) acquire(ctx context.Context, l *share.Limiter, integra
 }
 
 func noMemory(l *share.Limiter, length int64) error {
-	return fmt.Errorf("%w: no memory for a body of up to %d bytes; of %d bytes %d are in use, and no more for this integration", errOverloaded, length, l.Capacity(), l.Taken())
+	return fmt.Errorf("%w: no memory for a body of up to %d bytes; %d of %d bytes are in use, and this integration has its share", errOverloaded, length, l.Taken(), l.Capacity())
 }
 
 // shrink gives back what a body of that length does not need.
@@ -173,12 +137,12 @@ func (r *bodyReservation) Release() {
 	r.parts = nil
 }
 
-// acquireRequest takes a place for a check-in request if there is one right now:
+// acquireCheckInRequest takes a place for a check-in request if there is one right now:
 // waiting would only make a late answer later.
-func (l *limiter) acquireRequest(integration string) (share.Reservation, error) {
-	r, ok := l.requests.TryAcquire(integration, 1)
+func (l *limiter) acquireCheckInRequest(integration string) (share.Reservation, error) {
+	r, ok := l.checkIns.TryAcquire(integration, 1)
 	if !ok {
-		return r, fmt.Errorf("%w: %d of %d check-in requests in flight, and no more of this integration", errOverloaded, l.requests.Taken(), l.requests.Capacity())
+		return r, fmt.Errorf("%w: %d of %d check-in requests in flight, and this integration has its share", errOverloaded, l.checkIns.Taken(), l.checkIns.Capacity())
 	}
 	return r, nil
 }
@@ -188,14 +152,14 @@ func (l *limiter) acquireRequest(integration string) (share.Reservation, error) 
 // would fill the memory, and check-in requests would wait for it.
 func (l *limiter) acquireEvent(ctx context.Context, integration string, memory *bodyReservation, length int) (share.Reservation, error) {
 	if !memory.ofEvent {
-		part, err := l.memoryForEvent(ctx, integration, int64(length))
+		part, err := l.acquireEventMemory(ctx, integration, int64(length))
 		if err != nil {
 			return share.Reservation{}, err
 		}
 		memory.parts, memory.ofEvent = append(memory.parts, part), true
 	}
 	l.advance()
-	return l.placeForEvent(ctx, integration)
+	return l.acquireEventPlace(ctx, integration)
 }
 
 // noProgress is after what time without an event that was stored or begun to be,
@@ -207,10 +171,10 @@ func (l *limiter) advance() {
 	l.progress.Store(&now)
 }
 
-// memoryForEvent waits as long as others are being stored, so that of a crowd none
+// acquireEventMemory waits as long as others are being stored, so that of a crowd none
 // is refused. Where nothing is stored it does not wait: what waits here has been
 // read, and takes up the memory of check-in requests.
-func (l *limiter) memoryForEvent(ctx context.Context, integration string, length int64) (share.Reservation, error) {
+func (l *limiter) acquireEventMemory(ctx context.Context, integration string, length int64) (share.Reservation, error) {
 	part, ok := l.eventBodies.TryAcquire(integration, BodyCost(length))
 	for !ok {
 		last := l.progress.Load()
@@ -226,13 +190,13 @@ func (l *limiter) memoryForEvent(ctx context.Context, integration string, length
 	return part, nil
 }
 
-func (l *limiter) placeForEvent(ctx context.Context, integration string) (share.Reservation, error) {
+func (l *limiter) acquireEventPlace(ctx context.Context, integration string) (share.Reservation, error) {
 	if place, ok := l.events.TryAcquire(integration, 1); ok {
 		return place, nil
 	}
 	waits, ok := l.waiting.TryAcquire(integration, 1)
 	if !ok {
-		return waits, fmt.Errorf("%w: %d of %d events are waiting, and no more of this integration", errOverloaded, l.waiting.Taken(), l.waiting.Capacity())
+		return waits, fmt.Errorf("%w: %d of %d events waiting, and this integration has its share", errOverloaded, l.waiting.Taken(), l.waiting.Capacity())
 	}
 	defer waits.Release()
 	place, err := l.events.Acquire(ctx, integration, 1)
@@ -249,12 +213,12 @@ const (
 	// message once more where it is encoded for the spool. TestABodyCosts…
 	// measures all but the last, which is as long as the message.
 	bodyCopies = 6
-	// callCost is what a call takes up beside its body: its goroutines' stacks,
+	// exchangeCost is what an exchange takes up beside its body: its goroutines' stacks,
 	// the buffers of its connection, headers, and what is noted of it. Measured
 	// likewise, with bodies of 200 bytes.
-	callCost = 24 << 10
+	exchangeCost = 24 << 10
 )
 
-// BodyCost is the memory in bytes that a call with a body of that length takes up
+// BodyCost is the memory in bytes that an exchange with a body of that length takes up
 // at most, and by which the body counts towards [Limits.BodyMemory].
-func BodyCost(length int64) int64 { return bodyCopies*length + callCost }
+func BodyCost(length int64) int64 { return bodyCopies*length + exchangeCost }

@@ -12,92 +12,90 @@ import (
 	"time"
 )
 
-// observe wraps everything: every call, also one to nowhere, is counted, gets
-// one log line at its end, and gets an answer even when a handler panics.
-func (r *Relay) observe(next http.Handler) http.Handler {
+// middleware wraps the router: every request, also one to an unknown path, is
+// counted, gets one log line at its end, and gets a response even when a handler
+// panics.
+func (r *Relay) middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		c, req := r.newCall(w, req)
-		c.leave = r.draining.Load()
-		defer r.conclude(c, req)
-		defer r.recover(c, w)
-		next.ServeHTTP(w, req)
+		x := r.newExchange(w, req)
+		defer r.logAndCount(x)
+		defer r.recover(x, w)
+		next.ServeHTTP(w, x.req)
 	})
 }
 
-func (r *Relay) recover(c *call, w http.ResponseWriter) {
+func (r *Relay) recover(x *exchange, w http.ResponseWriter) {
 	p := recover()
 	if p == nil {
 		return
 	}
-	if c.status == 0 {
-		c.write(w, errorAnswer(outcomePanicked))
+	if x.status == 0 {
+		x.write(w, errorResponse(resultPanicked))
 	}
-	c.outcome = outcomePanicked
-	// The value may quote a payload, so only its type is told; the stack
+	x.result = resultPanicked
+	// The value may quote a payload, so only its type is logged; the stack
 	// shows functions and addresses.
-	c.fault = fmt.Errorf("panic of type %T", p)
-	r.log.Error("panic", "id", c.id, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+	x.err = fmt.Errorf("panic of type %T", p)
+	r.log.Error("panic", "id", x.id, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 }
 
-// conclude counts and logs a call that has been answered.
-func (r *Relay) conclude(c *call, req *http.Request) {
-	took := time.Since(c.start)
-	r.metrics.requests.WithLabelValues(c.route, method(req), strconv.Itoa(c.status)).Inc()
-	r.metrics.requestSeconds.WithLabelValues(c.route).Observe(took.Seconds())
-	final := c.outcome
-	age := c.hungUp()
-	if age > 0 {
-		final = outcomeHungUp
-		r.metrics.hungUpAge.Observe(age.Seconds())
+// logAndCount ends an exchange.
+func (r *Relay) logAndCount(x *exchange) {
+	took, disconnected := time.Since(x.start), x.conn.disconnectedAfter()
+	counted := x.result
+	if disconnected > 0 {
+		counted = resultDisconnected
+		r.metrics.disconnectSeconds.Observe(disconnected.Seconds())
 	}
-	if counts(c.outcome) {
-		r.metrics.webhooks.WithLabelValues(c.integration, c.event(), string(final)).Inc()
+	r.metrics.requests.WithLabelValues(x.route, methodLabel(x.req), strconv.Itoa(x.status)).Inc()
+	r.metrics.requestSeconds.WithLabelValues(x.route).Observe(took.Seconds())
+	if x.result.authenticated() {
+		r.metrics.webhooks.WithLabelValues(x.integration(), x.kindLabel(), string(counted)).Inc()
 	}
-	level := max(consequences[c.outcome].level, consequences[final].level)
-	if c.fault != nil {
+	level := max(responseTable[x.result].level, responseTable[counted].level)
+	if x.err != nil {
 		level = max(level, slog.LevelWarn)
 	}
-	if c.refused != nil && !r.refusals.admit(c.integration, *c.refused, c.outcome == outcomeBlocked) {
+	if x.refusal != nil && !r.refusals.allow(x.integration(), *x.refusal, x.result == resultBlocked) {
 		level = slog.LevelDebug
 	}
-	if !r.log.Enabled(context.Background(), level) {
-		return
+	if r.log.Enabled(context.Background(), level) {
+		r.log.LogAttrs(context.Background(), level, "webhook", x.logAttrs(took, disconnected)...)
 	}
-	attrs := []slog.Attr{
-		slog.String("id", c.id),
-		slog.String("integration", c.integration),
-		slog.String("event", c.event()),
-		slog.String("result", string(c.outcome)),
-		slog.Int("status", c.status),
-		slog.Float64("ms", float64(took.Microseconds())/1000),
-	}
-	if c.trace.XRequestID != "" {
-		attrs = append(attrs, slog.String("x_request_id", c.trace.XRequestID))
-	}
-	if c.trace.Traceparent != "" {
-		attrs = append(attrs, slog.String("trace_id", c.trace.TraceID()))
-	}
-	if c.size > 0 {
-		attrs = append(attrs, slog.Int("bytes", c.size))
-	}
-	if c.eventID != "" {
-		attrs = append(attrs, slog.String("event_id", c.eventID))
-	}
-	if age > 0 {
-		attrs = append(attrs, slog.Float64("client_disconnected_after_ms", float64(age.Microseconds())/1000))
-	}
-	if c.refused != nil {
-		attrs = append(attrs, slog.String("reason", c.refused.reason), slog.String("from", c.refused.from))
-	}
-	if c.fault != nil {
-		attrs = append(attrs, slog.String("fault", c.fault.Error()))
-	}
-	r.log.LogAttrs(context.Background(), level, "webhook", attrs...)
 }
 
-// counts reports whether a call with the outcome was an authenticated webhook.
-func counts(o outcome) bool {
-	return o != outcomeUnauthorized && o != outcomeBlocked && o != outcomePlainHTTP && o != outcomeNotFound && o != outcomeMethodNotAllowed
+// logAttrs are the fields of the log line.
+func (x *exchange) logAttrs(took, disconnected time.Duration) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("id", x.id),
+		slog.String("integration", x.integration()),
+		slog.String("kind", x.kindLabel()),
+		slog.String("result", string(x.result)),
+		slog.Int("status", x.status),
+		slog.Float64("ms", milliseconds(took)),
+	}
+	if x.trace.XRequestID != "" {
+		attrs = append(attrs, slog.String("x_request_id", x.trace.XRequestID))
+	}
+	if x.trace.Traceparent != "" {
+		attrs = append(attrs, slog.String("trace_id", x.trace.TraceID()))
+	}
+	if x.size > 0 {
+		attrs = append(attrs, slog.Int("bytes", x.size))
+	}
+	if x.eventID != "" {
+		attrs = append(attrs, slog.String("event_id", x.eventID))
+	}
+	if disconnected > 0 {
+		attrs = append(attrs, slog.Float64("client_disconnected_after_ms", milliseconds(disconnected)))
+	}
+	if x.refusal != nil {
+		attrs = append(attrs, slog.String("reason", x.refusal.reason), slog.String("from", x.refusal.from))
+	}
+	if x.err != nil {
+		attrs = append(attrs, slog.String("err", x.err.Error()))
+	}
+	return attrs
 }
 
 // methods are the values of that label.
@@ -108,90 +106,90 @@ var methods = []string{
 
 const otherMethod = "other"
 
-// method keeps a caller's invented methods out of the labels.
-func method(req *http.Request) string {
+// methodLabel keeps a client's invented methods out of the labels.
+func methodLabel(req *http.Request) string {
 	if slices.Contains(methods, req.Method) {
 		return req.Method
 	}
 	return otherMethod
 }
 
-// refusal is why a call was not let in, and the network that it came from.
+// refusal is why a request was not let in, and the network that it came from.
 type refusal struct{ reason, from string }
 
 // How many refusals of an integration are logged one by one for the same reason,
 // and in what time. Anybody can call: each further one costs no line of its own.
 const (
-	refusalsShown = 3
-	refusalWindow = time.Minute
+	refusalsLogged = 3
+	refusalWindow  = time.Minute
 )
 
-// refusals keeps those who have no key from filling the log. What it remembers is
-// bounded by the integrations and the reasons, whoever calls.
+// refusals keeps clients without a valid key from filling the log. What it remembers
+// is bounded by the integrations and the reasons, whoever calls.
 type refusals struct {
 	log    *slog.Logger
 	window time.Duration
 
 	mu   sync.Mutex
-	open map[refusalKind]*refusalSum
+	open map[refusalGroup]*refusalCount
 }
 
-type refusalKind struct{ integration, reason string }
+type refusalGroup struct{ integration, reason string }
 
-// refusalSum is what came within a window.
-type refusalSum struct {
-	shown, unshown int
-	from           string // of the last one
-	end            *time.Timer
+// refusalCount is what came within a window.
+type refusalCount struct {
+	logged, suppressed int
+	from               string // of the last one
+	end                *time.Timer
 }
 
 func newRefusals(log *slog.Logger) *refusals {
-	return &refusals{log: log, window: refusalWindow, open: map[refusalKind]*refusalSum{}}
+	return &refusals{log: log, window: refusalWindow, open: map[refusalGroup]*refusalCount{}}
 }
 
-// admit reports whether a refusal is to be logged by itself. The others are summed
+// allow reports whether a refusal is to be logged by itself. The others are summed
 // up in one line when the window ends.
-func (r *refusals) admit(integration string, one refusal, blocked bool) bool {
+func (r *refusals) allow(integration string, one refusal, blocked bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	kind := refusalKind{integration, one.reason}
-	sum := r.open[kind]
-	if sum == nil {
-		sum = &refusalSum{}
-		sum.end = time.AfterFunc(r.window, func() { r.close(kind, sum) })
-		r.open[kind] = sum
+	group := refusalGroup{integration, one.reason}
+	count := r.open[group]
+	if count == nil {
+		count = &refusalCount{}
+		count.end = time.AfterFunc(r.window, func() { r.close(group, count) })
+		r.open[group] = count
 	}
-	if sum.shown < refusalsShown && !blocked {
-		sum.shown++
+	if count.logged < refusalsLogged && !blocked {
+		count.logged++
 		return true
 	}
-	sum.unshown++
-	sum.from = one.from
+	count.suppressed++
+	count.from = one.from
 	return false
 }
 
 // close ends a window, unless it has ended.
-func (r *refusals) close(kind refusalKind, sum *refusalSum) {
+func (r *refusals) close(group refusalGroup, count *refusalCount) {
 	r.mu.Lock()
-	ended := r.open[kind] != sum
+	ended := r.open[group] != count
 	if !ended {
-		delete(r.open, kind)
+		delete(r.open, group)
 	}
 	r.mu.Unlock()
-	if ended || sum.unshown == 0 {
+	if ended || count.suppressed == 0 {
 		return
 	}
-	r.log.Warn("webhooks refused", "integration", kind.integration, "reason", kind.reason,
-		"more", sum.unshown, "within_seconds", int(r.window.Seconds()), "last_from", sum.from)
+	r.log.Warn("webhooks refused", "integration", group.integration, "reason", group.reason,
+		"count", count.suppressed, "window_seconds", int(r.window.Seconds()), "last_from", count.from)
 }
 
 // flush ends all windows.
 func (r *refusals) flush() {
 	r.mu.Lock()
 	var all []func()
-	for kind, sum := range r.open {
-		sum.end.Stop()
-		all = append(all, func() { r.close(kind, sum) })
+	for group, count := range r.open {
+		count.end.Stop()
+		all = append(all, func() { r.close(group, count) })
 	}
 	r.mu.Unlock()
 	for _, end := range all {

@@ -2,11 +2,16 @@ package relay
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sine-relay/sine-relay/relay/clientip"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -92,5 +97,123 @@ func TestTrap_NoHTTPHeaderIsCopiedThrough(t *testing.T) {
 				t.Errorf("%s: %s came through", name, values)
 			}
 		}
+	}
+}
+
+const (
+	proxyRequestID = "2f1f0c8e-5b8a-4d8f-9b57-0f4d6d1c7a11"
+	traceparent    = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+)
+
+func traced(req *http.Request) {
+	req.Header.Set("X-Request-Id", proxyRequestID)
+	req.Header.Set("traceparent", traceparent)
+}
+
+// trustTheCaller trusts the address that httptest calls from.
+func trustTheCaller(cfg *Config) {
+	cfg.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
+}
+
+func TestWhatATrustedProxyCallsACallGoesAlongWithIt(t *testing.T) {
+	r := newRig(t, trustTheCaller)
+	for _, body := range []string{checkInBody, checkedIn, "hello"} {
+		w := r.post("/sine/lobby", body, traced)
+		if got := w.Header(); got.Get("X-Request-Id") != proxyRequestID || got.Get("Traceparent") != traceparent || len(got.Get("Sine-Relay-Request-Id")) != 20 {
+			t.Errorf("the answer has the header %v", got)
+		}
+	}
+	eventually(t, "the decisions are recorded", func() bool { r.broker.mu.Lock(); defer r.broker.mu.Unlock(); return len(r.broker.records) == 2 })
+	messages := slices.Concat(r.broker.asked, r.broker.published, r.broker.records)
+	if len(messages) != 5 {
+		t.Errorf("%d messages", len(messages))
+	}
+	for _, m := range messages {
+		if visit.TraceFromHeaders(m.Header) != visit.NewTrace(proxyRequestID, traceparent) {
+			t.Errorf("%s has the header %v", m.Subject, m.Header)
+		}
+		var said struct{ Trace visit.Trace }
+		if err := json.Unmarshal(m.Data, &said); m.Root != visit.RootQuarantine && (err != nil || said.Trace != visit.TraceFromHeaders(m.Header)) {
+			t.Errorf("%s says %+v, %v", m.Subject, said, err)
+		}
+	}
+	if log := r.log.String(); strings.Count(log, `"x_request_id":"`+proxyRequestID) != 3 || strings.Count(log, `"trace_id":"`+traceparent[3:35]) != 3 {
+		t.Errorf("the log has not all of it: %s", log)
+	}
+}
+
+// Replayed from the quarantine, an event has the trace of its call.
+func TestAReplayKeepsTheTrace(t *testing.T) {
+	r := newRig(t, trustTheCaller)
+	r.post("/sine/lobby", strings.Replace(checkedIn, "signin_after", "visitor_arrived", 1), traced)
+	m := r.broker.published[0]
+	q, err := visit.ParseQuarantined(m.Subject, m.Header, m.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := NewReader(testIntegrations(Integration{Name: "lobby", Events: map[string]visit.Kind{"visitor_arrived": visit.KindCheckedIn}}), testLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := reader.Event(q); err != nil || e.Trace != visit.NewTrace(proxyRequestID, traceparent) {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+func TestWhoIsNotTrustedCallsACallNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		config func(*Config)
+		change func(*http.Request)
+	}{
+		"a stranger":              {func(*Config) {}, traced},
+		"a stranger past a proxy": {trustTheCaller, func(req *http.Request) { traced(req); req.RemoteAddr = "198.51.100.7:1234" }},
+		"the proxy and a stranger": {trustTheCaller, func(req *http.Request) {
+			req.Header["X-Request-Id"] = []string{proxyRequestID, proxyRequestID}
+			req.Header["Traceparent"] = []string{traceparent, traceparent}
+		}},
+		"a proxy that passes a name on": {trustTheCaller, func(req *http.Request) {
+			req.Header.Set("X-Request-Id", "Ada Lovelace, 1815-12-10")
+			req.Header.Set("Traceparent", "Ada Lovelace")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, c.config)
+			w := r.post("/sine/lobby", checkedIn, c.change)
+			if w.Code != 200 || w.Header().Get("X-Request-Id") != "" || w.Header().Get("Traceparent") != "" {
+				t.Errorf("answered %d with %v", w.Code, w.Header())
+			}
+			m := r.broker.published[0]
+			if visit.TraceFromHeaders(m.Header) != (visit.Trace{}) || strings.Contains(string(m.Data), `"trace"`) {
+				t.Errorf("taken up: %v %s", m.Header, m.Data)
+			}
+			if log := r.log.String(); strings.Contains(log, "trace_id") || strings.Contains(log, "x_request_id") || strings.Contains(log, "Ada") {
+				t.Errorf("the log has it: %s", log)
+			}
+		})
+	}
+}
+
+// What is not the body is names, ids and headers: the longest of each leave room.
+func TestTheLargestMessageHasRoomForItsNames(t *testing.T) {
+	long := strings.Repeat("x", 64)
+	zone, err := time.LoadLocation("America/Argentina/ComodRivadavia")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, trustTheCaller, func(cfg *Config) {
+		cfg.Integrations = []Integration{{Name: long, Site: long, Zone: zone, Keys: []Key{NewKey("first", testKey)}}}
+	})
+	body := `{"event":"signout_after","date":"2026-11-18T21:42:31.123456789+13:45","data":{"id":"` + strings.Repeat("1", 128) + `"}}`
+	r.post("/sine/"+long, body, func(req *http.Request) {
+		traced(req)
+		req.Header.Set("X-Request-Id", strings.Repeat("1", 128))
+	})
+	m := r.broker.published[0]
+	size := len(m.Subject) + len(m.Data) - len(body)
+	for name, values := range m.Header {
+		size += len(name) + len(values[0]) + 4
+	}
+	if size > 4096-512 || m.Header[visit.HeaderXRequestID] == nil {
+		t.Errorf("%d bytes beside the body", size)
 	}
 }

@@ -4,134 +4,97 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// unreadable keeps a body that could not be understood, and then answers: by
-// the fallback where a visitor may be waiting, else with an error.
-func (r *Relay) unreadable(c *call, in *Integration, req *http.Request, s sent, reason visit.Reason) answer {
-	r.metrics.rejected.WithLabelValues(in.Name, string(reason)).Inc()
-	q := c.quarantined(in, reason, s)
-	r.settleByBeginning(c, in, s.text)
-	return r.account(in, func() (outcome, answer) {
-		if _, err := r.store(c, in, req, q.Message(r.subjects)); err != nil {
-			return outcomeRefused, errorAnswer(outcomeRefused)
-		}
-		return outcomeQuarantined, r.cannotRead(c, in, outcomeQuarantined)
-	})
-}
-
-// unread keeps a body of which at most the beginning could be read, and answers by
-// what that says of the event. Nobody is told 200 for an event that was not stored.
-// Where the beginning does not say whether it is one, a visitor may be waiting as
-// well: the status stops the check-in, and the body has a text to read.
-func (r *Relay) unread(c *call, in *Integration, req *http.Request, s sent) answer {
-	r.metrics.rejected.WithLabelValues(in.Name, string(s.reason)).Inc()
-	q := c.quarantined(in, s.reason, s)
-	if s.cut {
-		q.ContentLength = max(req.ContentLength, 0)
+// quarantine keeps a body that could not be understood, or of which at most the
+// beginning could be read, and then answers: by the fallback where a visitor may be
+// waiting, else with an error. Nobody is told 200 for an event that was not stored.
+func (r *Relay) quarantine(x *exchange, b body, reason visit.Reason) response {
+	r.metrics.refused.WithLabelValues(x.in.Name, string(reason)).Inc()
+	q := x.quarantined(b, reason)
+	if x.kind == "" {
+		x.kind = x.in.kindOf(eventOfBeginning(b.text, r.limits.JSONDepth))
 	}
-	r.settleByBeginning(c, in, s.text)
-	s = sent{reason: s.reason} // while it is stored, what it was made of need not be held
-	return r.account(in, func() (outcome, answer) {
-		_, err := r.store(c, in, req, q.Message(r.subjects))
-		final, useless := notAgain[s.reason]
+	return r.inLedger(x.in, func() (result, response) {
+		_, err := r.store(x, q.Message(r.subjects))
+		settled := resultQuarantined
+		if err != nil {
+			settled = resultRefused
+		}
 		switch {
-		case err != nil && useless:
-			return outcomeRefused, r.answerUnread(c, in, consequences[final], final)
+		// To send the same again would not help, whether it could be kept or not.
+		case reason == visit.ReasonTooLarge:
+			return settled, r.unreadResponse(x, resultTooLarge)
+		case reason == visit.ReasonUnknownEncoding:
+			return settled, r.unreadResponse(x, resultEncoding)
 		case err != nil:
-			return outcomeRefused, errorAnswer(outcomeRefused)
-		case useless:
-			return outcomeQuarantined, r.answerUnread(c, in, consequences[final], final)
-		case s.reason == visit.ReasonIncomplete:
-			return outcomeQuarantined, r.answerUnread(c, in, incomplete, outcomeQuarantined)
+			return settled, errorResponse(resultRefused)
+		case reason == visit.ReasonIncomplete:
+			return settled, r.unreadResponse(x, resultIncomplete)
 		default:
-			return outcomeQuarantined, r.cannotRead(c, in, outcomeQuarantined)
+			return settled, r.fallbackOrError(x, resultQuarantined)
 		}
 	})
 }
 
-func (c *call) quarantined(in *Integration, reason visit.Reason, s sent) visit.Quarantined {
-	return visit.Quarantined{
-		RequestID: c.id, Trace: c.trace, Site: in.Site, Integration: in.Name,
-		Reason: reason, Kind: c.kind, Received: c.received(), Synthetic: c.synthetic, Body: s.raw,
-		ContentEncoding: strings.Join(s.encodings, ", "), Cut: s.cut,
+func (x *exchange) quarantined(b body, reason visit.Reason) visit.Quarantined {
+	q := visit.Quarantined{
+		RequestID: x.id, Trace: x.trace, Site: x.in.Site, Integration: x.in.Name,
+		Reason: reason, Kind: x.kind, Received: x.received(), Synthetic: x.synthetic, Body: b.raw,
+		ContentEncoding: strings.Join(b.encodings, ", "), Cut: b.cut,
 	}
-}
-
-// settleByBeginning decides what a call is that cannot be read further than its
-// beginning, where its URL does not.
-func (r *Relay) settleByBeginning(c *call, in *Integration, text []byte) {
-	if c.kind == "" {
-		c.kind = in.kindOf(eventOfBeginning(text, r.limits.JSONDepth))
+	if b.cut {
+		q.ContentLength = max(x.req.ContentLength, 0)
 	}
+	return q
 }
 
-// cannotRead answers what was not understood: with the fallback, unless the URL
-// says that no visitor waits.
-func (r *Relay) cannotRead(c *call, in *Integration, o outcome) answer {
-	if c.kind.IsEvent() {
-		return errorAnswer(o)
+// fallbackOrError answers what was not understood: with the fallback, unless it is an
+// event, for which no visitor waits.
+func (r *Relay) fallbackOrError(x *exchange, res result) response {
+	failed := errorResponse(res)
+	if x.kind.IsEvent() {
+		return failed
 	}
-	a := r.fallback(c, in, policy.Unreadable)
-	a.outcome = o
-	return a
+	answered := r.fallback(x, policy.Unreadable)
+	answered.result = failed.result
+	return answered
 }
 
-// turnAway answers a call whose body there was no room for. Only where the URL
-// says that nobody but a visitor can be waiting is a fallback truthful: an event
-// must not be told 200.
-func (r *Relay) turnAway(c *call, in *Integration) answer {
-	if c.kind == visit.KindCheckInRequest {
-		return r.fallback(c, in, policy.Overloaded)
+// unreadResponse answers a body of which at most the beginning could be read. Where
+// that does not name the kind, a visitor may be waiting as well: the status stops the
+// check-in, and the body has a text to read.
+func (r *Relay) unreadResponse(x *exchange, res result) response {
+	if x.kind != "" {
+		return r.fallbackOrError(x, res)
 	}
-	return r.account(in, func() (outcome, answer) {
-		return outcomeRefused, errorAnswer(outcomeRefused)
-	})
+	failed, rejected := errorResponse(res), r.rejectUnread(x)
+	failed.body = rejected.body
+	return failed
 }
 
-// notAgain are the reasons for which to send the same again would not help, with
-// what follows whether it could be kept or not.
-var notAgain = map[visit.Reason]outcome{
-	visit.ReasonTooLarge:        outcomeTooLarge,
-	visit.ReasonUnknownEncoding: outcomeEncoding,
-}
-
-func (r *Relay) answerUnread(c *call, in *Integration, follows consequence, o outcome) answer {
-	switch c.kind {
-	case visit.KindCheckInRequest:
-		return r.cannotRead(c, in, o)
-	case "":
-		a := r.rejectUnread(c, in)
-		a.outcome, a.status, a.header = o, follows.status, follows.answer(o).header
-		return a
-	default:
-		return follows.answer(o)
-	}
-}
-
-// rejectUnread answers a caller who may be a visitor and must not be let in,
+// rejectUnread answers a client that may be a visitor who must not be let in,
 // whatever the fallback says.
-func (r *Relay) rejectUnread(c *call, in *Integration) answer {
-	st := r.standing(in)
-	given := in.policy.Fallback(policy.Unreadable, st)
-	if given.Verdict != visit.Reject {
-		given = in.policy.Refuse(policy.Unreadable)
+func (r *Relay) rejectUnread(x *exchange) response {
+	order := r.activeOrder(x.in)
+	answer := x.in.policy.Fallback(policy.Unreadable, order)
+	if answer.Verdict != visit.Reject {
+		answer = x.in.policy.Refuse(policy.Unreadable)
 	}
-	return r.answerDoor(c, in, visit.Origin{Visit: visit.NewVisitKey(""), Synthetic: c.synthetic}, st, given, nil)
+	return r.answerVisitor(x, visit.NewVisitKey(""), order, answer, nil)
 }
 
-// ErrQuestion is returned for a body that asks whether a visitor may come in:
-// nobody waits for the answer any more.
-var ErrQuestion = errors.New("a check-in request, to which nobody waits for an answer any more")
+// ErrCheckInRequest is returned for a body that asks whether a visitor may come in:
+// nobody waits for the response any more.
+var ErrCheckInRequest = errors.New("a check-in request, for whose response nobody waits any more")
 
 // ErrCut is returned for a body of which only the beginning was kept, because it
 // was too large.
-var ErrCut = errors.New("only the beginning was kept: the body was larger than the relay reads")
+var ErrCut = errors.New("only the beginning was kept: the body exceeded the size limit")
 
 // Reader reads bodies that were kept in the quarantine as the webhook would read
 // them today, after a change of the configuration or a new release.
@@ -143,29 +106,28 @@ type Reader struct {
 // NewReader returns a reader for the configured integrations, or everything that
 // is wrong with them.
 func NewReader(integrations []Integration, limits Limits) (*Reader, error) {
-	limits = limits.complete()
-	book, err := newBook(integrations, limits)
+	s, err := newSnapshot(integrations)
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{book.integrations, limits}, nil
+	return &Reader{s.integrations, limits}, nil
 }
 
 // Content returns a body without its content encodings, or as it is kept where they
-// cannot be undone.
+// cannot be decoded.
 func Content(q visit.Quarantined, limits Limits) []byte {
-	if s := undo(q.Body, encodingsOfKept(q), nil, limits.complete().Body); s.reason == "" {
-		return s.content
+	if b := newBody(q.Body, encodingsOfKept(q), nil, limits.Body); b.reason == "" {
+		return b.content
 	}
 	return q.Body
 }
 
 // Event returns the event that a body stands for, with the id and the times that
 // it would have had at once: one that is already stored is recognised. What has
-// neither an id nor a date of its own gets its id from the call, so that it is
+// neither an id nor a date of its own gets its id from the request, so that it is
 // recognised when it is submitted a second time. The error says why there is no
-// event; it wraps [ErrQuestion] or [ErrCut] where that is so, and holds nothing of
-// the body.
+// event; it wraps [ErrCheckInRequest] or [ErrCut] where that is so, and holds nothing
+// of the body.
 func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 	if q.Reason == visit.ReasonRefused {
 		e := &visit.Event{}
@@ -179,12 +141,12 @@ func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 	}
 	in := r.integrations[q.Integration]
 	if in == nil {
-		return nil, fmt.Errorf("no integration %s is configured", q.Integration)
+		return nil, fmt.Errorf("integration %s is not configured", q.Integration)
 	}
-	s := undo(q.Body, encodingsOfKept(q), nil, r.limits.Body)
-	d, reason := delivery{}, s.reason
+	b := newBody(q.Body, encodingsOfKept(q), nil, r.limits.Body)
+	d, reason := delivery{}, b.reason
 	if reason == "" {
-		d, reason = decode(s.text, r.limits.JSONDepth)
+		d, reason = decode(b.text, r.limits.JSONDepth)
 	}
 	kind := visit.Kind("")
 	if reason == "" {
@@ -194,8 +156,8 @@ func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 	case reason != "":
 		return nil, fmt.Errorf("still not understood: %s", reason)
 	case !kind.IsEvent():
-		return nil, ErrQuestion
+		return nil, ErrCheckInRequest
 	}
-	c := &call{id: q.RequestID, trace: q.Trace, start: q.Received, kind: kind, synthetic: q.Synthetic, again: true}
-	return c.happened(in, &d, s.text), nil
+	x := &exchange{in: in, id: q.RequestID, trace: q.Trace, start: q.Received, kind: kind, synthetic: q.Synthetic, resubmitted: true}
+	return x.newEvent(&d), nil
 }

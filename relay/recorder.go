@@ -16,8 +16,8 @@ import (
 // spool takes them at once.
 const maxRecords = 4096
 
-// recorder sends records of decisions on their way. Nobody waits for it: a record
-// never delays an answer and never fails one.
+// recorder stores records of decisions. Nobody waits for it: a record never delays a
+// response and never fails one.
 type recorder struct {
 	publisher Publisher
 	subjects  visit.Subjects
@@ -31,50 +31,49 @@ type recorder struct {
 	idle    chan struct{} // closed when nothing is pending any more, once closed
 }
 
-func newRecorder(cfg Config, limits Limits, m *metrics) *recorder {
+func newRecorder(cfg Config, m *metrics) *recorder {
 	return &recorder{
-		publisher: cfg.Publisher, subjects: cfg.Subjects, budget: limits.StoreBudget, metrics: m,
+		publisher: cfg.Publisher, subjects: cfg.Subjects, budget: cfg.Limits.StoreBudget, metrics: m,
 		places: share.NewLimiter(maxRecords), idle: make(chan struct{}),
 	}
 }
 
-// expect reserves a place for a record of an integration that is to come. It
+// reserve reserves a place for a record of an integration that is to come. It
 // reports false when there is none, and the record is lost.
-func (r *recorder) expect(integration string) (share.Reservation, bool) {
+func (r *recorder) reserve(integration string) (share.Reservation, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	place, ok := r.places.TryAcquire(integration, 1)
+	reserved, ok := r.places.TryAcquire(integration, 1)
 	switch {
 	case ok && !r.closed:
 		r.pending++
-		return place, true
+		return reserved, true
 	case ok:
-		place.Release()
+		reserved.Release()
 	}
 	r.metrics.records.WithLabelValues("dropped").Inc()
 	return share.Reservation{}, false
 }
 
 // store publishes a record for which there is a place.
-func (r *recorder) store(rec visit.Record, place share.Reservation) {
+func (r *recorder) store(rec visit.Record, reserved share.Reservation) {
 	defer r.done()
-	defer place.Release()
+	defer reserved.Release()
 	ctx, cancel := context.WithTimeout(context.Background(), r.budget)
 	defer cancel()
+	label := "stored"
 	m, err := rec.Message(r.subjects)
 	if err == nil {
 		var receipt visit.Receipt
 		receipt, err = r.publisher.Publish(ctx, m)
-		if err == nil && receipt.Spooled {
-			r.metrics.records.WithLabelValues("spooled").Inc()
-			return
+		if receipt.Spooled {
+			label = "spooled"
 		}
 	}
-	result := "stored"
 	if err != nil {
-		result = "failed"
+		label = "failed"
 	}
-	r.metrics.records.WithLabelValues(result).Inc()
+	r.metrics.records.WithLabelValues(label).Inc()
 }
 
 func (r *recorder) done() {
@@ -101,43 +100,43 @@ func (r *recorder) close(ctx context.Context) {
 	}
 }
 
-// record has a check-in request's answer recorded. Nobody waits for it.
-func (r *Relay) record(c *call, in *Integration, origin visit.Origin, st policy.ActiveOrder, given policy.Decision, h *hearing) {
+// recordDecision has the answer to a check-in request recorded. Nobody waits for it.
+func (r *Relay) recordDecision(x *exchange, key visit.VisitKey, order policy.ActiveOrder, answer policy.Decision, p *poll) {
 	rec := visit.Record{
-		RequestID: c.id, Reference: visit.Reference(c.id), Trace: c.trace, Site: in.Site, Integration: in.Name,
-		Received: c.received(), Visit: origin.Visit, Synthetic: origin.Synthetic,
-		Verdict: given.Verdict, Situation: string(given.Situation), Rule: given.Rule,
-		Decider: given.By, Fallback: given.Fallback, TookMs: milliseconds(time.Since(c.start)), Policy: in.PolicyVersion,
+		RequestID: x.id, Reference: visit.Reference(x.id), Trace: x.trace, Site: x.in.Site, Integration: x.in.Name,
+		Received: x.received(), Visit: key, Synthetic: x.synthetic,
+		Verdict: answer.Verdict, Situation: string(answer.Situation), Rule: answer.Rule,
+		Decider: answer.By, Fallback: answer.Fallback, TookMs: milliseconds(time.Since(x.start)), Policy: x.in.PolicyVersion,
 	}
-	if o := st.Order; o.Kind != "" {
+	if o := order.Order; o.Kind != "" {
 		rec.Order = &visit.OrderNote{Kind: o.Kind, ID: o.Identity(), By: o.By, User: o.User, Account: o.Account, Since: o.Since}
 	}
-	place, ok := r.recorder.expect(in.Name)
+	reserved, ok := r.recorder.reserve(x.in.Name)
 	if !ok {
-		if h != nil {
-			go h.rest()
+		if p != nil {
+			go p.drain()
 		}
 		return
 	}
 	go func() {
-		if h != nil {
-			h.rest()
-			rec.Votes = r.votes(h)
+		if p != nil {
+			p.drain()
+			rec.Votes = r.votes(p)
 		}
-		r.recorder.store(rec, place)
+		r.recorder.store(rec, reserved)
 	}()
 }
 
 // votes are the deciders' parts for the record.
-func (r *Relay) votes(h *hearing) []visit.Vote {
+func (r *Relay) votes(p *poll) []visit.Vote {
 	var all []visit.Vote
-	for _, p := range h.ballot.Records() {
+	for _, v := range p.ballot.Records() {
 		all = append(all, visit.Vote{
-			Decider: p.Decider, Version: versionOf(h.versions[p.Decider]), Shadow: p.Shadow,
-			Situation: string(p.Situation), Verdict: p.Verdict, Fallback: p.Fallback, TookMs: milliseconds(p.Took),
+			Decider: v.Decider, Version: versionOf(p.versions[v.Decider]), Shadow: v.Shadow,
+			Situation: string(v.Situation), Verdict: v.Verdict, Fallback: v.Fallback, TookMs: milliseconds(v.Took),
 		})
-		if p.Agreement != "" {
-			r.metrics.shadows.WithLabelValues(h.in.Name, p.Decider, string(p.Agreement)).Inc()
+		if v.Agreement != "" {
+			r.metrics.shadows.WithLabelValues(p.in.Name, v.Decider, string(v.Agreement)).Inc()
 		}
 	}
 	return all
@@ -147,11 +146,11 @@ var versionForm = regexp.MustCompile(`^[A-Za-z0-9._+-]{1,64}$`)
 
 // versionOf keeps anything but a version out of a record: a decider could put
 // any text there.
-func versionOf(said string) string {
-	if !versionForm.MatchString(said) {
+func versionOf(text string) string {
+	if !versionForm.MatchString(text) {
 		return ""
 	}
-	return said
+	return text
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

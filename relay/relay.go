@@ -1,10 +1,15 @@
-// Package relay answers Sine's webhook. It authenticates a call, understands
-// it, puts the question or the event to the broker it was given, and answers.
+// Package relay answers Sine's webhooks. It authenticates a webhook, reads it, asks
+// the deciders or stores the event through the broker it was given, and responds.
 //
-// It promises that every call gets one truthful answer within the budgets it
+// It promises that every webhook gets one truthful response within the budgets it
 // was configured with: a check-in request the decision or the integration's
 // fallback, an event a 200 only once it is stored. Nothing personal leaves it but
-// to the broker and, in the answer, to Sine.
+// to the broker and, in the response, to Sine.
+//
+// A webhook's way: middleware.go makes an [exchange] of the request, handler.go
+// authenticates it (auth.go), reads its body (body.go) and what Sine says in it
+// (decode.go), and passes it on by its kind to checkin.go, event.go or quarantine.go.
+// Each returns a response (response.go), which the exchange writes.
 //
 // It knows Sine's JSON and HTTP, and nothing of NATS.
 package relay
@@ -26,12 +31,12 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Asker puts a question to a decider.
+// Asker sends check-in requests to deciders.
 type Asker interface {
 	// Ask returns the decision, or an error that wraps visit.ErrNoDecider,
 	// visit.ErrTimeout, visit.ErrDisconnected, visit.ErrDenied or
 	// visit.ErrBadReply. It returns when ctx ends at the latest.
-	Ask(ctx context.Context, question visit.Message) (visit.Decision, error)
+	Ask(ctx context.Context, request visit.Message) (visit.Decision, error)
 }
 
 // Publisher stores messages.
@@ -63,6 +68,7 @@ func (noOrders) OrdersAt(string) ([]visit.Order, bool) { return nil, true }
 
 // Config is what a [Relay] is made of.
 type Config struct {
+	// Integrations must be complete, as their fields say.
 	Integrations []Integration
 	Subjects     visit.Subjects
 	Asker        Asker
@@ -73,9 +79,9 @@ type Config struct {
 	// a decider accepts.
 	StrictOrders bool
 	Limits       Limits
-	// Proxies are those whose word about the caller's address counts.
+	// Proxies are those that are trusted to pass the client's address on.
 	Proxies clientip.Proxies
-	// RefusePlainHTTP refuses calls of which a proxy says that they came to it by
+	// RefusePlainHTTP refuses webhooks of which a proxy says that they came to it by
 	// http. They are counted in any case.
 	RefusePlainHTTP bool
 	Logger          *slog.Logger
@@ -85,82 +91,78 @@ type Config struct {
 // Relay answers webhooks. It is an [http.Handler] for the public listener and
 // safe for concurrent use.
 type Relay struct {
-	book       atomic.Pointer[book]
-	opening    sync.Mutex // one book after another
-	subjects   visit.Subjects
-	asker      Asker
-	publisher  Publisher
-	orders     Orders
-	recorder   *recorder
-	captures   captures
-	limits     Limits
-	limiter    *limiter
-	proxies    clientip.Proxies
-	failures   *clientip.Limiter
-	refusals   *refusals
-	unnamed    unnamedCallers
-	repeats    *repeats
-	identities *identities
-	metrics    *metrics
-	log        *slog.Logger
-	handler    http.Handler
-	draining   atomic.Bool
-	now        func() time.Time
-
-	strictOrders bool
-
-	connections *connlimit.Limiter
-
+	snapshot        atomic.Pointer[snapshot]
+	swapping        sync.Mutex // one snapshot after another
+	subjects        visit.Subjects
+	asker           Asker
+	publisher       Publisher
+	orders          Orders
+	strictOrders    bool
+	limits          Limits
+	limiter         *limiter
+	connections     *connlimit.Limiter
+	proxies         clientip.Proxies
 	refusePlainHTTP bool
+	failures        *clientip.Limiter
+	refusals        *refusals
+	addressWarnings addressWarnings
+	captures        captures
+	recorder        *recorder
+	duplicates      *duplicates
+	visitIDs        *visitIDs
+	metrics         *metrics
+	log             *slog.Logger
+	handler         http.Handler
+	draining        atomic.Bool
+	now             func() time.Time
 }
 
 // New returns a relay for the configured integrations, or everything that is
 // wrong with them.
 func New(cfg Config) (*Relay, error) {
-	limits := cfg.Limits.complete()
-	r := &Relay{
-		subjects:   cfg.Subjects,
-		asker:      cfg.Asker,
-		publisher:  cfg.Publisher,
-		orders:     orNone(cfg.Orders),
-		limits:     limits,
-		limiter:    newLimiter(limits),
-		proxies:    cfg.Proxies,
-		failures:   clientip.NewLimiter(clientip.DefaultLimits),
-		refusals:   newRefusals(cfg.Logger),
-		repeats:    newRepeats(),
-		identities: newIdentities(),
-		log:        cfg.Logger,
-		now:        time.Now,
-
-		strictOrders:    cfg.StrictOrders,
-		refusePlainHTTP: cfg.RefusePlainHTTP,
-	}
-	book, err := newBook(cfg.Integrations, limits)
+	s, err := newSnapshot(cfg.Integrations)
 	if err != nil {
 		return nil, err
 	}
-	r.metrics = newMetrics(cfg.Registerer)
-	r.connections = connlimit.New(connlimit.Config{
-		Listener: "public", Max: limits.Connections, HeaderLines: headerLines, HandshakeTimeout: limits.ReadTimeout,
-		Logger: cfg.Logger, Registerer: cfg.Registerer,
-	})
-	r.recorder = newRecorder(cfg, limits, r.metrics)
-	r.open(book)
-	r.handler = r.observe(r.routes())
+	m := newMetrics(cfg.Registerer)
+	r := &Relay{
+		subjects:        cfg.Subjects,
+		asker:           cfg.Asker,
+		publisher:       cfg.Publisher,
+		orders:          orNone(cfg.Orders),
+		strictOrders:    cfg.StrictOrders,
+		limits:          cfg.Limits,
+		limiter:         newLimiter(cfg.Limits),
+		proxies:         cfg.Proxies,
+		refusePlainHTTP: cfg.RefusePlainHTTP,
+		failures:        clientip.NewLimiter(clientip.DefaultLimits),
+		refusals:        newRefusals(cfg.Logger),
+		recorder:        newRecorder(cfg, m),
+		duplicates:      newDuplicates(),
+		visitIDs:        newVisitIDs(),
+		metrics:         m,
+		log:             cfg.Logger,
+		now:             time.Now,
+		connections: connlimit.New(connlimit.Config{
+			Listener: "public", Max: cfg.Limits.Connections, HeaderLines: headerLines, HandshakeTimeout: cfg.Limits.ReadTimeout,
+			Logger: cfg.Logger, Registerer: cfg.Registerer,
+		}),
+	}
+	r.swap(s)
+	r.handler = r.middleware(r.routes())
 	return r, nil
 }
 
-// ServeHTTP answers one call.
+// ServeHTTP answers one request.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.handler.ServeHTTP(w, req) }
 
-// Drain asks callers to leave: each answer from now on closes its connection, so
-// that none is cut off with a call on its way when the listener closes.
+// Drain asks clients to leave: each response from now on closes its connection, so
+// that none is cut off with a request on its way when the listener closes.
 func (r *Relay) Drain() { r.draining.Store(true) }
 
-// Settle waits until the records of all answers are stored or given up, or ctx
-// ends. It is called when no more calls come.
-func (r *Relay) Settle(ctx context.Context) {
+// Flush waits until the records of all decisions are stored or given up, or ctx
+// ends. It is called when no more requests come.
+func (r *Relay) Flush(ctx context.Context) {
 	r.refusals.flush()
 	r.recorder.close(ctx)
 }

@@ -9,157 +9,174 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// answer is what a caller is told.
-type answer struct {
-	outcome outcome
-	status  int
-	header  map[string]string
-	body    []byte
-}
-
-// errorAnswer is the fixed answer of an outcome. No error's text ever reaches a
-// caller.
-func errorAnswer(o outcome) answer { return consequences[o].answer(o) }
-
-func (follows consequence) answer(o outcome) answer {
-	body, err := json.Marshal(struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	}{follows.code, follows.text})
-	if err != nil {
-		panic(err) // two strings always encode
-	}
-	a := answer{outcome: o, status: follows.status, body: body}
-	switch o {
-	case outcomeMethodNotAllowed:
-		a.header = map[string]string{"Allow": http.MethodPost}
-	case outcomeEncoding:
-		a.header = map[string]string{"Accept-Encoding": acceptEncoding}
-	case outcomeBlocked, outcomeRefused:
-		a.header = map[string]string{"Retry-After": "1"}
-	}
-	return a
-}
-
-// eventAnswer says that an event is safe.
-func eventAnswer(o outcome, eventID string) answer {
-	body, err := json.Marshal(struct {
-		Code    string `json:"code"`
-		EventID string `json:"eventId"`
-	}{"SUCCESS", eventID})
-	if err != nil {
-		panic(err) // two strings always encode
-	}
-	return answer{outcome: o, status: consequences[o].status, body: body}
-}
-
-// doorAnswer is the integration's template, filled.
-func (i *Integration) doorAnswer(o outcome, a policy.Decision, requestID string) answer {
-	template, status := i.Accept, consequences[outcomeAccepted].status
-	if a.Verdict == visit.Reject {
-		template = i.Reject
-		if i.Say == SayStatus {
-			status = http.StatusForbidden
-		}
-	}
-	return answer{outcome: o, status: status, body: template.fill(a.Decision, visit.Reference(requestID))}
-}
-
-// outcome is what became of a call. Its values are metric labels.
-type outcome string
+// result is how an exchange ended. Its values are metric labels.
+type result string
 
 const (
-	outcomeAccepted outcome = "accepted"
-	outcomeRejected outcome = "rejected"
-	// The situations of the door without a decision are outcomes of the same
-	// name; see fallbackOutcome.
+	resultAccepted result = "accepted"
+	resultRejected result = "rejected"
+	// The policy's situations without a decision are results of the same name; see
+	// situationResult.
 
-	outcomeStored      outcome = "stored"
-	outcomeDuplicate   outcome = "duplicate"
-	outcomeSpooled     outcome = "spooled"
-	outcomeQuarantined outcome = "quarantined"
-	outcomeRefused     outcome = "refused"
-	outcomeTooLarge    outcome = "too_large"
-	outcomeEncoding    outcome = "unknown_encoding"
+	resultStored      result = "stored"
+	resultDuplicate   result = "duplicate"
+	resultSpooled     result = "spooled"
+	resultQuarantined result = "quarantined"
+	resultRefused     result = "refused"
+	resultTooLarge    result = "too_large"
+	resultEncoding    result = "unknown_encoding"
+	// resultIncomplete is answered by a text of its own, and counted as
+	// resultQuarantined: what came of the body is kept, and the rest is not.
+	resultIncomplete result = "body_incomplete"
 
-	outcomeUnauthorized     outcome = "unauthorized"
-	outcomeBlocked          outcome = "blocked"
-	outcomePlainHTTP        outcome = "plain_http"
-	outcomeNotFound         outcome = "not_found"
-	outcomeMethodNotAllowed outcome = "method_not_allowed"
-	outcomeHungUp           outcome = "client_disconnected"
-	outcomePanicked         outcome = "panicked"
+	resultUnauthorized     result = "unauthorized"
+	resultBlocked          result = "blocked"
+	resultPlainHTTP        result = "plain_http"
+	resultNotFound         result = "not_found"
+	resultMethodNotAllowed result = "method_not_allowed"
+	resultDisconnected     result = "client_disconnected"
+	resultPanicked         result = "panicked"
 )
 
-// consequence is what follows from an outcome: the one table from outcome to
-// answer and log level. Where text is empty, the body is made elsewhere.
-type consequence struct {
-	status int
-	level  slog.Level
-	code   string
-	text   string
+func situationResult(s policy.Situation) result { return result(s) }
+
+// authenticated reports whether the request was an authenticated webhook.
+func (res result) authenticated() bool {
+	switch res {
+	case resultUnauthorized, resultBlocked, resultPlainHTTP, resultNotFound, resultMethodNotAllowed:
+		return false
+	default:
+		return true
+	}
 }
 
-var consequences = map[outcome]consequence{
-	outcomeAccepted: {status: http.StatusOK, level: slog.LevelInfo},
-	outcomeRejected: {status: http.StatusOK, level: slog.LevelInfo},
+// responseTable is the one table from a result to status, log level and the body of an
+// error. Where code is empty, the body is made elsewhere.
+var responseTable = map[result]struct {
+	status  int
+	level   slog.Level
+	code    string
+	message string
+	header  map[string]string
+}{
+	resultAccepted: {status: http.StatusOK, level: slog.LevelInfo},
+	resultRejected: {status: http.StatusOK, level: slog.LevelInfo},
 
-	fallbackOutcome(policy.NoDecider):    {status: http.StatusOK, level: slog.LevelWarn},
-	fallbackOutcome(policy.Timeout):      {status: http.StatusOK, level: slog.LevelWarn},
-	fallbackOutcome(policy.Disconnected): {status: http.StatusOK, level: slog.LevelWarn},
-	fallbackOutcome(policy.Denied):       {status: http.StatusOK, level: slog.LevelError},
-	fallbackOutcome(policy.BadReply):     {status: http.StatusOK, level: slog.LevelWarn},
-	fallbackOutcome(policy.Overloaded):   {status: http.StatusOK, level: slog.LevelWarn},
-	fallbackOutcome(policy.Incomplete):   {status: http.StatusOK, level: slog.LevelWarn},
+	situationResult(policy.NoDecider):    {status: http.StatusOK, level: slog.LevelWarn},
+	situationResult(policy.Timeout):      {status: http.StatusOK, level: slog.LevelWarn},
+	situationResult(policy.Disconnected): {status: http.StatusOK, level: slog.LevelWarn},
+	situationResult(policy.Denied):       {status: http.StatusOK, level: slog.LevelError},
+	situationResult(policy.BadReply):     {status: http.StatusOK, level: slog.LevelWarn},
+	situationResult(policy.Overloaded):   {status: http.StatusOK, level: slog.LevelWarn},
+	situationResult(policy.Incomplete):   {status: http.StatusOK, level: slog.LevelWarn},
 
-	fallbackOutcome(policy.Unasked):    {status: http.StatusOK, level: slog.LevelInfo},
-	fallbackOutcome(policy.LockedDown): {status: http.StatusOK, level: slog.LevelInfo},
-	fallbackOutcome(policy.Overridden): {status: http.StatusOK, level: slog.LevelInfo},
+	situationResult(policy.Unasked):    {status: http.StatusOK, level: slog.LevelInfo},
+	situationResult(policy.LockedDown): {status: http.StatusOK, level: slog.LevelInfo},
+	situationResult(policy.Overridden): {status: http.StatusOK, level: slog.LevelInfo},
 
-	fallbackOutcome(policy.OrdersUnknown): {status: http.StatusOK, level: slog.LevelWarn},
+	situationResult(policy.OrdersUnknown): {status: http.StatusOK, level: slog.LevelWarn},
 
-	outcomeStored:      {status: http.StatusOK, level: slog.LevelInfo},
-	outcomeDuplicate:   {status: http.StatusOK, level: slog.LevelInfo},
-	outcomeSpooled:     {status: http.StatusOK, level: slog.LevelWarn},
-	outcomeQuarantined: {http.StatusBadRequest, slog.LevelWarn, "UNREADABLE", "The body is not an event that can be read; it was kept for inspection."},
-	outcomeRefused:     {http.StatusServiceUnavailable, slog.LevelError, "UNAVAILABLE", "The event could not be stored. Please send it again."},
-	outcomeTooLarge:    {http.StatusRequestEntityTooLarge, slog.LevelError, "TOO_LARGE", "The body is larger than is accepted."},
-	outcomeEncoding:    {http.StatusUnsupportedMediaType, slog.LevelError, "UNKNOWN_ENCODING", "The body has a content encoding that is not accepted; gzip and deflate are."},
+	resultStored:      {status: http.StatusOK, level: slog.LevelInfo},
+	resultDuplicate:   {status: http.StatusOK, level: slog.LevelInfo},
+	resultSpooled:     {status: http.StatusOK, level: slog.LevelWarn},
+	resultQuarantined: {http.StatusBadRequest, slog.LevelWarn, "UNREADABLE", "The body is not a webhook that can be read. It was kept for inspection.", nil},
+	resultIncomplete:  {http.StatusRequestTimeout, slog.LevelWarn, "INCOMPLETE", "The body did not arrive completely. Please send it again.", nil},
+	resultRefused:     {http.StatusServiceUnavailable, slog.LevelError, "UNAVAILABLE", "The event could not be stored. Please send it again.", retryAfter},
+	resultTooLarge:    {http.StatusRequestEntityTooLarge, slog.LevelError, "TOO_LARGE", "The body exceeds the size limit.", nil},
+	resultEncoding: {http.StatusUnsupportedMediaType, slog.LevelError, "UNKNOWN_ENCODING", "The content encoding of the body is not supported. Supported are gzip and deflate.",
+		map[string]string{"Accept-Encoding": acceptEncoding}},
 
-	outcomeUnauthorized:     {http.StatusUnauthorized, slog.LevelWarn, "UNAUTHORIZED", "The API key is missing or wrong."},
-	outcomeBlocked:          {http.StatusTooManyRequests, slog.LevelDebug, "TOO_MANY_FAILURES", "Too many calls with a missing or wrong API key."},
-	outcomePlainHTTP:        {http.StatusForbidden, slog.LevelWarn, "PLAIN_HTTP", "Calls are answered by https only."},
-	outcomeNotFound:         {http.StatusNotFound, slog.LevelDebug, "NOT_FOUND", "There is nothing here."},
-	outcomeMethodNotAllowed: {http.StatusMethodNotAllowed, slog.LevelDebug, "METHOD_NOT_ALLOWED", "Only POST is answered here."},
-	outcomePanicked:         {http.StatusInternalServerError, slog.LevelError, "INTERNAL", "Something went wrong."},
-	outcomeHungUp:           {level: slog.LevelWarn},
+	resultUnauthorized: {http.StatusUnauthorized, slog.LevelWarn, "UNAUTHORIZED", "The API key is missing or wrong.", nil},
+	resultBlocked:      {http.StatusTooManyRequests, slog.LevelDebug, "TOO_MANY_FAILURES", "Too many requests with a missing or wrong API key.", retryAfter},
+	resultPlainHTTP:    {http.StatusForbidden, slog.LevelWarn, "PLAIN_HTTP", "Requests must use HTTPS.", nil},
+	resultNotFound:     {http.StatusNotFound, slog.LevelDebug, "NOT_FOUND", "The path is unknown.", nil},
+	resultMethodNotAllowed: {http.StatusMethodNotAllowed, slog.LevelDebug, "METHOD_NOT_ALLOWED", "The method must be POST.",
+		map[string]string{"Allow": http.MethodPost}},
+	resultPanicked:     {http.StatusInternalServerError, slog.LevelError, "INTERNAL", "An internal error occurred.", nil},
+	resultDisconnected: {level: slog.LevelWarn},
 }
 
-// incomplete is what follows when a body did not arrive: what came of it is kept,
-// and the rest is not.
-var incomplete = consequence{http.StatusRequestTimeout, slog.LevelWarn, "INCOMPLETE", "The body did not arrive completely. Please send it again."}
-
-func fallbackOutcome(s policy.Situation) outcome { return outcome(s) }
+var retryAfter = map[string]string{"Retry-After": "1"}
 
 // kindResults lists the results that each kind of webhook can have, so that
 // every counter exists from the start.
-var kindResults = map[string][]outcome{
+var kindResults = map[string][]result{
 	string(visit.KindCheckInRequest): {
-		outcomeAccepted, outcomeRejected, fallbackOutcome(policy.NoDecider), fallbackOutcome(policy.Timeout), fallbackOutcome(policy.Disconnected),
-		fallbackOutcome(policy.Denied), fallbackOutcome(policy.BadReply), fallbackOutcome(policy.Overloaded),
-		fallbackOutcome(policy.Incomplete), fallbackOutcome(policy.Unasked), fallbackOutcome(policy.LockedDown), fallbackOutcome(policy.Overridden),
-		fallbackOutcome(policy.OrdersUnknown), outcomeQuarantined, outcomeRefused,
-		outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked,
+		resultAccepted, resultRejected, situationResult(policy.NoDecider), situationResult(policy.Timeout), situationResult(policy.Disconnected),
+		situationResult(policy.Denied), situationResult(policy.BadReply), situationResult(policy.Overloaded),
+		situationResult(policy.Incomplete), situationResult(policy.Unasked), situationResult(policy.LockedDown), situationResult(policy.Overridden),
+		situationResult(policy.OrdersUnknown), resultQuarantined, resultRefused,
+		resultTooLarge, resultEncoding, resultDisconnected, resultPanicked,
 	},
-	string(visit.KindCheckedIn):  storedResults,
-	string(visit.KindCheckedOut): storedResults,
-	unknown:                      {outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked},
+	string(visit.KindCheckedIn):  eventResults,
+	string(visit.KindCheckedOut): eventResults,
+	unknown:                      {resultQuarantined, resultRefused, resultTooLarge, resultEncoding, resultDisconnected, resultPanicked},
 }
 
-var storedResults = []outcome{outcomeStored, outcomeDuplicate, outcomeSpooled, outcomeQuarantined, outcomeRefused, outcomeTooLarge, outcomeEncoding, outcomeHungUp, outcomePanicked}
+var eventResults = []result{resultStored, resultDuplicate, resultSpooled, resultQuarantined, resultRefused, resultTooLarge, resultEncoding, resultDisconnected, resultPanicked}
 
-// askResults are how a question to a decider can end, for metrics.
-var askResults = []string{
+// response is what Sine is told.
+type response struct {
+	result result
+	status int
+	header map[string]string
+	body   []byte
+}
+
+// errorResponse is the fixed response of a result. No error's text ever reaches a
+// client.
+func errorResponse(res result) response {
+	row := responseTable[res]
+	if res == resultIncomplete {
+		res = resultQuarantined
+	}
+	return response{result: res, status: row.status, header: row.header, body: encode(struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}{row.code, row.message})}
+}
+
+// eventResponse says that an event is safe.
+func eventResponse(res result, eventID string) response {
+	return response{result: res, status: responseTable[res].status, body: encode(struct {
+		Code    string `json:"code"`
+		EventID string `json:"eventId"`
+	}{"SUCCESS", eventID})}
+}
+
+func encode(strings any) []byte {
+	body, err := json.Marshal(strings)
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	return body
+}
+
+// checkInResponse is the integration's template, filled.
+func (in *Integration) checkInResponse(a policy.Decision, requestID string) response {
+	template, status := in.Accept, responseTable[resultAccepted].status
+	if a.Verdict == visit.Reject {
+		template = in.Reject
+		if in.RejectMode == RejectByStatus {
+			status = http.StatusForbidden
+		}
+	}
+	return response{result: checkInResult(a), status: status, body: template.fill(a.Decision, visit.Reference(requestID))}
+}
+
+func checkInResult(a policy.Decision) result {
+	switch {
+	case a.Situation != policy.Decided:
+		return situationResult(a.Situation)
+	case a.Verdict == visit.Reject:
+		return resultRejected
+	default:
+		return resultAccepted
+	}
+}
+
+// deciderRequestResults are how a request to a decider can end, for metrics.
+var deciderRequestResults = []string{
 	string(policy.Decided), string(policy.NoDecider), string(policy.Timeout), string(policy.Disconnected),
 	string(policy.Denied), string(policy.BadReply),
 }

@@ -17,9 +17,9 @@ import (
 func twoLobbies(cfg *Config) {
 	cfg.Integrations = append(cfg.Integrations, Integration{Name: "dock", Site: "port", Keys: []Key{NewKey("first", testKey)}})
 	for i := range cfg.Integrations {
-		cfg.Integrations[i].Budget = patience
+		cfg.Integrations[i].Budget = timeout
 	}
-	cfg.Limits.StoreBudget, cfg.Limits.ReadTimeout, cfg.Limits.WriteTimeout = patience, patience, 3*patience
+	cfg.Limits.StoreBudget, cfg.Limits.ReadTimeout, cfg.Limits.WriteTimeout = timeout, timeout, 3*timeout
 }
 
 // stalled is a body that does not come until it is let go.
@@ -43,7 +43,7 @@ func TestSlowBodiesOfOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
 	for range 300 {
 		slow.Go(func() {
 			r.post("/sine/lobby", "", func(req *http.Request) {
-				req.Body, req.ContentLength = io.NopCloser(stalled{&begun, free}), DefaultLimits.Body
+				req.Body, req.ContentLength = io.NopCloser(stalled{&begun, free}), testLimits.Body
 			})
 		})
 	}
@@ -51,7 +51,7 @@ func TestSlowBodiesOfOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
 	defer close(free)
 	share := r.limiter.eventBodies.Capacity() * 15 / 32 // half of what is not set apart for the other
 	eventually(t, "the lobby has all that it gets", func() bool {
-		return begun.Load() > 0 && r.limiter.bodies.Taken() > share-BodyCost(DefaultLimits.Body)
+		return begun.Load() > 0 && r.limiter.bodies.Taken() > share-BodyCost(testLimits.Body)
 	})
 	other := make(chan int)
 	for range 20 {
@@ -62,8 +62,8 @@ func TestSlowBodiesOfOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
 			t.Errorf("the other lobby's event was answered %d", code)
 		}
 	}
-	if taken := r.limiter.bodies.Taken(); taken > share+BodyCost(DefaultLimits.Body) {
-		t.Errorf("the slow bodies hold %d of %d", taken, DefaultLimits.BodyMemory)
+	if taken := r.limiter.bodies.Taken(); taken > share+BodyCost(testLimits.Body) {
+		t.Errorf("the slow bodies hold %d of %d", taken, testLimits.BodyMemory)
 	}
 }
 
@@ -106,7 +106,7 @@ func TestVisitorsWhoWaitAtOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
 			t.Errorf("within the share: %s", body)
 		}
 	}
-	if n := r.outcomes("check_in_request", "overloaded"); n != calls-share || asked.Load() != share {
+	if n := r.results("check_in_request", "overloaded"); n != calls-share || asked.Load() != share {
 		t.Errorf("%v overloaded, %d asked", n, asked.Load())
 	}
 }
@@ -147,7 +147,7 @@ func TestWaitingEventsOfOneIntegrationDoNotStandBeforeTheOthers(t *testing.T) {
 // Whoever is the only one has everything, and a reload tells how many there are.
 func TestAReloadSharesAnew(t *testing.T) {
 	r := newRig(t)
-	alone, ok := r.limiter.requests.TryAcquire("lobby", DefaultLimits.Requests)
+	alone, ok := r.limiter.checkIns.TryAcquire("lobby", testLimits.CheckInRequests)
 	if !ok {
 		t.Error("the only integration does not get everything")
 	}
@@ -157,11 +157,11 @@ func TestAReloadSharesAnew(t *testing.T) {
 	for i := range two.Integrations {
 		two.Integrations[i].Budget = 0
 	}
-	if err := r.Reload(two.Integrations); err != nil {
+	if err := r.reload(two.Integrations...); err != nil {
 		t.Fatal(err)
 	}
 	got := 0
-	for _, ok := r.limiter.requests.TryAcquire("lobby", 1); ok; _, ok = r.limiter.requests.TryAcquire("lobby", 1) {
+	for _, ok := r.limiter.checkIns.TryAcquire("lobby", 1); ok; _, ok = r.limiter.checkIns.TryAcquire("lobby", 1) {
 		got++
 	}
 	if got < 200 || got > 256 {
@@ -174,12 +174,12 @@ func TestRecordsOfOneIntegrationLeavePlacesToTheOthers(t *testing.T) {
 	r := newRig(t, twoLobbies)
 	taken := 0
 	for {
-		if _, ok := r.recorder.expect("lobby"); !ok {
+		if _, ok := r.recorder.reserve("lobby"); !ok {
 			break
 		}
 		taken++
 	}
-	if _, ok := r.recorder.expect("dock"); !ok || taken < maxRecords/3 || taken > maxRecords/2 {
+	if _, ok := r.recorder.reserve("dock"); !ok || taken < maxRecords/3 || taken > maxRecords/2 {
 		t.Errorf("the lobby got %d of %d, another any: %v", taken, maxRecords, ok)
 	}
 	for range taken + 1 {

@@ -7,58 +7,56 @@ import (
 	"slices"
 )
 
-// book is what the relay answers by. It is never changed, but replaced as a
-// whole: a call that is under way goes on by the book that it began with.
-type book struct {
+// snapshot is the configuration that the relay answers by. It is never changed, but
+// swapped as a whole: an exchange that is under way goes on by the snapshot that it
+// began with.
+type snapshot struct {
 	integrations map[string]*Integration
 }
 
-// newBook returns the integrations by name, or everything that is wrong with
+// newSnapshot returns the integrations by name, or everything that is wrong with
 // them.
-func newBook(integrations []Integration, limits Limits) (*book, error) {
-	b := &book{integrations: make(map[string]*Integration, len(integrations))}
-	var faults []error
-	for _, i := range integrations {
-		complete, err := i.complete()
-		if err == nil && b.integrations[i.Name] != nil {
-			err = fmt.Errorf("integration %q is configured twice", i.Name)
+func newSnapshot(integrations []Integration) (*snapshot, error) {
+	s := &snapshot{integrations: make(map[string]*Integration, len(integrations))}
+	var errs []error
+	for _, in := range integrations {
+		complete, err := in.complete()
+		if err == nil && s.integrations[in.Name] != nil {
+			err = fmt.Errorf("integration %q is configured twice", in.Name)
 		}
-		if err == nil && complete.Budget >= limits.WriteTimeout {
-			err = fmt.Errorf("integration %q: its decision budget of %s must be shorter than the write timeout of %s", i.Name, complete.Budget, limits.WriteTimeout)
-		}
-		faults = append(faults, err)
-		b.integrations[i.Name] = &complete
+		errs = append(errs, err)
+		s.integrations[in.Name] = &complete
 	}
-	return b, errors.Join(faults...)
+	return s, errors.Join(errs...)
 }
 
 // Reload puts other integrations, with their keys and policies, in the place of
-// the present ones: at once and for every call that comes from now on. On an
+// the present ones: at once and for every request that comes from now on. On an
 // error everything stays as it is.
 func (r *Relay) Reload(integrations []Integration) error {
-	book, err := newBook(integrations, r.limits)
+	s, err := newSnapshot(integrations)
 	if err != nil {
 		return err
 	}
-	r.open(book)
+	r.swap(s)
 	return nil
 }
 
-// open begins to answer by a book.
-func (r *Relay) open(b *book) {
-	r.opening.Lock()
-	defer r.opening.Unlock()
-	for _, in := range b.integrations {
+// swap begins to answer by a snapshot.
+func (r *Relay) swap(s *snapshot) {
+	r.swapping.Lock()
+	defer r.swapping.Unlock()
+	for _, in := range s.integrations {
 		r.metrics.initialiseFor(in)
 	}
-	r.limiter.among(len(b.integrations))
-	r.recorder.places.Among(len(b.integrations))
-	r.connections.Among(len(b.integrations))
-	r.book.Store(b)
-	r.metrics.keys.change(b.integrations)
+	r.limiter.among(len(s.integrations))
+	r.recorder.places.Among(len(s.integrations))
+	r.connections.Among(len(s.integrations))
+	r.snapshot.Store(s)
+	r.metrics.apiKeys.swap(s.integrations)
 }
 
 // Integrations returns those that the relay answers for at present.
 func (r *Relay) Integrations() []*Integration {
-	return slices.Collect(maps.Values(r.book.Load().integrations))
+	return slices.Collect(maps.Values(r.snapshot.Load().integrations))
 }

@@ -89,8 +89,6 @@ func checkTemplate(path string, v any) error {
 	return nil
 }
 
-func (t Template) isZero() bool { return t.fields == nil }
-
 // fill returns the body for an answer. Fields that the decider adds to an
 // accepted pass go in where the template has no field of that name; a text that
 // was nothing but placeholders and came out blank is left out. Texts come from

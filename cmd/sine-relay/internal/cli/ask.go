@@ -110,18 +110,18 @@ func (c checkIn) run(ctx context.Context, in Process, format string) error {
 	if err != nil {
 		return err
 	}
-	trial, err := r.Try(ctx, c.integration, body)
+	run, err := r.DryRun(ctx, c.integration, body)
 	if err != nil {
 		return err
 	}
-	return printTrial(in, format, trial, opened.Trouble(), opened.OrdersFault(site))
+	return printDryRun(in, format, run, opened.Trouble(), opened.OrdersFault(site))
 }
 
-// printTrial prints how the check-in request would have been answered. An error says that
+// printDryRun prints how the check-in request would have been answered. An error says that
 // it would not have been accepted by deciders, or that this is not certain.
-func printTrial(in Process, format string, t relay.Trial, trouble string, orders error) error {
+func printDryRun(in Process, format string, t relay.DryRun, trouble string, orders error) error {
 	tried := tryOut{
-		Result: resultOf(t), Rule: t.Given.Rule, Situation: string(t.Given.Situation), TookMs: milliseconds(t.Took),
+		Result: resultOf(t), Rule: t.Answer.Rule, Situation: string(t.Answer.Situation), TookMs: milliseconds(t.Took),
 		Votes: append([]visit.Vote{}, t.Votes...), Status: t.Status, Body: t.Body,
 	}
 	if orders != nil {
@@ -175,11 +175,11 @@ func (c checkIn) settings(in Process) (config.Settings, error) {
 	return settings, nil
 }
 
-func resultOf(t relay.Trial) string {
+func resultOf(t relay.DryRun) string {
 	switch {
-	case t.Given.Situation != policy.Decided || t.Given.Fallback:
+	case t.Answer.Situation != policy.Decided || t.Answer.Fallback:
 		return resultUndecided
-	case t.Given.Verdict != visit.Accept:
+	case t.Answer.Verdict != visit.Accept:
 		return resultRejected
 	default:
 		return resultAccepted

@@ -123,7 +123,7 @@ func TestNinetyIntegrationsAreNinetyShortEntries(t *testing.T) {
 		t.Fatalf("%d integrations", len(s.Integrations))
 	}
 	first, odd := s.Integrations[0], s.Integrations[90]
-	if first.Budget != time.Second || first.Zone.String() != "Australia/Adelaide" || first.Say != relay.SayStatus || first.Policy.Fallbacks["timeout"].Verdict != visit.Accept {
+	if first.Budget != time.Second || first.Zone.String() != "Australia/Adelaide" || first.RejectMode != relay.RejectByStatus || first.Policy.Fallbacks["timeout"].Verdict != visit.Accept {
 		t.Errorf("the first: %+v", first)
 	}
 	if odd.Site != "odd" || odd.Budget != 3*time.Second || odd.Policy.Fallbacks["timeout"].VisitorText != "Wait" || odd.Policy.Fallbacks["no_decider"].VisitorText != "Nobody is in" {
@@ -184,8 +184,8 @@ integrations:
 		t.Errorf("%+v", a)
 	}
 	first, second := b.Deciders[0], b.Deciders[1]
-	if b.Policy.Combination != policy.All || first.When != nil || first.Fallbacks[policy.Timeout].Verdict != visit.Reject ||
-		second.When == nil || !second.Shadow || len(b.AllowFrom) != 2 {
+	if b.Policy.Combination != policy.All || first.Condition != nil || first.Fallbacks[policy.Timeout].Verdict != visit.Reject ||
+		second.Condition == nil || !second.Shadow || len(b.AllowFrom) != 2 {
 		t.Errorf("%+v", b)
 	}
 	if a.PolicyVersion == "" || a.PolicyVersion != b.PolicyVersion {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -79,7 +80,11 @@ func serveOnce(t *testing.T, s Settings) {
 	t.Helper()
 	r, err := relay.New(relay.Config{
 		Integrations: s.Integrations, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
-		Limits: relay.Limits{Body: 1}, Publisher: nowhere{},
+		Limits: relay.Limits{
+			Body: 1, Header: 1 << 10, JSONDepth: 1, ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Second,
+			Connections: 1, StoreBudget: time.Second, CheckInRequests: 1, Events: 1, WaitingEvents: 1, BodyMemory: 1 << 20,
+		},
+		Publisher: nowhere{},
 	})
 	if err != nil {
 		t.Fatalf("the relay takes it not: %v", err)

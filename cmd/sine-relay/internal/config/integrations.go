@@ -26,7 +26,7 @@ type Entry struct {
 	Events []visit.Kind
 	// RejectBy is how a rejection is said, and Confirmed that a test visit has
 	// shown it to work.
-	RejectBy  relay.Say
+	RejectBy  relay.RejectMode
 	Confirmed bool
 }
 
@@ -88,7 +88,7 @@ func (s *Settings) base(f *Problems) resolved {
 	}
 	accept, reject := relay.DefaultAccept, relay.DefaultReject
 	return resolved{
-		deciders: []relay.Decider{{Name: relay.DefaultDecider}}, zone: zone, budget: s.DecisionBudget, say: relay.SayCode,
+		deciders: []relay.Decider{{Name: relay.DefaultDecider}}, zone: zone, budget: s.DecisionBudget, rejectMode: relay.RejectByCode,
 		accept: &accept, reject: &reject, confirmed: new(bool),
 	}
 }
@@ -125,11 +125,11 @@ func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c 
 	s.Entries = append(s.Entries, Entry{
 		Name: e.Name, DisplayName: e.DisplayName, Site: e.Site, ExternalID: e.ExternalID,
 		Where: where, assumedSite: assumed,
-		Events: c.events, RejectBy: c.say, Confirmed: *c.confirmed,
+		Events: c.events, RejectBy: c.rejectMode, Confirmed: *c.confirmed,
 	})
 	s.Integrations = append(s.Integrations, relay.Integration{
 		Name: e.Name, Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders,
-		Zone: c.zone, Budget: c.budget, Say: c.say, Accept: *c.accept, Reject: *c.reject,
+		Zone: c.zone, Budget: c.budget, RejectMode: c.rejectMode, Accept: *c.accept, Reject: *c.reject,
 		Policy: policy.Policy{Combination: c.combination, RejectText: c.rejectText, Fallbacks: c.fallbacks},
 		Events: c.eventNames, IdentifiedBy: c.identifiedBy, PolicyVersion: s.policyVersion,
 	})

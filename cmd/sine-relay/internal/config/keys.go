@@ -198,7 +198,7 @@ func (k *Keyring) Issue(integrations []relay.Integration) []relay.Integration {
 	all := slices.Clone(integrations)
 	for i := range all {
 		all[i].Keys = nil
-		if !all[i].Broken {
+		if !all[i].Invalid {
 			all[i].Keys = k.Of(all[i].Name)
 		}
 	}

@@ -60,7 +60,7 @@ func lineOf(node *yaml.Node, field string) int {
 func (s *Settings) resolve(p fieldPath, o options) resolved {
 	c := resolved{
 		allowFrom: p.allowFrom(o.AllowFrom), deciders: p.deciders(o), combination: p.combination(o.Combine), confirmed: o.RejectionConfirmed, rejectText: unlessBlank(o.RejectText),
-		zone: p.zone(o.TimeZone), say: p.say(o.RejectBy), events: p.events(o.Events),
+		zone: p.zone(o.TimeZone), rejectMode: p.rejectMode(o.RejectBy), events: p.events(o.Events),
 		eventNames: p.eventNames(o.EventNames), identifiedBy: p.identifiedBy(o.IdentifiedBy), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, policy.Missed),
 		accept: p.template("answers.accept", o.Answers.Accept), reject: p.template("answers.reject", o.Answers.Reject),
 	}
@@ -108,12 +108,12 @@ func loadZone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-func (p fieldPath) say(by string) relay.Say {
-	say := relay.Say(by)
-	if say != "" && say != relay.SayCode && say != relay.SayStatus {
+func (p fieldPath) rejectMode(by string) relay.RejectMode {
+	mode := relay.RejectMode(by)
+	if mode != "" && mode != relay.RejectByCode && mode != relay.RejectByStatus {
 		p.add("rejectBy", "%q is neither code nor status", by)
 	}
-	return say
+	return mode
 }
 
 // identifiedBy keeps an empty list apart from none: it undoes a default.

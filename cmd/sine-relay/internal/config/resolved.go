@@ -19,7 +19,7 @@ type resolved struct {
 	combination    policy.Combination
 	zone           *time.Location
 	budget         time.Duration
-	say            relay.Say
+	rejectMode     relay.RejectMode
 	confirmed      *bool
 	events         []visit.Kind
 	eventNames     map[string]visit.Kind
@@ -37,7 +37,7 @@ func (c resolved) withDefaults(d resolved) resolved {
 		deciders:  listOr(c.deciders, d.deciders), combination: cmp.Or(c.combination, d.combination),
 		zone:         cmp.Or(c.zone, d.zone),
 		budget:       cmp.Or(c.budget, d.budget),
-		say:          cmp.Or(c.say, d.say),
+		rejectMode:   cmp.Or(c.rejectMode, d.rejectMode),
 		confirmed:    cmp.Or(c.confirmed, d.confirmed),
 		events:       listOr(c.events, d.events),
 		eventNames:   overlay(d.eventNames, c.eventNames, func(_, own visit.Kind) visit.Kind { return own }),
@@ -106,7 +106,7 @@ func (p fieldPath) deciders(o options) []relay.Decider {
 			obeyed++
 		}
 		all = append(all, relay.Decider{
-			Name: d.Name, Shadow: d.Shadow, When: p.condition(field+".when", d.When),
+			Name: d.Name, Shadow: d.Shadow, Condition: p.condition(field+".when", d.When),
 			Fallbacks: p.fallbacks(field+".fallbacks", d.Fallbacks, policy.Unanswered),
 		})
 	}

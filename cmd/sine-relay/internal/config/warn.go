@@ -69,7 +69,7 @@ func namesOf(entries []Entry) string {
 
 func (s *Settings) warnOfUnconfirmedRejections() {
 	for _, e := range s.Entries {
-		if e.RejectBy == relay.SayCode && !e.Confirmed && e.sends(visit.KindCheckInRequest) {
+		if e.RejectBy == relay.RejectByCode && !e.Confirmed && e.sends(visit.KindCheckInRequest) {
 			e.warn(&s.Warnings, "no test visit has confirmed that Sine obeys a rejection said by code: make one, then set rejectionConfirmed: true, or set rejectBy: status until then")
 		}
 	}
@@ -100,7 +100,7 @@ func (s *Settings) warnOfNoEffect() {
 // by a slip lets everybody in.
 func (s *Settings) warnOfTheUnasked() {
 	for n, i := range s.Integrations {
-		always := slices.ContainsFunc(i.Deciders, func(d relay.Decider) bool { return !d.Shadow && d.When == nil })
+		always := slices.ContainsFunc(i.Deciders, func(d relay.Decider) bool { return !d.Shadow && d.Condition == nil })
 		if !always && s.Entries[n].sends(visit.KindCheckInRequest) && i.Policy.Fallbacks[policy.Unasked].Verdict == "" {
 			s.Entries[n].warn(&s.Warnings, "every decider has a condition, so that a visitor whom none applies to is let in without a decision: say whether that is meant by fallbacks: {unasked: {answer: accept}} or reject")
 		}

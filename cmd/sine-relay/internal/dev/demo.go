@@ -71,7 +71,7 @@ func (d *demo) awaitReady(ctx context.Context) error {
 		switch {
 		case state.Ready:
 			return nil
-		case health.Fault != nil:
+		case health.Err != nil:
 			return errors.New(state.String())
 		}
 		select {

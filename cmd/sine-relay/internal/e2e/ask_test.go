@@ -42,7 +42,7 @@ func TestADoorIsTriedWithoutAVisitor(t *testing.T) {
 		t.Error("a decider was asked during a lockdown")
 	}
 	code, _, errOut := commandLine(environ, "ask", "--integration", "attic")
-	if code != exitFailed || !strings.Contains(errOut, "no integration attic") {
+	if code != exitFailed || !strings.Contains(errOut, "integration attic is not configured") {
 		t.Errorf("ended with %d: %s", code, errOut)
 	}
 	nc := server.Connect()
@@ -89,7 +89,7 @@ func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
 	}
 	configured := append(bare, "SINE_RELAY_INTEGRATIONS_FILE="+file)
 	endsWith(t, exitFailed, configured, `accepted by fallback for no_decider(?s:.*)"code":"SUCCESS"`, "ask", "--integration", "lobby")
-	endsWith(t, exitFailed, configured, "no integration attic", "ask", "--integration", "attic")
+	endsWith(t, exitFailed, configured, "integration attic is not configured", "ask", "--integration", "attic")
 	endsWith(t, exitFailed, configured, "no integration loby is configured; did you mean lobby\\?", "ask", "--integration", "loby")
 	endsWith(t, exitFailed, environment("NATS_URL=nats://127.0.0.1:1"), "connect to NATS", "ask", "--site", "hq")
 	for args, want := range map[string]string{

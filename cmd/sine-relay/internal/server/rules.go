@@ -35,7 +35,7 @@ func (r rules) next(s config.Settings) rules {
 		before, known := r.find(name)
 		instead := "as before"
 		if !known {
-			before, instead = relay.Integration{Name: name, Broken: true}, "401 to every call"
+			before, instead = relay.Integration{Name: name, Invalid: true}, "401 to every call"
 		}
 		n.broken[name] = oneLine(unnamed(s.Invalid[name]))
 		n.faults = append(n.faults, fmt.Sprintf("the integration %s has faults and answers %s: %s", name, instead, n.broken[name]))
@@ -60,7 +60,7 @@ func unnamed(faults config.Problems) config.Problems {
 // entry whose name cannot be told may be any of them.
 func (n *rules) keepAbsent(before rules) {
 	for _, i := range before.integrations {
-		if i.Broken || slices.Contains(n.names(), i.Name) {
+		if i.Invalid || slices.Contains(n.names(), i.Name) {
 			continue
 		}
 		n.integrations = append(n.integrations, i)
@@ -71,7 +71,7 @@ func (n *rules) keepAbsent(before rules) {
 // find returns the rules of an integration, if it has any.
 func (r rules) find(name string) (relay.Integration, bool) {
 	for _, i := range r.integrations {
-		if i.Name == name && !i.Broken {
+		if i.Name == name && !i.Invalid {
 			return i, true
 		}
 	}

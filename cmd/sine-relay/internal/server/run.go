@@ -48,7 +48,7 @@ func (a *Server) shutdown() error {
 	if err != nil {
 		err = fmt.Errorf("calls were still in flight after %s: %w", a.Settings.ShutdownTimeout, err)
 	}
-	a.relay.Settle(ctx)
+	a.relay.Flush(ctx)
 	err = errors.Join(err, a.Broker.Close(ctx), a.admin.Shutdown(ctx))
 	a.release()
 	a.Log.Info("stopped")

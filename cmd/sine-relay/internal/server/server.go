@@ -124,7 +124,7 @@ func Start(o Options) (_ *Server, err error) {
 	a.public, a.publicSocket = a.relay.Server(), a.relay.Listen(a.publicSocket, a.encryption())
 	admin := relay.NewAdmin(relay.AdminConfig{
 		Gatherer: registry, Readiness: a.Readiness, Registerer: registry, Logger: log,
-		Trials: a.relay.Trials(), KeyCheck: a.relay.KeyCheck(),
+		Synthetic: a.relay.Synthetic(), KeyCheck: a.relay.KeyCheck(),
 	})
 	a.admin, a.adminSocket = admin.Server(), admin.Listen(a.adminSocket)
 	return a, nil

@@ -109,8 +109,8 @@ func Limits(s config.Settings) relay.Limits {
 		Body: s.BodyLimit, Header: int(s.HeaderLimit), JSONDepth: s.JSONDepth,
 		Connections: s.MaxConnections,
 		ReadTimeout: s.ReadTimeout, WriteTimeout: s.WriteTimeout, IdleTimeout: s.IdleTimeout,
-		StoreBudget: s.StoreBudget,
-		Requests:    s.MaxCheckInRequests, Events: s.MaxEvents, WaitingEvents: s.MaxWaitingEvents,
+		StoreBudget:     s.StoreBudget,
+		CheckInRequests: s.MaxCheckInRequests, Events: s.MaxEvents, WaitingEvents: s.MaxWaitingEvents,
 		BodyMemory: s.MaxBodyMemory,
 	}
 }
@@ -121,7 +121,7 @@ func (a *Server) health() relay.Health {
 	s := a.Broker.Status()
 	h := relay.Health{
 		Connected: s.DoorConnected && s.EventsConnected, Verified: s.Verified, OrdersPending: !s.OrdersRead,
-		Fault: s.Fault, Impaired: s.Impaired, Details: s.Lines(),
+		Err: s.Fault, Warning: s.Impaired, Details: s.Lines(),
 	}
 	open, limit := a.relay.Connections()
 	h.Details = append(h.Details, fmt.Sprintf("public listener: %d of %d connections open", open, limit))
@@ -129,13 +129,13 @@ func (a *Server) health() relay.Health {
 	if a.Embedded != nil {
 		for _, doubt := range []error{a.Embedded.Broken(), a.Embedded.ClockDoubt()} {
 			if doubt != nil {
-				h.Impaired, h.Details = cmp.Or(h.Impaired, doubt), append(h.Details, doubt.Error())
+				h.Warning, h.Details = cmp.Or(h.Warning, doubt), append(h.Details, doubt.Error())
 			}
 		}
 	}
 	lines, fault := a.reloader.state()
 	h.Details = append(h.Details, lines...)
-	h.Impaired = cmp.Or(h.Impaired, fault)
+	h.Warning = cmp.Or(h.Warning, fault)
 	for i, line := range h.Details { // for a terminal, too
 		h.Details[i] = terminal.PrintableLines(line)
 	}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bufio"
 	"bytes"
 	"compress/flate"
 	"compress/gzip"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 
 	"github.com/sine-relay/sine-relay/relay/policy"
@@ -85,7 +87,7 @@ func TestAnEncodedBodyIsRead(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			r := newRig(t)
 			w := r.post("/sine/lobby", e.encode(checkedIn), encoded(e.header...))
-			if w.Code != 200 || r.settledAs(outcomeStored) != 1 {
+			if w.Code != 200 || r.settledAs(resultStored) != 1 {
 				t.Fatalf("told %d %s", w.Code, w.Body)
 			}
 			m := r.broker.published[0]
@@ -151,7 +153,7 @@ func toldIn(status int, body []byte) string {
 // quarantined is the only message that was stored.
 func (r *rig) quarantined(t *testing.T) visit.Quarantined {
 	t.Helper()
-	if n := len(r.broker.published); n != 1 || r.settledAs(outcomeQuarantined) != 1 {
+	if n := len(r.broker.published); n != 1 || r.settledAs(resultQuarantined) != 1 {
 		t.Fatalf("%d messages", n)
 	}
 	m := r.broker.published[0]
@@ -181,7 +183,7 @@ func TestAnEncodingThatIsNotReadIsTold(t *testing.T) {
 				if accept := w.Header().Get("Accept-Encoding"); (accept == "gzip, deflate") != (w.Code == 415) {
 					t.Errorf("%d with Accept-Encoding %q", w.Code, accept)
 				}
-				r.wantOutcome(t, outcomeEncoding)
+				r.wantResult(t, resultEncoding)
 				if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_webhooks_refused_total{integration="lobby",reason="unknown_encoding"} 1`) {
 					t.Error("it is not counted by its reason")
 				}
@@ -196,7 +198,7 @@ func TestAnEncodingThatIsNotReadIsTold(t *testing.T) {
 	}
 	r := newRig(t)
 	failPublish(visit.ErrStreamFull)(r)
-	if w := r.post("/sine/lobby/check-in-success", body, encoded("br")); w.Code != 415 || r.settledAs(outcomeRefused) != 1 {
+	if w := r.post("/sine/lobby/check-in-success", body, encoded("br")); w.Code != 415 || r.settledAs(resultRefused) != 1 {
 		t.Errorf("one that cannot be kept was told %d %s", w.Code, w.Body)
 	}
 }
@@ -253,7 +255,7 @@ func TestTheLimitCountsWhatABodyBecomes(t *testing.T) {
 			}
 			r = tooLong(t)
 			w := r.post("/sine/lobby", c.encode(beyond), encoded(c.header))
-			if got := toldIn(w.Code, w.Body.Bytes()); got != "413 TOO_LARGE" || r.outcomes("checked_in", outcomeTooLarge) != 1 {
+			if got := toldIn(w.Code, w.Body.Bytes()); got != "413 TOO_LARGE" || r.results("checked_in", resultTooLarge) != 1 {
 				t.Errorf("told %s", got)
 			}
 			q := r.quarantined(t)
@@ -272,7 +274,9 @@ func TestTheLimitCountsWhatABodyBecomes(t *testing.T) {
 
 func readerOf(t *testing.T, limit int64) *Reader {
 	t.Helper()
-	r, err := NewReader([]Integration{{Name: "lobby", Site: "hq"}}, Limits{Body: limit})
+	limits := testLimits
+	limits.Body = limit
+	r, err := NewReader(testIntegrations(Integration{Name: "lobby", Site: "hq"}), limits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +322,7 @@ func TestABombCostsNoMoreThanTheLimit(t *testing.T) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		s := undo([]byte(c.body), parseEncodings(c.header), nil, limit)
+		s := newBody([]byte(c.body), parseEncodings(c.header), nil, limit)
 		runtime.ReadMemStats(&after)
 		if s.reason != visit.ReasonTooLarge || len(s.text) > limit {
 			t.Errorf("%s: %d bytes, %s", name, len(s.text), s.reason)
@@ -342,7 +346,7 @@ func TestACompressedBodyTakesMemory(t *testing.T) {
 	if want := BodyCost(int64(len(body))); held != want || r.limiter.bodies.Taken() != 0 {
 		t.Errorf("%d bytes are held, want %d, and %d after it", held, want, r.limiter.bodies.Taken())
 	}
-	small := newRig(t, func(cfg *Config) { cfg.Limits.BodyMemory = BodyCost(DefaultLimits.Body) / 2 })
+	small := newRig(t, func(cfg *Config) { cfg.Limits.BodyMemory = BodyCost(testLimits.Body) / 2 })
 	if w := small.post("/sine/lobby", gzipped(body), encoded("gzip")); w.Code != 200 {
 		t.Errorf("where one body fits: told %d", w.Code)
 	}
@@ -362,18 +366,18 @@ func TestABodyThatWasKeptIsReadAgain(t *testing.T) {
 			if err != nil || event.Person.FirstName != "Ada" || string(event.Source) != checkedIn {
 				t.Errorf("%s, said to be %q: %v", e.name, encoding, err)
 			}
-			if got := strings.TrimPrefix(string(Content(q, Limits{})), "\ufeff"); got != checkedIn {
+			if got := strings.TrimPrefix(string(Content(q, testLimits)), "\ufeff"); got != checkedIn {
 				t.Errorf("%s, said to be %q, is shown as %q", e.name, encoding, got)
 			}
 		}
 	}
-	if q := kept("\x1f\x8bx"); string(Content(q, Limits{})) != "\x1f\x8bx" {
+	if q := kept("\x1f\x8bx"); string(Content(q, testLimits)) != "\x1f\x8bx" {
 		t.Error("what cannot be undone is not shown as it is")
 	}
 }
 
 func TestATrialSkipsAMark(t *testing.T) {
-	if trial, err := newRig(t).Try(t.Context(), "lobby", []byte("\ufeff"+checkInBody)); err != nil || trial.Given.Verdict != visit.Accept {
+	if trial, err := newRig(t).DryRun(t.Context(), "lobby", []byte("\ufeff"+checkInBody)); err != nil || trial.Answer.Verdict != visit.Accept {
 		t.Errorf("%+v %v", trial, err)
 	}
 }
@@ -388,12 +392,65 @@ func FuzzUndo(f *testing.F) {
 	f.Add([]byte(gzipped(strings.Repeat("0", 2*cutAt))), "gzip")
 	f.Fuzz(func(t *testing.T, body []byte, header string) {
 		list := parseEncodings(header)
-		s := undo(body, list, nil, cutAt)
-		if len(s.text) > max(cutAt, len(body)) || (s.reason == "") != (s.fault == nil) {
-			t.Fatalf("%d bytes, %q, %v", len(s.text), s.reason, s.fault)
+		s := newBody(body, list, nil, cutAt)
+		if len(s.text) > max(cutAt, len(body)) || (s.reason == "") != (s.err == nil) {
+			t.Fatalf("%d bytes, %q, %v", len(s.text), s.reason, s.err)
 		}
 		if again := parseEncodings(strings.Join(list, ", ")); !slices.Equal(again, list) {
 			t.Fatalf("%q is read again as %q", list, again)
 		}
 	})
+}
+
+// A program that counts its body's length wrong sends all of it, and then nothing:
+// the visitor is in what came.
+func TestABodyWithoutItsEndIsReadWhereNothingIsMissing(t *testing.T) {
+	more := func(n int) func(path, body string) string {
+		return func(path, body string) string { return request(path, len(body)+n, body) }
+	}
+	compressed := func(path, body string) string {
+		return strings.Replace(more(2)(path, gzipped(body)), "\r\n\r\n", "\r\nContent-Encoding: gzip\r\n\r\n", 1)
+	}
+	chunked := func(path, body string) string {
+		return strings.Replace(request(path, 0, fmt.Sprintf("%x\r\n%s\r\n", len(body), body)), "Content-Length: 0", "Transfer-Encoding: chunked", 1)
+	}
+	for name, write := range map[string]func(path, body string) string{
+		"a length that is too large": more(2), "no last chunk": chunked, "compressed": compressed,
+	} {
+		for _, c := range []struct{ path, body, says, fault string }{
+			{"", checkedIn, "eventId", errNoEnd.Error()},
+			{"/check-in-success", checkedIn, "eventId", errNoEnd.Error()},
+			{"", checkInBody, "SUCCESS", errNoEnd.Error()},
+			{"", inAText(checkInBody), "SUCCESS", errNoEnd.Error()},
+			{"/check-in-success", checkedIn[:len(checkedIn)-1], "INCOMPLETE", ""},
+			{"/check-in-success", "7", "INCOMPLETE", ""},
+		} {
+			t.Run(name+" "+c.path+" "+c.says, func(t *testing.T) {
+				t.Parallel()
+				r := newRig(t, func(cfg *Config) {
+					cfg.Limits.ReadTimeout, cfg.Limits.WriteTimeout = time.Second, 3*timeout
+					cfg.Integrations[0].Budget = timeout
+				})
+				answer, err := http.ReadResponse(bufio.NewReader(send(t, r.serve(t), write("/sine/lobby"+c.path, c.body))), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(answer.Body)
+				if err != nil || !strings.Contains(string(body), c.says) || !answer.Close {
+					t.Errorf("answered %d %s, %v, closed: %v", answer.StatusCode, body, err, answer.Close)
+				}
+				if c.fault != "" {
+					eventually(t, "a line", func() bool { return strings.Contains(r.log.String(), c.fault) })
+				}
+			})
+		}
+	}
+}
+
+// Who sends that and goes is not lost either.
+func TestWhatIsCompleteIsStoredThoughTheCallerIsGone(t *testing.T) {
+	r := newRig(t)
+	conn := send(t, r.serve(t), request("/sine/lobby", len(checkedIn)+1, checkedIn))
+	conn.Close()
+	eventually(t, "it is stored", func() bool { return r.settledAs(resultStored) == 1 })
 }

@@ -69,14 +69,14 @@ func TestSeveralDeciders(t *testing.T) {
 		setup    func(*Config)
 		deciders behaviours
 		want     string
-		outcome  outcome
+		result   result
 	}{
-		{"all accept", asking(policy.All, long, a, b), behaviours{"a": says(visit.Accept, "one"), "b": says(visit.Accept, "two")}, `"visitorNotes":"one"`, outcomeAccepted},
-		{"one rejects while another stalls", asking(policy.All, long, a, b), behaviours{"a": stalls, "b": says(visit.Reject, "no")}, `"message":"no"`, outcomeRejected},
-		{"one accepts while another stalls", asking(policy.Any, long, a, b), behaviours{"a": stalls, "b": says(visit.Accept, "hi")}, `"visitorNotes":"hi"`, outcomeAccepted},
-		{"one vanishes", asking(policy.All, long, a, b), behaviours{"a": vanishes, "b": says(visit.Accept, "hi")}, `REJECTED`, fallbackOutcome(policy.Disconnected)},
-		{"one stalls and may", asking(policy.All, time.Second, a, lenient), behaviours{"a": says(visit.Accept, "hi"), "b": stalls}, `"visitorNotes":"hi"`, fallbackOutcome(policy.Timeout)},
-		{"nobody waits for a shadow", asking(policy.All, long, a, shadow), behaviours{"a": says(visit.Accept, "hi"), "shadow": stalls}, `"visitorNotes":"hi"`, outcomeAccepted},
+		{"all accept", asking(policy.All, long, a, b), behaviours{"a": says(visit.Accept, "one"), "b": says(visit.Accept, "two")}, `"visitorNotes":"one"`, resultAccepted},
+		{"one rejects while another stalls", asking(policy.All, long, a, b), behaviours{"a": stalls, "b": says(visit.Reject, "no")}, `"message":"no"`, resultRejected},
+		{"one accepts while another stalls", asking(policy.Any, long, a, b), behaviours{"a": stalls, "b": says(visit.Accept, "hi")}, `"visitorNotes":"hi"`, resultAccepted},
+		{"one vanishes", asking(policy.All, long, a, b), behaviours{"a": vanishes, "b": says(visit.Accept, "hi")}, `REJECTED`, situationResult(policy.Disconnected)},
+		{"one stalls and may", asking(policy.All, time.Second, a, lenient), behaviours{"a": says(visit.Accept, "hi"), "b": stalls}, `"visitorNotes":"hi"`, situationResult(policy.Timeout)},
+		{"nobody waits for a shadow", asking(policy.All, long, a, shadow), behaviours{"a": says(visit.Accept, "hi"), "shadow": stalls}, `"visitorNotes":"hi"`, resultAccepted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, c.setup, func(cfg *Config) { cfg.Limits.WriteTimeout = 2 * long })
@@ -88,11 +88,11 @@ func TestSeveralDeciders(t *testing.T) {
 				if !strings.Contains(body, c.want) {
 					t.Errorf("answered %s, want %s", body, c.want)
 				}
-			case <-time.After(patience):
+			case <-time.After(timeout):
 				t.Fatal("somebody was waited for")
 			}
-			if n := r.outcomes(string(visit.KindCheckInRequest), c.outcome); n != 1 {
-				t.Errorf("not counted as %s", c.outcome)
+			if n := r.results(string(visit.KindCheckInRequest), c.result); n != 1 {
+				t.Errorf("not counted as %s", c.result)
 			}
 		})
 	}
@@ -107,7 +107,7 @@ func TestADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, asking(policy.All, time.Second, Decider{Name: "a", When: contractors}, Decider{Name: "b", When: failing}))
+	r := newRig(t, asking(policy.All, time.Second, Decider{Name: "a", Condition: contractors}, Decider{Name: "b", Condition: failing}))
 	deciders := behaviours{"a": says(visit.Reject, "a says no"), "b": says(visit.Accept, "")}
 	r.broker.ask = deciders.ask
 	if body := r.post("/sine/lobby", `{"event":"signin_before","data":{"firstName":"Ada","company":"Bexley Rigging Pty Ltd"}}`).Body.String(); !strings.Contains(body, "a says no") {
@@ -148,7 +148,7 @@ func TestADeciderIsAskedWhereItsAnswersDidNotCome(t *testing.T) {
 		{"one answer that is no object", `"formResponses":{"responses":[{"label":"Inducted?","value":"yes"},"Escorted?"]}`, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, asking(policy.All, time.Second, Decider{Name: "a", When: escorted}))
+			r := newRig(t, asking(policy.All, time.Second, Decider{Name: "a", Condition: escorted}))
 			r.broker.ask = behaviours{"a": says(visit.Reject, "a says no")}.ask
 			body := r.post("/sine/lobby", `{"event":"signin_before","data":{"firstName":"Ada",`+c.data+`}}`).Body.String()
 			if asked := strings.Contains(body, "a says no"); asked != c.asked {
@@ -254,9 +254,9 @@ func TestARecordNeverDelaysTheAnswer(t *testing.T) {
 	}
 	ended, end := context.WithCancel(context.Background())
 	end()
-	r.Settle(ended) // gives up with its context
+	r.Flush(ended) // gives up with its context
 	close(blocked)
-	r.Settle(context.Background())
+	r.Flush(context.Background())
 	if metrics := string(gather(t, r)); !strings.Contains(metrics, `sine_relay_decision_records_total{result="failed"} 1`) {
 		t.Error("the loss is not counted")
 	}
@@ -270,4 +270,64 @@ type publisherFunc func(context.Context, visit.Message) (visit.Receipt, error)
 
 func (f publisherFunc) Publish(ctx context.Context, m visit.Message) (visit.Receipt, error) {
 	return f(ctx, m)
+}
+
+const visitorWaits = `{"event":"signin_before","date":"2026-11-18T12:00:00Z","data":{"firstName":"Ada","lastName":"Lovelace"}}`
+
+func TestOrdersThatAreNotKnown(t *testing.T) {
+	lockdown := visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: "Gas leak", Since: time.Now()}
+	override := visit.Order{Kind: visit.OrderOverride, Site: "hq", Reason: "x", Since: time.Now(), Until: time.Now().Add(time.Hour)}
+	nobody := func(r *rig) {
+		r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
+			return visit.Decision{}, visit.ErrNoDecider
+		}
+	}
+	for name, c := range map[string]struct {
+		strict bool
+		orders []visit.Order
+		change func(*rig)
+		want   string
+		result string
+	}{
+		"a decider's own acceptance counts":         {false, nil, nil, "SUCCESS", "accepted"},
+		"or it does not":                            {true, nil, nil, "REJECTED", "orders_unknown"},
+		"an old lockdown holds":                     {false, []visit.Order{lockdown}, nil, "Gas leak", "lockdown"},
+		"an old override lets nobody in":            {false, []visit.Order{override}, nobody, "REJECTED", "no_decider"},
+		"an old override gives way to the deciders": {false, []visit.Order{override}, nil, "SUCCESS", "accepted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(cfg *Config) { cfg.StrictOrders = c.strict })
+			r.orders.unknown = true
+			r.orders.give(c.orders...)
+			if c.change != nil {
+				c.change(r)
+			}
+			if body := r.post("/sine/lobby", visitorWaits).Body.String(); !strings.Contains(body, c.want) {
+				t.Errorf("answered %s", body)
+			}
+			if !strings.Contains(r.log.String(), `"result":"`+c.result+`"`) {
+				t.Errorf("the result is not %s:\n%s", c.result, r.log)
+			}
+		})
+	}
+}
+
+// The record says who gave the order that decided, as NATS knows it.
+func TestTheRecordNamesTheOrder(t *testing.T) {
+	r := newRig(t)
+	r.orders.give(visit.Order{Kind: visit.OrderLockdown, Site: "hq", Reason: "Zreason", By: "ada", User: "operator", Account: "VISITORS", ID: "X1", Since: time.Now()})
+	r.post("/sine/lobby", visitorWaits)
+	r.Flush(t.Context())
+	r.broker.mu.Lock()
+	defer r.broker.mu.Unlock()
+	var rec visit.Record
+	if len(r.broker.records) != 1 || json.Unmarshal(r.broker.records[0].Data, &rec) != nil || rec.Order == nil {
+		t.Fatalf("records: %v", r.broker.records)
+	}
+	if o := rec.Order; o.ID != "X1" || o.User != "operator" || o.Account != "VISITORS" || o.By != "ada" {
+		t.Errorf("%+v", o)
+	}
+	if strings.Contains(string(r.broker.records[0].Data), "Zreason") {
+		t.Error("the record has a text")
+	}
 }

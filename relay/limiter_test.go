@@ -2,7 +2,9 @@ package relay
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -12,7 +14,7 @@ import (
 )
 
 func TestBeyondTheCapVisitorsGetTheFallbackAtOnce(t *testing.T) {
-	r := newRig(t, func(cfg *Config) { cfg.Limits.Requests = 1 })
+	r := newRig(t, func(cfg *Config) { cfg.Limits.CheckInRequests = 1 })
 	asked, proceed := make(chan struct{}), make(chan struct{})
 	r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
 		close(asked)
@@ -25,10 +27,10 @@ func TestBeyondTheCapVisitorsGetTheFallbackAtOnce(t *testing.T) {
 	if w := r.post("/sine/lobby", checkInBody); w.Code != 200 || !strings.Contains(w.Body.String(), "REJECTED") {
 		t.Errorf("answered %d %s", w.Code, w.Body)
 	}
-	if r.outcomes("check_in_request", "overloaded") != 1 {
+	if r.results("check_in_request", "overloaded") != 1 {
 		t.Error("not counted as overloaded")
 	}
-	if w := r.post("/sine/lobby", checkedIn); w.Code != 200 || r.settledAs(outcomeStored) != 1 {
+	if w := r.post("/sine/lobby", checkedIn); w.Code != 200 || r.settledAs(resultStored) != 1 {
 		t.Errorf("an event was held up by waiting visitors: %d", w.Code)
 	}
 	close(proceed)
@@ -40,8 +42,8 @@ func TestBeyondTheCapVisitorsGetTheFallbackAtOnce(t *testing.T) {
 func TestEventsBeyondTheirCapWait(t *testing.T) {
 	r := newRig(t, func(cfg *Config) {
 		cfg.Limits.Events, cfg.Limits.WaitingEvents = 1, 2
-		cfg.Limits.StoreBudget = patience / 2
-		cfg.Limits.WriteTimeout = 2 * patience
+		cfg.Limits.StoreBudget = timeout / 2
+		cfg.Limits.WriteTimeout = 2 * timeout
 	})
 	publishing, proceed := make(chan struct{}, 10), make(chan struct{})
 	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
@@ -87,8 +89,8 @@ func TestWaitingEventsLeaveMemoryToTheDoor(t *testing.T) {
 	const events, room = 40, 20 // so many are sent, and so many would fill the memory
 	r := newRig(t, func(cfg *Config) {
 		cfg.Limits.Body, cfg.Limits.BodyMemory = int64(len(checkInBody)), room*BodyCost(int64(len(checkedIn)))
-		cfg.Limits.Events, cfg.Limits.StoreBudget, cfg.Limits.WriteTimeout = 2, patience, 2*patience
-		cfg.Integrations[0].Budget = patience
+		cfg.Limits.Events, cfg.Limits.StoreBudget, cfg.Limits.WriteTimeout = 2, timeout, 2*timeout
+		cfg.Integrations[0].Budget = timeout
 	})
 	proceed := make(chan struct{})
 	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
@@ -112,7 +114,7 @@ func TestWaitingEventsLeaveMemoryToTheDoor(t *testing.T) {
 		if !strings.Contains(body, "Welcome") {
 			t.Errorf("the visitor was answered %s", body)
 		}
-	case <-time.After(patience / 2):
+	case <-time.After(timeout / 2):
 		t.Error("the visitor waits for the events")
 	}
 	close(proceed)
@@ -139,7 +141,7 @@ func TestWithoutRoomForABody(t *testing.T) {
 				cfg.Limits.Body, cfg.Limits.BodyMemory, cfg.Limits.StoreBudget = 1000, BodyCost(1000), time.Second
 				cfg.Integrations[0].Budget = time.Second
 			})
-			held, err := r.limiter.acquireBody(context.Background(), "lobby", "", time.Now().Add(patience), -1)
+			held, err := r.limiter.acquireBody(context.Background(), "lobby", "", time.Now().Add(timeout), -1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -186,4 +188,89 @@ func TestSmallChunkedBodiesHoldLittleMemory(t *testing.T) {
 	}
 	close(proceed)
 	events.Wait()
+}
+
+// bodiesOf are events of about a length, by what they consist of.
+func bodiesOf(length int) map[string]string {
+	const head = `{"event":"signin_after","data":{"firstName":"Ada","lastName":"L","formResponses":{"responses":[`
+	answer := func(value string) string { return head + `{"label":"Notes","value":"` + value + `"}]}}}` }
+	small := `{"label":"Do you carry anything?","value":"A laptop, and a bag of tools"},`
+	return map[string]string{
+		"what is not understood": `{"event":"signin_after","data":{"firstName":"Ada","lastName":"L"},"other":"` + strings.Repeat("x", length) + `"}`,
+		"one long answer":        answer(strings.Repeat("x", length)),
+		"many answers":           head + strings.TrimSuffix(strings.Repeat(small, length/len(small)), ",") + `]}}}`,
+		"escaped characters":     answer(strings.Repeat(`\"`, length/2)),
+		"what is escaped by us":  answer(strings.Repeat("\u2028", length/3)),
+		"blanks":                 head + strings.Repeat(" ", length) + `]}}}`,
+	}
+}
+
+// heldBy is the memory that each of so many calls holds while it waits for
+// somebody, once the collector has taken the rest.
+func heldBy(t *testing.T, calls int, body, path string) int64 {
+	t.Helper()
+	r := newRig(t, func(cfg *Config) {
+		cfg.Limits.BodyMemory, cfg.Limits.Body = 1<<40, 1<<20
+		cfg.Limits.StoreBudget, cfg.Limits.WriteTimeout = timeout, 3*timeout
+		cfg.Integrations[0].Budget = timeout
+	})
+	r.post(path, body) // whatever is made at first
+	var arrived sync.WaitGroup
+	arrived.Add(calls)
+	proceed := make(chan struct{})
+	publishers := make(chan visit.Message, calls)
+	r.broker.publish = func(_ context.Context, m visit.Message) (visit.Receipt, error) {
+		r.broker.mu.Lock()
+		r.broker.published = nil // the fake's own
+		r.broker.mu.Unlock()
+		publishers <- m // as the broker keeps it, to send it again
+		arrived.Done()
+		<-proceed
+		return visit.Receipt{}, nil
+	}
+	r.broker.ask = func(_ context.Context, m visit.Message) (visit.Decision, error) {
+		r.broker.mu.Lock()
+		r.broker.asked = nil
+		r.broker.mu.Unlock()
+		publishers <- m
+		arrived.Done()
+		<-proceed
+		return visit.Decision{Verdict: visit.Accept}, nil
+	}
+	var all sync.WaitGroup
+	before := inUse()
+	for range calls {
+		all.Go(func() { r.post(path, body) })
+	}
+	arrived.Wait()
+	each := (inUse() - before) / int64(calls)
+	close(proceed)
+	all.Wait()
+	runtime.KeepAlive(publishers)
+	return each
+}
+
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// A call counts as what it holds, whatever its body consists of.
+func TestABodyCostsNoMoreThanItCounts(t *testing.T) {
+	for _, length := range []int{200, 200_000} {
+		for name, body := range bodiesOf(length) {
+			for _, path := range []string{"/sine/lobby/check-in-success", "/sine/lobby/check-in-request"} {
+				t.Run(fmt.Sprint(length, " bytes, ", name, ", ", path), func(t *testing.T) {
+					held := heldBy(t, 32, body, path)
+					t.Logf("%d bytes: %.1f times", held, float64(held)/float64(len(body)))
+					if counts := BodyCost(int64(len(body))); held > counts {
+						t.Errorf("holds %d bytes and counts as %d", held, counts)
+					}
+				})
+			}
+		}
+	}
 }

@@ -49,18 +49,18 @@ func TestKeysAreRotatedUnderLoad(t *testing.T) {
 	}
 	for range 20 {
 		for _, keys := range [][]string{{"old"}, {"old", "new"}, {"new", "old"}, {"old"}} {
-			if err := r.Reload([]Integration{lobby(keys...)}); err != nil {
+			if err := r.reload(lobby(keys...)); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if err := r.Reload([]Integration{lobby("old", "new")}); err != nil {
+	if err := r.reload(lobby("old", "new")); err != nil {
 		t.Fatal(err)
 	}
 	key.Store("live", "new")
 	close(stop)
 	senders.Wait()
-	if err := r.Reload([]Integration{lobby("new")}); err != nil {
+	if err := r.reload(lobby("new")); err != nil {
 		t.Fatal(err)
 	}
 	if w := r.post("/sine/lobby", checkedIn, with("new")); w.Code != 200 {
@@ -99,7 +99,7 @@ func TestAReloadShowsWhichKeysAreInForce(t *testing.T) {
 		{"new", "old", []string{`{api_key="new",integration="lobby"} used`}},
 		{"old new", "", []string{`{api_key="new",integration="lobby"} used`, `{api_key="old",integration="lobby"} never`}},
 	} {
-		if err := r.Reload([]Integration{lobby(strings.Fields(step.in)...)}); err != nil {
+		if err := r.reload(lobby(strings.Fields(step.in)...)); err != nil {
 			t.Fatal(err)
 		}
 		if step.with != "" {
@@ -120,7 +120,7 @@ func TestAKeyTakesItsLastUseAlong(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Integrations = []Integration{in} })
 	r.post("/sine/lobby", checkedIn, with("old"))
 	in.Keys = []Key{called("lobby#1", "new"), called("lobby#2", "old")}
-	if err := r.Reload([]Integration{in}); err != nil {
+	if err := r.reload(in); err != nil {
 		t.Fatal(err)
 	}
 	metrics := string(gather(t, r))
@@ -135,7 +135,7 @@ func TestAReloadAddsAndRemovesIntegrations(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("k")} })
 	dock := lobby("k")
 	dock.Name = "dock"
-	if err := r.Reload([]Integration{dock}); err != nil {
+	if err := r.reload(dock); err != nil {
 		t.Fatal(err)
 	}
 	if w := r.post("/sine/dock", checkedIn, with("k")); w.Code != 200 {
@@ -151,7 +151,7 @@ func TestAReloadAddsAndRemovesIntegrations(t *testing.T) {
 
 func TestAFaultyReloadChangesNothing(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("k")} })
-	if err := r.Reload([]Integration{lobby("other"), {Name: "dock", Site: "a.b"}}); err == nil || !strings.Contains(err.Error(), `"dock": site "a.b" must match`) {
+	if err := r.reload(lobby("other"), Integration{Name: "dock", Site: "a.b"}); err == nil || !strings.Contains(err.Error(), `"dock": site "a.b" must match`) {
 		t.Errorf("%v", err)
 	}
 	if w := r.post("/sine/lobby", checkedIn, with("k")); w.Code != 200 {

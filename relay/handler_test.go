@@ -47,60 +47,60 @@ func TestAnswers(t *testing.T) {
 	const door1, in1, out1 = "/sine/lobby/check-in-request", "/sine/lobby/check-in-success", "/sine/lobby/check-out-success"
 	large := `{"event":"signin_after","data":{"firstName":"` + strings.Repeat("x", 300<<10) + `"}}`
 	for _, c := range []struct {
-		name    string
-		path    string
-		body    string
-		setup   func(*rig)
-		status  int
-		code    string
-		outcome outcome
-		entry   outcome // in the ledger; empty for none
+		name   string
+		path   string
+		body   string
+		setup  func(*rig)
+		status int
+		code   string
+		result result
+		entry  result // in the ledger; empty for none
 	}{
-		{"an accepted visitor", "/sine/lobby", checkInBody, nil, 200, "SUCCESS", outcomeAccepted, ""},
-		{"an accepted visitor on the pinned URL", door1, checkInBody, nil, 200, "SUCCESS", outcomeAccepted, ""},
-		{"a trailing slash", "/sine/lobby/", checkInBody, nil, 200, "SUCCESS", outcomeAccepted, ""},
-		{"a trailing slash on the pinned URL", door1 + "/", checkInBody, nil, 200, "SUCCESS", outcomeAccepted, ""},
-		{"a rejected visitor", "/sine/lobby", checkInBody, decide(visit.Decision{Verdict: visit.Reject, VisitorText: "No"}), 200, "REJECTED", outcomeRejected, ""},
+		{"an accepted visitor", "/sine/lobby", checkInBody, nil, 200, "SUCCESS", resultAccepted, ""},
+		{"an accepted visitor on the pinned URL", door1, checkInBody, nil, 200, "SUCCESS", resultAccepted, ""},
+		{"a trailing slash", "/sine/lobby/", checkInBody, nil, 200, "SUCCESS", resultAccepted, ""},
+		{"a trailing slash on the pinned URL", door1 + "/", checkInBody, nil, 200, "SUCCESS", resultAccepted, ""},
+		{"a rejected visitor", "/sine/lobby", checkInBody, decide(visit.Decision{Verdict: visit.Reject, VisitorText: "No"}), 200, "REJECTED", resultRejected, ""},
 		{"no decider", "/sine/lobby", checkInBody, failAsk(visit.ErrNoDecider), 200, "REJECTED", "no_decider", ""},
 		{"a timeout", "/sine/lobby", checkInBody, failAsk(visit.ErrTimeout), 200, "REJECTED", "timeout", ""},
 		{"no connection", "/sine/lobby", checkInBody, failAsk(visit.ErrDisconnected), 200, "REJECTED", "disconnected", ""},
 		{"a denied question", "/sine/lobby", checkInBody, failAsk(visit.ErrDenied), 200, "REJECTED", "denied", ""},
 		{"a bad reply", "/sine/lobby", checkInBody, failAsk(visit.ErrBadReply), 200, "REJECTED", "bad_reply", ""},
 
-		{"a stored check-in", "/sine/lobby", checkedIn, nil, 200, "SUCCESS", outcomeStored, outcomeStored},
-		{"a stored check-in on the pinned URL", in1, checkedIn, nil, 200, "SUCCESS", outcomeStored, outcomeStored},
-		{"a stored check-out", out1 + "/", checkedOut, nil, 200, "SUCCESS", outcomeStored, outcomeStored},
+		{"a stored check-in", "/sine/lobby", checkedIn, nil, 200, "SUCCESS", resultStored, resultStored},
+		{"a stored check-in on the pinned URL", in1, checkedIn, nil, 200, "SUCCESS", resultStored, resultStored},
+		{"a stored check-out", out1 + "/", checkedOut, nil, 200, "SUCCESS", resultStored, resultStored},
 		{"a repeat", "/sine/lobby", checkedIn, func(r *rig) {
 			r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
 				return visit.Receipt{Duplicate: true}, nil
 			}
-		}, 200, "SUCCESS", outcomeDuplicate, outcomeDuplicate},
+		}, 200, "SUCCESS", resultDuplicate, resultDuplicate},
 		{"a spooled event", "/sine/lobby", checkedIn, func(r *rig) {
 			r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
 				return visit.Receipt{Spooled: true}, nil
 			}
-		}, 200, "SUCCESS", outcomeSpooled, outcomeSpooled},
-		{"an event that cannot be stored", "/sine/lobby", checkedIn, failPublish(visit.ErrStreamFull), 503, "UNAVAILABLE", outcomeRefused, outcomeRefused},
+		}, 200, "SUCCESS", resultSpooled, resultSpooled},
+		{"an event that cannot be stored", "/sine/lobby", checkedIn, failPublish(visit.ErrStreamFull), 503, "UNAVAILABLE", resultRefused, resultRefused},
 
-		{"no JSON on an open URL", "/sine/lobby", "hello", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
-		{"no JSON on the door's URL", door1, "hello", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
-		{"no JSON on an event's URL", in1, "hello", nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
-		{"an event that breaks off, on an open URL", "/sine/lobby", checkedIn[:len(checkedIn)-1], nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
-		{"a request that breaks off, on an open URL", "/sine/lobby", checkInBody[:len(checkInBody)-1], nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
-		{"an event in Latin-1, on an open URL", "/sine/lobby", strings.Replace(checkedOut, "Ada", "Ren\xe9", 1), nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
-		{"an empty body", "/sine/lobby", "", nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
-		{"invalid UTF-8", in1, "{\"event\":\"signin_after\",\"data\":{\"firstName\":\"\xff\"}}", nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
-		{"an unknown event", "/sine/lobby", `{"event":"coffee_break","data":{}}`, nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
-		{"another product's call", "/sine/lobby", workflowBody, nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
-		{"another product's call on an event's URL", out1, workflowBody, nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
-		{"a JSON list", "/sine/lobby", `[]`, nil, 200, "REJECTED", outcomeQuarantined, outcomeQuarantined},
-		{"JSON that is too deep", in1, strings.Repeat("[", 40) + strings.Repeat("]", 40), nil, 400, "UNREADABLE", outcomeQuarantined, outcomeQuarantined},
-		{"what cannot be read and not be kept", "/sine/lobby", "hello", failPublish(visit.ErrDisconnected), 503, "UNAVAILABLE", outcomeRefused, outcomeRefused},
-		{"an event that is too large", "/sine/lobby", large, nil, 413, "TOO_LARGE", outcomeTooLarge, outcomeQuarantined},
-		{"too large, and perhaps a visitor's", "/sine/lobby", "x" + large, nil, 413, "REJECTED", outcomeTooLarge, outcomeQuarantined},
-		{"too large on an event's URL", in1, large, nil, 413, "TOO_LARGE", outcomeTooLarge, outcomeQuarantined},
-		{"too large and not to be kept", in1, large, failPublish(visit.ErrDisconnected), 413, "TOO_LARGE", outcomeTooLarge, outcomeRefused},
-		{"too large for the visitor who waits", door1, large, nil, 200, "REJECTED", outcomeTooLarge, outcomeQuarantined},
+		{"no JSON on an open URL", "/sine/lobby", "hello", nil, 200, "REJECTED", resultQuarantined, resultQuarantined},
+		{"no JSON on the door's URL", door1, "hello", nil, 200, "REJECTED", resultQuarantined, resultQuarantined},
+		{"no JSON on an event's URL", in1, "hello", nil, 400, "UNREADABLE", resultQuarantined, resultQuarantined},
+		{"an event that breaks off, on an open URL", "/sine/lobby", checkedIn[:len(checkedIn)-1], nil, 400, "UNREADABLE", resultQuarantined, resultQuarantined},
+		{"a request that breaks off, on an open URL", "/sine/lobby", checkInBody[:len(checkInBody)-1], nil, 200, "REJECTED", resultQuarantined, resultQuarantined},
+		{"an event in Latin-1, on an open URL", "/sine/lobby", strings.Replace(checkedOut, "Ada", "Ren\xe9", 1), nil, 400, "UNREADABLE", resultQuarantined, resultQuarantined},
+		{"an empty body", "/sine/lobby", "", nil, 200, "REJECTED", resultQuarantined, resultQuarantined},
+		{"invalid UTF-8", in1, "{\"event\":\"signin_after\",\"data\":{\"firstName\":\"\xff\"}}", nil, 400, "UNREADABLE", resultQuarantined, resultQuarantined},
+		{"an unknown event", "/sine/lobby", `{"event":"coffee_break","data":{}}`, nil, 200, "REJECTED", resultQuarantined, resultQuarantined},
+		{"another product's call", "/sine/lobby", workflowBody, nil, 200, "REJECTED", resultQuarantined, resultQuarantined},
+		{"another product's call on an event's URL", out1, workflowBody, nil, 400, "UNREADABLE", resultQuarantined, resultQuarantined},
+		{"a JSON list", "/sine/lobby", `[]`, nil, 200, "REJECTED", resultQuarantined, resultQuarantined},
+		{"JSON that is too deep", in1, strings.Repeat("[", 40) + strings.Repeat("]", 40), nil, 400, "UNREADABLE", resultQuarantined, resultQuarantined},
+		{"what cannot be read and not be kept", "/sine/lobby", "hello", failPublish(visit.ErrDisconnected), 503, "UNAVAILABLE", resultRefused, resultRefused},
+		{"an event that is too large", "/sine/lobby", large, nil, 413, "TOO_LARGE", resultTooLarge, resultQuarantined},
+		{"too large, and perhaps a visitor's", "/sine/lobby", "x" + large, nil, 413, "REJECTED", resultTooLarge, resultQuarantined},
+		{"too large on an event's URL", in1, large, nil, 413, "TOO_LARGE", resultTooLarge, resultQuarantined},
+		{"too large and not to be kept", in1, large, failPublish(visit.ErrDisconnected), 413, "TOO_LARGE", resultTooLarge, resultRefused},
+		{"too large for the visitor who waits", door1, large, nil, 200, "REJECTED", resultTooLarge, resultQuarantined},
 
 		{"an unknown path", "/nowhere", checkedIn, nil, 404, "NOT_FOUND", "", ""},
 		{"an unknown event in the path", "/sine/lobby/check-in", checkedIn, nil, 404, "NOT_FOUND", "", ""},
@@ -128,8 +128,8 @@ func TestAnswers(t *testing.T) {
 			if len(w.Header().Get("Sine-Relay-Request-Id")) != 20 {
 				t.Error("no request id in the answer's header")
 			}
-			if c.outcome != "" {
-				r.wantOutcome(t, c.outcome)
+			if c.result != "" {
+				r.wantResult(t, c.result)
 			}
 			if c.entry != "" && r.settledAs(c.entry) != 1 {
 				t.Errorf("the ledger has no %s", c.entry)
@@ -141,8 +141,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// wantOutcome checks that exactly one webhook was counted, under one outcome.
-func (r *rig) wantOutcome(t *testing.T, o outcome) {
+// wantResult checks that exactly one webhook was counted, under one outcome.
+func (r *rig) wantResult(t *testing.T, res result) {
 	t.Helper()
 	families, err := r.metrics.Gather()
 	if err != nil {
@@ -161,8 +161,8 @@ func (r *rig) wantOutcome(t *testing.T, o outcome) {
 			}
 		}
 	}
-	if len(found) != 1 || found[string(o)] != 1 {
-		t.Errorf("outcomes counted: %v, want one %s", found, o)
+	if len(found) != 1 || found[string(res)] != 1 {
+		t.Errorf("results counted: %v, want one %s", found, res)
 	}
 }
 
@@ -181,19 +181,19 @@ func TestARefusedEventMayBeSentAgain(t *testing.T) {
 func TestFallbacksAreTheIntegrations(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		say  Say
+		mode RejectMode
 		fall policy.Fallback
 		want string
 		code int
 	}{
-		{"accept with a text", SayCode, policy.Fallback{Verdict: visit.Accept, VisitorText: "Go on"}, `"visitorNotes":"Go on"`, 200},
-		{"reject with a text", SayCode, policy.Fallback{Verdict: visit.Reject, VisitorText: "Wait"}, `"message":"Wait"`, 200},
-		{"reject by status", SayStatus, policy.Fallback{Verdict: visit.Reject, VisitorText: "Wait"}, `"message":"Wait"`, 403},
-		{"accept where rejections are said by status", SayStatus, policy.Fallback{Verdict: visit.Accept}, `"code":"SUCCESS"`, 200},
+		{"accept with a text", RejectByCode, policy.Fallback{Verdict: visit.Accept, VisitorText: "Go on"}, `"visitorNotes":"Go on"`, 200},
+		{"reject with a text", RejectByCode, policy.Fallback{Verdict: visit.Reject, VisitorText: "Wait"}, `"message":"Wait"`, 200},
+		{"reject by status", RejectByStatus, policy.Fallback{Verdict: visit.Reject, VisitorText: "Wait"}, `"message":"Wait"`, 403},
+		{"accept where rejections are said by status", RejectByStatus, policy.Fallback{Verdict: visit.Accept}, `"code":"SUCCESS"`, 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, func(cfg *Config) {
-				cfg.Integrations[0].Say = c.say
+				cfg.Integrations[0].RejectMode = c.mode
 				cfg.Integrations[0].Policy.Fallbacks = map[policy.Situation]policy.Fallback{policy.NoDecider: c.fall}
 			})
 			failAsk(visit.ErrNoDecider)(r)
@@ -233,8 +233,8 @@ func TestTheURLsEventWins(t *testing.T) {
 	if w.Code != 200 || r.broker.published[0].Subject != "visitors.v1.event.hq.checked_out" {
 		t.Errorf("%d, published to %s", w.Code, r.broker.published[0].Subject)
 	}
-	if !strings.Contains(r.log.String(), "another event") {
-		t.Errorf("the disagreement was not logged: %s", r.log)
+	if !strings.Contains(r.log.String(), "another kind") {
+		t.Errorf("the mismatch was not logged: %s", r.log)
 	}
 }
 
@@ -253,7 +253,7 @@ func TestEventNamesOfAnIntegration(t *testing.T) {
 func TestAWrongContentTypeIsReadAndCounted(t *testing.T) {
 	r := newRig(t)
 	w := r.post("/sine/lobby", checkedIn, func(req *http.Request) { req.Header.Set("Content-Type", "text/plain") })
-	if w.Code != 200 || r.settledAs(outcomeStored) != 1 {
+	if w.Code != 200 || r.settledAs(resultStored) != 1 {
 		t.Errorf("answered %d", w.Code)
 	}
 	metrics := string(gather(t, r))
@@ -282,7 +282,7 @@ func TestTheSyntheticMarkIsTakenFromTheAdminSideOnly(t *testing.T) {
 				handler := http.Handler(r.Relay)
 				if c.admin {
 					readiness := NewReadiness(func() Health { return Health{} })
-					handler = NewAdmin(AdminConfig{Gatherer: r.metrics, Readiness: readiness, Trials: r.Trials()}).Server().Handler
+					handler = NewAdmin(AdminConfig{Gatherer: r.metrics, Readiness: readiness, Synthetic: r.Synthetic()}).Server().Handler
 				}
 				req := httptest.NewRequest(http.MethodPost, "/sine/lobby", strings.NewReader(body))
 				req.Header.Set("x-sine-auth", c.key)
@@ -329,11 +329,66 @@ func TestABrokenBodyIsCountedAsWhatItsBeginningNames(t *testing.T) {
 	} {
 		r := newRig(t)
 		r.post("/sine/lobby", body)
-		if r.outcomes(event, outcomeQuarantined) != 1 {
+		if r.results(event, resultQuarantined) != 1 {
 			t.Errorf("%s is not counted as %s", body, event)
 		}
 		if q := r.quarantined(t); q.Kind != "" {
 			t.Errorf("%s is kept as if its URL named %s", body, q.Kind)
 		}
+	}
+}
+
+// mux redirects unclean paths by default, and a redirect aborts a check-in.
+func TestTrap_NoPathIsEverRedirected(t *testing.T) {
+	r := newRig(t)
+	for _, path := range []string{
+		"//sine/lobby", "/sine//lobby", "/sine/./lobby", "/sine/../sine/lobby", "/sine/lobby//",
+		"/sine/lobby/../lobby", "/sine", "/sine/", "/sine/lobby/check-in-request//", "/",
+	} {
+		w := r.post(path, checkInBody)
+		if w.Code >= 300 && w.Code < 400 {
+			t.Errorf("%s: redirected with %d to %s", path, w.Code, w.Header().Get("Location"))
+		}
+		if w.Code != 404 && w.Code != 401 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+}
+
+// mux runs middleware given to Use for neither 404 nor 405.
+func TestTrap_WhatMatchesNothingIsCountedAndLogged(t *testing.T) {
+	r := newRig(t)
+	r.post("/nowhere", "")
+	r.post("/sine/lobby", "", func(req *http.Request) { req.Method = "GET" })
+	metrics := string(gather(t, r))
+	for _, want := range []string{
+		`sine_relay_http_requests_total{code="404",method="POST",route="none"} 1`,
+		`sine_relay_http_requests_total{code="405",method="GET",route="/sine/{integration}"} 1`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if lines := strings.Count(r.log.String(), `"msg":"webhook"`); lines != 2 {
+		t.Errorf("%d log lines, want 2:\n%s", lines, r.log)
+	}
+}
+
+// Several routes for POST on one router turn some 405s into 404s.
+func TestTrap_AWrongMethodIsNeverAnUnknownPath(t *testing.T) {
+	r := newRig(t)
+	for _, path := range []string{"/sine/lobby", "/sine/lobby/", "/sine/lobby/check-in-request", "/sine/lobby/check-out-success/"} {
+		w := r.post(path, "", func(req *http.Request) { req.Method = "GET" })
+		if w.Code != 405 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+}
+
+// mux takes an encoded slash for a slash by default.
+func TestTrap_AnEncodedSlashIsNone(t *testing.T) {
+	r := newRig(t)
+	if w := r.post("/sine/lobby%2Fcheck-in-success", checkedIn); w.Code != 401 {
+		t.Errorf("answered %d", w.Code)
 	}
 }

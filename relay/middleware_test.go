@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -8,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/expfmt"
+
 	"github.com/sine-relay/sine-relay/relay/clientip"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // lines are the log lines of webhooks and of their sums, level debug aside.
@@ -23,7 +28,7 @@ func (r *rig) lines(message string) (all []string) {
 
 func TestARefusalIsLoggedWithItsReasonAndAShortenedAddress(t *testing.T) {
 	r := newRig(t, func(c *Config) {
-		c.Integrations = []Integration{lobby("k"), {Name: "keyless"}, {Name: "broken", Broken: true}}
+		c.Integrations = []Integration{lobby("k"), {Name: "keyless"}, {Name: "broken", Invalid: true}}
 		c.Integrations[0].AllowFrom = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")}
 	})
 	for _, c := range []struct {
@@ -71,14 +76,14 @@ func TestAFloodOfRefusalsIsAFewLines(t *testing.T) {
 			req.Header.Set("X-Sine-Auth", "wrong")
 		})
 	}
-	r.Settle(t.Context())
-	if got := len(r.lines("webhook")); got != 2*refusalsShown {
+	r.Flush(t.Context())
+	if got := len(r.lines("webhook")); got != 2*refusalsLogged {
 		t.Errorf("%d lines of webhooks", got)
 	}
 	sums := strings.Join(r.lines("webhooks refused"), "")
 	for _, want := range []string{
-		fmt.Sprintf(`"integration":"lobby","reason":"wrong_key","more":%d`, calls/2-refusalsShown),
-		fmt.Sprintf(`"integration":"unknown","reason":"unknown_integration","more":%d`, calls/2-refusalsShown),
+		fmt.Sprintf(`"integration":"lobby","reason":"wrong_key","count":%d`, calls/2-refusalsLogged),
+		fmt.Sprintf(`"integration":"unknown","reason":"unknown_integration","count":%d`, calls/2-refusalsLogged),
 	} {
 		if !strings.Contains(sums, want) {
 			t.Errorf("no %s in %s", want, sums)
@@ -90,22 +95,22 @@ func TestAFloodOfRefusalsIsAFewLines(t *testing.T) {
 func TestRefusalsAreSummedUpWhenTheWindowEnds(t *testing.T) {
 	r := newRig(t)
 	r.refusals.window = 50 * time.Millisecond
-	for range refusalsShown + 2 {
-		r.refusals.admit("lobby", refusal{reasonWrongKey, "203.0.113.0/24"}, false)
+	for range refusalsLogged + 2 {
+		r.refusals.allow("lobby", refusal{reasonWrongKey, "203.0.113.0/24"}, false)
 	}
 	eventually(t, "the window has ended", func() bool { return len(r.lines("webhooks refused")) > 0 })
-	if !r.refusals.admit("lobby", refusal{reasonWrongKey, "203.0.113.0/24"}, false) {
+	if !r.refusals.allow("lobby", refusal{reasonWrongKey, "203.0.113.0/24"}, false) {
 		t.Error("the next one is not shown")
 	}
-	r.Settle(t.Context())
-	if lines := r.lines("webhooks refused"); len(lines) != 1 || !strings.Contains(lines[0], `"more":2`) || !strings.Contains(lines[0], `"last_from":"203.0.113.0/24"`) {
+	r.Flush(t.Context())
+	if lines := r.lines("webhooks refused"); len(lines) != 1 || !strings.Contains(lines[0], `"count":2`) || !strings.Contains(lines[0], `"last_from":"203.0.113.0/24"`) {
 		t.Errorf("%q", lines)
 	}
 }
 
 func TestAnIntegrationWithoutAKeyIsCountedByName(t *testing.T) {
 	r := newRig(t, func(c *Config) {
-		c.Integrations = []Integration{lobby("a", "b"), {Name: "keyless"}, {Name: "broken", Broken: true}}
+		c.Integrations = []Integration{lobby("a", "b"), {Name: "keyless"}, {Name: "broken", Invalid: true}}
 	})
 	r.post("/sine/keyless", checkedIn)
 	r.post("/sine/keyless", checkedIn, func(req *http.Request) { req.Header.Del("X-Sine-Auth") })
@@ -123,7 +128,7 @@ func TestAnIntegrationWithoutAKeyIsCountedByName(t *testing.T) {
 			t.Errorf("no %s", want)
 		}
 	}
-	if err := r.Reload([]Integration{lobby("a")}); err != nil {
+	if err := r.reload(lobby("a")); err != nil {
 		t.Fatal(err)
 	}
 	if metrics := string(gather(t, r)); strings.Contains(metrics, `sine_relay_integration_api_keys{integration="keyless"}`) || !strings.Contains(metrics, `sine_relay_integration_api_keys{integration="lobby"} 1`) {
@@ -173,11 +178,104 @@ func TestPlainHTTPIsCountedOrRefused(t *testing.T) {
 		if refuse != strings.Contains(metrics, `sine_relay_webhooks_refused_total{integration="lobby",reason="plain_http"} 1`) {
 			t.Errorf("refuse %t: it is not counted as it ended", refuse)
 		}
-		if lines := strings.Join(r.lines("webhook"), ""); !strings.Contains(lines, "the key first crossed the network in clear") {
+		if lines := strings.Join(r.lines("webhook"), ""); !strings.Contains(lines, "the API key first crossed the network unencrypted") {
 			t.Errorf("refuse %t: it is not logged:\n%s", refuse, lines)
 		}
 		if received, settled := r.ledger(t); received != settled {
 			t.Errorf("refuse %t: the ledger says %g and %g", refuse, received, settled)
+		}
+	}
+}
+
+// gather returns what a scrape would show.
+func gather(t *testing.T, r *rig) []byte {
+	t.Helper()
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(&out, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.Bytes()
+}
+
+func TestMetricsFollowTheRules(t *testing.T) {
+	r := newRig(t)
+	exercise(r)
+	problems, err := testutil.GatherAndLint(r.metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// exercise uses every kind of call once.
+func exercise(r *rig) {
+	for _, body := range []string{checkInBody, checkedIn, checkedOut, "nonsense", workflowBody, checkedIn} {
+		r.post("/sine/lobby", body)
+		r.post("/sine/lobby/check-in-success", body)
+	}
+	failAsk(visit.ErrNoDecider)(r)
+	failPublish(visit.ErrDisconnected)(r)
+	r.post("/sine/lobby", checkInBody)
+	r.post("/sine/lobby", checkedIn)
+	r.post("/sine/cellar", checkedIn)
+	r.post("/elsewhere", checkedIn)
+}
+
+// A counter that first appears with its first increment hides that increment
+// from rate().
+func TestNoSeriesOfAnIntegrationAppearsLate(t *testing.T) {
+	r := newRig(t)
+	before := series(string(gather(t, r)))
+	exercise(r)
+	for name := range series(string(gather(t, r))) {
+		if strings.Contains(name, `integration="`) && !before[name] {
+			t.Errorf("appeared late: %s", name)
+		}
+	}
+}
+
+func series(text string) map[string]bool {
+	names := map[string]bool{}
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "#") {
+			names[line[:strings.LastIndexByte(strings.TrimSpace(line), ' ')]] = true
+		}
+	}
+	return names
+}
+
+func TestRepeatsAreCountedByTheTimeSinceTheFirst(t *testing.T) {
+	r := newRig(t)
+	r.post("/sine/lobby", checkedIn)
+	if !strings.Contains(string(gather(t, r)), "sine_relay_event_duplicate_age_seconds_count 0") {
+		t.Error("the first was counted as a repeat")
+	}
+	r.post("/sine/lobby", checkedIn)
+	if !strings.Contains(string(gather(t, r)), "sine_relay_event_duplicate_age_seconds_count 1") {
+		t.Error("the repeat was not counted")
+	}
+}
+
+func TestHistogramsAreClassicAndNative(t *testing.T) {
+	r := newRig(t)
+	exercise(r)
+	families, err := r.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if h := m.GetHistogram(); h != nil && (h.Schema == nil || len(h.GetBucket()) == 0) {
+				t.Errorf("%s is not both", f.GetName())
+			}
 		}
 	}
 }
