@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && faults
 
 // Package faults kills, stops, cuts off and misleads the real relay and the
 // real NATS under load, and then holds what the senders were told against what

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && faults
 
 package faults
 
@@ -157,7 +157,7 @@ func TestRandomFaults(t *testing.T) {
 				r.demandNoRefusals(v)
 			}
 			if t.Failed() {
-				t.Logf("%s\nagain: go test ./cmd/sine-relay/internal/faults -count=1 -run TestRandomFaults -faults.runs=1 -faults.seed=%d", p, p.seed)
+				t.Logf("%s\nagain: .ci/faults 1 %d", p, p.seed)
 			}
 		})
 	}
