@@ -136,7 +136,7 @@ type addressWarnings struct {
 }
 
 // addressRemedies say what is wrong with a proxy, and what would be right.
-var addressRemedies = map[clientip.Unnamed]string{
+var addressRemedies = map[clientip.MissingReason]string{
 	clientip.NoHeader:    "the proxy does not set the header: have it set the header anew",
 	clientip.OtherHeader: "the proxy sets the other header: name that one by SINE_RELAY_FORWARDED_HEADER, and have the proxy set it anew",
 	clientip.NoAddress:   "the last element of the header is not an address: have the proxy append the address of its client",
@@ -146,7 +146,7 @@ var addressRemedies = map[clientip.Unnamed]string{
 // checkClientAddress counts a webhook with a valid key for which a proxy does not pass
 // the client's address on.
 func (r *Relay) checkClientAddress(x *exchange) {
-	why := r.proxies.Unnamed(x.req.RemoteAddr, x.req.Header)
+	why := r.proxies.MissingReason(x.req.RemoteAddr, x.req.Header)
 	if why == "" || x.synthetic {
 		return
 	}

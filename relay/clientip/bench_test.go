@@ -43,7 +43,7 @@ func BenchmarkBlocked(b *testing.B) {
 		{"more than there are places, at once", 100_000, 0},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			l, start := NewLimiter(Limits{}), newClock().now
+			l, start := NewLimiter(DefaultLimits), newClock().now
 			var turn atomic.Uint32
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {

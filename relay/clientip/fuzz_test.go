@@ -8,7 +8,7 @@ import (
 )
 
 // Whatever is in the header, the answer is the peer or an address that stands in
-// it; and what a caller sent does not change what the proxy says of it.
+// it; and what a client sent does not change what the proxy says of it.
 func fuzz(f *testing.F, name Header, check func(t *testing.T, lines []string, got netip.Addr)) {
 	for _, line := range []string{
 		"", outside, forged + ", " + outside + "\n10.0.0.2", `for=6.6.6.6;x=", for="[2001:db8::1]:80";by=_a`,

@@ -46,7 +46,7 @@ func add(sent []string, element string, way uint8) []string {
 	return lines
 }
 
-func TestWhatACallerSendsChangesNothing(t *testing.T) {
+func TestAddress_WhatAClientSendsChangesNothing(t *testing.T) {
 	const seed = 4
 	r := rand.New(rand.NewPCG(seed, seed))
 	for name, ways := range appended {
@@ -76,7 +76,7 @@ func quote(r *rand.Rand) string {
 	return b.String()
 }
 
-func TestWellFormedChainsAreWalkedToTheirEnd(t *testing.T) {
+func TestAddress_WellFormedChainsAreReadToTheirEnd(t *testing.T) {
 	const seed = 7239
 	r := rand.New(rand.NewPCG(seed, seed))
 	p := trusting(t, Forwarded)
@@ -103,14 +103,14 @@ func TestWellFormedChainsAreWalkedToTheirEnd(t *testing.T) {
 
 func hops(n int) string { return strings.Repeat(", 10.0.0.2", n) }
 
-func TestChainsAreBounded(t *testing.T) {
+func TestAddress_ChainsAreBounded(t *testing.T) {
 	for _, c := range []struct{ name, line, want string }{
 		{"as many elements as are looked at", outside + hops(maxElements-1), outside},
 		{"one element more", outside + hops(maxElements), "10.0.0.2"},
 		{"as many bytes as are looked at", outside + strings.Repeat(" ", maxBytes-len(outside)), outside},
 		{"one byte more, and the rest would be an address", "1" + outside + strings.Repeat(" ", maxBytes-len(outside)), "10.0.0.1"},
 		{"the last whole element within the bytes", outside + ", 10.0.0.2" + strings.Repeat(" ", maxBytes-len(", 10.0.0.2")), "10.0.0.2"},
-		{"much in front of the caller", strings.Repeat(forged+",", 1<<20) + outside, outside},
+		{"much in front of the client", strings.Repeat(forged+",", 1<<20) + outside, outside},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := trusting(t, XForwardedFor).Address(proxy, header(XForwardedFor, c.line)); got != addr(c.want) {
@@ -141,7 +141,7 @@ func enormous() map[string][]string {
 	}
 }
 
-func TestEnormousHeadersTakeNoTime(t *testing.T) {
+func TestAddress_EnormousHeadersTakeNoTime(t *testing.T) {
 	for name, lines := range enormous() {
 		for _, by := range []Header{XForwardedFor, Forwarded} {
 			p := trusting(t, by)
@@ -150,14 +150,14 @@ func TestEnormousHeadersTakeNoTime(t *testing.T) {
 			}
 			behind := add(lines, appended[by][0].element, 0)
 			if got := p.Address(proxy, header(by, behind...)); got != addr(outside) {
-				t.Errorf("%s before the caller: %s in %s", name, got, by)
+				t.Errorf("%s before the client: %s in %s", name, got, by)
 			}
 		}
 	}
 }
 
 // The bounds would hide it if the parts took more than linear time.
-func TestParsingIsLinear(t *testing.T) {
+func TestCutLast_IsLinear(t *testing.T) {
 	for name, lines := range enormous() {
 		whole := strings.Join(lines, " ")
 		if got := readForwarded(whole); got.IsValid() && name != "a long zone" {

@@ -15,7 +15,7 @@ func Allowed(list []netip.Prefix, addr netip.Addr) bool {
 }
 
 func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
-	addr = plain(addr) // or no prefix would contain it
+	addr = normalize(addr) // or no prefix would contain it
 	for _, p := range prefixes {
 		if p.Contains(addr) {
 			return true
@@ -25,16 +25,16 @@ func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 }
 
 // ParsePrefixes reads addresses and prefixes (CIDR) that an operator wrote, white
-// space around them aside. The error joins one for each entry at fault, which
+// space around them aside. The error joins one for each invalid entry, which
 // names it and says what would be right.
 func ParsePrefixes(entries []string) ([]netip.Prefix, error) {
 	var prefixes []netip.Prefix
-	var faults []error
+	var errs []error
 	for _, entry := range entries {
 		p, err := parsePrefix(strings.TrimSpace(entry))
-		prefixes, faults = append(prefixes, p), append(faults, err)
+		prefixes, errs = append(prefixes, p), append(errs, err)
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return prefixes, nil
@@ -79,4 +79,35 @@ func proposal(entry string) string {
 		return fmt.Sprintf("after the slash goes a number from 0 to %d", addr.BitLen())
 	}
 	return fmt.Sprintf("did you mean %s?", p.Masked())
+}
+
+// Network is an address made short, for a log: the network of 256 addresses that
+// an IPv4 address is in, the /48 of an IPv6 address, and "unknown" for the zero
+// Addr. It tells where to look for who misconfigured something, and not whose
+// address it was.
+func Network(addr netip.Addr) string {
+	addr = normalize(addr)
+	bits := 48
+	if addr.Is4() {
+		bits = 24
+	}
+	network, err := addr.Prefix(bits)
+	if err != nil || !addr.IsValid() {
+		return "unknown"
+	}
+	return network.String()
+}
+
+// Client returns the address that stands for all of a client: an IPv4 address, or
+// the /64 of an IPv6 address, of which one customer has all.
+func Client(addr netip.Addr) netip.Addr {
+	addr = normalize(addr)
+	if !addr.Is6() {
+		return addr
+	}
+	network, err := addr.Prefix(64)
+	if err != nil {
+		panic(err) // 64 bits are in every IPv6 address
+	}
+	return network.Addr()
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestPrefixes(t *testing.T) {
+func TestParsePrefixes(t *testing.T) {
 	for _, c := range []struct{ name, entry, want string }{
 		{"a prefix", "10.0.0.0/8", "10.0.0.0/8"},
 		{"an address", "192.0.2.7", "192.0.2.7/32"},
@@ -27,7 +27,7 @@ func TestPrefixes(t *testing.T) {
 	}
 }
 
-func TestFaultyPrefixes(t *testing.T) {
+func TestParsePrefixes_SaysWhatIsWrong(t *testing.T) {
 	const example = "write for example 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32"
 	for _, c := range []struct{ name, entry, want string }{
 		{"host bits", "10.0.0.1/8", "10.0.0.1/8: host bits are set; did you mean 10.0.0.0/8?"},
@@ -55,7 +55,7 @@ func TestFaultyPrefixes(t *testing.T) {
 	}
 }
 
-func TestEveryFaultyPrefixIsNamed(t *testing.T) {
+func TestParsePrefixes_NamesEveryInvalidOne(t *testing.T) {
 	_, err := ParsePrefixes([]string{"10.0.0.1/8", "10.0.0.0/8", "x"})
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok || len(joined.Unwrap()) != 2 {
@@ -66,7 +66,7 @@ func TestEveryFaultyPrefixIsNamed(t *testing.T) {
 	}
 }
 
-func TestAllowLists(t *testing.T) {
+func TestAllowed(t *testing.T) {
 	some := prefixes(t, "192.0.2.0/24", "198.51.100.7", "2001:db8::/32", "fe80::/10")
 	for _, c := range []struct {
 		name    string
@@ -102,4 +102,15 @@ func ExampleParsePrefixes() {
 	// Output:
 	// 10.0.0.1/8: host bits are set; did you mean 10.0.0.0/8?
 	// "proxy:80" is neither an address nor a prefix; write for example 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32
+}
+
+func TestNetwork(t *testing.T) {
+	for address, want := range map[string]string{
+		"203.0.113.7": "203.0.113.0/24", "::ffff:203.0.113.7": "203.0.113.0/24", "127.0.0.1": "127.0.0.0/24",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1::/48", "fe80::1%eth0": "fe80::/48", "": "unknown",
+	} {
+		if got := Network(addr(address)); got != want {
+			t.Errorf("%q is shown as %s, want %s", address, got, want)
+		}
+	}
 }
