@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -127,14 +126,6 @@ var noKeys = []Key{{}}
 // year is not to be full of it.
 const addressWarningInterval = time.Hour
 
-// addressWarnings count webhooks with a valid key for which a trusted proxy does not
-// pass the client's address on.
-type addressWarnings struct {
-	mu     sync.Mutex
-	logged time.Time
-	count  int // since then
-}
-
 // addressRemedies say what is wrong with a proxy, and what would be right.
 var addressRemedies = map[clientip.MissingReason]string{
 	clientip.NoHeader:    "the proxy does not set the header: have it set the header anew",
@@ -151,7 +142,7 @@ func (r *Relay) checkClientAddress(x *exchange) {
 		return
 	}
 	r.metrics.withoutAddress.WithLabelValues(x.in.Name).Inc()
-	n := r.addressWarnings.due(time.Now())
+	n := r.addressWarnings.Due("", time.Now())
 	if n == 0 {
 		return
 	}
@@ -164,20 +155,6 @@ func (r *Relay) checkClientAddress(x *exchange) {
 		"integration", x.in.Name, "proxy", clientip.Network(peer.Addr()), "header", string(header), "reason", string(why),
 		"effect", "every request seems to come from the proxy; where it passes the header on unchanged, a client can claim any address",
 		"remedy", addressRemedies[why], "webhooks", n)
-}
-
-// due counts one, and returns how many there were since the last log line, or 0
-// while the next one is not due.
-func (w *addressWarnings) due(now time.Time) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.count++
-	if !w.logged.IsZero() && now.Sub(w.logged) < addressWarningInterval {
-		return 0
-	}
-	n := w.count
-	w.logged, w.count = now, 0
-	return n
 }
 
 // HeaderKeyDigest carries the digest of an API key, see [Relay.KeyCheck].

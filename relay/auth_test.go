@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sine-relay/sine-relay/relay/clientip"
 )
@@ -240,16 +239,4 @@ func TestATrustedProxyThatDoesNotSayWhoCalls(t *testing.T) {
 			t.Errorf("the log says %q", lines)
 		}
 	})
-}
-
-func TestAProxyIsNamedOnceInAnHour(t *testing.T) {
-	u, now := &addressWarnings{}, time.Now()
-	for i, c := range []struct {
-		after time.Duration
-		want  int
-	}{{0, 1}, {time.Minute, 0}, {59 * time.Minute, 0}, {time.Hour, 3}, {61 * time.Minute, 0}, {2 * time.Hour, 2}} {
-		if got := u.due(now.Add(c.after)); got != c.want {
-			t.Errorf("webhook %d, after %s: %d, want %d", i, c.after, got, c.want)
-		}
-	}
 }

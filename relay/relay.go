@@ -26,6 +26,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sine-relay/sine-relay/internal/logthrottle"
 	"github.com/sine-relay/sine-relay/relay/clientip"
 	"github.com/sine-relay/sine-relay/relay/connlimit"
 	"github.com/sine-relay/sine-relay/visit"
@@ -105,7 +106,7 @@ type Relay struct {
 	refusePlainHTTP bool
 	failures        *clientip.Limiter
 	refusals        *refusals
-	addressWarnings addressWarnings
+	addressWarnings *logthrottle.Throttle
 	captures        captures
 	recorder        *recorder
 	duplicates      *duplicates
@@ -136,6 +137,7 @@ func New(cfg Config) (*Relay, error) {
 		proxies:         cfg.Proxies,
 		refusePlainHTTP: cfg.RefusePlainHTTP,
 		failures:        clientip.NewLimiter(clientip.DefaultLimits),
+		addressWarnings: logthrottle.New(addressWarningInterval),
 		refusals:        newRefusals(cfg.Logger),
 		recorder:        newRecorder(cfg, m),
 		duplicates:      newDuplicates(),

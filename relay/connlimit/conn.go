@@ -1,6 +1,7 @@
 package connlimit
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sine-relay/sine-relay/internal/share"
+	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // conn is one connection. What the server reads and writes goes through it.
@@ -17,28 +19,37 @@ type conn struct {
 	limiter  *Limiter
 	owner    netip.Addr
 	header   header
-	present  context.Context // ends when it leaves
-	end      context.CancelFunc
+	ctx      context.Context // ends when it is counted out
+	cancel   context.CancelFunc
 
 	// The limiter's lock guards these.
 	authenticated bool
 	user          string             // whose key it showed last
-	held          *share.Reservation // while it is protected
-	left, dropped bool
-	queue         *queue // that it is in
-	place         place
-	turn          uint64
+	share         *share.Reservation // while it is protected
+	gone, dropped bool
+	queue         *queue // that it is in, or nil
+	element       *list.Element
+	seq           uint64
 	// seen is set once the handler sees the request that came, or it was counted as
 	// one that the handler does not see.
 	seen atomic.Bool
-	// waits is set while it is idle, for who only looks.
-	waits atomic.Bool
+	// isIdle is set while it is in the idle queue, for readers without the lock.
+	isIdle atomic.Bool
 }
 
 func newConn(l *Limiter, raw net.Conn) *conn {
 	c := &conn{Conn: raw, raw: raw, limiter: l, owner: owner(raw), header: header{limit: l.config.HeaderLines}}
-	c.present, c.end = context.WithCancel(context.Background())
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
+}
+
+// owner is whom a connection belongs to.
+func owner(c net.Conn) netip.Addr {
+	at, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{} // as on a Unix socket
+	}
+	return clientip.Client(at.Addr())
 }
 
 // tracked returns the connection that the server was given, or nil where it came
@@ -56,24 +67,24 @@ func tracked(c net.Conn) *conn {
 
 var errHeaderLines = errors.New("the header has too many lines")
 
-// Read looks at what comes. A kept connection is busy as soon as the first byte
+// Read looks at what comes. A kept connection is active as soon as the first byte
 // of its next request is there: the server says so only once it has the whole
 // header.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 && c.waits.Load() {
-		c.limiter.busy(c)
+	if n > 0 && c.isIdle.Load() {
+		c.limiter.active(c)
 	}
-	if !c.header.take(p[:n]) {
+	if !c.header.add(p[:n]) {
 		return 0, errHeaderLines
 	}
-	if err != nil && !c.header.over {
-		c.header.cut = true
+	if err != nil && !c.header.ended {
+		c.header.truncated = true
 	}
 	return n, err
 }
 
-// Write looks whether the server answers a request that the handler does not see.
+// Write notices when the server answers a request that the handler does not see.
 func (c *conn) Write(p []byte) (int, error) {
 	if !c.seen.Load() {
 		c.invalid(c.reason(p))
@@ -82,7 +93,7 @@ func (c *conn) Write(p []byte) (int, error) {
 }
 
 func (c *conn) Close() error {
-	c.limiter.leave(c)
+	c.limiter.forget(c)
 	return c.Conn.Close()
 }
 
@@ -100,21 +111,21 @@ func (c *conn) CloseWrite() error {
 // each line of three bytes costs it two hundred.
 type header struct {
 	limit, lines int
-	filled       bool // the line that is being read has something in it
-	over         bool // the header has ended
-	whole        bool // its end was seen
-	cut          bool // the connection ended before
-	begin        [8]byte
-	kept         int // bytes of begin
+	filled       bool // the line that is being read is not empty
+	ended        bool
+	complete     bool // its end was seen
+	truncated    bool // the connection ended before
+	start        [8]byte
+	started      int // bytes of start
 }
 
-// take reports false when there are too many lines. What follows the header is
+// add reports false when there are too many lines. What follows the header is
 // not looked at.
-func (h *header) take(p []byte) bool {
-	if h.over {
+func (h *header) add(p []byte) bool {
+	if h.ended {
 		return true
 	}
-	h.kept += copy(h.begin[h.kept:], p)
+	h.started += copy(h.start[h.started:], p)
 	for _, b := range p {
 		switch {
 		case b == '\r':
@@ -123,7 +134,7 @@ func (h *header) take(p []byte) bool {
 		case h.filled:
 			h.lines, h.filled = h.lines+1, false
 		case h.lines > 0: // before the first line, empty ones mean nothing
-			h.over, h.whole = true, true
+			h.ended, h.complete = true, true
 			return true
 		}
 		if h.lines > h.limit {

@@ -28,7 +28,7 @@ type rig struct {
 	t         *testing.T
 	address   string
 	hanging   chan struct{}
-	shown     chan struct{} // told of a valid key, where somebody waits for it
+	shown     chan struct{} // receives once for a valid key, where somebody waits for it
 	encrypted bool
 	server    *http.Server
 	proceed   chan struct{}
@@ -162,7 +162,7 @@ func (r *rig) idle(want int) {
 	})
 }
 
-func TestAFullListenerClosesTheOldestStranger(t *testing.T) {
+func TestAdmit_AFullListenerClosesTheOldestUnauthenticated(t *testing.T) {
 	r := newRig(t, 4)
 	var all []*client
 	for range 6 {
@@ -181,7 +181,7 @@ func TestAFullListenerClosesTheOldestStranger(t *testing.T) {
 	all[5].must()
 }
 
-func TestWhoHasMostConnectionsMakesRoom(t *testing.T) {
+func TestAdmit_WhoHasMostConnectionsMakesRoom(t *testing.T) {
 	r := newRig(t, 5)
 	first := r.connect("127.0.0.2")
 	var crowd []*client
@@ -198,7 +198,7 @@ func TestWhoHasMostConnectionsMakesRoom(t *testing.T) {
 	}
 }
 
-func TestStrangersDoNotCloseWhoHasShownAKey(t *testing.T) {
+func TestAdmit_UnauthenticatedOnesDoNotCloseAuthenticatedOnes(t *testing.T) {
 	r := newRig(t, 8)
 	var known []*client
 	for range 6 {
@@ -211,14 +211,14 @@ func TestStrangersDoNotCloseWhoHasShownAKey(t *testing.T) {
 		r.connect(fmt.Sprintf("127.0.1.%d", i+1))
 	}
 	if r.dropped(reasonIdle) != 0 || r.dropped(reasonUnauthenticated) != 28 {
-		t.Errorf("%v idle ones and %v strangers were closed", r.dropped(reasonIdle), r.dropped(reasonUnauthenticated))
+		t.Errorf("%v idle ones and %v unauthenticated ones were closed", r.dropped(reasonIdle), r.dropped(reasonUnauthenticated))
 	}
 	for _, c := range known {
 		c.must()
 	}
 }
 
-func TestIdleConnectionsWithAKeyLeaveAQuarter(t *testing.T) {
+func TestAdmit_IdleConnectionsWithAKeyLeaveAQuarter(t *testing.T) {
 	r := newRig(t, 8)
 	few := r.connect("127.0.0.2")
 	few.must()
@@ -234,7 +234,7 @@ func TestIdleConnectionsWithAKeyLeaveAQuarter(t *testing.T) {
 	second := r.connect("127.0.0.4")
 	r.connect("127.0.0.4")
 	if r.dropped(reasonIdle) != 2 || r.dropped(reasonUnauthenticated) != 1 {
-		t.Errorf("%v idle ones and %v strangers were closed", r.dropped(reasonIdle), r.dropped(reasonUnauthenticated))
+		t.Errorf("%v idle ones and %v unauthenticated ones were closed", r.dropped(reasonIdle), r.dropped(reasonUnauthenticated))
 	}
 	hog[0].closed("the hog's first")
 	hog[1].closed("the hog's second")
@@ -243,7 +243,7 @@ func TestIdleConnectionsWithAKeyLeaveAQuarter(t *testing.T) {
 	}
 }
 
-func TestWhatIsBeingAnsweredIsNeverClosed(t *testing.T) {
+func TestAdmit_WhatIsBeingAnsweredIsNeverClosed(t *testing.T) {
 	r := newRig(t, 4)
 	var all []*client
 	for range 4 {
@@ -266,7 +266,7 @@ func TestWhatIsBeingAnsweredIsNeverClosed(t *testing.T) {
 
 // Who has one user's key and does not end its requests, or their headers, takes no
 // place that another user needs.
-func TestConnectionsOfOneUserLeaveRoomToTheOthers(t *testing.T) {
+func TestAdmit_ConnectionsOfOneUserLeaveRoomForOthers(t *testing.T) {
 	const begun = "POST / HTTP/1.1\r\nHost: x\r\nKey: valid\r\nUser: hog\r\nContent-Length: 2\r\n\r\n"
 	for _, attack := range []struct {
 		name string
@@ -307,7 +307,7 @@ func TestConnectionsOfOneUserLeaveRoomToTheOthers(t *testing.T) {
 
 // The server says that a kept connection is busy once it has read a header. Were
 // it closed before, a visitor would be cut off.
-func TestTrap_AKeptConnectionIsBusyFromTheFirstByte(t *testing.T) {
+func TestTrap_AKeptConnectionIsActiveFromTheFirstByte(t *testing.T) {
 	r := newRig(t, 4)
 	c := r.connect("127.0.0.2")
 	c.must()
@@ -321,7 +321,7 @@ func TestTrap_AKeptConnectionIsBusyFromTheFirstByte(t *testing.T) {
 	c.answered()
 }
 
-func TestConnectionsAreCountedOut(t *testing.T) {
+func TestClose_CountsAConnectionOut(t *testing.T) {
 	r := newRig(t, 4)
 	for range 20 {
 		c := r.connect("127.0.0.2")
@@ -334,7 +334,7 @@ func TestConnectionsAreCountedOut(t *testing.T) {
 	}
 }
 
-func TestAHeaderHasSoManyLines(t *testing.T) {
+func TestHeader_HasSoManyLines(t *testing.T) {
 	lines := func(n int) string { return strings.Repeat("a: b\n", n) }
 	for _, c := range []struct {
 		name, sent string

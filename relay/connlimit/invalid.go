@@ -3,14 +3,13 @@ package connlimit
 import (
 	"bytes"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // Reasons for which a request never comes to the handler. The server answers most
-// of them by itself, and tells nobody.
+// of them by itself, without a callback.
 const (
 	// invalidProxyProtocol: the connection begins with a preamble of the PROXY
 	// protocol.
@@ -27,7 +26,7 @@ const (
 	invalidHeaderLines = "header_lines"
 	// invalidHeaderEnd: the header began, and its end did not come.
 	invalidHeaderEnd = "header_incomplete"
-	// invalidHost: it has no Host, or one that is none.
+	// invalidHost: it has no Host, or an invalid one.
 	invalidHost = "host"
 	// invalidVersion, invalidEncoding and invalidExpectation: the server does not
 	// know the version of HTTP, the transfer encoding or what is expected of it.
@@ -48,7 +47,7 @@ var remedies = map[string]string{
 	invalidHandshake:     "compare the TLS versions and the certificate authorities of both sides",
 	invalidHeaderSize:    "have the proxy add less to the header, or raise SINE_RELAY_HEADER_LIMIT for the public listener",
 	invalidHeaderLines:   "have the proxy add fewer lines to the header",
-	invalidHeaderEnd:     "a header must come whole, and in time",
+	invalidHeaderEnd:     "send the whole header, in time",
 	invalidHost:          "have the proxy send one Host header with a valid name",
 	invalidVersion:       "call by HTTP/1.1",
 	invalidEncoding:      "send the body as it is or chunked",
@@ -57,25 +56,25 @@ var remedies = map[string]string{
 	invalidOther:         "what came is not an HTTP request",
 }
 
-// answered are the statuses by which the server answers, and their reasons.
-var answered = map[string]string{
+// statusReasons are the statuses that the server answers for one reason alone.
+var statusReasons = map[string]string{
 	"431": invalidHeaderSize, "505": invalidVersion, "501": invalidEncoding, "417": invalidExpectation,
 }
 
 // reason is why a request was not handed to the handler, given what the server
 // answers, if it does.
 func (c *conn) reason(answer []byte) string {
-	if begin := beginning(c.header.begin[:c.header.kept]); begin != "" {
-		return begin
+	if reason := otherProtocol(c.header.start[:c.header.started]); reason != "" {
+		return reason
 	}
 	_, rest, _ := bytes.Cut(answer, []byte(" "))
 	status, text, _ := bytes.Cut(rest[:min(len(rest), 100)], []byte(" "))
-	known := answered[string(status)]
+	known := statusReasons[string(status)]
 	switch {
 	case len(answer) == 0 && c.limiter.closing.Load():
 		return invalidShutdown
 	// The server reads the half of a line at the end as a line, and answers.
-	case len(answer) == 0, c.header.cut && !c.header.whole:
+	case len(answer) == 0, c.header.truncated && !c.header.complete:
 		return invalidHeaderEnd
 	case known != "":
 		return known
@@ -88,8 +87,8 @@ func (c *conn) reason(answer []byte) string {
 	}
 }
 
-// beginning tells by its first bytes what is no HTTP.
-func beginning(first []byte) string {
+// otherProtocol recognizes by its first bytes what is not HTTP.
+func otherProtocol(first []byte) string {
 	switch {
 	case bytes.HasPrefix(first, []byte("PROXY")), bytes.HasPrefix(first, []byte("\r\n\r\n\x00")):
 		return invalidProxyProtocol
@@ -108,49 +107,14 @@ func (c *conn) invalid(reason string) {
 		return
 	}
 	l.metrics.invalid.WithLabelValues(reason).Inc()
-	n := l.invalid.due(reason, time.Now())
-	if n == 0 {
-		return
+	if n := l.logs.Due("invalid "+reason, time.Now()); n > 0 {
+		l.config.Logger.Warn("requests could not be read", "listener", l.config.Listener, "reason", reason,
+			"last_from", clientip.Network(c.owner), "count", n, "remedy", remedies[reason])
 	}
-	l.config.Logger.Warn("requests could not be read", "listener", l.config.Listener, "reason", reason,
-		"last_from", clientip.Network(c.owner), "count", n, "remedy", remedies[reason])
 }
 
-// shown knows what was logged when.
-type shown struct {
-	mu  sync.Mutex
-	all map[string]*shownReason
-}
-
-type shownReason struct {
-	at    time.Time
-	count int // since then
-}
-
-// due counts one, and returns how many there were since the log last said so, or 0
-// while it is not to say so again.
-func (s *shown) due(reason string, now time.Time) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all == nil {
-		s.all = map[string]*shownReason{}
-	}
-	r := s.all[reason]
-	if r == nil {
-		r = &shownReason{at: now.Add(-between)}
-		s.all[reason] = r
-	}
-	r.count++
-	if now.Sub(r.at) < between {
-		return 0
-	}
-	n := r.count
-	r.at, r.count = now, 0
-	return n
-}
-
-// seeing notes that the handler sees a request.
-func seeing(next http.Handler) http.Handler {
+// markSeen notes that the handler sees a request.
+func markSeen(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		if c, _ := req.Context().Value(connKey{}).(*conn); c != nil {
 			c.seen.Store(true)

@@ -35,7 +35,7 @@ func (r *rig) want(reason string) {
 	}
 }
 
-func TestWhatTheServerAnswersByItselfIsCountedAndLogged(t *testing.T) {
+func TestInvalid_WhatTheServerAnswersIsCountedAndLogged(t *testing.T) {
 	const post = "POST /sine/x HTTP/1.1\r\n"
 	for _, c := range []struct {
 		name, sent, reason string
@@ -73,7 +73,7 @@ func TestWhatTheServerAnswersByItselfIsCountedAndLogged(t *testing.T) {
 	}
 }
 
-func TestAHeaderOfWhichOnlyAPartCame(t *testing.T) {
+func TestInvalid_AHeaderOfWhichOnlyAPartCame(t *testing.T) {
 	for name, sent := range map[string]string{"before the end": "POST / HTTP/1.1\r\nHo", "in the next request": ""} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, 4)
@@ -90,7 +90,7 @@ func TestAHeaderOfWhichOnlyAPartCame(t *testing.T) {
 	}
 }
 
-func TestARequestThatComesAsTheServerCloses(t *testing.T) {
+func TestInvalid_ARequestThatComesAsTheServerCloses(t *testing.T) {
 	r := newRig(t, 4)
 	c := r.connect("127.0.0.1")
 	c.send("POST / HTTP/1.1\r\nHost: x\r\n")
@@ -105,7 +105,7 @@ func TestARequestThatComesAsTheServerCloses(t *testing.T) {
 }
 
 // What is in order is in other metrics.
-func TestWhatIsNotInvalid(t *testing.T) {
+func TestInvalid_WhatIsNot(t *testing.T) {
 	r := newRig(t, 4)
 	c := r.connect("127.0.0.1")
 	for range 3 {
@@ -139,7 +139,7 @@ func TestWhatIsNotInvalid(t *testing.T) {
 	}
 }
 
-func TestHandshakesThatFail(t *testing.T) {
+func TestInvalid_HandshakesThatFail(t *testing.T) {
 	for name, c := range map[string]struct {
 		sent, reason string
 	}{
@@ -183,18 +183,14 @@ func TestHandshakesThatFail(t *testing.T) {
 	})
 }
 
-func TestOneLineAMinuteForEachReason(t *testing.T) {
-	s, now := &shown{}, time.Now()
-	for i, c := range []struct {
-		reason string
-		after  time.Duration
-		want   int
-	}{
-		{invalidHost, 0, 1}, {invalidHost, time.Second, 0}, {invalidOther, time.Second, 1}, {invalidHost, 59 * time.Second, 0},
-		{invalidHost, time.Minute, 3}, {invalidHost, 61 * time.Second, 0},
-	} {
-		if got := s.due(c.reason, now.Add(c.after)); got != c.want {
-			t.Errorf("%d: %d, want %d", i, got, c.want)
-		}
+func TestAdmit_LogsWhatWasClosedOnceAMinute(t *testing.T) {
+	log := &logtest.Buffer{}
+	r := newRig(t, 4, logged(log))
+	for range 8 {
+		r.connect("127.0.0.1")
+	}
+	eventually(t, "it is logged", func() bool { return log.String() != "" })
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"level":"WARN","msg":"connections were closed: no more may be open","listener":"test","max":4,"reason":"unauthenticated","count":1`) {
+		t.Errorf("the log says %s", got)
 	}
 }

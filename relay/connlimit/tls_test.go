@@ -19,7 +19,7 @@ func withTLS(timeout time.Duration) func(*rig, *listener) {
 		r.config.HandshakeTimeout, r.encrypted = timeout, true
 		borrowed := httptest.NewTLSServer(nil)
 		borrowed.Close()
-		l.tls = r.inTurn(&tls.Config{Certificates: borrowed.TLS.Certificates})
+		l.tls = r.limitHandshakes(&tls.Config{Certificates: borrowed.TLS.Certificates})
 	}
 }
 
@@ -31,7 +31,7 @@ func (c *client) encrypt() *client {
 	return &again
 }
 
-func TestTLS(t *testing.T) {
+func TestTLS_WhoNeverShakesHandsIsClosedFirst(t *testing.T) {
 	r := newRig(t, 4, withTLS(patience))
 	c := r.connect("127.0.0.1").encrypt()
 	for range 3 {
@@ -47,7 +47,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-func TestAHandshakeThatDoesNotEnd(t *testing.T) {
+func TestTLS_AHandshakeThatDoesNotEndIsClosed(t *testing.T) {
 	r := newRig(t, 4, withTLS(50*time.Millisecond))
 	c := r.connect("127.0.0.1")
 	c.send("\x16\x03\x01")
@@ -57,7 +57,7 @@ func TestAHandshakeThatDoesNotEnd(t *testing.T) {
 	eventually(t, "it is counted out", func() bool { return r.Open() == 0 })
 }
 
-func TestAClientThatForgotTheS(t *testing.T) {
+func TestTLS_HTTPIsAnsweredInPlainText(t *testing.T) {
 	r := newRig(t, 4, withTLS(patience))
 	c := r.connect("127.0.0.1")
 	c.send("POST / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -87,9 +87,9 @@ func hello(t *testing.T) string {
 	return string(buffer[:n])
 }
 
-// Were a turn held until the handshake ends, a few clients that say hello and no
+// Were the semaphore held until the handshake ends, a few clients that say hello and no
 // more would keep everybody out.
-func TestTrap_WhoFallsSilentInAHandshakeHoldsNoTurn(t *testing.T) {
+func TestTrap_ASilentHandshakeDoesNotHoldTheSemaphore(t *testing.T) {
 	r := newRig(t, 100, withTLS(patience))
 	text := hello(t)
 	for range 50 {
@@ -102,14 +102,14 @@ func TestTrap_WhoFallsSilentInAHandshakeHoldsNoTurn(t *testing.T) {
 	r.connect("127.0.0.1").encrypt().must()
 }
 
-func TestWhoIsClosedWhileItWaitsForATurnIsGone(t *testing.T) {
+func TestTLS_WhoIsClosedDoesNotWaitForTheSemaphore(t *testing.T) {
 	r := newRig(t, 4, withTLS(patience))
-	for range runtime.GOMAXPROCS(0) { // all turns there are, and more
-		r.turns.mu.Lock()
-		free := r.turns.free
-		r.turns.mu.Unlock()
+	for range runtime.GOMAXPROCS(0) { // all that may compute, and more
+		r.handshakes.mu.Lock()
+		free := r.handshakes.free
+		r.handshakes.mu.Unlock()
 		if free > 0 {
-			r.turns.take(t.Context(), netip.Addr{})
+			r.handshakes.acquire(t.Context(), netip.Addr{})
 		}
 	}
 	text := hello(t)
@@ -117,8 +117,8 @@ func TestWhoIsClosedWhileItWaitsForATurnIsGone(t *testing.T) {
 		r.connect("127.0.0.1").send(text)
 	}
 	eventually(t, "only those that are open wait", func() bool {
-		r.turns.mu.Lock()
-		defer r.turns.mu.Unlock()
-		return len(r.turns.waiting[netip.MustParseAddr("127.0.0.1")]) == 4
+		r.handshakes.mu.Lock()
+		defer r.handshakes.mu.Unlock()
+		return len(r.handshakes.waiting[netip.MustParseAddr("127.0.0.1")]) == 4
 	})
 }
