@@ -72,7 +72,7 @@ const (
 	key          = "key-of-the-proxies-check"
 	elsewhere    = "198.51.100.7"
 	integrations = `integrations:
-  - {name: default, allowFrom: [` + clientHost + `/32], fallbacks: {timeout: {answer: accept}}}
+  - {name: default, allowFrom: [` + clientHost + `/32], fallbacks: {timeout: {decision: accept}}}
   - {name: elsewhere, allowFrom: [` + elsewhere + `/32]}
 `
 )

@@ -147,7 +147,7 @@ func unanswered(ctx context.Context, s config.Settings) (warnings config.Problem
 		known = append(known, strings.TrimPrefix(a.subject, root))
 	}
 	for n, i := range s.Integrations {
-		if e := s.Entries[n]; len(e.Events) > 0 && !slices.Contains(e.Events, visit.KindCheckInRequest) {
+		if e := s.Entries[n]; len(e.Kinds) > 0 && !slices.Contains(e.Kinds, visit.KindCheckInRequest) {
 			continue
 		}
 		for _, a := range askedBy(s.Integrations[n:n+1], subjects) {

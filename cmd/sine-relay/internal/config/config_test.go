@@ -31,8 +31,8 @@ func TestTrap_EveryFaultIsReportedAtOnce(t *testing.T) {
 	settings := withFile(t, `
 defaults: {timeZone: Mars/Olympus, timezone: UTC}
 integrations:
-- {name: Head Office, decisionBudget: soon, rejectBy: shouting}
-- {name: dock, sitee: hq, events: checked_in}
+- {name: Head Office, decisionBudget: soon, rejectMode: shouting}
+- {name: dock, sitee: hq, kinds: checked_in}
 - {name: dock, keys: [x]}
 `, "dokc", "dock")
 	text := invalid(t, append(settings, "STORE_BUDGET=2x", "BODY_LIMIT=1MB", "NATS_REPLICAS=three",
@@ -49,12 +49,12 @@ integrations:
 		`SINE_RELAY_TLS_KEY_FILE: must be set together with SINE_RELAY_TLS_CERT_FILE`,
 		`i.yaml:2: defaults: unknown field "timezone"; did you mean timeZone?`,
 		`i.yaml:5: integration dock: unknown field "sitee"; did you mean site?`,
-		`i.yaml:5: integration dock: events: must be a list, not a single value`,
+		`i.yaml:5: integration dock: kinds: must be a list, not a single value`,
 		`i.yaml:6: integration dock: unknown field "keys": this file holds no secret`,
 		`i.yaml:2: defaults: timeZone: "Mars/Olympus" is not a time zone`,
 		`i.yaml:4: integration "Head Office": name: "Head Office" must match [A-Za-z0-9_-]{1,64}; how about "head-office"?`,
 		`i.yaml:4: integration "Head Office": decisionBudget: "soon" is not a duration`,
-		`i.yaml:4: integration "Head Office": rejectBy: "shouting" is neither code nor status`,
+		`i.yaml:4: integration "Head Office": rejectMode: must be code or status, got "shouting"`,
 		`i.yaml:6: integration dock: name: "dock" is used twice, first at i.yaml:5`,
 	}
 	expect(t, text, wanted...)
@@ -100,7 +100,7 @@ func TestAFaultOfOneIntegrationIsContained(t *testing.T) {
 	}{
 		{"an unknown field", "integrations: [{name: a, sitee: hq}, {name: b}]", []string{"a"}, []string{"b"}},
 		{"a list for a text", "integrations:\n- name: a\n  site: [hq]\n- name: b\n", []string{"a"}, []string{"b"}},
-		{"a condition with a problem", "integrations: [{name: b}, {name: a, deciders: [{name: x, when: 'visitortype'}]}]", []string{"a"}, []string{"b"}},
+		{"a condition with a problem", "integrations: [{name: b}, {name: a, deciders: [{name: x, condition: 'visitortype'}]}]", []string{"a"}, []string{"b"}},
 		{"two with errors", "integrations: [{name: a, timeZone: Mars}, {name: c, decider: '>'}, {name: b}]", []string{"a", "c"}, []string{"b"}},
 		{"one that is there twice is neither", "integrations: [{name: a}, {name: b}, {name: a, site: hq}]", []string{"a"}, []string{"b"}},
 		{"a name that is none", "integrations: [{name: Head Office}, {name: b}]", []string{""}, []string{"b"}},

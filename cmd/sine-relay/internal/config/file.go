@@ -79,39 +79,39 @@ type options struct {
 	Combine        string `yaml:"combine"`
 	TimeZone       string `yaml:"timeZone"`
 	DecisionBudget string `yaml:"decisionBudget"`
-	// RejectBy is "code" or "status".
-	RejectBy string `yaml:"rejectBy"`
+	// RejectMode is "code" or "status".
+	RejectMode string `yaml:"rejectMode"`
 	// RejectionConfirmed says that a test visit has shown that the way of
 	// rejecting stops a check-in.
 	RejectionConfirmed *bool `yaml:"rejectionConfirmed"`
-	// Events are those that are switched on in Sine, for the warnings.
-	Events []string `yaml:"events"`
-	// EventNames are further spellings of event names.
-	EventNames map[string]string `yaml:"eventNames"`
+	// Kinds are the webhooks that are switched on in Sine, for the warnings.
+	Kinds []string `yaml:"kinds"`
+	// KindAliases map further values of Sine's field "event" to kinds.
+	KindAliases map[string]string `yaml:"kindAliases"`
 	// IdentifiedBy is what says who a visitor is: "name", "email", "mobile".
 	IdentifiedBy []string            `yaml:"identifiedBy"`
 	RejectText   string              `yaml:"rejectText"`
 	Fallbacks    map[string]fallback `yaml:"fallbacks"`
-	Answers      answers             `yaml:"answers"`
+	Responses    responses           `yaml:"responses"`
 }
 
 // decider is one of those who are asked.
 type decider struct {
 	Name   string `yaml:"name"`
 	Shadow bool   `yaml:"shadow"`
-	// When is a condition in the Common Expression Language.
-	When      string              `yaml:"when"`
+	// Condition is an expression of the Common Expression Language (CEL).
+	Condition string              `yaml:"condition"`
 	Fallbacks map[string]fallback `yaml:"fallbacks"`
 }
 
 type fallback struct {
-	// Answer is "accept" or "reject".
-	Answer      string `yaml:"answer"`
+	// Decision is "accept" or "reject".
+	Decision    string `yaml:"decision"`
 	VisitorText string `yaml:"visitorText"`
 	AdminNote   string `yaml:"adminNote"`
 }
 
-type answers struct {
+type responses struct {
 	Accept map[string]any `yaml:"accept"`
 	Reject map[string]any `yaml:"reject"`
 }
@@ -167,7 +167,7 @@ var fileFields = func() []string {
 	var names []string
 	for _, t := range []reflect.Type{
 		reflect.TypeFor[integrationsFile](), reflect.TypeFor[entry](), reflect.TypeFor[capture](), reflect.TypeFor[options](),
-		reflect.TypeFor[decider](), reflect.TypeFor[fallback](), reflect.TypeFor[answers](),
+		reflect.TypeFor[decider](), reflect.TypeFor[fallback](), reflect.TypeFor[responses](),
 	} {
 		for f := range t.Fields() {
 			if name := f.Tag.Get("yaml"); name != "" && name[0] != ',' {

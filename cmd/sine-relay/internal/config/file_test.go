@@ -41,27 +41,27 @@ func TestFile_SaysWhatIsWrong(t *testing.T) {
 		{"no name", "integrations: [{site: a}]\n", "i.yaml:1: integrations[0]: name: is missing"},
 		{"a site with a space", "integrations: [{name: a, site: Head Office}]\n", `integration a: site: "Head Office" must match [A-Za-z0-9_-]{1,64}; how about "head-office"?`},
 		{"a name of nothing usable", "integrations: [{name: 東京}]\n", `integration "東京": name: "東京" must match`},
-		{"an unknown situation", "integrations: [{name: a, fallbacks: {time_out: {answer: accept}}}]\n", "fallbacks.time_out: is not a situation; did you mean timeout?"},
-		{"an unknown answer", "integrations: [{name: a, fallbacks: {timeout: {answer: perhaps}}}]\n", `fallbacks.timeout.answer: "perhaps" is neither accept nor reject`},
+		{"an unknown situation", "integrations: [{name: a, fallbacks: {time_out: {decision: accept}}}]\n", "fallbacks.time_out: is not a situation; did you mean timeout?"},
+		{"an unknown answer", "integrations: [{name: a, fallbacks: {timeout: {decision: perhaps}}}]\n", `fallbacks.timeout.decision: must be accept or reject, got "perhaps"`},
 		{"a placeholder in a fallback", "integrations: [{name: a, fallbacks: {timeout: {visitorText: 'Call {reference}'}}}]\n", "fallbacks.timeout.visitorText: {reference} has no meaning"},
 		{"a placeholder in a text", "integrations: [{name: a, rejectText: '{visitorText}'}]\n", "integration a: rejectText: {visitorText} has no meaning"},
-		{"an unknown placeholder", "integrations: [{name: a, answers: {reject: {m: '{visitor}'}}}]\n", "answers.reject: m: "},
-		{"an empty answer", "integrations: [{name: a, answers: {reject: {}}}]\n", "answers.reject: is empty"},
-		{"a number that JSON does not know", "integrations: [{name: a, answers: {accept: {n: .nan}}}]\n", "answers.accept: "},
-		{"a date in an answer", "integrations: [{name: a, answers: {accept: {n: !!timestamp 2026-01-01}}}]\n", "answers.accept: n: "},
+		{"an unknown placeholder", "integrations: [{name: a, responses: {reject: {m: '{visitor}'}}}]\n", "responses.reject: m: "},
+		{"an empty answer", "integrations: [{name: a, responses: {reject: {}}}]\n", "responses.reject: is empty"},
+		{"a number that JSON does not know", "integrations: [{name: a, responses: {accept: {n: .nan}}}]\n", "responses.accept: "},
+		{"a date in an answer", "integrations: [{name: a, responses: {accept: {n: !!timestamp 2026-01-01}}}]\n", "responses.accept: n: "},
 		{"what identifies nobody", "integrations: [{name: a, identifiedBy: [name, e-mail]}]\n", `integration a: identifiedBy[1]: "e-mail" does not say who a visitor is; did you mean email?; known are name, email, mobile`},
-		{"an unknown event", "integrations: [{name: a, events: [checkedin]}]\n", `events[0]: "checkedin" is not an event; did you mean checked_in?`},
-		{"a name for an unknown event", "integrations: [{name: a, eventNames: {x: y}}]\n", `eventNames.x: "y" is not an event`},
-		{"two meanings of an event name", "integrations: [{name: a, eventNames: {Came In: checked_in, came_in: checked_out}}]\n", "eventNames.came_in: is another spelling"},
-		{"an event name of separators", "integrations: [{name: a, eventNames: {'-': checked_in}}]\n", "eventNames.-: holds neither"},
+		{"an unknown event", "integrations: [{name: a, kinds: [checkedin]}]\n", `kinds[0]: "checkedin" is not a kind of webhook; did you mean checked_in?`},
+		{"a name for an unknown event", "integrations: [{name: a, kindAliases: {x: y}}]\n", `kindAliases.x: "y" is not a kind of webhook`},
+		{"two meanings of an event name", "integrations: [{name: a, kindAliases: {Came In: checked_in, came_in: checked_out}}]\n", "kindAliases.came_in: is another spelling"},
+		{"an event name of separators", "integrations: [{name: a, kindAliases: {'-': checked_in}}]\n", "kindAliases.-: contains neither"},
 		{"a decider with a wildcard", "integrations: [{name: a, decider: '>'}]\n", `decider: ">" must match`},
 		{"two ways of naming deciders", "integrations: [{name: a, decider: x, deciders: [{name: y}]}]\n", "decider: and deciders are both there"},
 		{"a decider without a name", "integrations: [{name: a, deciders: [{shadow: true}]}]\n", "deciders[0].name: is missing"},
 		{"a decider twice", "integrations: [{name: a, deciders: [{name: x}, {name: x}]}]\n", `deciders[1].name: "x" is there twice`},
 		{"shadows only", "integrations: [{name: a, deciders: [{name: x, shadow: true}]}]\n", "deciders: one at least must be obeyed"},
 		{"nobody", "integrations: [{name: a, deciders: []}]\n", "deciders: one at least must be obeyed"},
-		{"a condition with a problem", "integrations: [{name: a, deciders: [{name: x, when: 'visitortype == \"C\"'}]}]\n", `deciders[0].when: 1:1: undeclared reference to 'visitortype' (did you mean 'visitorType'?)`},
-		{"a condition that is none", "integrations: [{name: a, deciders: [{name: x, when: company}]}]\n", "deciders[0].when: "},
+		{"a condition with a problem", "integrations: [{name: a, deciders: [{name: x, condition: 'visitortype == \"C\"'}]}]\n", `deciders[0].condition: 1:1: undeclared reference to 'visitortype' (did you mean 'visitorType'?)`},
+		{"a condition that is none", "integrations: [{name: a, deciders: [{name: x, condition: company}]}]\n", "deciders[0].condition: "},
 		{"a decider's unknown situation", "integrations: [{name: a, deciders: [{name: x, fallbacks: {late: {}}}]}]\n", "deciders[0].fallbacks.late: is not a situation"},
 		{"a decider's fallback that would never be used", "integrations: [{name: a, deciders: [{name: x, fallbacks: {overloaded: {}}}]}]\n", "deciders[0].fallbacks.overloaded: is not a situation"},
 		{"a capture without an end", "integrations: [{name: a, capture: {deliveries: 3}}]\n", `capture.until: "" is not a time`},
@@ -80,9 +80,9 @@ func TestFile_SaysWhatIsWrong(t *testing.T) {
 }
 
 func TestAMistakeInTheDefaultsIsToldOnce(t *testing.T) {
-	file := "defaults: {timeZone: Mars, decisionBudget: 1h, fallbacks: {late: {answer: accept}}, answers: {reject: {a: '{b}'}}}\nintegrations: [{name: a}, {name: b}, {name: c}]"
+	file := "defaults: {timeZone: Mars, decisionBudget: 1h, fallbacks: {late: {decision: accept}}, responses: {reject: {a: '{b}'}}}\nintegrations: [{name: a}, {name: b}, {name: c}]"
 	text := invalid(t, withFile(t, file, "a", "b", "c")...)
-	expect(t, text, "i.yaml:1: defaults: timeZone", "i.yaml:1: defaults: decisionBudget", "i.yaml:1: defaults: fallbacks.late", "i.yaml:1: defaults: answers.reject")
+	expect(t, text, "i.yaml:1: defaults: timeZone", "i.yaml:1: defaults: decisionBudget", "i.yaml:1: defaults: fallbacks.late", "i.yaml:1: defaults: responses.reject")
 	if got := strings.Count(text, "\n") + 1; got != 4 {
 		t.Errorf("%d problems:\n%s", got, text)
 	}
@@ -107,14 +107,14 @@ func TestTextsThatYAMLCouldTakeForSomethingElse(t *testing.T) {
 
 func TestNinetyIntegrationsAreNinetyShortEntries(t *testing.T) {
 	var file strings.Builder
-	file.WriteString("defaults:\n  timeZone: Australia/Adelaide\n  decisionBudget: 1s\n  rejectBy: status\n" +
-		"  fallbacks: {timeout: {answer: accept}, no_decider: {visitorText: Nobody is in}}\n  eventNames: {arrived: checked_in}\nintegrations:\n")
+	file.WriteString("defaults:\n  timeZone: Australia/Adelaide\n  decisionBudget: 1s\n  rejectMode: status\n" +
+		"  fallbacks: {timeout: {decision: accept}, no_decider: {visitorText: Nobody is in}}\n  kindAliases: {arrived: checked_in}\nintegrations:\n")
 	contents := map[string]string{}
 	for i := range 90 {
 		fmt.Fprintf(&file, "- {name: lobby-%d, site: site-%d}\n", i, i%45)
 		contents[fmt.Sprintf("keys/lobby-%d", i)] = fmt.Sprintf("a-key-of-its-own-%d\n", i)
 	}
-	file.WriteString("- {name: odd, decisionBudget: 3s, fallbacks: {timeout: {answer: reject, visitorText: Wait}}, eventNames: {left: checked_out}}\n")
+	file.WriteString("- {name: odd, decisionBudget: 3s, fallbacks: {timeout: {decision: reject, visitorText: Wait}}, kindAliases: {left: checked_out}}\n")
 	contents["keys/odd"] = "# a comment\n\n# name: spring\nan-odd-key-0123456789\nanother-odd-key-0123456789\n"
 	contents["i.yaml"] = file.String()
 	dir := files(t, contents)
@@ -140,14 +140,14 @@ func TestNinetyIntegrationsAreNinetyShortEntries(t *testing.T) {
 func TestFallbacksOverDefaults(t *testing.T) {
 	s := load(t, withFile(t, `
 defaults:
-  events: [checked_in]
+  kinds: [checked_in]
   fallbacks:
-    timeout: {answer: accept, visitorText: Come in, adminNote: Unchecked}
-    denied: {answer: accept}
+    timeout: {decision: accept, visitorText: Come in, adminNote: Unchecked}
+    denied: {decision: accept}
 integrations:
 - {name: inherits}
-- {name: rewords, events: [], fallbacks: {timeout: {visitorText: Willkommen}}}
-- {name: decides, fallbacks: {timeout: {answer: reject}}}
+- {name: rewords, kinds: [], fallbacks: {timeout: {visitorText: Willkommen}}}
+- {name: decides, fallbacks: {timeout: {decision: reject}}}
 `, "inherits", "rewords", "decides")...)
 	for i, want := range []string{"accept Come in Unchecked", "accept Willkommen Unchecked", "reject  "} {
 		f := s.Integrations[i].Policy.Fallbacks["timeout"]
@@ -158,8 +158,8 @@ integrations:
 			t.Errorf("%s lost the other fallback", s.Entries[i].Name)
 		}
 	}
-	if len(s.Entries[0].Events) != 1 || len(s.Entries[1].Events) != 0 {
-		t.Errorf("events %v, %v", s.Entries[0].Events, s.Entries[1].Events)
+	if len(s.Entries[0].Kinds) != 1 || len(s.Entries[1].Kinds) != 0 {
+		t.Errorf("kinds %v, %v", s.Entries[0].Kinds, s.Entries[1].Kinds)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestSeveralDeciders(t *testing.T) {
 	s := load(t, withFile(t, `
 defaults:
   combine: any
-  fallbacks: {timeout: {answer: accept}, no_decider: {visitorText: Nobody is in}}
+  fallbacks: {timeout: {decision: accept}, no_decider: {visitorText: Nobody is in}}
   deciders: [{name: watchlist}]
 integrations:
 - {name: a}
@@ -176,8 +176,8 @@ integrations:
   allowFrom: [198.51.100.0/24, 203.0.113.7]
   deciders:
   - name: watchlist
-    fallbacks: {timeout: {answer: reject}}
-  - {name: induction, when: visitorType == "Contractor", shadow: true}
+    fallbacks: {timeout: {decision: reject}}
+  - {name: induction, condition: visitorType == "Contractor", shadow: true}
 `, "a", "b")...)
 	a, b := s.Integrations[0], s.Integrations[1]
 	if a.Policy.Combination != policy.Any || len(a.Deciders) != 1 || a.AllowFrom != nil {
@@ -280,7 +280,7 @@ func TestMoreIntegrationsThanARelayTakes(t *testing.T) {
 
 func TestABlankTextIsInherited(t *testing.T) {
 	s := load(t, withFile(t, `
-defaults: {rejectText: Ask your host, fallbacks: {timeout: {answer: accept, visitorText: Come in, adminNote: Unchecked}}}
+defaults: {rejectText: Ask your host, fallbacks: {timeout: {decision: accept, visitorText: Come in, adminNote: Unchecked}}}
 integrations: [{name: a, rejectText: " ", fallbacks: {timeout: {visitorText: "\u200b", adminNote: "\t"}}}]`, "a")...)
 	p := s.Integrations[0].Policy
 	if want := (policy.Fallback{Verdict: visit.Accept, VisitorText: "Come in", AdminNote: "Unchecked"}); p.RejectText != "Ask your host" || p.Fallbacks[policy.Timeout] != want {

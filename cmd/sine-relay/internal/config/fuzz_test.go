@@ -22,10 +22,10 @@ import (
 // gives integrations that the relay takes and can answer for.
 func FuzzIntegrationsFile(f *testing.F) {
 	f.Add("integrations: [{name: a}]")
-	f.Add("defaults: {timeZone: Australia/Adelaide, rejectBy: status, fallbacks: {timeout: {answer: accept}}}\nintegrations:\n- {name: a, site: hq, events: [checked_in]}\n")
-	f.Add(`{"integrations":[{"name":"a","answers":{"reject":{"code":"REJECTED","message":"{visitorText}","n":[1,null,{"x":true}]}}}]}`)
-	f.Add("integrations: [{name: a, answers: {accept: {n: .nan}, reject: {1: .inf}}}]")
-	f.Add("integrations: [{name: Head Office, decisionBudget: 3, eventNames: {x: y}}]")
+	f.Add("defaults: {timeZone: Australia/Adelaide, rejectMode: status, fallbacks: {timeout: {decision: accept}}}\nintegrations:\n- {name: a, site: hq, kinds: [checked_in]}\n")
+	f.Add(`{"integrations":[{"name":"a","responses": {"reject":{"code":"REJECTED","message":"{visitorText}","n":[1,null,{"x":true}]}}}]}`)
+	f.Add("integrations: [{name: a, responses: {accept: {n: .nan}, reject: {1: .inf}}}]")
+	f.Add("integrations: [{name: Head Office, decisionBudget: 3, kindAliases: {x: y}}]")
 	f.Add("integrations: &a [*a]")
 	f.Add("integrations: [{<<: {name: a}, fallbacks: {bad_reply: {visitorText: 'Ask {ref}'}}}]")
 	dir := f.TempDir()

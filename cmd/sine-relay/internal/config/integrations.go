@@ -21,13 +21,13 @@ type Entry struct {
 	KeyNames []string
 	// assumedSite is set where the entry names no site.
 	assumedSite bool
-	// Events are those that Sine is said to send, or none when nothing is
-	// said.
-	Events []visit.Kind
-	// RejectBy is how a rejection is said, and Confirmed that a test visit has
+	// Kinds are those that Sine sends, as the file says, or empty when it says
+	// nothing.
+	Kinds []visit.Kind
+	// RejectMode is how a rejection is sent, and Confirmed that a test visit has
 	// shown it to work.
-	RejectBy  relay.RejectMode
-	Confirmed bool
+	RejectMode relay.RejectMode
+	Confirmed  bool
 }
 
 // loadIntegrations reads the integrations. What is wrong with one of them is its
@@ -125,13 +125,13 @@ func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c 
 	s.Entries = append(s.Entries, Entry{
 		Name: e.Name, DisplayName: e.DisplayName, Site: e.Site, ExternalID: e.ExternalID,
 		Where: where, assumedSite: assumed,
-		Events: c.events, RejectBy: c.rejectMode, Confirmed: *c.confirmed,
+		Kinds: c.kinds, RejectMode: c.rejectMode, Confirmed: *c.confirmed,
 	})
 	s.Integrations = append(s.Integrations, relay.Integration{
 		Name: e.Name, Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders,
 		Zone: c.zone, Budget: c.budget, RejectMode: c.rejectMode, Accept: *c.accept, Reject: *c.reject,
 		Policy: policy.Policy{Combination: c.combination, RejectText: c.rejectText, Fallbacks: c.fallbacks},
-		Events: c.eventNames, IdentifiedBy: c.identifiedBy, PolicyVersion: s.policyVersion,
+		Events: c.kindAliases, IdentifiedBy: c.identifiedBy, PolicyVersion: s.policyVersion,
 	})
 }
 
@@ -151,8 +151,8 @@ func (s Settings) URLTable(base string) []URLRow {
 	rows := make([]URLRow, len(s.Entries))
 	for i, e := range s.Entries {
 		var only visit.Kind
-		if len(e.Events) == 1 {
-			only = e.Events[0]
+		if len(e.Kinds) == 1 {
+			only = e.Kinds[0]
 		}
 		rows[i] = URLRow{e.Name, e.DisplayName, e.Site, strings.TrimRight(base, "/") + relay.Path(e.Name, only), e.KeyNames}
 	}

@@ -98,9 +98,9 @@ func TestWithoutADirectoryOfKeysThereIsOneFault(t *testing.T) {
 }
 
 func TestTheEnvironmentsIntegrationStandsBesideTheFiles(t *testing.T) {
-	settings := withFile(t, "defaults: {rejectBy: status, timeZone: Europe/Vienna}\nintegrations: [{name: lobby}]", "lobby")
+	settings := withFile(t, "defaults: {rejectMode: status, timeZone: Europe/Vienna}\nintegrations: [{name: lobby}]", "lobby")
 	s := load(t, append(settings, "KEYS="+key, "SITE=hq")...)
-	if len(s.Integrations) != 2 || s.Entries[1].Name != "default" || s.Entries[1].Site != "hq" || s.Entries[1].RejectBy != "status" || s.Integrations[1].Zone.String() != "Europe/Vienna" {
+	if len(s.Integrations) != 2 || s.Entries[1].Name != "default" || s.Entries[1].Site != "hq" || s.Entries[1].RejectMode != "status" || s.Integrations[1].Zone.String() != "Europe/Vienna" {
 		t.Errorf("%+v", s.Entries)
 	}
 }

@@ -60,9 +60,9 @@ func lineOf(node *yaml.Node, field string) int {
 func (s *Settings) resolve(p fieldPath, o options) resolved {
 	c := resolved{
 		allowFrom: p.allowFrom(o.AllowFrom), deciders: p.deciders(o), combination: p.combination(o.Combine), confirmed: o.RejectionConfirmed, rejectText: unlessBlank(o.RejectText),
-		zone: p.zone(o.TimeZone), rejectMode: p.rejectMode(o.RejectBy), events: p.events(o.Events),
-		eventNames: p.eventNames(o.EventNames), identifiedBy: p.identifiedBy(o.IdentifiedBy), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, policy.Missed),
-		accept: p.template("answers.accept", o.Answers.Accept), reject: p.template("answers.reject", o.Answers.Reject),
+		zone: p.zone(o.TimeZone), rejectMode: p.rejectMode(o.RejectMode), kinds: p.kinds(o.Kinds),
+		kindAliases: p.kindAliases(o.KindAliases), identifiedBy: p.identifiedBy(o.IdentifiedBy), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, policy.Missed),
+		accept: p.template("responses.accept", o.Responses.Accept), reject: p.template("responses.reject", o.Responses.Reject),
 	}
 	p.text("rejectText", o.RejectText)
 	if o.DecisionBudget != "" {
@@ -108,12 +108,12 @@ func loadZone(name string) (*time.Location, error) {
 	return zone, nil
 }
 
-func (p fieldPath) rejectMode(by string) relay.RejectMode {
-	mode := relay.RejectMode(by)
-	if mode != "" && mode != relay.RejectByCode && mode != relay.RejectByStatus {
-		p.add("rejectBy", "%q is neither code nor status", by)
+func (p fieldPath) rejectMode(mode string) relay.RejectMode {
+	m := relay.RejectMode(mode)
+	if m != "" && m != relay.RejectByCode && m != relay.RejectByStatus {
+		p.add("rejectMode", "must be code or status, got %q", mode)
 	}
-	return mode
+	return m
 }
 
 // identifiedBy keeps an empty list apart from none: it undoes a default.
@@ -177,9 +177,9 @@ func (p fieldPath) fallbacks(field string, configured map[string]fallback, situa
 		if !slices.Contains(known, name) {
 			p.add(field, "is not a situation%s; known are %s", DidYouMean(name, known), strings.Join(known, ", "))
 		}
-		verdict := visit.Verdict(f.Answer)
+		verdict := visit.Verdict(f.Decision)
 		if verdict != "" && verdict != visit.Accept && verdict != visit.Reject {
-			p.add(field+".answer", "%q is neither accept nor reject", f.Answer)
+			p.add(field+".decision", "must be accept or reject, got %q", f.Decision)
 		}
 		p.text(field+".visitorText", f.VisitorText)
 		p.text(field+".adminNote", f.AdminNote)
@@ -203,39 +203,39 @@ func (p fieldPath) capture(c capture) relay.Capture {
 	return relay.Capture{Deliveries: c.Deliveries, Until: until}
 }
 
-var kinds = []string{string(visit.KindCheckInRequest), string(visit.KindCheckedIn), string(visit.KindCheckedOut)}
+var knownKinds = []string{string(visit.KindCheckInRequest), string(visit.KindCheckedIn), string(visit.KindCheckedOut)}
 
 func (p fieldPath) kind(field, name string) visit.Kind {
-	if !slices.Contains(kinds, name) {
-		p.add(field, "%q is not an event%s; known are %s", name, DidYouMean(name, kinds), strings.Join(kinds, ", "))
+	if !slices.Contains(knownKinds, name) {
+		p.add(field, "%q is not a kind of webhook%s; known are %s", name, DidYouMean(name, knownKinds), strings.Join(knownKinds, ", "))
 	}
 	return visit.Kind(name)
 }
 
-// events keeps an empty list apart from none: it undoes a default.
-func (p fieldPath) events(names []string) []visit.Kind {
+// kinds keeps an empty list apart from none: it undoes a default.
+func (p fieldPath) kinds(names []string) []visit.Kind {
 	if names == nil {
 		return nil
 	}
 	all := make([]visit.Kind, len(names))
 	for i, name := range names {
-		all[i] = p.kind(fmt.Sprintf("events[%d]", i), name)
+		all[i] = p.kind(fmt.Sprintf("kinds[%d]", i), name)
 	}
 	return all
 }
 
-// eventNames returns kinds by spelling. Two entries of one spelling would win in
+// kindAliases returns kinds by spelling. Two entries of one spelling would win in
 // turns.
-func (p fieldPath) eventNames(names map[string]string) map[string]visit.Kind {
+func (p fieldPath) kindAliases(names map[string]string) map[string]visit.Kind {
 	all := map[string]visit.Kind{}
 	for _, name := range sortedKeys(names) {
-		field, key := "eventNames."+name, relay.Spelling(name)
+		field, key := "kindAliases."+name, relay.Spelling(name)
 		kind := p.kind(field, names[name])
 		if other, twice := all[key]; twice && other != kind {
-			p.add(field, "is another spelling of an event that is %s already", other)
+			p.add(field, "is another spelling of a name that already stands for %s", other)
 		}
 		if key == "" {
-			p.add(field, "holds neither a letter nor a digit")
+			p.add(field, "contains neither a letter nor a digit")
 		}
 		all[key] = kind
 	}

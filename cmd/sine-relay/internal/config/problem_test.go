@@ -11,7 +11,7 @@ import (
 // Sixty keyWarnings that are alike are one line, which names the first few.
 func TestWarningsThatAreAlikeAreOneLine(t *testing.T) {
 	var file strings.Builder
-	file.WriteString("defaults: {rejectBy: status}\nintegrations:\n")
+	file.WriteString("defaults: {rejectMode: status}\nintegrations:\n")
 	contents := map[string]string{}
 	for i := range 90 {
 		fmt.Fprintf(&file, "- {name: lobby-%02d, site: site-%02d}\n", i, i%60)
@@ -32,8 +32,8 @@ func TestWarningsThatAreAlikeAreOneLine(t *testing.T) {
 
 func TestWarningsAreThereBesideFaults(t *testing.T) {
 	for name, content := range map[string]string{
-		"of an integration": "integrations:\n- {name: a, timeZone: Mars}\n- {name: b, rejectBy: code}\n",
-		"of the whole":      "defaults: {timeZone: Mars}\nintegrations:\n- {name: b, rejectBy: code}\n",
+		"of an integration": "integrations:\n- {name: a, timeZone: Mars}\n- {name: b, rejectMode: code}\n",
+		"of the whole":      "defaults: {timeZone: Mars}\nintegrations:\n- {name: b, rejectMode: code}\n",
 	} {
 		s, err := Load(environ(withFile(t, content, "a", "b")...), nil)
 		if err == nil {
@@ -51,22 +51,22 @@ func TestEachFaultNamesTheLineOfItsField(t *testing.T) {
 	const file = `integrations:
 - name: a
   site: hq
-  eventNames:
+  kindAliases:
     came.in: checked_in
     came: nothing
   fallbacks:
     timeout:
       visitorText: x
-      answer: perhaps
+      decision: perhaps
   deciders:
   - name: x
   - name: y
-    when: company
-  answers:
+    condition: company
+  responses:
     reject: {}
 `
 	text := invalid(t, withFile(t, file, "a")...)
-	expect(t, text, "i.yaml:6: integration a: eventNames.came: ", "i.yaml:10: integration a: fallbacks.timeout.answer: ", "i.yaml:14: integration a: deciders[1].when: ", "i.yaml:16: integration a: answers.reject: ")
+	expect(t, text, "i.yaml:6: integration a: kindAliases.came: ", "i.yaml:10: integration a: fallbacks.timeout.decision: ", "i.yaml:14: integration a: deciders[1].condition: ", "i.yaml:16: integration a: responses.reject: ")
 
 	// In JSON, and where the field stands in what is merged or is not there at all.
 	expect(t, invalid(t, withFile(t, "{\"integrations\": [\n{\"name\": \"a\",\n\"timeZone\": \"Mars\"}]}", "a")...), "i.yaml:3: integration a: timeZone: ")

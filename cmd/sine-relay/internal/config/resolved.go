@@ -21,8 +21,8 @@ type resolved struct {
 	budget         time.Duration
 	rejectMode     relay.RejectMode
 	confirmed      *bool
-	events         []visit.Kind
-	eventNames     map[string]visit.Kind
+	kinds          []visit.Kind
+	kindAliases    map[string]visit.Kind
 	identifiedBy   []relay.Identifier
 	rejectText     string
 	fallbacks      map[policy.Situation]policy.Fallback
@@ -39,8 +39,8 @@ func (c resolved) withDefaults(d resolved) resolved {
 		budget:       cmp.Or(c.budget, d.budget),
 		rejectMode:   cmp.Or(c.rejectMode, d.rejectMode),
 		confirmed:    cmp.Or(c.confirmed, d.confirmed),
-		events:       listOr(c.events, d.events),
-		eventNames:   overlay(d.eventNames, c.eventNames, func(_, own visit.Kind) visit.Kind { return own }),
+		kinds:        listOr(c.kinds, d.kinds),
+		kindAliases:  overlay(d.kindAliases, c.kindAliases, func(_, own visit.Kind) visit.Kind { return own }),
 		identifiedBy: listOr(c.identifiedBy, d.identifiedBy),
 		rejectText:   cmp.Or(c.rejectText, d.rejectText),
 		fallbacks:    overlay(d.fallbacks, c.fallbacks, fallbackOr),
@@ -106,7 +106,7 @@ func (p fieldPath) deciders(o options) []relay.Decider {
 			obeyed++
 		}
 		all = append(all, relay.Decider{
-			Name: d.Name, Shadow: d.Shadow, Condition: p.condition(field+".when", d.When),
+			Name: d.Name, Shadow: d.Shadow, Condition: p.condition(field+".condition", d.Condition),
 			Fallbacks: p.fallbacks(field+".fallbacks", d.Fallbacks, policy.Unanswered),
 		})
 	}

@@ -50,7 +50,7 @@ func TestASecretPrintsAsAMask(t *testing.T) {
 // The keyWarnings that put a secret near a problem: a file's variable that holds the
 // secret itself, a URL that does not parse, and a problem beside it.
 func TestNoFaultQuotesASecret(t *testing.T) {
-	dir := files(t, map[string]string{"binary": "Zsecret\x00\xff\n", "i.yaml": "integrations:\n- {name: a, keys: [Zsecret], key: Zsecret, events: Zsecret, rejectionConfirmed: Zsecret, answers: {accept: Zsecret}, fallbacks: {timeout: \"Zsecret\\nZsecret\"}}\n"})
+	dir := files(t, map[string]string{"binary": "Zsecret\x00\xff\n", "i.yaml": "integrations:\n- {name: a, keys: [Zsecret], key: Zsecret, kinds: Zsecret, rejectionConfirmed: Zsecret, responses: {accept: Zsecret}, fallbacks: {timeout: \"Zsecret\\nZsecret\"}}\n"})
 	if err := os.Mkdir(dir+"/keys", 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func (e Entry) warn(warnings *Problems, format string, args ...any) {
 // sends reports whether Sine sends the event through the integration, as far as
 // the configuration tells.
 func (e Entry) sends(kind visit.Kind) bool {
-	return len(e.Events) == 0 || slices.Contains(e.Events, kind)
+	return len(e.Kinds) == 0 || slices.Contains(e.Kinds, kind)
 }
 
 // warnOfRepeatedEvents: two integrations of a site that both send an event make two
@@ -46,14 +46,14 @@ func (s *Settings) warnOfRepeatedEvents() {
 				continue
 			}
 			bySite[e.Site] = append(bySite[e.Site], e)
-			if len(e.Events) == 0 {
+			if len(e.Kinds) == 0 {
 				verb[e.Site] = "may each" // nothing is said about one of them
 			}
 		}
 		for _, site := range sortedKeys(bySite) {
 			if all := bySite[site]; len(all) > 1 {
 				s.Warnings.about(all[0].Where, "integrations "+namesOf(all)+" of site "+site,
-					"they %s send %s, which would be stored once for each; say in \"events\" which of them does", cmp.Or(verb[site], "each"), kind)
+					"they %s send %s, which would be stored once for each; say in \"kinds\" which of them does", cmp.Or(verb[site], "each"), kind)
 			}
 		}
 	}
@@ -69,8 +69,8 @@ func namesOf(entries []Entry) string {
 
 func (s *Settings) warnOfUnconfirmedRejections() {
 	for _, e := range s.Entries {
-		if e.RejectBy == relay.RejectByCode && !e.Confirmed && e.sends(visit.KindCheckInRequest) {
-			e.warn(&s.Warnings, "no test visit has confirmed that Sine obeys a rejection said by code: make one, then set rejectionConfirmed: true, or set rejectBy: status until then")
+		if e.RejectMode == relay.RejectByCode && !e.Confirmed && e.sends(visit.KindCheckInRequest) {
+			e.warn(&s.Warnings, "no test visit has confirmed that Sine obeys a rejection said by code: make one, then set rejectionConfirmed: true, or set rejectMode: status until then")
 		}
 	}
 }
@@ -102,7 +102,7 @@ func (s *Settings) warnOfTheUnasked() {
 	for n, i := range s.Integrations {
 		always := slices.ContainsFunc(i.Deciders, func(d relay.Decider) bool { return !d.Shadow && d.Condition == nil })
 		if !always && s.Entries[n].sends(visit.KindCheckInRequest) && i.Policy.Fallbacks[policy.Unasked].Verdict == "" {
-			s.Entries[n].warn(&s.Warnings, "every decider has a condition, so that a visitor whom none applies to is let in without a decision: say whether that is meant by fallbacks: {unasked: {answer: accept}} or reject")
+			s.Entries[n].warn(&s.Warnings, "every decider has a condition, so that a visitor whom none applies to is let in without a decision: say whether that is meant by fallbacks: {unasked: {decision: accept}} or reject")
 		}
 	}
 }
@@ -154,11 +154,11 @@ func (s *Settings) warnOfEntry(e fileEntry, shown relay.Capture, c resolved) {
 	if e.Capture != (capture{}) && shown.Until.Before(time.Now()) {
 		p.add("capture.until", "is in the past, and nothing is shown: set a later time, or take capture out")
 	}
-	if len(c.events) == 0 || slices.Contains(c.events, visit.KindCheckInRequest) {
+	if len(c.kinds) == 0 || slices.Contains(c.kinds, visit.KindCheckInRequest) {
 		return
 	}
 	for _, field := range e.forDeciders() {
-		p.add(field, "has no effect, since events says that Sine sends no check-in request")
+		p.add(field, "has no effect, since kinds says that Sine sends no check-in request")
 	}
 }
 
@@ -169,7 +169,7 @@ func (o options) forDeciders() (given []string) {
 		given bool
 	}{
 		{"decider", o.Decider != ""}, {"deciders", o.Deciders != nil}, {"combine", o.Combine != ""}, {"decisionBudget", o.DecisionBudget != ""},
-		{"rejectBy", o.RejectBy != ""}, {"rejectText", o.RejectText != ""}, {"fallbacks", len(o.Fallbacks) > 0},
+		{"rejectMode", o.RejectMode != ""}, {"rejectText", o.RejectText != ""}, {"fallbacks", len(o.Fallbacks) > 0},
 	} {
 		if field.given {
 			given = append(given, field.name)

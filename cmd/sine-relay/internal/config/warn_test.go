@@ -14,10 +14,10 @@ import (
 func TestWarnings(t *testing.T) {
 	dir := files(t, map[string]string{
 		"i.yaml": "defaults: {rejectionConfirmed: true}\nintegrations:\n" +
-			"- {name: a, site: hq, events: [checked_in]}\n- {name: b, site: hq}\n" +
-			"- {name: c, site: gate, events: [check_in_request], rejectionConfirmed: false}\n- {name: d, site: gate, rejectionConfirmed: false}\n" +
-			"- {name: e, site: dock, events: [checked_in, checked_out], rejectionConfirmed: false}\n- {name: f, site: dock, events: [checked_out]}\n" +
-			"- {name: g, rejectBy: status, rejectionConfirmed: false, events: [checked_out]}\n",
+			"- {name: a, site: hq, kinds: [checked_in]}\n- {name: b, site: hq}\n" +
+			"- {name: c, site: gate, kinds: [check_in_request], rejectionConfirmed: false}\n- {name: d, site: gate, rejectionConfirmed: false}\n" +
+			"- {name: e, site: dock, kinds: [checked_in, checked_out], rejectionConfirmed: false}\n- {name: f, site: dock, kinds: [checked_out]}\n" +
+			"- {name: g, rejectMode: status, rejectionConfirmed: false, kinds: [checked_out]}\n",
 		"keys/a": key, "keys/b": key, "keys/c": "c-key-0123", "keys/d": "# name: old\nd-key-0123456789\n",
 		"keys/e": "e-key-0123456789", "keys/f": "f-key-0123456789", "keys/g": "# name: new\ng-key-0123456789\n# name: new\nanother-g-key-0123456789\ng-key-0123456789\n",
 	})
@@ -34,7 +34,7 @@ func TestWarnings(t *testing.T) {
 		"SINE_RELAY_NATS_LISTEN: has no effect: an existing NATS is used",
 		"SINE_RELAY_SITE: has no effect",
 		"i.yaml:9: integration g: names no site",
-		"i.yaml:9: integration g: rejectBy: has no effect",
+		"i.yaml:9: integration g: rejectMode: has no effect",
 	)
 	expectNot(t, all, "site gate", key, "c-key-0123")
 	if n := len(s.Warnings.Lines()); n != 11 {
@@ -63,7 +63,7 @@ func TestAnInboxThatOthersMayHearIsWarnedOf(t *testing.T) {
 }
 
 func TestTheURLsToEnterIntoSine(t *testing.T) {
-	s := load(t, withFile(t, "integrations:\n- {name: a, displayName: Lobby, site: hq}\n- {name: b, events: [check_in_request]}\n- {name: c, events: [checked_in, checked_out]}\n", "a", "b", "c")...)
+	s := load(t, withFile(t, "integrations:\n- {name: a, displayName: Lobby, site: hq}\n- {name: b, kinds: [check_in_request]}\n- {name: c, kinds: [checked_in, checked_out]}\n", "a", "b", "c")...)
 	rows := s.URLTable("https://d/")
 	for i, want := range []string{"https://d/sine/a", "https://d/sine/b/check-in-request", "https://d/sine/c"} {
 		if rows[i].URL != want {
@@ -93,7 +93,7 @@ func TestKeysThatLookLikeMoreThanAKeyAreWarnedOf(t *testing.T) {
 		{"sixteen characters of several bytes", "ključ-0123456789a", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := files(t, map[string]string{"i.yaml": "integrations: [{name: a, rejectBy: status}]", "keys/a": "# name: spring\n" + c.key + "\n"})
+			dir := files(t, map[string]string{"i.yaml": "integrations: [{name: a, rejectMode: status}]", "keys/a": "# name: spring\n" + c.key + "\n"})
 			s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
 			all := strings.Join(s.Warnings.Lines(), "\n")
 			if c.want == "" && all != "" {
@@ -112,7 +112,7 @@ func TestKeysThatLookLikeMoreThanAKeyAreWarnedOf(t *testing.T) {
 
 func TestAStrayFileIsWarnedOf(t *testing.T) {
 	dir := files(t, map[string]string{
-		"i.yaml":     "integrations: [{name: lobby, rejectBy: status}, {name: dock, rejectBy: status}]",
+		"i.yaml":     "integrations: [{name: lobby, rejectMode: status}, {name: dock, rejectMode: status}]",
 		"keys/lobby": key, "keys/dock": key + "2", "keys/doc": key, "keys/loby": "", "keys/lobby~": "x\x00",
 	})
 	s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
@@ -125,15 +125,15 @@ func TestAStrayFileIsWarnedOf(t *testing.T) {
 
 func TestIntegrationsThatMayAskNobodyAreWarnedOf(t *testing.T) {
 	s := load(t, withFile(t, `
-defaults: {rejectBy: status}
+defaults: {rejectMode: status}
 integrations:
-- {name: a, deciders: [{name: x, when: 'company == "A"'}, {name: y, when: 'company == "B"'}]}
-- {name: b, deciders: [{name: x, when: 'company == "A"'}, {name: y}]}
-- {name: c, deciders: [{name: x, when: 'company == "A"'}, {name: y, shadow: true}]}
-- {name: d, deciders: [{name: x, when: 'company == "A"'}], fallbacks: {unasked: {answer: accept}}}
-- {name: e, deciders: [{name: x, when: 'company == "A"'}], fallbacks: {unasked: {visitorText: Hello}}}
+- {name: a, deciders: [{name: x, condition: 'company == "A"'}, {name: y, condition: 'company == "B"'}]}
+- {name: b, deciders: [{name: x, condition: 'company == "A"'}, {name: y}]}
+- {name: c, deciders: [{name: x, condition: 'company == "A"'}, {name: y, shadow: true}]}
+- {name: d, deciders: [{name: x, condition: 'company == "A"'}], fallbacks: {unasked: {decision: accept}}}
+- {name: e, deciders: [{name: x, condition: 'company == "A"'}], fallbacks: {unasked: {visitorText: Hello}}}
 - {name: f}
-- {name: g, events: [checked_in]}
+- {name: g, kinds: [checked_in]}
 `, "a", "b", "c", "d", "e", "f", "g")...)
 	if len(s.Warnings.Lines()) != 1 {
 		t.Fatalf("%q", s.Warnings.Lines())
@@ -190,11 +190,11 @@ func TestWhatNothingComesOfIsWarnedOf(t *testing.T) {
 	for _, c := range []struct{ name, entry, want string }{
 		{"a capture that has ended", "{name: a, capture: {deliveries: 3, until: '2020-01-01T00:00:00Z'}}", "i.yaml:3: integration a: capture.until: is in the past, and nothing is shown"},
 		{"a capture that has not", "{name: a, capture: {deliveries: 3, until: '2999-01-01T00:00:00Z'}}", ""},
-		{"deciders that are never asked", "{name: a, events: [checked_in], decider: x}", "i.yaml:3: integration a: decider: has no effect, since events says"},
-		{"a fallback that is never used", "{name: a, events: [checked_in], fallbacks: {timeout: {answer: accept}}}", "integration a: fallbacks: has no effect"},
-		{"deciders that are asked", "{name: a, events: [checked_in, check_in_request], decider: x}", ""},
+		{"deciders that are never asked", "{name: a, kinds: [checked_in], decider: x}", "i.yaml:3: integration a: decider: has no effect, since kinds says"},
+		{"a fallback that is never used", "{name: a, kinds: [checked_in], fallbacks: {timeout: {decision: accept}}}", "integration a: fallbacks: has no effect"},
+		{"deciders that are asked", "{name: a, kinds: [checked_in, check_in_request], decider: x}", ""},
 		{"no time for a decider", "{name: a, decisionBudget: 3ms}", "i.yaml:3: integration a: decisionBudget: is shorter than 100ms"},
-		{"a site that others name", "{name: hq}, {name: a, site: hq, events: [check_in_request]}", ""},
+		{"a site that others name", "{name: hq}, {name: a, site: hq, kinds: [check_in_request]}", ""},
 		{"a site that was left out", "{name: b, site: hq}, {name: a}", "i.yaml:3: integration a: names no site"},
 		{"no sites at all", "{name: b}, {name: a}", ""},
 		{"a site that is the name", "{name: b, site: hq}, {name: a, site: a}", ""},

@@ -84,7 +84,7 @@ func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
 		endsWith(t, want.code, bare, want.prints, "ask", "--site", "default", "--decider", "watchlist", "--file", body)
 	}
 	file := filepath.Join(t.TempDir(), "integrations.yaml")
-	if err := os.WriteFile(file, []byte("defaults: {fallbacks: {no_decider: {answer: accept}}}\nintegrations: [{name: lobby, site: hq}]\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("defaults: {fallbacks: {no_decider: {decision: accept}}}\nintegrations: [{name: lobby, site: hq}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	configured := append(bare, "SINE_RELAY_INTEGRATIONS_FILE="+file)

@@ -64,7 +64,7 @@ func TestURLsOfManyIntegrations(t *testing.T) {
 		}
 		return file
 	}
-	file := write("integrations.yaml", "integrations:\n- {name: lobby, site: hq, displayName: The lobby}\n- {name: dock, site: hq, events: [checked_out]}\n")
+	file := write("integrations.yaml", "integrations:\n- {name: lobby, site: hq, displayName: The lobby}\n- {name: dock, site: hq, kinds: [checked_out]}\n")
 	write("keys/lobby", "# name: spring\nlobby-key-0123456789\n")
 	write("keys/dock", "dock-key-0123456789\n")
 	code, out, errOut := commandLine(environment("NATS_URL=nats://x:4222", "INTEGRATIONS_FILE="+file, "KEYS_DIR="+filepath.Join(dir, "keys")), "config", "urls", "https://d")

@@ -22,7 +22,7 @@ func TestWhatADeciderSendsIsCheckedBeforeSineGetsIt(t *testing.T) {
 	server := natstest.Start(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "integrations.yaml")
-	if err := os.WriteFile(file, []byte("integrations:\n- name: lobby\n  site: default\n  fallbacks: {bad_reply: {answer: accept, adminNote: fallback}}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("integrations:\n- name: lobby\n  site: default\n  fallbacks: {bad_reply: {decision: accept, adminNote: fallback}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	keys := filepath.Join(dir, "keys")

@@ -54,31 +54,31 @@ var causes = []cause{
 // cell is one way of not having a decision and of answering then.
 type cell struct {
 	cause
-	answer, rejectBy string
+	answer, rejectMode string
 }
 
 // cells are those of one cause.
 func (c cause) cells() (all []cell) {
 	for _, answer := range []string{"accept", "reject"} {
-		for _, rejectBy := range []string{"code", "status"} {
-			all = append(all, cell{c, answer, rejectBy})
+		for _, rejectMode := range []string{"code", "status"} {
+			all = append(all, cell{c, answer, rejectMode})
 		}
 	}
 	return all
 }
 
-func (c cell) name() string { return fmt.Sprintf("%s-%s-%s", c.cause.name, c.answer, c.rejectBy) }
+func (c cell) name() string { return fmt.Sprintf("%s-%s-%s", c.cause.name, c.answer, c.rejectMode) }
 
 // integration answers as the cell says in its situation, and the other way round
 // in every other.
 func (c cell) integration() fields {
 	fallbacks := fields{}
 	for _, s := range situations {
-		fallbacks[s] = fields{"answer": c.in(s), "visitorText": c.text(s), "adminNote": "Staff: " + c.text(s)}
+		fallbacks[s] = fields{"decision": c.in(s), "visitorText": c.text(s), "adminNote": "Staff: " + c.text(s)}
 	}
 	asked := fields{"name": c.cause.name}
 	if c.situation == "unasked" {
-		asked["when"] = `site == "elsewhere"`
+		asked["condition"] = `site == "elsewhere"`
 	}
 	budget := "30s" // who waits for it fails the test
 	if c.situation == "timeout" {
@@ -86,7 +86,7 @@ func (c cell) integration() fields {
 	}
 	return fields{
 		"name": c.name(), "site": "hq", "deciders": []fields{asked}, "decisionBudget": budget,
-		"rejectBy": c.rejectBy, "fallbacks": fallbacks, "answers": doorTemplates,
+		"rejectMode": c.rejectMode, "fallbacks": fallbacks, "responses": doorTemplates,
 	}
 }
 
@@ -139,7 +139,7 @@ func (c cell) checkAnswer(t *testing.T, got told) {
 	if c.answer == "reject" {
 		body = fields{"code": "REJECTED", "message": text, "staff": "Staff: " + text, "reference": ref}
 	}
-	if c.answer == "reject" && c.rejectBy == "status" {
+	if c.answer == "reject" && c.rejectMode == "status" {
 		status = http.StatusForbidden
 	}
 	if got.status != status || !sameJSON(t, got.body, body) {

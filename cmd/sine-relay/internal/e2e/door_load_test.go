@@ -56,11 +56,11 @@ func TestKeysAreChangedUnderLoad(t *testing.T) {
 // Two policies that differ in everything: whom they ask, how they reject, and what
 // their answers look like.
 const (
-	onePolicy = `{"integrations": [{"name": "lobby", "site": "default", "decider": "one", "answers": {
+	onePolicy = `{"integrations": [{"name": "lobby", "site": "default", "decider": "one", "responses": {
 		"accept": {"code": "SUCCESS", "policy": "one", "text": "{visitorText}"}, "reject": {"policy": "one", "text": "{visitorText}"}}}]}`
-	otherPolicy = `{"integrations": [{"name": "lobby", "site": "default", "decider": "other", "rejectBy": "status", "answers": {
+	otherPolicy = `{"integrations": [{"name": "lobby", "site": "default", "decider": "other", "rejectMode": "status", "responses": {
 		"accept": {"policy": "other", "text": "{visitorText}"}, "reject": {"code": "REJECTED", "policy": "other", "text": "{visitorText}"}}}]}`
-	brokenPolicy = `{"integrations": [{"name": "lobby", "site": "default", "decider": "one", "rejectBy": "shouting"}]}`
+	brokenPolicy = `{"integrations": [{"name": "lobby", "site": "default", "decider": "one", "rejectMode": "shouting"}]}`
 )
 
 // whole are the answers of the two policies.

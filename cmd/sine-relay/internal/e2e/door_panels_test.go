@@ -98,14 +98,14 @@ func (c *panelCase) integration(budget time.Duration) fields {
 			other = "reject"
 		}
 		for _, s := range []string{"no_decider", "timeout", "disconnected", "denied", "bad_reply"} {
-			fallbacks[s] = fields{"answer": other, "visitorText": "Not what happened.", "adminNote": "Not what happened."}
+			fallbacks[s] = fields{"decision": other, "visitorText": "Not what happened.", "adminNote": "Not what happened."}
 		}
 		if !m.decides() {
-			fallbacks[m.situation()] = fields{"answer": m.fallback, "visitorText": m.text(), "adminNote": m.note()}
+			fallbacks[m.situation()] = fields{"decision": m.fallback, "visitorText": m.text(), "adminNote": m.note()}
 		}
 		deciders = append(deciders, fields{"name": m.name, "fallbacks": fallbacks})
 	}
-	return fields{"name": c.name, "combine": c.rule, "deciders": deciders, "decisionBudget": budget.String(), "answers": doorTemplates}
+	return fields{"name": c.name, "combine": c.rule, "deciders": deciders, "decisionBudget": budget.String(), "responses": doorTemplates}
 }
 
 // reply sends a member's reply to its question.

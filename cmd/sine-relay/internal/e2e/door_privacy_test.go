@@ -60,8 +60,8 @@ func newMarkedDoor(t *testing.T) *markedDoor {
 	t.Helper()
 	d := &markedDoor{nats: natsDenying(t, "visitors.v1.ask.hq.forbidden"), spool: t.TempDir()}
 	integrations := []fields{
-		{"name": "unasked", "deciders": []fields{{"name": "accepting", "when": `company == "another"`}}},
-		{"name": "untold", "deciders": []fields{{"name": "accepting", "when": `answers["not there"] == company`}}},
+		{"name": "unasked", "deciders": []fields{{"name": "accepting", "condition": `company == "another"`}}},
+		{"name": "untold", "deciders": []fields{{"name": "accepting", "condition": `answers["not there"] == company`}}},
 		{"name": "several", "combine": "any", "deciders": []fields{{"name": "prose"}, {"name": "rejecting"}, {"name": "accepting", "shadow": true}}},
 	}
 	for _, name := range []string{"nobody", "forbidden", "held"} {

@@ -156,7 +156,7 @@ func TestARelayThatIsCutOffLetsNobodyIn(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "integrations.yaml")
-	if err := os.WriteFile(file, []byte("defaults: {fallbacks: {disconnected: {answer: accept}, no_decider: {answer: accept}}}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("defaults: {fallbacks: {disconnected: {decision: accept}, no_decider: {decision: accept}}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := runServe(t, "NATS_URL="+server.URL(), "INTEGRATIONS_FILE="+file, "ORDERS_MAX_AGE=5s").ready()
@@ -237,7 +237,7 @@ func TestAStartFarFromNATSDuringALockdown(t *testing.T) {
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	must(t, environ, "Obeyed by 1", "lockdown", "--site", "default", "--message", "Gas leak")
 	file := filepath.Join(t.TempDir(), "integrations.yaml")
-	accept := "defaults: {fallbacks: {disconnected: {answer: accept}, no_decider: {answer: accept}, timeout: {answer: accept}, denied: {answer: accept}}}\n"
+	accept := "defaults: {fallbacks: {disconnected: {decision: accept}, no_decider: {decision: accept}, timeout: {decision: accept}, denied: {decision: accept}}}\n"
 	if err := os.WriteFile(file, []byte(accept), 0o600); err != nil {
 		t.Fatal(err)
 	}

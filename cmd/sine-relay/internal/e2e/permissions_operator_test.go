@@ -80,7 +80,7 @@ func (s *theatre) quarantined(t *testing.T, day *day) []string {
 func understanding(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "integrations.yaml")
-	if err := os.WriteFile(file, []byte("defaults: {eventNames: {visitor_arrived: checked_in, visitor_left: checked_out}}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("defaults: {kindAliases: {visitor_arrived: checked_in, visitor_left: checked_out}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file

@@ -33,7 +33,7 @@ func naming(t *testing.T, url, event, kind string) *operator {
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "integrations.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, "defaults: {eventNames: {%s: %s}}\n", event, kind), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, "defaults: {kindAliases: {%s: %s}}\n", event, kind), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return &operator{t, environment("NATS_URL="+url, "KEYS="+testKey, "INTEGRATIONS_FILE="+file)}
