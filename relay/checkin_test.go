@@ -61,6 +61,7 @@ func asking(c policy.Combination, budget time.Duration, deciders ...Decider) fun
 }
 
 func TestSeveralDeciders(t *testing.T) {
+	t.Parallel()
 	const long = time.Minute // longer than the test waits: who is waited for would fail it
 	a, b, shadow := Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "shadow", Shadow: true}
 	lenient := Decider{Name: "b", Fallbacks: map[policy.Situation]policy.Fallback{policy.Timeout: {Verdict: visit.Accept}}}

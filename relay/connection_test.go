@@ -35,6 +35,7 @@ func send(t *testing.T, address, text string) net.Conn {
 }
 
 func TestASlowClientHoldsNothing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = 500 * time.Millisecond })
 	address := r.serve(t)
 	for name, text := range map[string]string{
@@ -55,6 +56,7 @@ func TestASlowClientHoldsNothing(t *testing.T) {
 // The server reads on after the body, to notice a hang-up; were the read
 // deadline still set, a decision that takes longer would look like one.
 func TestTrap_ADecisionMayTakeLongerThanReadingTheBody(t *testing.T) {
+	t.Parallel()
 	const readTimeout = 500 * time.Millisecond
 	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = readTimeout })
 	r.broker.ask = func(ctx context.Context, _ visit.Message) (visit.Decision, error) {
@@ -229,6 +231,7 @@ func TestABodyThatComesSlowly(t *testing.T) {
 // The server reads the rest of a body before it answers, unless the connection
 // is to be closed.
 func TestTrap_AnAnswerDoesNotWaitForTheRestOfTheBody(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = timeout })
 	address := r.serve(t)
 	for path, want := range map[string]int{"/sine/lobby": 413, "/sine/lobby/check-in-request": 200, "/sine/lobby/check-in-success": 413, "/sine/cellar": 401, "/nowhere": 404} {

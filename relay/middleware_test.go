@@ -68,6 +68,7 @@ func TestARefusalIsLoggedWithItsReasonAndAShortenedAddress(t *testing.T) {
 // Ten thousand calls from as many networks, with and without the limiter's block,
 // are a few lines.
 func TestAFloodOfRefusalsIsAFewLines(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	const calls = 10_000
 	for n := range calls {

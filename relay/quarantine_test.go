@@ -150,6 +150,7 @@ func TestTheBeginningOfABodyTakesMemory(t *testing.T) {
 // A caller that sends everything before it reads gets the answer; one that never
 // ends, or stops sending, gets it in time.
 func TestTheAnswerToALargeBodyCanBeRead(t *testing.T) {
+	t.Parallel()
 	const large = 3 << 20
 	header := func(field string) string {
 		return "POST /sine/lobby HTTP/1.1\r\nHost: relay\r\nX-Sine-Auth: " + testKey + "\r\n" + field + "\r\n\r\n"

@@ -62,6 +62,7 @@ func serveAdmin(t *testing.T, gather prometheus.Gatherer) (address string, a *Ad
 }
 
 func TestProbesAndScrapesAreAnsweredWhileScrapesHang(t *testing.T) {
+	t.Parallel()
 	b := newBulk(t, 100, 100_000)
 	address, admin := serveAdmin(t, b)
 	const hanging = 4 * adminConnections

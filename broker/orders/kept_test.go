@@ -97,21 +97,28 @@ func TestAStateThatCannotBeKept(t *testing.T) {
 func TestAKeptFileThatIsRemovedOrReplaced(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	file := filepath.Join(t.TempDir(), "state", "orders.json")
 	put(t, open(t, s), lockdown("hq"))
-	sees(t, watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file }), lockdown("hq"))
-	kept := func() string { content, _ := os.ReadFile(file); return string(content) }
-	eventually(t, "it is kept", func() bool { return strings.Contains(kept(), "lockdown") })
-	for name, harm := range map[string]func() error{
-		"the directory is removed": func() error { return os.RemoveAll(filepath.Dir(file)) },
-		"it is written to":         func() error { return os.WriteFile(file, []byte(`{"version":1,"orders":[]}`), 0o600) },
-		"the file is replaced": func() error {
-			return errors.Join(os.WriteFile(file+".old", []byte(`{"version":1,"orders":[]}`), 0o600), os.Rename(file+".old", file))
+	const other = `{"version":1,"orders":[]}`
+	for name, harm := range map[string]func(file string) error{
+		"the directory is removed": func(file string) error { return os.RemoveAll(filepath.Dir(file)) },
+		"it is written to":         func(file string) error { return os.WriteFile(file, []byte(other), 0o600) },
+		"the file is replaced": func(file string) error {
+			return errors.Join(os.WriteFile(file+".old", []byte(other), 0o600), os.Rename(file+".old", file))
 		},
 	} {
-		if err := harm(); err != nil {
-			t.Fatal(name, err)
-		}
-		eventually(t, name+", and it is kept again", func() bool { return strings.Contains(kept(), "lockdown") })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "state", "orders.json")
+			sees(t, watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file }), lockdown("hq"))
+			kept := func() bool {
+				content, _ := os.ReadFile(file)
+				return strings.Contains(string(content), "lockdown")
+			}
+			eventually(t, "it is kept", kept)
+			if err := harm(file); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "it is kept again", kept)
+		})
 	}
 }
