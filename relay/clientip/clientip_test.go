@@ -198,9 +198,9 @@ func TestAddress_ByForwarded(t *testing.T) {
 		{"the client sends what the other header holds", []string{`6.6.6.6, for=203.0.113.7`}, outside},
 		{"the client is trusted itself", []string{`for=6.6.6.6, for=10.9.9.9`}, forged},
 
-		{"a hidden caller", []string{`for=6.6.6.6, for=_hidden`}, "10.0.0.1"},
-		{"an unknown caller", []string{`for=6.6.6.6, for=unknown`}, "10.0.0.1"},
-		{"an unknown caller behind two proxies", []string{`for=6.6.6.6, for="unknown", for=10.0.0.2`}, "10.0.0.2"},
+		{"a hidden client", []string{`for=6.6.6.6, for=_hidden`}, "10.0.0.1"},
+		{"an unknown client", []string{`for=6.6.6.6, for=unknown`}, "10.0.0.1"},
+		{"an unknown client behind two proxies", []string{`for=6.6.6.6, for="unknown", for=10.0.0.2`}, "10.0.0.2"},
 		{"no for", []string{`for=6.6.6.6, proto=https;by=203.0.113.7`}, "10.0.0.1"},
 		{"an empty for", []string{`for=6.6.6.6, for=`}, "10.0.0.1"},
 		{"an empty for in quotes", []string{`for=6.6.6.6, for=""`}, "10.0.0.1"},

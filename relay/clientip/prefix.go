@@ -83,7 +83,7 @@ func proposal(entry string) string {
 
 // Network is an address made short, for a log: the network of 256 addresses that
 // an IPv4 address is in, the /48 of an IPv6 address, and "unknown" for the zero
-// Addr. It tells where to look for who misconfigured something, and not whose
+// Addr. It shows where to look for what is misconfigured, and not whose
 // address it was.
 func Network(addr netip.Addr) string {
 	addr = normalize(addr)

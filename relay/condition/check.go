@@ -47,7 +47,7 @@ func (c *checker) call(e ast.Expr) {
 		c.pattern(args[len(args)-1])
 	case operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
 		if slices.ContainsFunc(args, isNamed("weekday")) {
-			c.add(e, `weekdays have no order; name them, as in weekday in ["Saturday", "Sunday"]`)
+			c.add(e, `weekdays have no order; list them, as in weekday in ["Saturday", "Sunday"]`)
 			return
 		}
 		c.compared(args[0], args[1])
@@ -78,7 +78,7 @@ func holdsMap(t *types.Type) bool {
 func (c *checker) pattern(e ast.Expr) {
 	pattern, ok := literal(e)
 	if !ok {
-		c.add(e, "a regular expression must be a text in quotes")
+		c.add(e, "a regular expression must be a string literal")
 		return
 	}
 	size, err := types.RegexProgramSize(pattern)
@@ -104,7 +104,7 @@ func (c *checker) compared(one ast.Expr, others ...ast.Expr) {
 
 func (c *checker) form(v variable, name, value ast.Expr) {
 	if text, ok := literal(value); ok && isNamed(v.name)(name) && !v.form(text) {
-		c.add(value, "%q is not a %s, which is the %s", text, v.name, strings.ReplaceAll(v.meaning, "`", ""))
+		c.add(value, "%s must be the %s, not %q", v.name, strings.ReplaceAll(v.meaning, "`", ""), text)
 	}
 }
 

@@ -82,9 +82,9 @@ func Compile(expression string) (*Condition, error) {
 }
 
 // Holds reports whether the condition is true of a visitor. With an error it
-// reports true: who cannot tell whether to ask must ask.
+// reports true: a decider that may have to be asked is asked.
 //
-// The error says where in the expression the evaluation failed and why, and holds
+// The error says where in the expression the evaluation failed and why, and contains
 // nothing of the visitor. It comes when the result depends on something that Sine
 // did not send, be it one answer or that there are answers; on a text of more than
 // 512 bytes, on one of more than 256 answers, or on an operation without a result

@@ -120,9 +120,9 @@ func unexpected(rest string, noToken bool) string {
 	case first == "or" || first == "|":
 		hint = "; did you mean ||?"
 	case strings.ContainsAny(first[:1], `"'`) && noToken:
-		hint = `; the text has no end, or contains a backslash that is not doubled`
+		hint = `; the string has no end, or contains a backslash that is not doubled`
 	case strings.IndexFunc(first, func(r rune) bool { return strings.ContainsRune("“”‘’", r) }) == 0:
-		hint = "; texts stand in straight quotes"
+		hint = "; strings need straight quotes"
 	}
 	return fmt.Sprintf("unexpected %q%s", words[0], hint)
 }

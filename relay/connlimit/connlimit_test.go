@@ -360,11 +360,13 @@ func TestHeader_HasSoManyLines(t *testing.T) {
 		})
 	}
 	t.Run("lines of a body are none where its header came with the request before", func(t *testing.T) {
-		client := newRig(t, 4).connect("127.0.0.1")
-		client.send("POST / HTTP/1.1\r\nHost: x\r\nKey: valid\r\nContent-Length: 0\r\n\r\nPOST / HTTP/1.1\r\nHost: x\r\nKey: valid\r\nContent-Length: 500\r\n\r\n")
+		r := newRig(t, 4)
+		client := r.connect("127.0.0.1")
+		client.send("POST / HTTP/1.1\r\nHost: x\r\nKey: valid\r\nContent-Length: 0\r\n\r\nPOST /hang HTTP/1.1\r\nHost: x\r\nKey: valid\r\nContent-Length: 500\r\n\r\n")
 		client.answered()
-		time.Sleep(50 * time.Millisecond) // for the server to wait for the body
+		<-r.hanging // before it reads the body
 		client.send(lines(100))
+		close(r.proceed)
 		client.answered()
 	})
 	t.Run("of a kept connection, too", func(t *testing.T) {
