@@ -14,8 +14,8 @@ import (
 func newTail(in Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "tail", Short: "Print what comes in as it comes, until it is interrupted.",
-		Long: `It prints the rows of sine-relay visits within a second of their being stored, and each
-once: what is stored while there is no connection to NATS, when there is one again.`,
+		Long: `It prints the rows of sine-relay visits, each within a second of its being stored, and once. Rows that are
+stored while there is no connection to NATS are printed when there is one again.`,
 		Example: "  sine-relay tail --site hq",
 	}
 	f := addVisitFlags(cmd)

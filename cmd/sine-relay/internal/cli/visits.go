@@ -68,7 +68,8 @@ type visitFlags struct {
 func addVisitFlags(cmd *cobra.Command) *visitFlags {
 	f := &visitFlags{}
 	cmd.Flags().StringVar(&f.site, "site", "", "only this `site`; every site unless set")
-	addChoice(cmd, &f.kind, "kind", "", "kind", []string{string(visit.KindCheckInRequest), string(visit.KindCheckedIn), string(visit.KindCheckedOut)}, "only this kind")
+	kinds := []string{string(visit.KindCheckInRequest), string(visit.KindCheckedIn), string(visit.KindCheckedOut)}
+	addChoice(cmd, &f.kind, "kind", "", "kind", kinds, "only this kind: "+strings.Join(kinds, ", "))
 	cmd.Flags().BoolVar(&f.names, "names", false, "print the names of visitors, companies and hosts, which are personal data")
 	f.format = addOutput(cmd)
 	return f
@@ -105,9 +106,9 @@ func (f *visitFlags) what(and string) string {
 func newVisits(in Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "visits", Short: "List what came in, how it was answered, and by whom.",
-		Long: `It lists check-in requests, from the records of decisions, and events, in the order in
-which the relay received them. Times are those of this machine's time zone (TZ). With
---output json, each line is a JSON object of its own, with times in UTC.`,
+		Long: `It lists check-in requests, by the records of how they were answered, and events, in the order in which
+the relay received them. Times are those of this machine's time zone, or of TZ. With --output json, each
+line is a JSON object of its own, with times in UTC.`,
 		Example: "  sine-relay visits --site hq --since 1h",
 	}
 	f := addVisitFlags(cmd)
