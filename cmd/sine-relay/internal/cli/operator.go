@@ -27,7 +27,7 @@ func addContext(cmd *cobra.Command, in Process) {
 	if cmd.Annotations[isGroup] != "" {
 		return
 	}
-	cmd.Flags().StringVar(in.context, "context", "", "connect by this context of the nats command, in place of the settings")
+	cmd.Flags().StringVar(in.context, "context", "", "`name` of a context of the nats command, in place of the settings of the connection")
 	// The flag was defined in the line above: there is no error.
 	_ = cmd.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return config.ContextNames(in.Environ), cobra.ShellCompDirectiveNoFileComp

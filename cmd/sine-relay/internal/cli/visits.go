@@ -88,7 +88,7 @@ func (f *visitFlags) filter() (broker.HistoryFilter, error) {
 
 // what says in words what the flags mean: check-in requests and events, or one kind.
 func (f *visitFlags) what(and string) string {
-	what, where := "check-in requests "+and+" events", "of all sites"
+	what := "check-in requests " + and + " events"
 	switch visit.Kind(f.kind) {
 	case visit.KindCheckInRequest:
 		what = "check-in requests"
@@ -98,9 +98,9 @@ func (f *visitFlags) what(and string) string {
 		what = "check-outs"
 	}
 	if f.site != "" {
-		where = "of site " + f.site
+		what += " of site " + f.site
 	}
-	return what + " " + where
+	return what
 }
 
 func newVisits(in Process) *cobra.Command {
@@ -137,7 +137,10 @@ func listVisits(ctx context.Context, in Process, f *visitFlags, since time.Durat
 	out.hold = heldRows
 	progress.show("reading …")
 	err = history.Each(ctx, filter, func(e broker.HistoryEntry) error {
-		if rows++; rows%1000 == 0 && !terminal.Is(in.Stdout) {
+		switch rows++; {
+		case terminal.Is(in.Stdout) && rows == 1:
+			progress.clear() // from now on, the rows themselves are
+		case !terminal.Is(in.Stdout) && rows%1000 == 0:
 			progress.show("%s, %s", plural(rows, "row"), formatLocal(e.Time))
 		}
 		return out.print(e)
