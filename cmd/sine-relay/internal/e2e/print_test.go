@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -63,13 +64,15 @@ func TestCommandsPrintNothingThatATerminalObeys(t *testing.T) {
 	}
 
 	record := mustJSON(t, visit.Record{
-		RequestID: hostileLine, Site: hostileLine, Integration: hostileLine, Rule: hostileLine, Policy: hostileLine,
+		Received: time.Now(), RequestID: hostileLine, Site: hostileLine, Integration: hostileLine, Rule: hostileLine, Policy: hostileLine,
 		Verdict: hostileLine, Visit: visit.VisitKey{Basis: visit.VisitKeyFromSine, Value: hostileLine},
 		Order: &visit.OrderNote{Kind: hostileLine, By: hostileLine},
 		Votes: []visit.Vote{{Decider: hostileLine, Version: hostileLine, Situation: hostileLine, Verdict: hostileLine}},
 	})
 	publish("visitors.v1.decision.default.accepted", nats.Header{visit.HeaderRequestID: {"K7Q2M"}}, record)
 	check("explain", "K7Q2M")
+	check("visits")
+	check("visits", "--output", "json")
 
 	header := strings.ReplaceAll(hostile, "\r", "")
 	publish("visitors.v1.quarantine.default", nats.Header{
