@@ -126,18 +126,19 @@ func (p *part) read(folder string) error {
 	return nil
 }
 
-// known has for each licence a sentence that no other one has.
+// known has sentences and the licence that alone has them.
 var known = map[string]string{
-	"Apache-2.0":   "under the Apache License, Version 2.0",
-	"BSD-3-Clause": "endorse or promote products derived from this software",
-	"MIT":          "Permission is hereby granted, free of charge, to any person obtaining a copy",
+	"Apache License Version 2.0, January 2004":                                     "Apache-2.0",
+	"under the Apache License, Version 2.0":                                        "Apache-2.0",
+	"endorse or promote products derived from this software":                       "BSD-3-Clause",
+	"Permission is hereby granted, free of charge, to any person obtaining a copy": "MIT",
 }
 
 // licencesIn names those of a text, which may hold several: the parts of a module
 // may have licences of their own.
 func licencesIn(text []byte) (ids []string) {
 	words := strings.Join(strings.Fields(string(text)), " ")
-	for id, sentence := range known {
+	for sentence, id := range known {
 		if strings.Contains(words, sentence) {
 			ids = append(ids, id)
 		}
