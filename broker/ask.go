@@ -21,7 +21,7 @@ import (
 //     second;
 //   - visit.ErrDenied: NATS refuses the subject or the answers to the relay's user;
 //   - visit.ErrTooLarge: the question exceeds NATS' limit;
-//   - visit.ErrBadReply: the answer was an error or not a decision;
+//   - visit.ErrBadReply: the reply was an error or an invalid decision;
 //   - the error of ctx when it was cancelled.
 //
 // It goes by the connection for questions, and by the other one when that is down or

@@ -75,7 +75,7 @@ func TestNoDeciderIsKnownAtOnce(t *testing.T) {
 	if !errors.Is(err, visit.ErrNoDecider) || time.Since(start) > atOnce {
 		t.Errorf("%v after %s", err, time.Since(start))
 	}
-	if want := "ask visitors.v1.ask.hq.watchlist: no decider is listening"; err.Error() != want {
+	if want := "ask visitors.v1.ask.hq.watchlist: no decider is subscribed"; err.Error() != want {
 		t.Errorf("%q, want %q", err, want)
 	}
 }

@@ -49,7 +49,7 @@ func TestTrap_HiddenRetriesHideThatNoStreamIsThere(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, cannotCreate)
 	b := connectTo(t, s, asRelay)
-	const want = "publish visitors.v1.event.hq.checked_in: no stream takes the subject: expected VISITORS"
+	const want = "publish visitors.v1.event.hq.checked_in: no stream for the subject: expected VISITORS"
 	unlessHeldUp(t, func() error {
 		_, err := b.Publish(within(t, 250*time.Millisecond), event("1"))
 		if !errors.Is(err, visit.ErrStreamMissing) || err.Error() != want {

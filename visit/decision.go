@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// Verdict is what a decider decides. Its values are part of the wire format.
+// Verdict is the result of a decision. Its values are part of the wire format.
 type Verdict string
 
 const (
@@ -16,28 +16,28 @@ const (
 
 // Decision is a decider's reply to a [CheckInRequest].
 type Decision struct {
-	// Verdict is mandatory. A reply without it is a bad reply and not a
-	// rejection, so that no other message can be taken for an answer.
+	// Verdict is required. A reply without it is a bad reply and not a rejection, so
+	// that no other message can be taken for a decision.
 	Verdict Verdict `json:"decision"`
-	// VisitorText is for the visitor to read. A rejection should have one;
-	// the integration's own text stands in for a missing or blank one.
+	// VisitorText is shown to the visitor, at most 8 KiB. A rejection should have
+	// one; otherwise, or when it is blank, the integration's own text is used.
 	VisitorText string `json:"visitorText,omitempty"`
-	// AdminNote is for the site's administrators.
+	// AdminNote is shown to the site's administrators, at most 8 KiB.
 	AdminNote string `json:"adminNote,omitempty"`
-	// Pass holds further fields for the answer to Sine when the visitor is
-	// accepted. A field that the integration's template sets wins, also over
-	// one whose name differs in case only: readers may not tell them apart.
+	// Pass has further fields for the response to Sine when the visitor is accepted.
+	// A field that the integration's template sets takes precedence, also over one
+	// whose name differs only in case: some readers do not distinguish them.
 	Pass map[string]json.RawMessage `json:"pass,omitempty"`
-	// Decider and Version name who decided.
+	// Decider and Version identify the decider. They are for records and logs.
 	Decider string `json:"decider,omitempty"`
 	Version string `json:"version,omitempty"`
 }
 
-// Limits of a decider's reply. An acceptance beyond them is a bad reply.
+// Limits of a decider's reply. An acceptance that exceeds them is a bad reply.
 const (
-	// MaxDecisionSize is the size of a whole reply, in bytes.
+	// MaxDecisionSize is the maximum size of a reply, in bytes.
 	MaxDecisionSize = 16 << 10
-	// maxDecisionText is that of each text.
+	// maxDecisionText is the maximum size of each text, in bytes.
 	maxDecisionText = 8 << 10
 	// maxPassDepth is how deep a value of Pass may be nested, maxPassFields how
 	// many fields an object of it may have, and maxPassName the bytes of a name.
@@ -47,28 +47,28 @@ const (
 )
 
 // ErrInvalidDecision is wrapped by every error of [ParseDecision].
-var ErrInvalidDecision = errors.New("not a decision")
+var ErrInvalidDecision = errors.New("invalid decision")
 
-// ParseDecision reads a decider's reply. Only an acceptance needs everything
-// right. A reply in which a rejection can be read is a rejection, whatever is wrong
-// beside it: without what cannot be used, such as a text of the wrong type.
+// ParseDecision reads a decider's reply. An acceptance must be valid in every respect.
+// A reply with a readable rejection is a rejection, even when other parts of it are
+// invalid; these are left out, such as a text of the wrong type.
 //
-// Texts come out as [CleanText] leaves them, and empty where they are blank; values
-// of Pass likewise, and with every name once, upper and lower case being the same.
+// Texts are returned as by [CleanText], and empty when they are blank. So are the
+// texts in Pass, whose names are unique without regard to case.
 //
-// Its errors name the fault and quote nothing of the reply, which may hold personal
-// data.
+// Every error wraps [ErrInvalidDecision], says what is wrong and quotes nothing of the
+// reply, which may contain personal data.
 func ParseDecision(data []byte) (Decision, error) {
 	r := readReply(data)
 	switch {
 	case r.rejects:
 		r.decision.Verdict = Reject
 		return r.decision, nil
-	case r.fault == nil && r.verdicts == 0:
-		r.fault = errors.New(`the field "decision" is missing`)
+	case r.err == nil && r.verdicts == 0:
+		r.err = errors.New(`the field "decision" is missing`)
 	}
-	if r.fault != nil {
-		return Decision{}, fmt.Errorf("%w: %w", ErrInvalidDecision, r.fault)
+	if r.err != nil {
+		return Decision{}, fmt.Errorf("%w: %w", ErrInvalidDecision, r.err)
 	}
 	r.decision.Verdict = Accept
 	return r.decision, nil

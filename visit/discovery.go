@@ -4,71 +4,76 @@ import (
 	"time"
 )
 
-// RelayService is what every relay is called in NATS discovery: `nats micro ls`
-// shows relays beside deciders, each process with an id of its own.
+// RelayService is the name of every relay as a NATS micro service: `nats micro info
+// sine-relay` lists them, each process with its own id.
 const RelayService = "sine-relay"
 
-// RelayStatus is the "data" of the endpoint "status" in a relay's statistics in
-// NATS discovery: the answer to $SRV.STATS.sine-relay. It holds nothing personal,
-// and none of an order's texts.
+// RelayStatus is the "data" of the endpoint "status" in the statistics of a relay as a
+// NATS micro service, the reply to $SRV.STATS.sine-relay. It contains no personal data
+// and no text of an order.
 type RelayStatus struct {
 	// State is the relay's readiness: ready, degraded, starting or draining.
 	State string `json:"state"`
-	// OrdersKnown is set while the relay knows the standing orders. While it is
-	// not, the relay obeys the lockdowns that it heard of, and no override.
+	// OrdersKnown is set while the relay knows the standing orders. While it does
+	// not, it obeys the lockdowns that it has read, and no override.
 	OrdersKnown bool `json:"ordersKnown"`
 	// OrdersReadAt is when the relay last read the orders, by its own clock. It
-	// is absent where it never did.
+	// is absent when it never did.
 	OrdersReadAt time.Time `json:"ordersReadAt,omitzero"`
-	// OrdersRevision is that of the newest entry of the bucket that the relay has
-	// read, of those that concern it; 0 for none.
+	// OrdersRevision is the revision of the newest entry in the bucket of standing
+	// orders that the relay has read and that concerns it; 0 for none.
 	OrdersRevision uint64 `json:"ordersRevision"`
-	// Orders are those in force that the relay obeys.
+	// Orders are the orders in force that the relay obeys.
 	Orders []RelayOrder `json:"orders"`
-	// Sites are those of the relay's integrations, the first [MaxRelaySites] of
-	// them. SiteCount is how many there are.
+	// Sites are the sites of the relay's integrations, at most [MaxRelaySites].
+	// SiteCount is the number of all of them.
 	Sites     []string `json:"sites"`
 	SiteCount int      `json:"siteCount"`
-	// Spooled is how many messages are in the relay's spool.
+	// Spooled is the number of messages in the relay's spool.
 	Spooled int `json:"spooled"`
 }
 
 // MaxRelaySites bounds [RelayStatus.Sites].
 const MaxRelaySites = 1000
 
-// RelayOrder names an order that a relay obeys.
+// RelayOrder identifies an order that a relay obeys.
 type RelayOrder struct {
 	Kind OrderKind `json:"kind"`
 	Site string    `json:"site"`
 	// ID is the [Order.Identity].
 	ID string `json:"id"`
-	// Lost is set for a lockdown that the bucket no longer has although nobody
+	// Lost is set for a lockdown that is no longer in the bucket although nobody
 	// lifted it.
 	Lost bool `json:"lost,omitempty"`
 }
 
-// DeciderService is what every decider is called in NATS discovery: `nats micro
-// info sine-relay-decider` finds them all. Metadata tell them apart.
+// DeciderService is the name of every decider as a NATS micro service: `nats micro
+// info sine-relay-decider` lists them. Their metadata distinguish them.
 const DeciderService = "sine-relay-decider"
 
-// DeciderStats is the "data" of a decider's statistics in NATS discovery. The
-// service's own numbers cannot see an answer that is given concurrently.
+// DeciderStats is the "data" of each endpoint in the statistics of a decider as a NATS
+// micro service. It counts from the start of the program. The statistics of the
+// service itself do not include decisions that are made concurrently.
 type DeciderStats struct {
-	Decided    int64 `json:"decided"`
-	Failed     int64 `json:"failed"`
+	// Decided counts decisions that were sent.
+	Decided int64 `json:"decided"`
+	// Failed counts check-in requests that the program failed to decide, or whose
+	// reply could not be sent.
+	Failed int64 `json:"failed"`
+	// Overloaded counts check-in requests beyond those that may be in flight.
 	Overloaded int64 `json:"overloaded"`
-	// Expired counts questions whose time was over before they were answered,
-	// from that moment on: one that the program hangs in is counted.
+	// Expired counts check-in requests whose deadline passed without a decision, from
+	// that moment on: one in which the program hangs is counted.
 	Expired int64 `json:"expired"`
-	// Late counts those of the expired that the program answered after all. Such
-	// an answer is not sent, and no relay can count it.
+	// Late counts those of the expired that the program decided later. Such a
+	// decision is not sent, and no relay can count it.
 	Late int64 `json:"late"`
-	// Stalls counts how often the program did not run for a second or more: it
-	// was stopped, or got no CPU. Questions that waited meanwhile are expired
-	// unless their time outlasted it.
+	// Stalls counts how often the program did not run for a second or more: it was
+	// stopped, or got no CPU. Check-in requests that waited meanwhile expire unless
+	// their deadline was later.
 	Stalls int64 `json:"stalls"`
-	// AverageMs is the mean time of the questions that the program was
-	// asked, whatever came of them. One that it has not returned from counts
-	// with the time that the visitor waited.
+	// AverageMs is the mean time in milliseconds of the check-in requests that the
+	// program decided or failed to decide. One that is still running after its
+	// deadline counts with the time up to the deadline.
 	AverageMs float64 `json:"averageMs"`
 }

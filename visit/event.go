@@ -1,21 +1,20 @@
 package visit
 
-// Event is the event that a visitor was checked in or out. It is the body of a
-// message on [Subjects.Event].
+// Event says that a visitor was checked in or out. It is the body of a message on
+// [Subjects.Event].
 type Event struct {
-	// ID is the same for every delivery of the same event; see [EventID]. It
-	// equals the message's "ce-id" and "Nats-Msg-Id".
+	// ID is the same for every delivery of an event; see [EventID]. It equals the
+	// message's "ce-id" and "Nats-Msg-Id".
 	ID   string `json:"id"`
 	Kind Kind   `json:"kind"`
 	Origin
 	Pass
 	// Cause is set on a check-out only.
 	Cause Cause `json:"cause,omitempty"`
-	// Source is always the last field on the wire, and byte for byte what
-	// Sine sent, white space included, but for a content encoding and a byte order
-	// mark: decode with [encoding/json] into an
-	// Event and it is all there. Fields that the relay does not know are
-	// found in it. It may be absent.
+	// Source is the body that Sine sent, byte for byte, white space included, but
+	// without a content encoding and a byte order mark. It contains the fields that
+	// the relay does not know. On the wire it is always the last field. It may be
+	// absent.
 	Source Source `json:"source,omitempty"`
 }
 
@@ -50,9 +49,9 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// CheckInRequest is the question that a decider is asked while a visitor waits. The
-// message also carries the headers [HeaderRequestID], [HeaderIntegration] and
-// [HeaderTimeout]. It may come twice, with the same RequestID: then it also carries
+// CheckInRequest asks a decider for a [Decision] while a visitor waits. The message
+// has the headers [HeaderRequestID], [HeaderIntegration] and [HeaderTimeout]. It may
+// be sent twice, with the same RequestID: the second message also has
 // [HeaderAttempt].
 type CheckInRequest struct {
 	Origin

@@ -8,7 +8,7 @@ import (
 	"regexp"
 )
 
-// idAlphabet has 32 signs that cannot be mistaken for one another when read
+// idAlphabet has 32 characters that cannot be mistaken for one another when read
 // aloud or copied by hand: no 0 and O, no 1 and I.
 const idAlphabet = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
@@ -17,8 +17,8 @@ const (
 	referenceLength = 5
 )
 
-// NewRequestID returns 20 signs with 100 random bits. It names one webhook call
-// in the answer's header, the log, the messages and the records.
+// NewRequestID returns 20 characters with 100 random bits. They identify one webhook
+// in the header of its response, the log, the messages and the decision records.
 func NewRequestID() string {
 	var b [requestIDLength]byte
 	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
@@ -28,8 +28,8 @@ func NewRequestID() string {
 	return string(b[:])
 }
 
-// Reference is the short form of a request id, which a visitor can read out to
-// reception.
+// Reference is the short form of a request id, five characters, which a visitor can
+// read out to reception.
 func Reference(requestID string) string {
 	if len(requestID) < referenceLength {
 		return requestID
@@ -37,14 +37,14 @@ func Reference(requestID string) string {
 	return requestID[:referenceLength]
 }
 
-// EventID returns the id of an event: 32 hexadecimal digits. A repeat of the same
-// call gets the same id where its bytes say when it happened. In order of preference
-// it is taken from
+// EventID returns the id of an event: 32 hexadecimal digits. A webhook that is sent
+// again gets the same id when its bytes say when it happened. The id is derived, in
+// order of preference, from
 //
-//   - the body's bytes, the date among them, where that is precise to the second
-//     or better, or Sine names the pass or visit and any date,
-//   - the call, where it was named: it is submitted again,
-//   - chance: losing a visitor is worse than counting one twice.
+//   - the body's bytes, when the date in them is precise to the second or better, or
+//     Sine sent an id of the pass or visit and any date,
+//   - the id of the request that is replayed, if any,
+//   - random bits: losing a visitor is worse than counting one twice.
 //
 // Two bodies that differ in one byte are two events, whatever ids and dates they
 // share: those who arrive as a group may share both. The time of receipt is never
@@ -63,7 +63,7 @@ func EventID(integration string, kind Kind, f Fingerprint) string {
 	}
 }
 
-// Fingerprint is what tells one event from another.
+// Fingerprint is what distinguishes one event from another; see [EventID].
 type Fingerprint struct {
 	// PassID is Sine's id of the pass or visit as received, or empty.
 	PassID string
@@ -74,14 +74,15 @@ type Fingerprint struct {
 	PreciseDate bool
 	// Body is the whole body, as [Event.Source].
 	Body []byte
-	// ReplayedRequestID is the request id of a call whose body is submitted again, or empty.
+	// ReplayedRequestID is the request id under which a body in the quarantine came
+	// that is replayed, or empty.
 	ReplayedRequestID string
 }
 
 var portable = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
-// NewVisitKey makes a visit's key from Sine's id of the pass or visit, or the empty
-// key when there is none.
+// NewVisitKey returns the key of a visit by Sine's id of the pass or visit, which is
+// empty when Sine sent none.
 func NewVisitKey(id string) VisitKey {
 	switch {
 	case id == "":

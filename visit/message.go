@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// Message is something ready to be sent over NATS. Its header holds no name
-// that NATS would obey except [HeaderMsgID].
+// Message is ready to be published to NATS. [HeaderMsgID] is the only header in it
+// that NATS interprets.
 type Message struct {
 	Root    Root
 	Subject string
-	// ID is what a repeat is recognised by. A question has none.
+	// ID identifies duplicates. A check-in request has none.
 	ID string
-	// OrderingKey is what messages have in common that must stay in their order: the
-	// visit where Sine names it, else the integration. It does not travel.
+	// OrderingKey is equal for messages that must keep their sequence: those of a
+	// visit when Sine sent its id, else of an integration. It is not sent.
 	OrderingKey string
 	Header      map[string][]string
 	Data        []byte
 }
 
-// What an [Message.Order] begins with.
+// Prefixes of [Message.OrderingKey].
 const (
 	orderVisit       = "visit/"
 	orderIntegration = "integration/"
@@ -32,10 +32,10 @@ const (
 	orderQuarantine  = "quarantine/"
 )
 
-// OfVisit reports whether the message's order is that of one visit.
+// OfVisit reports whether the ordering key is that of a visit.
 func (m Message) OfVisit() bool { return strings.HasPrefix(m.OrderingKey, orderVisit) }
 
-// Message returns the event as it travels: a CloudEvent in binary mode.
+// Message returns the event as a CloudEvent in binary mode.
 func (e *Event) Message(s Subjects) (Message, error) {
 	data, err := MarshalEvent(e)
 	if err != nil {
@@ -62,11 +62,11 @@ func (e *Event) Message(s Subjects) (Message, error) {
 	return Message{Root: RootEvent, Subject: s.Event(e.Site, e.Kind), ID: e.ID, OrderingKey: order, Header: h, Data: data}, nil
 }
 
-// Message returns the request as a question to one decider.
+// Message returns the request to one decider.
 func (r *CheckInRequest) Message(s Subjects, decider string) (Message, error) {
 	data, err := MarshalCheckInRequest(r)
 	if err != nil {
-		return Message{}, fmt.Errorf("encode request %s: %w", r.RequestID, err)
+		return Message{}, fmt.Errorf("encode check-in request %s: %w", r.RequestID, err)
 	}
 	h := map[string][]string{
 		HeaderContentType: {ContentJSON},
@@ -81,7 +81,7 @@ const sourceField = `,"source":`
 
 // marshal encodes head, an object with at least one field, and splices source
 // in as its last field. json.Marshal would compact a RawMessage and escape
-// parts of it, and Sine's bytes would not be Sine's any more.
+// parts of it, so that the bytes would not be those that Sine sent.
 func marshal(head any, source Source) ([]byte, error) {
 	b := heads.Get().(*bytes.Buffer)
 	defer keepHead(b)
@@ -92,7 +92,7 @@ func marshal(head any, source Source) ([]byte, error) {
 		return nil, err
 	}
 	encoded := bytes.TrimSuffix(b.Bytes(), []byte("}\n"))
-	// As long as it is and no longer: it may wait for seconds to be stored.
+	// Of the exact size: it may wait for seconds to be stored.
 	out := make([]byte, 0, len(encoded)+len(sourceField)+len(source)+1)
 	out = append(out, encoded...)
 	if len(source) > 0 {
@@ -102,10 +102,10 @@ func marshal(head any, source Source) ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// heads are buffers in which heads are encoded.
+// heads are reused buffers.
 var heads = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// keepHead gives a buffer back, unless it has become large.
+// keepHead returns a buffer to the pool, unless it has become large.
 func keepHead(b *bytes.Buffer) {
 	if b.Cap() <= 32<<10 {
 		heads.Put(b)
@@ -137,30 +137,31 @@ func sourceBytes(object []byte, parsed Source) Source {
 	return bytes.Clone(body[start:])
 }
 
-// Why a question to a decider brought no decision.
+// Why a check-in request got no decision from a decider.
 var (
-	// ErrNoDecider is returned when nobody listens for the question.
-	ErrNoDecider = errors.New("no decider is listening")
-	// ErrTimeout is returned when the time ran out.
-	ErrTimeout = errors.New("no answer in time")
-	// ErrBadReply is returned when the reply was an error or not a decision.
+	// ErrNoDecider is returned when no decider subscribes to the request's subject.
+	ErrNoDecider = errors.New("no decider is subscribed")
+	// ErrTimeout is returned when no reply came before the deadline.
+	ErrTimeout = errors.New("no reply before the deadline")
+	// ErrBadReply is returned when the reply is an error or an invalid decision.
 	ErrBadReply = errors.New("bad reply")
 )
 
-// Why a message could not be handed to NATS. ErrDisconnected and ErrDenied also
-// apply to questions, ErrTimeout also to publishing.
+// Why a message could not be published to NATS. ErrDisconnected and ErrDenied also
+// apply to check-in requests, ErrTimeout also to publishing.
 var (
-	// ErrDisconnected is returned when there was no connection to NATS, or it
-	// dropped before the answer came.
+	// ErrDisconnected is returned when there was no connection to NATS, or it was
+	// lost before the reply came.
 	ErrDisconnected = errors.New("disconnected from NATS")
-	// ErrDenied is returned when NATS refuses the subject to the relay's user.
+	// ErrDenied is returned when the relay's NATS user has no permission for the
+	// subject.
 	ErrDenied = errors.New("permission denied by NATS")
 	// ErrStreamFull is returned when the stream has reached its limit.
 	ErrStreamFull = errors.New("stream is full")
-	// ErrStreamMissing is returned when no stream takes the subject, or it has
+	// ErrStreamMissing is returned when no stream has the subject, or the stream has
 	// no leader.
-	ErrStreamMissing = errors.New("no stream takes the subject")
-	// ErrTooLarge is returned when the message exceeds a limit of NATS or of
+	ErrStreamMissing = errors.New("no stream for the subject")
+	// ErrTooLarge is returned when the message exceeds the size limit of NATS or of
 	// the stream.
 	ErrTooLarge = errors.New("message is too large")
 )
@@ -169,11 +170,11 @@ var (
 type Receipt struct {
 	Stream   string
 	Sequence uint64
-	// Duplicate is set when the stream already held the message, from an
-	// earlier call and not from the publisher's own retry.
+	// Duplicate is set when the stream already had the message, from an earlier
+	// webhook and not from a retry of the same one.
 	Duplicate bool
 	// Spooled is set when the message is not in a stream yet but synced to the
-	// relay's own disk, from where it will go there. Stream and Sequence are
-	// empty then.
+	// relay's disk, from which it will be forwarded. Stream and Sequence are empty
+	// then.
 	Spooled bool
 }

@@ -15,43 +15,44 @@ import (
 type OrderKind string
 
 const (
-	// OrderLockdown turns every visitor away.
+	// OrderLockdown rejects every visitor.
 	OrderLockdown OrderKind = "lockdown"
-	// OrderOverride lets visitors in without asking a decider. A lockdown
-	// prevails over it.
+	// OrderOverride accepts visitors without asking a decider. A lockdown takes
+	// precedence.
 	OrderOverride OrderKind = "override"
 )
 
-// AllSites stands in an [Order] for every site. It is no [ValidName], so no site
-// can be called so.
+// AllSites stands in an [Order] for every site. It is not a [ValidName], so no site
+// can have this name.
 const AllSites = "*"
 
-// Order is a standing order of the operator for one site or for all of them.
+// Order is a standing order of an operator, a lockdown or an override, for one site or
+// for all.
 type Order struct {
 	Kind OrderKind `json:"kind"`
 	// Site is a name as of [ValidName], or [AllSites].
 	Site string `json:"site"`
-	// Message is for the visitors to read: up to 500 characters, or empty
-	// for the text that the reader of the order has for this.
+	// Message is shown to visitors, up to 500 characters. When it is empty, the relay
+	// uses its own text.
 	Message string `json:"message,omitempty"`
-	// Reason is for the record: up to 500 characters, mandatory for an
+	// Reason is for the decision record, up to 500 characters. It is required for an
 	// override.
 	Reason string `json:"reason,omitempty"`
-	// By is who says to have given the order: up to 100 characters, no proof of
-	// anything.
+	// By is who claims to have given the order, up to 100 characters. It proves
+	// nothing.
 	By string `json:"by,omitempty"`
-	// User and Account are who NATS says that gave it: up to 100 characters
-	// each. The operator's program asks NATS and writes the answer down; that
-	// proves no more than that program does, and shows who did not pretend.
+	// User and Account are who gave it according to NATS, up to 100 characters each.
+	// The operator's program asks NATS and writes the reply here, so that they prove
+	// no more than that program does.
 	User    string `json:"user,omitempty"`
 	Account string `json:"account,omitempty"`
-	// ID tells this order from every other one: 20 characters from chance. It
-	// is empty in orders that versions before 1.0 gave.
+	// ID identifies the order: 20 random characters. It is empty in orders of
+	// versions before 1.0.
 	ID string `json:"id,omitempty"`
 	// Since is when the order was given, by NATS' clock.
 	Since time.Time `json:"since,omitzero"`
-	// Until is when the order ends by itself. The zero value is never, which
-	// an override may not have.
+	// Until is when the order ends by itself. The zero value is never, and is
+	// invalid for an override.
 	Until time.Time `json:"until,omitzero"`
 }
 
@@ -60,7 +61,7 @@ const (
 	maxOrderBy   = 100
 )
 
-// Validate returns why o is not an order that may be given or obeyed, or nil. Its
+// Validate returns why o is invalid, and must be neither given nor obeyed, or nil. Its
 // errors name the field and do not quote it.
 func (o Order) Validate() error {
 	if err := o.checkTerms(); err != nil {
@@ -84,13 +85,13 @@ var orderID = regexp.MustCompile(`^[A-Za-z0-9-]{0,64}$`)
 
 func checkOrderID(field, id string) error {
 	if !orderID.MatchString(id) {
-		return fmt.Errorf("the order's field %q is not of the form %s", field, orderID)
+		return fmt.Errorf("the order's field %q must match %s", field, orderID)
 	}
 	return nil
 }
 
-// Identity is the order's ID, or, where it has none, what takes its place: the
-// same order has the same, wherever it is read.
+// Identity is the order's ID. For an order without one it is derived from its fields:
+// every reader derives the same.
 func (o Order) Identity() string {
 	if o.ID != "" {
 		return o.ID
@@ -100,7 +101,7 @@ func (o Order) Identity() string {
 		[]byte(o.Since.Format(time.RFC3339Nano)), []byte(o.Until.Format(time.RFC3339Nano)))[:16]
 }
 
-// Lift ends one standing order. It stands where the order stood.
+// Lift ends one standing order. It replaces the order in the bucket.
 type Lift struct {
 	Kind OrderKind `json:"kind"`
 	Site string    `json:"site"`
@@ -115,7 +116,8 @@ type Lift struct {
 	Since   time.Time `json:"since,omitzero"`
 }
 
-// Validate returns why l lifts nothing, or nil. Its errors quote no text.
+// Validate returns why l is invalid, and lifts nothing, or nil. Its errors quote no
+// text.
 func (l Lift) Validate() error {
 	// Kind, site and texts as those of a lockdown, which needs nothing more.
 	terms := Order{Kind: l.Kind, Site: l.Site, Reason: l.Reason, By: l.By, User: l.User, Account: l.Account}
@@ -126,25 +128,25 @@ func (l Lift) Validate() error {
 		return err
 	}
 	if l.Lifts == "" {
-		return errors.New("a lift needs the id of the order that it ends")
+		return errors.New("a lift requires the id of the order that it ends")
 	}
 	return checkOrderID("lifts", l.Lifts)
 }
 
-// checkTerms checks everything but the form of the texts.
+// checkTerms checks all fields but the form of the texts.
 func (o Order) checkTerms() error {
 	override := o.Kind == OrderOverride
 	switch {
 	case !override && o.Kind != OrderLockdown:
-		return fmt.Errorf("the order's kind is neither %q nor %q", OrderLockdown, OrderOverride)
+		return fmt.Errorf("the order's kind must be %q or %q", OrderLockdown, OrderOverride)
 	case o.Site != AllSites && !ValidName(o.Site):
-		return fmt.Errorf("the order's site is neither %q nor of the form %s", AllSites, NamePattern)
+		return fmt.Errorf("the order's site must be %q or match %s", AllSites, NamePattern)
 	case override && o.Until.IsZero():
-		return errors.New("an override needs a time at which it ends")
+		return errors.New("an override requires a time at which it ends")
 	case !o.Until.IsZero() && !o.Until.After(o.Since):
 		return errors.New("the order ends before it begins")
 	case override && IsBlank(o.Reason):
-		return errors.New("an override needs a reason")
+		return errors.New("an override requires a reason")
 	}
 	return nil
 }
@@ -156,14 +158,14 @@ func checkText(s string, most int) error {
 	case utf8.RuneCountInString(s) > most:
 		return fmt.Errorf("has more than %d characters", most)
 	case strings.ContainsFunc(s, unicode.IsControl):
-		return errors.New("has a control character, such as a line break")
+		return errors.New("contains a control character, such as a line break")
 	}
 	return nil
 }
 
-// InForce reports whether the order has not ended at the time now. It does not
-// wait for Since: the operator's clock may be ahead of the reader's, and a
-// lockdown must not be late by the difference.
+// InForce reports whether the order has not ended at the time now. It does not wait
+// for Since: the operator's clock may be ahead of the reader's, and a lockdown must
+// not be late by the difference.
 func (o Order) InForce(now time.Time) bool {
 	return o.Until.IsZero() || now.Before(o.Until)
 }

@@ -52,7 +52,7 @@ func TestWhichOrdersMayBeGiven(t *testing.T) {
 		"a kind that is unknown":              {func(o *visit.Order) { o.Kind = "drill" }, "kind"},
 		"no site":                             {func(o *visit.Order) { o.Site = "" }, "site"},
 		"a site that is no name":              {func(o *visit.Order) { o.Site = "hq.>" }, "site"},
-		"an override without an end":          {func(o *visit.Order) { o.Until = time.Time{} }, "needs a time"},
+		"an override without an end":          {func(o *visit.Order) { o.Until = time.Time{} }, "requires a time"},
 		"an override that ends as it begins":  {func(o *visit.Order) { o.Until = o.Since }, "ends before"},
 		"a lockdown that ends before it does": {func(o *visit.Order) { lockdown(o); o.Since, o.Until = noon, noon.Add(-1) }, "ends before"},
 		"an override without a reason":        {func(o *visit.Order) { o.Reason = "" }, "reason"},

@@ -10,8 +10,8 @@ import (
 	_ "time/tzdata" // in an image without a zone database, every time would be UTC
 )
 
-// Pass is what Sine says about the person at the door. Every field may be
-// empty: Sine sends what its site collects, and the relay invents nothing.
+// Pass is what Sine says about a visit. Every field may be empty: Sine sends what its
+// site collects, and the relay adds nothing.
 type Pass struct {
 	Person      Person       `json:"person"`
 	Company     string       `json:"company,omitempty"`
@@ -29,21 +29,21 @@ type Person struct {
 	PhotoURL  string `json:"photoUrl,omitempty"`
 }
 
-// Host is the person or the group that is visited; either part may be empty.
+// Host is the person or the group that is visited; any field may be empty.
 type Host struct {
 	FirstName string `json:"firstName,omitempty"`
 	LastName  string `json:"lastName,omitempty"`
 	Group     string `json:"group,omitempty"`
 }
 
-// FormAnswer is one answer to a question of a site's form. Value is the text that
-// Sine sent; an answer that was not a text is given as its JSON.
+// FormAnswer is the answer to one question of a site's form. Value is the text that
+// Sine sent; a value of another type is its JSON.
 type FormAnswer struct {
 	Label string `json:"label,omitempty"`
 	Value string `json:"value"`
 }
 
-// TimeBasis says how far a time can be trusted.
+// TimeBasis says where a time comes from. Its values are part of the wire format.
 type TimeBasis string
 
 const (
@@ -52,23 +52,23 @@ const (
 	// TimeInAssumedZone is a time that came without a zone and was read in
 	// the integration's configured zone.
 	TimeInAssumedZone TimeBasis = "assumed-zone"
-	// TimeReceived means that Sine sent no usable time; the time is that at
-	// which the relay received the call.
+	// TimeReceived means that Sine sent no usable time; it is the time at which the
+	// relay received the webhook.
 	TimeReceived TimeBasis = "received"
 )
 
-// VisitKey identifies one visit, so that its check-in and check-out can be put
-// together.
+// VisitKey identifies a visit: its check-in and its check-out have the same key.
 type VisitKey struct {
-	// Value is Sine's own id of the pass or visit. An id that is not made
-	// of 1 to 128 letters, digits and the signs "._:-" is replaced by its
-	// SHA-256, so that the value can be carried anywhere. Empty when the
-	// basis is [VisitKeyNone].
+	// Value is Sine's own id of the pass or visit. An id that does not consist of
+	// 1 to 128 letters, digits and the characters "._:-" is replaced by 32
+	// hexadecimal digits of its SHA-256, so that the value is valid anywhere. It is
+	// empty when the basis is [VisitKeyNone].
 	Value string        `json:"value,omitempty"`
 	Basis VisitKeyBasis `json:"basis"`
 }
 
-// VisitKeyBasis says where a visit's key comes from. It is never guessed from names.
+// VisitKeyBasis says where a visit's key comes from. A key is never guessed from
+// names. Its values are part of the wire format.
 type VisitKeyBasis string
 
 const (
@@ -78,43 +78,43 @@ const (
 	VisitKeyNone VisitKeyBasis = "none"
 )
 
-// Origin says where something came in, and when. It is common to requests and
-// events.
+// Origin says where and when a webhook was received. Check-in requests and events
+// have it.
 type Origin struct {
-	// RequestID is the id of the webhook call, as in the relay's log line
-	// and in the header of its answer.
+	// RequestID is the id of the webhook, as in the relay's log line and in the
+	// header of its response.
 	RequestID string `json:"requestId"`
-	// Trace is what a proxy called it.
+	// Trace is how a trusted proxy identified it.
 	Trace Trace  `json:"trace,omitzero"`
 	Site  string `json:"site"`
-	// Integration is the name of the WebHook integration in Sine.
-	Integration string    `json:"integration"`
-	Time        time.Time `json:"time"`
-	TimeBasis   TimeBasis `json:"timeBasis"`
-	// TimeZone is the site's, by its name in the IANA database, as the relay's
-	// configuration has it: "UTC" where nobody has set it there. It is empty in
-	// what an earlier relay wrote. Time may be in another: see [Origin.LocalTime].
+	// Integration is the name of the relay's integration that Sine called.
+	Integration string `json:"integration"`
+	// Time is when the visitor checked in or out, or asked to; see TimeBasis.
+	Time      time.Time `json:"time"`
+	TimeBasis TimeBasis `json:"timeBasis"`
+	// TimeZone is the site's, a name of the IANA database, from the relay's
+	// configuration: "UTC" unless it was set there. It is empty in messages of earlier
+	// relays. Time may be in another zone: see [Origin.LocalTime].
 	TimeZone string `json:"timeZone,omitempty"`
-	// Received is when the relay received the call, by its own clock.
+	// Received is when the relay received the webhook, by its own clock.
 	Received time.Time `json:"received"`
 	Visit    VisitKey  `json:"visit"`
-	// Synthetic marks a call that an operator made to try the relay: nobody
-	// stood at the door. Nothing that a caller sends to the webhook sets it.
+	// Synthetic marks a test by an operator: there is no visitor. Nothing that a
+	// client sends to the public listener sets it.
 	Synthetic bool `json:"synthetic,omitempty"`
 }
 
 // Source is a body byte for byte as Sine sent it, without a content encoding and a
-// byte order mark. It may be absent: v1 allows
-// an installation to leave it out.
+// byte order mark. It may be absent: v1 allows an installation to leave it out.
 type Source = json.RawMessage
 
-// ErrNoTimeZone is returned by [Origin.LocalTime] for what was written by a relay
-// that did not say the site's time zone.
-var ErrNoTimeZone = errors.New("the time zone of the site is missing")
+// ErrNoTimeZone is returned by [Origin.LocalTime] when TimeZone is empty, as in
+// messages of earlier relays.
+var ErrNoTimeZone = errors.New("the site has no time zone")
 
-// LocalTime is Time as a clock on the site's wall shows it: go by it for hours,
-// weekdays and dates. Where Sine writes UTC, Time has those of UTC. It fails where
-// TimeZone is empty or not known to this program.
+// LocalTime is Time in the site's time zone: use it for hours, weekdays and dates,
+// which in Time may be those of UTC. It returns [ErrNoTimeZone] when TimeZone is
+// empty, and an error when the zone is unknown to this program.
 func (o Origin) LocalTime() (time.Time, error) {
 	if o.TimeZone == "" {
 		return time.Time{}, ErrNoTimeZone
@@ -126,26 +126,27 @@ func (o Origin) LocalTime() (time.Time, error) {
 	return o.Time.In(zone), nil
 }
 
-// Trace is what a trusted proxy in front of the relay calls a webhook call, so that
-// its log and other teams' traces are found from the relay's. Both fields are empty
-// where no such proxy said anything.
+// Trace is how a trusted proxy in front of the relay identified a request, so that
+// its log and the traces of other teams are found from the relay's. Both fields are
+// empty when no trusted proxy sent them.
 type Trace struct {
 	// XRequestID is the proxy's X-Request-Id.
 	XRequestID string `json:"xRequestId,omitempty"`
-	// Traceparent is the header of that name in W3C Trace Context, version 00. The
-	// relay makes no span of its own: a decider's span follows the proxy's.
+	// Traceparent is the header of that name of W3C Trace Context, version 00. The
+	// relay creates no span of its own: the parent of a decider's span is the proxy's.
 	Traceparent string `json:"traceparent,omitempty"`
 }
 
-// The forms that are taken up. A proxy may pass on what a stranger sent: what is
-// shorter than 16 characters, or has no digit, could be a name or a telephone number.
+// The forms that are accepted. A proxy may pass on what a stranger sent: a value that
+// is shorter than 16 characters, or has no digit, could be a name or a telephone
+// number.
 var (
 	xRequestIDForm  = regexp.MustCompile(`^[A-Za-z0-9_.:-]{16,128}$`)
 	traceparentForm = regexp.MustCompile(`^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$`)
 )
 
-// NewTrace returns a trace of those of the two values that have their form, and
-// leaves out the others.
+// NewTrace returns a trace of the two values. One that does not have the required
+// form is left out.
 func NewTrace(xRequestID, traceparent string) (t Trace) {
 	if xRequestIDForm.MatchString(xRequestID) && strings.ContainsAny(xRequestID, "0123456789") {
 		t.XRequestID = xRequestID
@@ -157,7 +158,7 @@ func NewTrace(xRequestID, traceparent string) (t Trace) {
 	return t
 }
 
-// TraceID is the part of Traceparent that all spans of a trace share, or empty.
+// TraceID is the trace id in Traceparent, or empty.
 func (t Trace) TraceID() string {
 	if parts := traceparentForm.FindStringSubmatch(t.Traceparent); parts != nil {
 		return parts[1]
@@ -165,13 +166,13 @@ func (t Trace) TraceID() string {
 	return ""
 }
 
-// TraceFromHeaders reads the headers that [Trace.Headers] returns.
+// TraceFromHeaders reads the headers that [Trace.Headers] returns, as [NewTrace] does.
 func TraceFromHeaders(header map[string][]string) Trace {
 	get := func(name string) string { return strings.Join(header[name], "") }
 	return NewTrace(get(HeaderXRequestID), get(HeaderTraceparent))
 }
 
-// Headers has a header for each field that is not empty.
+// Headers returns a header for each field that is not empty.
 func (t Trace) Headers() map[string]string {
 	h := map[string]string{}
 	if t.XRequestID != "" {

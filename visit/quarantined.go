@@ -7,71 +7,68 @@ import (
 	"time"
 )
 
-// Reason says why a body could not be understood. Its values are part of the
-// wire format.
+// Reason is why a message is quarantined. Its values are part of the wire format.
 type Reason string
 
 const (
 	// ReasonNotJSON is a body that is not valid JSON.
 	ReasonNotJSON Reason = "not_json"
-	// ReasonNotUTF8 is a body in another character encoding, such as UTF-16, or
-	// compressed without saying so.
+	// ReasonNotUTF8 is a body in another character encoding, such as UTF-16, or one
+	// that is compressed without a Content-Encoding.
 	ReasonNotUTF8 Reason = "not_utf8"
-	// ReasonUnknownEncoding is a body with a content encoding that the relay does
-	// not read, and ReasonBadEncoding one whose content encoding cannot be undone:
-	// it is damaged, or its end is missing.
+	// ReasonUnknownEncoding is a body with a content encoding that the relay does not
+	// support, and ReasonBadEncoding one that cannot be decoded: it is damaged, or its
+	// end is missing.
 	ReasonUnknownEncoding Reason = "unknown_encoding"
 	ReasonBadEncoding     Reason = "bad_encoding"
-	// ReasonTooDeep is JSON that is nested deeper than the relay reads.
+	// ReasonTooDeep is JSON that is nested deeper than the relay accepts.
 	ReasonTooDeep Reason = "too_deep"
-	// ReasonUnknownEvent is JSON that names no event the relay knows and
-	// came to a URL that names none either, or is not a pass at all.
+	// ReasonUnknownEvent is JSON whose field "event" names no known kind, sent to a URL
+	// that names none either, or JSON that is not an object.
 	ReasonUnknownEvent Reason = "unknown_event"
-	// ReasonIncomplete is a body whose end never came.
+	// ReasonIncomplete is a body whose end was not received.
 	ReasonIncomplete Reason = "incomplete"
-	// ReasonTooLarge is a body that is larger than the relay reads. Its
-	// beginning was kept, or, where it is too large once its content encoding is
-	// undone, all of it.
+	// ReasonTooLarge is a body that is larger than the relay accepts. Its beginning is
+	// kept, or all of it when it is too large only after decoding.
 	ReasonTooLarge Reason = "too_large"
-	// ReasonRefused is an event that the stream refused for its own sake, time
-	// and again. The payload is the event's, not Sine's; its id and subject
+	// ReasonRefused is an event that its stream refused repeatedly, for a reason that
+	// lies in the event. The payload is the event's, not Sine's; its id and subject
 	// are in [HeaderID] and [HeaderRefusedSubject].
 	ReasonRefused Reason = "refused"
 )
 
-// Reasons are all of them.
+// Reasons are all values of [Reason].
 var Reasons = []Reason{ReasonNotJSON, ReasonNotUTF8, ReasonUnknownEncoding, ReasonBadEncoding, ReasonTooDeep, ReasonUnknownEvent, ReasonIncomplete, ReasonTooLarge, ReasonRefused}
 
-// Quarantined is a body that an authenticated caller sent and the relay could
-// not understand, or an event that its stream refused. On the wire the body is
-// the payload, byte for byte, and the rest are headers.
+// Quarantined is a body that an authenticated client sent and the relay could not
+// read, or an event that its stream refused. On the wire the body is the payload, byte
+// for byte, and the other fields are headers.
 type Quarantined struct {
 	RequestID   string
 	Trace       Trace
 	Site        string
 	Integration string
 	Reason      Reason
-	// Kind is the event that the URL named, or empty.
+	// Kind is the kind that the URL named, or empty.
 	Kind     Kind
 	Received time.Time
-	// Synthetic is set when somebody tried the relay out.
+	// Synthetic is set for an operator's test.
 	Synthetic bool
-	// ContentEncoding is the content encodings that the body has, as HTTP lists them, or
-	// empty.
+	// ContentEncoding are the content encodings of Body, as in HTTP, or empty.
 	ContentEncoding string
-	// Cut is set when only the beginning of the body was kept.
+	// Cut is set when Body is only the beginning of what was sent.
 	Cut bool
-	// ContentLength is how many bytes the caller said that a body has of which
-	// only the beginning was kept; zero where that is not known.
+	// ContentLength is the Content-Length of a request whose body is cut, in bytes; 0
+	// when it is not known.
 	ContentLength int64
 	// EventID and RefusedSubject are set for [ReasonRefused] only.
 	EventID, RefusedSubject string
 	Body                    []byte
 }
 
-// Message returns the body as it is stored. Its id is the call's own: what
-// cannot be read cannot be told from another visitor's, so a repeat is kept
-// again.
+// Message returns the message that is stored. Its id is the request id: a body that
+// cannot be read cannot be distinguished from another visitor's, so a duplicate is
+// kept again.
 func (q *Quarantined) Message(s Subjects) Message {
 	m := Message{
 		Root: RootQuarantine, Subject: s.Quarantine(q.Site), ID: q.RequestID, OrderingKey: orderQuarantine + q.Integration,
@@ -108,8 +105,8 @@ func (q *Quarantined) Message(s Subjects) Message {
 	return m
 }
 
-// ParseQuarantined reads a message of the quarantine. Its error names the header
-// that is missing or wrong.
+// ParseQuarantined reads a message of the quarantine stream. Its error names the header
+// that is missing or invalid.
 func ParseQuarantined(subject string, header map[string][]string, body []byte) (Quarantined, error) {
 	get := func(name string) string { return strings.Join(header[name], "") }
 	q := Quarantined{
@@ -127,7 +124,7 @@ func ParseQuarantined(subject string, header map[string][]string, body []byte) (
 	q.ContentLength, _ = strconv.ParseInt(get(HeaderContentLength), 10, 64)
 	var err error
 	if q.Received, err = time.Parse(time.RFC3339Nano, get(HeaderReceived)); err != nil {
-		return q, fmt.Errorf("the header %s is not a time of RFC 3339", HeaderReceived)
+		return q, fmt.Errorf("the header %s must be a time in RFC 3339", HeaderReceived)
 	}
 	return q, nil
 }

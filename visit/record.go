@@ -6,68 +6,69 @@ import (
 	"time"
 )
 
-// Record says how one check-in request was answered, and why. It is the body of
-// a message on [Subjects.Decision]. It holds no personal data: neither who stood
-// at the door nor any text of a decider. Its ids lead to a person for whoever
-// may read the events as well.
+// Record says what a check-in request resulted in, and why. It is the body of a message
+// on [Subjects.Decision]. It contains no personal data: neither the visitor nor any
+// text of a decider. Its ids lead to a person only for those who may read the events as
+// well.
 type Record struct {
-	// RequestID is the id of the webhook call, and Reference its short form,
-	// which the visitor could read.
+	// RequestID is the id of the webhook, and Reference its short form, which the
+	// visitor could read.
 	RequestID string `json:"requestId"`
 	Reference string `json:"reference"`
-	// Trace is what a proxy called it.
+	// Trace is how a trusted proxy identified it.
 	Trace Trace  `json:"trace,omitzero"`
 	Site  string `json:"site"`
-	// Integration is the name of the WebHook integration in Sine.
+	// Integration is the name of the relay's integration that Sine called.
 	Integration string    `json:"integration"`
 	Received    time.Time `json:"received"`
-	// Visit is the key that the events of the same visit carry, where Sine
-	// names it before there is a pass.
+	// Visit is the key of the events of the same visit, when Sine sends an id before
+	// there is a pass.
 	Visit     VisitKey `json:"visit"`
 	Synthetic bool     `json:"synthetic,omitempty"`
 
 	Verdict Verdict `json:"verdict"`
-	// Situation is "decided" or why there was no decision.
+	// Situation is "decided", or why there was no decision.
 	Situation string `json:"situation"`
-	// Rule says in a few words what settled it, for example
-	// "all: watchlist rejected".
+	// Rule is what decided, for example "all: watchlist rejected".
 	Rule string `json:"rule"`
-	// Decider is who settled it: who decided, or whose fallback counted. It is
-	// empty where that was nobody in particular.
+	// Decider is the decider whose decision or fallback was decisive. It is empty when
+	// there is no single one.
 	Decider string `json:"decider,omitempty"`
-	// Fallback is set when the answer came from the configuration and not
-	// from a decider.
+	// Fallback is set when the verdict came from the configuration and not from a
+	// decider.
 	Fallback bool `json:"fallback,omitempty"`
-	// Order is set when a standing order of the operator was the reason.
+	// Order is set when a standing order was the reason.
 	Order *OrderNote `json:"order,omitempty"`
-	// TookMs is from the arrival of the call to its answer.
+	// TookMs is the time from the receipt of the webhook to the response, in
+	// milliseconds.
 	TookMs float64 `json:"tookMs"`
 	// Votes has an entry for each decider of the integration.
 	Votes []Vote `json:"votes,omitempty"`
-	// Policy names the configuration that was in force: the same name, the
-	// same rules.
+	// Policy identifies the configuration that was in force: equal values, equal
+	// rules.
 	Policy string `json:"policy"`
 }
 
-// Vote is one decider's part in an answer.
+// Vote is the part of one decider in a record.
 type Vote struct {
 	Decider string `json:"decider"`
-	// Version is the decider's own word about itself.
+	// Version is what the decider says about itself.
 	Version string `json:"version,omitempty"`
-	// Shadow deciders are asked and not obeyed.
+	// Shadow is set for a decider whose decision does not count.
 	Shadow bool `json:"shadow,omitempty"`
 	// Situation is "decided", or why there is no decision: "unasked" when the
-	// decider's condition did not hold, "unheard" when the answer was certain
-	// without it.
+	// decider's condition was false, "unheard" when the verdict was certain without
+	// it.
 	Situation string `json:"situation"`
-	// Verdict is what it counted for, a shadow's its own. Fallback is set when
-	// that was configured and not decided.
+	// Verdict is what counted, or a shadow's decision. Fallback is set when it came
+	// from the configuration.
 	Verdict  Verdict `json:"verdict,omitempty"`
 	Fallback bool    `json:"fallback,omitempty"`
-	TookMs   float64 `json:"tookMs,omitempty"`
+	// TookMs is the time that the decider took, in milliseconds.
+	TookMs float64 `json:"tookMs,omitempty"`
 }
 
-// OrderNote names a standing order.
+// OrderNote identifies a standing order in a record.
 type OrderNote struct {
 	Kind OrderKind `json:"kind"`
 	// ID is the [Order.Identity].
@@ -79,22 +80,21 @@ type OrderNote struct {
 	Since   time.Time `json:"since"`
 }
 
-// Outcomes are the last tokens of the subjects of records.
+// Results are the last tokens of the subjects of records.
 const (
 	ResultAccepted = "accepted"
 	ResultRejected = "rejected"
 )
 
-// Message returns the record as it travels: a CloudEvent in binary mode. Its id
-// is that of the call.
+// Message returns the record as a CloudEvent in binary mode. Its id is RequestID.
 func (r *Record) Message(s Subjects) (Message, error) {
 	data, err := json.Marshal(r)
 	if err != nil {
-		return Message{}, fmt.Errorf("encode the record of %s: %w", r.RequestID, err)
+		return Message{}, fmt.Errorf("encode the decision record of %s: %w", r.RequestID, err)
 	}
-	outcome := ResultAccepted
+	result := ResultAccepted
 	if r.Verdict == Reject {
-		outcome = ResultRejected
+		result = ResultRejected
 	}
 	h := map[string][]string{
 		HeaderSpecVersion:     {SpecVersion},
@@ -113,7 +113,7 @@ func (r *Record) Message(s Subjects) (Message, error) {
 		h[HeaderSubject] = []string{r.Visit.Value}
 	}
 	return Message{
-		Root: RootDecision, Subject: s.Decision(r.Site, outcome), ID: r.RequestID,
+		Root: RootDecision, Subject: s.Decision(r.Site, result), ID: r.RequestID,
 		OrderingKey: orderDecision + r.Integration, Header: h, Data: data,
 	}, nil
 }

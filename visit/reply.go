@@ -17,21 +17,21 @@ type reply struct {
 	verdicts int      // how often there is one
 	rejects  bool     // one of them is a rejection
 	seen     map[string]bool
-	fault    error // the first
+	err      error // the first
 }
 
 func (r *reply) note(err error) {
-	if r.fault == nil {
-		r.fault = err
+	if r.err == nil {
+		r.err = err
 	}
 }
 
-// readReply reads field by field and goes on after a fault as far as that is
-// possible: behind it may be a rejection.
+// readReply reads field by field and continues after an error as far as possible: a
+// rejection may follow.
 func readReply(data []byte) *reply {
 	r := &reply{seen: map[string]bool{}}
 	if len(data) > MaxDecisionSize {
-		r.note(fmt.Errorf("%d bytes, at most %d are read", len(data), MaxDecisionSize))
+		r.note(fmt.Errorf("must be at most %d bytes, got %d", MaxDecisionSize, len(data)))
 	}
 	if !utf8.Valid(data) {
 		r.note(errors.New("not valid UTF-8"))
@@ -40,33 +40,33 @@ func readReply(data []byte) *reply {
 	return r
 }
 
-var errNoObject = errors.New("not a JSON object")
+var errNotObject = errors.New("not a JSON object")
 
 // eachField calls read for each field of an object until there is no more JSON.
 func eachField(data []byte, read func(name string, value json.RawMessage)) error {
 	in := json.NewDecoder(bytes.NewReader(data))
 	if open, err := in.Token(); err != nil || open != json.Delim('{') {
-		return errNoObject
+		return errNotObject
 	}
 	for in.More() {
 		name, err := in.Token()
 		var value json.RawMessage
 		if err != nil || in.Decode(&value) != nil {
-			return errNoObject
+			return errNotObject
 		}
 		read(name.(string), value)
 	}
 	if _, err := in.Token(); err != nil {
-		return errNoObject
+		return errNotObject
 	}
 	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return errNoObject
+		return errNotObject
 	}
 	return nil
 }
 
-// field reads one field. Its name is told apart without its case, as encoding/json
-// does; fields that are not known are left to later versions.
+// field reads one field. Its name is matched without regard to case, as encoding/json
+// does; unknown fields are left to later versions.
 func (r *reply) field(name string, value json.RawMessage) {
 	known := ""
 	for _, k := range []string{"decision", "visitorText", "adminNote", "decider", "version", "pass"} {
@@ -77,9 +77,9 @@ func (r *reply) field(name string, value json.RawMessage) {
 	if known == "" {
 		return
 	}
-	// Which of two a reader takes is chance.
+	// Readers differ in which of two they take.
 	if r.seen[known] {
-		r.note(fmt.Errorf("the field %q is there more than once", known))
+		r.note(fmt.Errorf("the field %q is duplicated", known))
 	}
 	r.seen[known] = true
 	switch known {
@@ -106,7 +106,7 @@ func (r *reply) verdict(value json.RawMessage) {
 		r.rejects = true
 	case v == "": // null, too
 	default:
-		r.note(fmt.Errorf(`the field "decision" is neither %q nor %q`, Accept, Reject))
+		r.note(fmt.Errorf(`the field "decision" must be %q or %q`, Accept, Reject))
 	}
 }
 
@@ -120,7 +120,7 @@ func (r *reply) text(name string, value json.RawMessage) {
 		text = ""
 	}
 	if len(text) > maxDecisionText {
-		r.note(fmt.Errorf("the field %q has %d bytes, at most %d are read", name, len(text), maxDecisionText))
+		r.note(fmt.Errorf("the field %q must be at most %d bytes, got %d", name, maxDecisionText, len(text)))
 		text = ""
 	}
 	d := &r.decision
@@ -131,7 +131,7 @@ func errWrongType(field string) error {
 	return fmt.Errorf("the field %q has the wrong JSON type", field)
 }
 
-// pass reads the fields for the answer to Sine. Names in it are the decider's: no
+// pass reads the fields for the response to Sine. Names in it are the decider's: no
 // error quotes them.
 func (r *reply) pass(value json.RawMessage) {
 	in := json.NewDecoder(bytes.NewReader(value))
@@ -161,12 +161,12 @@ func (r *reply) pass(value json.RawMessage) {
 func passValue(in *json.Decoder, depth int) (any, error) {
 	token, err := in.Token()
 	if err != nil {
-		return nil, errNoObject
+		return nil, errNotObject
 	}
 	switch t := token.(type) {
 	case json.Delim:
 		if depth == 0 {
-			return nil, fmt.Errorf("is nested deeper than %d", maxPassDepth)
+			return nil, fmt.Errorf("must not be nested deeper than %d", maxPassDepth)
 		}
 		if t == '{' {
 			return passObject(in, depth-1)
@@ -174,7 +174,7 @@ func passValue(in *json.Decoder, depth int) (any, error) {
 		return passList(in, depth-1)
 	case json.Number:
 		if _, err := t.Float64(); err != nil {
-			return nil, errors.New("has a number that is out of range")
+			return nil, errors.New("contains a number that is out of range")
 		}
 	case string:
 		return CleanText(t), nil
@@ -187,7 +187,7 @@ func passObject(in *json.Decoder, depth int) (any, error) {
 	for in.More() {
 		token, err := in.Token()
 		if err != nil {
-			return nil, errNoObject
+			return nil, errNotObject
 		}
 		name := token.(string)
 		if err := checkPassName(out, name); err != nil {
@@ -218,15 +218,15 @@ func passList(in *json.Decoder, depth int) (any, error) {
 func checkPassName(object map[string]any, name string) error {
 	switch {
 	case name == "" || len(name) > maxPassName:
-		return fmt.Errorf("has a name that is empty or longer than %d bytes", maxPassName)
+		return fmt.Errorf("contains a name that is empty or longer than %d bytes", maxPassName)
 	case strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }):
-		return errors.New("has a name with a character that cannot be printed")
+		return errors.New("contains a name with a non-printable character")
 	case len(object) == maxPassFields:
-		return fmt.Errorf("has an object with more than %d fields", maxPassFields)
+		return fmt.Errorf("contains an object with more than %d fields", maxPassFields)
 	}
 	for other := range object {
 		if strings.EqualFold(other, name) {
-			return errors.New("has an object with one name twice; upper and lower case are the same")
+			return errors.New("contains an object with a duplicate name, without regard to case")
 		}
 	}
 	return nil

@@ -1,7 +1,7 @@
 package visit
 
-// DefaultPrefix is the first token of every subject unless an installation
-// chooses another.
+// DefaultPrefix is the prefix of every subject unless the relay is configured with
+// another.
 const DefaultPrefix = "visitors"
 
 // Default names of the streams, and of the key-value bucket of standing orders.
@@ -13,8 +13,8 @@ const (
 )
 
 // Root is the part of the subject tree that a message belongs to. The roots are
-// disjoint: a stream that also covered [RootAsk] would answer a question with
-// its own acknowledgement.
+// disjoint: a stream that also covered [RootAsk] would reply to a check-in request
+// with its own acknowledgement.
 type Root string
 
 const (
@@ -24,12 +24,12 @@ const (
 	RootQuarantine Root = "quarantine"
 )
 
-// Subjects makes the names under which things travel. Sites, deciders and
-// integrations are names as of [ValidName]; nothing from a payload is ever part
-// of a subject. The zero value uses [DefaultPrefix].
+// Subjects returns the NATS subjects of an installation. Sites and deciders are names
+// as of [ValidName], which is not checked; nothing from a payload is ever part of a
+// subject. The zero value uses [DefaultPrefix].
 type Subjects struct{ Prefix string }
 
-// Ask is the subject of questions to a decider of a site.
+// Ask is the subject of check-in requests to a decider of a site.
 func (s Subjects) Ask(site, decider string) string {
 	return s.under(RootAsk) + site + "." + decider
 }
@@ -42,17 +42,16 @@ func (s Subjects) Event(site string, kind Kind) string {
 // Events is the filter for all events of one site.
 func (s Subjects) Events(site string) string { return s.under(RootEvent) + site + ".>" }
 
-// Decision is the subject of records of decisions at a site, by what was
-// decided: [ResultAccepted] or [ResultRejected].
-func (s Subjects) Decision(site, outcome string) string {
-	return s.under(RootDecision) + site + "." + outcome
+// Decision is the subject of decision records of a site, by their result:
+// [ResultAccepted] or [ResultRejected].
+func (s Subjects) Decision(site, result string) string {
+	return s.under(RootDecision) + site + "." + result
 }
 
-// Quarantine is the subject of what a site's integrations sent and the relay
-// could not understand.
+// Quarantine is the subject of quarantined messages of a site.
 func (s Subjects) Quarantine(site string) string { return s.under(RootQuarantine) + site }
 
-// All is the filter for everything below a root.
+// All is the filter for all subjects below a root.
 func (s Subjects) All(root Root) string { return s.under(root) + ">" }
 
 func (s Subjects) under(root Root) string {
@@ -63,8 +62,8 @@ func (s Subjects) under(root Root) string {
 	return prefix + ".v1." + string(root) + "."
 }
 
-// Header names on NATS messages. NATS and its Go client compare them with their
-// case, so these spellings are part of the wire format.
+// Headers of NATS messages. NATS and its Go client distinguish upper and lower case,
+// so these spellings are part of the wire format.
 const (
 	// HeaderSpecVersion to HeaderContentType are the CloudEvents 1.0
 	// attributes in binary mode (NATS protocol binding 1.0.2).
@@ -77,45 +76,45 @@ const (
 	HeaderDataContentType = "ce-datacontenttype"
 	HeaderContentType     = "content-type"
 
-	// HeaderMsgID makes JetStream recognise a repeat. Its value is that of
+	// HeaderMsgID lets JetStream recognize a duplicate. Its value is that of
 	// HeaderID.
 	HeaderMsgID = "Nats-Msg-Id"
 
-	// HeaderRequestID is the id of the webhook call.
+	// HeaderRequestID is the id of the webhook; see [Origin].
 	HeaderRequestID = "Sine-Relay-Request-Id"
 	// HeaderIntegration is the name of the integration that was called.
 	HeaderIntegration = "Sine-Relay-Integration"
-	// HeaderXRequestID and HeaderTraceparent are what a trusted proxy called the
-	// webhook call; see [Trace]. A NATS server follows messages with the latter
-	// where msg_trace is set for the account, and nowhere else.
+	// HeaderXRequestID and HeaderTraceparent are those of a trusted proxy; see
+	// [Trace]. A NATS server traces messages with the latter only where msg_trace is
+	// set for the account.
 	HeaderXRequestID  = "X-Request-Id"
 	HeaderTraceparent = "traceparent"
-	// HeaderTimeout is on a question: the milliseconds that remained for an
-	// answer when it was sent. It is a duration because a few seconds
-	// between two clocks would make an absolute time useless.
+	// HeaderTimeout is on a check-in request: the milliseconds that remained for the
+	// decision when it was sent. It is a duration because a difference of a few
+	// seconds between two clocks would make an absolute time useless.
 	HeaderTimeout = "Sine-Relay-Timeout-Ms"
-	// HeaderAttempt is on a question that was sent before: 2 for the second time.
-	// All that the decider is asked is the same.
+	// HeaderAttempt is on a check-in request that is sent again: "2" for the second
+	// attempt. Its body is the same.
 	HeaderAttempt = "Sine-Relay-Attempt"
-	// HeaderReceived is on a quarantined body: when the relay received it,
+	// HeaderReceived is on a quarantined message: when the relay received its body,
 	// RFC 3339.
 	HeaderReceived = "Sine-Relay-Received"
-	// HeaderReason is on a quarantined body: one of the [Reason] values.
+	// HeaderReason is on a quarantined message: one of the [Reason] values.
 	HeaderReason = "Sine-Relay-Reason"
-	// HeaderRefusedSubject is on an event in the quarantine: where it belonged.
+	// HeaderRefusedSubject is on an event in the quarantine: its subject.
 	HeaderRefusedSubject = "Sine-Relay-Refused-Subject"
-	// HeaderSynthetic is "true" on a call that tries the relay out, where the
-	// admin listener takes it, and on what is quarantined of it.
+	// HeaderSynthetic is "true" on an operator's test request to the admin listener,
+	// and on a message that is quarantined of it.
 	HeaderSynthetic = "Sine-Relay-Synthetic"
-	// HeaderCut is "true" on a quarantined body of which only the beginning was
-	// kept, and HeaderAnnounced is how many bytes the caller said it has, where
-	// that is known.
+	// HeaderCut is "true" on a quarantined message with only the beginning of the
+	// body. HeaderContentLength is the Content-Length of that request in bytes, if it
+	// had one.
 	HeaderCut           = "Sine-Relay-Cut"
 	HeaderContentLength = "Sine-Relay-Content-Length"
-	// HeaderContentEncoding is on a quarantined body that has content encodings: those,
-	// as HTTP lists them.
+	// HeaderContentEncoding is on a quarantined message whose body has content
+	// encodings: the Content-Encoding of the request.
 	HeaderContentEncoding = "Sine-Relay-Content-Encoding"
-	// HeaderKind is on a quarantined body whose URL names the event.
+	// HeaderKind is on a quarantined message whose URL names the kind.
 	HeaderKind = "Sine-Relay-Kind"
 )
 
@@ -133,8 +132,8 @@ const (
 // "io.github.sine-relay.visit.checked_in.v1".
 func EventType(k Kind) string { return typePrefix + string(k) + typeSuffix }
 
-// EventSource is the CloudEvents source of everything that came in through an
-// integration.
+// EventSource is the CloudEvents source of the messages of an integration, for
+// example "/sites/hq/integrations/lobby".
 func EventSource(site, integration string) string {
 	return "/sites/" + site + "/integrations/" + integration
 }

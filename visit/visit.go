@@ -1,7 +1,11 @@
-// Package visit holds the words of Sine Relay's contract: what a decider is
-// asked, what it answers, what an event says, and the names under which all of
-// it travels on NATS. Other teams import it, or read its golden files in
-// testdata and write the same thing in another language.
+// Package visit is the contract of Sine Relay: the check-in request that a decider
+// gets, the decision that it replies with, the event that subscribers receive, and
+// the NATS subjects and headers that carry them. Other teams import it, or read its
+// golden files in testdata and write the same in another language.
+//
+// Go programs that decide, or that receive events, use its subpackage subscriber.
+// Without it, decode an [Event] or a [CheckInRequest] with [encoding/json], and read
+// other messages with [ParseDecision] and [ParseQuarantined].
 //
 // The package needs nothing but the standard library and talks to nothing.
 //
@@ -20,23 +24,23 @@ import (
 	"unicode"
 )
 
-// Kind says which of Sine's three calls something comes from. Its values are
-// part of the wire format.
+// Kind is which of Sine's three webhooks something comes from. Its values are part
+// of the wire format.
 type Kind string
 
 const (
-	// KindCheckInRequest is the question before a pass exists. A visitor waits
-	// for the answer.
+	// KindCheckInRequest comes before a pass is made. A visitor waits for the
+	// response.
 	KindCheckInRequest Kind = "check_in_request"
 	// KindCheckedIn is the event that a pass was issued.
 	KindCheckedIn Kind = "checked_in"
 	// KindCheckedOut is the event that a pass ended, by checking out or by
-	// expiring; [Event.Cause] tells which.
+	// expiring; [Event.Cause] says which.
 	KindCheckedOut Kind = "checked_out"
 )
 
-// IsEvent reports whether the kind is something that has happened, and so must
-// be stored, rather than a question.
+// IsEvent reports whether the kind is that of an event, which must be stored, and
+// not of a check-in request.
 func (k Kind) IsEvent() bool { return k == KindCheckedIn || k == KindCheckedOut }
 
 // NamePattern is the form of every name that becomes part of a NATS subject:
@@ -48,28 +52,28 @@ var name = regexp.MustCompile(`^` + NamePattern + `$`)
 // ValidName reports whether s may name a site, an integration or a decider.
 func ValidName(s string) bool { return name.MatchString(s) }
 
-// turns are the characters that override or isolate the direction of writing: what
-// follows them can show as another text than it is.
-var turns = &unicode.RangeTable{R16: []unicode.Range16{{Lo: 0x202a, Hi: 0x202e, Stride: 1}, {Lo: 0x2066, Hi: 0x2069, Stride: 1}}}
+// bidiControls override or isolate the direction of writing: what follows them can
+// be displayed as another text than it is.
+var bidiControls = &unicode.RangeTable{R16: []unicode.Range16{{Lo: 0x202a, Hi: 0x202e, Stride: 1}, {Lo: 0x2066, Hi: 0x2069, Stride: 1}}}
 
 var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", "\t", " ")
 
-// CleanText returns a text for people to read without what a screen or a terminal
-// would obey: control characters and those that override the direction of writing.
-// Line breaks stay, each as a "\n"; a tab becomes a space; what is no UTF-8 becomes
-// U+FFFD.
+// CleanText returns a text for people without the characters that a screen or a
+// terminal interprets: control characters and those that override the direction of
+// writing. Line breaks stay, each as a "\n"; a tab becomes a space; invalid UTF-8
+// becomes U+FFFD.
 func CleanText(s string) string {
 	s = lineBreaks.Replace(strings.ToValidUTF8(s, "\ufffd"))
 	return strings.Map(func(r rune) rune {
-		if r != '\n' && (unicode.IsControl(r) || unicode.Is(turns, r)) {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(bidiControls, r)) {
 			return -1
 		}
 		return r
 	}, s)
 }
 
-// IsBlank reports whether a text shows nothing: it is empty, or made of white space
-// and of characters that have no shape.
+// IsBlank reports whether a text displays nothing: it is empty, or consists of white
+// space and characters without a glyph.
 func IsBlank(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) })
 }

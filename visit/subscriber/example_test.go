@@ -41,7 +41,7 @@ func ExampleEvents() {
 }
 
 // A program that prints a badge, which twice would be a nuisance.
-func ExampleOnce() {
+func ExampleDedupe() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	nc, err := nats.Connect(os.Getenv("NATS_URL"), nats.MaxReconnects(-1))

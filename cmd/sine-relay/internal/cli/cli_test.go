@@ -135,12 +135,12 @@ func TestRun_AWrongCommandLineIsAnsweredInTwoLines(t *testing.T) {
 		"explain":                          "sine-relay explain: needs <reference>",
 		"explain K7Q2M K7Q2N":              `sine-relay explain: has an argument too many: "K7Q2N"`,
 		"explain K7":                       `sine-relay explain: "K7" is not a reference: it has five characters, as the visitor was shown, or is the whole request id`,
-		"explain K7Q2M --since soon":       `sine-relay explain: --since: "soon" is not a duration; write for example 500ms, 2.5s or 30d`,
+		"explain K7Q2M --since soon":       `sine-relay explain: --since: must be a duration such as 500ms, 2.5s or 30d, got "soon"`,
 		"lockdown --all-sites --accept":    "sine-relay lockdown: unknown flag --accept",
 		"lockdown":                         "sine-relay lockdown: either --site or --all-sites is needed",
 		"lockdown --site hq --wait 2m":     "sine-relay lockdown: --wait must be between 0s and 1m",
 		"override --site hq":               "sine-relay override: --accept is missing: every visitor is let in without a check",
-		"override --site hq --accept":      "sine-relay override: an override needs a time at which it ends",
+		"override --site hq --accept":      "sine-relay override: an override requires a time at which it ends",
 		"quarantine replay --delete":       "sine-relay quarantine replay: --delete needs --submit",
 		"quarantine show one":              `sine-relay quarantine show: "one" is not the sequence number of a message; sine-relay quarantine ls --all shows them`,
 		"quarantine ls --reason not_jsn":   `sine-relay quarantine ls: --reason: "not_jsn" is not one of not_json, not_utf8, unknown_encoding, bad_encoding, too_deep, unknown_event, incomplete, too_large, refused; did you mean not_json?`,
@@ -181,7 +181,7 @@ func TestRun_WithoutACommandPrintsTheHelp(t *testing.T) {
 func TestServe_TakesSettingsAsFlags(t *testing.T) {
 	environ := []string{"SINE_RELAY_LOG_LEVEL=info"}
 	for flag, want := range map[string]string{
-		"--log-level=loud": `SINE_RELAY_LOG_LEVEL: "loud"`, "--store-budget soon": "SINE_RELAY_STORE_BUDGET: ",
+		"--log-level=loud": `SINE_RELAY_LOG_LEVEL: must be debug, info, warn or error, got "loud"`, "--store-budget soon": "SINE_RELAY_STORE_BUDGET: ",
 		"--nats-listen-plaintext=2": "SINE_RELAY_NATS_LISTEN_PLAINTEXT: ", "--event-stream-max-age 1h": "SINE_RELAY_EVENT_STREAM_MAX_AGE: ",
 	} {
 		code, _, errOut := run(t, environ, append([]string{"serve"}, strings.Fields(flag)...)...)

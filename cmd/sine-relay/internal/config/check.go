@@ -29,21 +29,21 @@ func (s *Settings) check(f *Problems) {
 	}
 	if err := s.Level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 		s.Level = slog.LevelInfo
-		f.setting("LOG_LEVEL", "%q is none of debug, info, warn, error", s.LogLevel)
+		f.setting("LOG_LEVEL", "must be debug, info, warn or error, got %q", s.LogLevel)
 	}
 	if s.LogFormat != "json" && s.LogFormat != "text" && s.LogFormat != "auto" {
-		f.setting("LOG_FORMAT", "%q is none of json, text, auto", s.LogFormat)
+		f.setting("LOG_FORMAT", "must be json, text or auto, got %q", s.LogFormat)
 	}
 }
 
-// invalidName says that a value names no integration, site or decider.
+// invalidName says what is wrong with the name of an integration, site or decider.
 func invalidName(value string) string {
 	if value == "" {
-		return "is missing"
+		return "is required"
 	}
-	what := strconv.Quote(value) + " must match " + visit.NamePattern
+	what := "must match " + visit.NamePattern + ", got " + strconv.Quote(value)
 	if better := relay.SuggestName(value); better != "" {
-		what += "; how about " + strconv.Quote(better) + "?"
+		what += "; did you mean " + strconv.Quote(better) + "?"
 	}
 	return what
 }
@@ -57,11 +57,11 @@ func (s *Settings) checkListeners(f *Problems) {
 			_, err = net.LookupPort("tcp", port)
 		}
 		if err != nil || port == "" {
-			f.setting(l.name, "%q is not an address; write host:port or :port", l.address)
+			f.setting(l.name, "must be host:port or :port, got %q", l.address)
 		}
 	}
 	if _, port, _ := net.SplitHostPort(s.Listen); s.Listen == s.AdminListen && port != "0" {
-		f.setting("ADMIN_LISTEN", "%s is SINE_RELAY_LISTEN as well: the admin listener needs a port of its own", s.AdminListen)
+		f.setting("ADMIN_LISTEN", "must differ from SINE_RELAY_LISTEN, got %s for both", s.AdminListen)
 	}
 }
 
@@ -72,7 +72,7 @@ func (s *Settings) checkFiles(f *Problems) {
 	readable(f, "NATS_CREDENTIALS_FILE", s.NATSCredentialsFile)
 	readable(f, "NATS_NKEY_FILE", s.NATSNKeyFile)
 	if pem, ok := readable(f, "NATS_CA_FILE", s.NATSCAFile); ok && !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		f.setting("NATS_CA_FILE", "%s holds no certificate in PEM", s.NATSCAFile)
+		f.setting("NATS_CA_FILE", "%s must contain a certificate in PEM", s.NATSCAFile)
 	}
 }
 
@@ -85,7 +85,7 @@ func checkPair(f *Problems, certName, certFile, keyName, keyFile string) {
 		return
 	}
 	if _, err := tls.X509KeyPair(cert, key); err != nil {
-		f.setting(certName, "%s and %s are no certificate and its key: %v", certFile, keyFile, err)
+		f.setting(certName, "%s and %s must be a certificate and its private key: %v", certFile, keyFile, err)
 	}
 }
 
@@ -113,23 +113,26 @@ func requireBoth(f *Problems, a, valueA, b, valueB string) {
 }
 
 func (s *Settings) checkLimits(f *Problems) {
-	for _, limit := range []struct {
-		name  string
-		value int64
-	}{
-		{"DECISION_BUDGET", int64(s.DecisionBudget)}, {"STORE_BUDGET", int64(s.StoreBudget)},
-		{"BODY_LIMIT", s.BodyLimit}, {"HEADER_LIMIT", s.HeaderLimit}, {"JSON_DEPTH", int64(s.JSONDepth)},
-		{"READ_TIMEOUT", int64(s.ReadTimeout)}, {"WRITE_TIMEOUT", int64(s.WriteTimeout)}, {"IDLE_TIMEOUT", int64(s.IdleTimeout)},
-		{"MAX_CONNECTIONS", int64(s.MaxConnections)}, {"MAX_CHECK_IN_REQUESTS", s.MaxCheckInRequests}, {"MAX_EVENTS", s.MaxEvents}, {"MAX_WAITING_EVENTS", s.MaxWaitingEvents},
-		{"SHUTDOWN_TIMEOUT", int64(s.ShutdownTimeout)}, {"SPOOL_MAX_BYTES", s.SpoolMaxBytes}, {"SPOOL_MAX_AGE", int64(s.SpoolMaxAge)},
-	} {
-		positive(f, limit.name, limit.value)
-	}
+	positive(f, "DECISION_BUDGET", s.DecisionBudget)
+	positive(f, "STORE_BUDGET", s.StoreBudget)
+	positive(f, "BODY_LIMIT", s.BodyLimit)
+	positive(f, "HEADER_LIMIT", s.HeaderLimit)
+	positive(f, "JSON_DEPTH", s.JSONDepth)
+	positive(f, "READ_TIMEOUT", s.ReadTimeout)
+	positive(f, "WRITE_TIMEOUT", s.WriteTimeout)
+	positive(f, "IDLE_TIMEOUT", s.IdleTimeout)
+	positive(f, "MAX_CONNECTIONS", s.MaxConnections)
+	positive(f, "MAX_CHECK_IN_REQUESTS", s.MaxCheckInRequests)
+	positive(f, "MAX_EVENTS", s.MaxEvents)
+	positive(f, "MAX_WAITING_EVENTS", s.MaxWaitingEvents)
+	positive(f, "SHUTDOWN_TIMEOUT", s.ShutdownTimeout)
+	positive(f, "SPOOL_MAX_BYTES", s.SpoolMaxBytes)
+	positive(f, "SPOOL_MAX_AGE", s.SpoolMaxAge)
 	if s.DrainDelay < 0 {
-		f.setting("DRAIN_DELAY", "%s is negative", s.DrainDelay)
+		f.setting("DRAIN_DELAY", "must not be negative, got %s", s.DrainDelay)
 	}
 	if cost := relay.BodyCost(s.BodyLimit); s.MaxBodyMemory < cost {
-		f.setting("MAX_BODY_MEMORY", "%d bytes is less than %d, which a body of SINE_RELAY_BODY_LIMIT takes up: set at least that", s.MaxBodyMemory, cost)
+		f.setting("MAX_BODY_MEMORY", "must be at least %d bytes, the memory of one body of SINE_RELAY_BODY_LIMIT, got %d", cost, s.MaxBodyMemory)
 	}
 	for _, budget := range []struct {
 		name  string
@@ -140,21 +143,21 @@ func (s *Settings) checkLimits(f *Problems) {
 		}
 	}
 	if s.ReadTimeout+s.StoreBudget >= s.WriteTimeout {
-		f.setting("WRITE_TIMEOUT", "%s is not longer than SINE_RELAY_READ_TIMEOUT and SINE_RELAY_STORE_BUDGET together, %s: the answer to a slow caller would never leave", s.WriteTimeout, s.ReadTimeout+s.StoreBudget)
+		f.setting("WRITE_TIMEOUT", "must be longer than SINE_RELAY_READ_TIMEOUT plus SINE_RELAY_STORE_BUDGET (%s), got %s: the response to a slow client would be cut off", s.ReadTimeout+s.StoreBudget, s.WriteTimeout)
 	}
 }
 
-// outlasts says what is wrong with a budget that outlasts the answer, or nothing.
+// outlasts says what is wrong with a budget that outlasts the response, or "".
 func (s *Settings) outlasts(budget time.Duration) string {
 	if budget < s.WriteTimeout {
 		return ""
 	}
-	return fmt.Sprintf("%s is not shorter than SINE_RELAY_WRITE_TIMEOUT, %s: the answer would never leave", budget, s.WriteTimeout)
+	return fmt.Sprintf("must be shorter than SINE_RELAY_WRITE_TIMEOUT (%s), got %s: the response would be cut off", s.WriteTimeout, budget)
 }
 
-func positive(f *Problems, name string, value int64) {
+func positive[T int | int64 | time.Duration](f *Problems, name string, value T) {
 	if value <= 0 {
-		f.setting(name, "must be positive")
+		f.setting(name, "must be positive, got %v", value)
 	}
 }
 
@@ -178,7 +181,7 @@ func (s *Settings) checkProxies(f *Problems) {
 	}
 	for _, prefix := range trusted {
 		if prefix.Bits() == 0 {
-			f.setting("TRUSTED_PROXIES", "%s is everybody: any caller could claim any address", prefix)
+			f.setting("TRUSTED_PROXIES", "must not contain %s, which is every address: any client could claim any address", prefix)
 		}
 	}
 	header, err := clientip.ParseHeader(s.ForwardedHeader)
@@ -186,7 +189,7 @@ func (s *Settings) checkProxies(f *Problems) {
 		f.setting("FORWARDED_HEADER", "%v", err)
 	}
 	if s.PlainHTTP != PlainHTTPCount && s.PlainHTTP != PlainHTTPRefuse {
-		f.setting("PLAIN_HTTP", "%q is neither count nor refuse", s.PlainHTTP)
+		f.setting("PLAIN_HTTP", "must be count or refuse, got %q", s.PlainHTTP)
 	}
 	s.Proxies = clientip.Proxies{Trusted: trusted, Header: header}
 }

@@ -56,7 +56,7 @@ func OrContext(environ []string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return ", or name a context of the nats command with --context; there are: " + strings.Join(names, ", ")
+	return ", or choose a context of the nats command with --context: " + strings.Join(names, ", ")
 }
 
 // natsContext is what `nats context add` wrote, as settings.
@@ -116,7 +116,7 @@ func readContext(environ []string, name string) (natsContext, error) {
 	}
 	var fields map[string]any
 	if json.Unmarshal(content, &fields) != nil {
-		f.add(c.where(), "its file is not a JSON object as nats context add writes it")
+		f.add(c.where(), "the file is not a JSON object as written by nats context add")
 		return c, f
 	}
 	maps.DeleteFunc(fields, func(_ string, value any) bool { return isUnset(value) })
@@ -169,7 +169,7 @@ func homeOf(environ []string) string {
 // contextFile returns the content of the file of a context.
 func contextFile(environ []string, name string) ([]byte, error) {
 	if strings.Contains(name, "..") || strings.ContainsAny(name, `/\`) {
-		return nil, errors.New("is not a name; give that of a context, without a path")
+		return nil, errors.New("must be the name of a context, without a path")
 	}
 	dir := contextDir(environ)
 	content, err := readRegular(filepath.Join(dir, name+".json"), largestFile)
@@ -178,9 +178,9 @@ func contextFile(environ []string, name string) ([]byte, error) {
 	}
 	names := ContextNames(environ)
 	if len(names) == 0 {
-		return nil, fmt.Errorf("there is no context in %s; nats context add makes one", dir)
+		return nil, fmt.Errorf("no context in %s; create one with nats context add", dir)
 	}
-	return nil, fmt.Errorf("there is no such context in %s%s; there are: %s", dir, DidYouMean(name, names), strings.Join(names, ", "))
+	return nil, fmt.Errorf("no such context in %s%s; contexts: %s", dir, DidYouMean(name, names), strings.Join(names, ", "))
 }
 
 // isUnset reports whether the nats command takes a value for none.

@@ -93,12 +93,12 @@ func TestInContext_SaysWhichFieldCannotBeUsedAndHoldsNoSecret(t *testing.T) {
 		"one password":     {`{"user": "u", "password": "op://Zsecret/item"}`, `password of NATS context "hq": refers to op:, which is not supported`},
 		"unset variable":   {`{"token": "env://GONE"}`, `token of NATS context "hq": refers to the variable GONE, which is not set`},
 		"inline file":      {`{"creds": "data:;base64,Zsecret"}`, `creds of NATS context "hq": refers to data:, which is not supported`},
-		"two ways":         {`{"user": "u", "password": "Zsecret", "token": "Zsecret"}`, `token of NATS context "hq", user of NATS context "hq": are 2 ways to sign in to NATS`},
+		"two ways":         {`{"user": "u", "password": "Zsecret", "token": "Zsecret"}`, `token of NATS context "hq", user of NATS context "hq": only one of these 2 ways to authenticate to NATS`},
 		"user alone":       {`{"user": "Zsecret"}`, `user of NATS context "hq"`},
-		"absent file":      {`{"ca": "/absent/Zsecret"}`, `ca of NATS context "hq": what it names cannot be read: no such file`},
-		"not a server":     {`{"url": "nats://u:Zsecret@:port"}`, `url of NATS context "hq": server 1 is not a URL`},
-		"not JSON":         {`url: Zsecret`, `NATS context "hq": its file is not a JSON object`},
-		"not of an object": {`["Zsecret"]`, `NATS context "hq": its file is not a JSON object`},
+		"absent file":      {`{"ca": "/absent/Zsecret"}`, `ca of NATS context "hq": cannot read the file: no such file`},
+		"not a server":     {`{"url": "nats://u:Zsecret@:port"}`, `url of NATS context "hq": server 1 is not a valid URL`},
+		"not JSON":         {`url: Zsecret`, `NATS context "hq": the file is not a JSON object`},
+		"not of an object": {`["Zsecret"]`, `NATS context "hq": the file is not a JSON object`},
 	} {
 		_, err := inContext(t, c.content)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "Zsecret") || strings.Contains(err.Error(), Prefix) {
@@ -110,17 +110,17 @@ func TestInContext_SaysWhichFieldCannotBeUsedAndHoldsNoSecret(t *testing.T) {
 func TestInContext_ListsTheContextsThatThereAre(t *testing.T) {
 	environ := contexts(t, map[string]string{"hq": "{}", "lab": "{}"})
 	for name, want := range map[string]string{
-		"hqq":     "did you mean hq?; there are: hq, lab",
-		"../hq":   "is not a name",
-		"a\\b":    "is not a name",
-		"nowhere": "there is no such context in",
+		"hqq":     "did you mean hq?; contexts: hq, lab",
+		"../hq":   "must be the name of a context",
+		"a\\b":    "must be the name of a context",
+		"nowhere": "no such context in",
 	} {
 		if _, err := InContext(environ, name, LoadForOperator); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	none := []string{"HOME=" + t.TempDir()}
-	if _, err := InContext(none, "hq", LoadForOperator); err == nil || !strings.Contains(err.Error(), "nats context add makes one") {
+	if _, err := InContext(none, "hq", LoadForOperator); err == nil || !strings.Contains(err.Error(), "create one with nats context add") {
 		t.Error(err)
 	}
 }

@@ -12,83 +12,83 @@ import (
 // the table in the README: "unit" says how a value is written, "help" what it
 // means; a field of type Secret can also be given as a file, by …_FILE.
 type Environment struct {
-	Listen      string `env:"LISTEN, default=:8080" help:"where Sine's calls come in, host:port"`
-	AdminListen string `env:"ADMIN_LISTEN, default=:9090" help:"where /metrics, /livez and /readyz are, host:port; never route it from outside"`
-	TLSCertFile string `env:"TLS_CERT_FILE" help:"certificate of the public listener; HTTPS when set"`
-	TLSKeyFile  string `env:"TLS_KEY_FILE" help:"its key"`
+	Listen      string `env:"LISTEN, default=:8080" help:"address of the public listener for Sine's webhooks, host:port"`
+	AdminListen string `env:"ADMIN_LISTEN, default=:9090" help:"address of the admin listener (/metrics, /livez, /readyz), host:port; never expose it publicly"`
+	TLSCertFile string `env:"TLS_CERT_FILE" help:"TLS certificate of the public listener, PEM; enables HTTPS"`
+	TLSKeyFile  string `env:"TLS_KEY_FILE" help:"private key of that certificate, PEM"`
 
-	TrustedProxies  string `env:"TRUSTED_PROXIES" help:"addresses or networks of the proxies whose word about a caller's address counts, comma-separated"`
-	ForwardedHeader string `env:"FORWARDED_HEADER, default=X-Forwarded-For" help:"the header in which they pass it on: X-Forwarded-For or Forwarded"`
+	TrustedProxies  string `env:"TRUSTED_PROXIES" help:"addresses or networks of the proxies whose forwarding header is trusted, comma-separated"`
+	ForwardedHeader string `env:"FORWARDED_HEADER, default=X-Forwarded-For" help:"header with the client's address from a trusted proxy: X-Forwarded-For or Forwarded"`
 
-	PlainHTTP string `env:"PLAIN_HTTP, default=count" help:"what becomes of a call with a valid key that came to such a proxy by http: count or refuse (403)"`
+	PlainHTTP string `env:"PLAIN_HTTP, default=count" help:"treatment of a request with a valid API key that reached a trusted proxy by http: count, or refuse with 403"`
 
-	NATSURL              Secret `env:"NATS_URL" help:"servers of an existing NATS, comma-separated, by nats://, tls://, ws:// or wss://; without it, serve needs NATS_STORE_DIR"`
-	NATSStoreDir         string `env:"NATS_STORE_DIR" help:"runs the embedded NATS with its store here"`
-	NATSListen           string `env:"NATS_LISTEN, default=127.0.0.1:4222" help:"where the embedded NATS is reached by other programs"`
-	NATSListenTLSCert    string `env:"NATS_LISTEN_TLS_CERT_FILE" help:"certificate of that listener"`
-	NATSListenTLSKey     string `env:"NATS_LISTEN_TLS_KEY_FILE" help:"its key"`
-	NATSListenPlaintext  bool   `env:"NATS_LISTEN_PLAINTEXT, default=false" help:"permits that listener beyond loopback without TLS"`
-	NATSCredentialsFile  string `env:"NATS_CREDENTIALS_FILE" help:"NATS user credentials (.creds)"`
-	NATSNKeyFile         string `env:"NATS_NKEY_FILE" help:"NATS nkey seed"`
+	NATSURL              Secret `env:"NATS_URL" help:"URLs of an existing NATS, comma-separated: nats://, tls://, ws:// or wss://; serve requires this or NATS_STORE_DIR"`
+	NATSStoreDir         string `env:"NATS_STORE_DIR" help:"store directory of the embedded NATS; enables it"`
+	NATSListen           string `env:"NATS_LISTEN, default=127.0.0.1:4222" help:"address of the embedded NATS for other programs, host:port"`
+	NATSListenTLSCert    string `env:"NATS_LISTEN_TLS_CERT_FILE" help:"TLS certificate of the embedded NATS, PEM"`
+	NATSListenTLSKey     string `env:"NATS_LISTEN_TLS_KEY_FILE" help:"private key of that certificate, PEM"`
+	NATSListenPlaintext  bool   `env:"NATS_LISTEN_PLAINTEXT, default=false" help:"permission for the embedded NATS to listen beyond loopback without TLS"`
+	NATSCredentialsFile  string `env:"NATS_CREDENTIALS_FILE" help:"NATS credentials file (.creds)"`
+	NATSNKeyFile         string `env:"NATS_NKEY_FILE" help:"file with the seed of a NATS nkey"`
 	NATSToken            Secret `env:"NATS_TOKEN" help:"NATS token"`
-	NATSUser             string `env:"NATS_USER" help:"NATS user"`
-	NATSPassword         Secret `env:"NATS_PASSWORD" help:"its password"`
-	NATSCAFile           string `env:"NATS_CA_FILE" help:"authorities to trust for TLS to NATS, in place of the system's"`
-	NATSCertFile         string `env:"NATS_CERT_FILE" help:"the relay's own certificate for NATS"`
-	NATSKeyFile          string `env:"NATS_KEY_FILE" help:"its key"`
-	NATSHandshakeFirst   bool   `env:"NATS_TLS_HANDSHAKE_FIRST, default=false" help:"begins with the TLS handshake, for NATS servers with handshake_first: true"`
-	NATSIgnoreDiscovered bool   `env:"NATS_IGNORE_DISCOVERED_SERVERS, default=false" help:"connects to the servers of NATS_URL only, and not to addresses that a cluster advertises, which may not be reachable from here"`
-	NATSInboxPrefix      string `env:"NATS_INBOX_PREFIX, default=_INBOX_SINE_RELAY" help:"first part of the subjects on which the relay is answered; nobody else should be permitted to subscribe there"`
+	NATSUser             string `env:"NATS_USER" help:"NATS user name"`
+	NATSPassword         Secret `env:"NATS_PASSWORD" help:"password of that user"`
+	NATSCAFile           string `env:"NATS_CA_FILE" help:"CA certificates for TLS to NATS, PEM, in place of the system's"`
+	NATSCertFile         string `env:"NATS_CERT_FILE" help:"TLS client certificate for NATS, PEM"`
+	NATSKeyFile          string `env:"NATS_KEY_FILE" help:"private key of that certificate, PEM"`
+	NATSHandshakeFirst   bool   `env:"NATS_TLS_HANDSHAKE_FIRST, default=false" help:"TLS handshake before the NATS protocol, for servers with handshake_first: true"`
+	NATSIgnoreDiscovered bool   `env:"NATS_IGNORE_DISCOVERED_SERVERS, default=false" help:"connections to the servers of NATS_URL only, never to those that the cluster advertises"`
+	NATSInboxPrefix      string `env:"NATS_INBOX_PREFIX, default=_INBOX_SINE_RELAY" help:"subject prefix of replies to the relay; no other user should have permission to subscribe to it"`
 	NATSReplicas         int    `env:"NATS_REPLICAS, default=1" help:"replicas of the streams that the relay creates, 1 to 5"`
 
-	SubjectPrefix      string        `env:"SUBJECT_PREFIX, default=visitors" help:"first part of every NATS subject"`
+	SubjectPrefix      string        `env:"SUBJECT_PREFIX, default=visitors" help:"prefix of every NATS subject"`
 	EventStream        string        `env:"EVENT_STREAM, default=VISITORS" help:"name of the stream of events"`
-	EventMaxAge        time.Duration `env:"EVENT_STREAM_MAX_AGE, default=30d" unit:"duration" help:"how long events are kept"`
-	EventMaxBytes      int64         `env:"EVENT_STREAM_MAX_BYTES, default=2GiB" unit:"bytes" help:"how much of them is kept; a full stream refuses new ones"`
-	DecisionStream     string        `env:"DECISION_STREAM, default=VISITOR_DECISIONS" help:"name of the stream of how check-in requests were answered"`
-	DecisionMaxAge     time.Duration `env:"DECISION_STREAM_MAX_AGE, default=400d" unit:"duration" help:"how long that is kept"`
-	DecisionMaxBytes   int64         `env:"DECISION_STREAM_MAX_BYTES, default=256MiB" unit:"bytes" help:"how much of it is kept"`
-	QuarantineStream   string        `env:"QUARANTINE_STREAM, default=VISITOR_QUARANTINE" help:"name of the stream of what could not be understood"`
-	QuarantineMaxAge   time.Duration `env:"QUARANTINE_STREAM_MAX_AGE, default=30d" unit:"duration" help:"how long that is kept"`
-	QuarantineMaxBytes int64         `env:"QUARANTINE_STREAM_MAX_BYTES, default=512MiB" unit:"bytes" help:"how much of it is kept"`
-	OrderBucket        string        `env:"ORDER_BUCKET, default=VISITOR_ORDERS" help:"name of the key-value bucket of standing orders: lockdown and override"`
-	OrdersMaxAge       time.Duration `env:"ORDERS_MAX_AGE, default=30s" unit:"duration" help:"for how long standing orders that were read count as known; then no fallback lets anybody in, and no override"`
-	OrdersDeciders     bool          `env:"ORDERS_UNKNOWN_OBEY_DECIDERS, default=true" help:"whether a decider's own acceptance counts while the standing orders are unknown"`
-	OverrideMax        time.Duration `env:"OVERRIDE_MAX_DURATION, default=24h" unit:"duration" help:"longest that an override may last; one that lasts longer counts for nothing"`
-	DedupeWindow       time.Duration `env:"STREAM_DEDUPE_WINDOW, default=24h" unit:"duration" help:"for how long a repeat is recognised"`
+	EventMaxAge        time.Duration `env:"EVENT_STREAM_MAX_AGE, default=30d" unit:"duration" help:"retention of events"`
+	EventMaxBytes      int64         `env:"EVENT_STREAM_MAX_BYTES, default=2GiB" unit:"bytes" help:"maximum size of the event stream; when full, it refuses new events"`
+	DecisionStream     string        `env:"DECISION_STREAM, default=VISITOR_DECISIONS" help:"name of the stream of decision records"`
+	DecisionMaxAge     time.Duration `env:"DECISION_STREAM_MAX_AGE, default=400d" unit:"duration" help:"retention of decision records"`
+	DecisionMaxBytes   int64         `env:"DECISION_STREAM_MAX_BYTES, default=256MiB" unit:"bytes" help:"maximum size of the stream of decision records"`
+	QuarantineStream   string        `env:"QUARANTINE_STREAM, default=VISITOR_QUARANTINE" help:"name of the stream of quarantined messages"`
+	QuarantineMaxAge   time.Duration `env:"QUARANTINE_STREAM_MAX_AGE, default=30d" unit:"duration" help:"retention of quarantined messages"`
+	QuarantineMaxBytes int64         `env:"QUARANTINE_STREAM_MAX_BYTES, default=512MiB" unit:"bytes" help:"maximum size of the quarantine stream"`
+	OrderBucket        string        `env:"ORDER_BUCKET, default=VISITOR_ORDERS" help:"name of the key-value bucket of standing orders (lockdown, override)"`
+	OrdersMaxAge       time.Duration `env:"ORDERS_MAX_AGE, default=30s" unit:"duration" help:"time for which standing orders count as known after they were read; once unknown, no override applies and no fallback accepts"`
+	OrdersDeciders     bool          `env:"ORDERS_UNKNOWN_OBEY_DECIDERS, default=true" help:"whether a decider's acceptance counts while the standing orders are unknown"`
+	OverrideMax        time.Duration `env:"OVERRIDE_MAX_DURATION, default=24h" unit:"duration" help:"maximum duration of an override; a longer one is ignored"`
+	DedupeWindow       time.Duration `env:"STREAM_DEDUPE_WINDOW, default=24h" unit:"duration" help:"time for which a duplicate event is recognized"`
 
 	Keys             Secret `env:"KEYS" help:"API keys of the integration \"default\", comma-separated"`
 	Site             string `env:"SITE, default=default" help:"site of the integration \"default\""`
-	TimeZone         string `env:"TIME_ZONE, default=UTC" help:"time zone of the sites whose integrations name none, as in Australia/Adelaide: deciders go by it, and dates without a zone are read in it"`
-	IntegrationsFile string `env:"INTEGRATIONS_FILE" help:"many integrations, YAML or JSON"`
-	KeysDir          string `env:"KEYS_DIR" help:"their keys: a file per integration, of its name, a key a line"`
+	TimeZone         string `env:"TIME_ZONE, default=UTC" help:"IANA time zone of the sites whose integrations have none, such as Australia/Adelaide; deciders get it, and dates without a zone are read in it"`
+	IntegrationsFile string `env:"INTEGRATIONS_FILE" help:"file of integrations, YAML or JSON"`
+	KeysDir          string `env:"KEYS_DIR" help:"directory of their API keys: one file per integration, of its name, with one key per line"`
 
-	DecisionBudget time.Duration `env:"DECISION_BUDGET, default=2.5s" unit:"duration" help:"how long a visitor waits for a decision, for integrations that say nothing else"`
-	StoreBudget    time.Duration `env:"STORE_BUDGET, default=2s" unit:"duration" help:"how long an event may take to be stored before it is refused"`
+	DecisionBudget time.Duration `env:"DECISION_BUDGET, default=2.5s" unit:"duration" help:"maximum time for a decision, for integrations without a decisionBudget"`
+	StoreBudget    time.Duration `env:"STORE_BUDGET, default=2s" unit:"duration" help:"maximum time to store an event before it is refused"`
 
-	SpoolDir      string        `env:"SPOOL_DIR" help:"where events are kept that NATS cannot take right now; without it they are refused"`
-	SpoolMaxBytes int64         `env:"SPOOL_MAX_BYTES, default=1GiB" unit:"bytes" help:"how much may wait there; the disk should have twice as much"`
-	SpoolMaxAge   time.Duration `env:"SPOOL_MAX_AGE, default=24h" unit:"duration" help:"how long something may wait there before a metric says so"`
+	SpoolDir      string        `env:"SPOOL_DIR" help:"directory of the spool, for events that NATS cannot store at the moment; without it they are refused"`
+	SpoolMaxBytes int64         `env:"SPOOL_MAX_BYTES, default=1GiB" unit:"bytes" help:"maximum size of the messages in the spool; the disk should have twice as much"`
+	SpoolMaxAge   time.Duration `env:"SPOOL_MAX_AGE, default=24h" unit:"duration" help:"age from which messages in the spool are reported by a metric"`
 
-	StateDir string `env:"STATE_DIR" help:"where the last known standing orders are kept for the next start; SPOOL_DIR or NATS_STORE_DIR unless set"`
+	StateDir string `env:"STATE_DIR" help:"directory for the last known standing orders, read at the next start; SPOOL_DIR or NATS_STORE_DIR unless set"`
 
-	BodyLimit          int64         `env:"BODY_LIMIT, default=256KiB" unit:"bytes" help:"largest body that is accepted"`
-	HeaderLimit        int64         `env:"HEADER_LIMIT, default=16KiB" unit:"bytes" help:"largest HTTP header that is accepted"`
-	JSONDepth          int           `env:"JSON_DEPTH, default=32" help:"how deep a body may be nested"`
-	ReadTimeout        time.Duration `env:"READ_TIMEOUT, default=5s" unit:"duration" help:"how long a caller may take to send its request"`
-	WriteTimeout       time.Duration `env:"WRITE_TIMEOUT, default=10s" unit:"duration" help:"how long an answer may take altogether; longer than every budget"`
-	IdleTimeout        time.Duration `env:"IDLE_TIMEOUT, default=2m" unit:"duration" help:"how long a connection without a request is kept"`
-	MaxConnections     int           `env:"MAX_CONNECTIONS, default=1000" help:"connections open on the public listener; beyond it, those that showed no valid key make room"`
-	MaxCheckInRequests int64         `env:"MAX_CHECK_IN_REQUESTS, default=512" help:"check-in requests in flight; beyond it, the fallback for overload"`
-	MaxEvents          int64         `env:"MAX_EVENTS, default=256" help:"events being stored at once; more wait"`
-	MaxWaitingEvents   int64         `env:"MAX_WAITING_EVENTS, default=10000" help:"events that wait; beyond it they are refused"`
-	MaxBodyMemory      int64         `env:"MAX_BODY_MEMORY, default=64MiB" unit:"bytes" help:"memory for bodies in flight, of which each counts as six times its length and 24 KiB; a quarter of it is kept free of waiting events, for the door"`
+	BodyLimit          int64         `env:"BODY_LIMIT, default=256KiB" unit:"bytes" help:"maximum size of a request body"`
+	HeaderLimit        int64         `env:"HEADER_LIMIT, default=16KiB" unit:"bytes" help:"maximum size of the header of a request"`
+	JSONDepth          int           `env:"JSON_DEPTH, default=32" help:"maximum nesting depth of a JSON body"`
+	ReadTimeout        time.Duration `env:"READ_TIMEOUT, default=5s" unit:"duration" help:"maximum time for a client to send a request"`
+	WriteTimeout       time.Duration `env:"WRITE_TIMEOUT, default=10s" unit:"duration" help:"maximum time for a response, from the request's header to the last byte; longer than every budget"`
+	IdleTimeout        time.Duration `env:"IDLE_TIMEOUT, default=2m" unit:"duration" help:"maximum time for which a connection without a request is kept open"`
+	MaxConnections     int           `env:"MAX_CONNECTIONS, default=1000" help:"maximum connections on the public listener; beyond it, those that showed no valid API key are closed first"`
+	MaxCheckInRequests int64         `env:"MAX_CHECK_IN_REQUESTS, default=512" help:"maximum check-in requests in flight; beyond it, the fallback for overload applies"`
+	MaxEvents          int64         `env:"MAX_EVENTS, default=256" help:"maximum events being stored at once; further ones wait"`
+	MaxWaitingEvents   int64         `env:"MAX_WAITING_EVENTS, default=10000" help:"maximum events waiting to be stored; further ones are refused"`
+	MaxBodyMemory      int64         `env:"MAX_BODY_MEMORY, default=64MiB" unit:"bytes" help:"maximum memory for bodies in flight, each counted as six times its length plus 24 KiB; a quarter is reserved for check-in requests"`
 
-	DrainDelay      time.Duration `env:"DRAIN_DELAY, default=5s" unit:"duration" help:"after a signal, how long the relay goes on serving while it reports unready"`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT, default=20s" unit:"duration" help:"after that, how long calls in flight may take"`
+	DrainDelay      time.Duration `env:"DRAIN_DELAY, default=5s" unit:"duration" help:"time between a termination signal, which makes the relay unready, and the end of new requests"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT, default=20s" unit:"duration" help:"maximum time for requests in flight to finish after DRAIN_DELAY"`
 
-	LogLevel  string `env:"LOG_LEVEL, default=info" help:"debug, info, warn or error"`
-	LogFormat string `env:"LOG_FORMAT, default=auto" help:"json or text; auto is text on a terminal"`
+	LogLevel  string `env:"LOG_LEVEL, default=info" help:"minimum level of log lines: debug, info, warn or error"`
+	LogFormat string `env:"LOG_FORMAT, default=auto" help:"format of log lines: json, text, or auto, which is text on a terminal"`
 }
 
 // setting is one variable, as the tags of [Environment] describe it.

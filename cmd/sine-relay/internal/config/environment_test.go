@@ -73,7 +73,7 @@ func TestParseDuration_KnowsDays(t *testing.T) {
 	if d, err := ParseDuration("30d"); d != 720*time.Hour || err != nil {
 		t.Errorf("%s %v", d, err)
 	}
-	if _, err := ParseDuration("soon"); err == nil || err.Error() != `"soon" is not a duration; write for example 500ms, 2.5s or 30d` {
+	if _, err := ParseDuration("soon"); err == nil || err.Error() != `must be a duration such as 500ms, 2.5s or 30d, got "soon"` {
 		t.Error(err)
 	}
 }
@@ -99,15 +99,15 @@ func TestUnknownNames(t *testing.T) {
 		"KYES":            "did you mean SINE_RELAY_KEYS?",
 		"NATS_URLS":       "did you mean SINE_RELAY_NATS_URL?",
 		"KEYS_FIEL":       "did you mean SINE_RELAY_KEYS_FILE?",
-		"PORT":            "is not a setting",
-		"LISTEN_PORT":     "is not a setting",
-		"LISTEN_FILE":     "is not a setting",
-		"Q":               "is not a setting",
-		"FLUX_CAPACITORS": "is not a setting",
+		"PORT":            "unknown setting",
+		"LISTEN_PORT":     "unknown setting",
+		"LISTEN_FILE":     "unknown setting",
+		"Q":               "unknown setting",
+		"FLUX_CAPACITORS": "unknown setting",
 	} {
 		text := invalid(t, name+"=8080")
-		expect(t, text, Prefix+name+": is not a setting", want)
-		if want == "is not a setting" && name != "LISTEN_FILE" && name != "LISTEN_PORT" && name != "PORT" {
+		expect(t, text, Prefix+name+": unknown setting", want)
+		if want == "unknown setting" && name != "LISTEN_FILE" && name != "LISTEN_PORT" && name != "PORT" {
 			expectNot(t, text, "did you mean")
 		}
 	}
@@ -138,12 +138,12 @@ func TestSizesAndDurations(t *testing.T) {
 }
 
 func TestProposalsForSizesAndDurations(t *testing.T) {
-	for value, want := range map[string]string{"1MB": "1MiB", "64kb": "64KiB", "2G": "2GiB", "10m": "10MiB", "1.5GB": "for example", "x": "for example", "5XB": "for example"} {
+	for value, want := range map[string]string{"1MB": "1MiB", "64kb": "64KiB", "2G": "2GiB", "10m": "10MiB", "1.5GB": "such as", "x": "such as", "5XB": "such as"} {
 		if got := invalidSize(value); !strings.Contains(got, want) {
 			t.Errorf("size %s: %s", value, got)
 		}
 	}
-	for value, want := range map[string]string{"30": "30s", "2.5": "2.5s", "2x": "for example", "1 day": "for example"} {
+	for value, want := range map[string]string{"30": "30s", "2.5": "2.5s", "2x": "such as", "1 day": "such as"} {
 		if got := invalidDuration(value); !strings.Contains(got, want) {
 			t.Errorf("duration %s: %s", value, got)
 		}

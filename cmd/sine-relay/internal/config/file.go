@@ -140,7 +140,7 @@ func (s *Settings) readFile(f *Problems) (file integrationsFile) {
 	}
 	file.partial = fieldPath{problems: f, file: name, node: root}.load(&file)
 	if n := len(file.Integrations); n > maxIntegrations {
-		f.add(name, "has %d integrations, and a relay takes %d at most: its metrics and its look at the standing orders grow with each; share them among several relays", n, maxIntegrations)
+		f.add(name, "contains %d integrations, the maximum is %d: divide them among several relays", n, maxIntegrations)
 		return integrationsFile{partial: true}
 	}
 	if !file.Defaults.IsZero() {

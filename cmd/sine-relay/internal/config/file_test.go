@@ -38,37 +38,37 @@ func TestFile_SaysWhatIsWrong(t *testing.T) {
 		{"two documents", "integrations: []\n---\nintegrations: []\n", "single document"},
 		{"an alias of itself", "integrations: &a [*a]", "i.yaml"},
 		{"a key in the file", "integrations: [{name: a, keys: [x]}]\n", `unknown field "keys": this file holds no secret`},
-		{"no name", "integrations: [{site: a}]\n", "i.yaml:1: integrations[0]: name: is missing"},
-		{"a site with a space", "integrations: [{name: a, site: Head Office}]\n", `integration a: site: "Head Office" must match [A-Za-z0-9_-]{1,64}; how about "head-office"?`},
-		{"a name of nothing usable", "integrations: [{name: 東京}]\n", `integration "東京": name: "東京" must match`},
-		{"an unknown situation", "integrations: [{name: a, fallbacks: {time_out: {decision: accept}}}]\n", "fallbacks.time_out: is not a situation; did you mean timeout?"},
+		{"no name", "integrations: [{site: a}]\n", "i.yaml:1: integrations[0]: name: is required"},
+		{"a site with a space", "integrations: [{name: a, site: Head Office}]\n", `integration a: site: must match [A-Za-z0-9_-]{1,64}, got "Head Office"; did you mean "head-office"?`},
+		{"a name of nothing usable", "integrations: [{name: 東京}]\n", `integration "東京": name: must match`},
+		{"an unknown situation", "integrations: [{name: a, fallbacks: {time_out: {decision: accept}}}]\n", "fallbacks.time_out: unknown situation; did you mean timeout?"},
 		{"an unknown answer", "integrations: [{name: a, fallbacks: {timeout: {decision: perhaps}}}]\n", `fallbacks.timeout.decision: must be accept or reject, got "perhaps"`},
-		{"a placeholder in a fallback", "integrations: [{name: a, fallbacks: {timeout: {visitorText: 'Call {reference}'}}}]\n", "fallbacks.timeout.visitorText: {reference} has no meaning"},
-		{"a placeholder in a text", "integrations: [{name: a, rejectText: '{visitorText}'}]\n", "integration a: rejectText: {visitorText} has no meaning"},
+		{"a placeholder in a fallback", "integrations: [{name: a, fallbacks: {timeout: {visitorText: 'Call {reference}'}}}]\n", "fallbacks.timeout.visitorText: unknown placeholder {reference}"},
+		{"a placeholder in a text", "integrations: [{name: a, rejectText: '{visitorText}'}]\n", "integration a: rejectText: unknown placeholder {visitorText}"},
 		{"an unknown placeholder", "integrations: [{name: a, responses: {reject: {m: '{visitor}'}}}]\n", "responses.reject: m: "},
 		{"an empty answer", "integrations: [{name: a, responses: {reject: {}}}]\n", "responses.reject: is empty"},
 		{"a number that JSON does not know", "integrations: [{name: a, responses: {accept: {n: .nan}}}]\n", "responses.accept: "},
 		{"a date in an answer", "integrations: [{name: a, responses: {accept: {n: !!timestamp 2026-01-01}}}]\n", "responses.accept: n: "},
-		{"what identifies nobody", "integrations: [{name: a, identifiedBy: [name, e-mail]}]\n", `integration a: identifiedBy[1]: "e-mail" does not say who a visitor is; did you mean email?; known are name, email, mobile`},
-		{"an unknown event", "integrations: [{name: a, kinds: [checkedin]}]\n", `kinds[0]: "checkedin" is not a kind of webhook; did you mean checked_in?`},
-		{"a name for an unknown event", "integrations: [{name: a, kindAliases: {x: y}}]\n", `kindAliases.x: "y" is not a kind of webhook`},
+		{"what identifies nobody", "integrations: [{name: a, identifiedBy: [name, e-mail]}]\n", `integration a: identifiedBy[1]: must be one of name, email, mobile, got "e-mail"; did you mean email?`},
+		{"an unknown event", "integrations: [{name: a, kinds: [checkedin]}]\n", `kinds[0]: must be one of check_in_request, checked_in, checked_out, got "checkedin"; did you mean checked_in?`},
+		{"a name for an unknown event", "integrations: [{name: a, kindAliases: {x: y}}]\n", `kindAliases.x: must be one of check_in_request, checked_in, checked_out, got "y"`},
 		{"two meanings of an event name", "integrations: [{name: a, kindAliases: {Came In: checked_in, came_in: checked_out}}]\n", "kindAliases.came_in: is another spelling"},
 		{"an event name of separators", "integrations: [{name: a, kindAliases: {'-': checked_in}}]\n", "kindAliases.-: contains neither"},
-		{"a decider with a wildcard", "integrations: [{name: a, decider: '>'}]\n", `decider: ">" must match`},
-		{"two ways of naming deciders", "integrations: [{name: a, decider: x, deciders: [{name: y}]}]\n", "decider: and deciders are both there"},
-		{"a decider without a name", "integrations: [{name: a, deciders: [{shadow: true}]}]\n", "deciders[0].name: is missing"},
-		{"a decider twice", "integrations: [{name: a, deciders: [{name: x}, {name: x}]}]\n", `deciders[1].name: "x" is there twice`},
-		{"shadows only", "integrations: [{name: a, deciders: [{name: x, shadow: true}]}]\n", "deciders: one at least must be obeyed"},
-		{"nobody", "integrations: [{name: a, deciders: []}]\n", "deciders: one at least must be obeyed"},
+		{"a decider with a wildcard", "integrations: [{name: a, decider: '>'}]\n", `decider: must match`},
+		{"two ways of naming deciders", "integrations: [{name: a, decider: x, deciders: [{name: y}]}]\n", "decider: must not be set together with deciders"},
+		{"a decider without a name", "integrations: [{name: a, deciders: [{shadow: true}]}]\n", "deciders[0].name: is required"},
+		{"a decider twice", "integrations: [{name: a, deciders: [{name: x}, {name: x}]}]\n", `deciders[1].name: "x" is used twice`},
+		{"shadows only", "integrations: [{name: a, deciders: [{name: x, shadow: true}]}]\n", "deciders: at least one decider must not be a shadow"},
+		{"nobody", "integrations: [{name: a, deciders: []}]\n", "deciders: at least one decider must not be a shadow"},
 		{"a condition with a problem", "integrations: [{name: a, deciders: [{name: x, condition: 'visitortype == \"C\"'}]}]\n", `deciders[0].condition: 1:1: undeclared reference to 'visitortype' (did you mean 'visitorType'?)`},
 		{"a condition that is none", "integrations: [{name: a, deciders: [{name: x, condition: company}]}]\n", "deciders[0].condition: "},
-		{"a decider's unknown situation", "integrations: [{name: a, deciders: [{name: x, fallbacks: {late: {}}}]}]\n", "deciders[0].fallbacks.late: is not a situation"},
-		{"a decider's fallback that would never be used", "integrations: [{name: a, deciders: [{name: x, fallbacks: {overloaded: {}}}]}]\n", "deciders[0].fallbacks.overloaded: is not a situation"},
-		{"a capture without an end", "integrations: [{name: a, capture: {deliveries: 3}}]\n", `capture.until: "" is not a time`},
-		{"a capture of too many", "integrations: [{name: a, capture: {deliveries: 1000, until: '2026-11-30T18:00:00Z'}}]\n", "capture.deliveries: 1000 is not within 1 and 100"},
-		{"another combination", "integrations: [{name: a, combine: most}]\n", `combine: "most" is neither all nor any`},
+		{"a decider's unknown situation", "integrations: [{name: a, deciders: [{name: x, fallbacks: {late: {}}}]}]\n", "deciders[0].fallbacks.late: unknown situation"},
+		{"a decider's fallback that would never be used", "integrations: [{name: a, deciders: [{name: x, fallbacks: {overloaded: {}}}]}]\n", "deciders[0].fallbacks.overloaded: unknown situation"},
+		{"a capture without an end", "integrations: [{name: a, capture: {deliveries: 3}}]\n", `capture.until: must be a time in RFC 3339 such as 2026-11-30T18:00:00Z, got ""`},
+		{"a capture of too many", "integrations: [{name: a, capture: {deliveries: 1000, until: '2026-11-30T18:00:00Z'}}]\n", "capture.deliveries: must be between 1 and 100, got 1000"},
+		{"another combination", "integrations: [{name: a, combine: most}]\n", `combine: must be all or any, got "most"`},
 		{"an address that is none", "integrations: [{name: a, allowFrom: [10.0.0.1/8]}]\n", "allowFrom: "},
-		{"a budget that outlasts the answer", "integrations: [{name: a, decisionBudget: 10s}]\n", "integration a: decisionBudget: 10s is not shorter than SINE_RELAY_WRITE_TIMEOUT"},
+		{"a budget that outlasts the answer", "integrations: [{name: a, decisionBudget: 10s}]\n", "integration a: decisionBudget: must be shorter than SINE_RELAY_WRITE_TIMEOUT (10s), got 10s"},
 		{"a budget without a unit", "integrations: [{name: a, decisionBudget: 3}]\n", "did you mean 3s?"},
 		{"a budget of nothing", "defaults: {decisionBudget: 0s}\nintegrations: [{name: a}]\n", "i.yaml:1: defaults: decisionBudget: must be positive"},
 		{"the default integration twice", "integrations: [{name: default}, {name: a}]\n", "SINE_RELAY_KEYS: defines the integration"},
@@ -200,7 +200,7 @@ func TestWhoSaysWhereACallComesFrom(t *testing.T) {
 	}
 	text := invalid(t, "TRUSTED_PROXIES=10.0.0.1/8,0.0.0.0/0,nowhere", "FORWARDED_HEADER=X-Real-IP")
 	expect(t, text, "SINE_RELAY_TRUSTED_PROXIES: ", "10.0.0.0/8", "nowhere", "SINE_RELAY_FORWARDED_HEADER: ")
-	expect(t, invalid(t, "TRUSTED_PROXIES=0.0.0.0/0"), "0.0.0.0/0 is everybody")
+	expect(t, invalid(t, "TRUSTED_PROXIES=0.0.0.0/0"), "must not contain 0.0.0.0/0")
 }
 
 func TestADigestTellsWhetherFilesHaveChanged(t *testing.T) {
@@ -272,10 +272,10 @@ func TestWhatIdentifiesAVisitorOverDefaults(t *testing.T) {
 
 func TestMoreIntegrationsThanARelayTakes(t *testing.T) {
 	text := invalid(t, withFile(t, "integrations: ["+strings.Repeat("{name: a},", maxIntegrations+1)+"]", "a")...)
-	if want := "  i.yaml: has 2001 integrations, and a relay takes 2000 at most"; !strings.HasPrefix(text, want) || strings.Contains(text, "\n") {
+	if want := "  i.yaml: contains 2001 integrations, the maximum is 2000"; !strings.HasPrefix(text, want) || strings.Contains(text, "\n") {
 		t.Errorf("%s\nwant %s", text, want)
 	}
-	expect(t, invalid(t, withFile(t, strings.Repeat("#", largestFile+1), "a")...), "SINE_RELAY_INTEGRATIONS_FILE: what it names cannot be read: it is too large: it has more than 16777216 bytes")
+	expect(t, invalid(t, withFile(t, strings.Repeat("#", largestFile+1), "a")...), "SINE_RELAY_INTEGRATIONS_FILE: cannot read the file: too large: more than 16777216 bytes")
 }
 
 func TestABlankTextIsInherited(t *testing.T) {

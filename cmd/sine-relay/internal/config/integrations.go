@@ -46,9 +46,9 @@ func (s *Settings) loadIntegrations(f *Problems) {
 	switch {
 	case file.partial, s.keys == keyless:
 	case len(seen) == 0:
-		f.setting("KEYS", "is not set, and no integrations file names an integration: nobody could call. Set it to the API key that you typed into Sine")
+		f.setting("KEYS", "is required unless SINE_RELAY_INTEGRATIONS_FILE defines an integration: set it to the API key that you entered in Sine")
 	case len(file.Integrations) > 0 && s.KeysDir == "":
-		f.setting("KEYS_DIR", "is not set, and the integrations of SINE_RELAY_INTEGRATIONS_FILE have no keys without it")
+		f.setting("KEYS_DIR", "is required: it holds the API keys of the integrations of SINE_RELAY_INTEGRATIONS_FILE")
 	}
 	// An integration that is there twice is neither the one nor the other.
 	s.Integrations = slices.DeleteFunc(s.Integrations, func(i relay.Integration) bool { return len(seen[i.Name]) > 1 })
@@ -112,7 +112,7 @@ func (e fileEntry) check(seen seenNames, where string) {
 // addDefault adds the integration whose keys the environment holds.
 func (s *Settings) addDefault(f *Problems, seen seenNames, c resolved) {
 	if len(seen[relay.DefaultIntegration]) > 0 {
-		f.setting("KEYS", "defines the integration %q, and so does the integrations file: give its keys by SINE_RELAY_KEYS_DIR", relay.DefaultIntegration)
+		f.setting("KEYS", "defines the integration %q, which the integrations file defines too: put its keys into SINE_RELAY_KEYS_DIR", relay.DefaultIntegration)
 		return
 	}
 	seen[relay.DefaultIntegration] = []string{Prefix + "KEYS"}

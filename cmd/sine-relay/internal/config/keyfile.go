@@ -20,7 +20,7 @@ import (
 // largestKeyFile is beyond any file of keys: a larger one is something else.
 const largestKeyFile = 1 << 20
 
-var errNoKeyFile = errors.New("it is not a file of keys")
+var errNoKeyFile = errors.New("not a file of keys")
 
 // readKeyFile reads a file of keys.
 func readKeyFile(path string) ([]byte, error) {
@@ -48,7 +48,7 @@ const (
 
 // parse reads keys line by line. A line that begins with # is a comment; the
 // comment "# name: …" names the next key. Any other line is split into keys, so
-// that a key may hold every sign that can be printed, but not begin with #.
+// that a key may contain every printable character, but not begin with #.
 // Already is how many keys the integration has.
 func (s *keySource) parse(content string, split func(string) []string, already int) {
 	name, number := "", 0
@@ -87,7 +87,7 @@ func (s *keySource) keyName(where, given string) string {
 	if printable(given) && utf8.RuneCountInString(given) <= longestKeyName {
 		return given
 	}
-	s.warnings.about(where, integrationOf(s.integration), "the name of a key must be printable UTF-8 of at most %d characters; it is called by its place instead", longestKeyName)
+	s.warnings.about(where, integrationOf(s.integration), "the name of a key must be printable UTF-8 of at most %d characters; the key is named by its position instead", longestKeyName)
 	return ""
 }
 
@@ -96,7 +96,7 @@ func byComma(line string) []string { return strings.Split(line, ",") }
 
 func (s *keySource) addKey(where, name, secret string) {
 	if utf8.RuneCountInString(secret) < tooShortKey {
-		s.problems.about(where, s.of(name), "has fewer than %d characters and is not accepted: %d or more are advised", tooShortKey, shortKey)
+		s.problems.about(where, s.of(name), "has fewer than %d characters and is not accepted: use %d or more", tooShortKey, shortKey)
 		return
 	}
 	for _, slip := range keyWarnings(secret) {
@@ -116,20 +116,20 @@ func printable(s string) bool {
 // a header.
 var keyLabel = regexp.MustCompile(`(?i)^"?(key|api[-_ ]?key|x-sine-auth)"?\s*[:=]`)
 
-// keyWarnings tells in what way a key looks as if more was copied than the key. It is
+// keyWarnings say in what way a key looks as if more was copied than the key. It is
 // taken as it is: Sine may well send it so.
 func keyWarnings(key string) (all []string) {
 	if utf8.RuneCountInString(key) < shortKey {
 		all = append(all, fmt.Sprintf("has fewer than %d characters and may be guessed", shortKey))
 	}
 	if first, last := key[0], key[len(key)-1]; first == last && strings.ContainsRune("\"'`", rune(first)) {
-		all = append(all, "is in quotes, which are part of it: Sine must send them, too")
+		all = append(all, "is quoted; the quotes are part of the key, and Sine must send them")
 	}
 	if strings.ContainsFunc(key, unicode.IsSpace) {
-		all = append(all, "has blanks inside; are these two keys, which belong on a line each?")
+		all = append(all, "contains spaces; two keys belong on two lines")
 	}
 	if label := keyLabel.FindString(key); label != "" {
-		all = append(all, fmt.Sprintf("begins with %s, which is part of it: only the key itself belongs here", label))
+		all = append(all, fmt.Sprintf("begins with %s, which is taken as part of the key: only the key itself belongs here", label))
 	}
 	return all
 }

@@ -87,10 +87,10 @@ func (k *Keyring) readDir(dir string, before *Keyring, sum io.Writer) {
 	listed, files, err := list(dir)
 	if err == nil && len(files) == 0 && before.dir != nil && !os.SameFile(listed, before.dir) && before.fromDir() {
 		// What is left when a volume is unmounted is the directory below it.
-		err = errors.New("it is another directory than before and empty, as when a volume is unmounted; to take keys away, remove their files")
+		err = errors.New("the directory was replaced by an empty one, as after an unmount; to revoke keys, remove their files")
 	}
 	if err != nil {
-		k.unlisted = &Problem{Where: Prefix + "KEYS_DIR", What: fmt.Sprintf("what it names cannot be read: %v", withoutPath(err))}
+		k.unlisted = &Problem{Where: Prefix + "KEYS_DIR", What: fmt.Sprintf("cannot read the directory: %v", withoutPath(err))}
 		fmt.Fprintf(sum, "%s\n", k.unlisted)
 		k.dir = before.dir
 		for _, s := range before.sources {
@@ -144,7 +144,7 @@ func (k *Keyring) add(source *keySource, before *Keyring, path string, split fun
 	case err == nil:
 		source.parse(string(content), split, len(k.Of(source.integration)))
 		if worldReadable(path) {
-			source.warnings.add(source.where, "holds API keys and can be read by every user of this machine: chmod o-r it")
+			source.warnings.add(source.where, "contains API keys and is readable by every user of this machine: chmod o-r it")
 		}
 	case keysRemoved(path, err):
 		source.problems.add(source.where, "cannot be read: %v; no key in it is accepted", withoutPath(err))
@@ -170,7 +170,7 @@ func (s *keySource) keep(before *Keyring, err error) {
 	what := "no key in it is accepted"
 	for _, old := range before.sources {
 		if old.where == s.where {
-			s.keys, what = old.keys, "the keys that it held before are accepted until it can be read again"
+			s.keys, what = old.keys, "its previous keys remain accepted until it can be read"
 		}
 	}
 	s.problems.add(s.where, "cannot be read: %v; %s", withoutPath(err), what)
@@ -212,7 +212,7 @@ func (k *Keyring) Digest() Digest { return k.digest }
 // in force, and one that was taken away may be among them.
 func (k *Keyring) Unreadable() (all Problems) {
 	if k.unlisted != nil {
-		all.add(k.unlisted.Where, "%s; the keys that were there before are accepted until it can be read again", k.unlisted.What)
+		all.add(k.unlisted.Where, "%s; the previous keys remain accepted until it can be read", k.unlisted.What)
 	}
 	for _, s := range k.sources {
 		if s.kept {
@@ -233,7 +233,7 @@ func (k *Keyring) Check(integrations []string, allNamed bool) (problems, warning
 	for _, s := range k.sources {
 		if !slices.Contains(integrations, s.integration) {
 			if allNamed {
-				warnings.add(s.where, "the file belongs to no integration%s", DidYouMean(s.integration, integrations))
+				warnings.add(s.where, "no integration has the name of this file%s", DidYouMean(s.integration, integrations))
 			}
 			continue
 		}
@@ -255,7 +255,7 @@ func (s *keySource) shared(owners map[[sha256.Size]byte]string, warnings *Proble
 		case known && owner != s.integration:
 			warnings.about(s.where, s.of(key.Name()), "the integration %s has the same key", owner)
 		case known:
-			warnings.about(s.where, s.of(key.Name()), "is there a second time")
+			warnings.about(s.where, s.of(key.Name()), "is a duplicate")
 		default:
 			owners[key.digest] = s.integration
 		}
@@ -272,5 +272,5 @@ func (k *Keyring) noKey(integration string) Problem {
 			where = s.where
 		}
 	}
-	return Problem{where, integrationOf(integration), "there is no key, so that all calls of the integration are answered 401: put one there"}
+	return Problem{where, integrationOf(integration), "no API key: every request of this integration gets 401; add one"}
 }

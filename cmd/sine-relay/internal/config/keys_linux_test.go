@@ -53,13 +53,13 @@ func TestAFileOfKeysThatCannotBeRead(t *testing.T) {
 				t.Errorf("%s: %d and %d keys", name, len(k.Of("lobby")), len(k.Of("dock")))
 			}
 			problems, _ := k.Check([]string{"lobby", "dock"}, true)
-			expect(t, problems.Error(), "keys/lobby: cannot be read: permission denied; no key in it is accepted", `integration lobby: there is no key`)
+			expect(t, problems.Error(), "keys/lobby: cannot be read: permission denied; no key in it is accepted", `integration lobby: no API key`)
 		}
 	})
 }
 
 func TestFilesWithSecretsThatAllCanReadAreWarnedOf(t *testing.T) {
-	const warned = "can be read by every user of this machine"
+	const warned = "is readable by every user of this machine"
 	for _, c := range []struct {
 		name      string
 		file, dir os.FileMode
@@ -91,7 +91,7 @@ func TestFilesWithSecretsThatAllCanReadAreWarnedOf(t *testing.T) {
 			}
 			s := load(t, "KEYS=", "KEYS_FILE="+dir+"/more/keys", "NATS_TOKEN_FILE="+dir+"/more/token", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
 			all := strings.Join(s.Warnings.Lines(), "\n")
-			for _, want := range []string{"keys/lobby, SINE_RELAY_KEYS_FILE: holds API keys and " + warned, "SINE_RELAY_NATS_TOKEN_FILE: names a file that every user of this machine can read"} {
+			for _, want := range []string{"keys/lobby, SINE_RELAY_KEYS_FILE: contains API keys and " + warned, "SINE_RELAY_NATS_TOKEN_FILE: the file is readable by every user of this machine"} {
 				if strings.Contains(all, want) != c.want {
 					t.Errorf("%q is among the warnings: %t\n%s", want, !c.want, all)
 				}

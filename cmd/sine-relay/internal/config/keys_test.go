@@ -69,9 +69,9 @@ func TestFaultsOfKeys(t *testing.T) {
 		keys map[string]string
 		want []string
 	}{
-		{"no file at all", nil, []string{`keys/lobby (lobby), keys/dock (dock): there is no key`}},
-		{"an empty file", map[string]string{"lobby": key, "dock": "\n# nothing\n"}, []string{`keys/dock: integration dock: there is no key, so that all calls of the integration are answered 401: put one there`}},
-		{"a key of seven characters", map[string]string{"lobby": "# name: old\n7-signs\n8-signs-\n", "dock": key}, []string{"keys/lobby:2: integration lobby, key old: has fewer than 8 characters and is not accepted: 16 or more are advised"}},
+		{"no file at all", nil, []string{`keys/lobby (lobby), keys/dock (dock): no API key`}},
+		{"an empty file", map[string]string{"lobby": key, "dock": "\n# nothing\n"}, []string{`keys/dock: integration dock: no API key: every request of this integration gets 401; add one`}},
+		{"a key of seven characters", map[string]string{"lobby": "# name: old\n7-signs\n8-signs-\n", "dock": key}, []string{"keys/lobby:2: integration lobby, key old: has fewer than 8 characters and is not accepted: use 16 or more"}},
 		{"a byte order mark", map[string]string{"lobby": "\ufeff" + key, "dock": key}, []string{"keys/lobby:1: integration lobby: contains a non-printable character"}},
 		{"another encoding", map[string]string{"lobby": key, "dock": "# x\nk\x00e\x00y\x00"}, []string{"keys/dock:2: integration dock: contains a non-printable character"}},
 	} {
@@ -91,7 +91,7 @@ func TestFaultsOfKeys(t *testing.T) {
 func TestWithoutADirectoryOfKeysThereIsOneFault(t *testing.T) {
 	dir := files(t, map[string]string{"i.yaml": "integrations: [{name: lobby}, {name: dock}]"})
 	text := invalid(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml")
-	expect(t, text, "SINE_RELAY_KEYS_DIR: is not set")
+	expect(t, text, "SINE_RELAY_KEYS_DIR: is required")
 	if strings.Count(text, "\n") != 0 {
 		t.Errorf("more than one:\n%s", text)
 	}
@@ -121,10 +121,10 @@ func TestAFileOfKeysOfTheEnvironment(t *testing.T) {
 		keys    int
 		problem string
 	}{
-		{"its volume is away", func() { must(os.Rename(dir+"/v", dir+"/away")) }, 2, "SINE_RELAY_KEYS_FILE: cannot be read: no such file or directory; the keys that it held before are accepted"},
+		{"its volume is away", func() { must(os.Rename(dir+"/v", dir+"/away")) }, 2, "SINE_RELAY_KEYS_FILE: cannot be read: no such file or directory; its previous keys remain accepted"},
 		{"its volume is back", func() { must(os.Rename(dir+"/away", dir+"/v")) }, 2, ""},
 		{"a key is taken out", func() { must(os.WriteFile(file, []byte(key), 0o600)) }, 1, ""},
-		{"it is emptied", func() { must(os.WriteFile(file, nil, 0o600)) }, 0, "SINE_RELAY_KEYS_FILE: integration default: there is no key"},
+		{"it is emptied", func() { must(os.WriteFile(file, nil, 0o600)) }, 0, "SINE_RELAY_KEYS_FILE: integration default: no API key"},
 		{"it is filled", func() { must(os.WriteFile(file, []byte(key), 0o600)) }, 1, ""},
 		{"it is deleted", func() { must(os.Remove(file)) }, 0, "SINE_RELAY_KEYS_FILE: cannot be read: no such file or directory; no key in it is accepted"},
 	} {

@@ -20,7 +20,7 @@ func TestAPipeAmongTheKeysIsNotRead(t *testing.T) {
 	}
 	settings := []string{"KEYS=", "INTEGRATIONS_FILE=" + dir + "/i.yaml", "KEYS_DIR=" + dir + "/keys"}
 	text := invalid(t, settings...)
-	expect(t, text, "keys/dock: cannot be read: it is not a file of keys: it is not a regular file", `keys/dock: integration dock: there is no key`)
+	expect(t, text, "keys/dock: cannot be read: not a file of keys: not a regular file", `keys/dock: integration dock: no API key`)
 	expectNot(t, text, "nobody")
 	if s, err := Load(environ(settings...), nil); err != nil || len(s.Keyring.Of("lobby")) != 1 {
 		t.Errorf("the other lobby has %d keys: %v", len(s.Keyring.Of("lobby")), err)
@@ -51,11 +51,11 @@ func TestWhatIsNotARegularFileIsNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, setting := range []string{"INTEGRATIONS_FILE", "NATS_TOKEN_FILE", "NATS_CA_FILE", "NATS_CREDENTIALS_FILE", "TLS_CERT_FILE"} {
-		expect(t, invalid(t, setting+"="+dir+"/pipe"), Prefix+setting+": what it names cannot be read: it is not a regular file")
-		expect(t, invalid(t, setting+"="+dir), Prefix+setting+": what it names cannot be read: it is not a regular file: it is a directory")
+		expect(t, invalid(t, setting+"="+dir+"/pipe"), Prefix+setting+": cannot read the file: not a regular file")
+		expect(t, invalid(t, setting+"="+dir), Prefix+setting+": cannot read the file: not a regular file: a directory")
 	}
-	expect(t, invalid(t, "KEYS_FILE="+dir+"/pipe", "KEYS="), "it is not a regular file")
-	expect(t, invalid(t, "KEYS_DIR="+dir+"/pipe", "KEYS="), Prefix+"KEYS_DIR: what it names cannot be read: not a directory")
+	expect(t, invalid(t, "KEYS_FILE="+dir+"/pipe", "KEYS="), "not a regular file")
+	expect(t, invalid(t, "KEYS_DIR="+dir+"/pipe", "KEYS="), Prefix+"KEYS_DIR: cannot read the directory: not a directory")
 	s := Settings{Environment: Environment{IntegrationsFile: dir + "/pipe"}}
 	if before := s.Digest(); s.Digest() != before {
 		t.Error("a pipe changes by itself")

@@ -14,8 +14,8 @@ import (
 )
 
 // environment is a look-up for envconfig that knows what was asked for last, so
-// that a problem can be told by its variable, and every problem be found: envconfig
-// stops at the first.
+// that a problem names its variable, and every problem is found: envconfig stops
+// at the first.
 type environment struct {
 	values   map[string]string // by name without the prefix
 	set      map[string]bool   // by name with the prefix
@@ -37,7 +37,7 @@ func newEnvironment(environ []string, defaults map[string]string, f *Problems) *
 			continue
 		}
 		if !known(short) {
-			f.add(name, "is not a setting%s", didYouMeanSetting(short))
+			f.add(name, "unknown setting%s", didYouMeanSetting(short))
 			continue
 		}
 		e.values[short] = value
@@ -61,7 +61,7 @@ func (e *environment) readSecretFiles() {
 			continue
 		}
 		if _, both := e.values[s.name]; both {
-			e.problems.setting(s.name+"_FILE", "is set, and so is %s: set one of them", Prefix+s.name)
+			e.problems.setting(s.name+"_FILE", "must not be set together with %s", Prefix+s.name)
 			continue
 		}
 		e.set[Prefix+s.name] = true
@@ -253,27 +253,27 @@ func (s setting) mismatch(value string) string {
 	case s.unit == "bytes":
 		return invalidSize(value)
 	case s.kind == reflect.Bool:
-		return strconv.Quote(value) + " is neither true nor false"
+		return "must be true or false, got " + strconv.Quote(value)
 	default:
-		return strconv.Quote(value) + " is not a whole number"
+		return "must be a whole number, got " + strconv.Quote(value)
 	}
 }
 
 func invalidDuration(value string) string {
-	proposal := "write for example 500ms, 2.5s or 30d"
+	proposal := ""
 	if _, ok := parseDuration(value + "s"); ok {
-		proposal = "did you mean " + value + "s?"
+		proposal = "; did you mean " + value + "s?"
 	}
-	return strconv.Quote(value) + " is not a duration; " + proposal
+	return "must be a duration such as 500ms, 2.5s or 30d, got " + strconv.Quote(value) + proposal
 }
 
 func invalidSize(value string) string {
-	proposal := "write for example 65536, 256KiB, 64MiB or 2GiB"
+	proposal := ""
 	if digits, unit := splitSize(value); unit != "" {
 		meant := digits + strings.ToUpper(unit[:1]) + "iB"
 		if _, ok := parseSize(meant); ok {
-			proposal = "did you mean " + meant + "?"
+			proposal = "; did you mean " + meant + "?"
 		}
 	}
-	return strconv.Quote(value) + " is not a size; " + proposal
+	return "must be a size such as 65536, 256KiB or 2GiB, got " + strconv.Quote(value) + proposal
 }

@@ -29,25 +29,25 @@ func (s *Settings) checkServers(f *Problems) {
 	case s.NATSURL != "" && s.NATSStoreDir != "" && s.keys == keyless:
 		s.NATSStoreDir = "" // a command that runs none, where the relay's settings are
 	case s.NATSURL != "" && s.NATSStoreDir != "":
-		f.setting("NATS_STORE_DIR", "is set, and so is SINE_RELAY_NATS_URL: set the one for the embedded NATS or the other for an existing one")
+		f.setting("NATS_STORE_DIR", "must not be set together with SINE_RELAY_NATS_URL, which is for an existing NATS")
 	case s.NATSURL == "" && s.NATSStoreDir == "" && s.keys == keyless:
-		f.setting("NATS_URL", "is not set: set it to where the relay's NATS listens%s", s.orContext)
+		f.setting("NATS_URL", "is required: set it to the address of the relay's NATS%s", s.orContext)
 	case s.NATSURL == "" && s.NATSStoreDir == "":
-		f.setting("NATS_URL", "is not set: set it to the servers of your NATS, or set SINE_RELAY_NATS_STORE_DIR to run the embedded one")
+		f.setting("NATS_URL", "is required: set it to the servers of your NATS, or set SINE_RELAY_NATS_STORE_DIR to run the embedded NATS")
 	case s.NATSURL != "" && len(s.NATSServers()) == 0:
-		f.setting("NATS_URL", "holds no server; write for example nats://nats:4222")
+		f.setting("NATS_URL", "must contain a server, for example nats://nats:4222")
 	}
 	schemes, signedIn := s.checkURLs(f)
 	if schemes["ws"] && schemes["nats"] {
-		f.setting("NATS_URL", "mixes servers over WebSocket (ws, wss) with others (nats, tls): use one kind")
+		f.setting("NATS_URL", "must not mix WebSocket servers (ws, wss) with others (nats, tls)")
 	}
 	s.checkHandshake(f, schemes)
 	s.checkSignIn(f, signedIn)
 	switch {
 	case s.NATSReplicas < 1 || s.NATSReplicas > 5:
-		f.setting("NATS_REPLICAS", "%d is not between 1 and 5", s.NATSReplicas)
+		f.setting("NATS_REPLICAS", "must be between 1 and 5, got %d", s.NATSReplicas)
 	case s.NATSReplicas > 1 && s.NATSStoreDir != "":
-		f.setting("NATS_REPLICAS", "%d replicas need as many servers, and the embedded NATS is one", s.NATSReplicas)
+		f.setting("NATS_REPLICAS", "must be 1 for the embedded NATS, which is a single server, got %d", s.NATSReplicas)
 	}
 }
 
@@ -59,7 +59,7 @@ func (s *Settings) checkURLs(f *Problems) (kinds map[string]bool, signedIn bool)
 	for i, server := range s.NATSServers() {
 		u, err := url.Parse(server)
 		if err != nil || u.Hostname() == "" || !validPort(u.Port()) {
-			f.setting("NATS_URL", "server %d is not a URL; write for example nats://nats:4222", i+1)
+			f.setting("NATS_URL", "server %d is not a valid URL such as nats://nats:4222", i+1)
 			continue
 		}
 		signedIn = signedIn || u.User != nil
@@ -69,7 +69,7 @@ func (s *Settings) checkURLs(f *Problems) (kinds map[string]bool, signedIn bool)
 		case "ws", "wss":
 			kinds["ws"] = true
 		default:
-			f.setting("NATS_URL", "server %d begins with none of nats://, tls://, ws:// and wss://", i+1)
+			f.setting("NATS_URL", "server %d must begin with nats://, tls://, ws:// or wss://", i+1)
 		}
 	}
 	return kinds, signedIn
@@ -81,11 +81,11 @@ func (s *Settings) checkHandshake(f *Problems, kinds map[string]bool) {
 	switch {
 	case !s.NATSHandshakeFirst:
 	case s.NATSStoreDir != "":
-		f.setting(name, "is for an existing NATS, and the embedded one needs no connection by TLS: unset it")
+		f.setting(name, "must not be set for the embedded NATS, which the relay reaches without TLS")
 	case kinds["ws"]:
-		f.setting(name, "is for tls:// and not for WebSocket (ws, wss), which has its own handshake: unset it")
+		f.setting(name, "must not be set for WebSocket servers (ws, wss), which have their own handshake")
 	case s.NATSCAFile == "" && s.NATSCertFile == "" && strings.Contains(s.NATSURL.Reveal(), "nats://"):
-		f.setting(name, "needs TLS: write tls:// in place of nats:// in SINE_RELAY_NATS_URL")
+		f.setting(name, "requires TLS: use tls:// in place of nats:// in SINE_RELAY_NATS_URL")
 	}
 }
 
@@ -107,25 +107,25 @@ func (s *Settings) checkSignIn(f *Problems, byURL bool) {
 		}
 	}
 	if len(given) > 1 {
-		f.add(strings.Join(given, ", "), "are %d ways to sign in to NATS: set one", len(given))
+		f.add(strings.Join(given, ", "), "only one of these %d ways to authenticate to NATS may be set", len(given))
 	}
 }
 
-// checkInbox keeps answers apart from what has another meaning.
+// checkInbox keeps the subjects of replies disjoint from all others.
 func (s *Settings) checkInbox(f *Problems) {
 	switch first, _, _ := strings.Cut(s.NATSInboxPrefix, "."); {
 	case !subjectPrefix.MatchString(s.NATSInboxPrefix):
-		f.setting("NATS_INBOX_PREFIX", "%q is not a valid subject; write names of letters, digits, _ and -, joined by dots", s.NATSInboxPrefix)
+		f.setting("NATS_INBOX_PREFIX", "must be names of letters, digits, _ and -, joined by dots, got %q", s.NATSInboxPrefix)
 	case strings.HasPrefix(s.NATSInboxPrefix+".", s.SubjectPrefix+"."), strings.HasPrefix(s.SubjectPrefix+".", s.NATSInboxPrefix+"."):
-		f.setting("NATS_INBOX_PREFIX", "%q and SINE_RELAY_SUBJECT_PREFIX begin alike: a stream could take the answers", s.NATSInboxPrefix)
+		f.setting("NATS_INBOX_PREFIX", "must not overlap SINE_RELAY_SUBJECT_PREFIX, got %q: a stream could store the replies", s.NATSInboxPrefix)
 	case first == "_INBOX" && s.NATSURL != "":
-		s.Warnings.setting("NATS_INBOX_PREFIX", "%s: whoever may subscribe to _INBOX.>, as most users of NATS may, hears what the relay is told", s.NATSInboxPrefix)
+		s.Warnings.setting("NATS_INBOX_PREFIX", "%s: every user with permission to subscribe to _INBOX.>, which most NATS users have, can read the replies to the relay", s.NATSInboxPrefix)
 	}
 }
 
 func (s *Settings) checkStreams(f *Problems) {
 	if !subjectPrefix.MatchString(s.SubjectPrefix) {
-		f.setting("SUBJECT_PREFIX", "%q is not a valid subject; write names of letters, digits, _ and -, joined by dots", s.SubjectPrefix)
+		f.setting("SUBJECT_PREFIX", "must be names of letters, digits, _ and -, joined by dots, got %q", s.SubjectPrefix)
 	}
 	owner := map[string]string{}
 	for _, stream := range []struct {
@@ -138,24 +138,24 @@ func (s *Settings) checkStreams(f *Problems) {
 		{"QUARANTINE_STREAM", s.QuarantineStream, s.QuarantineMaxAge, s.QuarantineMaxBytes},
 	} {
 		if !streamName.MatchString(stream.name) {
-			f.setting(stream.variable, "%q is not a name for a stream; use letters, digits, _ and -", stream.name)
+			f.setting(stream.variable, "must be letters, digits, _ and -, got %q", stream.name)
 		}
 		if stream.age < s.DedupeWindow {
-			f.setting(stream.variable+"_MAX_AGE", "%s is shorter than SINE_RELAY_STREAM_DEDUPE_WINDOW, %s", stream.age, s.DedupeWindow)
+			f.setting(stream.variable+"_MAX_AGE", "must not be shorter than SINE_RELAY_STREAM_DEDUPE_WINDOW (%s), got %s", s.DedupeWindow, stream.age)
 		}
 		positive(f, stream.variable+"_MAX_BYTES", stream.bytes)
 		if other := owner[stream.name]; other != "" {
-			f.setting(stream.variable, "is the name of another stream, too: %s%s", Prefix, other)
+			f.setting(stream.variable, "must differ from %s%s", Prefix, other)
 		}
 		owner[stream.name] = stream.variable
 	}
 	s.checkInbox(f)
 	if !streamName.MatchString(s.OrderBucket) {
-		f.setting("ORDER_BUCKET", "%q is not a name for a bucket; use letters, digits, _ and -", s.OrderBucket)
+		f.setting("ORDER_BUCKET", "must be letters, digits, _ and -, got %q", s.OrderBucket)
 	}
 	if s.OrdersMaxAge < 5*time.Second {
-		f.setting("ORDERS_MAX_AGE", "%s is less than 5s: the orders are read three times in this time", s.OrdersMaxAge)
+		f.setting("ORDERS_MAX_AGE", "must be at least 5s, got %s: the orders are read three times in this time", s.OrdersMaxAge)
 	}
-	positive(f, "OVERRIDE_MAX_DURATION", int64(s.OverrideMax))
-	positive(f, "STREAM_DEDUPE_WINDOW", int64(s.DedupeWindow))
+	positive(f, "OVERRIDE_MAX_DURATION", s.OverrideMax)
+	positive(f, "STREAM_DEDUPE_WINDOW", s.DedupeWindow)
 }

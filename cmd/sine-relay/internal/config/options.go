@@ -77,12 +77,12 @@ func (s *Settings) budget(p fieldPath, value string) time.Duration {
 	case !ok:
 		p.add("decisionBudget", "%s", invalidDuration(value))
 	case d <= 0:
-		p.add("decisionBudget", "must be positive")
+		p.add("decisionBudget", "must be positive, got %s", d)
 	case s.outlasts(d) != "":
 		p.add("decisionBudget", "%s", s.outlasts(d))
 	case d < shortBudget:
 		p.problems = &s.Warnings
-		p.add("decisionBudget", "is shorter than %s: hardly a decider answers in time", shortBudget)
+		p.add("decisionBudget", "%s is unusually short: less than %s", d, shortBudget)
 	}
 	return d
 }
@@ -103,7 +103,7 @@ func (p fieldPath) zone(name string) *time.Location {
 func loadZone(name string) (*time.Location, error) {
 	zone, err := time.LoadLocation(name)
 	if err != nil || zone == time.Local {
-		return nil, fmt.Errorf("%q is not a time zone of the IANA database; write for example Australia/Adelaide", name)
+		return nil, fmt.Errorf("must be a time zone of the IANA database such as Australia/Adelaide, got %q", name)
 	}
 	return zone, nil
 }
@@ -128,7 +128,7 @@ func (p fieldPath) identifiedBy(names []string) []relay.Identifier {
 	all := make([]relay.Identifier, len(names))
 	for i, name := range names {
 		if !slices.Contains(known, name) {
-			p.add(fmt.Sprintf("identifiedBy[%d]", i), "%q does not say who a visitor is%s; known are %s", name, DidYouMean(name, known), strings.Join(known, ", "))
+			p.add(fmt.Sprintf("identifiedBy[%d]", i), "must be one of %s, got %q%s", strings.Join(known, ", "), name, DidYouMean(name, known))
 		}
 		all[i] = relay.Identifier(name)
 	}
@@ -148,12 +148,12 @@ func (p fieldPath) template(field string, fields map[string]any) *relay.Template
 
 var placeholder = regexp.MustCompile(`\{[A-Za-z]*\}`)
 
-// text looks for placeholders that the texts of a fallback do not know: they
-// would be shown to the visitor as they are.
+// text looks for placeholders that the texts of a fallback do not have: the visitor
+// would read them as they are.
 func (p fieldPath) text(field, text string) {
 	for _, found := range placeholder.FindAllString(text, -1) {
 		if found != "{ref}" {
-			p.add(field, "%s has no meaning here; {ref} stands for the reference", found)
+			p.add(field, "unknown placeholder %s; only {ref}, the reference, is replaced here", found)
 		}
 	}
 }
@@ -175,7 +175,7 @@ func (p fieldPath) fallbacks(field string, configured map[string]fallback, situa
 	for _, name := range sortedKeys(configured) {
 		f, field := configured[name], field+"."+name
 		if !slices.Contains(known, name) {
-			p.add(field, "is not a situation%s; known are %s", DidYouMean(name, known), strings.Join(known, ", "))
+			p.add(field, "unknown situation%s; must be one of %s", DidYouMean(name, known), strings.Join(known, ", "))
 		}
 		verdict := visit.Verdict(f.Decision)
 		if verdict != "" && verdict != visit.Accept && verdict != visit.Reject {
@@ -194,11 +194,11 @@ func (p fieldPath) capture(c capture) relay.Capture {
 		return relay.Capture{}
 	}
 	if c.Deliveries < 1 || c.Deliveries > relay.MaxCapture {
-		p.add("capture.deliveries", "%d is not within 1 and %d", c.Deliveries, relay.MaxCapture)
+		p.add("capture.deliveries", "must be between 1 and %d, got %d", relay.MaxCapture, c.Deliveries)
 	}
 	until, err := time.Parse(time.RFC3339, c.Until)
 	if err != nil {
-		p.add("capture.until", "%q is not a time; write for example 2026-11-30T18:00:00Z", c.Until)
+		p.add("capture.until", "must be a time in RFC 3339 such as 2026-11-30T18:00:00Z, got %q", c.Until)
 	}
 	return relay.Capture{Deliveries: c.Deliveries, Until: until}
 }
@@ -207,7 +207,7 @@ var knownKinds = []string{string(visit.KindCheckInRequest), string(visit.KindChe
 
 func (p fieldPath) kind(field, name string) visit.Kind {
 	if !slices.Contains(knownKinds, name) {
-		p.add(field, "%q is not a kind of webhook%s; known are %s", name, DidYouMean(name, knownKinds), strings.Join(knownKinds, ", "))
+		p.add(field, "must be one of %s, got %q%s", strings.Join(knownKinds, ", "), name, DidYouMean(name, knownKinds))
 	}
 	return visit.Kind(name)
 }

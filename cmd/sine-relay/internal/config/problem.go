@@ -93,5 +93,5 @@ func (f *Problems) unreadable(name string, err error) {
 	if errors.As(err, &at) {
 		err = at.Err
 	}
-	f.setting(name, "what it names cannot be read: %v", err)
+	f.setting(name, "cannot read the file: %v", err)
 }

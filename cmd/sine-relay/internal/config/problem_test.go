@@ -39,7 +39,7 @@ func TestWarningsAreThereBesideFaults(t *testing.T) {
 		if err == nil {
 			err = s.NonFatal
 		}
-		expect(t, err.Error(), `timeZone: "Mars" is not`)
+		expect(t, err.Error(), `timeZone: must be a time zone`)
 		expect(t, strings.Join(s.Warnings.Lines(), "\n"), "integration b: no test visit has confirmed")
 		if t.Failed() {
 			t.Fatal(name)
@@ -70,8 +70,8 @@ func TestEachFaultNamesTheLineOfItsField(t *testing.T) {
 
 	// In JSON, and where the field stands in what is merged or is not there at all.
 	expect(t, invalid(t, withFile(t, "{\"integrations\": [\n{\"name\": \"a\",\n\"timeZone\": \"Mars\"}]}", "a")...), "i.yaml:3: integration a: timeZone: ")
-	expect(t, invalid(t, withFile(t, "integrations:\n- &x {name: a}\n- <<: *x\n  name: b\n  deciders: [{shadow: true}]\n", "a", "b")...), "i.yaml:5: integration b: deciders[0].name: is missing")
-	expect(t, invalid(t, withFile(t, "integrations:\n- {name: a}\n- {name: b}\n-\n  site: foo\n", "a", "b")...), "i.yaml:5: integrations[2]: name: is missing")
+	expect(t, invalid(t, withFile(t, "integrations:\n- &x {name: a}\n- <<: *x\n  name: b\n  deciders: [{shadow: true}]\n", "a", "b")...), "i.yaml:5: integration b: deciders[0].name: is required")
+	expect(t, invalid(t, withFile(t, "integrations:\n- {name: a}\n- {name: b}\n-\n  site: foo\n", "a", "b")...), "i.yaml:5: integrations[2]: name: is required")
 
 	var node yaml.Node
 	if err := yaml.Load([]byte("a.b:\n  c: 1\na:\n  b:\n    c: [1,\n      2]\n"), &node); err != nil {

@@ -87,7 +87,7 @@ func overlay[K comparable, V any](under, over map[K]V, merge func(under, over V)
 // deciders reads who is asked: one by its name alone, or a list.
 func (p fieldPath) deciders(o options) []relay.Decider {
 	if o.Decider != "" && o.Deciders != nil {
-		p.add("decider", "and deciders are both there; name them all in deciders")
+		p.add("decider", "must not be set together with deciders")
 	}
 	if o.Decider != "" {
 		p.deciderName("decider", o.Decider)
@@ -99,7 +99,7 @@ func (p fieldPath) deciders(o options) []relay.Decider {
 		field := fmt.Sprintf("deciders[%d]", i)
 		p.deciderName(field+".name", d.Name)
 		if seen[d.Name] {
-			p.add(field+".name", "%q is there twice", d.Name)
+			p.add(field+".name", "%q is used twice", d.Name)
 		}
 		seen[d.Name] = true
 		if !d.Shadow {
@@ -111,7 +111,7 @@ func (p fieldPath) deciders(o options) []relay.Decider {
 		})
 	}
 	if o.Deciders != nil && obeyed == 0 {
-		p.add("deciders", "one at least must be obeyed, and not a shadow")
+		p.add("deciders", "at least one decider must not be a shadow")
 	}
 	if o.Deciders == nil {
 		return nil
@@ -141,7 +141,7 @@ func (p fieldPath) condition(field, expression string) *condition.Condition {
 func (p fieldPath) combination(name string) policy.Combination {
 	c := policy.Combination(name)
 	if c != "" && c != policy.All && c != policy.Any {
-		p.add("combine", "%q is neither all nor any", name)
+		p.add("combine", "must be all or any, got %q", name)
 	}
 	return c
 }

@@ -64,8 +64,8 @@ func (s Settings) now(name string, atStart Secret) func() string {
 const largestFile = 16 << 20
 
 var (
-	errNotRegular = errors.New("it is not a regular file")
-	errTooLarge   = errors.New("it is too large")
+	errNotRegular = errors.New("not a regular file")
+	errTooLarge   = errors.New("too large")
 )
 
 // readRegular reads a regular file of at most so many bytes. Other kinds are
@@ -77,7 +77,7 @@ func readRegular(path string, most int64) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case info.IsDir():
-		return nil, fmt.Errorf("%w: it is a directory", errNotRegular)
+		return nil, fmt.Errorf("%w: a directory", errNotRegular)
 	case !info.Mode().IsRegular():
 		return nil, errNotRegular
 	}
@@ -88,7 +88,7 @@ func readRegular(path string, most int64) ([]byte, error) {
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(content)) > most {
-		return nil, fmt.Errorf("%w: it has more than %d bytes", errTooLarge, most)
+		return nil, fmt.Errorf("%w: more than %d bytes", errTooLarge, most)
 	}
 	return content, err
 }

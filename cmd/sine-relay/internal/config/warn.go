@@ -53,7 +53,7 @@ func (s *Settings) warnOfRepeatedEvents() {
 		for _, site := range sortedKeys(bySite) {
 			if all := bySite[site]; len(all) > 1 {
 				s.Warnings.about(all[0].Where, "integrations "+namesOf(all)+" of site "+site,
-					"they %s send %s, which would be stored once for each; say in \"kinds\" which of them does", cmp.Or(verb[site], "each"), kind)
+					"they %s send %s, which would be stored once for each; set \"kinds\" so that only one of them does", cmp.Or(verb[site], "each"), kind)
 			}
 		}
 	}
@@ -70,7 +70,7 @@ func namesOf(entries []Entry) string {
 func (s *Settings) warnOfUnconfirmedRejections() {
 	for _, e := range s.Entries {
 		if e.RejectMode == relay.RejectByCode && !e.Confirmed && e.sends(visit.KindCheckInRequest) {
-			e.warn(&s.Warnings, "no test visit has confirmed that Sine obeys a rejection said by code: make one, then set rejectionConfirmed: true, or set rejectMode: status until then")
+			e.warn(&s.Warnings, "no test visit has confirmed that Sine obeys rejectMode: code; make one, then set rejectionConfirmed: true, or set rejectMode: status until then")
 		}
 	}
 }
@@ -92,7 +92,7 @@ func (s *Settings) warnOfNoEffect() {
 		s.Warnings.setting(name, "has no effect: %s", reason)
 	}
 	if !s.keysGiven() && s.IsSet(Prefix+"SITE") {
-		s.Warnings.setting("SITE", "has no effect: without SINE_RELAY_KEYS there is no integration from the environment")
+		s.Warnings.setting("SITE", "has no effect without SINE_RELAY_KEYS, which defines the integration of the environment")
 	}
 }
 
@@ -102,7 +102,7 @@ func (s *Settings) warnOfTheUnasked() {
 	for n, i := range s.Integrations {
 		always := slices.ContainsFunc(i.Deciders, func(d relay.Decider) bool { return !d.Shadow && d.Condition == nil })
 		if !always && s.Entries[n].sends(visit.KindCheckInRequest) && i.Policy.Fallbacks[policy.Unasked].Verdict == "" {
-			s.Entries[n].warn(&s.Warnings, "every decider has a condition, so that a visitor whom none applies to is let in without a decision: say whether that is meant by fallbacks: {unasked: {decision: accept}} or reject")
+			s.Entries[n].warn(&s.Warnings, "every decider has a condition: a visitor to whom none applies is accepted without a decision; if that is intended, set fallbacks: {unasked: {decision: accept}}, else reject")
 		}
 	}
 }
@@ -119,7 +119,7 @@ func (s *Settings) warnOfPasswordsInClear() {
 		if secure == "" || u.Scheme == "nats" && (s.NATSCAFile != "" || s.NATSCertFile != "") {
 			continue // with authorities or a certificate of its own, the relay demands TLS
 		}
-		s.Warnings.setting("NATS_URL", "server %d is another machine, and %s:// does not demand TLS: the NATS password may cross the network in clear; write %s://", i+1, u.Scheme, secure)
+		s.Warnings.setting("NATS_URL", "server %d is another machine, and %s:// does not require TLS: the NATS password may cross the network in clear text; use %s://", i+1, u.Scheme, secure)
 	}
 }
 
@@ -142,7 +142,7 @@ func (s *Settings) warnOfOpenFiles() {
 	}
 	for _, name := range sortedKeys(secrets) {
 		if secrets[name] != "" && worldReadable(secrets[name]) {
-			s.Warnings.setting(name, "names a file that every user of this machine can read: chmod o-r it")
+			s.Warnings.setting(name, "the file is readable by every user of this machine: chmod o-r it")
 		}
 	}
 }
@@ -152,13 +152,13 @@ func (s *Settings) warnOfEntry(e fileEntry, shown relay.Capture, c resolved) {
 	p := e.fieldPath
 	p.problems = &s.Warnings
 	if e.Capture != (capture{}) && shown.Until.Before(time.Now()) {
-		p.add("capture.until", "is in the past, and nothing is shown: set a later time, or take capture out")
+		p.add("capture.until", "is in the past, so nothing is captured: set a later time, or remove capture")
 	}
 	if len(c.kinds) == 0 || slices.Contains(c.kinds, visit.KindCheckInRequest) {
 		return
 	}
 	for _, field := range e.forDeciders() {
-		p.add(field, "has no effect, since kinds says that Sine sends no check-in request")
+		p.add(field, "has no effect: kinds does not contain check_in_request")
 	}
 }
 
@@ -189,7 +189,7 @@ func (s *Settings) warnOfAssumedSites() {
 	}
 	for _, e := range s.Entries {
 		if e.assumedSite && len(named) > 0 && !named[e.Site] {
-			e.warn(&s.Warnings, "names no site, so that its own name is the site, with deciders and subscribers of its own; write site, also where that is meant")
+			e.warn(&s.Warnings, "has no site: its name is used as the site, with deciders and subscribers of its own; set site, also where that is intended")
 		}
 	}
 }

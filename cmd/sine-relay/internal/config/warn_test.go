@@ -28,12 +28,12 @@ func TestWarnings(t *testing.T) {
 		"i.yaml:7: integrations e, f of site dock: they each send checked_out,",
 		"keys/b: integration b, key b#1: the integration a has the same key",
 		"keys/g:4: integration g, key new: two keys have this name,",
-		"keys/g: integration g, key g#3: is there a second time",
+		"keys/g: integration g, key g#3: is a duplicate",
 		"keys/c:1: integration c, key c#1: has fewer than 16",
 		"i.yaml:5 (c), i.yaml:6 (d): no test visit has confirmed",
 		"SINE_RELAY_NATS_LISTEN: has no effect: an existing NATS is used",
 		"SINE_RELAY_SITE: has no effect",
-		"i.yaml:9: integration g: names no site",
+		"i.yaml:9: integration g: has no site",
 		"i.yaml:9: integration g: rejectMode: has no effect",
 	)
 	expectNot(t, all, "site gate", key, "c-key-0123")
@@ -58,7 +58,7 @@ func TestSettingsForAnotherNATSAreWarnedOf(t *testing.T) {
 }
 
 func TestAnInboxThatOthersMayHearIsWarnedOf(t *testing.T) {
-	expect(t, strings.Join(load(t, "NATS_INBOX_PREFIX=_INBOX.relay").Warnings.Lines(), "\n"), "SINE_RELAY_NATS_INBOX_PREFIX: _INBOX.relay: whoever may subscribe to _INBOX.>")
+	expect(t, strings.Join(load(t, "NATS_INBOX_PREFIX=_INBOX.relay").Warnings.Lines(), "\n"), "SINE_RELAY_NATS_INBOX_PREFIX: _INBOX.relay: every user with permission to subscribe to _INBOX.>")
 	expectNot(t, strings.Join(load(t).Warnings.Lines(), "\n"), "INBOX_PREFIX")
 }
 
@@ -77,11 +77,11 @@ func TestTheURLsToEnterIntoSine(t *testing.T) {
 
 func TestKeysThatLookLikeMoreThanAKeyAreWarnedOf(t *testing.T) {
 	for _, c := range []struct{ name, key, want string }{
-		{"in double quotes", `"key-0123456789abc"`, "is in quotes"},
-		{"in single quotes", `'key-0123456789abc'`, "is in quotes"},
-		{"in backticks", "`key-0123456789abc`", "is in quotes"},
-		{"with a blank inside", "key-01234 56789abcdef", "has blanks inside"},
-		{"with a tab inside", "key-01234\t56789abcdef", "has blanks inside"},
+		{"in double quotes", `"key-0123456789abc"`, "is quoted"},
+		{"in single quotes", `'key-0123456789abc'`, "is quoted"},
+		{"in backticks", "`key-0123456789abc`", "is quoted"},
+		{"with a blank inside", "key-01234 56789abcdef", "contains spaces"},
+		{"with a tab inside", "key-01234\t56789abcdef", "contains spaces"},
 		{"as in YAML", "key: 0123456789abcdef", "begins with key:,"},
 		{"as a header", "X-Sine-Auth:0123456789abcdef", "begins with X-Sine-Auth:,"},
 		{"as a variable", "API_KEY=0123456789abcdef", "begins with API_KEY=,"},
@@ -117,7 +117,7 @@ func TestAStrayFileIsWarnedOf(t *testing.T) {
 	})
 	s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
 	all := strings.Join(s.Warnings.Lines(), "\n")
-	expect(t, all, "keys/doc: the file belongs to no integration; did you mean dock?", "keys/lobby~, keys/loby: the file belongs to no integration; did you mean lobby?")
+	expect(t, all, "keys/doc: no integration has the name of this file; did you mean dock?", "keys/lobby~, keys/loby: no integration has the name of this file; did you mean lobby?")
 	if len(s.Warnings) != 3 {
 		t.Errorf("%d warnings:\n%s", len(s.Warnings), all)
 	}
@@ -138,7 +138,7 @@ integrations:
 	if len(s.Warnings.Lines()) != 1 {
 		t.Fatalf("%q", s.Warnings.Lines())
 	}
-	expect(t, s.Warnings.Lines()[0], "i.yaml:4 (a), i.yaml:6 (c), i.yaml:8 (e): every decider has a condition, so that", "unasked")
+	expect(t, s.Warnings.Lines()[0], "i.yaml:4 (a), i.yaml:6 (c), i.yaml:8 (e): every decider has a condition: ", "unasked")
 }
 
 func TestAPasswordInClearToAnotherMachineIsWarnedOf(t *testing.T) {
@@ -164,7 +164,7 @@ func TestAPasswordInClearToAnotherMachineIsWarnedOf(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			all := strings.Join(load(t, c.settings...).Warnings.Lines(), "\n")
-			if got := strings.Count(all, "does not demand TLS"); got != c.want {
+			if got := strings.Count(all, "does not require TLS"); got != c.want {
 				t.Errorf("%d warnings, want %d:\n%s", got, c.want, all)
 			}
 			expectNot(t, all, "Zsecret", "Zuser")
@@ -188,14 +188,14 @@ func testCA(t *testing.T) string {
 
 func TestWhatNothingComesOfIsWarnedOf(t *testing.T) {
 	for _, c := range []struct{ name, entry, want string }{
-		{"a capture that has ended", "{name: a, capture: {deliveries: 3, until: '2020-01-01T00:00:00Z'}}", "i.yaml:3: integration a: capture.until: is in the past, and nothing is shown"},
+		{"a capture that has ended", "{name: a, capture: {deliveries: 3, until: '2020-01-01T00:00:00Z'}}", "i.yaml:3: integration a: capture.until: is in the past, so nothing is captured"},
 		{"a capture that has not", "{name: a, capture: {deliveries: 3, until: '2999-01-01T00:00:00Z'}}", ""},
-		{"deciders that are never asked", "{name: a, kinds: [checked_in], decider: x}", "i.yaml:3: integration a: decider: has no effect, since kinds says"},
+		{"deciders that are never asked", "{name: a, kinds: [checked_in], decider: x}", "i.yaml:3: integration a: decider: has no effect: kinds does not contain"},
 		{"a fallback that is never used", "{name: a, kinds: [checked_in], fallbacks: {timeout: {decision: accept}}}", "integration a: fallbacks: has no effect"},
 		{"deciders that are asked", "{name: a, kinds: [checked_in, check_in_request], decider: x}", ""},
-		{"no time for a decider", "{name: a, decisionBudget: 3ms}", "i.yaml:3: integration a: decisionBudget: is shorter than 100ms"},
+		{"no time for a decider", "{name: a, decisionBudget: 3ms}", "i.yaml:3: integration a: decisionBudget: 3ms is unusually short: less than 100ms"},
 		{"a site that others name", "{name: hq}, {name: a, site: hq, kinds: [check_in_request]}", ""},
-		{"a site that was left out", "{name: b, site: hq}, {name: a}", "i.yaml:3: integration a: names no site"},
+		{"a site that was left out", "{name: b, site: hq}, {name: a}", "i.yaml:3: integration a: has no site"},
 		{"no sites at all", "{name: b}, {name: a}", ""},
 		{"a site that is the name", "{name: b, site: hq}, {name: a, site: a}", ""},
 	} {
@@ -203,7 +203,7 @@ func TestWhatNothingComesOfIsWarnedOf(t *testing.T) {
 			s := load(t, withFile(t, "defaults: {rejectionConfirmed: true}\nintegrations: [\n"+c.entry+"]", "a", "b", "hq")...)
 			var got []string
 			for _, line := range s.Warnings.Lines() {
-				if !strings.Contains(line, "belongs to no integration") {
+				if !strings.Contains(line, "no integration has the name of this file") {
 					got = append(got, line)
 				}
 			}

@@ -90,9 +90,9 @@ func TestOrdersThatAreRefused(t *testing.T) {
 	for name, c := range map[string]struct{ args, want string }{
 		"no site":                        {"lockdown --message x", "either --site or --all-sites"},
 		"a site and all":                 {"lockdown --site hq --all-sites", "either --site or --all-sites"},
-		"a site that is no name":         {"lockdown --site a.b", "site is neither"},
-		"an override without a duration": {"override --site hq --accept --reason x", "needs a time at which it ends"},
-		"an override without a reason":   {"override --site hq --accept --for 1h", "needs a reason"},
+		"a site that is no name":         {"lockdown --site a.b", "site must be"},
+		"an override without a duration": {"override --site hq --accept --reason x", "requires a time at which it ends"},
+		"an override without a reason":   {"override --site hq --accept --for 1h", "requires a reason"},
 		"an override that is not meant":  {"override --site hq --for 1h --reason x", "--accept is missing"},
 		"a word too many":                {"lockdown hq", `takes no arguments, but has "hq"`},
 	} {

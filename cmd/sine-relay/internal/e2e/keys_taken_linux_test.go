@@ -119,8 +119,8 @@ func TestAKeyThatWasTakenAwayIsRefusedWhateverElseIsWrong(t *testing.T) {
 			p.accepts("another lobby, whose file cannot be read", "gate", gateKey)
 			eventually(t, "it is named", func() bool {
 				_, body := p.get("/readyz?verbose")
-				return strings.HasPrefix(body, "degraded: the configuration has faults") && strings.Contains(body, "keys/gate: cannot be read: input/output error; the keys that it held before are accepted") &&
-					(c.name == "the line is removed" || strings.Contains(body, `integration lobby: there is no key`) && p.shows(`sine_relay_integration_api_keys{integration="lobby"} 0`))
+				return strings.HasPrefix(body, "degraded: the configuration has faults") && strings.Contains(body, "keys/gate: cannot be read: input/output error; its previous keys remain accepted") &&
+					(c.name == "the line is removed" || strings.Contains(body, `integration lobby: no API key`) && p.shows(`sine_relay_integration_api_keys{integration="lobby"} 0`))
 			})
 			if !p.shows("sine_relay_api_keys_readable 0") {
 				t.Error("it does not show that a file of keys cannot be read")
@@ -163,7 +163,7 @@ func TestADirectoryOfKeysThatIsAwayClosesNoLobby(t *testing.T) {
 			for integration, key := range map[string]string{"lobby": lobbyKey, "dock": dockKey} {
 				p.accepts("without the directory", integration, key)
 			}
-			if _, body := p.get("/readyz?verbose"); !strings.Contains(body, "SINE_RELAY_KEYS_DIR: what it names cannot be read") || !strings.Contains(body, "the keys that were there before are accepted until it can be read again") {
+			if _, body := p.get("/readyz?verbose"); !strings.Contains(body, "SINE_RELAY_KEYS_DIR: cannot read the directory") || !strings.Contains(body, "the previous keys remain accepted") {
 				t.Errorf("readiness: %s", body)
 			}
 			l.must(os.Remove(l.path("away/lobby")))
@@ -200,7 +200,7 @@ func TestARelayStartsWithoutAKeyForOneLobby(t *testing.T) {
 				t.Errorf("a key that is too short was answered %d", code)
 			}
 			code, body := p.get("/readyz?verbose")
-			if code != 200 || !strings.HasPrefix(body, "degraded: the configuration has") || !strings.Contains(body, `keys/lobby: integration lobby: there is no key`) {
+			if code != 200 || !strings.HasPrefix(body, "degraded: the configuration has") || !strings.Contains(body, `keys/lobby: integration lobby: no API key`) {
 				t.Errorf("readiness: %d %s", code, body)
 			}
 			for _, series := range []string{`sine_relay_integration_api_keys{integration="lobby"} 0`, `sine_relay_integration_api_keys{integration="dock"} 1`, "sine_relay_config_last_reload_successful 0", "sine_relay_api_keys_readable 1"} {
@@ -208,7 +208,7 @@ func TestARelayStartsWithoutAKeyForOneLobby(t *testing.T) {
 					t.Errorf("no %s", series)
 				}
 			}
-			if !strings.Contains(p.out.String(), "keys/stray: the file belongs to no integration") {
+			if !strings.Contains(p.out.String(), "keys/stray: no integration has the name of this file") {
 				t.Error("the stray file is not warned of")
 			}
 			l.write("keys/lobby", lobbyKey)
@@ -228,7 +228,7 @@ func TestOneBrokenIntegrationLeavesTheOthersAlone(t *testing.T) {
 	if code := p.answers("lobby", lobbyKey); code != 401 {
 		t.Errorf("broken from the start: answered %d", code)
 	}
-	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `the integration lobby has faults and answers 401 to every call: integrations.yaml:1: timeZone: "Mars" is not a time zone`) {
+	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `the integration lobby has faults and answers 401 to every call: integrations.yaml:1: timeZone: must be a time zone`) {
 		t.Errorf("readiness: %s", body)
 	}
 	if !p.shows(`sine_relay_integration_invalid{integration="lobby"} 1`) || !p.shows(`sine_relay_integration_invalid{integration="dock"} 0`) {
@@ -277,12 +277,12 @@ func TestConfigCheckNamesEveryFault(t *testing.T) {
 	if code != exitUsage {
 		t.Errorf("it ended with %d", code)
 	}
-	for _, want := range []string{`integration lobby: timeZone: "Mars"`, `integration dock: there is no key`} {
+	for _, want := range []string{`integration lobby: timeZone: must be a time zone`, `integration dock: no API key`} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("no %s in: %s", want, errs.String())
 		}
 	}
-	if !strings.Contains(out.String(), "warning: keys/stray: the file belongs to no integration") {
+	if !strings.Contains(out.String(), "warning: keys/stray: no integration has the name of this file") {
 		t.Errorf("no warning in: %s", out.String())
 	}
 }

@@ -18,9 +18,9 @@ func TestIntegrationsThatAreNotARegularFile(t *testing.T) {
 		name, want string
 		put        func(*lobbies)
 	}{
-		{"a pipe", "it is not a regular file", func(l *lobbies) { l.must(syscall.Mkfifo(file, 0o600)) }},
-		{"a directory", "it is a directory", func(l *lobbies) { l.must(os.Mkdir(file, 0o700)) }},
-		{"too many integrations", "and a relay takes 2000 at most", func(l *lobbies) {
+		{"a pipe", "not a regular file", func(l *lobbies) { l.must(syscall.Mkfifo(file, 0o600)) }},
+		{"a directory", "a directory", func(l *lobbies) { l.must(os.Mkdir(file, 0o700)) }},
+		{"too many integrations", "the maximum is 2000", func(l *lobbies) {
 			l.write("integrations.yaml", "integrations: ["+strings.Repeat("{name: lobby},", 20_000)+"]")
 		}},
 	} {
