@@ -3,9 +3,12 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -169,4 +172,20 @@ func stored(t *testing.T, js jetstream.JetStream) map[string]int {
 		ids[m.Header.Get("Nats-Msg-Id")]++
 	}
 	return ids
+}
+
+// programs is where the real binary is built.
+var programs = filepath.Join(os.TempDir(), fmt.Sprintf("sine-relay-e2e-%d", os.Getpid()))
+
+// TestMain lets the benchmarks run this binary in other roles, each in a process
+// of its own.
+func TestMain(m *testing.M) {
+	if role := os.Getenv("BENCH_ROLE"); role != "" {
+		os.Exit(playRole(role))
+	}
+	flag.Parse()
+	wait.Widen()
+	code := m.Run()
+	os.RemoveAll(programs)
+	os.Exit(code)
 }
