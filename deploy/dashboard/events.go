@@ -68,7 +68,7 @@ var events = []panel{
 	},
 	{
 		show: bars, title: "Not let in", unit: perMinute, wide: 8, high: 7, none: "none",
-		about: "Calls with a wrong or missing key, from an address that is not allowed, by http where that is refused, or for an integration that is not configured, has no key or has faults. Bad for a known integration: somebody changed a key on one side only.",
+		about: "Calls with a wrong or missing key, from an address that is not allowed, by http where that is refused, or for an integration that is not configured, has no key or has errors. Bad for a known integration: somebody changed a key on one side only.",
 		ask:   []query{{legend: "{{integration}} {{reason}}", expr: `60 * sum by (integration, reason) (rate(sine_relay_webhooks_refused_total{<integration>,reason=~"` + notLetIn + `"}[$__rate_interval])) > 0`}},
 	},
 	{

@@ -18,8 +18,8 @@ var runtime = []panel{
 	},
 	{
 		show: stat, title: "Configuration", unit: "bool", wide: 4, high: 7, none: "unknown",
-		about: "Whether the files of the configuration are in force on every relay, the files of keys can be read, no integration has faults, and each has a key. Bad when not: files with errors leave the state before them in force, keys that cannot be read may be accepted though they were taken away, and an integration without a key is answered 401.",
-		means: []meaning{{"0", "has faults", "red"}, {"1", "in force", "green"}},
+		about: "Whether the files of the configuration are in force on every relay, the files of keys can be read, no integration has errors, and each has a key. Bad when not: files with errors leave the state before them in force, keys that cannot be read may be accepted though they were taken away, and an integration without a key is answered 401.",
+		means: []meaning{{"0", "has errors", "red"}, {"1", "in force", "green"}},
 		ask: []query{
 			{legend: "files", expr: `min(sine_relay_config_last_reload_successful{<relay>})`},
 			{legend: "keys", expr: `min(sine_relay_api_keys_readable{<relay>})`},

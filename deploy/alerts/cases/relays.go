@@ -83,7 +83,7 @@ func ofRelays() []check {
 		{name: "a certificate has one day left", world: one("sine_relay_certificate_expiry_timestamp_seconds", certificate, day, month), at: 50, fires: []string{named("CertificateExpires", second.with(certificate)), named("CertificateExpiresNow", second.with(certificate))}},
 		{name: "the credentials have ten days left", world: one("sine_relay_nats_credentials_expiry_timestamp_seconds", nil, 10*day, 0), at: 50, fires: []string{named("CredentialsExpire", second)}},
 		{name: "the credentials have one day left", world: one("sine_relay_nats_credentials_expiry_timestamp_seconds", nil, day, 0), at: 50, fires: []string{named("CredentialsExpire", second), named("CredentialsExpireNow", second)}},
-		{name: "a configuration has faults", world: one("sine_relay_config_last_reload_successful", nil, 0, 1), at: 50, fires: []string{named("ConfigurationInvalid", second)}},
+		{name: "a configuration has errors", world: one("sine_relay_config_last_reload_successful", nil, 0, 1), at: 50, fires: []string{named("ConfigurationInvalid", second)}},
 		{name: "a lockdown", world: everywhere, at: 31, fires: []string{named("Lockdown", labels{"site": "hq"})}},
 		{name: "an override of all sites", world: overridden, at: 31, fires: []string{named("Override", labels{"site": "*"})}},
 		{name: "a relay does not know the orders", world: one("sine_relay_standing_orders_known", nil, 0, 1), at: 50, fires: []string{named("StandingOrdersUnknown", second)}},

@@ -186,17 +186,25 @@ func resultOf(t relay.DryRun) string {
 	}
 }
 
+// instead says what answers where deciders do not decide.
+func (t tryOut) instead() string {
+	switch {
+	case t.Result != resultUndecided:
+		return ""
+	case t.Situation == string(visit.OrderLockdown), t.Situation == string(visit.OrderOverride):
+		return ": the standing order answers"
+	default:
+		return ": the fallback answers"
+	}
+}
+
 func (t tryOut) show(out io.Writer) {
 	if len(t.Votes) > 0 {
 		showVotes(out, t.Votes)
 		fmt.Fprintln(out)
 	}
 	table := newTable(out)
-	result := t.Result
-	if result == resultUndecided {
-		result += ": deciders did not decide"
-	}
-	table.row("result", result)
+	table.row("result", t.Result+t.instead())
 	table.row("reason", t.Rule)
 	if t.Situation != string(policy.Decided) {
 		table.row("situation", t.Situation)

@@ -92,7 +92,7 @@ func newRoot(in Process) *cobra.Command {
 	printsVersion := root.Flags().Bool("version", false, "print the version")
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *printsVersion {
-			return printVersion(in, asTable)
+			return in.Build.known().print(in.Stdout, asTable)
 		}
 		return cmd.Help()
 	}

@@ -44,6 +44,8 @@ type checkedConfig struct {
 	// Server and NATS are what --connect finds.
 	Server string  `json:"server,omitempty"`
 	NATS   []check `json:"nats,omitempty"`
+
+	*checks
 }
 
 func newConfigCheck(in Process) *cobra.Command {
@@ -66,68 +68,77 @@ func checkConfig(ctx context.Context, in Process, format string, connect bool) e
 	if err == nil && len(settings.NonFatal) > 0 {
 		err = settings.NonFatal
 	}
-	found := checkedConfig{Valid: err == nil, Integrations: len(settings.Integrations), Errors: []string{}, Warnings: []string{}}
-	found.warn(in.Stdout, format, settings.Warnings.Lines()...)
+	found := newCheckedConfig(in.Stdout, format)
+	found.warn(settings.Warnings.Lines()...)
 	if small := server.SmallDisk(settings); small != "" {
-		found.warn(in.Stdout, format, small)
+		found.warn(small)
 	}
 	if problems := (config.Problems)(nil); errors.As(err, &problems) {
 		found.Errors = problems.Lines()
 	}
+	found.Valid, found.Integrations = err == nil, len(settings.Integrations)
 	if err == nil && format != asJSON {
 		fmt.Fprintf(in.Stdout, "The configuration is valid: %s.\n", plural(found.Integrations, "integration"))
 	}
-	failed := false
 	if err == nil && connect {
-		failed, err = found.connect(ctx, in, format, settings)
+		err = found.connect(ctx, settings)
 	}
-	if format == asJSON {
-		err = errors.Join(err, printJSON(in.Stdout, found))
+	return errors.Join(err, found.print(in.Stdout))
+}
+
+func newCheckedConfig(out io.Writer, format string) *checkedConfig {
+	return &checkedConfig{Errors: []string{}, Warnings: []string{}, checks: newChecks(out, format)}
+}
+
+// warn prints warnings, and keeps them for JSON.
+func (c *checkedConfig) warn(warnings ...string) {
+	c.Warnings = append(c.Warnings, warnings...)
+	for _, w := range warnings {
+		if c.out != nil {
+			fmt.Fprintln(c.out, "warning:", terminal.Printable(w))
+		}
 	}
-	if err == nil && failed {
+}
+
+// print prints what is not printed yet, and returns an error where a check failed.
+func (c *checkedConfig) print(out io.Writer) (err error) {
+	if c.out == nil {
+		err = printJSON(out, c)
+	}
+	if err == nil && c.failed {
 		err = errReported
 	}
 	return err
 }
 
-func (c *checkedConfig) warn(out io.Writer, format string, warnings ...string) {
-	c.Warnings = append(c.Warnings, warnings...)
-	for _, w := range warnings {
-		if format != asJSON {
-			fmt.Fprintln(out, "warning:", terminal.Printable(w))
-		}
-	}
-}
-
 // connect checks NATS. Nothing is created there, and no visitor comes of it.
-func (c *checkedConfig) connect(ctx context.Context, in Process, format string, s config.Settings) (failed bool, err error) {
+func (c *checkedConfig) connect(ctx context.Context, s config.Settings) error {
 	if s.NATSURL == "" {
-		return false, usagef("--connect is for an existing NATS; the embedded one runs within serve alone")
+		return settingError{errors.New("--connect needs an existing NATS, by SINE_RELAY_NATS_URL: the embedded one runs within serve alone")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
+	defer func() { c.NATS = c.all }()
 	found, err := broker.Examine(ctx, server.BrokerConfig(s, nil, nil, nil))
-	v := newChecks(in.Stdout, format)
-	defer func() { c.NATS = v.all }()
-	v.add("NATS: connected", err)
+	c.add("NATS: connected", err)
 	if err != nil {
-		return true, nil
+		return nil // it is reported
 	}
 	c.Server = found.Server
-	v.detail(found.Server)
+	c.detail(found.Server)
 	if found.AsksNobody {
-		c.warn(in.Stdout, format, broker.AsksNobody)
+		c.warn(broker.AsksNobody)
 	} else {
-		v.add("NATS authenticates its clients", nil)
+		c.add("NATS authenticates its clients", nil)
 	}
 	for _, stream := range found.Streams {
-		v.add("stream "+stream.Name+" can be used", errors.Join(stream.Fault, stream.Pending))
-		c.warn(in.Stdout, format, stream.Drift...)
+		c.add("stream "+stream.Name+" can be used", errors.Join(stream.Fault, stream.Pending))
+		c.warn(stream.Drift...)
 	}
-	v.add("no stream stores check-in requests", found.Requests)
-	c.warn(in.Stdout, format, unanswered(ctx, s).Lines()...)
-	v.permissions(ctx, s)
-	return v.failed, nil
+	c.add("no stream stores check-in requests", found.Requests)
+	c.warn(unanswered(ctx, s).Lines()...)
+	c.permissions(ctx, s)
+	return nil
 }
 
 // unanswered are warnings for the deciders that nobody is seen to answer for. No
@@ -203,20 +214,19 @@ func printURLs(in Process, format, base string) error {
 	for _, row := range settings.URLTable(base) {
 		rows = append(rows, webhookRow{row.Integration, row.DisplayName, row.Site, row.URL, append([]string{}, row.KeyNames...)})
 	}
-	if format == asJSON {
-		err = printJSON(in.Stdout, struct {
-			Integrations []webhookRow `json:"integrations"`
-		}{rows})
-	} else {
-		showURLs(in.Stdout, rows, base)
-	}
+	err = showURLs(in.Stdout, format, rows, base)
 	if err == nil && len(settings.NonFatal) > 0 {
 		err = settings.NonFatal
 	}
 	return err
 }
 
-func showURLs(out io.Writer, rows []webhookRow, base string) {
+func showURLs(out io.Writer, format string, rows []webhookRow, base string) error {
+	if format == asJSON {
+		return printJSON(out, struct {
+			Integrations []webhookRow `json:"integrations"`
+		}{rows})
+	}
 	table := newTable(out, "INTEGRATION", "SITE", "URL", "KEYS")
 	for _, row := range rows {
 		name := row.Integration
@@ -229,6 +239,7 @@ func showURLs(out io.Writer, rows []webhookRow, base string) {
 	if base == exampleURL {
 		fmt.Fprintln(out, "\nTo see your own host: sine-relay config urls https://your-host")
 	}
+	return nil
 }
 
 // isWebAddress reports whether paths can be put behind a text.

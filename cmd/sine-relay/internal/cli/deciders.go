@@ -78,12 +78,17 @@ func listDeciders(ctx context.Context, in Process, format string) error {
 	for _, a := range asked {
 		list.Deciders = append(list.Deciders, listedDecider{a.integration, a.site, a.decider, instancesOf(found, a.subject)})
 	}
+	return list.print(in.Stdout, format)
+}
+
+// print returns an error where somebody is missing.
+func (l deciderList) print(out io.Writer, format string) (err error) {
 	if format == asJSON {
-		err = printJSON(in.Stdout, list)
+		err = printJSON(out, l)
 	} else {
-		list.show(in.Stdout)
+		l.show(out)
 	}
-	if err == nil && !list.complete() {
+	if err == nil && (len(l.Deciders) == 0 || len(l.missing()) > 0) {
 		err = errReported
 	}
 	return err
@@ -109,8 +114,6 @@ func (l deciderList) missing() (names []string) {
 	}
 	return names
 }
-
-func (l deciderList) complete() bool { return len(l.Deciders) > 0 && len(l.missing()) == 0 }
 
 func (l deciderList) show(out io.Writer) {
 	table := newTable(out, "INTEGRATION", "SITE", "DECIDER", "INSTANCE", "VERSION", "ANSWERED", "FAILED", "EXPIRED", "LATE", "STALLS", "AVERAGE", "DISTANCE", "UP SINCE")

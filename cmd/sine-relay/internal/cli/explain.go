@@ -53,19 +53,21 @@ func explain(ctx context.Context, in Process, format, reference string, since ti
 	if err != nil {
 		return err
 	}
-	if format == asJSON {
-		err = printJSON(in.Stdout, struct {
-			Records []visit.Record `json:"records"`
-		}{append([]visit.Record{}, found...)})
-	}
+	err = showRecords(in.Stdout, format, found)
 	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("no record of %s in the last %s", terminal.Printable(reference), formatDuration(since))
 	}
-	if err != nil || format == asJSON {
-		return err
+	return err
+}
+
+func showRecords(out io.Writer, format string, found []visit.Record) error {
+	if format == asJSON {
+		return printJSON(out, struct {
+			Records []visit.Record `json:"records"`
+		}{append([]visit.Record{}, found...)})
 	}
 	for _, r := range found {
-		showRecord(in.Stdout, r)
+		showRecord(out, r)
 	}
 	return nil
 }
@@ -108,7 +110,11 @@ func showRecord(out io.Writer, r visit.Record) {
 func showVotes(out io.Writer, votes []visit.Vote) {
 	table := newTable(out, "DECIDER", "VERDICT", "SITUATION", "TOOK", "VERSION", "REMARK")
 	for _, v := range votes {
-		table.row(v.Decider, v.Verdict, v.Situation, fmt.Sprintf("%.1f ms", v.TookMs), v.Version, remark(v))
+		took := ""
+		if v.TookMs > 0 {
+			took = fmt.Sprintf("%.1f ms", v.TookMs)
+		}
+		table.row(v.Decider, v.Verdict, v.Situation, took, v.Version, remark(v))
 	}
 	table.flush()
 }

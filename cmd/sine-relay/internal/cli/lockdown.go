@@ -154,7 +154,7 @@ func (s *startOrder) run(ctx context.Context, in Process) (err error) {
 		if o, err = b.Put(ctx, o); err != nil {
 			return notOrdered(err)
 		}
-		fmt.Fprintf(in.Stdout, "%s of %s is in force %s.\n%s", o.Kind, siteWords(o.Site), untilWords(o), replaces)
+		fmt.Fprintf(in.Stdout, "%s is in force %s.\n%s", orderName(o.Kind, o.Site), untilWords(o), replaces)
 		obeys := func(r broker.Relay) bool { return slices.ContainsFunc(r.Orders, isOrder(o.ID)) }
 		return errors.Join(showRest(ctx, in, b, o.Kind, o.Site), confirm(ctx, in, b, confirmation{before, asked, o.Site, s.wait, obeys}))
 	})
@@ -169,7 +169,7 @@ func liftOrder(ctx context.Context, in Process, l visit.Lift, wait time.Duration
 		revision, err := b.Lift(ctx, l, held...)
 		switch {
 		case errors.Is(err, orders.ErrNotInForce) && len(held) > 0:
-			fmt.Fprintf(in.Stdout, "%s of %s is lifted: the bucket had lost it, and relays obeyed it.\n", l.Kind, siteWords(l.Site))
+			fmt.Fprintf(in.Stdout, "%s is lifted: the bucket had lost it, and relays obeyed it.\n", orderName(l.Kind, l.Site))
 		case errors.Is(err, orders.ErrNotInForce):
 			none := fmt.Errorf("nothing was lifted: there is no %s of %s", l.Kind, siteWords(l.Site))
 			if !hasSite(s, before, l.Site) {
@@ -179,7 +179,7 @@ func liftOrder(ctx context.Context, in Process, l visit.Lift, wait time.Duration
 		case err != nil:
 			return notOrdered(err)
 		default:
-			fmt.Fprintf(in.Stdout, "%s of %s is lifted.\n", l.Kind, siteWords(l.Site))
+			fmt.Fprintf(in.Stdout, "%s is lifted.\n", orderName(l.Kind, l.Site))
 		}
 		obeys := func(r broker.Relay) bool {
 			return r.OrdersRevision >= revision && !slices.ContainsFunc(r.Orders, isOf(l.Kind, l.Site))
@@ -277,6 +277,12 @@ func replacedBy(ctx context.Context, b *broker.Book, o visit.Order) func() strin
 		}
 	}()
 	return func() string { return <-found }
+}
+
+// orderName begins a sentence about an order.
+func orderName(kind visit.OrderKind, site string) string {
+	name := string(kind)
+	return fmt.Sprintf("%s%s of %s", strings.ToUpper(name[:1]), name[1:], siteWords(site))
 }
 
 func quotedText(name, text string) string {

@@ -61,25 +61,37 @@ func writeJSON(w io.Writer, value any, indent string) error {
 }
 
 // table aligns columns, and prints every cell as [terminal.Printable] does.
-type table struct{ out *tabwriter.Writer }
+type table struct {
+	out     io.Writer
+	text    bytes.Buffer
+	aligned *tabwriter.Writer
+	columns int
+}
 
 func newTable(out io.Writer, columns ...any) *table {
-	t := &table{tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)}
+	t := &table{out: out, columns: len(columns)}
+	t.aligned = tabwriter.NewWriter(&t.text, 0, 0, 2, ' ', 0)
 	if len(columns) > 0 {
 		t.row(columns...)
 	}
 	return t
 }
 
+// row may have fewer cells than there are columns.
 func (t *table) row(cells ...any) {
-	texts := make([]string, len(cells))
+	texts := make([]string, max(len(cells), t.columns)) // a missing cell would end the column
 	for i, cell := range cells {
 		texts[i] = terminal.Printable(fmt.Sprint(cell))
 	}
-	fmt.Fprintln(t.out, strings.Join(texts, "\t"))
+	fmt.Fprintln(t.aligned, strings.Join(texts, "\t"))
 }
 
-func (t *table) flush() { t.out.Flush() }
+func (t *table) flush() {
+	t.aligned.Flush()
+	for line := range strings.Lines(t.text.String()) {
+		fmt.Fprintln(t.out, strings.TrimRight(line, " \n"))
+	}
+}
 
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 

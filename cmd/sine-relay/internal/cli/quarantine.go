@@ -76,8 +76,9 @@ func openQuarantine(ctx context.Context, in Process, read func(Process) (config.
 // quarantinedGroup is what `quarantine ls --output json` prints of a reason and an
 // integration.
 type quarantinedGroup struct {
-	Reason      string    `json:"reason"`
-	Integration string    `json:"integration"`
+	Reason      string    `json:"reason,omitempty"`
+	Error       string    `json:"error,omitempty"` // why the reason is not known
+	Integration string    `json:"integration,omitempty"`
 	Messages    int       `json:"messages"`
 	First       time.Time `json:"first"`
 	Last        time.Time `json:"last"`
@@ -145,9 +146,14 @@ func listQuarantine(ctx context.Context, in Process, format string, s selection,
 		}
 		return nil
 	})
-	switch {
-	case err != nil && len(found) == 0: // an empty table would look like good news
+	if err != nil && len(found) == 0 { // an empty table would look like good news
 		return err
+	}
+	return errors.Join(showQuarantine(in.Stdout, format, all, found), err)
+}
+
+func showQuarantine(out io.Writer, format string, all bool, found []broker.Kept) error {
+	switch {
 	case format == asJSON && all:
 		list := struct {
 			Messages []quarantinedMessage `json:"messages"`
@@ -155,18 +161,18 @@ func listQuarantine(ctx context.Context, in Process, format string, s selection,
 		for _, k := range found {
 			list.Messages = append(list.Messages, messageOf(k))
 		}
-		return errors.Join(printJSON(in.Stdout, list), err)
+		return printJSON(out, list)
 	case format == asJSON:
-		return errors.Join(printJSON(in.Stdout, struct {
+		return printJSON(out, struct {
 			Groups []quarantinedGroup `json:"groups"`
-		}{grouped(found)}), err)
+		}{grouped(found)})
 	case len(found) > 0 && all:
-		showEach(in.Stdout, found)
+		showEach(out, found)
 	case len(found) > 0:
-		showGroups(in.Stdout, grouped(found))
+		showGroups(out, grouped(found))
 	}
-	fmt.Fprintf(in.Stdout, "%s in the quarantine.\n", plural(len(found), "message"))
-	return err
+	fmt.Fprintf(out, "%s in the quarantine.\n", plural(len(found), "message"))
+	return nil
 }
 
 func showEach(out io.Writer, found []broker.Kept) {
@@ -178,27 +184,34 @@ func showEach(out io.Writer, found []broker.Kept) {
 }
 
 func reasonOf(k broker.Kept) string {
-	if k.Fault != nil {
-		return "? " + k.Fault.Error()
+	m := messageOf(k)
+	return reasonWords(m.Reason, m.Error)
+}
+
+func reasonWords(reason, err string) string {
+	if err != "" {
+		return "unknown: " + err
 	}
-	return string(k.Reason)
+	return reason
 }
 
 // grouped sums up by reason and integration.
 func grouped(found []broker.Kept) []quarantinedGroup {
 	groups := []quarantinedGroup{}
 	for _, k := range found {
-		reason := reasonOf(k)
-		i := slices.IndexFunc(groups, func(g quarantinedGroup) bool { return g.Reason == reason && g.Integration == k.Integration })
+		m := messageOf(k)
+		i := slices.IndexFunc(groups, func(g quarantinedGroup) bool {
+			return g.Reason == m.Reason && g.Error == m.Error && g.Integration == m.Integration
+		})
 		if i < 0 {
 			i = len(groups)
-			groups = append(groups, quarantinedGroup{Reason: reason, Integration: k.Integration, First: k.Stored})
+			groups = append(groups, quarantinedGroup{Reason: m.Reason, Error: m.Error, Integration: m.Integration, First: k.Stored})
 		}
 		groups[i].Messages++
 		groups[i].Last = k.Stored
 	}
 	slices.SortFunc(groups, func(a, b quarantinedGroup) int {
-		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Integration, b.Integration))
+		return cmp.Or(cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Error, b.Error), cmp.Compare(a.Integration, b.Integration))
 	})
 	return groups
 }
@@ -206,7 +219,7 @@ func grouped(found []broker.Kept) []quarantinedGroup {
 func showGroups(out io.Writer, groups []quarantinedGroup) {
 	table := newTable(out, "REASON", "INTEGRATION", "MESSAGES", "FIRST STORED", "LAST STORED")
 	for _, g := range groups {
-		table.row(g.Reason, g.Integration, g.Messages, formatTime(g.First), formatTime(g.Last))
+		table.row(reasonWords(g.Reason, g.Error), g.Integration, g.Messages, formatTime(g.First), formatTime(g.Last))
 	}
 	table.flush()
 }
@@ -241,18 +254,25 @@ func showQuarantined(ctx context.Context, in Process, format string, sequence ui
 	if err != nil {
 		return err
 	}
+	var content []byte
+	if body {
+		content = relay.Content(k.Quarantined, server.Limits(settings))
+	}
+	return showMessage(in.Stdout, format, k, replayOf(settings, k), content)
+}
+
+// showMessage prints a message, with its body unless that is nil.
+func showMessage(out io.Writer, format string, k broker.Kept, replay string, body []byte) error {
 	m := messageOf(k)
 	m.Received, m.Announced, m.Trace, m.URLKind = k.Received, k.ContentLength, k.Trace, k.Kind
-	m.EventID, m.RefusedSubject, m.Encoding, m.Replay = k.EventID, k.RefusedSubject, k.ContentEncoding, replayOf(settings, k)
-	if body {
-		m.Body = relay.Content(k.Quarantined, server.Limits(settings))
-	}
+	m.EventID, m.RefusedSubject, m.Encoding, m.Replay = k.EventID, k.RefusedSubject, k.ContentEncoding, replay
+	m.Body = body
 	if format == asJSON {
-		return printJSON(in.Stdout, m)
+		return printJSON(out, m)
 	}
-	describe(in.Stdout, m, reasonOf(k))
-	if body {
-		printBody(in.Stdout, m.Body)
+	describe(out, m, reasonOf(k))
+	if body != nil {
+		printBody(out, body)
 	}
 	return nil
 }

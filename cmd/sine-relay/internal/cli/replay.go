@@ -55,7 +55,7 @@ func reread(settings config.Settings, k broker.Kept) (*visit.Event, error) {
 func replayOf(settings config.Settings, k broker.Kept) string {
 	e, err := reread(settings, k)
 	if err != nil {
-		return err.Error()
+		return "would stay: " + err.Error()
 	}
 	return fmt.Sprintf("would become %s of site %s with id %s", e.Kind, e.Site, e.ID)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,7 +26,12 @@ func newSpool(in Process) *cobra.Command {
 		"  sine-relay spool drain --dir /var/lib/sine-relay/spool", newSpoolLs(in), inContext(in, newSpoolDrain))
 }
 
-// spooledMessage is what `spool ls --output json` prints of a message.
+// spoolList is what `spool ls --output json` prints.
+type spoolList struct {
+	Messages []spooledMessage `json:"messages"`
+	Waiting  int              `json:"waiting"`
+}
+
 type spooledMessage struct {
 	ID          string    `json:"id"`
 	Subject     string    `json:"subject"`
@@ -65,10 +71,7 @@ func listSpool(in Process, format, dir string) error {
 		return err
 	}
 	defer left.Close()
-	list := struct {
-		Messages []spooledMessage `json:"messages"`
-		Waiting  int              `json:"waiting"`
-	}{[]spooledMessage{}, left.Stats().Entries}
+	list := spoolList{[]spooledMessage{}, left.Stats().Entries}
 	err = left.Each(func(i spool.Item) error {
 		m := spooledMessage{ID: i.Message.ID, Subject: i.Message.Subject, Spooled: i.Stored, Attempts: i.Attempts}
 		if name := i.Message.Header[visit.HeaderIntegration]; len(name) > 0 {
@@ -77,18 +80,22 @@ func listSpool(in Process, format, dir string) error {
 		list.Messages = append(list.Messages, m)
 		return nil
 	})
+	return errors.Join(list.print(in.Stdout, format), err)
+}
+
+func (l spoolList) print(out io.Writer, format string) error {
 	if format == asJSON {
-		return errors.Join(printJSON(in.Stdout, list), err)
+		return printJSON(out, l)
 	}
-	if len(list.Messages) > 0 {
-		table := newTable(in.Stdout, "SPOOLED", "ATTEMPTS", "SUBJECT", "INTEGRATION", "ID")
-		for _, m := range list.Messages {
+	if len(l.Messages) > 0 {
+		table := newTable(out, "SPOOLED", "ATTEMPTS", "SUBJECT", "INTEGRATION", "ID")
+		for _, m := range l.Messages {
 			table.row(formatTime(m.Spooled), m.Attempts, m.Subject, m.Integration, m.ID)
 		}
 		table.flush()
 	}
-	fmt.Fprintf(in.Stdout, "%s in the spool.\n", plural(list.Waiting, "message"))
-	return err
+	fmt.Fprintf(out, "%s in the spool.\n", plural(l.Waiting, "message"))
+	return nil
 }
 
 func newSpoolDrain(in Process) *cobra.Command {

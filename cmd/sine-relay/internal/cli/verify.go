@@ -69,8 +69,13 @@ func (v *verification) run(ctx context.Context, in Process, format string) error
 	v.wrongKey(ctx, settings)
 	v.keys(ctx, settings)
 	v.permissions(ctx, settings)
+	return v.print(in.Stdout, format)
+}
+
+// print prints what is not printed yet, and returns an error where a check failed.
+func (v *verification) print(out io.Writer, format string) (err error) {
 	if format == asJSON {
-		err = printJSON(in.Stdout, struct {
+		err = printJSON(out, struct {
 			OK        bool    `json:"ok"`
 			Checks    []check `json:"checks"`
 			Readiness string  `json:"readiness"`

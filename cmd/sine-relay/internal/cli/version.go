@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -54,15 +55,14 @@ func newVersion(in Process) *cobra.Command {
 		Example: "  sine-relay version --output json",
 	}
 	format := addOutput(cmd)
-	cmd.RunE = func(*cobra.Command, []string) error { return printVersion(in, *format) }
+	cmd.RunE = func(*cobra.Command, []string) error { return in.Build.known().print(in.Stdout, *format) }
 	return cmd
 }
 
-func printVersion(in Process, format string) error {
-	b := in.Build.known()
+func (b Build) print(out io.Writer, format string) error {
 	if format == asJSON {
-		return printJSON(in.Stdout, b)
+		return printJSON(out, b)
 	}
-	_, err := fmt.Fprintf(in.Stdout, "sine-relay %s, commit %s of %s, %s %s/%s\n", b.Version, b.Commit, b.Date, b.Go, b.OS, b.Arch)
+	_, err := fmt.Fprintf(out, "sine-relay %s, commit %s of %s, %s %s/%s\n", b.Version, b.Commit, b.Date, b.Go, b.OS, b.Arch)
 	return err
 }

@@ -162,7 +162,7 @@ type visitPrinter struct {
 }
 
 func newVisitPrinter(out io.Writer, f *visitFlags) *visitPrinter {
-	columns := []string{"TIME", "KIND", "SITE", "INTEGRATION", "RESULT", "BY", "BECAUSE", "REFERENCE"}
+	columns := []string{"TIME", "KIND", "SITE", "INTEGRATION", "RESULT", "BY", "REASON", "REFERENCE"}
 	if f.names {
 		columns = append(columns, "VISITOR", "COMPANY", "HOST")
 	}

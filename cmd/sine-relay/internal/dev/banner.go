@@ -34,7 +34,7 @@ Sine Relay {{.Version}} is running. Ctrl-C ends it.
 
 From another terminal{{.Key.Where}}:
 
-A visitor asks to come in. The example decider says yes, unless the company is called Denied:
+A visitor asks to check in. The example decider accepts, unless the company is called Denied:
 
   {{.Curl "signin_before"}} {{.Webhook}}
 
@@ -46,7 +46,7 @@ She is checked out:
 
   {{.Curl "signout_after"}} {{.Webhook}}
 {{with .Operator}}
-Nobody comes in any more, until you lift it. Who decided about a visitor, by the reference of a line below:
+Reject every visitor until you lift it, and explain a decision by the reference of a line below:
 
   export SINE_RELAY_NATS_URL={{.}}
   {{$.Program}} lockdown --site {{$.Site}} --message 'Please leave the building.'
@@ -150,7 +150,7 @@ func (d *demo) natsUsers() (address string, users []natsUser) {
 	}
 	for name, does := range map[string]string{
 		embedded.UserConsumer: "receives events", embedded.UserDecider: "answers check-in requests",
-		embedded.UserOperator: "gives orders, explains",
+		embedded.UserOperator: "runs the commands below",
 	} {
 		users = append(users, natsUser{name, d.Embedded.Password(name), d.Embedded.ClientURL(name), does})
 	}

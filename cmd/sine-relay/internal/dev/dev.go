@@ -24,7 +24,7 @@ import (
 	"github.com/sine-relay/sine-relay/relay"
 )
 
-// devDir is where dev keeps its state unless it is told otherwise.
+// devDir is where dev keeps its state unless the settings name another directory.
 const devDir = ".sine-relay"
 
 // Options are what dev runs with.

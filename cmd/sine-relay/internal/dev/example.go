@@ -24,14 +24,14 @@ const (
 	exampleIntervalExternal = 2 * time.Second
 )
 
-// examples are the example deciders of dev. Each answers the questions of a site to
+// examples are the example deciders of dev. Each answers the check-in requests of a site to
 // a decider while no other program does: in one queue group, both would share them.
 type examples struct {
 	demo     *demo
 	nc       *nats.Conn
 	subjects visit.Subjects
 	all      []*example
-	said     string // why the last look failed
+	logged   string // why the last search failed
 	unasked  map[string]bool
 }
 
@@ -85,9 +85,9 @@ func (e *examples) look(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	if err != nil && e.said != err.Error() {
-		e.said = err.Error()
-		e.demo.Log.Warn("whether a program beside the example decider answers is not known", "reason", e.said)
+	if err != nil && e.logged != err.Error() {
+		e.logged = err.Error()
+		e.demo.Log.Warn("whether a program beside the example decider answers is not known", "reason", e.logged)
 	}
 	for _, x := range e.all {
 		subject := e.subjects.Ask(x.site, x.decider)

@@ -11,7 +11,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// nameUnasked says once of a program that it waits for questions that are never asked:
+// nameUnasked reports once that a program waits on a subject on which nobody asks:
 // it has another site than the relay, or its decider another name.
 func (e *examples) nameUnasked(answered []string) {
 	root := strings.TrimSuffix(e.subjects.All(visit.RootAsk), ">")
@@ -26,7 +26,7 @@ func (e *examples) nameUnasked(answered []string) {
 	}
 }
 
-// asked are the subjects of all questions.
+// asked are the subjects of all check-in requests.
 func (e *examples) asked() (all []string) {
 	for _, x := range e.all {
 		all = append(all, e.subjects.Ask(x.site, x.decider))

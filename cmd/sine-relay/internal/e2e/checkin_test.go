@@ -62,9 +62,9 @@ func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
 	if code, _, errOut := commandLine(environ, "lockdown", "--site", "defualt"); code != exitFailed || !strings.Contains(errOut, "no integration has site defualt") || !strings.Contains(errOut, "sites are default") {
 		t.Errorf("a site that is none: ended with %d, %s", code, errOut)
 	}
-	must(t, environ, `(?s)override of site default is in force until .*Obeyed by 2 relays: `, "override", "--site", "default", "--accept", "--for", "30m", "--reason", "the decider is sick")
+	must(t, environ, `(?s)Override of site default is in force until .*Obeyed by 2 relays: `, "override", "--site", "default", "--accept", "--for", "30m", "--reason", "the decider is sick")
 	both("the override is obeyed", "SUCCESS")
-	must(t, environ, `(?s)lockdown of all sites is in force until it is lifted.*Obeyed by 2 relays: `, "lockdown", "--all-sites", "--message", "Gas leak", "--by", "ops")
+	must(t, environ, `(?s)Lockdown of all sites is in force until it is lifted.*Obeyed by 2 relays: `, "lockdown", "--all-sites", "--message", "Gas leak", "--by", "ops")
 	both("the lockdown is obeyed", "Gas leak")
 	must(t, environ, `(?s)lockdown +all sites +until it is lifted .* ops .*Gas leak.*override +default +until .*2 of 2 relays.*RELAY.*ready +known +\d+ +lockdown of all sites, override of site default`, "orders")
 	for _, p := range []*program{one, two} {

@@ -54,7 +54,7 @@ func TestDev_PrintsWhatWorksWhenPasted(t *testing.T) {
 
 func (d *devRun) usersSignIn() {
 	d.t.Helper()
-	lines := regexp.MustCompile(`(?m)^ +(\w+) +(\S+) +(nats://\S+) +(receives|answers|gives)`).FindAllStringSubmatch(d.out.String(), -1)
+	lines := regexp.MustCompile(`(?m)^ +(\w+) +(\S+) +(nats://\S+) +(receives|answers|runs)`).FindAllStringSubmatch(d.out.String(), -1)
 	if len(lines) != 3 {
 		d.t.Fatalf("%d users in:\n%s", len(lines), d.out.String())
 	}

@@ -119,7 +119,7 @@ func TestAKeyThatWasTakenAwayIsRefusedWhateverElseIsWrong(t *testing.T) {
 			p.accepts("another lobby, whose file cannot be read", "gate", gateKey)
 			eventually(t, "it is named", func() bool {
 				_, body := p.get("/readyz?verbose")
-				return strings.HasPrefix(body, "degraded: the configuration has faults") && strings.Contains(body, "keys/gate: cannot be read: input/output error; its previous keys remain accepted") &&
+				return strings.HasPrefix(body, "degraded: the configuration has errors") && strings.Contains(body, "keys/gate: cannot be read: input/output error; its previous keys remain accepted") &&
 					(c.name == "the line is removed" || strings.Contains(body, `integration lobby: no API key`) && p.shows(`sine_relay_integration_api_keys{integration="lobby"} 0`))
 			})
 			if !p.shows("sine_relay_api_keys_readable 0") {
@@ -228,7 +228,7 @@ func TestOneBrokenIntegrationLeavesTheOthersAlone(t *testing.T) {
 	if code := p.answers("lobby", lobbyKey); code != 401 {
 		t.Errorf("broken from the start: answered %d", code)
 	}
-	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `the integration lobby has faults and answers 401 to every call: integrations.yaml:1: timeZone: must be a time zone`) {
+	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, `the integration lobby has errors and answers 401 to every call: integrations.yaml:1: timeZone: must be a time zone`) {
 		t.Errorf("readiness: %s", body)
 	}
 	if !p.shows(`sine_relay_integration_invalid{integration="lobby"} 1`) || !p.shows(`sine_relay_integration_invalid{integration="dock"} 0`) {
@@ -242,7 +242,7 @@ func TestOneBrokenIntegrationLeavesTheOthersAlone(t *testing.T) {
 	l.write("keys/new", "new-key-0123456789")
 	eventually(t, "a new integration beside a newly broken one", func() bool { return p.answers("new", "new-key-0123456789") == 200 })
 	p.accepts("newly broken", "lobby", lobbyKey)
-	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, "the integration lobby has faults and answers as before:") {
+	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, "the integration lobby has errors and answers as before:") {
 		t.Errorf("readiness: %s", body)
 	}
 	if log := p.out.String(); !strings.Contains(log, `"msg":"configuration in force","integrations":5,"with_faults":1,`) {

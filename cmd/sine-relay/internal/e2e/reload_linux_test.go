@@ -28,7 +28,7 @@ func TestIntegrationsThatAreNotARegularFile(t *testing.T) {
 		c.put(l)
 		eventually(t, "the reload says what is wrong: "+c.name, func() bool {
 			_, body := p.get("/readyz?verbose")
-			return strings.Contains(body, "the configuration has faults, and the one before is in force: ") && strings.Contains(body, c.want)
+			return strings.Contains(body, "the configuration has errors, and the one before is in force: ") && strings.Contains(body, c.want)
 		})
 		p.accepts(c.name, "gate", gateKey)
 	}

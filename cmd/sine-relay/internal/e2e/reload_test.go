@@ -102,7 +102,7 @@ func TestTheConfigurationIsReloaded(t *testing.T) {
 	eventually(t, "the fault is seen", func() bool {
 		_, body := p.get("/readyz?verbose")
 		_, metrics := p.get("/metrics")
-		return strings.HasPrefix(body, "degraded: the configuration has faults") && strings.Contains(metrics, "\nsine_relay_config_last_reload_successful 0\n")
+		return strings.HasPrefix(body, "degraded: the configuration has errors") && strings.Contains(metrics, "\nsine_relay_config_last_reload_successful 0\n")
 	})
 	if code := p.answers("lobby", second); code != 200 {
 		t.Errorf("with a bad file: answered %d", code)
@@ -115,7 +115,7 @@ func TestTheConfigurationIsReloaded(t *testing.T) {
 	if _, body := p.get("/readyz"); body != "ready\n" {
 		t.Errorf("readiness: %s", body)
 	}
-	if strings.Count(p.out.String(), "has faults and is not in force") > 3 {
+	if strings.Count(p.out.String(), "has errors and is not in force") > 3 {
 		t.Errorf("it does not stop to complain:\n%s", p.out.String())
 	}
 	if strings.Contains(p.out.String(), "0123456789") {

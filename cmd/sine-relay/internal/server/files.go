@@ -23,7 +23,7 @@ func fewFiles(limit uint64, connections int) string {
 
 // SmallDisk says that the spool's disk cannot hold what may wait there. It is empty
 // where the disk can, where there is no directory yet, and where the system does
-// not tell.
+// not say.
 func SmallDisk(s config.Settings) string {
 	if s.SpoolDir == "" {
 		return ""

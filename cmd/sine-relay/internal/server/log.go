@@ -38,8 +38,8 @@ func NewLogger(w io.Writer, level slog.Level, format string) (log *slog.Logger, 
 }
 
 // printableAttr escapes what cannot be printed in a text, which may come from an
-// order, a file or a decider. JSON keeps the signs that turn the direction of writing
-// as they are, and whoever looks at the line reads something else than what it says.
+// order, a file or a decider. JSON keeps the characters that change the direction of
+// writing as they are, and whoever looks at the line reads something else than what it says.
 func printableAttr(_ []string, a slog.Attr) slog.Attr {
 	var text string
 	switch value := a.Value; value.Kind() {

@@ -14,19 +14,19 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// monitorInterval is between two looks at who answers questions.
+// monitorInterval is between two searches for deciders.
 const monitorInterval = 15 * time.Second
 
 // searchTimeout bounds one look.
 const searchTimeout = 10 * time.Second
 
-// monitor counts who answers for each integration.
+// monitor counts the programs that answer the check-in requests of each integration.
 type monitor struct {
 	server  *Server
 	answers *prometheus.GaugeVec
 	known   prometheus.Gauge
 	ignored *prometheus.CounterVec
-	said    atomic.Pointer[string] // what the last look did not look at, or nil
+	note    atomic.Pointer[string] // what the last search missed, or nil
 	counted map[[2]string]bool     // by integration and decider, at the last look
 }
 
@@ -35,7 +35,7 @@ func newMonitor(a *Server, reg prometheus.Registerer) *monitor {
 	m := &monitor{
 		server: a,
 		answers: f.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "sine_relay_deciders", Help: "Programs that answer an integration's questions, as NATS discovery shows them.",
+			Name: "sine_relay_deciders", Help: "Programs that answer an integration's check-in requests, as NATS discovery shows them.",
 		}, []string{"integration", "decider"}),
 		known: f.NewGauge(prometheus.GaugeOpts{
 			Name: "sine_relay_deciders_known", Help: "1 while sine_relay_deciders could be counted.",
@@ -71,25 +71,25 @@ func (m *monitor) run(ctx context.Context) {
 	}
 }
 
-// note says what was not looked at, and why. A NATS that is away says so itself.
-func (m *monitor) note(d broker.Discovery, err error) {
+// report logs what the search missed, and why. A NATS that is away is reported elsewhere.
+func (m *monitor) report(d broker.Discovery, err error) {
 	m.ignored.WithLabelValues("too_large").Add(float64(d.Oversize))
 	if d.Cut {
 		m.ignored.WithLabelValues("too_many").Inc()
 	}
-	said := d.String()
+	note := d.String()
 	if err != nil && !errors.Is(err, visit.ErrDisconnected) {
-		said = err.Error()
+		note = err.Error()
 	}
-	if before := m.said.Swap(&said); said != "" && (before == nil || *before != said) {
-		m.server.Log.Warn("search for deciders", "reason", said)
+	if before := m.note.Swap(&note); note != "" && (before == nil || *before != note) {
+		m.server.Log.Warn("search for deciders", "reason", note)
 	}
 }
 
-// lines are for somebody who looks closer.
+// lines are those of the readiness with its details.
 func (m *monitor) lines() []string {
-	if said := m.said.Load(); said != nil && *said != "" {
-		return []string{"search for deciders: " + *said}
+	if note := m.note.Load(); note != nil && *note != "" {
+		return []string{"search for deciders: " + *note}
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (m *monitor) count(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
 	found, discovery, err := m.server.Broker.Deciders(ctx)
-	m.note(discovery, err)
+	m.report(discovery, err)
 	// What was cut short counts nobody out: whoever floods the search must not
 	// make it look as if nobody decides.
 	if err != nil || discovery.Cut {
@@ -122,7 +122,7 @@ func (m *monitor) count(ctx context.Context) {
 	}
 }
 
-// AnsweringFor returns those that answer the questions on a subject.
+// AnsweringFor returns those that answer the check-in requests on a subject.
 func AnsweringFor(found []broker.Decider, subject string) (answering []broker.Decider) {
 	for _, d := range found {
 		if slices.ContainsFunc(d.Subjects, func(pattern string) bool { return Covers(pattern, subject) }) {
@@ -132,7 +132,7 @@ func AnsweringFor(found []broker.Decider, subject string) (answering []broker.De
 	return answering
 }
 
-// Covers tells whether a subscription to pattern gets what is sent to subject.
+// Covers reports whether a subscription to pattern gets what is sent to subject.
 func Covers(pattern, subject string) bool {
 	want, have := strings.Split(pattern, "."), strings.Split(subject, ".")
 	for i, token := range want {

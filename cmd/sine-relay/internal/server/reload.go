@@ -24,7 +24,7 @@ const (
 	// reloadPoll is between two looks at the files. They are read and compared:
 	// that works with every editor, and with the links that Kubernetes swaps.
 	reloadPoll = time.Second
-	// reloadRetry is between two attempts while there is a fault: not all that a
+	// reloadRetry is between two attempts while there is an error: not all that a
 	// reload depends on shows in the files' contents.
 	reloadRetry = 5 * time.Second
 	// unsettledLooks is how often keys may differ from one look to the next
@@ -34,7 +34,7 @@ const (
 
 // reloader puts a changed configuration into force while the relay runs: the rules
 // of the integrations and the certificate, and apart from them the keys. Neither
-// waits for a fault of the other to be mended.
+// waits until an error of the other is mended.
 type reloader struct {
 	server *Server
 	load   func() (config.Settings, error) // the rules
@@ -43,28 +43,28 @@ type reloader struct {
 	applied, seen    config.Digest
 	tried            time.Time
 
-	mu      sync.Mutex
-	rules   rules
-	keyring *config.Keyring
-	fault   error    // of the configuration as a whole, or nil
-	faults  []string // of parts of it, while the rest is in force
-	// warnings are those of the rules, told the faults and warnings that were
+	mu       sync.Mutex
+	rules    rules
+	keyring  *config.Keyring
+	failure  error    // of the configuration as a whole, or nil
+	problems []string // of parts of it, while the rest is in force
+	// warnings are those of the rules. In logged are the errors and warnings that were
 	// logged and are still so.
 	warnings []string
-	told     map[string]bool
+	logged   map[string]bool
 }
 
 func newReloader(a *Server, load func() (config.Settings, error), reg prometheus.Registerer) *reloader {
 	f := promauto.With(reg)
 	r := &reloader{
 		server: a, load: load, applied: a.Settings.Digest(),
-		rules: rules{}.next(a.Settings), keyring: a.Settings.Keyring, told: map[string]bool{},
-		successful: f.NewGauge(prometheus.GaugeOpts{Name: "sine_relay_config_last_reload_successful", Help: "1 while all of the configuration's files are in force, 0 while some have faults and what was before them is."}),
+		rules: rules{}.next(a.Settings), keyring: a.Settings.Keyring, logged: map[string]bool{},
+		successful: f.NewGauge(prometheus.GaugeOpts{Name: "sine_relay_config_last_reload_successful", Help: "1 while all of the configuration's files are in force, 0 while some have errors and what was before them is."}),
 		last:       f.NewGauge(prometheus.GaugeOpts{Name: "sine_relay_config_last_reload_success_timestamp_seconds", Help: "Time at which the configuration came into force."}),
 	}
 	r.warnings = a.Settings.Warnings.Lines()
 	for _, w := range r.warnings {
-		r.told[w] = true
+		r.logged[w] = true
 	}
 	r.seen = r.applied
 	reg.MustRegister(r)
@@ -156,11 +156,11 @@ func (r *reloader) look() {
 func (r *reloader) failed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.fault != nil
+	return r.failure != nil
 }
 
 // reload puts the rules and the certificate into force, or keeps what is there and
-// says why. A fault is told once, however often it is tried.
+// says why. An error is logged once, however often it is tried.
 func (r *reloader) reload() {
 	r.applied, r.tried = r.seen, time.Now()
 	settings, err := r.load()
@@ -174,16 +174,16 @@ func (r *reloader) reload() {
 		err = r.useRules(settings)
 	}
 	if err != nil {
-		if r.fault == nil || r.fault.Error() != err.Error() {
-			r.server.Log.Error("the configuration has faults and is not in force; the relay goes on with the one before", "err", err.Error())
+		if r.failure == nil || r.failure.Error() != err.Error() {
+			r.server.Log.Error("the configuration has errors and is not in force; the relay goes on with the one before", "err", err.Error())
 		}
-		r.fault = err
+		r.failure = err
 		r.successful.Set(0)
 		return
 	}
-	r.fault = nil
+	r.failure = nil
 	r.server.certificate.Store(certificate)
-	r.server.Log.Info("configuration in force", "integrations", len(r.rules.integrations), "with_faults", len(settings.Invalid), "warnings", len(settings.Warnings))
+	r.server.Log.Info("configuration in force", "integrations", len(r.rules.integrations), "with_errors", len(settings.Invalid), "warnings", len(settings.Warnings))
 	r.warnings = settings.Warnings.Lines()
 	r.report()
 }
@@ -216,10 +216,10 @@ func (r *reloader) start() {
 
 // report says what of the configuration in force is wrong. It needs the lock.
 func (r *reloader) report() {
-	faults, warnings := r.keyring.Check(r.rules.names(), r.rules.allNamed)
-	r.faults = slices.Concat(r.rules.faults, faults.Lines())
-	r.tell(r.faults, slices.Concat(r.warnings, warnings.Lines()))
-	if r.fault == nil && len(r.faults) == 0 {
+	problems, warnings := r.keyring.Check(r.rules.names(), r.rules.allNamed)
+	r.problems = slices.Concat(r.rules.problems, problems.Lines())
+	r.logNew(r.problems, slices.Concat(r.warnings, warnings.Lines()))
+	if r.failure == nil && len(r.problems) == 0 {
 		r.successful.Set(1)
 		r.last.SetToCurrentTime()
 		return
@@ -227,54 +227,54 @@ func (r *reloader) report() {
 	r.successful.Set(0)
 }
 
-// tell logs what was not so before.
-func (r *reloader) tell(faults, warnings []string) {
+// logNew logs what was not so before.
+func (r *reloader) logNew(problems, warnings []string) {
 	now := map[string]bool{}
-	for i, line := range slices.Concat(faults, warnings) {
+	for i, line := range slices.Concat(problems, warnings) {
 		level := slog.LevelError
-		if i >= len(faults) {
+		if i >= len(problems) {
 			level = slog.LevelWarn
 		}
-		if !r.told[line] && !now[line] {
+		if !r.logged[line] && !now[line] {
 			r.server.Log.Log(context.Background(), level, "configuration: "+line)
 		}
 		now[line] = true
 	}
-	r.told = now
+	r.logged = now
 }
 
-// shownFaults is how many are told where there is little room.
-const shownFaults = 10
+// shownErrors is how many are named where there is little room.
+const shownErrors = 10
 
 // state has a line for each thing that is wrong with the configuration, and says what
 // that makes of the whole, or nil.
 func (r *reloader) state() (lines []string, impaired error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	lines = r.faults[:min(len(r.faults), shownFaults)]
-	if more := len(r.faults) - len(lines); more > 0 {
-		lines = append(lines[:len(lines):len(lines)], fmt.Sprintf("%d more faults: see config check", more))
+	lines = r.problems[:min(len(r.problems), shownErrors)]
+	if more := len(r.problems) - len(lines); more > 0 {
+		lines = append(lines[:len(lines):len(lines)], fmt.Sprintf("%d more errors: see config check", more))
 	}
 	switch {
-	case r.fault != nil:
-		impaired = fmt.Errorf("the configuration has faults, and the one before is in force: %s", oneLine(r.fault))
+	case r.failure != nil:
+		impaired = fmt.Errorf("the configuration has errors, and the one before is in force: %s", oneLine(r.failure))
 		lines = append([]string{impaired.Error()}, lines...)
-	case len(r.faults) == 1:
-		impaired = errors.New("the configuration has a fault: " + r.faults[0])
-	case len(r.faults) > 1:
-		impaired = fmt.Errorf("the configuration has %d faults: %s; …", len(r.faults), r.faults[0])
+	case len(r.problems) == 1:
+		impaired = errors.New("the configuration has an error: " + r.problems[0])
+	case len(r.problems) > 1:
+		impaired = fmt.Errorf("the configuration has %d errors: %s; …", len(r.problems), r.problems[0])
 	}
 	return lines, impaired
 }
 
-// oneLine writes a list of faults, which has several lines, in one.
+// oneLine writes a list of errors, which has several lines, in one.
 func oneLine(err error) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "\n", "; ")), " ")
 }
 
 var (
 	integrationBroken = prometheus.NewDesc("sine_relay_integration_invalid",
-		"1 while the configuration of an integration has faults: it answers as it did before them, or 401 if it never did.", []string{"integration"}, nil)
+		"1 while the configuration of an integration has errors: it answers as it did before them, or 401 if it never did.", []string{"integration"}, nil)
 	keysReadable = prometheus.NewDesc("sine_relay_api_keys_readable",
 		"1 while all files of keys can be read; otherwise keys that were taken away may still be accepted.", nil, nil)
 )

@@ -14,14 +14,14 @@ type rules struct {
 	integrations []relay.Integration
 	// broken is what is wrong with integrations, by their name.
 	broken map[string]string
-	// faults are lines for people.
-	faults []string
-	// allNamed is unset while the name of an entry cannot be told.
+	// problems are lines for people.
+	problems []string
+	// allNamed is unset while the name of an entry is not known.
 	allNamed bool
 }
 
 // next are the rules of a configuration that was read after these. An integration
-// whose entry has faults keeps the rules that it had. Where it had none, it is
+// whose entry has errors keeps the rules that it had. Where it had none, it is
 // answered 401: a policy that is made of what could be read is one that nobody
 // wrote.
 func (r rules) next(s config.Settings) rules {
@@ -29,7 +29,7 @@ func (r rules) next(s config.Settings) rules {
 	for _, name := range slices.Sorted(maps.Keys(s.Invalid)) {
 		if name == "" {
 			n.allNamed = false
-			n.faults = append(n.faults, s.Invalid[name].Lines()...)
+			n.problems = append(n.problems, s.Invalid[name].Lines()...)
 			continue
 		}
 		before, known := r.find(name)
@@ -38,7 +38,7 @@ func (r rules) next(s config.Settings) rules {
 			before, instead = relay.Integration{Name: name, Invalid: true}, "401 to every call"
 		}
 		n.broken[name] = oneLine(unnamed(s.Invalid[name]))
-		n.faults = append(n.faults, fmt.Sprintf("the integration %s has faults and answers %s: %s", name, instead, n.broken[name]))
+		n.problems = append(n.problems, fmt.Sprintf("the integration %s has errors and answers %s: %s", name, instead, n.broken[name]))
 		n.integrations = append(n.integrations, before)
 	}
 	if !n.allNamed {
@@ -47,24 +47,24 @@ func (r rules) next(s config.Settings) rules {
 	return n
 }
 
-// unnamed are faults without what they concern, where that is said before them.
-func unnamed(faults config.Problems) config.Problems {
-	faults = slices.Clone(faults)
-	for i := range faults {
-		faults[i].Of = ""
+// unnamed are problems without what they concern, where that is said before them.
+func unnamed(problems config.Problems) config.Problems {
+	problems = slices.Clone(problems)
+	for i := range problems {
+		problems[i].Of = ""
 	}
-	return faults
+	return problems
 }
 
 // keepAbsent keeps the integrations that are not in the file any more, since the
-// entry whose name cannot be told may be any of them.
+// entry whose name is not known may be any of them.
 func (n *rules) keepAbsent(before rules) {
 	for _, i := range before.integrations {
 		if i.Invalid || slices.Contains(n.names(), i.Name) {
 			continue
 		}
 		n.integrations = append(n.integrations, i)
-		n.faults = append(n.faults, fmt.Sprintf("the integration %s is not found in the file, and answers as before as long as the name of an entry cannot be told", i.Name))
+		n.problems = append(n.problems, fmt.Sprintf("the integration %s is not found in the file, and answers as before as long as the name of an entry is not known", i.Name))
 	}
 }
 

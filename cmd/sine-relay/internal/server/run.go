@@ -11,7 +11,7 @@ import (
 )
 
 // Run answers until ctx ends and then shuts down. It returns nil after an
-// orderly end.
+// orderly shutdown.
 func (a *Server) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	for server, socket := range map[*http.Server]net.Listener{a.public: a.publicSocket, a.admin: a.adminSocket} {

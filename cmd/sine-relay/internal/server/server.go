@@ -72,8 +72,8 @@ func Start(o Options) (_ *Server, err error) {
 		}
 	}()
 	if files, known := openFiles(); known {
-		if said := fewFiles(files, s.MaxConnections); said != "" {
-			log.Warn(said)
+		if warning := fewFiles(files, s.MaxConnections); warning != "" {
+			log.Warn(warning)
 		}
 	}
 	certificate, err := loadCertificate(s.TLSCertFile, s.TLSKeyFile)
@@ -150,9 +150,9 @@ func (a *Server) sites() []string {
 }
 
 // openSpool opens the spool, if there is to be one. A directory that never was a
-// spool and cannot become one is a slip of the configuration. One that may be and
-// cannot be opened must not close the door as well: the relay goes on without,
-// and the spool says so and opens once it can.
+// spool and cannot become one is an error of the configuration. One that may be and
+// cannot be opened must not keep visitors out as well: the relay goes on without,
+// and the spool reports that and opens once it can.
 func openSpool(s config.Settings, log *slog.Logger) (*spool.Spool, error) {
 	if s.SpoolDir == "" {
 		return nil, nil
@@ -161,8 +161,8 @@ func openSpool(s config.Settings, log *slog.Logger) (*spool.Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
 	}
-	if said := SmallDisk(s); said != "" {
-		log.Warn(said)
+	if warning := SmallDisk(s); warning != "" {
+		log.Warn(warning)
 	}
 	return opened, nil
 }
@@ -227,7 +227,7 @@ func (a *Server) announce() {
 // registerBuildInfo puts the version among the metrics.
 func registerBuildInfo(reg prometheus.Registerer, version string) {
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Namespace: "sine_relay", Name: "build_info", Help: "Always 1; the labels tell the build.",
+		Namespace: "sine_relay", Name: "build_info", Help: "Always 1; the labels name the build.",
 	}, []string{"version", "go_version"})
 	info.WithLabelValues(version, runtime.Version()).Set(1)
 	reg.MustRegister(info)

@@ -50,7 +50,7 @@ func BrokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 		IgnoreDiscovered: s.NATSIgnoreDiscovered,
 		InboxPrefix:      s.NATSInboxPrefix,
 		Subjects:         visit.Subjects{Prefix: s.SubjectPrefix},
-		Questions:        questions(s),
+		Questions:        askSubjects(s),
 		Events:           broker.StreamConfig{Name: s.EventStream, MaxAge: s.EventMaxAge, MaxBytes: s.EventMaxBytes},
 		Decisions:        broker.StreamConfig{Name: s.DecisionStream, MaxAge: s.DecisionMaxAge, MaxBytes: s.DecisionMaxBytes},
 		Quarantine:       broker.StreamConfig{Name: s.QuarantineStream, MaxAge: s.QuarantineMaxAge, MaxBytes: s.QuarantineMaxBytes},
@@ -75,8 +75,8 @@ func BrokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 	return cfg
 }
 
-// questions are the subjects of every decider that is asked.
-func questions(s config.Settings) (all []string) {
+// askSubjects are those of every decider that is asked.
+func askSubjects(s config.Settings) (all []string) {
 	subjects := visit.Subjects{Prefix: s.SubjectPrefix}
 	for _, i := range s.Integrations {
 		for _, decider := range i.DeciderNames() {
@@ -133,9 +133,9 @@ func (a *Server) health() relay.Health {
 			}
 		}
 	}
-	lines, fault := a.reloader.state()
+	lines, failure := a.reloader.state()
 	h.Details = append(h.Details, lines...)
-	h.Warning = cmp.Or(h.Warning, fault)
+	h.Warning = cmp.Or(h.Warning, failure)
 	for i, line := range h.Details { // for a terminal, too
 		h.Details[i] = terminal.PrintableLines(line)
 	}

@@ -11,11 +11,11 @@ import (
 
 // What a command prints came from deciders, from others on NATS, from Sine and from
 // files. A terminal obeys some of it: an escape sequence hides a line, a line break
-// forges one, a sign that turns the direction of writing shows another name. So
+// forges one, a character that turns the direction of writing shows another name. So
 // every text goes through this file before it is printed.
 
 // Printable is a text for one line: in quotes and escaped, as Go writes it, where
-// it has a sign that cannot be printed.
+// it has a character that cannot be printed.
 func Printable(text string) string {
 	if IsPrintable(text) {
 		return text
@@ -23,24 +23,24 @@ func Printable(text string) string {
 	return strconv.Quote(text)
 }
 
-// IsPrintable looks at the bytes too: alone, some of those that are no UTF-8 are
+// IsPrintable looks at the bytes too: alone, some of those that are not UTF-8 are
 // control characters of a terminal.
 func IsPrintable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // PrintableLines is a text of several lines. Only its line breaks and tabs stay;
-// other signs that cannot be printed are escaped where they stand.
+// other characters that cannot be printed are escaped where they stand.
 func PrintableLines(text string) string {
 	var b strings.Builder
 	for len(text) > 0 {
 		r, size := utf8.DecodeRuneInString(text)
-		sign := text[:size]
-		if !IsPrintable(sign) && r != '\n' && r != '\t' {
-			quoted := strconv.Quote(sign)
-			sign = quoted[1 : len(quoted)-1]
+		char := text[:size]
+		if !IsPrintable(char) && r != '\n' && r != '\t' {
+			quoted := strconv.Quote(char)
+			char = quoted[1 : len(quoted)-1]
 		}
-		b.WriteString(sign)
+		b.WriteString(char)
 		text = text[size:]
 	}
 	return b.String()
