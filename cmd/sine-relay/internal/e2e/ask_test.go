@@ -52,7 +52,7 @@ func TestADoorIsTriedWithoutAVisitor(t *testing.T) {
 	}
 }
 
-// A script must tell a door that works from one at which nobody decides.
+// A script must tell an integration that works from one for which nobody decides.
 func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
@@ -103,7 +103,7 @@ func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
 	endsWith(t, exitUsage, configured, "--site is for a machine without", "ask", "--site", "hq")
 }
 
-// A lockdown that ask cannot see must not look like a door that is open.
+// A lockdown that ask cannot see must not look like an integration that accepts.
 func TestAsk_FailsWhereTheOrdersCannotBeRead(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, natstest.WithUser("relay", "Zsecret"), func(o *server.Options) {

@@ -23,37 +23,37 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// BenchmarkDoor is the time to an answer with so many deciders, who answer at
+// BenchmarkCheckIn is the time to an answer with so many deciders, who answer at
 // once, beside one raw NATS request with the same message, and beside one to each of
 // them at once: medians, alternately. Relay, NATS and deciders share the processors.
-func BenchmarkDoor(b *testing.B) {
+func BenchmarkCheckIn(b *testing.B) {
 	for _, n := range []int{1, 3, 8} {
 		b.Run(fmt.Sprint("deciders=", n), func(b *testing.B) {
-			d := newBenchDoor(b, n)
-			var door, raw, all []time.Duration
+			d := newBenchCheckIn(b, n)
+			var checkIn, raw, all []time.Duration
 			for b.Loop() {
-				door = append(door, timed(func() { d.ask(b) }))
+				checkIn = append(checkIn, timed(func() { d.ask(b) }))
 				raw = append(raw, timed(func() { d.raw(b) }))
 				all = append(all, timed(func() { d.rawAll(b, n) }))
 			}
 			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(middle(door), "us-door")
+			b.ReportMetric(middle(checkIn), "us-check-in")
 			b.ReportMetric(middle(raw), "us-raw")
 			b.ReportMetric(middle(all), "us-raw-all")
-			b.ReportMetric(middle(door)-middle(all), "us-own")
+			b.ReportMetric(middle(checkIn)-middle(all), "us-own")
 		})
 	}
 }
 
-// BenchmarkNobodyDecides is the time until a visitor is told that nobody does.
+// BenchmarkNobodyDecides is the time until a visitor learns that nobody does.
 func BenchmarkNobodyDecides(b *testing.B) {
-	d := newBenchDoor(b, 0)
-	var door []time.Duration
+	d := newBenchCheckIn(b, 0)
+	var checkIn []time.Duration
 	for b.Loop() {
-		door = append(door, timed(func() { d.ask(b) }))
+		checkIn = append(checkIn, timed(func() { d.ask(b) }))
 	}
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(middle(door), "us-door")
+	b.ReportMetric(middle(checkIn), "us-check-in")
 }
 
 // BenchmarkWaiting is how long after their budget so many visitors are answered who
@@ -63,16 +63,16 @@ func BenchmarkNobodyDecides(b *testing.B) {
 // processors.
 func BenchmarkWaiting(b *testing.B) {
 	const visitors, budget = 500, time.Second
-	d := openBenchDoor(b, relay.Integration{Name: "lobby", Budget: budget, Deciders: []relay.Decider{{Name: "d0"}}}, func(*nats.Msg) {})
+	d := openBenchCheckIn(b, relay.Integration{Name: "lobby", Budget: budget, Deciders: []relay.Decider{{Name: "d0"}}}, func(*nats.Msg) {})
 	bare := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { d.rawWithin(b, budget) })
-	door, floor := httptest.NewServer(d.relay), httptest.NewServer(bare)
-	b.Cleanup(door.Close)
+	checkIn, floor := httptest.NewServer(d.relay), httptest.NewServer(bare)
+	b.Cleanup(checkIn.Close)
 	b.Cleanup(floor.Close)
 	ways := map[string]func(){
-		"door": func() { d.ask(b) }, "raw": func() { d.rawWithin(b, budget) },
-		"door-http": func() { d.call(b, door.URL) }, "raw-http": func() { d.call(b, floor.URL) },
+		"check-in": func() { d.ask(b) }, "raw": func() { d.rawWithin(b, budget) },
+		"check-in-http": func() { d.call(b, checkIn.URL) }, "raw-http": func() { d.call(b, floor.URL) },
 	}
-	together(visitors, ways["door-http"]) // makes the connections
+	together(visitors, ways["check-in-http"]) // makes the connections
 	together(visitors, ways["raw-http"])
 	over := map[string][]time.Duration{}
 	for b.Loop() {
@@ -107,25 +107,25 @@ func together(n int, do func()) []time.Duration {
 	return took
 }
 
-type benchDoor struct {
-	client   http.Client
-	relay    *relay.Relay
-	nc       *nats.Conn
-	question *nats.Msg
-	body     string
+type benchCheckIn struct {
+	client  http.Client
+	relay   *relay.Relay
+	nc      *nats.Conn
+	request *nats.Msg
+	body    string
 }
 
-// newBenchDoor has n deciders who answer at once.
-func newBenchDoor(b *testing.B, n int) *benchDoor {
+// newBenchCheckIn has n deciders who answer at once.
+func newBenchCheckIn(b *testing.B, n int) *benchCheckIn {
 	in := relay.Integration{Name: "lobby"}
 	for i := range n {
 		in.Deciders = append(in.Deciders, relay.Decider{Name: fmt.Sprint("d", i)})
 	}
-	return openBenchDoor(b, in, func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
+	return openBenchCheckIn(b, in, func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
 }
 
-// openBenchDoor has a decider for each of the integration's that replies so.
-func openBenchDoor(b *testing.B, in relay.Integration, reply nats.MsgHandler) *benchDoor {
+// openBenchCheckIn has a decider for each of the integration's that replies so.
+func openBenchCheckIn(b *testing.B, in relay.Integration, reply nats.MsgHandler) *benchCheckIn {
 	server := natstest.Start(b)
 	in.Keys = []relay.Key{relay.NewKey("k", testKey)}
 	for _, name := range in.DeciderNames() {
@@ -157,10 +157,10 @@ func openBenchDoor(b *testing.B, in relay.Integration, reply nats.MsgHandler) *b
 	if err != nil {
 		b.Fatal(err)
 	}
-	return &benchDoor{relay: r, nc: server.Connect(), body: body, question: &nats.Msg{Subject: "visitors.v1.ask.lobby.d0", Data: m.Data}}
+	return &benchCheckIn{relay: r, nc: server.Connect(), body: body, request: &nats.Msg{Subject: "visitors.v1.ask.lobby.d0", Data: m.Data}}
 }
 
-func (d *benchDoor) ask(b *testing.B) {
+func (d *benchCheckIn) ask(b *testing.B) {
 	req := httptest.NewRequest(http.MethodPost, "/sine/lobby", strings.NewReader(d.body))
 	req.Header.Set("X-Sine-Auth", testKey)
 	w := httptest.NewRecorder()
@@ -171,7 +171,7 @@ func (d *benchDoor) ask(b *testing.B) {
 }
 
 // call is ask by way of HTTP.
-func (d *benchDoor) call(b *testing.B, url string) {
+func (d *benchCheckIn) call(b *testing.B, url string) {
 	req, err := http.NewRequest(http.MethodPost, url+"/sine/lobby", strings.NewReader(d.body))
 	if err != nil {
 		b.Error(err)
@@ -190,24 +190,24 @@ func (d *benchDoor) call(b *testing.B, url string) {
 }
 
 // rawWithin is a plain request to whom nobody replies in time.
-func (d *benchDoor) rawWithin(b *testing.B, budget time.Duration) {
+func (d *benchCheckIn) rawWithin(b *testing.B, budget time.Duration) {
 	ctx, cancel := context.WithTimeout(b.Context(), budget)
 	defer cancel()
-	if _, err := d.nc.RequestMsgWithContext(ctx, d.question); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := d.nc.RequestMsgWithContext(ctx, d.request); !errors.Is(err, context.DeadlineExceeded) {
 		b.Error(err)
 	}
 }
 
-func (d *benchDoor) raw(b *testing.B) {
-	if _, err := d.nc.RequestMsg(d.question, patience); err != nil {
+func (d *benchCheckIn) raw(b *testing.B) {
+	if _, err := d.nc.RequestMsg(d.request, patience); err != nil {
 		b.Error(err)
 	}
 }
 
-func (d *benchDoor) rawAll(b *testing.B, n int) {
+func (d *benchCheckIn) rawAll(b *testing.B, n int) {
 	var asking sync.WaitGroup
 	for i := range n {
-		m := *d.question
+		m := *d.request
 		m.Subject = fmt.Sprint("visitors.v1.ask.lobby.d", i)
 		asking.Go(func() {
 			if _, err := d.nc.RequestMsg(&m, patience); err != nil {

@@ -177,17 +177,17 @@ func TestADeciderThatIsTooLateIsSeenToBe(t *testing.T) {
 func TestAReplyWithTwoVerdictsLetsNobodyIn(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	d := newPuppet(t, s, "visitors.v1.ask.lobby.default")
-	p := runDoor(t, integrationsOf(t, []fields{{"name": "lobby"}}), "NATS_URL="+s.URL())
+	d := newFakeDecider(t, s, "visitors.v1.ask.lobby.default")
+	p := runIntegrations(t, integrationsOf(t, []fields{{"name": "lobby"}}), "NATS_URL="+s.URL())
 	replies := map[string]struct{ reply, situation string }{
 		"the acceptance last":         {`{"decision":"reject","visitorText":"No","decision":"accept"}`, "decided"},
 		"the rejection last":          {`{"decision":"accept","visitorText":"No","decision":"reject"}`, "decided"},
 		"the second in other letters": {`{"decision":"reject","visitorText":"No","Decision":"accept"}`, "decided"},
 		"two acceptances":             {`{"decision":"accept","visitorText":"Yes","Decision":"accept"}`, "bad_reply"},
 	}
-	answers := map[string]told{}
+	answers := map[string]response{}
 	for name, c := range replies {
-		answered := make(chan told)
+		answered := make(chan response)
 		go func() { answered <- p.visitor("lobby", webhook("signin_before", noon, "Ada")) }()
 		d.take(t, 1)[0].Respond([]byte(c.reply))
 		answers[name] = <-answered

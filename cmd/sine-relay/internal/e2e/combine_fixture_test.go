@@ -13,12 +13,12 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// stage is a relay with an integration for every case, and a decider for each of
+// combine is a relay with an integration for every case, and a decider for each of
 // its seats.
-type stage struct {
+type combine struct {
 	*program
 	nats   *natstest.Server
-	cases  []*panelCase
+	cases  []*combineCase
 	budget time.Duration
 
 	mu     sync.Mutex
@@ -26,23 +26,23 @@ type stage struct {
 	asks   map[string]float64
 }
 
-func newStage(t *testing.T, budget time.Duration, cases []*panelCase) *stage {
+func startCombine(t *testing.T, budget time.Duration, cases []*combineCase) *combine {
 	t.Helper()
-	s := &stage{nats: natstest.Start(t), cases: cases, budget: budget}
+	s := &combine{nats: natstest.Start(t), cases: cases, budget: budget}
 	var integrations []fields
 	for _, c := range cases {
 		integrations = append(integrations, c.integration(budget))
 		for _, m := range c.members {
-			c.puppets = append(c.puppets, newPuppet(t, s.nats, "visitors.v1.ask."+c.name+"."+m.name))
+			c.deciders = append(c.deciders, newFakeDecider(t, s.nats, "visitors.v1.ask."+c.name+"."+m.name))
 		}
 	}
-	s.program = runDoor(t, integrationsOf(t, integrations), "NATS_URL="+s.nats.URL(), "WRITE_TIMEOUT=60s")
+	s.program = runIntegrations(t, integrationsOf(t, integrations), "NATS_URL="+s.nats.URL(), "WRITE_TIMEOUT=60s")
 	return s
 }
 
-// heard reports whether the relay knows a decider's reply. All who wait share
+// knowsReply reports whether the relay knows a decider's reply. All who wait share
 // each look at the metrics.
-func (s *stage) heard(c *panelCase, m member) bool {
+func (s *combine) knowsReply(c *combineCase, m member) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.looked) > 100*time.Millisecond {
@@ -52,12 +52,12 @@ func (s *stage) heard(c *panelCase, m member) bool {
 	return s.asks[fmt.Sprintf("decider=%q,integration=%q,result=%q", m.name, c.name, outcome)] > 0
 }
 
-// play has the visitors of all cases come at once.
-func (s *stage) play() {
+// send has the visitors of all cases come at once.
+func (s *combine) send() {
 	var all sync.WaitGroup
 	for _, c := range s.cases {
 		all.Go(func() {
-			if err := s.playOne(c); err != nil {
+			if err := s.sendOne(c); err != nil {
 				s.t.Errorf("%s: %v", c, err)
 			}
 		})
@@ -65,23 +65,23 @@ func (s *stage) play() {
 	all.Wait()
 }
 
-// playOne has everybody asked before anybody replies. Each reply then waits until
+// sendOne has everybody asked before anybody replies. Each reply then waits until
 // the one before it is known to the relay, or has answered.
-func (s *stage) playOne(c *panelCase) error {
+func (s *combine) sendOne(c *combineCase) error {
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		c.told = s.visitor(c.name, webhook("signin_before", noon, "Ada"))
+		c.response = s.visitor(c.name, webhook("signin_before", noon, "Ada"))
 	}()
 	defer func() { <-answered }()
 	for i, m := range c.members {
-		q := c.puppets[i].next()
+		q := c.deciders[i].next()
 		if q == nil {
 			return fmt.Errorf("%s was not asked", m.name)
 		}
-		c.questions = append(c.questions, q)
+		c.requests = append(c.requests, q)
 		if m.does == vanishes {
-			c.puppets[i].nc.Close()
+			c.deciders[i].nc.Close()
 		}
 	}
 	for n, i := range c.arrival {
@@ -89,37 +89,37 @@ func (s *stage) playOne(c *panelCase) error {
 		m, last := c.members[i], n == len(c.arrival)-1
 		if settles(c.rule, m) {
 			<-answered
-		} else if !last && !wait.For(func() bool { return s.heard(c, m) }) {
-			return fmt.Errorf("%s was not heard", m.name)
+		} else if !last && !wait.For(func() bool { return s.knowsReply(c, m) }) {
+			return fmt.Errorf("%s was not counted", m.name)
 		}
 	}
 	return nil
 }
 
-func (s *stage) check(c *panelCase, rec record) {
+func (s *combine) check(c *combineCase, rec record) {
 	s.t.Helper()
-	possible := c.foretold()
+	possible := c.expected()
 	got, err := c.outcome(rec)
 	if err != nil || !slices.Contains(possible, got) {
 		s.t.Errorf("%s: answered %+v %v, want one of %+v", c, got, err, possible)
 	}
-	if waited := strings.Contains(got.votes, "timeout"); waited != (c.told.took >= s.budget) {
-		s.t.Errorf("%s: answered after %s", c, c.told.took)
+	if waited := strings.Contains(got.votes, "timeout"); waited != (c.response.took >= s.budget) {
+		s.t.Errorf("%s: answered after %s", c, c.response.took)
 	}
-	for i, p := range c.puppets {
-		for len(p.questions) > 0 {
-			if attempt := (<-p.questions).Header.Get(visit.HeaderAttempt); attempt != "2" || c.members[i].inTime() {
+	for i, p := range c.deciders {
+		for len(p.requests) > 0 {
+			if attempt := (<-p.requests).Header.Get(visit.HeaderAttempt); attempt != "2" || c.members[i].inTime() {
 				s.t.Errorf("%s: %s was asked again, by attempt %q", c, c.members[i].name, attempt)
 			}
 		}
 	}
 }
 
-// checkAll plays and checks all cases. Those who come late reply once every
+// checkAll sends and checks all cases. Those who come late reply once every
 // visitor has been answered and the relay waits for nobody any more.
-func (s *stage) checkAll() {
+func (s *combine) checkAll() {
 	s.t.Helper()
-	s.play()
+	s.send()
 	js := s.nats.JetStream()
 	records(s.t, js, len(s.cases))
 	late := 0.0
@@ -137,7 +137,7 @@ func (s *stage) checkAll() {
 	}
 	stored := records(s.t, js, len(s.cases))
 	for _, c := range s.cases {
-		s.check(c, stored[c.told.id])
+		s.check(c, stored[c.response.id])
 	}
 	s.t.Logf("%d visitors before %d deciders each, %v late replies", len(s.cases), len(s.cases[0].members), late)
 }

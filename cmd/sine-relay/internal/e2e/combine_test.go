@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// panelCase is one visitor before several deciders.
-type panelCase struct {
+// combineCase is one visitor before several deciders.
+type combineCase struct {
 	name    string
 	rule    string
 	members []member
@@ -21,9 +21,9 @@ type panelCase struct {
 	arrival []int
 	lie     string // the reply of those who lie
 
-	puppets   []*puppet
-	questions []*nats.Msg // by member
-	told      told
+	deciders []*fakeDecider
+	requests []*nats.Msg // by member
+	response response
 }
 
 // kinds are everything that a decider can be, with the fallback that it needs.
@@ -41,13 +41,13 @@ func kinds(of ...behaviour) (all []member) {
 	return all
 }
 
-// panels are all ways to fill n seats with kinds.
-func panels(kinds []member, n int) [][]member {
+// combinations are all ways to fill n seats with kinds.
+func combinations(kinds []member, n int) [][]member {
 	if n == 0 {
 		return [][]member{nil}
 	}
 	var all [][]member
-	for _, others := range panels(kinds, n-1) {
+	for _, others := range combinations(kinds, n-1) {
 		for _, m := range kinds {
 			m.name = string(rune('a' + n - 1))
 			all = append(all, append(slices.Clone(others), m))
@@ -56,12 +56,12 @@ func panels(kinds []member, n int) [][]member {
 	return all
 }
 
-// casesOf are the panels under both rules, in every order of arrival.
-func casesOf(panels [][]member, suits func(members []member) bool) (all []*panelCase) {
+// casesOf are the combinations under both rules, in every order of arrival.
+func casesOf(combinations [][]member, suits func(members []member) bool) (all []*combineCase) {
 	lying := []string{
 		`{"stream":"VISITORS"}`, `{"visitorText":"Come in"}`, `{"decision":["accept","reject"]}`, `{"decision":"Accept"}`, `accept`,
 	}
-	for _, members := range panels {
+	for _, members := range combinations {
 		if !suits(members) {
 			continue
 		}
@@ -73,7 +73,7 @@ func casesOf(panels [][]member, suits func(members []member) bool) (all []*panel
 		}
 		for _, rule := range []string{"all", "any"} {
 			for _, order := range permutations(inTime) {
-				c := &panelCase{rule: rule, members: members, arrival: order, lie: lying[len(all)%len(lying)]}
+				c := &combineCase{rule: rule, members: members, arrival: order, lie: lying[len(all)%len(lying)]}
 				c.name = fmt.Sprintf("%s-%d", rule, len(all))
 				all = append(all, c)
 			}
@@ -82,7 +82,7 @@ func casesOf(panels [][]member, suits func(members []member) bool) (all []*panel
 	return all
 }
 
-func (c *panelCase) String() string {
+func (c *combineCase) String() string {
 	var all []string
 	for _, m := range c.members {
 		all = append(all, strings.TrimSuffix(fmt.Sprintf("%s %s or %s", m.name, m.does, m.fallback), " or "))
@@ -90,7 +90,7 @@ func (c *panelCase) String() string {
 	return fmt.Sprintf("%s: %s of %s, arriving %v", c.name, c.rule, strings.Join(all, ", "), c.arrival)
 }
 
-func (c *panelCase) integration(budget time.Duration) fields {
+func (c *combineCase) integration(budget time.Duration) fields {
 	var deciders []fields
 	for _, m := range c.members {
 		fallbacks, other := fields{}, "accept"
@@ -105,12 +105,12 @@ func (c *panelCase) integration(budget time.Duration) fields {
 		}
 		deciders = append(deciders, fields{"name": m.name, "fallbacks": fallbacks})
 	}
-	return fields{"name": c.name, "combine": c.rule, "deciders": deciders, "decisionBudget": budget.String(), "responses": doorTemplates}
+	return fields{"name": c.name, "combine": c.rule, "deciders": deciders, "decisionBudget": budget.String(), "responses": responseTemplates}
 }
 
-// reply sends a member's reply to its question.
-func (c *panelCase) reply(i int) {
-	m, q := c.members[i], c.questions[i]
+// reply sends a member's reply to its request.
+func (c *combineCase) reply(i int) {
+	m, q := c.members[i], c.requests[i]
 	switch m.does {
 	case errs:
 		q.RespondMsg(&nats.Msg{Header: nats.Header{"Nats-Service-Error-Code": {"500"}, "Nats-Service-Error": {"the decider failed"}}})
@@ -123,9 +123,9 @@ func (c *panelCase) reply(i int) {
 	}
 }
 
-// foretold is how the visitor must be answered. Those who do not reply in time
+// expected is how the visitor must be answered. Those who do not reply in time
 // are given up at the same moment, in any order.
-func (c *panelCase) foretold() (possible []foretold) {
+func (c *combineCase) expected() (possible []expected) {
 	var others []int
 	for i, m := range c.members {
 		if !m.inTime() {
@@ -133,21 +133,21 @@ func (c *panelCase) foretold() (possible []foretold) {
 		}
 	}
 	for _, order := range permutations(others) {
-		possible = append(possible, foretell(c.rule, c.members, slices.Concat(c.arrival, order)))
+		possible = append(possible, expect(c.rule, c.members, slices.Concat(c.arrival, order)))
 	}
 	return possible
 }
 
 // outcome is how the visitor was answered, by the answer and its record.
-func (c *panelCase) outcome(rec record) (foretold, error) {
+func (c *combineCase) outcome(rec record) (expected, error) {
 	var said struct{ Code, Visitor, Admin, Message, Staff string }
-	if err := json.Unmarshal([]byte(c.told.body), &said); err != nil {
-		return foretold{}, err
+	if err := json.Unmarshal([]byte(c.response.body), &said); err != nil {
+		return expected{}, err
 	}
-	f := foretold{situation: rec.Situation, decider: rec.Decider, text: said.Visitor + said.Message, notes: said.Admin + said.Staff}
+	f := expected{situation: rec.Situation, decider: rec.Decider, text: said.Visitor + said.Message, notes: said.Admin + said.Staff}
 	f.verdict = map[string]string{"SUCCESS": "accept", "REJECTED": "reject"}[said.Code]
-	if f.verdict != string(rec.Verdict) || c.told.status != http.StatusOK {
-		return f, fmt.Errorf("answered %d %s, and recorded %s", c.told.status, c.told.body, rec.Verdict)
+	if f.verdict != string(rec.Verdict) || c.response.status != http.StatusOK {
+		return f, fmt.Errorf("answered %d %s, and recorded %s", c.response.status, c.response.body, rec.Verdict)
 	}
 	var situations []string
 	for i, v := range rec.Votes {
@@ -166,15 +166,15 @@ func everybodyReplies(members []member) bool {
 
 func TestPairsOfDecidersWhoReplyInEveryOrder(t *testing.T) {
 	t.Parallel()
-	cases := casesOf(panels(kinds(accepts, rejects, errs, lies), 2), everybodyReplies)
-	newStage(t, patience, cases).checkAll()
+	cases := casesOf(combinations(kinds(accepts, rejects, errs, lies), 2), everybodyReplies)
+	startCombine(t, patience, cases).checkAll()
 }
 
 func TestPairsOfDecidersOfWhomSomeDoNotReplyInTime(t *testing.T) {
 	t.Parallel()
-	all := panels(kinds(accepts, rejects, errs, lies, stalls, comeLate, vanishes), 2)
+	all := combinations(kinds(accepts, rejects, errs, lies, stalls, comeLate, vanishes), 2)
 	cases := casesOf(all, func(members []member) bool { return !everybodyReplies(members) })
-	newStage(t, 3*time.Second, cases).checkAll()
+	startCombine(t, 3*time.Second, cases).checkAll()
 }
 
 func TestThreeDecidersInEveryOrder(t *testing.T) {
@@ -183,13 +183,13 @@ func TestThreeDecidersInEveryOrder(t *testing.T) {
 		a, b, c := members[0].does, members[1].does, members[2].does
 		return a != b && b != c && c != a
 	}
-	newStage(t, patience, casesOf(panels(kinds(accepts, rejects, errs), 3), oneOfEach)).checkAll()
+	startCombine(t, patience, casesOf(combinations(kinds(accepts, rejects, errs), 3), oneOfEach)).checkAll()
 }
 
 // What the rules for several deciders say, in the words of the README and by
-// nothing else: no code of the relay has a part in it.
+// nothing else: no code of the relay is used.
 
-// behaviour is what a decider does with its question.
+// behaviour is what a decider does with its request.
 type behaviour string
 
 const (
@@ -202,7 +202,7 @@ const (
 	vanishes behaviour = "vanishes" // its connection is gone once it was asked
 )
 
-// member is a decider of a panel. Its fallback is "accept" or "reject" for every
+// member is one decider of a case. Its fallback is "accept" or "reject" for every
 // situation, and empty where it needs none.
 type member struct {
 	name     string
@@ -245,8 +245,8 @@ func (m member) text() string {
 
 func (m member) note() string { return fmt.Sprintf("note of %s, %s", m.name, m.situation()) }
 
-// foretold is how a visitor must be answered.
-type foretold struct {
+// expected is how a visitor must be answered.
+type expected struct {
 	verdict, situation string
 	// decider is who is said to have decided; nobody where all had to.
 	decider, text, notes string
@@ -255,28 +255,28 @@ type foretold struct {
 	votes string
 }
 
-// foretell says how a visitor is answered when the members' votes come in an
+// expect says how a visitor is answered when the members' votes come in an
 // order, of which none is left out.
-func foretell(rule string, members []member, order []int) foretold {
-	heard := slices.Clone(order)
+func expect(rule string, members []member, order []int) expected {
+	counted := slices.Clone(order)
 	if n := slices.IndexFunc(order, func(i int) bool { return settles(rule, members[i]) }); n >= 0 {
-		heard = order[:n+1]
+		counted = order[:n+1]
 	}
-	f := foretold{votes: votes(members, heard), notes: notes(members, heard)}
+	f := expected{votes: votes(members, counted), notes: notes(members, counted)}
 	var came []member
-	for _, i := range heard {
+	for _, i := range counted {
 		came = append(came, members[i])
 	}
-	bearers := bearers(rule, came)
-	f.verdict = bearers[0].verdict()
-	f.decider, f.situation, f.text = bearers[0].name, bearers[0].situation(), bearers[0].text()
+	decisive := decisive(rule, came)
+	f.verdict = decisive[0].verdict()
+	f.decider, f.situation, f.text = decisive[0].name, decisive[0].situation(), decisive[0].text()
 	if f.verdict == "accept" {
-		f.text = slices.MinFunc(bearers, func(a, b member) int { return strings.Compare(a.name, b.name) }).text()
+		f.text = slices.MinFunc(decisive, func(a, b member) int { return strings.Compare(a.name, b.name) }).text()
 	}
 	if rule == "all" && f.verdict == "accept" {
 		f.decider, f.situation = "", "decided"
-		if n := slices.IndexFunc(bearers, func(m member) bool { return !m.decides() }); n >= 0 {
-			f.decider, f.situation = bearers[n].name, bearers[n].situation()
+		if n := slices.IndexFunc(decisive, func(m member) bool { return !m.decides() }); n >= 0 {
+			f.decider, f.situation = decisive[n].name, decisive[n].situation()
 		}
 	}
 	return f
@@ -291,8 +291,8 @@ func settles(rule string, m member) bool {
 	return m.does == accepts
 }
 
-// bearers are those on whom the answer rests, in the order in which they came.
-func bearers(rule string, came []member) []member {
+// decisive are those on whom the answer rests, in the order in which they came.
+func decisive(rule string, came []member) []member {
 	with := func(keep func(member) bool) (all []member) {
 		for _, m := range came {
 			if keep(m) {
@@ -316,10 +316,10 @@ func bearers(rule string, came []member) []member {
 	return preferred[slices.IndexFunc(preferred, func(all []member) bool { return len(all) > 0 })]
 }
 
-func votes(members []member, heard []int) string {
+func votes(members []member, counted []int) string {
 	var all []string
 	for i, m := range members {
-		if slices.Contains(heard, i) {
+		if slices.Contains(counted, i) {
 			all = append(all, m.situation())
 		} else {
 			all = append(all, "unheard")
@@ -328,10 +328,10 @@ func votes(members []member, heard []int) string {
 	return strings.Join(all, " ")
 }
 
-func notes(members []member, heard []int) string {
+func notes(members []member, counted []int) string {
 	var lines []string
 	for i, m := range members {
-		if slices.Contains(heard, i) {
+		if slices.Contains(counted, i) {
 			lines = append(lines, m.name+": "+m.note())
 		}
 	}

@@ -54,7 +54,7 @@ func TestAFloodedSearchForDecidersIsSaid(t *testing.T) {
 // Where NATS lets a user hear no answer, that is no proof that nobody decides.
 func TestASearchForDecidersThatHearsNobodySaysSo(t *testing.T) {
 	t.Parallel()
-	s := setStage(t, natsDir+"nats.conf")
+	s := startDeployment(t, natsDir+"nats.conf")
 	settings := append(s.settings("relay"), "NATS_INBOX_PREFIX=_INBOX_X")
 	code, out, errOut := commandLine(environment(settings...), "deciders")
 	if code != exitFailed || !strings.Contains(errOut, "allow the user to subscribe to _INBOX.>, or be an operator") || strings.Contains(out, "Nobody") {
@@ -65,7 +65,7 @@ func TestASearchForDecidersThatHearsNobodySaysSo(t *testing.T) {
 // In a pod the user is the relay's, which may not subscribe to an operator's inbox.
 func TestDeciders_AndAskHearInTheRelaysInbox(t *testing.T) {
 	t.Parallel()
-	s := setStage(t, natsDir+"nats.conf")
+	s := startDeployment(t, natsDir+"nats.conf")
 	nc := s.connect("decider")
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan error, 1)

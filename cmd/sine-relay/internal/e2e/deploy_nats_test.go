@@ -60,8 +60,8 @@ func TestEveryPermissionIsALineOfItsOwn(t *testing.T) {
 		}
 		loaded++
 	}
-	if loaded != len(parts) || len(perUser) != len(parts) {
-		t.Errorf("%d users are configured, %d listed, and %d have parts", loaded, len(perUser), len(parts))
+	if loaded != len(roles) || len(perUser) != len(roles) {
+		t.Errorf("%d users are configured, %d listed, and %d have roles", loaded, len(perUser), len(roles))
 	}
 }
 
@@ -166,7 +166,7 @@ func TestTheComposeFilesRunTheNATSThatIsTested(t *testing.T) {
 func TestTheClusterRunsFromOneFile(t *testing.T) {
 	t.Parallel()
 	nodes := startCluster(t, 3)
-	s := &theatre{Server: nodes[0], refused: &refusals{}}
+	s := &deployment{Server: nodes[0], refused: &refusals{}}
 	for _, node := range nodes {
 		node.Server().SetLoggerV2(s.refused, false, false, false)
 	}
@@ -254,7 +254,7 @@ func onPort(port int) func(*server.Options) {
 func clusterPort(node *natstest.Server) int { return node.Server().ClusterAddr().Port }
 
 // A client that reads nothing any more keeps its connection, and as a member of the
-// decider's group its part of the questions. The shipped configurations drop it while
+// decider's group its share of the requests. The shipped configurations drop it while
 // somebody still looks; by default that takes six minutes.
 func TestADeciderThatHangsIsDropped(t *testing.T) {
 	t.Parallel()

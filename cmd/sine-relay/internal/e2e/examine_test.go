@@ -29,7 +29,7 @@ func TestConfigCheckConnects(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	shipped := setStage(t, natsDir+"nats.conf")
+	shipped := startDeployment(t, natsDir+"nats.conf")
 	p := runServe(t, "NATS_URL="+open.URL()).ready()
 	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, broker.AsksNobody) || !strings.HasPrefix(body, "ready") {
 		t.Errorf("readiness does not say so, or is not ready:\n%s", body)

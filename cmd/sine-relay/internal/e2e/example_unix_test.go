@@ -16,7 +16,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
 
-// A newcomer's decider gets every question, whether discovery shows it or not.
+// A newcomer's decider gets every request, whether discovery shows it or not.
 func TestDev_TheExampleStepsBackWhileAnotherProgramDecides(t *testing.T) {
 	d := runDev(t, "NATS_STORE_DIR="+t.TempDir())
 	nc, err := nats.Connect(regexp.MustCompile(`nats://decider:\S+`).FindString(d.out.String()))

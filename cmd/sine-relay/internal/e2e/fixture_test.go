@@ -21,9 +21,9 @@ import (
 // fields are a JSON object.
 type fields = map[string]any
 
-// doorTemplates are answers that show every text, so that one in the wrong place
+// responseTemplates are answers that show every text, so that one in the wrong place
 // is seen.
-var doorTemplates = fields{
+var responseTemplates = fields{
 	"accept": fields{"code": "SUCCESS", "visitor": "{visitorText}", "admin": "{adminNote}", "ref": "{ref}"},
 	"reject": fields{"code": "REJECTED", "message": "{visitorText}", "staff": "{adminNote}", "reference": "{ref}"},
 }
@@ -53,8 +53,8 @@ func inJSON(t *testing.T, v any) string {
 	return string(text)
 }
 
-// runDoor runs a relay with the integrations of these settings.
-func runDoor(t *testing.T, integrations []string, settings ...string) *program {
+// runIntegrations runs a relay with the integrations of these settings.
+func runIntegrations(t *testing.T, integrations []string, settings ...string) *program {
 	t.Helper()
 	return runServe(t, append(integrations, settings...)...).ready()
 }
@@ -78,8 +78,8 @@ func asRelay(s *natstest.Server) (settings []string) {
 
 var asTeam = nats.UserInfo("team", testKey)
 
-// told is what a caller was told.
-type told struct {
+// response is what a caller was answered.
+type response struct {
 	status int
 	id     string // of the request
 	body   string
@@ -87,25 +87,25 @@ type told struct {
 }
 
 // calls sends a webhook; path begins with the integration's name.
-func (p *program) calls(path, key, body string) (told, error) {
+func (p *program) calls(path, key, body string) (response, error) {
 	start := time.Now()
 	req, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(p.webhook, "default")+path, strings.NewReader(body))
 	if err != nil {
-		return told{}, err
+		return response{}, err
 	}
 	req.Header.Set("x-sine-auth", key)
 	req.Header.Set("Content-Type", "application/json")
 	answer, err := p.client.Do(req)
 	if err != nil {
-		return told{}, err
+		return response{}, err
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	return told{answer.StatusCode, answer.Header.Get(visit.HeaderRequestID), string(text), time.Since(start)}, err
+	return response{answer.StatusCode, answer.Header.Get(visit.HeaderRequestID), string(text), time.Since(start)}, err
 }
 
 // visitor is calls with the integration's own key, where there must be an answer.
-func (p *program) visitor(path, body string) told {
+func (p *program) visitor(path, body string) response {
 	integration, _, _ := strings.Cut(path, "/")
 	answer, err := p.calls(path, keyOf(integration), body)
 	if err != nil {
@@ -139,17 +139,17 @@ func sameJSON(t *testing.T, text string, v any) bool {
 	return json.Compact(&compact, []byte(text)) == nil && compact.String() == inJSON(t, v)
 }
 
-// puppet is a decider on a connection of its own that leaves its questions to the
-// test. A question that the test did not expect stays where it is.
-type puppet struct {
-	nc        *nats.Conn
-	questions chan *nats.Msg
+// fakeDecider is a decider on a connection of its own that leaves its requests to the
+// test. A request that the test did not expect stays where it is.
+type fakeDecider struct {
+	nc       *nats.Conn
+	requests chan *nats.Msg
 }
 
-func newPuppet(t *testing.T, s *natstest.Server, subject string, o ...nats.Option) *puppet {
+func newFakeDecider(t *testing.T, s *natstest.Server, subject string, o ...nats.Option) *fakeDecider {
 	t.Helper()
-	p := &puppet{nc: s.Connect(o...), questions: make(chan *nats.Msg, 64)}
-	if _, err := p.nc.ChanSubscribe(subject, p.questions); err != nil {
+	p := &fakeDecider{nc: s.Connect(o...), requests: make(chan *nats.Msg, 64)}
+	if _, err := p.nc.ChanSubscribe(subject, p.requests); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.nc.Flush(); err != nil {
@@ -158,23 +158,23 @@ func newPuppet(t *testing.T, s *natstest.Server, subject string, o ...nats.Optio
 	return p
 }
 
-// next is the next question, or nil when none comes.
-func (p *puppet) next() *nats.Msg {
+// next is the next request, or nil when none comes.
+func (p *fakeDecider) next() *nats.Msg {
 	select {
-	case m := <-p.questions:
+	case m := <-p.requests:
 		return m
 	case <-time.After(patience):
 		return nil
 	}
 }
 
-// take returns the next n questions, which must come.
-func (p *puppet) take(t *testing.T, n int) (all []*nats.Msg) {
+// take returns the next n requests, which must come.
+func (p *fakeDecider) take(t *testing.T, n int) (all []*nats.Msg) {
 	t.Helper()
 	for range n {
 		m := p.next()
 		if m == nil {
-			t.Fatalf("%d questions were asked, want %d", len(all), n)
+			t.Fatalf("%d requests were asked, want %d", len(all), n)
 		}
 		all = append(all, m)
 	}

@@ -17,31 +17,31 @@ import (
 )
 
 const (
-	crowdSize = 16
-	// crowdBeat is between two calls of the whole crowd: load enough that every
+	loadSenders = 16
+	// loadInterval is between two calls of all senders: load enough that every
 	// change meets calls in flight, and not so much that the change has to wait
 	// for a processor.
-	crowdBeat = 2 * time.Millisecond
+	loadInterval = 2 * time.Millisecond
 )
 
-// crowd is many senders who call an integration of several relays in turn, until
+// load is many senders who call an integration of several relays in turn, until
 // it is dispersed.
-type crowd struct {
+type load struct {
 	relays      []*program
 	integration string
-	// judge names what a caller was told, or says why that is not what was
+	// check names a response, or says why that is not what was
 	// expected when it called.
-	judge func(expected string, got told) (string, error)
+	check func(expected string, got response) (string, error)
 
 	expected atomic.Value // string
-	senders  [crowdSize]sender
-	beat     *time.Ticker
-	over     chan struct{}
+	senders  [loadSenders]sender
+	ticker   *time.Ticker
+	stopped  chan struct{}
 	all      sync.WaitGroup
 
-	mu       sync.Mutex
-	told     map[string]int // by the name that the judge gave it
-	failures []string
+	mu        sync.Mutex
+	responses map[string]int // by the name that check gave them
+	failures  []string
 }
 
 type sender struct {
@@ -49,54 +49,54 @@ type sender struct {
 	calls atomic.Int64 // that were answered
 }
 
-// gather has the crowd begin.
-func gather(t *testing.T, c *crowd, key, expected string) *crowd {
+// gather has the load begin.
+func startLoad(t *testing.T, c *load, key, expected string) *load {
 	t.Helper()
-	c.told, c.over, c.beat = map[string]int{}, make(chan struct{}), time.NewTicker(crowdBeat)
+	c.responses, c.stopped, c.ticker = map[string]int{}, make(chan struct{}), time.NewTicker(loadInterval)
 	c.expected.Store(expected)
 	for i := range c.senders {
 		c.senders[i].key.Store(key)
 		c.all.Go(func() { c.send(i) })
 	}
-	t.Cleanup(func() { c.disperse() })
-	c.moves(t)
+	t.Cleanup(func() { c.stop() })
+	c.cycle(t)
 	return c
 }
 
-func (c *crowd) send(i int) {
+func (c *load) send(i int) {
 	s := &c.senders[i]
 	for n := i; ; n++ {
 		select {
-		case <-c.over:
+		case <-c.stopped:
 			return
-		case <-c.beat.C:
+		case <-c.ticker.C:
 		}
 		expected := c.expected.Load().(string)
 		got, err := c.relays[n%len(c.relays)].calls(c.integration, s.key.Load().(string), webhook("signin_before", noon, "Ada"))
 		name := ""
 		if err == nil {
-			name, err = c.judge(expected, got)
+			name, err = c.check(expected, got)
 		}
 		c.note(name, err)
 		s.calls.Add(1)
 	}
 }
 
-func (c *crowd) note(name string, err error) {
+func (c *load) note(name string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
 		name = "unexpected"
 		c.failures = append(c.failures, err.Error())
 	}
-	c.told[name]++
+	c.responses[name]++
 }
 
 // moves waits until every call has ended that was under way, and every sender has
 // made one more.
-func (c *crowd) moves(t *testing.T) {
+func (c *load) cycle(t *testing.T) {
 	t.Helper()
-	var before [crowdSize]int64
+	var before [loadSenders]int64
 	for i := range c.senders {
 		before[i] = c.senders[i].calls.Load()
 	}
@@ -112,48 +112,48 @@ func (c *crowd) moves(t *testing.T) {
 
 // expects has calls judged by another expectation, once none is under way that
 // was made with the one before.
-func (c *crowd) expects(t *testing.T, expected string) {
+func (c *load) expects(t *testing.T, expected string) {
 	t.Helper()
 	c.expected.Store(expected)
-	c.moves(t)
+	c.cycle(t)
 }
 
-// disperse ends the calls and returns how often what was told.
-func (c *crowd) disperse() map[string]int {
+// stop ends the calls and returns how often each response came.
+func (c *load) stop() map[string]int {
 	select {
-	case <-c.over:
+	case <-c.stopped:
 	default:
-		close(c.over)
+		close(c.stopped)
 	}
 	c.all.Wait()
-	c.beat.Stop()
+	c.ticker.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return maps.Clone(c.told)
+	return maps.Clone(c.responses)
 }
 
-// mustBeFine ends the calls and requires that every one was answered as expected,
+// mustPass ends the calls and requires that every one was answered as expected,
 // and that each of these answers was given under load.
-func (c *crowd) mustBeFine(t *testing.T, answers ...string) {
+func (c *load) mustPass(t *testing.T, answers ...string) {
 	t.Helper()
-	counts, calls := c.disperse(), 0
+	counts, calls := c.stop(), 0
 	for _, n := range counts {
 		calls += n
 	}
-	t.Logf("%d calls of %d senders to %d relays: %v", calls, crowdSize, len(c.relays), counts)
+	t.Logf("%d calls of %d senders to %d relays: %v", calls, loadSenders, len(c.relays), counts)
 	if len(c.failures) > 0 {
 		t.Errorf("%d unexpected answers, the first: %s", len(c.failures), c.failures[0])
 	}
 	for _, name := range answers {
-		if counts[name] < crowdSize {
+		if counts[name] < loadSenders {
 			t.Errorf("%q was answered %d times: that is no load", name, counts[name])
 		}
 	}
 }
 
-// changing is two relays on one NATS whose files and orders change under load,
+// reloadingRelays is two relays on one NATS whose files and orders change under load,
 // and the record of every decision that they made.
-type changing struct {
+type reloadingRelays struct {
 	nats        *natstest.Server
 	files, keys *mounted
 	relays      []*program
@@ -167,9 +167,9 @@ type changing struct {
 // lobby asks one decider.
 const lobby = `{"integrations": [{"name": "lobby", "site": "default"}]}`
 
-func newChanging(t *testing.T, file, keys string) *changing {
+func startReloading(t *testing.T, file, keys string) *reloadingRelays {
 	t.Helper()
-	c := &changing{nats: natstest.Start(t), files: &mounted{t: t, dir: t.TempDir()}, keys: &mounted{t: t, dir: t.TempDir()}}
+	c := &reloadingRelays{nats: natstest.Start(t), files: &mounted{t: t, dir: t.TempDir()}, keys: &mounted{t: t, dir: t.TempDir()}}
 	c.files.write(map[string]string{"integrations.json": file})
 	c.keys.write(map[string]string{"lobby": keys})
 	c.follow(t)
@@ -181,7 +181,7 @@ func newChanging(t *testing.T, file, keys string) *changing {
 }
 
 // follow notes every record.
-func (c *changing) follow(t *testing.T) {
+func (c *reloadingRelays) follow(t *testing.T) {
 	t.Helper()
 	c.policies, c.records = map[string]map[string]bool{}, map[string]bool{}
 	nc := c.nats.Connect()
@@ -207,7 +207,7 @@ func (c *changing) follow(t *testing.T) {
 }
 
 // both waits until a condition holds for each relay.
-func (c *changing) both(t *testing.T, what string, condition func(*program) bool) {
+func (c *reloadingRelays) both(t *testing.T, what string, condition func(*program) bool) {
 	t.Helper()
 	for _, p := range c.relays {
 		eventually(t, what, func() bool { return condition(p) })
@@ -215,7 +215,7 @@ func (c *changing) both(t *testing.T, what string, condition func(*program) bool
 }
 
 // mustBeRecorded requires a record of every decision that the relays counted.
-func (c *changing) mustBeRecorded(t *testing.T) {
+func (c *reloadingRelays) mustBeRecorded(t *testing.T) {
 	t.Helper()
 	decisions := 0
 	for _, p := range c.relays {
@@ -230,8 +230,8 @@ func (c *changing) mustBeRecorded(t *testing.T) {
 	})
 }
 
-// stranger is a visitor who does not belong to the crowd.
-func stranger(p *program, key string) told {
+// oneCall is a visitor beside the load.
+func oneCall(p *program, key string) response {
 	got, err := p.calls("lobby", key, webhook("signin_before", noon, "Ada"))
 	if err != nil {
 		p.t.Error(err)

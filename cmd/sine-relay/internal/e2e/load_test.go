@@ -11,8 +11,8 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// onlyAccepted is the judge of those who must all be let in.
-func onlyAccepted(_ string, got told) (string, error) {
+// onlyAccepted is the check of those who must all be let in.
+func onlyAccepted(_ string, got response) (string, error) {
 	if got.status != http.StatusOK || !strings.Contains(got.body, "SUCCESS") {
 		return "", fmt.Errorf("%d %s", got.status, got.body)
 	}
@@ -23,23 +23,23 @@ func TestKeysAreChangedUnderLoad(t *testing.T) {
 	t.Parallel()
 	const spring, autumn = "first-key-0123456789", "second-key-0123456789"
 	const springFile, autumnFile = "# name: spring\n" + spring + "\n", "# name: autumn\n" + autumn + "\n"
-	c := newChanging(t, lobby, springFile)
+	c := startReloading(t, lobby, springFile)
 	decideAt(t, c.nats, "default", acceptAll)
-	load := gather(t, &crowd{relays: c.relays, integration: "lobby", judge: onlyAccepted}, spring, "")
+	load := startLoad(t, &load{relays: c.relays, integration: "lobby", check: onlyAccepted}, spring, "")
 
 	c.keys.write(map[string]string{"lobby": springFile + autumnFile})
-	c.both(t, "the second key is valid", func(p *program) bool { return stranger(p, autumn).status == http.StatusOK })
-	for _, switching := range []int{crowdSize / 2, crowdSize} {
+	c.both(t, "the second key is valid", func(p *program) bool { return oneCall(p, autumn).status == http.StatusOK })
+	for _, switching := range []int{loadSenders / 2, loadSenders} {
 		for i := range switching {
 			load.senders[i].key.Store(autumn)
 		}
-		load.moves(t)
+		load.cycle(t)
 	}
 	usedBefore := map[*program]float64{}
 	for _, p := range c.relays {
 		usedBefore[p] = p.counted("sine_relay_api_key_last_used_timestamp_seconds")[`api_key="spring",integration="lobby"`]
 	}
-	load.moves(t)
+	load.cycle(t)
 	c.both(t, "the first key is seen not to be used any more", func(p *program) bool {
 		used := p.counted("sine_relay_api_key_last_used_timestamp_seconds")
 		before := usedBefore[p]
@@ -47,9 +47,9 @@ func TestKeysAreChangedUnderLoad(t *testing.T) {
 	})
 
 	c.keys.write(map[string]string{"lobby": autumnFile})
-	c.both(t, "the first key is gone", func(p *program) bool { return stranger(p, spring).status == http.StatusUnauthorized })
-	load.moves(t)
-	load.mustBeFine(t, "accepted")
+	c.both(t, "the first key is gone", func(p *program) bool { return oneCall(p, spring).status == http.StatusUnauthorized })
+	load.cycle(t)
+	load.mustPass(t, "accepted")
 	c.mustBeRecorded(t)
 }
 
@@ -64,13 +64,13 @@ const (
 )
 
 // whole are the answers of the two policies.
-var whole = map[string]told{
+var whole = map[string]response{
 	"one":   {status: http.StatusOK, body: `{"code":"SUCCESS","policy":"one","text":"one says yes"}` + "\n"},
 	"other": {status: http.StatusForbidden, body: `{"code":"REJECTED","policy":"other","text":"other says no"}` + "\n"},
 }
 
-// wholePolicy is the judge of answers that must be all of one policy.
-func wholePolicy(expected string, got told) (string, error) {
+// wholePolicy is the check of answers that must be all of one policy.
+func wholePolicy(expected string, got response) (string, error) {
 	for name, w := range whole {
 		if got.status == w.status && got.body == w.body && strings.Contains(expected, name) {
 			return name, nil
@@ -82,7 +82,7 @@ func wholePolicy(expected string, got told) (string, error) {
 func TestPoliciesAreSwappedWholeUnderLoad(t *testing.T) {
 	t.Parallel()
 	const either, key, work = "one or other", "any-key-0123456789", 20 * time.Millisecond
-	c := newChanging(t, onePolicy, key)
+	c := startReloading(t, onePolicy, key)
 	for name, d := range map[string]visit.Decision{
 		"one":   {Verdict: visit.Accept, VisitorText: "one says yes"},
 		"other": {Verdict: visit.Reject, VisitorText: "other says no"},
@@ -92,14 +92,14 @@ func TestPoliciesAreSwappedWholeUnderLoad(t *testing.T) {
 			return d
 		})
 	}
-	load := gather(t, &crowd{relays: c.relays, integration: "lobby", judge: wholePolicy}, key, "one")
+	load := startLoad(t, &load{relays: c.relays, integration: "lobby", check: wholePolicy}, key, "one")
 	swap := func(policy, name string) {
 		t.Helper()
 		load.expects(t, either)
 		c.files.write(map[string]string{"integrations.json": policy})
-		c.both(t, name+" is in force", func(p *program) bool { return stranger(p, key).status == whole[name].status })
+		c.both(t, name+" is in force", func(p *program) bool { return oneCall(p, key).status == whole[name].status })
 		load.expects(t, name)
-		load.moves(t)
+		load.cycle(t)
 	}
 	swap(otherPolicy, "other")
 	c.files.write(map[string]string{"integrations.json": brokenPolicy})
@@ -108,10 +108,10 @@ func TestPoliciesAreSwappedWholeUnderLoad(t *testing.T) {
 		_, metrics := p.get("/metrics")
 		return strings.Contains(readiness, "shouting") && strings.Contains(metrics, "\nsine_relay_config_last_reload_successful 0\n")
 	})
-	load.moves(t)
+	load.cycle(t)
 	swap(onePolicy, "one")
 	swap(otherPolicy, "other")
-	load.mustBeFine(t, "one", "other")
+	load.mustPass(t, "one", "other")
 	c.mustBeRecorded(t)
 	one, other := c.policies["one"], c.policies["other"]
 	if len(c.policies) != 2 || len(one) != 1 || len(other) != 1 || maps.Equal(one, other) {
@@ -119,8 +119,8 @@ func TestPoliciesAreSwappedWholeUnderLoad(t *testing.T) {
 	}
 }
 
-// lockedOrOpen is the judge of answers during and after a lockdown.
-func lockedOrOpen(expected string, got told) (string, error) {
+// lockedOrOpen is the check of answers during and after a lockdown.
+func lockedOrOpen(expected string, got response) (string, error) {
 	name := "open"
 	if strings.Contains(got.body, "REJECTED") && strings.Contains(got.body, "Gas leak") {
 		name = "locked"
@@ -136,9 +136,9 @@ func lockedOrOpen(expected string, got told) (string, error) {
 func TestALockdownHoldsUnderLoad(t *testing.T) {
 	t.Parallel()
 	const either, key = "locked or open", "any-key-0123456789"
-	c := newChanging(t, lobby, key)
+	c := startReloading(t, lobby, key)
 	decideAt(t, c.nats, "default", acceptAll)
-	load := gather(t, &crowd{relays: c.relays, integration: "lobby", judge: lockedOrOpen}, key, "open")
+	load := startLoad(t, &load{relays: c.relays, integration: "lobby", check: lockedOrOpen}, key, "open")
 	environ := environment("NATS_URL="+c.nats.URL(), "KEYS="+testKey)
 	order := func(becomes string, args ...string) {
 		t.Helper()
@@ -146,7 +146,7 @@ func TestALockdownHoldsUnderLoad(t *testing.T) {
 		must(t, environ, "in force|lifted", args...)
 		start := time.Now()
 		c.both(t, "every relay is "+becomes, func(p *program) bool {
-			name, err := lockedOrOpen(becomes, stranger(p, key))
+			name, err := lockedOrOpen(becomes, oneCall(p, key))
 			return err == nil && name == becomes
 		})
 		took := time.Since(start)
@@ -155,12 +155,12 @@ func TestALockdownHoldsUnderLoad(t *testing.T) {
 		}
 		t.Logf("%s %s after the command", becomes, took)
 		load.expects(t, becomes)
-		load.moves(t)
+		load.cycle(t)
 	}
 	for range 3 {
 		order("locked", "lockdown", "--site", "default", "--message", "Gas leak")
 		order("open", "lockdown", "lift", "--site", "default")
 	}
-	load.mustBeFine(t, "locked", "open")
+	load.mustPass(t, "locked", "open")
 	c.mustBeRecorded(t)
 }

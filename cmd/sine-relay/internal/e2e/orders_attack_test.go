@@ -18,7 +18,7 @@ import (
 // attacker uses a user's rights with a program of its own.
 type attacker struct {
 	t  *testing.T
-	s  *theatre
+	s  *deployment
 	nc *nats.Conn
 }
 
@@ -91,7 +91,7 @@ func withoutOverrides(t *testing.T) string {
 
 func TestAttack_AnOperatorWithoutTheRightDoesNotOverride(t *testing.T) {
 	t.Parallel()
-	s := setStage(t, writeConf(t, withoutOverrides(t)))
+	s := startDeployment(t, writeConf(t, withoutOverrides(t)))
 	p := runServe(t, s.settings("relay")...).ready()
 	p.must(200, "REJECTED", visits[0])
 	a := attacker{t, s, s.connect("operator")}
@@ -143,7 +143,7 @@ func TestAttack_AnOperatorWithoutTheRightDoesNotOverride(t *testing.T) {
 
 func TestAttack_TheRelaysOwnRightsNeitherLiftNorRevive(t *testing.T) {
 	t.Parallel()
-	s := setStage(t, natsDir+"nats.conf")
+	s := startDeployment(t, natsDir+"nats.conf")
 	p := runServe(t, s.settings("relay")...).ready()
 	operator := environment(append(s.settings("operator"), "KEYS="+testKey)...)
 	// A lockdown that was lifted and given again, and an override that was lifted.
@@ -180,7 +180,7 @@ func TestAttack_TheRelaysOwnRightsNeitherLiftNorRevive(t *testing.T) {
 // What was replayed long after it was given is too old, whoever reads it first.
 func TestAttack_OldEntriesCountForNothingWhoeverReadsThem(t *testing.T) {
 	t.Parallel()
-	s := setStage(t, natsDir+"nats.conf")
+	s := startDeployment(t, natsDir+"nats.conf")
 	past := time.Now().Add(-time.Minute).UTC()
 	order, err := json.Marshal(visit.Order{Kind: visit.OrderOverride, Site: "hq", Reason: "x", ID: "OLD", Since: past, Until: past.Add(time.Hour)})
 	if err != nil {
@@ -204,7 +204,7 @@ func TestRelaysWithoutEndDoNotHoldUpALockdown(t *testing.T) {
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()
-	poseAsRelay(t, server, func(m *nats.Msg) { go drip(t, m.Respond) })
+	fakeRelay(t, server, func(m *nats.Msg) { go drip(t, m.Respond) })
 	must(t, environ, `(?s)of site default is in force.*Obeyed by [0-9]+ relays?: `, "lockdown", "--site", "default", "--wait", "0s")
 	must(t, environ, `(?s)of site default is lifted.*Obeyed by [0-9]+ relays?: `, "lockdown", "lift", "--site", "default", "--wait", "0s")
 }

@@ -111,7 +111,7 @@ func TestOrdersThatALiarObeysAreFew(t *testing.T) {
 	for n := range 500 {
 		orders = append(orders, fmt.Sprintf(`{"kind":"lockdown","site":"hq\u202e","id":"LIE%d"}`, n))
 	}
-	poseAsRelay(t, server, func(m *nats.Msg) {
+	fakeRelay(t, server, func(m *nats.Msg) {
 		m.Respond([]byte(`{"name":"sine-relay","id":"LIAR","version":"1","endpoints":[{"name":"status","data":{"state":"ready","siteCount":1,"orders":[` + strings.Join(orders, ",") + `]}}]}`))
 	})
 	_, out, errOut := commandLine(environ, "orders")

@@ -44,8 +44,8 @@ func TestAnOrderThatNoRelayObeys(t *testing.T) {
 	}
 }
 
-// poseAsRelay answers NATS discovery as if it were a relay, until the test ends.
-func poseAsRelay(t *testing.T, server *natstest.Server, answer func(*nats.Msg)) {
+// fakeRelay answers NATS discovery as if it were a relay, until the test ends.
+func fakeRelay(t *testing.T, server *natstest.Server, answer func(*nats.Msg)) {
 	t.Helper()
 	nc := server.Connect()
 	sub, err := nc.SubscribeSync("$SRV.STATS.sine-relay")
@@ -70,7 +70,7 @@ func TestARelayThatDoesNotObeyIsNamed(t *testing.T) {
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	// It answers to the name of a relay, and obeys nobody.
-	poseAsRelay(t, server, func(m *nats.Msg) {
+	fakeRelay(t, server, func(m *nats.Msg) {
 		m.Respond([]byte(`{"name":"sine-relay","id":"STUCK","version":"1","endpoints":[{"name":"status","data":{"state":"degraded","sites":["default"],"siteCount":1}}]}`))
 	})
 	fails(t, environ, `(?s)Obeyed by 1 relay: .*Not obeyed by 1 relay: STUCK \(degraded, orders never read\).*not every relay obeys`, "lockdown", "--site", "default", "--wait", "300ms")

@@ -19,8 +19,8 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// theatre is a NATS with the configuration of deploy/nats, and its streams.
-type theatre struct {
+// deployment is a NATS with the configuration of deploy/nats, and its streams.
+type deployment struct {
 	*natstest.Server
 	refused *refusals
 }
@@ -55,10 +55,10 @@ func readConfiguration(t *testing.T, file string, changes map[string]string) *se
 	return read
 }
 
-// setStage runs one server with a configuration file, without its cluster.
-func setStage(t *testing.T, file string) *theatre {
+// startDeployment runs one server with a configuration file, without its cluster.
+func startDeployment(t *testing.T, file string) *deployment {
 	t.Helper()
-	s := &theatre{refused: &refusals{}}
+	s := &deployment{refused: &refusals{}}
 	s.Server = natstest.Start(t, configured(t, file, nil), func(o *server.Options) {
 		o.Cluster, o.Routes = server.ClusterOpts{}, nil
 	})
@@ -82,7 +82,7 @@ func configured(t *testing.T, file string, changes map[string]string) func(*serv
 func asUser(name string) nats.Option { return nats.UserInfo(name, "Zsecret") }
 
 // settings for the program as a user.
-func (s *theatre) settings(user string) []string {
+func (s *deployment) settings(user string) []string {
 	return []string{"NATS_URL=" + s.URL(), "NATS_USER=" + user, "NATS_PASSWORD=Zsecret", "SITE=hq"}
 }
 

@@ -72,10 +72,10 @@ var embeddedToo = map[string][]effect{
 // the answer sent: nothing changes but what that user may change.
 func TestNobodyChangesWhatHeIsNotMeantTo(t *testing.T) {
 	t.Parallel()
-	deployed := setStage(t, writeConf(t, withGuard(t, accounts(t))))
+	deployed := startDeployment(t, writeConf(t, withGuard(t, accounts(t))))
 	t.Run("deploy", func(t *testing.T) {
 		t.Parallel()
-		l := &laboratory{url: deployed.URL(), options: asUser}
+		l := &prober{url: deployed.URL(), options: asUser}
 		l.examine(t, []string{"relay", "decider", "operator", guard, "desk", "consumer"}, nil)
 	})
 	t.Run("embedded", func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestNobodyChangesWhatHeIsNotMeantTo(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(s.Shutdown)
-		l := &laboratory{url: s.URL(), options: func(user string) nats.Option { return nats.UserInfo(user, s.Password(user)) }}
+		l := &prober{url: s.URL(), options: func(user string) nats.Option { return nats.UserInfo(user, s.Password(user)) }}
 		js, err := jetstream.New(l.connect(t, "admin"))
 		if err != nil {
 			t.Fatal(err)
@@ -106,8 +106,8 @@ func withGuard(t *testing.T, text string) string {
 	})
 }
 
-// laboratory is a NATS on which users try everything.
-type laboratory struct {
+// prober is a NATS on which users try everything.
+type prober struct {
 	url     string
 	options func(user string) nats.Option
 	admin   *nats.Conn
@@ -115,7 +115,7 @@ type laboratory struct {
 	heard   chan string // by what was subscribed to
 }
 
-func (l *laboratory) connect(t *testing.T, user string) *nats.Conn {
+func (l *prober) connect(t *testing.T, user string) *nats.Conn {
 	t.Helper()
 	o := []nats.Option{l.options(user), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}
 	if user == "relay" {
@@ -131,7 +131,7 @@ func (l *laboratory) connect(t *testing.T, user string) *nats.Conn {
 
 // listen has every user hear what it may: a subject that reaches nobody changes
 // nothing that anybody believes.
-func (l *laboratory) listen(t *testing.T) {
+func (l *prober) listen(t *testing.T) {
 	t.Helper()
 	l.heard = make(chan string, 1<<16)
 	for user, subjects := range map[string][]string{
@@ -211,7 +211,7 @@ func requests() map[string][]string {
 }
 
 // examine has each user try everything, and compares what changed.
-func (l *laboratory) examine(t *testing.T, users []string, more map[string][]effect) {
+func (l *prober) examine(t *testing.T, users []string, more map[string][]effect) {
 	l.admin = l.connect(t, "admin")
 	l.listen(t)
 	for _, user := range users {
@@ -221,7 +221,7 @@ func (l *laboratory) examine(t *testing.T, users []string, more map[string][]eff
 }
 
 // fill puts a message into each stream.
-func (l *laboratory) fill(t *testing.T) {
+func (l *prober) fill(t *testing.T) {
 	t.Helper()
 	relay, operator := l.connect(t, "relay"), l.connect(t, "operator")
 	for subject, nc := range map[string]*nats.Conn{
@@ -237,7 +237,7 @@ func (l *laboratory) fill(t *testing.T) {
 }
 
 // try lets a user do everything that it can, with each reply subject.
-func (l *laboratory) try(t *testing.T, user string, may []effect) {
+func (l *prober) try(t *testing.T, user string, may []effect) {
 	nc := l.connect(t, user)
 	happened := map[string]bool{}
 	all := requests()
@@ -276,7 +276,7 @@ func (e effect) covers(what string) bool {
 }
 
 // permitted tries a subject. What follows it in the order of the connection tells.
-func (l *laboratory) permitted(t *testing.T, nc *nats.Conn, subject string) bool {
+func (l *prober) permitted(t *testing.T, nc *nats.Conn, subject string) bool {
 	t.Helper()
 	probe, err := nats.Connect(l.url, l.options(nameOf(nc)), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
@@ -297,7 +297,7 @@ func (l *laboratory) permitted(t *testing.T, nc *nats.Conn, subject string) bool
 func nameOf(nc *nats.Conn) string { return nc.Opts.User }
 
 // send publishes, and waits for the answer to the same request behind it.
-func (l *laboratory) send(t *testing.T, nc *nats.Conn, subject, reply, payload string) {
+func (l *prober) send(t *testing.T, nc *nats.Conn, subject, reply, payload string) {
 	t.Helper()
 	if err := nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Data: []byte(payload)}); err != nil {
 		t.Fatal(err)
@@ -318,7 +318,7 @@ type state struct {
 	rest map[string]string
 }
 
-func (l *laboratory) state(t *testing.T) state {
+func (l *prober) state(t *testing.T) state {
 	t.Helper()
 	now := state{map[string]uint64{}, map[string]string{}}
 	for _, s := range streams {
@@ -355,7 +355,7 @@ func (l *laboratory) state(t *testing.T) state {
 	return now
 }
 
-func (l *laboratory) ask(t *testing.T, subject, body string, into any) {
+func (l *prober) ask(t *testing.T, subject, body string, into any) {
 	t.Helper()
 	reply, err := l.admin.Request(subject, []byte(body), patience)
 	if err != nil {
@@ -367,7 +367,7 @@ func (l *laboratory) ask(t *testing.T, subject, body string, into any) {
 }
 
 // changes are the effects since a state.
-func (l *laboratory) changes(t *testing.T, before state) (all []string) {
+func (l *prober) changes(t *testing.T, before state) (all []string) {
 	t.Helper()
 	after := l.state(t)
 	for s, last := range after.last {

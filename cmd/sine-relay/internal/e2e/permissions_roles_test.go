@@ -19,9 +19,9 @@ import (
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
 
-// part is what one NATS user does all day.
-type part struct {
-	// said is all that this user was told, by logs, commands and errors.
+// role is what one NATS user does.
+type role struct {
+	// said is all that this user learned, by logs, commands and errors.
 	said func() string
 	// again has it done once more, unless it goes on by itself.
 	again func()
@@ -29,17 +29,17 @@ type part struct {
 	stop func()
 }
 
-// parts are played by a user of the configuration, or by one who lacks something.
-var parts = map[string]func(t *testing.T, s *theatre, day *day, user string) *part{
-	"relay": playRelay, "decider": playDecider, "consumer": playConsumer, "operator": playOperator, "desk": playDesk, "admin": playAdmin,
+// roles are run by a user of the configuration, or by one who lacks something.
+var roles = map[string]func(t *testing.T, s *deployment, fixture *fixture, user string) *role{
+	"relay": runRelay, "decider": runDecider, "consumer": runConsumer, "operator": runOperator, "desk": runDesk, "admin": runAdmin,
 }
 
-// day is what is there for everybody to work on.
-type day struct {
+// fixture is what is there for everybody to work on.
+type fixture struct {
 	relay *program
-	// understanding is a file of settings with names of events that the relay
+	// aliases is a file of settings with names of events that the relay
 	// does not know.
-	understanding string
+	aliases string
 }
 
 // visits are calls of every kind that the relay publishes something about.
@@ -48,10 +48,10 @@ var visits = []string{
 	webhook("signin_after", noon, "Ada"), webhook("signout_after", noon, "Ada"), "nonsense",
 }
 
-func playRelay(t *testing.T, s *theatre, _ *day, user string) *part {
+func runRelay(t *testing.T, s *deployment, _ *fixture, user string) *role {
 	p, operator := runServe(t, s.settings(user)...), s.connect("operator")
 	verbose := ""
-	return &part{
+	return &role{
 		said: func() string { return p.out.String() + p.err.String() + verbose },
 		again: func() {
 			for _, body := range visits {
@@ -70,11 +70,11 @@ func playRelay(t *testing.T, s *theatre, _ *day, user string) *part {
 }
 
 // connect is a team's own connection. Nobody hears its errors but who asks.
-func (s *theatre) connect(user string) *nats.Conn {
+func (s *deployment) connect(user string) *nats.Conn {
 	return s.Connect(asUser(user), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 }
 
-func playDecider(t *testing.T, s *theatre, day *day, user string) *part {
+func runDecider(t *testing.T, s *deployment, fixture *fixture, user string) *role {
 	said, running := &logtest.Buffer{}, newRunning(t)
 	nc := s.connect(user)
 	ready := make(chan struct{})
@@ -97,15 +97,15 @@ func playDecider(t *testing.T, s *theatre, day *day, user string) *part {
 	case <-ready:
 	case <-ended:
 	}
-	return &part{said: said.String, stop: running.stop, again: func() {
-		if _, _, err := day.relay.post(visits[0]); err != nil {
+	return &role{said: said.String, stop: running.stop, again: func() {
+		if _, _, err := fixture.relay.post(visits[0]); err != nil {
 			t.Error(err)
 		}
 	}}
 }
 
-// playConsumer runs two programs with the durable that the administrator made.
-func playConsumer(t *testing.T, s *theatre, day *day, user string) *part {
+// runConsumer runs two programs with the durable that the administrator made.
+func runConsumer(t *testing.T, s *deployment, fixture *fixture, user string) *role {
 	said, running := &logtest.Buffer{}, newRunning(t)
 	var received, posted atomic.Int64
 	for range 2 {
@@ -127,12 +127,12 @@ func playConsumer(t *testing.T, s *theatre, day *day, user string) *part {
 			}
 		})
 	}
-	return &part{
+	return &role{
 		said: func() string { return fmt.Sprintf("%d received\n%s", received.Load(), said) },
 		stop: running.stop,
 		// A new event each time, since others take from the same durable.
 		again: func() {
-			if _, _, err := day.relay.post(webhook("signin_after", noon, fmt.Sprint(user, posted.Add(1)))); err != nil {
+			if _, _, err := fixture.relay.post(webhook("signin_after", noon, fmt.Sprint(user, posted.Add(1)))); err != nil {
 				t.Error(err)
 			}
 		},
@@ -164,12 +164,12 @@ func (r *running) end() {
 	r.all.Wait()
 }
 
-// playOperator runs every command of an operator, and all of them again once they
+// runOperator runs every command of an operator, and all of them again once they
 // were run: one operator may have deleted what another was about to read.
-func playOperator(t *testing.T, s *theatre, day *day, user string) *part {
+func runOperator(t *testing.T, s *deployment, fixture *fixture, user string) *role {
 	said, running := &logtest.Buffer{}, newRunning(t)
-	environ := environment(append(s.settings(user), "KEYS="+testKey, "INTEGRATIONS_FILE="+day.understanding)...)
-	commands := operatorsCommands(s.quarantined(t, day), user)
+	environ := environment(append(s.settings(user), "KEYS="+testKey, "INTEGRATIONS_FILE="+fixture.aliases)...)
+	commands := operatorsCommands(s.quarantined(t, fixture), user)
 	nc := s.connect(user)
 	var busy atomic.Bool
 	round := func(ctx context.Context) {
@@ -190,7 +190,7 @@ func playOperator(t *testing.T, s *theatre, day *day, user string) *part {
 		}
 	}
 	again()
-	return &part{said: said.String, stop: running.stop, again: again}
+	return &role{said: said.String, stop: running.stop, again: again}
 }
 
 func operatorsCommands(quarantined []string, site string) [][]string {
@@ -207,14 +207,14 @@ func operatorsCommands(quarantined []string, site string) [][]string {
 	return all
 }
 
-// quarantined sends one check-in and one check-out that only the day's settings
+// quarantined sends one check-in and one check-out that only the fixture's settings
 // understand, and returns their numbers.
-func (s *theatre) quarantined(t *testing.T, day *day) []string {
+func (s *deployment) quarantined(t *testing.T, fixture *fixture) []string {
 	t.Helper()
 	var numbers []string
 	js := s.JetStream(asUser("admin"))
 	for _, event := range []string{"visitor_arrived", "visitor_left"} {
-		day.relay.must(200, "REJECTED", webhook(event, noon, "Ada"))
+		fixture.relay.must(200, "REJECTED", webhook(event, noon, "Ada"))
 		stream, err := js.Stream(t.Context(), visit.DefaultQuarantineStream)
 		if err != nil {
 			t.Fatal(err)
@@ -224,8 +224,8 @@ func (s *theatre) quarantined(t *testing.T, day *day) []string {
 	return numbers
 }
 
-// understanding writes settings that know the events' new names.
-func understanding(t *testing.T) string {
+// writeAliases writes settings that know the events' new names.
+func writeAliases(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "integrations.yaml")
 	if err := os.WriteFile(file, []byte("defaults: {kindAliases: {visitor_arrived: checked_in, visitor_left: checked_out}}\n"), 0o600); err != nil {
@@ -234,9 +234,9 @@ func understanding(t *testing.T) string {
 	return file
 }
 
-// playAdmin makes a stream again, which changes nothing, and looks at its messages one
+// runAdmin makes a stream again, which changes nothing, and looks at its messages one
 // after the other, as nats stream view does.
-func playAdmin(t *testing.T, s *theatre, _ *day, user string) *part {
+func runAdmin(t *testing.T, s *deployment, _ *fixture, user string) *role {
 	said, running := &logtest.Buffer{}, newRunning(t)
 	nc := s.connect(user)
 	js, err := jetstream.New(nc)
@@ -259,12 +259,12 @@ func playAdmin(t *testing.T, s *theatre, _ *day, user string) *part {
 		}
 		fmt.Fprintln(said, "page:", err, nc.LastError())
 	})
-	return &part{said: said.String, stop: running.stop, again: func() {}}
+	return &role{said: said.String, stop: running.stop, again: func() {}}
 }
 
-// playDesk reads what a web page for the desk shows, and gives orders by the
+// runDesk reads what a web page for the desk shows, and gives orders by the
 // commands.
-func playDesk(t *testing.T, s *theatre, day *day, user string) *part {
+func runDesk(t *testing.T, s *deployment, fixture *fixture, user string) *role {
 	said, running := &logtest.Buffer{}, newRunning(t)
 	environ := environment(append(s.settings(user), "KEYS="+testKey)...)
 	nc := s.connect(user)
@@ -293,5 +293,5 @@ func playDesk(t *testing.T, s *theatre, day *day, user string) *part {
 		}
 	}
 	again()
-	return &part{said: said.String, stop: running.stop, again: again}
+	return &role{said: said.String, stop: running.stop, again: again}
 }

@@ -16,57 +16,57 @@ import (
 )
 
 // begin has the relay and a decider run, as users of the configuration.
-func (s *theatre) begin(t *testing.T) *day {
+func (s *deployment) begin(t *testing.T) *fixture {
 	t.Helper()
-	d := &day{understanding: understanding(t)}
-	playDecider(t, s, d, "decider")
+	d := &fixture{aliases: writeAliases(t)}
+	runDecider(t, s, d, "decider")
 	d.relay = runServe(t, s.settings("relay")...).ready()
 	return d
 }
 
 func TestEveryUserMayDoWhatItMust(t *testing.T) {
 	t.Parallel()
-	s := setStage(t, natsDir+"nats.conf")
-	day := s.begin(t)
-	day.relay.must(200, "SUCCESS", visits[0])
-	day.relay.must(200, "REJECTED", visits[1])
-	day.relay.must(200, "eventId", visits[2])
-	day.relay.must(200, "eventId", visits[3])
-	day.relay.must(200, "REJECTED", visits[4])
+	s := startDeployment(t, natsDir+"nats.conf")
+	fixture := s.begin(t)
+	fixture.relay.must(200, "SUCCESS", visits[0])
+	fixture.relay.must(200, "REJECTED", visits[1])
+	fixture.relay.must(200, "eventId", visits[2])
+	fixture.relay.must(200, "eventId", visits[3])
+	fixture.relay.must(200, "REJECTED", visits[4])
 	// One of a visitor who could not be understood.
 	eventually(t, "three decisions are on record", func() bool { return s.messages(t, visit.DefaultDecisionStream) == 3 })
-	if _, body := day.relay.get("/readyz?verbose"); strings.Contains(body, "wanted") || !strings.Contains(body, "orders: from bucket") {
+	if _, body := fixture.relay.get("/readyz?verbose"); strings.Contains(body, "wanted") || !strings.Contains(body, "orders: from bucket") {
 		t.Errorf("readiness: %s", body)
 	}
 	eventually(t, "the decider is counted", func() bool {
-		_, metrics := day.relay.get("/metrics")
+		_, metrics := fixture.relay.get("/metrics")
 		return strings.Contains(metrics, `sine_relay_deciders{decider="default",integration="default"} 1`)
 	})
 
-	consumer := playConsumer(t, s, day, "consumer")
+	consumer := runConsumer(t, s, fixture, "consumer")
 	eventually(t, "events are received and acknowledged", func() bool { return strings.HasPrefix(consumer.said(), "2 received") && s.acknowledged(t, 2) })
-	s.everyCommandWorks(t, day)
+	s.everyCommandWorks(t, fixture)
 	s.aSpoolIsDrained(t)
 	eventually(t, "the replayed events too", func() bool { return s.acknowledged(t, 5) })
 	consumer.stop()
 	if said := consumer.said(); said != "5 received\n" {
-		t.Errorf("the consumer was told: %s", said)
+		t.Errorf("the consumer said: %s", said)
 	}
 	for _, line := range s.refused.lines() {
 		t.Error(line)
 	}
 }
 
-func (s *theatre) everyCommandWorks(t *testing.T, day *day) {
+func (s *deployment) everyCommandWorks(t *testing.T, fixture *fixture) {
 	t.Helper()
-	environ := environment(append(s.settings("operator"), "KEYS="+testKey, "INTEGRATIONS_FILE="+day.understanding)...)
-	reference := regexp.MustCompile(`"msg":"webhook","id":"(\w+)"`).FindStringSubmatch(day.relay.out.String())[1]
+	environ := environment(append(s.settings("operator"), "KEYS="+testKey, "INTEGRATIONS_FILE="+fixture.aliases)...)
+	reference := regexp.MustCompile(`"msg":"webhook","id":"(\w+)"`).FindStringSubmatch(fixture.relay.out.String())[1]
 	want := map[string]string{
 		"lockdown": "in force until it is lifted.*Obeyed by 1", "lockdown lift": "is lifted.*Obeyed by 1", "override": "in force until .*Obeyed by 1", "override lift": "is lifted.*Obeyed by 1",
 		"orders": "There is no lockdown.*RELAY.*ready", "visits": "check_in_request +hq +\\w+ +accepted +decider default", "deciders": `default +hq +default +\w+ +1\.2\.3`, "ask": "SUCCESS", "explain": "all: default accepted",
 		"quarantine ls": "2 messages|3 messages", "quarantine show": "would become checked_in of site hq", "quarantine replay": "2 stored|deleted here.*1 duplicates",
 	}
-	for _, words := range operatorsCommands(s.quarantined(t, day), "hq") {
+	for _, words := range operatorsCommands(s.quarantined(t, fixture), "hq") {
 		if words[0] == "explain" {
 			words[1] = reference
 		}
@@ -79,7 +79,7 @@ func (s *theatre) everyCommandWorks(t *testing.T, day *day) {
 }
 
 // aSpoolIsDrained by the relay's user, since it is the relay's work.
-func (s *theatre) aSpoolIsDrained(t *testing.T) {
+func (s *deployment) aSpoolIsDrained(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
 	away := runServe(t, "NATS_URL=nats://127.0.0.1:1", "SPOOL_DIR="+dir, "SITE=hq")
@@ -88,7 +88,7 @@ func (s *theatre) aSpoolIsDrained(t *testing.T) {
 	must(t, environment(append(s.settings("relay"), "KEYS="+testKey)...), "1 message sent, 0 left", "spool", "drain", "--dir", dir)
 }
 
-func (s *theatre) messages(t *testing.T, stream string) uint64 {
+func (s *deployment) messages(t *testing.T, stream string) uint64 {
 	t.Helper()
 	found, err := s.JetStream(asUser("admin")).Stream(t.Context(), stream)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *theatre) messages(t *testing.T, stream string) uint64 {
 }
 
 // acknowledged reports whether the durable has settled so many events.
-func (s *theatre) acknowledged(t *testing.T, n uint64) bool {
+func (s *deployment) acknowledged(t *testing.T, n uint64) bool {
 	t.Helper()
 	reply, err := s.Connect(asUser("admin")).Request("$JS.API.CONSUMER.INFO.VISITORS.badges", nil, patience)
 	if err != nil {
@@ -120,39 +120,39 @@ func (s *theatre) acknowledged(t *testing.T, n uint64) bool {
 func TestEveryPermissionIsNeededAndItsLackIsNamed(t *testing.T) {
 	t.Parallel()
 	all := permissions(t)
-	s := setStage(t, writeConf(t, withLesserUsers(t, accounts(t), all)))
-	day := s.begin(t)
-	t.Run("relay", func(t *testing.T) { s.miss(t, day, "relay", all) })
+	s := startDeployment(t, writeConf(t, withLesserUsers(t, accounts(t), all)))
+	fixture := s.begin(t)
+	t.Run("relay", func(t *testing.T) { s.miss(t, fixture, "relay", all) })
 	t.Run("at once", func(t *testing.T) {
 		for _, user := range []string{"consumer", "operator", "desk", "admin"} {
 			t.Run(user, func(t *testing.T) {
 				t.Parallel()
-				s.miss(t, day, user, all)
+				s.miss(t, fixture, user, all)
 			})
 		}
 	})
-	// Last, since those who cannot answer take questions from the one who can.
-	t.Run("decider", func(t *testing.T) { s.miss(t, day, "decider", all) })
+	// Last, since those who cannot answer take requests from the one who can.
+	t.Run("decider", func(t *testing.T) { s.miss(t, fixture, "decider", all) })
 }
 
-// miss plays a user's part once without each of its permissions, all at once.
-func (s *theatre) miss(t *testing.T, day *day, user string, all []permission) {
-	played := map[permission]*part{}
+// miss runs a user's role once without each of its permissions, all at once.
+func (s *deployment) miss(t *testing.T, fixture *fixture, user string, all []permission) {
+	running := map[permission]*role{}
 	for i, p := range all {
 		if p.user == user {
-			played[p] = parts[user](t, s, day, without(user, i))
+			running[p] = roles[user](t, s, fixture, without(user, i))
 		}
 	}
-	if len(played) == 0 {
+	if len(running) == 0 {
 		t.Fatal("no permission is listed")
 	}
-	lacksNothing := parts[user](t, s, day, user)
-	for p, one := range played {
+	lacksNothing := roles[user](t, s, fixture, user)
+	for p, one := range running {
 		t.Run(fmt.Sprintf("without %s %s", p.verb, p.subject), func(t *testing.T) {
 			defer one.stop()
 			defer func() {
 				if t.Failed() {
-					t.Logf("it was told:\n%s", one.said())
+					t.Logf("it said:\n%s", one.said())
 				}
 			}()
 			lacksNothing.again()
@@ -161,7 +161,7 @@ func (s *theatre) miss(t *testing.T, day *day, user string, all []permission) {
 				return p.names(one.said())
 			})
 			if said := lacksNothing.said(); p.names(said) {
-				t.Errorf("who has it was told:\n%s", said)
+				t.Errorf("who has it said:\n%s", said)
 			}
 		})
 	}
@@ -171,11 +171,11 @@ func (s *theatre) miss(t *testing.T, day *day, user string, all []permission) {
 // configuration would show here.
 func TestNobodyMayDoMore(t *testing.T) {
 	t.Parallel()
-	s := setStage(t, natsDir+"nats.conf")
+	s := startDeployment(t, natsDir+"nats.conf")
 	const hearing, sending = "subscribe", "publish"
 	for _, c := range []struct{ user, name, verb, subject string }{
 		{"relay", "read events as they come", hearing, "visitors.v1.event.>"},
-		{"relay", "hear questions", hearing, "visitors.v1.ask.hq.default"},
+		{"relay", "hear requests", hearing, "visitors.v1.ask.hq.default"},
 		{"relay", "get an event", sending, "$JS.API.DIRECT.GET.VISITORS"},
 		{"relay", "get an event from the leader", sending, "$JS.API.STREAM.MSG.GET.VISITORS"},
 		{"relay", "read events by a consumer", sending, "$JS.API.CONSUMER.CREATE.VISITORS.x"},
@@ -190,13 +190,13 @@ func TestNobodyMayDoMore(t *testing.T) {
 		{"relay", "invent a kind of event", sending, "visitors.v1.event.hq.expelled"},
 		{"relay", "publish below an event", sending, "visitors.v1.event.hq.checked_in.x"},
 
-		{"decider", "hear another site's questions", hearing, "visitors.v1.ask.lab.default q"},
-		{"decider", "hear another decider's questions", hearing, "visitors.v1.ask.hq.watchlist q"},
-		{"decider", "hear its site's questions beside the one who answers", hearing, "visitors.v1.ask.hq.default"},
-		{"decider", "hear all questions", hearing, "visitors.v1.ask.>"},
+		{"decider", "hear another site's requests", hearing, "visitors.v1.ask.lab.default q"},
+		{"decider", "hear another decider's requests", hearing, "visitors.v1.ask.hq.watchlist q"},
+		{"decider", "hear its site's requests beside the one who answers", hearing, "visitors.v1.ask.hq.default"},
+		{"decider", "hear all requests", hearing, "visitors.v1.ask.>"},
 		{"decider", "hear events", hearing, "visitors.v1.event.hq.>"},
 		{"decider", "hear others' answers", hearing, "_INBOX.>"},
-		{"decider", "hear what the relay is told", hearing, "_INBOX_SINE_RELAY.>"},
+		{"decider", "read the answers to the relay", hearing, "_INBOX_SINE_RELAY.>"},
 		{"decider", "hear everything", hearing, ">"},
 		{"decider", "ask", sending, "visitors.v1.ask.hq.default"},
 		{"decider", "publish an event", sending, "visitors.v1.event.hq.checked_in"},
@@ -229,23 +229,23 @@ func TestNobodyMayDoMore(t *testing.T) {
 		{"operator", "empty the quarantine", sending, "$JS.API.STREAM.PURGE.VISITOR_QUARANTINE"},
 		{"operator", "empty the orders", sending, "$JS.API.STREAM.PURGE.KV_VISITOR_ORDERS"},
 
-		{"operator", "hear what the relay is told", hearing, "_INBOX_SINE_RELAY.>"},
-		{"operator", "tell the relay anything", sending, "_INBOX_SINE_RELAY.x.y"},
-		{"desk", "hear what the relay is told", hearing, "_INBOX_SINE_RELAY.>"},
-		{"desk", "tell the relay anything", sending, "_INBOX_SINE_RELAY.x.y"},
+		{"operator", "read the answers to the relay", hearing, "_INBOX_SINE_RELAY.>"},
+		{"operator", "answer the relay", sending, "_INBOX_SINE_RELAY.x.y"},
+		{"desk", "read the answers to the relay", hearing, "_INBOX_SINE_RELAY.>"},
+		{"desk", "answer the relay", sending, "_INBOX_SINE_RELAY.x.y"},
 		{"desk", "publish an event", sending, "visitors.v1.event.hq.checked_in"},
 		{"desk", "forge a record", sending, "visitors.v1.decision.hq.accepted"},
 		{"desk", "ask", sending, "visitors.v1.ask.hq.default"},
 		{"desk", "read the quarantine", sending, "$JS.API.CONSUMER.CREATE.VISITOR_QUARANTINE.x"},
 		{"desk", "delete an event", sending, "$JS.API.STREAM.MSG.DELETE.VISITORS"},
-		{"consumer", "hear what the relay is told", hearing, "_INBOX_SINE_RELAY.>"},
-		{"consumer", "tell the relay anything", sending, "_INBOX_SINE_RELAY.x.y"},
+		{"consumer", "read the answers to the relay", hearing, "_INBOX_SINE_RELAY.>"},
+		{"consumer", "answer the relay", sending, "_INBOX_SINE_RELAY.x.y"},
 
-		{"admin", "hear what the relay is told", hearing, "_INBOX_SINE_RELAY.>"},
-		{"admin", "tell the relay anything", sending, "_INBOX_SINE_RELAY.x.y"},
+		{"admin", "read the answers to the relay", hearing, "_INBOX_SINE_RELAY.>"},
+		{"admin", "answer the relay", sending, "_INBOX_SINE_RELAY.x.y"},
 		{"admin", "publish an event", sending, "visitors.v1.event.hq.checked_in"},
 		{"admin", "give an order", sending, "$KV.VISITOR_ORDERS.lockdown.all"},
-		{"admin", "hear questions", hearing, "visitors.v1.ask.>"},
+		{"admin", "hear requests", hearing, "visitors.v1.ask.>"},
 	} {
 		t.Run(c.user+" may not "+c.name, func(t *testing.T) {
 			nc := s.connect(c.user)
@@ -266,7 +266,7 @@ func TestNobodyMayDoMore(t *testing.T) {
 }
 
 // hear subscribes to a subject, or to a subject and a queue group.
-func (s *theatre) hear(t *testing.T, nc *nats.Conn, what string) {
+func (s *deployment) hear(t *testing.T, nc *nats.Conn, what string) {
 	t.Helper()
 	subject, queue, _ := strings.Cut(what, " ")
 	if _, err := nc.QueueSubscribeSync(subject, queue); err != nil {
@@ -276,10 +276,10 @@ func (s *theatre) hear(t *testing.T, nc *nats.Conn, what string) {
 
 // NATS does not hold the reply subject of a request against permissions. Within
 // the relay's account, the answer would be an order that cannot be read, and lock
-// every door.
+// every site.
 func TestAConsumersAnswersStayInItsAccount(t *testing.T) {
 	t.Parallel()
-	s := setStage(t, natsDir+"nats.conf")
+	s := startDeployment(t, natsDir+"nats.conf")
 	const info = "$JS.API.CONSUMER.INFO.VISITORS.badges"
 	nc := s.connect("consumer")
 	for _, target := range []string{"$KV.VISITOR_ORDERS.lockdown.all", "visitors.v1.event.hq.checked_in"} {
@@ -305,7 +305,7 @@ func TestAConsumersAnswersStayInItsAccount(t *testing.T) {
 // Before an administrator has made the streams, the relay says which to make.
 func TestARelayThatMayMakeNoStreamsNamesThem(t *testing.T) {
 	t.Parallel()
-	bare := &theatre{Server: natstest.Start(t, configured(t, natsDir+"nats.conf", nil), func(o *server.Options) {
+	bare := &deployment{Server: natstest.Start(t, configured(t, natsDir+"nats.conf", nil), func(o *server.Options) {
 		o.Cluster, o.Routes = server.ClusterOpts{}, nil
 	})}
 	p := runServe(t, bare.settings("relay")...)

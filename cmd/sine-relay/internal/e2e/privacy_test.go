@@ -46,21 +46,21 @@ var markedReplies = map[string]*nats.Msg{
 // marker is in everything that is about a visitor, in whatever case.
 const marker = "zmark"
 
-// markedDoor is a relay before which marked visitors come in every situation.
-type markedDoor struct {
+// markedRelay is a relay before which marked visitors come in every situation.
+type markedRelay struct {
 	*program
 	nats     *natstest.Server
 	environ  []string // of the operator's commands
 	spool    string
-	held     *puppet
+	held     *fakeDecider
 	asked    logtest.Buffer // what is around the questions
-	visitors []told         // whose answers are recorded
+	visitors []response     // whose answers are recorded
 	records  map[string]record
 }
 
-func newMarkedDoor(t *testing.T) *markedDoor {
+func startMarked(t *testing.T) *markedRelay {
 	t.Helper()
-	d := &markedDoor{nats: natsDenying(t, "visitors.v1.ask.hq.forbidden"), spool: t.TempDir()}
+	d := &markedRelay{nats: natsDenying(t, "visitors.v1.ask.hq.forbidden"), spool: t.TempDir()}
 	integrations := []fields{
 		{"name": "unasked", "deciders": []fields{{"name": "accepting", "condition": `company == "another"`}}},
 		{"name": "untold", "deciders": []fields{{"name": "accepting", "condition": `answers["not there"] == company`}}},
@@ -81,14 +81,14 @@ func newMarkedDoor(t *testing.T) *markedDoor {
 	}
 	settings := slices.Concat(integrationsOf(t, integrations), asRelay(d.nats), []string{"SPOOL_DIR=" + d.spool, "LOG_LEVEL=debug", "MAX_CHECK_IN_REQUESTS=1"})
 	d.environ = environment(settings...)
-	d.program = runDoor(t, settings)
-	d.held = newPuppet(t, d.nats, "visitors.v1.ask.hq.held", asTeam)
+	d.program = runIntegrations(t, settings)
+	d.held = newFakeDecider(t, d.nats, "visitors.v1.ask.hq.held", asTeam)
 	return d
 }
 
 // decide is a decider that always replies the same, and notes what is around its
 // questions.
-func (d *markedDoor) decide(t *testing.T, name string, reply *nats.Msg) {
+func (d *markedRelay) decide(t *testing.T, name string, reply *nats.Msg) {
 	t.Helper()
 	nc := d.nats.Connect(asTeam)
 	_, err := nc.Subscribe("visitors.v1.ask.hq."+name, func(m *nats.Msg) {
@@ -105,21 +105,21 @@ func (d *markedDoor) decide(t *testing.T, name string, reply *nats.Msg) {
 	}
 }
 
-func (d *markedDoor) come(path string) told {
+func (d *markedRelay) come(path string) response {
 	got := d.visitor(path, markedVisitor)
 	d.visitors = append(d.visitors, got)
 	return got
 }
 
 // comeInEverySituation ends with NATS away.
-func (d *markedDoor) comeInEverySituation() {
+func (d *markedRelay) comeInEverySituation() {
 	for _, name := range append(slices.Sorted(maps.Keys(markedReplies)), "unasked", "untold", "several", "nobody", "forbidden") {
 		d.come(name)
 	}
 	d.visitors = append(d.visitors, d.visitor("nobody/check-in-request", markedVisitor[:len(markedVisitor)-1]))
 	d.visitors = append(d.visitors, d.visitor("nobody", markedVisitor[:len(markedVisitor)-1])) // may be a visitor
 	d.visitors = append(d.visitors, d.visitor("nobody", strings.Replace(markedVisitor, `"data":`, `"person":`, 1)))
-	waiting := make(chan told)
+	waiting := make(chan response)
 	go func() { waiting <- d.visitor("held", markedVisitor) }()
 	question := d.held.take(d.t, 1)[0]
 	d.come("accepting") // there is no place
@@ -130,7 +130,7 @@ func (d *markedDoor) comeInEverySituation() {
 }
 
 // traces are everything that the visitors left behind, by where it is.
-func (d *markedDoor) traces() map[string]string {
+func (d *markedRelay) traces() map[string]string {
 	d.t.Helper()
 	_, metrics := d.get("/metrics")
 	_, readiness := d.get("/readyz?verbose")
@@ -171,10 +171,10 @@ func everyFile(t *testing.T, dir string) string {
 
 func TestNothingPersonalLeavesTheDoor(t *testing.T) {
 	t.Parallel()
-	d := newMarkedDoor(t)
+	d := startMarked(t)
 	d.comeInEverySituation()
 	if got := d.visitors[0]; !strings.Contains(got.body, "ZmarkText") {
-		t.Errorf("a decider's text is for the visitor, who was told %s", got.body)
+		t.Errorf("a decider's text is for the visitor, who was answered %s", got.body)
 	}
 	d.nats.Restart()
 	d.records = records(t, d.nats.JetStream(asTeam), len(d.visitors))

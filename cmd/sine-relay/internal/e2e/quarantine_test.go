@@ -141,7 +141,7 @@ func TestAQuarantineCommandRefuses(t *testing.T) {
 	}
 }
 
-// Of a body that is too large the beginning is kept, and nothing is told that it is
+// Of a body that is too large the beginning is kept, and no caller learns that it is
 // stored.
 func TestABodyThatIsTooLargeIsKeptAsCut(t *testing.T) {
 	t.Parallel()
@@ -253,7 +253,7 @@ func (p *program) sends(encoding, body string) (*http.Response, string) {
 }
 
 // A proxy begins to compress. What the relay reads is stored, what it does not read
-// is kept with its encoding and told, and a replay reads what it can by then.
+// is kept with its encoding and reported, and a replay reads what it can by then.
 func TestCompressedBodiesAreReadAndReplayed(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
@@ -271,8 +271,8 @@ func TestCompressedBodiesAreReadAndReplayed(t *testing.T) {
 	large := webhook("signin_after", noon, strings.Repeat("Zmark", 2000))
 	answered("gzip", gzipped(t, large), 413, "TOO_LARGE")
 	answered("gzip", gzipped(t, webhook("visitor_arrived", noon, "Zmark")), 200, "REJECTED")
-	if told := answered("br", "\x8b\x02\x80Zmark\x03", 415, "REJECTED").Header.Get("Accept-Encoding"); told != "gzip, deflate" {
-		t.Errorf("it is told to accept %q", told)
+	if accept := answered("br", "\x8b\x02\x80Zmark\x03", 415, "REJECTED").Header.Get("Accept-Encoding"); accept != "gzip, deflate" {
+		t.Errorf("it is asked to accept %q", accept)
 	}
 	if n := len(stored(t, server.JetStream())); n != 2 {
 		t.Errorf("%d events are stored, want 2", n)

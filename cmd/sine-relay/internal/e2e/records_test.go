@@ -61,7 +61,7 @@ func records(t *testing.T, js jetstream.JetStream, n int) map[string]record {
 	return all
 }
 
-// outage is what visitors were told while NATS went away: the situation by the id
+// outage is what visitors were answered while NATS went away: the situation by the id
 // of the request.
 type outage struct {
 	mu         sync.Mutex
@@ -85,7 +85,7 @@ func (o *outage) len() int {
 func throughAnOutage(t *testing.T, p *program, s *natstest.Server) map[string]string {
 	t.Helper()
 	const senders, times = 16, 10
-	told := outage{situations: map[string]string{}}
+	answered := outage{situations: map[string]string{}}
 	var all sync.WaitGroup
 	for range senders {
 		all.Go(func() {
@@ -94,9 +94,9 @@ func throughAnOutage(t *testing.T, p *program, s *natstest.Server) map[string]st
 				switch {
 				case err == nil && strings.Contains(got.body, "no connection"):
 					away++
-					told.note(got.id, "disconnected")
+					answered.note(got.id, "disconnected")
 				case err == nil && strings.Contains(got.body, "no decider answers"):
-					told.note(got.id, "no_decider")
+					answered.note(got.id, "no_decider")
 				default:
 					t.Errorf("answered %d %s %v", got.status, got.body, err)
 					return
@@ -104,10 +104,10 @@ func throughAnOutage(t *testing.T, p *program, s *natstest.Server) map[string]st
 			}
 		})
 	}
-	eventually(t, "some load", func() bool { return told.len() > 10*senders })
+	eventually(t, "some load", func() bool { return answered.len() > 10*senders })
 	s.Stop()
 	all.Wait()
-	return told.situations
+	return answered.situations
 }
 
 // What was answered while NATS went away and was away is recorded once NATS is
@@ -130,19 +130,19 @@ func TestRecordsSurviveAnOutage(t *testing.T) {
 			s := natstest.Start(t)
 			settings := []string{"NATS_URL=" + s.URL(), "SPOOL_DIR=" + t.TempDir()}
 			p := runServe(t, settings...).ready()
-			told := throughAnOutage(t, p, s)
+			answered := throughAnOutage(t, p, s)
 			p = c.next(t, p, settings)
 			s.Restart()
 			p.ready()
 			eventually(t, "the spool is empty", func() bool { return len(p.counted("sine_relay_spool_messages")) == 0 })
-			stored := records(t, s.JetStream(), len(told))
-			for id, situation := range told {
+			stored := records(t, s.JetStream(), len(answered))
+			for id, situation := range answered {
 				r, found := stored[id]
 				if !found || r.Situation != situation || r.Verdict != visit.Reject || !r.Fallback || len(r.Votes) != 1 || r.Votes[0].Situation != situation {
 					t.Errorf("the record of %s, %s: %+v", id, situation, r.Record)
 				}
 			}
-			t.Logf("%d visitors, %d records", len(told), len(stored))
+			t.Logf("%d visitors, %d records", len(answered), len(stored))
 		})
 	}
 }

@@ -28,13 +28,13 @@ type cause struct {
 	// unpinned calls name no event: nobody can tell that a visitor asked, and the
 	// metric does not say so.
 	unpinned bool
-	// around sends the visitors while something happens to the doorway.
-	around func(d *doorway, send func())
+	// around sends the visitors while something happens to the situationsRelay.
+	around func(d *situationsRelay, send func())
 }
 
 var causes = []cause{
 	{name: "nobody_listens", situation: "no_decider"},
-	{name: "silence", situation: "timeout", around: (*doorway).inSilence},
+	{name: "silence", situation: "timeout", around: (*situationsRelay).inSilence},
 	{name: "no_permission", situation: "denied"},
 	{name: "prose", situation: "bad_reply", reply: &nats.Msg{Data: []byte("Let them in")}},
 	{name: "an_acknowledgement", situation: "timeout", reply: &nats.Msg{Data: []byte(`{"stream":"VISITORS","seq":7}`)}},
@@ -48,8 +48,8 @@ var causes = []cause{
 	{name: "no_pass", situation: "incomplete"},
 	{name: "a_pass_of_nobody", situation: "incomplete"},
 	{name: "no_condition_holds", situation: "unasked"},
-	{name: "too_many", situation: "overloaded", around: (*doorway).crowded},
-	{name: "cut_off", situation: "disconnected", around: (*doorway).cutOff},
+	{name: "too_many", situation: "overloaded", around: (*situationsRelay).crowded},
+	{name: "cut_off", situation: "disconnected", around: (*situationsRelay).cutOff},
 	{name: "away", situation: "disconnected"},
 }
 
@@ -88,7 +88,7 @@ func (c cell) integration() fields {
 	}
 	return fields{
 		"name": c.name(), "site": "hq", "deciders": []fields{asked}, "decisionBudget": budget,
-		"rejectMode": c.rejectMode, "fallbacks": fallbacks, "responses": doorTemplates,
+		"rejectMode": c.rejectMode, "fallbacks": fallbacks, "responses": responseTemplates,
 	}
 }
 
@@ -104,8 +104,8 @@ func (c cell) text(situation string) string {
 	return fmt.Sprintf("%s for %s at %s. {ref}", c.in(situation), situation, c.name())
 }
 
-// question is how the visitor comes.
-func (c cell) question() (path, body string) {
+// request is how the visitor comes.
+func (c cell) request() (path, body string) {
 	path, body = c.name(), webhook("signin_before", noon, "Ada")
 	switch c.cause.name {
 	case "no_end":
@@ -133,7 +133,7 @@ func (c cell) sample() string {
 	return fmt.Sprintf(`integration=%q,kind=%q,result=%q`, c.name(), event, cmp.Or(c.outcome, c.situation))
 }
 
-func (c cell) checkAnswer(t *testing.T, got told) {
+func (c cell) checkAnswer(t *testing.T, got response) {
 	t.Helper()
 	status, ref := http.StatusOK, visit.Reference(got.id)
 	text := strings.ReplaceAll(c.text(c.situation), "{ref}", ref)
@@ -160,7 +160,7 @@ func (c cell) checkRecord(t *testing.T, rec record) {
 // Every situation is caused, for every fallback and every way of rejecting.
 func TestEveryCellOfSituationAndFallbackAndRejection(t *testing.T) {
 	t.Parallel()
-	d := newDoorway(t)
+	d := startSituations(t)
 	samples := map[string]float64{}
 	for i := range places {
 		samples[fmt.Sprintf(`integration=%q,kind="check_in_request",result="accepted"`, busy(i))] = 1
@@ -170,7 +170,7 @@ func TestEveryCellOfSituationAndFallbackAndRejection(t *testing.T) {
 		d.let(c)
 		for _, one := range c.cells() {
 			samples[one.sample()] = 1
-			one.checkAnswer(t, d.told[one.name()])
+			one.checkAnswer(t, d.responses[one.name()])
 			recorded = append(recorded, one)
 		}
 	}
@@ -185,23 +185,23 @@ func TestEveryCellOfSituationAndFallbackAndRejection(t *testing.T) {
 	d.nats.Restart()
 	stored := records(t, d.nats.JetStream(asTeam), len(recorded)+places)
 	for _, one := range recorded {
-		one.checkRecord(t, stored[d.told[one.name()].id])
+		one.checkRecord(t, stored[d.responses[one.name()].id])
 	}
 }
 
 // places is how many visitors may wait at once.
 const places = 4
 
-// doorway is a relay with an integration for every cell and one more, that can be
+// situationsRelay is a relay with an integration for every cell and one more, that can be
 // kept busy.
-type doorway struct {
+type situationsRelay struct {
 	*program
 	nats *natstest.Server
-	// told is what the visitors of the cells were told, by the cell's name.
-	told map[string]told
+	// responses are those of the cells, by the cell's name.
+	responses map[string]response
 }
 
-func newDoorway(t *testing.T) *doorway {
+func startSituations(t *testing.T) *situationsRelay {
 	t.Helper()
 	nats := natsDenying(t, askFor("no_permission"))
 	var integrations []fields
@@ -217,8 +217,8 @@ func newDoorway(t *testing.T) *doorway {
 		}
 	}
 	settings := append(asRelay(nats), "SPOOL_DIR="+t.TempDir(), "BODY_LIMIT=8KiB", "WRITE_TIMEOUT=60s", fmt.Sprint("MAX_CHECK_IN_REQUESTS=", places))
-	p := runDoor(t, integrationsOf(t, integrations), settings...)
-	return &doorway{program: p, nats: nats, told: map[string]told{}}
+	p := runIntegrations(t, integrationsOf(t, integrations), settings...)
+	return &situationsRelay{program: p, nats: nats, responses: map[string]response{}}
 }
 
 func askFor(decider string) string { return "visitors.v1.ask.hq." + decider }
@@ -237,22 +237,22 @@ func alwaysSay(t *testing.T, s *natstest.Server, c cause) {
 }
 
 // send sends the visitors of all cells of a cause at once.
-func (d *doorway) send(c cause) {
+func (d *situationsRelay) send(c cause) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	for _, one := range c.cells() {
 		all.Go(func() {
-			answer := d.visitor(one.question())
+			answer := d.visitor(one.request())
 			mu.Lock()
 			defer mu.Unlock()
-			d.told[one.name()] = answer
+			d.responses[one.name()] = answer
 		})
 	}
 	all.Wait()
 }
 
 // let has a cause happen to its visitors.
-func (d *doorway) let(c cause) {
+func (d *situationsRelay) let(c cause) {
 	if c.around == nil {
 		d.send(c)
 		return
@@ -261,8 +261,8 @@ func (d *doorway) let(c cause) {
 }
 
 // inSilence has a decider that is asked and says nothing.
-func (d *doorway) inSilence(send func()) {
-	silent := newPuppet(d.t, d.nats, askFor("silence"), asTeam)
+func (d *situationsRelay) inSilence(send func()) {
+	silent := newFakeDecider(d.t, d.nats, askFor("silence"), asTeam)
 	send()
 	silent.take(d.t, places)
 }
@@ -271,27 +271,27 @@ func (d *doorway) inSilence(send func()) {
 func busy(i int) string { return fmt.Sprint("busy-", i) }
 
 // crowded has other visitors in all places, who are answered in the end.
-func (d *doorway) crowded(send func()) {
-	decider := newPuppet(d.t, d.nats, askFor("busy"), asTeam)
+func (d *situationsRelay) crowded(send func()) {
+	decider := newFakeDecider(d.t, d.nats, askFor("busy"), asTeam)
 	var waiting sync.WaitGroup
 	for i := range places {
 		waiting.Go(func() {
 			if got := d.visitor(busy(i), webhook("signin_before", noon, "Ada")); !strings.Contains(got.body, "SUCCESS") {
-				d.t.Errorf("whoever had a place was told %s", got.body)
+				d.t.Errorf("whoever had a place was answered %s", got.body)
 			}
 		})
 	}
-	questions := decider.take(d.t, places)
+	requests := decider.take(d.t, places)
 	send()
-	for _, q := range questions {
+	for _, q := range requests {
 		q.Respond([]byte(`{"decision":"accept"}`))
 	}
 	waiting.Wait()
 }
 
-// cutOff stops NATS once a decider has the questions.
-func (d *doorway) cutOff(send func()) {
-	cut := newPuppet(d.t, d.nats, askFor("cut_off"), asTeam)
+// cutOff stops NATS once a decider has the requests.
+func (d *situationsRelay) cutOff(send func()) {
+	cut := newFakeDecider(d.t, d.nats, askFor("cut_off"), asTeam)
 	sent := make(chan struct{})
 	go func() { defer close(sent); send() }()
 	cut.take(d.t, places)

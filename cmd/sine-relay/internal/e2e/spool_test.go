@@ -143,7 +143,7 @@ func TestASpoolCommandRefuses(t *testing.T) {
 	}
 }
 
-// A disk that fails must not close the door: the relay goes on without a spool
+// A disk that fails must not stop check-in: the relay goes on without a spool
 // where there was one, and says so. A directory that never was one is a slip.
 func TestASpoolThatCannotBeOpened(t *testing.T) {
 	t.Parallel()
