@@ -1,6 +1,6 @@
 // Package dashboard makes sine-relay.json, the relay's dashboard for Grafana 10
 // and later, from tables of panels: what each shows, asks for and warns of is a
-// few lines in the file of its row, and everything that Grafana wants to be told
+// few lines in the file of its row, and everything that Grafana wants to know
 // again for each panel is said once.
 //
 // It promises a file that can be provisioned and imported as it is: it names no
@@ -25,7 +25,7 @@ var source = object{"type": "prometheus", "uid": "${datasource}"}
 
 // rows are the page from top to bottom. The first has no heading: it is what
 // somebody who was called sees first.
-var rows = []row{{panels: strip}, {"Door", door}, {"Events", events}, {"Spool", spool}, {"NATS", nats}, {"Runtime", runtime}}
+var rows = []row{{panels: strip}, {"Check-in", checkIn}, {"Events", events}, {"Spool", spool}, {"NATS", nats}, {"Runtime", runtime}}
 
 // JSON returns the dashboard.
 func JSON() ([]byte, error) {
@@ -36,7 +36,7 @@ func JSON() ([]byte, error) {
 	err := e.Encode(object{
 		"uid":           UID,
 		"title":         "Sine Relay",
-		"description":   "What visitors feel at the door, what became of their events, and the state of what both need.",
+		"description":   "How check-in requests are answered, what became of their events, and the state of what both need.",
 		"tags":          []string{"sine-relay", "nats", "visitors"},
 		"schemaVersion": 39,
 		"editable":      true,

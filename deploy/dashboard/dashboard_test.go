@@ -143,7 +143,7 @@ func TestPanelsHaveTheirOwnPlaceAndTheRowsTheirOrder(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"Door", "Events", "Spool", "NATS", "Runtime"}; !slices.Equal(headings, want) {
+	if want := []string{"Check-in", "Events", "Spool", "NATS", "Runtime"}; !slices.Equal(headings, want) {
 		t.Errorf("rows %v, want %v", headings, want)
 	}
 }

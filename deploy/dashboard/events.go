@@ -25,7 +25,7 @@ var events = []panel{
 	},
 	{
 		show: lines, title: "Spooled and refused, by integration", unit: perMinute, wide: 12, high: 8,
-		about: "Events that NATS did not take in time, for integrations that have some. Bad for one alone: its messages are too large, say. For all of them: NATS is away.",
+		about: "Events that NATS did not take in time, for integrations that have some. Bad for one alone: its messages are too large, say. For all of them: NATS is unavailable.",
 		none:  "none",
 		ask:   []query{{legend: "{{integration}} {{result}}", expr: `60 * sum by (integration, result) (rate(sine_relay_events_settled_total{<integration>,result=~"spooled|refused"}[$__rate_interval])) > 0`}},
 	},
@@ -67,7 +67,7 @@ var events = []panel{
 		ask:   []query{{legend: "{{reason}}", expr: `60 * sum by (reason) (rate(sine_relay_webhooks_refused_total{<integration>,reason!~"` + notLetIn + `"}[$__rate_interval]))`}},
 	},
 	{
-		show: bars, title: "Not let in", unit: perMinute, wide: 8, high: 7, none: "none",
+		show: bars, title: "Refused calls", unit: perMinute, wide: 8, high: 7, none: "none",
 		about: "Calls with a wrong or missing key, from an address that is not allowed, by http where that is refused, or for an integration that is not configured, has no key or has errors. Bad for a known integration: somebody changed a key on one side only.",
 		ask:   []query{{legend: "{{integration}} {{reason}}", expr: `60 * sum by (integration, reason) (rate(sine_relay_webhooks_refused_total{<integration>,reason=~"` + notLetIn + `"}[$__rate_interval])) > 0`}},
 	},
@@ -78,10 +78,10 @@ var events = []panel{
 	},
 	{
 		show: bars, title: "Odd but understood", unit: perMinute, wide: 8, high: 7, none: "none",
-		about: "Webhooks that came by http, of which a trusted proxy does not say who called, whose content type was not JSON, whose body names another event than their URL, or that do not say who the visitor is: no event is lost, but the URL in Sine is likely the wrong one, and a key that came by http must be changed. And events with the visit id and date of another, which are kept as two: that id does not tell visits apart.",
+		about: "Webhooks that came by http, of which a trusted proxy does not pass on the client's address, whose content type was not JSON, whose body names another event than their URL, or that do not say who the visitor is: no event is lost, but the URL in Sine is likely the wrong one, and a key that came by http must be changed. And events with the visit id and date of another, which are kept as two: that id does not tell visits apart.",
 		ask: []query{
 			{legend: "{{integration}} http", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_plain_http_total{<integration>}[$__rate_interval])) > 0`},
-			{legend: "{{integration}} no caller", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_without_client_address_total{<integration>}[$__rate_interval])) > 0`},
+			{legend: "{{integration}} no client address", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_without_client_address_total{<integration>}[$__rate_interval])) > 0`},
 			{legend: "{{integration}} content type", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_wrong_content_type_total{<integration>}[$__rate_interval])) > 0`},
 			{legend: "{{integration}} other event", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_kind_mismatches_total{<integration>}[$__rate_interval])) > 0`},
 			{legend: "{{integration}} no visitor", expr: `60 * sum by (integration) (rate(sine_relay_webhooks_without_visitor_total{<integration>}[$__rate_interval])) > 0`},

@@ -3,10 +3,10 @@ package dashboard
 var nats = []panel{
 	{
 		show: states, title: "Connected", unit: "bool", wide: 12, high: 7, means: noIsBad,
-		about: "Each relay's two connections to NATS. Red is bad: the door answers with fallbacks, events are spooled or refused. One relay alone points to its node or its network. Red in the last line: NATS asks nobody who they are.",
+		about: "Each relay's two connections to NATS. Red is bad: visitors get fallbacks, events are spooled or refused. One relay alone points to its node or its network. Red in the last line: NATS does not authenticate its users.",
 		ask: []query{
 			{legend: "{{connection}} {{pod}} {{instance}}", expr: `min by (connection, pod, instance) (sine_relay_nats_connected{<relay>})`},
-			{legend: "asks who connects", expr: `1 - max(sine_relay_nats_unauthenticated{<relay>})`},
+			{legend: "authentication", expr: `1 - max(sine_relay_nats_unauthenticated{<relay>})`},
 		},
 	},
 	{
@@ -15,8 +15,8 @@ var nats = []panel{
 		ask:   []query{{legend: "{{connection}}", expr: `60 * sum by (connection) (rate(sine_relay_nats_reconnects_total{<relay>}[$__rate_interval]))`}},
 	},
 	{
-		show: bars, title: "Errors by kind", unit: perMinute, wide: 6, high: 7,
-		about: "Errors on the connections, failed attempts to connect included. Authorization, TLS and permission are bad until a person mends them; others pass with the outage. Acknowledged twice is bad: somebody else than a stream acknowledges.",
+		show: bars, title: "Errors by reason", unit: perMinute, wide: 6, high: 7,
+		about: "Errors on the connections, failed attempts to connect included. Authorization, TLS and permission are bad until a person mends them; others pass with the outage. Acknowledged twice is bad: something other than a stream acknowledges.",
 		ask: []query{
 			{legend: "{{connection}} {{reason}}", expr: `60 * sum by (connection, reason) (rate(sine_relay_nats_errors_total{<relay>}[$__rate_interval]))`},
 			{legend: "acknowledged twice", expr: `60 * sum(rate(sine_relay_duplicate_acknowledgements_total{<relay>}[$__rate_interval])) > 0`},
@@ -24,7 +24,7 @@ var nats = []panel{
 	},
 	{
 		show: states, title: "Streams usable", unit: "bool", wide: 12, high: 6, means: noIsBad,
-		about: "Whether each stream was there and fit at the last look of every relay, and took the last message. Red is bad: what belongs there is spooled or refused.",
+		about: "Whether each stream was there and usable at the last inspection of every relay, and took the last message. Red is bad: what belongs there is spooled or refused.",
 		ask: []query{
 			{legend: "{{stream}}", expr: `min by (stream) (sine_relay_stream_usable{<relay>})`},
 			{legend: "{{stream}} has room", expr: `1 - max by (stream) (sine_relay_stream_full{<relay>})`},
@@ -49,7 +49,7 @@ var nats = []panel{
 	},
 	{
 		show: bars, title: "Search for deciders", unit: perMinute, wide: 24, high: 6,
-		about: "Replies to the relays' search for deciders that were too large to be read, and searches that ended early because too many came. Bad at any height: somebody answers who should not, and an absent decider may go unnoticed.",
+		about: "Replies to the relays' search for deciders that were too large to be read, and searches that ended early because too many came. Bad at any height: a program replies that should not, and a missing decider may go unnoticed.",
 		ask:   []query{{legend: "{{reason}}", expr: `60 * sum by (reason) (rate(sine_relay_decider_discovery_ignored_total{<relay>}[$__rate_interval]))`}},
 	},
 }

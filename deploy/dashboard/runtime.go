@@ -29,7 +29,7 @@ var runtime = []panel{
 	},
 	{
 		show: lines, title: "CPU", unit: number, wide: 6, high: 7,
-		about: "Cores that each relay uses. Bad when it stays at the pod's limit: answers take longer.",
+		about: "Cores that each relay uses. Bad when it stays at the pod's limit: responses take longer.",
 		ask:   []query{{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (` + ofRelay(`rate(process_cpu_seconds_total{<relay>}[$__rate_interval])`) + `)`}},
 	},
 	{
@@ -43,7 +43,7 @@ var runtime = []panel{
 	},
 	{
 		show: lines, title: "Goroutines", unit: number, wide: 6, high: 7,
-		about: "Goroutines of each relay, some for each caller. Bad when it rises and does not fall with the traffic.",
+		about: "Goroutines of each relay, some for each client. Bad when it rises and does not fall with the traffic.",
 		ask:   []query{{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (` + ofRelay(`go_goroutines{<relay>}`) + `)`}},
 	},
 	{
@@ -67,13 +67,13 @@ var runtime = []panel{
 			expr: `max by (integration, api_key) (sine_relay_api_key_last_used_timestamp_seconds{<integration>}) * 1000`}},
 	},
 	{
-		show: bars, title: "HTTP answers by status", unit: "reqpm", wide: 8, high: 8,
-		about: "Answers of the public listener. 401 is a wrong key, 404 and 405 are strangers, 429 callers who fail again and again; 5xx is bad: an event was not stored.",
+		show: bars, title: "HTTP responses by status", unit: "reqpm", wide: 8, high: 8,
+		about: "Responses of the public listener. 401 is a wrong key, 404 and 405 are strangers, 429 clients that fail again and again; 5xx is bad: an event was not stored.",
 		ask:   []query{{legend: "{{code}}", expr: `60 * sum by (code) (rate(sine_relay_http_requests_total{<relay>}[$__rate_interval]))`}},
 	},
 	{
 		show: lines, title: "Open connections", unit: number, wide: 12, high: 7,
-		about: "Connections of each listener, at the relay that has most, and how many may be open on the public one. Bad at the limit: newcomers make room for one another.",
+		about: "Connections of each listener, at the relay that has most, and how many may be open on the public one. Bad at the limit: new connections close others.",
 		ask: []query{
 			{legend: "{{listener}}", expr: `max by (listener) (sine_relay_connections{<relay>})`},
 			{legend: "limit", expr: `min(sine_relay_connections_limit{<relay>,listener="public"})`},
@@ -82,7 +82,7 @@ var runtime = []panel{
 	},
 	{
 		show: bars, title: "Connections closed to make room", unit: "reqpm", wide: 12, high: 7,
-		about: "Connections that the relay closed because no more may be open. Unauthenticated are strangers, who harm nobody; idle and full are callers with a valid key, and bad.",
+		about: "Connections that the relay closed because no more may be open. Unauthenticated are strangers, who harm nobody; idle and full are clients with a valid key, and bad.",
 		ask:   []query{{legend: "{{listener}} {{reason}}", expr: `60 * sum by (listener, reason) (rate(sine_relay_connections_dropped_total{<relay>}[$__rate_interval]))`}},
 	},
 	{

@@ -33,14 +33,14 @@ var spool = []panel{
 	},
 	{
 		show: lines, title: "In and out", unit: perMinute, wide: 8, high: 7, none: "no spool",
-		about: "Messages that went into the spools, from there to their streams, or to the quarantine after their stream refused them time and again, and those for which there was no room. Refused and set aside are bad.",
+		about: "Messages that went into the spools, from there to their streams, or to the quarantine after their stream refused them again and again, and those for which there was no room. Refused and quarantined are bad.",
 		ask: []query{
 			{legend: "in", expr: `60 * sum(rate(sine_relay_spool_spooled_total{<relay>}[$__rate_interval]))`},
 			{legend: "out", expr: `60 * sum(rate(sine_relay_spool_forwarded_total{<relay>}[$__rate_interval]))`},
-			{legend: "set aside", expr: `60 * sum(rate(sine_relay_spool_quarantined_total{<relay>}[$__rate_interval]))`},
+			{legend: "quarantined", expr: `60 * sum(rate(sine_relay_spool_quarantined_total{<relay>}[$__rate_interval]))`},
 			{legend: "refused", expr: `60 * sum(rate(sine_relay_spool_refused_total{<relay>}[$__rate_interval]))`},
 		},
-		colors: []color{{"/^(set aside|refused)$/", "red"}},
+		colors: []color{{"/^(quarantined|refused)$/", "red"}},
 	},
 	{
 		show: lines, title: "Ledger: in less out less waiting", unit: number, wide: 8, high: 7, none: "no spool",
@@ -54,7 +54,7 @@ var spool = []panel{
 		ask: []query{
 			{legend: "{{pod}} {{instance}} nearly full", expr: `max by (pod, instance) (sine_relay_spool_nearly_full{<relay>})`},
 			{legend: "{{pod}} {{instance}} full", expr: `max by (pod, instance) (sine_relay_spool_full{<relay>})`},
-			{legend: "{{pod}} {{instance}} shares used up", expr: `clamp_max(max by (pod, instance) (sine_relay_spool_shares_exhausted{<relay>}), 1)`},
+			{legend: "{{pod}} {{instance}} shares exhausted", expr: `clamp_max(max by (pod, instance) (sine_relay_spool_shares_exhausted{<relay>}), 1)`},
 			{legend: "{{pod}} {{instance}} damaged", expr: `max by (pod, instance) (sine_relay_spool_damaged{<relay>})`},
 			{legend: "{{pod}} {{instance}} unusable", expr: `1 - min by (pod, instance) (sine_relay_spool_usable{<relay>})`},
 		},

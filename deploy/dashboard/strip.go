@@ -4,8 +4,8 @@ package dashboard
 // come from relays that know, or not at all.
 var strip = []panel{
 	{
-		show: stat, title: "Answered by a decision", unit: share, wide: 4, high: 4, none: "no visitors",
-		about: "Check-in requests that a decider's decision answered, in the time shown, of those that deciders were to answer. Below 99.9 %, visitors are getting fallbacks.",
+		show: stat, title: "Decided", unit: share, wide: 4, high: 4, none: "no visitors",
+		about: "Check-in requests that got a decider's decision, in the time shown, of those for which a decider was asked. Below 99.9 %, visitors are getting fallbacks.",
 		steps: []step{{0, "red"}, {0.99, "orange"}, {0.999, "green"}},
 		ask: []query{{expr: `sum(increase(sine_relay_webhooks_total{<integration>,kind="check_in_request",result=~"accepted|rejected"}[$__range]))` +
 			` / (sum(increase(sine_relay_webhooks_total{<integration>,kind="check_in_request",result!~"unasked|lockdown|override"}[$__range])) > 0)`}},
@@ -22,7 +22,7 @@ var strip = []panel{
 	},
 	{
 		show: stat, title: "NATS", unit: number, wide: 4, high: 4, none: "unknown",
-		about: "Whether every relay has both of its connections to NATS. Without the one for the door visitors get the fallback, without the one for events they are spooled or refused.",
+		about: "Whether every relay has both of its connections to NATS. Without the one for check-in requests visitors get the fallback; without the one for events they are spooled or refused.",
 		means: []meaning{{"0", "disconnected", "red"}, {"1", "connected", "green"}},
 		ask:   []query{{expr: `min(sine_relay_nats_connected{<relay>})`}},
 	},
@@ -36,7 +36,7 @@ var strip = []panel{
 	},
 	{
 		show: stat, title: "Deciders missing", unit: number, wide: 4, high: 4, none: "unknown", steps: anyIsBad,
-		about: "Deciders of integrations for which no program answers, as NATS discovery shows it. Bad above zero, unless that decider is no NATS micro service, which cannot be seen.",
+		about: "Deciders of integrations for which no program answers, as NATS discovery shows it. Bad above zero, unless that decider is not a NATS micro service, which cannot be seen.",
 		ask: []query{{expr: `count(max by (namespace, job, integration, decider) (sine_relay_deciders{<integration>} and on (namespace, job, instance) (sine_relay_deciders_known{<relay>} == 1)) == 0)` +
 			` or 0 * count(sine_relay_deciders_known{<relay>} == 1)`}},
 	},

@@ -9,7 +9,7 @@ type phase struct {
 	speed float64
 }
 
-// ofBudgets are those in which the error budgets burn, of the door and of the events
+// ofBudgets are those in which the error budgets burn, of check-ins and of events
 // alike. The shorter window lets an alert clear while the longer one still burns, and the
 // longer one lets it wait; in each the speed stays between a third and three times what
 // the alert is for.
@@ -19,7 +19,7 @@ func ofBudgets() []check {
 			name: "the budgets burn for an hour", at: 88, fires: budgets("Fast", ""),
 			world: burning(time.Minute, 520, phase{60, 40}, phase{115, 5.5}, phase{150, 0}),
 			says: []text{
-				{88, "CheckInErrorBudgetBurnFast", "critical", nil, "Too many check-in requests are not answered by a decision", "2.0 % of them over 1h, and 0.1 % may be. At this rate the error budget of 30 days lasts 1d 12h 32m 0s.", "lobby-cannot-check-in"},
+				{88, "CheckInErrorBudgetBurnFast", "critical", nil, "Too many check-in requests get no decision", "2.0 % of them over 1h, and 0.1 % may be. At this rate the error budget of 30 days lasts 1d 12h 32m 0s.", "lobby-cannot-check-in"},
 				{88, "EventErrorBudgetBurnFast", "critical", nil, "Too many events are not stored within 2 s", "24.4 % of them over 1h, and 1 % may be. At this rate the error budget of 30 days lasts 1d 5h 32m 41s.", "events-are-late-or-refused"},
 			},
 			also: []moment{{75, nil}, {110, budgets("Fast", "")}, {120, budgets("")}, {135, budgets("", "Slow")}, {155, budgets("Slow")}},
@@ -67,16 +67,16 @@ func burning(step time.Duration, length minute, phases ...phase) *world {
 		return func(m minute) float64 { return all * speed(m) * budget / (1 - speed(m)*budget) }
 	}
 	for _, pod := range headquarters.pods {
-		w.door(headquarters.labels(pod), always(80))
+		w.checkIns(headquarters.labels(pod), always(80))
 		w.counter("sine_relay_webhooks_total", headquarters.labels(pod).with(labels{"integration": "site-00"}).with(asked("client_disconnected")), failing(160, 0.001))
 		w.events(headquarters.labels(pod), always(10), failing(30, 0.01))
 	}
 	return w
 }
 
-// door is a lobby in which so many are accepted, and as many rejected, and far more are
+// checkIns is a lobby in which so many are accepted, and as many rejected, and far more are
 // what does not count.
-func (w *world) door(l labels, good func(minute) float64) {
+func (w *world) checkIns(l labels, good func(minute) float64) {
 	l = l.with(labels{"integration": "site-00"})
 	for _, result := range []string{"accepted", "rejected"} {
 		w.counter("sine_relay_webhooks_total", l.with(asked(result)), good)

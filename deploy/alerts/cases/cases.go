@@ -61,7 +61,7 @@ func expect(expr string, at minute, fires []string) expression {
 
 // named is an alert of the headquarters.
 func named(alert string, more labels) string {
-	return labels{"alertname": "SineRelay" + alert, "namespace": "door", "job": "sine-relay"}.with(more).String()
+	return labels{"alertname": "SineRelay" + alert, "namespace": "visitors", "job": "sine-relay"}.with(more).String()
 }
 
 // ofRelay names a relay of the headquarters in an alert.

@@ -59,7 +59,7 @@ func atEach(alert, namespace string) (all []string) {
 
 func eachConnection(namespace string, pods ...string) (all []string) {
 	for _, pod := range pods {
-		for _, c := range []string{"door", "events"} {
+		for _, c := range []string{"check_in_requests", "events"} {
 			all = append(all, named("NATSDisconnected", ofRelay(pod, labels{"namespace": namespace, "connection": c})))
 		}
 	}
@@ -83,7 +83,7 @@ func withoutNATS(w *world, namespace string) {
 	w.lobbiesOf(namespace, "sine_relay_webhooks_total", asked("accepted"), sound)
 	w.lobbiesOf(namespace, "sine_relay_webhooks_total", asked("disconnected"), broken)
 	w.lobbiesOf(namespace, "sine_relay_events_settled_total", labels{"result": "refused"}, broken)
-	for _, connection := range []string{"door", "events"} {
+	for _, connection := range []string{"check_in_requests", "events"} {
 		w.relays(namespace, "sine_relay_nats_connected", labels{"connection": connection}, sound, sound)
 	}
 }
@@ -115,7 +115,7 @@ func withoutKeys(w *world, namespace string) {
 
 // oneRelay has lost its connections, and one lobby of the other has no decider.
 func oneRelay(w *world, namespace string) {
-	for _, connection := range []string{"door", "events"} {
+	for _, connection := range []string{"check_in_requests", "events"} {
 		w.relays(namespace, "sine_relay_nats_connected", labels{"connection": connection}, always(1), sound)
 	}
 	l := installation{namespace: namespace}.labels("relay-0")

@@ -63,8 +63,8 @@ func streams() check {
 	w := newWorld(time.Minute, 60)
 	of := func(stream string, bytes, limit, otherLimit float64) {
 		l := labels{"stream": stream}
-		w.relays("door", "sine_relay_stream_bytes", l, always(bytes), always(bytes))
-		w.relays("door", "sine_relay_stream_limit_bytes", l, between(0, 45, limit, 2*bytes), between(0, 45, otherLimit, 2*bytes))
+		w.relays("visitors", "sine_relay_stream_bytes", l, always(bytes), always(bytes))
+		w.relays("visitors", "sine_relay_stream_limit_bytes", l, between(0, 45, limit, 2*bytes), between(0, 45, otherLimit, 2*bytes))
 	}
 	of("79 % full", 79, 100, 100)
 	of("81 % full", 81, 100, 100)
@@ -79,7 +79,7 @@ func expiries() check {
 	w := newWorld(time.Minute, 140)
 	for name, left := range map[string]float64{"fourteen-days": 14*day + 3600, "two-days": 2*day + 3600, "later": 15 * day} {
 		renewed := func(left float64) func(minute) float64 { return between(0, 100, left, month) }
-		w.relays("door", "sine_relay_certificate_expiry_timestamp_seconds", labels{"certificate": name}, renewed(left), renewed(left+day))
+		w.relays("visitors", "sine_relay_certificate_expiry_timestamp_seconds", labels{"certificate": name}, renewed(left), renewed(left+day))
 		w.relays(name, "sine_relay_nats_credentials_expiry_timestamp_seconds", nil, renewed(left), renewed(left+day))
 	}
 	w.relays("never", "sine_relay_nats_credentials_expiry_timestamp_seconds", nil, always(0), always(0))

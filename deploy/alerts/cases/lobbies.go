@@ -14,7 +14,7 @@ func ofLobbies() []check {
 }
 
 // lobbies are sites without visitors, beside a great one that keeps the few failures
-// of these within the door's budget.
+// of these within the budget of check-ins.
 func lobbies(length minute, names ...string) *world {
 	w := newWorld(time.Minute, length)
 	w.counter("sine_relay_webhooks_total", lobby("relay-0", "great").with(asked("accepted")), always(2000))

@@ -20,7 +20,7 @@ type installation struct {
 }
 
 var (
-	headquarters = installation{"door", []string{"relay-0", "relay-1"}}
+	headquarters = installation{"visitors", []string{"relay-0", "relay-1"}}
 	annex        = installation{"annex", []string{"relay-0"}}
 )
 
@@ -82,7 +82,7 @@ func (w *world) relay(l labels) {
 		w.gauge("sine_relay_standing_order_entries", l.with(labels{"state": state}), always(0))
 	}
 	w.gauge("sine_relay_certificate_expiry_timestamp_seconds", l.with(labels{"certificate": "public"}), always(month))
-	for _, connection := range []string{"door", "events"} {
+	for _, connection := range []string{"check_in_requests", "events"} {
 		w.gauge("sine_relay_nats_connected", l.with(labels{"connection": connection}), always(1))
 	}
 	for _, stream := range []string{"VISITORS", "VISITOR_DECISIONS", "VISITOR_QUARANTINE"} {

@@ -10,7 +10,7 @@ func one(series string, more labels, wrong, right float64) *world {
 // ofRelays are those in which a relay, NATS or a stream is sick.
 func ofRelays() []check {
 	second := ofRelay("relay-1", nil)
-	door, visitors := labels{"connection": "door"}, labels{"stream": "VISITORS"}
+	requests, visitors := labels{"connection": "check_in_requests"}, labels{"stream": "VISITORS"}
 	gone := morning(140)
 	for _, pod := range headquarters.pods {
 		gone.each(pod, vanished(30, 60))
@@ -62,7 +62,7 @@ func ofRelays() []check {
 		{name: "a proxy sends the PROXY protocol, and another does not", world: besides, at: 50, fires: []string{named("ProxyProtocol", nil)}},
 		{name: "strangers send what is not HTTP", world: counted("sine_relay_http_requests_invalid_total", labels{"listener": "public", "reason": "malformed"})},
 		{name: "the admin listener is full", world: counted("sine_relay_connections_dropped_total", labels{"listener": "admin", "reason": "unauthenticated"})},
-		{name: "a relay has no connection for the door", world: one("sine_relay_nats_connected", door, 0, 1), at: 40, fires: []string{named("NATSDisconnected", second.with(door))}},
+		{name: "a relay has no connection for check-in requests", world: one("sine_relay_nats_connected", requests, 0, 1), at: 40, fires: []string{named("NATSDisconnected", second.with(requests))}},
 		{name: "a spool grows", world: grows, at: 55, fires: []string{named("SpoolGrows", second)}},
 		{name: "a spool is nearly full", world: one("sine_relay_spool_nearly_full", nil, 1, 0), at: 40, fires: []string{named("SpoolNearlyFull", second)}},
 		{name: "a spool is full", world: one("sine_relay_spool_full", nil, 1, 0), at: 40, fires: []string{named("SpoolFull", second)}},

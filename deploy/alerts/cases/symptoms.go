@@ -28,12 +28,12 @@ func (s symptom) fires() (all []string) {
 func symptoms() []symptom {
 	stream, hq := labels{"stream": "VISITORS"}, labels{"site": "hq"}
 	drift := stream.with(labels{"field": "max_age"})
-	door, certificate, invalid := labels{"connection": "door"}, labels{"certificate": "public"}, labels{"state": "invalid"}
+	requests, certificate, invalid := labels{"connection": "check_in_requests"}, labels{"certificate": "public"}, labels{"state": "invalid"}
 	return []symptom{
 		{"sine_relay_spool_damaged", nil, 1, 0, 0, nil, true, []string{"SpoolDamaged"}},
 		{"sine_relay_standing_order_in_force", labels{"type": "lockdown", "site": "hq"}, 1, absent, 0, hq, false, []string{"Lockdown"}},
 		{"sine_relay_standing_order_in_force", labels{"type": "override", "site": "hq"}, 1, absent, 0, hq, false, []string{"Override"}},
-		{"sine_relay_nats_connected", door, 0, 1, 1, door, true, []string{"NATSDisconnected"}},
+		{"sine_relay_nats_connected", requests, 0, 1, 1, requests, true, []string{"NATSDisconnected"}},
 		{"sine_relay_standing_order_entries", invalid, 1, 0, 1, invalid, false, []string{"StandingOrderEntries"}},
 		{"sine_relay_spool_nearly_full", nil, 1, 0, 1, nil, true, []string{"SpoolNearlyFull"}},
 		{"sine_relay_spool_usable", nil, 0, 1, 1, nil, true, []string{"SpoolUnusable"}},
@@ -57,7 +57,7 @@ func symptoms() []symptom {
 func everything() check {
 	w := bare(90)
 	for _, s := range symptoms() {
-		w.relays("door", s.series, s.more, between(30, 60, s.wrong, s.right), between(30, 60, s.wrong, s.right))
+		w.relays("visitors", s.series, s.more, between(30, 60, s.wrong, s.right), between(30, 60, s.wrong, s.right))
 	}
 	c := check{name: "everything is wrong at both relays", world: w, at: 59}
 	for _, at := range []minute{30, 31, 32, 40} {
@@ -79,7 +79,7 @@ func blips() check {
 	w := bare(90)
 	for _, s := range symptoms() {
 		if s.waits > 0 {
-			w.relays("door", s.series, s.more, always(s.right), between(30, 30+s.waits, s.wrong, s.right))
+			w.relays("visitors", s.series, s.more, always(s.right), between(30, 30+s.waits, s.wrong, s.right))
 		}
 	}
 	return check{name: "everything is wrong, too shortly to tell", world: w}

@@ -16,7 +16,7 @@ type text struct {
 }
 
 func (s text) test() alertTest {
-	all := labels{"namespace": "door", "job": "sine-relay", "severity": s.severity}
+	all := labels{"namespace": "visitors", "job": "sine-relay", "severity": s.severity}
 	maps.Copy(all, s.labels)
 	return alertTest{At: fmt.Sprintf("%gm", s.at), Name: "SineRelay" + s.alert, Alerts: []expectedAlert{{all, map[string]string{
 		"summary": s.summary, "description": s.description,
@@ -42,9 +42,9 @@ func numbers() check {
 		[]string{named("CheckInsByFallback", labels{"integration": "dock", "site": "harbour"})}, named("LogLinesLost", ofRelay("relay-0", nil)),
 	), says: []text{
 		{48, "CheckInsByFallback", "critical", labels{"integration": "dock", "site": "harbour"},
-			"At dock nobody decides", "No check-in request of dock in the last minutes was answered by a decision, about 3 without one.", "lobby-cannot-check-in"},
+			"Check-in requests of dock get no decision", "No check-in request of dock in the last minutes got a decision, about 3 without one.", "lobby-cannot-check-in"},
 		{48, "LogLinesLost", "warning", ofRelay("relay-0", nil),
-			"Lines of a relay's log are lost", "At relay-0, 10.0.0.0:9090, about 3 lines of the log within 15 minutes were not written: nobody reads it, its pipe is broken or its disk is full. Visitors are answered.", "log-is-lost"},
+			"Lines of a relay's log are lost", "At relay-0, 10.0.0.0:9090, about 3 lines of the log within 15 minutes were not written: nobody reads it, its pipe is broken or its disk is full. Visitors are served all the same.", "log-is-lost"},
 	}}
 }
 

@@ -45,7 +45,7 @@ func (w *world) few(namespace string, failures []minute) {
 			}
 			return 0
 		}
-		w.door(l, good)
+		w.checkIns(l, good)
 		w.hungUp(l, failures, n)
 		w.published(l.with(labels{"result": "failed"}), failing, always(0))
 		for _, result := range []string{"stored", "duplicate", "spooled"} {
