@@ -17,17 +17,17 @@ import (
 
 // Errors that are reported to [DeciderConfig].OnError.
 var (
-	// ErrOverloaded: more questions came at once than the configuration
-	// allows.
-	ErrOverloaded = errors.New("more questions at once than configured")
-	// ErrExpired: the question's time was over before it was answered.
-	ErrExpired = errors.New("the question's time was over")
-	// ErrInvalidCheckInRequest: the question cannot be read.
-	ErrInvalidCheckInRequest = errors.New("the message is not a check-in request")
+	// ErrOverloaded is reported for a check-in request beyond
+	// [DeciderConfig].Concurrency.
+	ErrOverloaded = errors.New("overloaded: too many check-in requests in flight")
+	// ErrExpired is reported when the deadline passed without a decision.
+	ErrExpired = errors.New("no decision before the deadline")
+	// ErrInvalidCheckInRequest is reported when the message cannot be read.
+	ErrInvalidCheckInRequest = errors.New("invalid check-in request")
 )
 
-// Error replies, as NATS micro services have them. Their texts are fixed: an
-// error's own might say who stands at the door.
+// Codes of error replies, as of NATS micro services. The texts are fixed: that of an
+// error may contain personal data.
 const (
 	codeOverloaded = "503"
 	codeFailed     = "500"
@@ -35,68 +35,68 @@ const (
 )
 
 const (
-	// timeUnsaid is for a question that does not say how long it has, and
-	// timeLimit for one that claims more.
-	timeUnsaid = 10 * time.Second
-	timeLimit  = 10 * time.Minute
+	// defaultTimeout is for a request without a timeout, maxTimeout for one with a
+	// longer timeout.
+	defaultTimeout = 10 * time.Second
+	maxTimeout     = 10 * time.Minute
 )
 
-// receive is called serially by the client: a decider that takes 200 ms would
-// answer five questions in a second. So it only starts the answering.
+// receive is called serially by the client: a decider that takes 200 ms would decide
+// five requests in a second. So it only starts a goroutine for each.
 //
-// Replies are published here and not through req, whose bookkeeping is not made
-// for another goroutine.
+// Replies are published here and not through req, which is not safe for another
+// goroutine.
 func (d *decider) receive(req micro.Request) {
 	now := time.Now()
-	defer d.heldUp(now) // OnError is the program's, and may take its time
-	question := question{subject: req.Subject(), reply: req.Reply(), data: req.Data(), arrived: d.arrived(now)}
-	deadline := question.arrived.Add(timeLeft(req.Headers()))
+	defer d.delayedSince(now) // OnError is the program's, and may take long
+	q := request{subject: req.Subject(), reply: req.Reply(), data: req.Data(), arrived: d.arrived(now)}
+	deadline := q.arrived.Add(timeLeft(req.Headers()))
 	if !now.Before(deadline) {
-		d.expire(question)
+		d.expire(q)
 		return
 	}
-	key := d.repeats.key(req)
-	if d.repeated(req, key) {
+	key := d.recent.key(req)
+	if d.knownRequest(req, key) {
 		return
 	}
 	select {
 	case d.slots <- struct{}{}:
 	default:
 		d.overloaded.Add(1)
-		d.refuse(question, codeOverloaded, "overloaded", ErrOverloaded)
+		d.refuse(q, codeOverloaded, "overloaded", ErrOverloaded)
 		return
 	}
-	if d.repeats.begin(key) {
-		question.key = &key
+	if d.recent.begin(key) {
+		q.key = &key
 	}
 	ctx, cancel := context.WithDeadline(d.working, deadline)
 	d.running.Go(func() {
 		defer func() { cancel(); <-d.slots }()
-		d.answer(ctx, question)
+		d.handle(ctx, q)
 	})
 }
 
-type question struct {
+type request struct {
 	subject, reply string
 	data           []byte
 	arrived        time.Time
-	// key is set where further attempts of the question are known by it.
-	key *repeatKey
+	// key is set when further attempts of the request are recognized by it.
+	key *requestKey
 }
 
-// timeLeft is what the question says remained when it was sent.
+// timeLeft is the time that remained when the request was sent.
 func timeLeft(h micro.Headers) time.Duration {
 	ms, err := strconv.ParseInt(h.Get(visit.HeaderTimeout), 10, 64)
 	if err != nil {
-		return timeUnsaid
+		return defaultTimeout
 	}
-	return time.Duration(min(max(ms, 0), timeLimit.Milliseconds())) * time.Millisecond
+	return time.Duration(min(max(ms, 0), maxTimeout.Milliseconds())) * time.Millisecond
 }
 
-func (d *decider) answer(ctx context.Context, q question) {
+func (d *decider) handle(ctx context.Context, q request) {
 	if over(ctx) {
 		d.undecided(q)
-		d.expire(q) // the visitor has gone: do not even begin
+		d.expire(q) // nobody waits for the decision: do not begin
 		return
 	}
 	tooLate := d.expiry(ctx, q)
@@ -107,7 +107,7 @@ func (d *decider) answer(ctx context.Context, q question) {
 		d.returnedLate(ctx, q, err)
 	case errors.Is(err, ErrInvalidCheckInRequest):
 		d.failed.Add(1)
-		d.refuse(q, codeUnreadable, "not a check-in request", err)
+		d.refuse(q, codeUnreadable, "invalid check-in request", err)
 	case err != nil:
 		d.failed.Add(1)
 		d.took(time.Since(q.arrived))
@@ -118,15 +118,15 @@ func (d *decider) answer(ctx context.Context, q question) {
 	}
 }
 
-// decision asks the program and returns its reply, encoded.
+// decision calls the program and returns its reply, encoded.
 func (d *decider) decision(ctx context.Context, data []byte) ([]byte, error) {
-	var asked visit.CheckInRequest
-	if err := json.Unmarshal(data, &asked); err != nil {
-		return nil, ErrInvalidCheckInRequest // the decoder's error may quote the message
+	var r visit.CheckInRequest
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, ErrInvalidCheckInRequest // the decoder's error may quote personal data
 	}
 	var decided visit.Decision
 	err := recovered(func() (err error) {
-		decided, err = d.decide(ctx, asked)
+		decided, err = d.decide(ctx, r)
 		return err
 	})
 	if err != nil {
@@ -142,8 +142,7 @@ func (d *decider) decision(ctx context.Context, data []byte) ([]byte, error) {
 }
 
 // encode returns the reply as the relay will read it. An acceptance that the relay
-// would not take is an error. A rejection never is: what cannot be sent of it is
-// left out.
+// would find invalid is an error. A rejection never is: its invalid parts are left out.
 func encode(d visit.Decision) ([]byte, error) {
 	if d.Verdict == visit.Reject {
 		d.Pass = nil // which is for visitors who are accepted
@@ -159,18 +158,18 @@ func encode(d visit.Decision) ([]byte, error) {
 	return json.Marshal(read) // without texts that are too long for a message
 }
 
-func (d *decider) send(ctx context.Context, q question, reply []byte) {
+func (d *decider) send(ctx context.Context, q request, reply []byte) {
 	subjects := []string{q.reply}
 	if q.key != nil {
 		deadline, _ := ctx.Deadline()
-		subjects = append(subjects, d.repeats.decided(*q.key, reply, deadline)...)
+		subjects = append(subjects, d.recent.decided(*q.key, reply, deadline)...)
 	}
 	sent := true
 	for _, subject := range subjects {
 		sent = d.reply(q.subject, &nats.Msg{Subject: subject, Data: reply}) && sent
 	}
 	if sent {
-		d.answered.Add(1)
+		d.decided.Add(1)
 	} else {
 		d.failed.Add(1)
 	}
@@ -186,16 +185,16 @@ func (d *decider) reply(to string, m *nats.Msg) bool {
 	return true
 }
 
-// undecided forgets a question, and returns the subjects of its further attempts.
-func (d *decider) undecided(q question) []string {
+// undecided forgets a request, and returns the reply subjects of its further attempts.
+func (d *decider) undecided(q request) []string {
 	if q.key == nil {
 		return nil
 	}
-	return d.repeats.forget(*q.key)
+	return d.recent.forget(*q.key)
 }
 
 // refuse sends an error reply, and reports why.
-func (d *decider) refuse(q question, code, description string, why error) {
+func (d *decider) refuse(q request, code, description string, why error) {
 	for _, subject := range append([]string{q.reply}, d.undecided(q)...) {
 		d.replied.Store(&subject)
 		err := d.nc.PublishMsg(&nats.Msg{Subject: subject, Header: nats.Header{
@@ -208,17 +207,17 @@ func (d *decider) refuse(q question, code, description string, why error) {
 	d.cfg.OnError(fmt.Errorf("decide %s: %w", q.subject, why))
 }
 
-// over reports whether a question's time has ended. Its context says so a moment
-// later: after a stall the answer may be ready before the context's timer runs.
+// over reports whether the deadline has passed. The context itself ends a moment later:
+// after a stall the decision may be ready before the context's timer runs.
 func over(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && !time.Now().Before(deadline)
 }
 
-// expiry counts a question as expired when its time ends, and not when the program
-// returns: one that hangs must be seen while it hangs. tooLate is called once the
-// program has returned.
-func (d *decider) expiry(ctx context.Context, q question) (tooLate func() bool) {
+// expiry counts a request as expired at its deadline, and not when the program returns:
+// one that hangs must be seen while it hangs. tooLate is called once the program has
+// returned.
+func (d *decider) expiry(ctx context.Context, q request) (tooLate func() bool) {
 	var once sync.Once
 	count := func() {
 		once.Do(func() {
@@ -228,7 +227,7 @@ func (d *decider) expiry(ctx context.Context, q question) (tooLate func() bool) 
 		})
 	}
 	stop := context.AfterFunc(ctx, func() {
-		if over(ctx) { // else Decide ends
+		if over(ctx) { // otherwise Decide ends
 			count()
 		}
 	})
@@ -242,26 +241,26 @@ func (d *decider) expiry(ctx context.Context, q question) (tooLate func() bool) 
 	}
 }
 
-func (d *decider) expire(q question) {
+func (d *decider) expire(q request) {
 	d.expired.Add(1)
 	d.cfg.OnError(fmt.Errorf("decide %s: %w", q.subject, ErrExpired))
 }
 
-// returnedLate counts what came of an expired question after all. That the program
-// heeded its context is no news.
-func (d *decider) returnedLate(ctx context.Context, q question, err error) {
+// returnedLate counts a decision after the deadline, and reports an error other than
+// that of the context.
+func (d *decider) returnedLate(ctx context.Context, q request, err error) {
 	deadline, _ := ctx.Deadline()
 	d.nanoseconds.Add(int64(time.Since(deadline)))
 	switch {
 	case err == nil:
 		d.late.Add(1)
 	case !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled):
-		d.cfg.OnError(fmt.Errorf("decide %s, after its time: %w", q.subject, err))
+		d.cfg.OnError(fmt.Errorf("decide %s, after the deadline: %w", q.subject, err))
 	}
 }
 
-// took counts the time of a question that the program was asked.
+// took counts the time of a request that the program was called for.
 func (d *decider) took(t time.Duration) {
-	d.asked.Add(1)
+	d.timed.Add(1)
 	d.nanoseconds.Add(int64(t))
 }

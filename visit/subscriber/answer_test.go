@@ -42,7 +42,7 @@ func TestAFailureIsAnErrorReplyWithoutItsText(t *testing.T) {
 		}, "Zmark"},
 		"a panic":              {func(context.Context, visit.CheckInRequest) (visit.Decision, error) { panic("Zmark") }, "Zmark"},
 		"no verdict":           {func(context.Context, visit.CheckInRequest) (visit.Decision, error) { return visit.Decision{}, nil }, "is missing"},
-		"a verdict of its own": {returning(visit.Decision{Verdict: "Zmark"}), "neither"},
+		"a verdict of its own": {returning(visit.Decision{Verdict: "Zmark"}), "must be"},
 		"extras that are not JSON": {returning(visit.Decision{
 			Verdict: visit.Accept, Pass: map[string]json.RawMessage{"a": json.RawMessage("Zmark")},
 		}), "encode"},
@@ -93,7 +93,7 @@ func returning(d visit.Decision) decideFunc {
 func TestAMessageThatIsNotAQuestion(t *testing.T) {
 	t.Parallel()
 	s, r := newDecider(t, hq(), accept)
-	refused(t, s.request(t, "visitors.v1.ask.hq.default", "5000", []byte("Zmark")), "400", "not a check-in request")
+	refused(t, s.request(t, "visitors.v1.ask.hq.default", "5000", []byte("Zmark")), "400", "invalid check-in request")
 	err := next(t, r.errors)
 	if !errors.Is(err, subscriber.ErrInvalidCheckInRequest) || strings.Contains(err.Error(), "Zmark") {
 		t.Errorf("%v", err)

@@ -12,42 +12,42 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ErrDurableMismatch is returned when the durable exists and receives other
-// subjects. To change them under it would make it skip events in silence, for
-// this program or for the other one that uses it.
-var ErrDurableMismatch = errors.New("the durable exists and receives something else")
+// ErrDurableMismatch is returned when the durable exists with another filter. Changing
+// the filter would make it skip events silently, for this program or for another one
+// that uses it.
+var ErrDurableMismatch = errors.New("the durable exists with another filter")
 
 const (
-	// attempts to attach are made while connected, this far apart, before a
+	// attachAttempts are made while connected, this far apart, before a
 	// fault that may pass is taken for one that does not.
-	attempts     = 6
-	attemptPause = 500 * time.Millisecond
+	attachAttempts = 6
+	attachPause    = 500 * time.Millisecond
 )
 
-// attach creates the durable, or finds it. It waits for the connection, and for
-// a JetStream that is only just starting.
+// attach creates the durable, or finds it. It waits for the connection, and for a
+// JetStream that is starting.
 func (c EventsConfig) attach(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
 	for failures := 0; ; {
 		consumer, err := c.createOrFind(ctx, js)
 		if err == nil {
-			for _, oddity := range c.oddities(consumer.CachedInfo().Config) {
-				c.OnError(oddity)
+			for _, warning := range c.warnings(consumer.CachedInfo().Config) {
+				c.OnError(warning)
 			}
 		}
-		if err == nil || ctx.Err() != nil || !passing(err) {
+		if err == nil || ctx.Err() != nil || !retryable(err) {
 			return consumer, err
 		}
 		if js.Conn().IsConnected() {
 			failures++
 		}
-		if failures == attempts {
+		if failures == attachAttempts {
 			return nil, err
 		}
-		c.OnError(fmt.Errorf("attach to %s, will try again: %w", c.Stream, err))
+		c.OnError(fmt.Errorf("attach to %s, retrying: %w", c.Stream, err))
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(attemptPause):
+		case <-time.After(attachPause):
 		}
 	}
 }
@@ -75,12 +75,12 @@ func (c EventsConfig) find(ctx context.Context, js jetstream.JetStream) (jetstre
 	return c.adjust(ctx, js, found)
 }
 
-// adjust gives a durable that exists what the configuration says. One that NATS
-// does not change is better than none.
+// adjust changes a durable that exists to the configuration. One that NATS does not
+// change is better than none.
 func (c EventsConfig) adjust(ctx context.Context, js jetstream.JetStream, found jetstream.Consumer) (jetstream.Consumer, error) {
 	want, has := c.consumer(), found.CachedInfo().Config
 	if has.FilterSubject != want.FilterSubject || has.AckPolicy != want.AckPolicy || has.HeadersOnly {
-		return nil, fmt.Errorf("%w: %s receives %s and not %s; choose another name, or: nats consumer rm %s %[2]s",
+		return nil, fmt.Errorf("%w: %s receives %s instead of %s; choose another name, or: nats consumer rm %s %[2]s",
 			ErrDurableMismatch, c.Durable, received(has), want.FilterSubject, c.Stream)
 	}
 	change := has
@@ -89,23 +89,23 @@ func (c EventsConfig) adjust(ctx context.Context, js jetstream.JetStream, found 
 		return found, nil // it differs in where it began, or in what an operator set
 	}
 	changed, err := js.UpdateConsumer(ctx, c.Stream, change)
-	if err != nil && !passing(err) && ctx.Err() == nil {
-		c.OnError(fmt.Errorf("%s stays as it is, with AckWait %s, MaxDeliver %d and MaxAckPending %d: %w",
+	if err != nil && !retryable(err) && ctx.Err() == nil {
+		c.OnError(fmt.Errorf("%s keeps AckWait %s, MaxDeliver %d and MaxAckPending %d: %w",
 			c.Durable, has.AckWait, has.MaxDeliver, has.MaxAckPending, err))
 		return found, nil
 	}
 	return changed, err
 }
 
-// as is the configuration with what the durable has, which may be another's: a
-// handler that takes long must be said to within its AckWait, and an event is given
-// up after its MaxDeliver.
+// as is the configuration with the durable's own values, which may differ: a long
+// handler must be reported as in progress within its AckWait, and an event is given up
+// after its MaxDeliver.
 func (c EventsConfig) as(has jetstream.ConsumerConfig) EventsConfig {
 	c.AckWait, c.MaxDeliver = has.AckWait, has.MaxDeliver
 	return c
 }
 
-// received says what a durable receives.
+// received describes what a durable receives.
 func received(has jetstream.ConsumerConfig) string {
 	switch {
 	case has.HeadersOnly:
@@ -117,28 +117,28 @@ func received(has jetstream.ConsumerConfig) string {
 	}
 }
 
-// oddities are what somebody else set that delays events or loses them, on the
-// durable or for every consumer of the stream.
-func (c EventsConfig) oddities(has jetstream.ConsumerConfig) (found []error) {
+// warnings are settings by somebody else that delay or lose events, of the durable or
+// of every consumer of the stream.
+func (c EventsConfig) warnings(has jetstream.ConsumerConfig) (found []error) {
 	if has.MaxAckPending > 0 && c.MaxAckPending != has.MaxAckPending {
-		found = append(found, fmt.Errorf("%s delivers nothing new once %d events are not acknowledged: its max_ack_pending is not -1", has.Durable, has.MaxAckPending))
+		found = append(found, fmt.Errorf("%s delivers no new event while %d are unacknowledged: its max_ack_pending should be -1", has.Durable, has.MaxAckPending))
 	}
 	if has.InactiveThreshold > 0 {
-		found = append(found, fmt.Errorf("NATS deletes %s, and what it has handled, when no program receives for %s", has.Durable, has.InactiveThreshold))
+		found = append(found, fmt.Errorf("NATS deletes %s, with its position, when no program receives for %s", has.Durable, has.InactiveThreshold))
 	}
 	if has.ReplayPolicy != jetstream.ReplayInstantPolicy {
-		found = append(found, fmt.Errorf("%s replays events as slowly as they once came: its replay policy is not instant", has.Durable))
+		found = append(found, fmt.Errorf("%s replays events at their original speed: its replay policy should be instant", has.Durable))
 	}
 	return found
 }
 
-// looksUp reports whether a subject is the one that finds the durable.
+// looksUp reports whether a subject is that of the durable's info request.
 func (c EventsConfig) looksUp(subject string) bool {
 	return strings.HasSuffix(subject, ".CONSUMER.INFO."+c.Stream+"."+c.Durable)
 }
 
-// passing reports whether a fault may go away by itself.
-func passing(err error) bool {
+// retryable reports whether an error may be temporary.
+func retryable(err error) bool {
 	var api *jetstream.APIError
 	if errors.As(err, &api) {
 		lasting := errors.Is(err, jetstream.ErrJetStreamNotEnabled) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)

@@ -16,40 +16,41 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Decide answers check-in requests until ctx ends; then it answers those that it
-// has and returns nil. The context given to decide ends when the visitor's time
-// is over; an answer that comes later is dropped, because nobody waits for it.
-// A question that waited while the program did not run, because it was stopped or
-// got no CPU, has the time that is left of its own.
+// Decide calls decide for every check-in request and replies with its decision, until
+// ctx ends; then it finishes the requests in flight and returns nil. The context of
+// decide ends at the request's deadline; a later decision is dropped, because nobody
+// waits for it. The time for which the program did not run, because it was stopped or
+// got no CPU, counts.
 //
-// A question may come twice, with the same RequestID: the relay asks again when no
-// reply has come in half of the time, or its connection dropped. The program that is
-// deciding it, or has, is not asked again and answers both. Another one of the same
-// group is asked, though. So where deciding twice would do harm, as a badge that is
-// printed, go by RequestID.
+// A request may be delivered twice, with the same RequestID: the relay sends it again
+// when half of the time has passed without a reply, or its connection was lost. A
+// program that is deciding it, or has decided it, does not call decide again and sends
+// the one decision to both. Another program of the same queue group may get the second
+// one, though. So where deciding twice would do harm, as printing a badge, deduplicate
+// by RequestID.
 //
-// An error, a panic or a decision without a verdict becomes an error reply
-// without its text, so that the relay knows at once and nothing personal
-// travels; the relay then uses the integration's fallback.
+// An error, a panic or an invalid decision becomes an error reply without its text, so
+// that the relay knows at once and no personal data is sent; the relay then uses the
+// integration's fallback.
 //
-// It is a NATS micro service: programs with the same sites and decider share the
-// questions, each question going to one of them, and `nats micro ls` shows it.
-// It returns an error when it cannot start ([ErrDenied] among them), and when
-// the connection is closed under it ([nats.ErrConnectionClosed]).
+// Decide is a NATS micro service: programs with the same sites and decider share the
+// requests, each of which goes to one of them, and `nats micro ls` lists them. It
+// returns an error when it cannot start, such as [ErrDenied], and
+// [nats.ErrConnectionClosed] when the connection was closed.
 //
 // The NATS user needs permission to subscribe to visitors.v1.ask.<site>.<decider>
 // and, for discovery, to $SRV.>, and to publish replies: allow_responses.
-func Decide(ctx context.Context, nc *nats.Conn, cfg DeciderConfig, decide func(ctx context.Context, q visit.CheckInRequest) (visit.Decision, error)) error {
+func Decide(ctx context.Context, nc *nats.Conn, cfg DeciderConfig, decide func(ctx context.Context, r visit.CheckInRequest) (visit.Decision, error)) error {
 	cfg, err := cfg.complete()
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)
 	}
-	d := &decider{cfg: cfg, nc: nc, decide: decide, slots: make(chan struct{}, cfg.Concurrency), repeats: newRepeats()}
+	d := &decider{cfg: cfg, nc: nc, decide: decide, slots: make(chan struct{}, cfg.Concurrency), recent: newRecentRequests()}
 	var abort context.CancelFunc
 	d.working, abort = context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
-	defer d.heedDenials(ctx)()
-	go d.keepPulse()
+	defer d.watchPermissions(ctx)()
+	go d.watchStalls()
 
 	closed := make(chan struct{})
 	service, err := micro.AddService(nc, cfg.service(d.stats, sync.OnceFunc(func() { close(closed) })))
@@ -72,21 +73,21 @@ type decider struct {
 	cfg    DeciderConfig
 	nc     *nats.Conn
 	decide func(context.Context, visit.CheckInRequest) (visit.Decision, error)
-	// working is what the contexts of questions are made from.
+	// working is the parent of the contexts of requests.
 	working context.Context
 	slots   chan struct{}
-	repeats *repeats
+	recent  *recentRequests
 	running sync.WaitGroup
 
-	answered, failed, overloaded, expired, late, stalls atomic.Int64
-	// asked counts the questions that took the nanoseconds.
-	asked, nanoseconds atomic.Int64
+	decided, failed, overloaded, expired, late, stalls atomic.Int64
+	// timed counts the requests that took the nanoseconds.
+	timed, nanoseconds atomic.Int64
 	pulse              pulse
-	// replied is the subject of the last answer.
+	// replied is the subject of the last reply.
 	replied atomic.Pointer[string]
 }
 
-// listen subscribes to the questions of every site. The queue group is that of
+// listen subscribes to the check-in requests of every site. The queue group is that of
 // every micro service, so that a decider in another language shares it.
 func (d *decider) listen(service micro.Service) error {
 	for _, site := range d.cfg.Sites {
@@ -97,8 +98,8 @@ func (d *decider) listen(service micro.Service) error {
 		if err != nil {
 			return fmt.Errorf("decide for site %s: %w", site, err)
 		}
-		// A refusal comes before the flush's answer. Without a connection
-		// there is none yet, and nothing to see.
+		// A permission violation comes before the reply to the flush. Without a
+		// connection there is neither yet.
 		if d.nc.FlushTimeout(lastWait) != nil {
 			continue
 		}
@@ -111,17 +112,17 @@ func (d *decider) listen(service micro.Service) error {
 
 func (d *decider) stats() visit.DeciderStats {
 	s := visit.DeciderStats{
-		Decided: d.answered.Load(), Failed: d.failed.Load(), Overloaded: d.overloaded.Load(),
+		Decided: d.decided.Load(), Failed: d.failed.Load(), Overloaded: d.overloaded.Load(),
 		Expired: d.expired.Load(), Late: d.late.Load(), Stalls: d.stalls.Load(),
 	}
-	if asked := d.asked.Load(); asked > 0 {
-		s.AverageMs = float64(d.nanoseconds.Load()) / float64(asked) / 1e6
+	if timed := d.timed.Load(); timed > 0 {
+		s.AverageMs = float64(d.nanoseconds.Load()) / float64(timed) / 1e6
 	}
 	return s
 }
 
-// finish takes no more questions and answers those that are here, within the
-// grace period. Without a connection there is nobody to answer.
+// finish takes no more requests and decides those in flight, within the grace period.
+// Without a connection no reply can be sent.
 func (d *decider) finish(service micro.Service, abort context.CancelFunc) error {
 	if err := service.Stop(); err != nil && d.nc.IsConnected() {
 		return fmt.Errorf("stop deciding: %w", err)
@@ -129,7 +130,7 @@ func (d *decider) finish(service micro.Service, abort context.CancelFunc) error 
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		d.awaitHandedOver()
+		d.awaitDelivered()
 		d.running.Wait()
 	}()
 	err := finished(done, d.cfg.GracePeriod, abort)
@@ -137,17 +138,17 @@ func (d *decider) finish(service micro.Service, abort context.CancelFunc) error 
 	return err
 }
 
-// awaitHandedOver returns when what the server sent before it knew that we stop
-// was handed over: a flush brings the last of it in, and a barrier runs behind it.
-func (d *decider) awaitHandedOver() {
+// awaitDelivered returns when everything that the server sent before it knew of the
+// stop was delivered: a flush brings the last of it in, and a barrier runs behind it.
+func (d *decider) awaitDelivered() {
 	if d.flush() {
-		<-d.handedOver()
+		<-d.delivered()
 	}
 }
 
-// handedOver is closed when everything that has come in was handed over, on every
+// delivered is closed when everything that was received is delivered, on every
 // subscription of the connection.
-func (d *decider) handedOver() <-chan struct{} {
+func (d *decider) delivered() <-chan struct{} {
 	done := make(chan struct{})
 	if d.nc.Barrier(func() { close(done) }) != nil {
 		close(done)
@@ -155,41 +156,43 @@ func (d *decider) handedOver() <-chan struct{} {
 	return done
 }
 
-// flush reports whether everything that was sent has arrived.
+// flush reports whether the server has everything that was sent.
 func (d *decider) flush() bool {
 	return d.nc.IsConnected() && d.nc.FlushTimeout(lastWait) == nil
 }
 
-// DeciderConfig says which questions to answer. Sites and Version are required.
+// DeciderConfig says which check-in requests to decide. Sites and Version are required.
 type DeciderConfig struct {
 	// Sites are the sites whose check-in requests are decided.
 	Sites []string
-	// Decider is the name under which integrations know the decider,
-	// "default" by default.
+	// Decider is the decider's name in the relay's integrations, "default" by
+	// default.
 	Decider string
-	// Version is the program's own, as semantic versioning has it: 1.2.3.
-	Version     string
+	// Version is that of the program, a semantic version such as 1.2.3.
+	Version string
+	// Description is shown by service discovery.
 	Description string
-	Subjects    visit.Subjects
-	// Concurrency is how many questions are answered at once, 64 by default.
-	// Those beyond it are told at once that the decider is overloaded.
-	// Questions that come again because another program is slow are among them.
+	// Subjects has the subject prefix of the installation.
+	Subjects visit.Subjects
+	// Concurrency is the maximum number of requests in flight, 64 by default. Further
+	// ones get an error reply at once. Requests that are sent again because another
+	// program is slow count.
 	Concurrency int
-	// GracePeriod is how long questions may still be answered once the context
-	// has ended, before the context given to decide ends too. 20 s by default.
+	// GracePeriod is the time for requests in flight once the context has ended,
+	// before the context of decide ends too. 20 s by default.
 	GracePeriod time.Duration
-	// OnReady is called once, when the questions of all sites come here; without
-	// a connection, when they will as soon as there is one.
+	// OnReady is called once, when the program is subscribed for all sites; without a
+	// connection, when it will be as soon as there is one.
 	OnReady func()
-	// OnError hears of every question that could not be answered. The error
-	// may hold what the program put into it. It is called by several
-	// goroutines at once and must be quick: the next question waits for it.
-	// By default the error is logged by slog's default logger.
+	// OnError gets an error for every request without a decision. It contains the
+	// error of decide. OnError is called concurrently and must return quickly: the
+	// next request waits for it. By default errors are logged by slog's default
+	// logger.
 	OnError func(error)
 }
 
-// complete checks the configuration and fills its defaults in. The version is
-// left to package micro.
+// complete sets the defaults and checks the configuration. The version is left to
+// package micro.
 func (c DeciderConfig) complete() (DeciderConfig, error) {
 	if c.Decider == "" {
 		c.Decider = "default"
@@ -211,26 +214,26 @@ func (c DeciderConfig) complete() (DeciderConfig, error) {
 
 func (c DeciderConfig) check() error {
 	if !visit.ValidName(c.Decider) {
-		return fmt.Errorf("decider %q must match %s", c.Decider, visit.NamePattern)
+		return fmt.Errorf("Decider must match %s, got %q", visit.NamePattern, c.Decider)
 	}
 	if len(c.Sites) == 0 {
-		return errors.New("at least one site is needed")
+		return errors.New("Sites must contain at least one site")
 	}
 	for i, site := range c.Sites {
 		if !visit.ValidName(site) {
-			return fmt.Errorf("site %q must match %s", site, visit.NamePattern)
+			return fmt.Errorf("Sites must match %s, got %q", visit.NamePattern, site)
 		}
 		if slices.Contains(c.Sites[:i], site) {
-			return fmt.Errorf("site %q is there twice", site)
+			return fmt.Errorf("Sites contains %q twice", site)
 		}
 	}
 	if c.Concurrency < 0 || c.GracePeriod < 0 {
-		return errors.New("concurrency and grace period must not be negative")
+		return errors.New("Concurrency and GracePeriod must not be negative")
 	}
 	return nil
 }
 
-// service is the decider as NATS discovery shows it.
+// service is the decider as a NATS micro service.
 func (c DeciderConfig) service(stats func() visit.DeciderStats, ended func()) micro.Config {
 	return micro.Config{
 		Name: visit.DeciderService, Version: c.Version, Description: c.Description,

@@ -13,44 +13,46 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// DedupeStore remembers the ids of events. [DedupeInMemory] and [DedupeInBucket] make one;
-// a table beside the program's own is better than either.
+// DedupeStore stores the ids of events that were handled. [DedupeInMemory] and
+// [DedupeInBucket] are implementations; a table in the program's own database is better
+// than either.
 type DedupeStore interface {
-	// Has reports whether the id was added, as far as it is remembered.
+	// Has reports whether the id was added, as far as it is still stored.
 	Has(ctx context.Context, id string) (bool, error)
+	// Add stores the id. Adding it again is not an error.
 	Add(ctx context.Context, id string) error
 }
 
-// Dedupe returns a handler for [Events] that hands an event to handle only when its
-// ID was not seen: the relay recognises a repeat for 24 hours, this for as long
-// as seen remembers. The ID is added once handle has returned nil.
+// Dedupe returns a handler for [Events] that calls handle only for an event whose ID is
+// not in the store: the relay recognizes a duplicate for 24 hours, this for as long as
+// the store has it. The ID is added once handle has returned nil.
 //
-// Within one program an ID is handled by one worker at a time. A crash between
-// handle and the adding, or an error of seen, which Dedupe returns, lets the event
-// come again and be handled again: at least once is still the promise. Where twice
-// would do harm, write the ID in the transaction of the work itself, in place of
-// Dedupe.
-func Dedupe(seen DedupeStore, handle func(ctx context.Context, e visit.Event) error) func(ctx context.Context, e visit.Event) error {
-	o := &once{seen: seen, handle: handle, busy: make(map[string]chan struct{})}
+// Within one program an ID is handled by one worker at a time. After a crash between
+// handle and the adding, or an error of the store, which the handler returns, the event
+// is redelivered and handled again: the guarantee is still at least once. Where
+// handling it twice would do harm, store the ID in the transaction of the work itself,
+// in place of Dedupe.
+func Dedupe(store DedupeStore, handle func(ctx context.Context, e visit.Event) error) func(ctx context.Context, e visit.Event) error {
+	o := &deduper{store: store, handle: handle, busy: make(map[string]chan struct{})}
 	return o.receive
 }
 
-type once struct {
-	seen   DedupeStore
+type deduper struct {
+	store  DedupeStore
 	handle func(context.Context, visit.Event) error
 
 	mu   sync.Mutex
 	busy map[string]chan struct{} // closed when the id's worker is done
 }
 
-func (o *once) receive(ctx context.Context, e visit.Event) error {
+func (o *deduper) receive(ctx context.Context, e visit.Event) error {
 	if err := o.enter(ctx, e.ID); err != nil {
 		return err
 	}
 	defer o.leave(e.ID)
-	known, err := o.seen.Has(ctx, e.ID)
+	known, err := o.store.Has(ctx, e.ID)
 	if err != nil {
-		return fmt.Errorf("look whether event %s was seen: %w", e.ID, err)
+		return fmt.Errorf("look up event %s: %w", e.ID, err)
 	}
 	if known {
 		return nil
@@ -58,14 +60,14 @@ func (o *once) receive(ctx context.Context, e visit.Event) error {
 	if err := o.handle(ctx, e); err != nil {
 		return err
 	}
-	if err := o.seen.Add(ctx, e.ID); err != nil {
-		return fmt.Errorf("remember event %s, which was handled: %w", e.ID, err)
+	if err := o.store.Add(ctx, e.ID); err != nil {
+		return fmt.Errorf("store the id of event %s, which was handled: %w", e.ID, err)
 	}
 	return nil
 }
 
-// enter waits until nobody works on the id.
-func (o *once) enter(ctx context.Context, id string) error {
+// enter waits until no worker has the id.
+func (o *deduper) enter(ctx context.Context, id string) error {
 	for {
 		o.mu.Lock()
 		done, taken := o.busy[id]
@@ -83,22 +85,22 @@ func (o *once) enter(ctx context.Context, id string) error {
 	}
 }
 
-func (o *once) leave(id string) {
+func (o *deduper) leave(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	close(o.busy[id])
 	delete(o.busy, id)
 }
 
-// DedupeInMemory remembers the last n ids, n at least 1, until the program ends. It
-// returns no error.
+// DedupeInMemory stores the last n ids, at least one, until the program ends. Its methods
+// return no errors.
 func DedupeInMemory(n int) DedupeStore {
 	return &ring{ids: make([]string, max(n, 1)), known: make(map[string]bool)}
 }
 
 type ring struct {
 	mu    sync.Mutex
-	ids   []string // the next to be forgotten is at next
+	ids   []string // the next to be removed is at next
 	next  int
 	known map[string]bool
 }
@@ -122,9 +124,9 @@ func (r *ring) Add(_ context.Context, id string) error {
 	return nil
 }
 
-// DedupeInBucket remembers ids in a JetStream key-value bucket, which programs may
-// share and which survives them. The bucket's TTL is how long; a bucket without
-// one grows for ever. The NATS user needs permission to publish to
+// DedupeInBucket stores ids in a JetStream key-value bucket, which programs may share and
+// which survives them. The bucket's TTL is how long; a bucket without one grows without
+// limit. The NATS user needs permission to publish to
 // $KV.<bucket>.>, $JS.API.DIRECT.GET.KV_<bucket>.> and, to open the bucket,
 // $JS.API.STREAM.INFO.KV_<bucket>.
 func DedupeInBucket(bucket jetstream.KeyValue) DedupeStore { return keyValue{bucket} }
@@ -144,7 +146,7 @@ func (k keyValue) Add(ctx context.Context, id string) error {
 	return err
 }
 
-// keyOf makes a valid key of anything; the relay's ids are valid themselves.
+// keyOf returns a valid key for any id; the relay's own ids are valid keys.
 func keyOf(id string) string {
 	if len(id) == 32 {
 		if _, err := hex.DecodeString(id); err == nil {

@@ -96,7 +96,7 @@ func TestWithoutItsBucketNothingIsHandledUntilItIsBack(t *testing.T) {
 	ids := make(chan string, 10)
 	r := runEvents(t, s.js, subscriber.EventsConfig{Backoff: []time.Duration{time.Millisecond}}, subscriber.Dedupe(subscriber.DedupeInBucket(kv), collect(ids)))
 	s.store(t, "hq", "a", 1)
-	contains(t, next(t, r.errors), "look whether event a-0 was seen")
+	contains(t, next(t, r.errors), "look up event a-0")
 	if len(ids) > 0 {
 		t.Error("it was handled all the same")
 	}
@@ -116,7 +116,7 @@ func TestWhatCannotBeRememberedComesAgain(t *testing.T) {
 	var calls int
 	h := subscriber.Dedupe(failing{subscriber.DedupeInMemory(1)}, func(context.Context, visit.Event) error { calls++; return nil })
 	for range 2 {
-		contains(t, h(t.Context(), visit.Event{ID: "a"}), "remember event a, which was handled: full")
+		contains(t, h(t.Context(), visit.Event{ID: "a"}), "store the id of event a, which was handled: full")
 	}
 	if calls != 2 {
 		t.Errorf("handled %d times", calls)

@@ -144,7 +144,7 @@ func TestAStallThatCannotBeNoticedIsSaidAndEndsNothing(t *testing.T) {
 	if !errors.Is(err, subscriber.ErrDenied) {
 		t.Errorf("%v", err)
 	}
-	contains(t, err, "stalls of badges will not be noticed", "CONSUMER.INFO.VISITORS.badges")
+	contains(t, err, "cannot detect stalls of badges", "CONSUMER.INFO.VISITORS.badges")
 	s.store(t, "hq", "a", 1)
 	next(t, ids)
 	r.stop(t)

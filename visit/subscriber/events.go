@@ -13,30 +13,30 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// ErrConsumerDeleted is returned when somebody deleted the consumer or the stream
-// under a running [Events].
+// ErrConsumerDeleted is returned when the consumer or the stream was deleted while
+// [Events] was running.
 var ErrConsumerDeleted = errors.New("the consumer was deleted")
 
 const (
-	// heartbeat is how often the server says that it still knows of a pull;
-	// when it is silent for twice as long, the pull is made again.
-	heartbeat = 5 * time.Second
-	askWait   = 2 * time.Second
+	// heartbeat is the interval of the server's idle heartbeats for a pull; after
+	// twice that time without one, the pull is repeated.
+	heartbeat   = 5 * time.Second
+	infoTimeout = 2 * time.Second
 )
 
-// Events calls handle for every event, until ctx ends; then it waits for
-// handlers that run and returns nil. An event counts as handled once handle has
-// returned nil for it. After an error or a panic it is delivered again, without
-// end, after a pause; see [EventsConfig].Backoff.
+// Events calls handle for every event, until ctx ends; then it waits for running
+// handlers and returns nil. An event is acknowledged once handle has returned nil for
+// it. After an error or a panic it is redelivered after a delay, without limit; see
+// [EventsConfig].Backoff.
 //
-// Every event comes at least once, and now and then twice: after a crash, or
-// when an acknowledgement was lost. Its ID is then the same, so keep the ID
-// beside what the event made you do, in one transaction, or use [Dedupe].
+// Every event is delivered at least once, and sometimes twice: after a crash, or when
+// an acknowledgement was lost. Its ID is then the same, so store the ID together with
+// the effect of the event, in one transaction, or use [Dedupe].
 //
-// Lost connections, server restarts and elections are ridden out. Events returns
-// an error when there is nothing to receive from and waiting does not cure it:
-// the configuration is wrong, the stream is missing, permission is lacking
-// ([ErrDenied]), the name is taken ([ErrDurableMismatch]), the consumer was deleted
+// Events survives lost connections, server restarts and leader elections. It returns an
+// error when it cannot receive and waiting does not help: the configuration is invalid,
+// the stream is missing, a permission is missing ([ErrDenied]), the durable has another
+// configuration ([ErrDurableMismatch]), the consumer was deleted
 // ([ErrConsumerDeleted]) or the connection was closed ([nats.ErrConnectionClosed]).
 //
 // To confine the durable "badges" of a team to the site hq, permit its NATS user
@@ -47,11 +47,11 @@ const (
 //	$JS.API.CONSUMER.MSG.NEXT.VISITORS.badges
 //	$JS.ACK.VISITORS.badges.>
 //
-// With * instead of the name in the first of them the team may choose names, and
-// may take another team's. The first lets the team have the events that it may
-// receive delivered to any subject of the stream's account, too, as a push consumer
-// does. Where that matters, an administrator makes the durable, the team does
-// without the first, and [EventsConfig].Existing is set.
+// With * instead of the name in the first of them the team may choose names, and may
+// take another team's. The first also lets the team have these events delivered to any
+// subject of the stream's account, as a push consumer does. Where that matters, an
+// administrator creates the durable, the team does without the first permission, and
+// [EventsConfig].BindOnly is set.
 func Events(ctx context.Context, js jetstream.JetStream, cfg EventsConfig, handle func(ctx context.Context, e visit.Event) error) error {
 	cfg, err := cfg.complete()
 	if err != nil {
@@ -61,7 +61,7 @@ func Events(ctx context.Context, js jetstream.JetStream, cfg EventsConfig, handl
 	before := r.nc.LastError()
 	fetching, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go watchDenials(fetching, r.nc, before, func(s string) bool { return cfg.needs(r.nc, s) }, stop)
+	go watchPermission(fetching, r.nc, before, func(s string) bool { return cfg.needs(r.nc, s) }, stop)
 
 	consumer, err := cfg.attach(fetching, js)
 	if err == nil {
@@ -76,17 +76,17 @@ func Events(ctx context.Context, js jetstream.JetStream, cfg EventsConfig, handl
 	return fmt.Errorf("receive %s from %s: %w", cfg.filter(), cfg.Stream, err)
 }
 
-// receiver hands messages to the handler.
+// receiver delivers messages to the handler.
 type receiver struct {
 	cfg    EventsConfig
 	nc     *nats.Conn
 	handle func(context.Context, visit.Event) error
 	// working is the handlers' context.
 	working context.Context
-	retries spacing
+	retries retryThrottle
 }
 
-// run returns why it ended, when every worker has, or the grace period is over.
+// run returns why it ended, once every worker has or the grace period is over.
 func (r *receiver) run(fetching context.Context, stop context.CancelCauseFunc, consumer jetstream.Consumer) error {
 	var abort context.CancelFunc
 	r.working, abort = context.WithCancel(context.WithoutCancel(fetching))
@@ -112,29 +112,29 @@ func (r *receiver) run(fetching context.Context, stop context.CancelCauseFunc, c
 	return context.Cause(fetching)
 }
 
-// work fetches one message at a time and handles it. Messages that waited in a
-// buffer for their handler would come again elsewhere when AckWait is over.
+// work fetches one message at a time and handles it. Messages that waited in a buffer
+// for their handler would be redelivered elsewhere after AckWait.
 func (r *receiver) work(ctx context.Context, consumer jetstream.Consumer) error {
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return err
 	}
-	defer r.giveBack(messages)
+	defer r.release(messages)
 	for ctx.Err() == nil {
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err == nil {
 			r.receive(m)
 			continue
 		}
-		if err := r.lasting(ctx, consumer, err); err != nil {
+		if err := r.permanent(ctx, consumer, err); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lasting returns nil for a fault of fetching that passes.
-func (r *receiver) lasting(ctx context.Context, consumer jetstream.Consumer, err error) error {
+// permanent returns nil for an error of fetching that is retried.
+func (r *receiver) permanent(ctx context.Context, consumer jetstream.Consumer, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return nil
@@ -147,29 +147,28 @@ func (r *receiver) lasting(ctx context.Context, consumer jetstream.Consumer, err
 	}
 	// A consumer that was deleted while nobody pulled is as silent as a
 	// network that fails.
-	_, asked := lookAt(ctx, consumer)
-	if errors.Is(asked, jetstream.ErrConsumerNotFound) || errors.Is(asked, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("%w: %w", ErrConsumerDeleted, asked)
+	_, missing := consumerInfo(ctx, consumer)
+	if errors.Is(missing, jetstream.ErrConsumerNotFound) || errors.Is(missing, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("%w: %w", ErrConsumerDeleted, missing)
 	}
-	r.cfg.OnError(fmt.Errorf("pull from %s, will go on: %w", r.cfg.Stream, err))
+	r.cfg.OnError(fmt.Errorf("pull from %s, continuing: %w", r.cfg.Stream, err))
 	return nil
 }
 
-// giveBack ends the pull and returns what came all the same, so that others
-// need not wait until AckWait is over. What it misses comes again after that.
-func (r *receiver) giveBack(messages jetstream.MessagesContext) {
+// release ends the pull and returns messages that arrived meanwhile, so that others
+// need not wait for AckWait. What it misses is redelivered after that.
+func (r *receiver) release(messages jetstream.MessagesContext) {
 	messages.Drain()
 	for {
 		m, err := messages.Next(jetstream.NextMaxWait(lastWait))
 		if err != nil {
 			return
 		}
-		r.report("give back", m.Nak())
+		r.report("return", m.Nak())
 	}
 }
 
-// flush sends the last acknowledgements on their way: the caller may close the
-// connection at once.
+// flush sends the last acknowledgements: the caller may close the connection at once.
 func (r *receiver) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWait)
 	defer cancel()
@@ -180,24 +179,25 @@ func (r *receiver) flush() {
 
 const (
 	maxConcurrency = 128
-	// maxWaiting is for the pulls of 32 programs with as many workers. A pull
-	// too many is met by silence; the server's own limit is four.
+	// maxWaiting is for the pulls of 32 programs with as many workers. The server does
+	// not reply to a pull beyond it; its own limit is four.
 	maxWaiting = 32 * maxConcurrency
-	// unlimited is NATS' word for no end and no limit.
+	// unlimited is NATS' value for no limit.
 	unlimited = -1
 )
 
 // EventsConfig says which events to receive. Only Durable is required.
 type EventsConfig struct {
-	// Durable names the consumer. NATS remembers under it what has been
-	// handled; programs that use the same name share the events. It stays
-	// until somebody deletes it.
+	// Durable is the name of the durable consumer. NATS stores its position;
+	// programs with the same name share the events. It exists until somebody deletes
+	// it.
 	Durable string
-	// BindOnly takes the durable as somebody else made it, and makes none: for a
-	// NATS user who may not. Its filter must be that of Site and Kind.
+	// BindOnly binds to a durable that somebody else created, and never creates or
+	// changes one: for a NATS user without permission to. Its filter must be that of
+	// Site and Kind.
 	BindOnly bool
-	// Stream is [visit.DefaultEventStream] unless the installation named it
-	// otherwise, and Subjects likewise.
+	// Stream is the event stream, [visit.DefaultEventStream] by default, and Subjects
+	// has the subject prefix of the installation.
 	Stream   string
 	Subjects visit.Subjects
 	// Site and Kind narrow the events to one site, one kind, or both. Whatever
@@ -205,55 +205,53 @@ type EventsConfig struct {
 	// confine a team to a site; see [Events].
 	Site string
 	Kind visit.Kind
-	// StartTime or StartSequence say where a new durable begins; by default
-	// with the oldest event that is kept. A durable that exists goes on where
-	// it was, whatever they say.
+	// StartTime or StartSequence say where a new durable begins; by default with the
+	// oldest event in the stream. They have no effect on a durable that exists, which
+	// continues where it was.
 	StartTime     time.Time
 	StartSequence uint64
-	// Backoff is how long an event whose handling failed stays away, by the
-	// number of its deliveries; the last entry is for all further ones. By
-	// default 1 s, 5 s, 30 s, 2 min, 10 min. It is longer where failures are so
-	// slow that their retries, which NATS delivers first, would leave no time
-	// for events that are new: a quarter of the time is theirs.
+	// Backoff are the delays before the redelivery of an event whose handler failed,
+	// by the number of deliveries; the last one is for all further deliveries. By
+	// default 1 s, 5 s, 30 s, 2 min, 10 min. Delays are longer when failures are so
+	// slow that their redeliveries, which NATS sends first, would leave no time for
+	// new events: a quarter of the time is reserved for these.
 	Backoff []time.Duration
-	// MaxAckPending limits how many events may be delivered and not yet
-	// acknowledged, for all programs with this durable; those whose handling
-	// failed and that wait for their retry are among them. At the limit nothing
-	// newer comes, for one site's fault to every other. By default there is
-	// none, and each such event costs the NATS server some memory.
+	// MaxAckPending is the maximum number of events that are delivered and not yet
+	// acknowledged, for all programs with this durable, including those that wait for
+	// redelivery. At the limit nothing newer is delivered: the failures of one site
+	// block all others. By default there is no limit, and each such event costs the
+	// NATS server some memory.
 	MaxAckPending int
-	// StallAfter is how long events may wait and none of them come before
-	// OnError hears of it in a [*StallError]: after that time, at most twice of
-	// it, and as often again. 1 min by default.
+	// StallAfter is the time for which events may be pending without any delivery
+	// before OnError gets a [*StallError]: after that time, at most twice that, and
+	// again at that interval. 1 min by default.
 	StallAfter time.Duration
-	// MaxDeliver ends the deliveries of an event whose handling always fails.
-	// By default they have no end: giving up loses a visitor.
+	// MaxDeliver is the maximum number of deliveries of an event. By default there is
+	// no limit: giving up loses an event.
 	MaxDeliver int
-	// AckWait is how long the server waits before it delivers an event again
-	// that a program took and never answered for: how long a crash delays it.
-	// A handler may take longer. 30 s by default.
+	// AckWait is the time after which the server redelivers an event without an
+	// acknowledgement: the delay after a crash. A handler may take longer. 30 s by
+	// default.
 	AckWait time.Duration
-	// Concurrency is how many events are handled at once, 1 to 128. With the
-	// default of 1 they come in the order of the stream, except that one whose
-	// handling failed comes again after its backoff, behind others. More of
-	// them, or a second program with the same durable, give up the order: a
-	// check-out may be handled before its check-in.
+	// Concurrency is the maximum number of events in flight, 1 to 128. With the
+	// default of 1 events are delivered in the order of the stream, except that one
+	// whose handler failed is redelivered behind others. With more, or a second
+	// program with the same durable, there is no order: a check-out may be handled
+	// before its check-in.
 	Concurrency int
-	// GracePeriod is how long handlers may go on once the context has ended,
-	// before their own context ends too. 20 s by default.
+	// GracePeriod is the time for running handlers once the context has ended, before
+	// their own context ends too. 20 s by default.
 	GracePeriod time.Duration
-	// OnError hears of what does not end Events: an [*EventError] for each
-	// event that was not handled, a [*StallError] while events wait and do not
-	// come, what somebody set on the durable that delays or loses events, and
-	// trouble with the connection. It is
-	// called by several goroutines at once. By default the error is logged by
-	// slog's default logger.
+	// OnError gets errors that do not end Events: an [*EventError] for each delivery
+	// that failed, a [*StallError] while pending events are not delivered, settings
+	// of the durable that delay or lose events, and errors of the connection. It is
+	// called concurrently. By default errors are logged by slog's default logger.
 	OnError func(error)
 }
 
 var defaultBackoff = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute}
 
-// complete checks the configuration and fills its defaults in.
+// complete checks the configuration and sets the defaults.
 func (c EventsConfig) complete() (EventsConfig, error) {
 	if err := c.check(); err != nil {
 		return c, err
@@ -290,19 +288,19 @@ func (c EventsConfig) complete() (EventsConfig, error) {
 
 func (c EventsConfig) check() error {
 	if !visit.ValidName(c.Durable) {
-		return fmt.Errorf("durable name %q must match %s", c.Durable, visit.NamePattern)
+		return fmt.Errorf("Durable must match %s, got %q", visit.NamePattern, c.Durable)
 	}
 	if c.Site != "" && !visit.ValidName(c.Site) {
-		return fmt.Errorf("site %q must match %s", c.Site, visit.NamePattern)
+		return fmt.Errorf("Site must match %s, got %q", visit.NamePattern, c.Site)
 	}
 	if c.Kind != "" && !c.Kind.IsEvent() {
-		return fmt.Errorf("kind %q is not an event; choose %s or %s", c.Kind, visit.KindCheckedIn, visit.KindCheckedOut)
+		return fmt.Errorf("Kind must be %s or %s, got %q", visit.KindCheckedIn, visit.KindCheckedOut, c.Kind)
 	}
 	if !c.StartTime.IsZero() && c.StartSequence > 0 {
-		return errors.New("StartTime and StartSequence exclude each other")
+		return errors.New("StartTime and StartSequence must not be set together")
 	}
 	if c.Concurrency < 0 || c.Concurrency > maxConcurrency {
-		return fmt.Errorf("concurrency %d is not within 1 and %d", c.Concurrency, maxConcurrency)
+		return fmt.Errorf("Concurrency must be between 1 and %d, got %d", maxConcurrency, c.Concurrency)
 	}
 	numbers := []time.Duration{c.AckWait, c.GracePeriod, c.StallAfter, time.Duration(c.MaxDeliver), time.Duration(c.MaxAckPending)}
 	for _, d := range append(numbers, c.Backoff...) {
@@ -313,7 +311,7 @@ func (c EventsConfig) check() error {
 	return nil
 }
 
-// filter is the one subject that the consumer receives.
+// filter is the filter subject of the consumer.
 func (c EventsConfig) filter() string {
 	switch {
 	case c.Site != "" && c.Kind != "":
@@ -327,8 +325,8 @@ func (c EventsConfig) filter() string {
 	}
 }
 
-// consumer is the durable as NATS has it. What is not set has no limit, unless the
-// stream limits its consumers; see oddities.
+// consumer is the configuration of the durable. What is not set has no limit, unless
+// the stream limits its consumers; see warnings.
 func (c EventsConfig) consumer() jetstream.ConsumerConfig {
 	want := jetstream.ConsumerConfig{
 		Durable: c.Durable,

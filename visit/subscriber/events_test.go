@@ -158,11 +158,11 @@ func TestWhatEventsCannotReceiveFrom(t *testing.T) {
 		cfg  subscriber.EventsConfig
 		want string
 	}{
-		"a durable with a dot":   {subscriber.EventsConfig{Durable: "a.b"}, "durable name"},
-		"a site with a wildcard": {subscriber.EventsConfig{Site: "*"}, "site"},
+		"a durable with a dot":   {subscriber.EventsConfig{Durable: "a.b"}, "Durable must match"},
+		"a site with a wildcard": {subscriber.EventsConfig{Site: "*"}, "Site must match"},
 		"a question":             {subscriber.EventsConfig{Kind: visit.KindCheckInRequest}, "check_in_request"},
-		"two starts":             {subscriber.EventsConfig{StartSequence: 1, StartTime: time.Now()}, "exclude each other"},
-		"too much at once":       {subscriber.EventsConfig{Concurrency: 129}, "concurrency 129"},
+		"two starts":             {subscriber.EventsConfig{StartSequence: 1, StartTime: time.Now()}, "must not be set together"},
+		"too much at once":       {subscriber.EventsConfig{Concurrency: 129}, "got 129"},
 		"a negative time":        {subscriber.EventsConfig{Backoff: []time.Duration{-1}}, "negative"},
 		"no such stream":         {subscriber.EventsConfig{Stream: "NOPE"}, "stream not found"},
 	} {

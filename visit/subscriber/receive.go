@@ -12,22 +12,21 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// ErrInvalidEvent is reported for a message that cannot be read as an event. It
-// is not delivered again: its bytes are the same every time. It stays in the
-// stream, where its sequence finds it.
-var ErrInvalidEvent = errors.New("the message is not an event")
+// ErrInvalidEvent is reported for a message that cannot be read as an event. It is not
+// redelivered: its bytes are the same every time. It remains in the stream under its
+// sequence.
+var ErrInvalidEvent = errors.New("invalid event")
 
-// EventError is reported for each delivery of an event that was not handled.
+// EventError is reported for each delivery that failed.
 type EventError struct {
 	// Subject and Sequence are where the message is in the stream.
 	Subject  string
 	Sequence uint64
-	// Deliveries is how often this durable has had it.
+	// Deliveries is the number of deliveries so far to this durable.
 	Deliveries uint64
-	// ID is the event's, or empty when the message is none.
+	// ID is that of the event, or empty when the message is invalid.
 	ID string
-	// Final means that it is not delivered again. Otherwise that happens
-	// after Retry.
+	// Final means that it is not redelivered. Otherwise it is, after RetryAfter.
 	Final      bool
 	RetryAfter time.Duration
 	// Err is the handler's error, a [*PanicError], or [ErrNotAnEvent].
@@ -40,12 +39,12 @@ func (e *EventError) Error() string {
 
 func (e *EventError) Unwrap() error { return e.Err }
 
-// receive handles one message and answers for it.
+// receive handles one message and acknowledges it.
 func (r *receiver) receive(m jetstream.Msg) {
 	event, err := parse(m.Data())
 	if err != nil {
 		r.cfg.OnError(r.failure(m, event, err))
-		r.report("terminate", m.TermWithReason("not an event"))
+		r.report("terminate", m.TermWithReason("invalid event"))
 		return
 	}
 	stop, began := r.extend(m), time.Now()
@@ -57,14 +56,14 @@ func (r *receiver) receive(m jetstream.Msg) {
 			failure.RetryAfter = r.later(m, failure.RetryAfter, time.Since(began))
 		}
 		r.cfg.OnError(failure)
-		r.report("give back", m.NakWithDelay(failure.RetryAfter))
+		r.report("return", m.NakWithDelay(failure.RetryAfter))
 		return
 	}
 	r.report("acknowledge", m.Ack())
 }
 
-// extend tells the server that a handler is at work, for one that takes longer
-// than AckWait, until stop is called or the handlers' context ends.
+// extend reports a handler as in progress, for one that takes longer than AckWait,
+// until stop is called or the handlers' context ends.
 func (r *receiver) extend(m jetstream.Msg) (stop func()) {
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -82,8 +81,8 @@ func (r *receiver) extend(m jetstream.Msg) (stop func()) {
 			}
 		}
 	}()
-	// It must have ended before the answer: "in progress" after a refusal
-	// would undo its delay.
+	// It must have ended before the acknowledgement: "in progress" after a negative
+	// one would undo its delay.
 	return func() { close(quit); <-ended }
 }
 
@@ -99,12 +98,11 @@ func (r *receiver) failure(m jetstream.Msg, e visit.Event, err error) *EventErro
 	return f
 }
 
-// parse reads an event. A kind that is not known yet is one all the same:
-// within v1 kinds may be added.
+// parse reads an event. Its kind may be unknown: within v1 kinds may be added.
 func parse(data []byte) (visit.Event, error) {
 	var e visit.Event
 	if err := json.Unmarshal(data, &e); err != nil {
-		return visit.Event{}, ErrInvalidEvent // the decoder's error may quote the message
+		return visit.Event{}, ErrInvalidEvent // the decoder's error may quote personal data
 	}
 	if e.ID == "" || e.Kind == "" {
 		return visit.Event{}, ErrInvalidEvent
@@ -112,24 +110,24 @@ func parse(data []byte) (visit.Event, error) {
 	return e, nil
 }
 
-// report tells of an answer that could not be sent. The event comes again.
+// report reports an acknowledgement that could not be sent. The event is redelivered.
 func (r *receiver) report(what string, err error) {
 	if err != nil {
 		r.cfg.OnError(fmt.Errorf("%s a message: %w", what, err))
 	}
 }
 
-// spacing keeps retries from taking all the time. NATS delivers what comes again
-// before what is new: a hundred events that each take six seconds to fail would,
-// with a backoff of ten minutes, fill those, and nothing else would ever come.
-type spacing struct {
+// retryThrottle keeps redeliveries from taking all the time. NATS sends them before new
+// events: a hundred events that each take six seconds to fail would, with a backoff of
+// ten minutes, fill those, and no new event would ever be delivered.
+type retryThrottle struct {
 	mu sync.Mutex
-	// until is when the retries that were promised so far have had their time.
+	// until is when the redeliveries scheduled so far are done.
 	until time.Time
 }
 
-// later is the backoff, or more, so that retries leave a quarter of the workers'
-// time to events that wait.
+// later is the backoff, or more, so that redeliveries leave a quarter of the workers'
+// time to new events.
 func (r *receiver) later(m jetstream.Msg, backoff, took time.Duration) time.Duration {
 	if meta, err := m.Metadata(); err == nil && meta.NumPending == 0 {
 		return backoff
@@ -137,8 +135,8 @@ func (r *receiver) later(m jetstream.Msg, backoff, took time.Duration) time.Dura
 	return max(backoff, r.retries.add(time.Now(), took*4/3/time.Duration(r.cfg.Concurrency)))
 }
 
-// add makes room for one more retry, and returns how far away it is.
-func (s *spacing) add(now time.Time, room time.Duration) time.Duration {
+// add schedules one more redelivery, and returns its delay.
+func (s *retryThrottle) add(now time.Time, room time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.until.Before(now) {

@@ -8,23 +8,23 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// StallError is reported to [EventsConfig].OnError when events wait, and none of
-// them has come to any program with this durable for some time.
+// StallError is reported to [EventsConfig].OnError when events are pending, and none has
+// been delivered to any program with this durable for some time.
 type StallError struct {
 	Durable string
-	// Duration is how long none has come.
+	// Duration is the time since the last delivery.
 	Duration time.Duration
-	// Pending is how many events wait that this durable has never had.
+	// Pending is the number of events that this durable has not had yet.
 	Pending uint64
-	// AckPending is how many it has had that are with handlers, or failed
-	// and wait for their retry; MaxAckPending is how many there may be, or -1.
+	// AckPending is the number of unacknowledged events, which are being handled or
+	// wait for redelivery; MaxAckPending is its limit, or -1.
 	AckPending, MaxAckPending int
-	// PauseRemaining is how long the consumer is paused for.
+	// PauseRemaining is the time for which the consumer is still paused.
 	PauseRemaining time.Duration
 }
 
 func (e *StallError) Error() string {
-	return fmt.Sprintf("%s receives nothing new for %s while %d events wait: %s", e.Durable, e.Duration.Round(time.Second), e.Pending, e.why())
+	return fmt.Sprintf("%s stalled: no new event for %s, %d pending: %s", e.Durable, e.Duration.Round(time.Second), e.Pending, e.why())
 }
 
 func (e *StallError) why() string {
@@ -32,20 +32,20 @@ func (e *StallError) why() string {
 	case e.PauseRemaining > 0:
 		return fmt.Sprintf("the consumer is paused for another %s", e.PauseRemaining.Round(time.Second))
 	case e.MaxAckPending > 0 && e.AckPending >= e.MaxAckPending:
-		return fmt.Sprintf("%d are not acknowledged, and no more may be; mend what fails, or raise MaxAckPending", e.AckPending)
+		return fmt.Sprintf("%d unacknowledged, the maximum; fix the failing handler, or raise MaxAckPending", e.AckPending)
 	case e.AckPending > 0:
-		return fmt.Sprintf("%d are with handlers or come again, and take all the time", e.AckPending)
+		return fmt.Sprintf("%d in flight or waiting for redelivery take all the time", e.AckPending)
 	default:
-		return "no program takes them"
+		return "no program pulls them"
 	}
 }
 
-// watchStall looks from time to time whether what waits also comes. Events that one
-// look finds waiting may just have been stored; the next one knows.
+// watchStall checks from time to time whether pending events are delivered. Those that
+// one check finds pending may just have been stored; the next check knows.
 func (r *receiver) watchStall(ctx context.Context, consumer jetstream.Consumer) {
 	before := r.nc.LastError()
 	var at uint64
-	var since time.Time // zero while nothing waits
+	var since time.Time // zero while nothing is pending
 	tick := time.NewTicker(r.cfg.StallAfter)
 	defer tick.Stop()
 	for {
@@ -54,11 +54,11 @@ func (r *receiver) watchStall(ctx context.Context, consumer jetstream.Consumer) 
 			return
 		case <-tick.C:
 		}
-		info, err := lookAt(ctx, consumer)
+		info, err := consumerInfo(ctx, consumer)
 		switch {
 		case err != nil:
 			if err := denial(r.nc, before, r.cfg.looksUp); err != nil {
-				r.cfg.OnError(fmt.Errorf("stalls of %s will not be noticed: %w", r.cfg.Durable, err))
+				r.cfg.OnError(fmt.Errorf("cannot detect stalls of %s: %w", r.cfg.Durable, err))
 				return
 			}
 		case info.NumPending == 0:
@@ -71,8 +71,8 @@ func (r *receiver) watchStall(ctx context.Context, consumer jetstream.Consumer) 
 	}
 }
 
-func lookAt(ctx context.Context, consumer jetstream.Consumer) (*jetstream.ConsumerInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, askWait)
+func consumerInfo(ctx context.Context, consumer jetstream.Consumer) (*jetstream.ConsumerInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, infoTimeout)
 	defer cancel()
 	return consumer.Info(ctx)
 }

@@ -96,7 +96,7 @@ func TestADurableThatNATSDoesNotChangeIsUsedAsItIs(t *testing.T) {
 	})
 	ids := make(chan string, 1)
 	r := runEvents(t, s.js, subscriber.EventsConfig{MaxDeliver: 1}, collect(ids))
-	contains(t, next(t, r.errors), "badges stays as it is", "MaxAckPending 1000")
+	contains(t, next(t, r.errors), "badges keeps AckWait", "MaxAckPending 1000")
 	s.store(t, "hq", "a", 1)
 	next(t, ids)
 	r.stop(t)
@@ -130,7 +130,7 @@ func TestADurableOfSomebodyElseIsObeyed(t *testing.T) {
 		<-enough
 		return errBad
 	})
-	contains(t, next(t, r.errors), "50 events are not acknowledged")
+	contains(t, next(t, r.errors), "while 50 are unacknowledged")
 	next(t, began)
 	select {
 	case <-began:
@@ -167,7 +167,7 @@ func TestWhatSomebodySetOnADurableIsReported(t *testing.T) {
 	})
 	r := runEvents(t, s.js, subscriber.EventsConfig{}, nil)
 	contains(t, next(t, r.errors), "deletes badges", "1h0m0s")
-	contains(t, next(t, r.errors), "replays events as slowly")
+	contains(t, next(t, r.errors), "replays events at their original speed")
 	r.stop(t)
 }
 
@@ -195,7 +195,7 @@ func TestAStallIsReported(t *testing.T) {
 		if e.Durable != "badges" || e.Pending != 3 || e.AckPending != 2 || e.MaxAckPending != 2 || e.Duration <= 0 {
 			t.Errorf("%+v", e)
 		}
-		contains(t, e, "3 events wait", "raise MaxAckPending")
+		contains(t, e, "3 pending", "raise MaxAckPending")
 		if again := r.nextStall(t); again.Duration <= e.Duration {
 			t.Errorf("%s, and then %s", e.Duration, again.Duration)
 		}
@@ -210,7 +210,7 @@ func TestAStallIsReported(t *testing.T) {
 		if e := r.nextStall(t); e.Pending != 1 || e.AckPending != 1 {
 			t.Errorf("%+v", e)
 		} else {
-			contains(t, e, "1 are with handlers")
+			contains(t, e, "1 in flight")
 		}
 		close(leave)
 		r.stop(t)

@@ -1,12 +1,12 @@
-// Package subscriber is what other teams use to receive visitor events and to
-// decide check-in requests.
+// Package subscriber receives visitor events and decides check-in requests, for
+// programs of other teams.
 //
-// [Events] hands over every event at least once: a program must expect the same
-// event again, with the same ID, and do its work only once; [Dedupe] helps with
-// that. [Decide] answers check-in requests while a visitor waits.
+// [Events] delivers every event at least once: a program must expect an event again,
+// with the same ID, and do its work only once; [Dedupe] helps with that. [Decide]
+// replies to check-in requests while a visitor waits.
 //
-// Both end in an orderly way with their context and lose nothing. Neither
-// connects to NATS nor closes a connection: that is the caller's.
+// Both shut down gracefully when their context ends, and lose nothing. Neither connects
+// to NATS nor closes a connection: that is up to the caller.
 package subscriber
 
 import (
@@ -25,20 +25,20 @@ import (
 	"github.com/sine-relay/sine-relay/internal/natsperm"
 )
 
-// ErrStillRunning is returned when the context has ended, and handlers went on
-// beyond the grace period although their own context had ended too. Nothing is
-// lost: an event comes again, a question gets the relay's fallback.
+// ErrStillRunning is returned when handlers were still running after the grace period,
+// although their context had ended too. Nothing is lost: an event is redelivered, a
+// check-in request gets the relay's fallback.
 var ErrStillRunning = errors.New("handlers were still running after the grace period")
 
 const (
 	defaultGrace = 20 * time.Second
-	// lastWait is what remains for things that end by themselves: handlers
-	// that heed their context, the last acknowledgements on their way.
+	// lastWait is the time for what ends by itself: handlers that observe their
+	// context, the last acknowledgements.
 	lastWait = time.Second
 )
 
-// PanicError is reported when a handler panicked. It says what with, which may
-// hold personal data: think before logging it.
+// PanicError is reported when a handler panicked. Its text contains the value of the
+// panic, which may be personal data: consider that before logging it.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -56,12 +56,12 @@ func recovered(f func() error) (err error) {
 	return f()
 }
 
-// logError stands in for a missing OnError: a handler that fails for ever must
-// not do so in silence.
-func logError(err error) { slog.Warn("sine relay subscriber", "error", err) }
+// logError is the default OnError: a handler that always fails must not do so
+// silently.
+func logError(err error) { slog.Warn("subscriber failed", "error", err) }
 
-// finished waits for done, at most for grace, then ends the handlers' context
-// and gives those that heed it a moment.
+// finished waits for done, at most for grace; then it ends the handlers' context and
+// waits a moment for those that observe it.
 func finished(done <-chan struct{}, grace time.Duration, abort func()) error {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -80,11 +80,11 @@ func finished(done <-chan struct{}, grace time.Duration, abort func()) error {
 	}
 }
 
-// ErrDenied is returned when the NATS user lacks a permission. The error names
-// the subject.
+// ErrDenied is returned when the NATS user lacks a permission. The error names the
+// subject.
 var ErrDenied = errors.New("permission denied")
 
-const denialsEvery = 100 * time.Millisecond
+const permissionPoll = 100 * time.Millisecond
 
 // denial is the server's latest refusal of a subject that is ours, unless it is
 // the one that was there before. The connection's error handler hears of it, but
@@ -97,9 +97,9 @@ func denial(nc *nats.Conn, before error, ours func(subject string) bool) error {
 	return fmt.Errorf("%w: %w", ErrDenied, v.Err)
 }
 
-// watchDenials reports the first denial that comes before ctx ends.
-func watchDenials(ctx context.Context, nc *nats.Conn, before error, ours func(string) bool, report func(error)) {
-	ticker := time.NewTicker(denialsEvery)
+// watchPermission reports the first denial before ctx ends.
+func watchPermission(ctx context.Context, nc *nats.Conn, before error, ours func(string) bool, report func(error)) {
+	ticker := time.NewTicker(permissionPoll)
 	defer ticker.Stop()
 	for {
 		select {
@@ -114,19 +114,19 @@ func watchDenials(ctx context.Context, nc *nats.Conn, before error, ours func(st
 	}
 }
 
-// heedDenials reports what NATS refuses a decider that goes on all the same: to be
-// seen in discovery, and to answer. It returns how to stop.
-func (d *decider) heedDenials(ctx context.Context) (stop func()) {
+// watchPermissions reports missing permissions without which a decider still runs: to
+// be discovered, and to reply. It returns a function that stops it.
+func (d *decider) watchPermissions(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	before := d.nc.LastError()
 	var watchers sync.WaitGroup
 	watch := func(ours func(string) bool, remedy string) {
 		watchers.Go(func() {
-			watchDenials(ctx, d.nc, before, ours, func(err error) { d.cfg.OnError(fmt.Errorf("decide: %s: %w", remedy, err)) })
+			watchPermission(ctx, d.nc, before, ours, func(err error) { d.cfg.OnError(fmt.Errorf("decide: %s: %w", remedy, err)) })
 		})
 	}
-	watch(isDiscovery, "not seen in discovery, allow the user to subscribe to $SRV.>")
-	watch(d.isReply, "no answer arrives, set allow_responses for the user")
+	watch(isDiscovery, "no permission for service discovery: allow the user to subscribe to $SRV.>")
+	watch(d.isReply, "no permission to reply: set allow_responses for the user")
 	return func() { cancel(); watchers.Wait() }
 }
 
@@ -137,8 +137,8 @@ func (d *decider) isReply(subject string) bool {
 	return last != nil && *last == subject
 }
 
-// needs reports whether the consumer cannot work without a subject: creating
-// it, pulling, acknowledging, and the inbox that all answers come to.
+// needs reports whether the consumer cannot work without a subject: creating it,
+// pulling, acknowledging, and the inbox that all replies go to.
 func (c EventsConfig) needs(nc *nats.Conn, subject string) bool {
 	id := "." + c.Stream + "." + c.Durable
 	return strings.Contains(subject, ".CONSUMER.CREATE"+id+".") ||

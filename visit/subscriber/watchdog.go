@@ -7,37 +7,36 @@ import (
 	"time"
 )
 
-// ErrStalled is reported to [DeciderConfig].OnError when the program did not run for
-// a second or more: it was stopped, or got no CPU. Questions came meanwhile, and
-// those whose time is over are not answered. It is reported, too, when OnError kept
-// the questions waiting.
-var ErrStalled = errors.New("no question could be taken")
+// ErrStalled is reported to [DeciderConfig].OnError when the program did not run for a
+// second or more: it was stopped, or got no CPU. Check-in requests whose deadline
+// passed meanwhile get no decision. It is also reported when OnError blocked for that
+// long.
+var ErrStalled = errors.New("stalled: no check-in request was received")
 
 const (
-	// beat is how often a decider looks whether it runs.
+	// beat is the interval at which a decider checks that it runs.
 	beat = 100 * time.Millisecond
-	// pause is the longest that may be between two looks before questions are
-	// taken to have waited, and stall the longest that nobody hears of.
+	// pause is the time between two checks after which requests are assumed to have
+	// waited, and stall that after which it is reported.
 	pause = 3 * beat
 	stall = time.Second
 )
 
-// pulse knows when the program last ran. What comes while it does not waits in the
-// socket, and looks new when it is read: a decider that was stopped for a minute
-// would work through the questions of visitors who have gone, while those at the
-// door wait behind them.
+// pulse knows when the program last ran. Requests that arrive while it does not run
+// wait in the socket, and seem new when they are read: a decider that was stopped for a
+// minute would decide requests that have expired, while current ones wait behind them.
 type pulse struct {
 	mu   sync.Mutex
 	last time.Time
-	// since is not zero while questions may be read that waited since then, and
-	// pauses counts what made them wait.
+	// since is not zero while requests may be read that waited since then, and pauses
+	// counts what made them wait.
 	since  time.Time
 	pauses int
 }
 
-// keepPulse looks until the decider ends. The clock is the monotonic one, which
-// nobody sets.
-func (d *decider) keepPulse() {
+// watchStalls checks until the decider ends. It uses the monotonic clock, which nobody
+// sets.
+func (d *decider) watchStalls() {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	for {
@@ -50,7 +49,7 @@ func (d *decider) keepPulse() {
 	}
 }
 
-// arrived is the earliest time at which a question that is read now can have come.
+// arrived is the earliest time at which a request that is read now can have arrived.
 func (d *decider) arrived(now time.Time) time.Time {
 	d.pulse.mu.Lock()
 	defer d.pulse.mu.Unlock()
@@ -66,14 +65,14 @@ func (d *decider) arrived(now time.Time) time.Time {
 	return d.pulse.since
 }
 
-// heldUp is called when a question was received: the next one waited as long.
-func (d *decider) heldUp(from time.Time) {
+// delayedSince is called after a request was received: the next one waited as long.
+func (d *decider) delayedSince(from time.Time) {
 	d.pulse.mu.Lock()
 	defer d.pulse.mu.Unlock()
 	d.notice(from, time.Now())
 }
 
-// notice takes note of a time in which no question was taken, if it was long.
+// notice records a time in which no request was received, if it was long.
 func (d *decider) notice(from, to time.Time) {
 	lost := to.Sub(from)
 	if lost <= pause {
@@ -90,8 +89,8 @@ func (d *decider) notice(from, to time.Time) {
 	}
 }
 
-// catchUp waits until the questions that waited were read, and those of pauses that
-// come meanwhile.
+// catchUp waits until the requests that waited are read, and those of pauses that occur
+// meanwhile.
 func (d *decider) catchUp() {
 	for d.working.Err() == nil {
 		d.pulse.mu.Lock()
@@ -110,9 +109,9 @@ func (d *decider) catchUp() {
 	}
 }
 
-// caughtUp waits for a flush, which brings in what the server sent before it, and
-// for a barrier, which runs behind that. The barrier is for every subscription of
-// the connection, and the program may have slow ones.
+// caughtUp waits for a flush, which brings in what the server sent before, and for a
+// barrier, which runs behind that. The barrier is for every subscription of the
+// connection, and the program may have slow ones.
 func (d *decider) caughtUp() bool {
 	if !d.flush() { // without a connection nothing new comes
 		select {
@@ -122,7 +121,7 @@ func (d *decider) caughtUp() bool {
 		return false
 	}
 	select {
-	case <-d.handedOver():
+	case <-d.delivered():
 	case <-time.After(lastWait):
 	case <-d.working.Done():
 	}
