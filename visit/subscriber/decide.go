@@ -214,21 +214,21 @@ func (c DeciderConfig) complete() (DeciderConfig, error) {
 
 func (c DeciderConfig) check() error {
 	if !visit.ValidName(c.Decider) {
-		return fmt.Errorf("Decider must match %s, got %q", visit.NamePattern, c.Decider)
+		return fmt.Errorf("field Decider must match %s, got %q", visit.NamePattern, c.Decider)
 	}
 	if len(c.Sites) == 0 {
-		return errors.New("Sites must contain at least one site")
+		return errors.New("field Sites must contain at least one site")
 	}
 	for i, site := range c.Sites {
 		if !visit.ValidName(site) {
-			return fmt.Errorf("Sites must match %s, got %q", visit.NamePattern, site)
+			return fmt.Errorf("field Sites must match %s, got %q", visit.NamePattern, site)
 		}
 		if slices.Contains(c.Sites[:i], site) {
-			return fmt.Errorf("Sites contains %q twice", site)
+			return fmt.Errorf("field Sites contains %q twice", site)
 		}
 	}
 	if c.Concurrency < 0 || c.GracePeriod < 0 {
-		return errors.New("Concurrency and GracePeriod must not be negative")
+		return errors.New("fields Concurrency and GracePeriod must not be negative")
 	}
 	return nil
 }

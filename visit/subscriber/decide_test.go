@@ -251,9 +251,9 @@ func TestWhatEndsDecide(t *testing.T) {
 		want   string
 	}{
 		"no site":        {func(c *subscriber.DeciderConfig) { c.Sites = nil }, "at least one site"},
-		"a wildcard":     {func(c *subscriber.DeciderConfig) { c.Sites = []string{"*"} }, `Sites must match [A-Za-z0-9_-]{1,64}, got "*"`},
+		"a wildcard":     {func(c *subscriber.DeciderConfig) { c.Sites = []string{"*"} }, `field Sites must match [A-Za-z0-9_-]{1,64}, got "*"`},
 		"a site twice":   {func(c *subscriber.DeciderConfig) { c.Sites = []string{"hq", "hq"} }, "twice"},
-		"a dotted name":  {func(c *subscriber.DeciderConfig) { c.Decider = "a.b" }, `Decider must match [A-Za-z0-9_-]{1,64}, got "a.b"`},
+		"a dotted name":  {func(c *subscriber.DeciderConfig) { c.Decider = "a.b" }, `field Decider must match [A-Za-z0-9_-]{1,64}, got "a.b"`},
 		"no version":     {func(c *subscriber.DeciderConfig) { c.Version = "" }, "version"},
 		"a negative cap": {func(c *subscriber.DeciderConfig) { c.Concurrency = -1 }, "negative"},
 	} {

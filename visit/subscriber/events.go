@@ -288,19 +288,19 @@ func (c EventsConfig) complete() (EventsConfig, error) {
 
 func (c EventsConfig) check() error {
 	if !visit.ValidName(c.Durable) {
-		return fmt.Errorf("Durable must match %s, got %q", visit.NamePattern, c.Durable)
+		return fmt.Errorf("field Durable must match %s, got %q", visit.NamePattern, c.Durable)
 	}
 	if c.Site != "" && !visit.ValidName(c.Site) {
-		return fmt.Errorf("Site must match %s, got %q", visit.NamePattern, c.Site)
+		return fmt.Errorf("field Site must match %s, got %q", visit.NamePattern, c.Site)
 	}
 	if c.Kind != "" && !c.Kind.IsEvent() {
-		return fmt.Errorf("Kind must be %s or %s, got %q", visit.KindCheckedIn, visit.KindCheckedOut, c.Kind)
+		return fmt.Errorf("field Kind must be %s or %s, got %q", visit.KindCheckedIn, visit.KindCheckedOut, c.Kind)
 	}
 	if !c.StartTime.IsZero() && c.StartSequence > 0 {
 		return errors.New("StartTime and StartSequence must not be set together")
 	}
 	if c.Concurrency < 0 || c.Concurrency > maxConcurrency {
-		return fmt.Errorf("Concurrency must be between 1 and %d, got %d", maxConcurrency, c.Concurrency)
+		return fmt.Errorf("field Concurrency must be between 1 and %d, got %d", maxConcurrency, c.Concurrency)
 	}
 	numbers := []time.Duration{c.AckWait, c.GracePeriod, c.StallAfter, time.Duration(c.MaxDeliver), time.Duration(c.MaxAckPending)}
 	for _, d := range append(numbers, c.Backoff...) {
