@@ -17,7 +17,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Bounds of the admin listener. Its callers have no key, so whoever has most
+// Bounds of the admin listener. Its clients have no key, so whoever has most
 // connections makes room for others: a probe is answered while scrapes hang, as
 // long as they are not its own.
 const (
@@ -38,8 +38,8 @@ type AdminConfig struct {
 	KeyCheck   http.Handler          // likewise; see [Relay.KeyCheck]
 }
 
-// Admin answers on the admin listener: /metrics, /livez, /readyz, and what tries the
-// relay out. It is for people and machines inside; but for the last it asks for no
+// Admin answers on the admin listener: /metrics, /livez, /readyz, and webhooks that
+// test the relay. It is for people and machines inside; but for the last it asks for no
 // key, so it must never be routed from outside.
 type Admin struct {
 	readiness   *Readiness
@@ -77,16 +77,16 @@ func (a *Admin) ready(w http.ResponseWriter, req *http.Request) {
 	if !state.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	said := state.String() + "\n"
+	text := state.String() + "\n"
 	if req.URL.Query().Has("verbose") {
 		for _, line := range health.Details {
 			// The reason of the state may be among them.
-			if !strings.Contains(said, line) {
-				said += line + "\n"
+			if !strings.Contains(text, line) {
+				text += line + "\n"
 			}
 		}
 	}
-	io.WriteString(w, said)
+	io.WriteString(w, text)
 }
 
 // Listen returns a listener that accepts from socket, for the server.
@@ -126,7 +126,7 @@ func (r *Relay) Synthetic() http.Handler {
 }
 
 // startTimeout is how long a relay that cannot reach NATS stays unready. After
-// that it serves fallbacks: an answer from the integration is better than the
+// that it serves fallbacks: a response by the integration is better than the
 // ingress' 503.
 const startTimeout = 15 * time.Second
 
@@ -134,7 +134,7 @@ const startTimeout = 15 * time.Second
 type Health struct {
 	// Connected is set while everything can be asked and published.
 	Connected bool
-	// Verified is set once the streams have been found fit.
+	// Verified is set once the streams were found usable.
 	Verified bool
 	// OrdersPending is set until the standing orders were known once.
 	OrdersPending bool
@@ -148,7 +148,7 @@ type Health struct {
 	Details []string
 }
 
-// Readiness says whether calls should be sent here. It is unready only while
+// Readiness says whether requests should be sent here. It is unready only while
 // starting or draining: if losing NATS made it unready, every replica would
 // leave the Service at once and visitors would get the ingress' 503 in place of
 // the integration's fallback.
@@ -209,9 +209,9 @@ func (r *Readiness) stateAt(now time.Time) (State, Health) {
 	}
 }
 
-// mayStart: a fault that only a person can mend keeps a new relay out, which
-// stalls a bad roll-out; a NATS that is merely away does not for long. Neither do
-// standing orders that cannot be known: then only deciders let anybody in, and
+// mayStart: an error that only a person can repair keeps a new relay unready, which
+// stalls a bad roll-out; a NATS that is merely unavailable does not for long. Neither
+// do standing orders that cannot be read: then only deciders let anybody in, and
 // events are stored all the same.
 func (r *Readiness) mayStart(h Health, now time.Time) bool {
 	if h.Err != nil {

@@ -107,7 +107,7 @@ var (
 	errNoEnd = errors.New("the body is shorter than its header says; the JSON in it is complete")
 )
 
-// encodingNames are those that are told apart. A client's own words must not get
+// encodingNames are those that are logged by name. A client's own words must not get
 // into the log and the messages.
 var encodingNames = []string{"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", unknown}
 

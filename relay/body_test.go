@@ -377,8 +377,8 @@ func TestABodyThatWasKeptIsReadAgain(t *testing.T) {
 }
 
 func TestATrialSkipsAMark(t *testing.T) {
-	if trial, err := newRig(t).DryRun(t.Context(), "lobby", []byte("\ufeff"+checkInBody)); err != nil || trial.Answer.Verdict != visit.Accept {
-		t.Errorf("%+v %v", trial, err)
+	if run, err := newRig(t).DryRun(t.Context(), "lobby", []byte("\ufeff"+checkInBody)); err != nil || run.Decision.Verdict != visit.Accept {
+		t.Errorf("%+v %v", run, err)
 	}
 }
 

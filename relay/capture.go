@@ -12,8 +12,8 @@ import (
 const MaxCapture = 100
 
 // Capture shows the shape of an integration's next deliveries in the log: keys,
-// types, rough sizes and date patterns, and no values. It is how one test visit at a real
-// tenant tells what Sine sends. The zero value captures nothing.
+// types, rough sizes and date patterns, and no values. One test visit at a real tenant
+// shows what Sine sends. The zero value captures nothing.
 type Capture struct {
 	// Deliveries are at most [MaxCapture].
 	Deliveries int

@@ -15,17 +15,17 @@ import (
 func (r *Relay) checkIn(x *exchange, d *delivery) response {
 	key := visit.NewVisitKey(d.passID())
 	order := r.activeOrder(x.in)
-	if answer, ordered := order.Decide(); ordered {
-		return r.answerVisitor(x, key, order, answer, nil)
+	if decision, ordered := order.Decide(); ordered {
+		return r.respond(x, key, order, decision, nil)
 	}
 	if !x.in.identifies(&d.pass) {
 		r.noteMissingVisitor(x)
-		return r.answerVisitor(x, key, order, x.in.policy.Fallback(policy.Incomplete, order), nil)
+		return r.respond(x, key, order, x.in.policy.Fallback(policy.Incomplete, order), nil)
 	}
 	reserved, err := r.limiter.acquireCheckInRequest(x.in.Name)
 	if err != nil {
 		x.err = err
-		return r.answerVisitor(x, key, order, x.in.policy.Fallback(policy.Overloaded, order), nil)
+		return r.respond(x, key, order, x.in.policy.Fallback(policy.Overloaded, order), nil)
 	}
 	defer reserved.Release()
 
@@ -37,7 +37,7 @@ func (r *Relay) checkIn(x *exchange, d *delivery) response {
 		x.err = p.err
 	}
 	order = r.activeOrder(x.in) // an order that was given meanwhile holds as well
-	return r.answerVisitor(x, key, order, p.ballot.Decide(order), p)
+	return r.respond(x, key, order, p.ballot.Decide(order), p)
 }
 
 // noteMissingVisitor notes that a body does not say who the visitor is.
@@ -63,13 +63,13 @@ func (r *Relay) activeOrder(in *Integration) policy.ActiveOrder {
 // asked.
 func (r *Relay) fallback(x *exchange, s policy.Situation) response {
 	order := r.activeOrder(x.in)
-	return r.answerVisitor(x, visit.NewVisitKey(""), order, x.in.policy.Fallback(s, order), nil)
+	return r.respond(x, visit.NewVisitKey(""), order, x.in.policy.Fallback(s, order), nil)
 }
 
-// answerVisitor answers a check-in request and has the answer recorded.
-func (r *Relay) answerVisitor(x *exchange, key visit.VisitKey, order policy.ActiveOrder, answer policy.Decision, p *poll) response {
-	r.recordDecision(x, key, order, answer, p)
-	return x.in.checkInResponse(answer, x.id)
+// respond answers a check-in request and has the decision recorded.
+func (r *Relay) respond(x *exchange, key visit.VisitKey, order policy.ActiveOrder, decision policy.Decision, p *poll) response {
+	r.recordDecision(x, key, order, decision, p)
+	return x.in.checkInResponse(decision, x.id)
 }
 
 // poll is what the deciders of an integration have to say about one visitor.
@@ -90,7 +90,7 @@ type vote struct {
 }
 
 // pollDeciders asks every decider whose condition holds, all at once, and returns
-// when the answer is certain or ctx has ended. The votes that are still to come are
+// when the verdict is certain or ctx has ended. The votes that are still to come are
 // for the record: they are drained.
 func (r *Relay) pollDeciders(ctx context.Context, cancel context.CancelFunc, x *exchange, d *delivery) *poll {
 	asked := r.applicable(x, d)
@@ -166,14 +166,20 @@ func (r *Relay) ask(ctx context.Context, in *Integration, decider string, reques
 	return v
 }
 
+// deciderRequestResults are how a request to a decider can end, for metrics.
+var deciderRequestResults = []string{
+	string(policy.Decided), string(policy.NoDecider), string(policy.Timeout), string(policy.Disconnected),
+	string(policy.Denied), string(policy.BadReply),
+}
+
 // DryRun is how a check-in request would have been answered.
 type DryRun struct {
 	// Status and Body are the response that Sine would have got.
 	Status int
 	Body   []byte
-	// Took is until the answer was certain.
-	Took   time.Duration
-	Answer policy.Decision
+	// Took is until the verdict was certain.
+	Took     time.Duration
+	Decision policy.Decision
 	// Votes are the deciders' parts.
 	Votes []visit.Vote
 }
@@ -198,20 +204,20 @@ func (r *Relay) DryRun(ctx context.Context, integration string, raw []byte) (Dry
 	x := &exchange{in: in, id: visit.NewRequestID(), start: r.now(), kind: visit.KindCheckInRequest, synthetic: true}
 	run := DryRun{}
 	order := r.activeOrder(in)
-	answer, ordered := order.Decide()
+	decision, ordered := order.Decide()
 	switch {
 	case ordered:
 	case !in.identifies(&d.pass):
-		answer = in.policy.Fallback(policy.Incomplete, order)
+		decision = in.policy.Fallback(policy.Incomplete, order)
 	default:
 		ctx, cancel := context.WithDeadline(ctx, x.start.Add(in.Budget))
 		p := r.pollDeciders(ctx, cancel, x, &d)
-		answer = p.ballot.Decide(r.activeOrder(in))
+		decision = p.ballot.Decide(r.activeOrder(in))
 		run.Took = time.Since(x.start)
 		p.drain()
 		run.Votes = r.votes(p)
 	}
-	res := in.checkInResponse(answer, x.id)
-	run.Status, run.Body, run.Answer = res.status, res.body, answer
+	res := in.checkInResponse(decision, x.id)
+	run.Status, run.Body, run.Decision = res.status, res.body, decision
 	return run, nil
 }

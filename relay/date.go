@@ -90,7 +90,7 @@ func readEpoch(s string) (time.Time, bool) {
 	}
 }
 
-// encodes reports whether a time can be said in a message: Go parses zones up to
+// encodes reports whether a time can be written in a message: Go parses zones up to
 // 24 hours away and refuses to write them.
 func encodes(t time.Time) bool {
 	_, err := t.MarshalText()

@@ -9,12 +9,12 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// remembered is how many bodies are kept in mind: a few minutes of a very busy
+// remembered is how many bodies are remembered: a few minutes of a very busy
 // relay, a day of a quiet one, in less than a megabyte.
 const remembered = 16384
 
 // duplicates recognises bodies that came before. It serves to learn whether, and
-// after what time, Sine sends a call again, which nobody has published; nothing
+// after what time, Sine sends a webhook again, which nobody has documented; nothing
 // is decided by it. It keeps keyed hashes and times, no bodies. An integration may
 // have all the room until others want it: what is forgotten for a new body is the
 // oldest of the integration that has most.
@@ -30,48 +30,48 @@ func newDuplicates() *duplicates {
 }
 
 // seen notes a body and returns how long before now it first came, if it did.
-func (r *duplicates) seen(integration string, body []byte, now time.Time) (since time.Duration, duplicate bool) {
+func (d *duplicates) seen(integration string, body []byte, now time.Time) (since time.Duration, duplicate bool) {
 	var h maphash.Hash
-	h.SetSeed(r.seed)
+	h.SetSeed(d.seed)
 	h.WriteString(integration)
 	h.WriteByte(0)
 	h.Write(body)
 	sum := h.Sum64()
 
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if first, ok := r.first[sum]; ok {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if first, ok := d.first[sum]; ok {
 		return now.Sub(first), true
 	}
-	if len(r.first) >= remembered {
-		r.forget()
+	if len(d.first) >= remembered {
+		d.forget()
 	}
-	r.of[integration] = append(r.of[integration], sum)
-	r.first[sum] = now
+	d.of[integration] = append(d.of[integration], sum)
+	d.first[sum] = now
 	return 0, false
 }
 
 // forget makes room for one.
-func (r *duplicates) forget() {
+func (d *duplicates) forget() {
 	most := ""
-	for integration, sums := range r.of {
-		if len(sums) > len(r.of[most]) {
+	for integration, sums := range d.of {
+		if len(sums) > len(d.of[most]) {
 			most = integration
 		}
 	}
-	delete(r.first, r.of[most][0])
-	r.of[most] = r.of[most][1:]
+	delete(d.first, d.of[most][0])
+	d.of[most] = d.of[most][1:]
 }
 
 const (
-	// rememberedVisits is how many visits are kept in mind of each integration:
+	// rememberedVisits is how many visits are remembered of each integration:
 	// a morning of a busy lobby, in less than 50 KB.
 	rememberedVisits = 512
-	// rememberedBodies is how many different bodies are told apart of each.
+	// rememberedBodies is how many different bodies are remembered of each.
 	rememberedBodies = 8
 )
 
-// visitIDs finds out whether Sine's ids tell visits apart: whether one kind,
+// visitIDs finds out whether Sine's ids distinguish visits: whether one kind,
 // visit id and date come with different bodies. Nothing is decided by it. It keeps
 // keyed hashes only. Each integration has room of its own, so that none pushes out
 // another's.
@@ -95,40 +95,40 @@ func newVisitIDs() *visitIDs {
 
 // conflict notes a body, and reports whether it is new and another came before
 // with the same id and date.
-func (i *visitIDs) conflict(integration string, kind visit.Kind, id, date string, body []byte) bool {
+func (v *visitIDs) conflict(integration string, kind visit.Kind, id, date string, body []byte) bool {
 	if id == "" || date == "" {
 		return false
 	}
 	type event struct{ kind, id, date string }
-	identity := maphash.Comparable(i.seed, event{string(kind), id, date})
-	content := maphash.Bytes(i.seed, body)
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	known := i.of[integration]
+	identity := maphash.Comparable(v.seed, event{string(kind), id, date})
+	content := maphash.Bytes(v.seed, body)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	known := v.of[integration]
 	if known == nil {
 		known = &visitBodies{bodies: map[uint64][]uint64{}}
-		i.of[integration] = known
+		v.of[integration] = known
 	}
 	return known.add(identity, content)
 }
 
-func (v *visitBodies) add(identity, content uint64) (conflict bool) {
-	bodies, known := v.bodies[identity]
+func (b *visitBodies) add(identity, content uint64) (conflict bool) {
+	bodies, known := b.bodies[identity]
 	switch {
 	case slices.Contains(bodies, content):
 		return false
 	case len(bodies) < rememberedBodies:
-		v.bodies[identity] = append(bodies, content)
+		b.bodies[identity] = append(bodies, content)
 	}
 	if known {
 		return true
 	}
-	if len(v.ring) < rememberedVisits {
-		v.ring = append(v.ring, identity)
+	if len(b.ring) < rememberedVisits {
+		b.ring = append(b.ring, identity)
 		return false
 	}
-	delete(v.bodies, v.ring[v.next])
-	v.ring[v.next] = identity
-	v.next = (v.next + 1) % rememberedVisits
+	delete(b.bodies, b.ring[b.next])
+	b.ring[b.next] = identity
+	b.next = (b.next + 1) % rememberedVisits
 	return false
 }

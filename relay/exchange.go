@@ -75,8 +75,8 @@ func exchangeOf(req *http.Request) *exchange {
 	return x
 }
 
-// traceOf is what a proxy calls a request. Anybody else's word would only be a way
-// into the log.
+// traceOf is what a proxy calls a request. What anybody else calls it would only be
+// a way into the log.
 func (r *Relay) traceOf(req *http.Request) visit.Trace {
 	if !r.proxies.Trusts(req.RemoteAddr) {
 		return visit.Trace{}
@@ -126,7 +126,7 @@ func (x *exchange) origin(d *delivery) (visit.Origin, date) {
 	}, when
 }
 
-// write sends the response.
+// write writes the response.
 func (x *exchange) write(w http.ResponseWriter, res response) {
 	x.result, x.status = res.result, res.status
 	h := w.Header()

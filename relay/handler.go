@@ -154,7 +154,7 @@ func (r *Relay) bodyTimeout(x *exchange) time.Duration {
 
 // overloaded answers a webhook for whose body there is no memory. Only where the URL
 // says that nobody but a visitor can be waiting is a fallback truthful: an event
-// must not be told 200.
+// must not be answered 200.
 func (r *Relay) overloaded(x *exchange) response {
 	if x.kind == visit.KindCheckInRequest {
 		return r.fallback(x, policy.Overloaded)

@@ -62,7 +62,7 @@ type Integration struct {
 	policy policy.Policy // complete, with the deciders
 }
 
-// Decider is one of those who are asked.
+// Decider is one of those that are asked.
 type Decider struct {
 	// Name is the last part of the subject on which it is asked.
 	Name string
@@ -83,7 +83,7 @@ func (in *Integration) DeciderNames() []string {
 	return names
 }
 
-// RejectMode is how a rejection is said to Sine.
+// RejectMode is how a rejection is expressed to Sine.
 type RejectMode string
 
 const (

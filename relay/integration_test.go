@@ -183,8 +183,8 @@ func TestTheFallbackForNobody(t *testing.T) {
 	if w := r.post("/sine/lobby", nobody); !strings.Contains(w.Body.String(), "Come in") {
 		t.Errorf("told %s", w.Body)
 	}
-	if trial, err := r.DryRun(t.Context(), "lobby", []byte(nobody)); err != nil || trial.Answer.Situation != policy.Incomplete {
-		t.Errorf("a trial: %+v %v", trial, err)
+	if run, err := r.DryRun(t.Context(), "lobby", []byte(nobody)); err != nil || run.Decision.Situation != policy.Incomplete {
+		t.Errorf("a run: %+v %v", run, err)
 	}
 	r.orders.give(visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: "Gas leak"})
 	if w := r.post("/sine/lobby", nobody); !strings.Contains(w.Body.String(), "Gas leak") {

@@ -25,7 +25,7 @@ type Limits struct {
 	// Connections is how many may be open on the public listener.
 	Connections int
 	// StoreBudget is how long storing an event may take, from its body being
-	// there to the answer.
+	// there to the response.
 	StoreBudget time.Duration
 	// CheckInRequests is how many of them may be in flight.
 	CheckInRequests int64
@@ -138,7 +138,7 @@ func (r *bodyReservation) Release() {
 }
 
 // acquireCheckInRequest takes a place for a check-in request if there is one right now:
-// waiting would only make a late answer later.
+// waiting would only make a late response later.
 func (l *limiter) acquireCheckInRequest(integration string) (share.Reservation, error) {
 	r, ok := l.checkIns.TryAcquire(integration, 1)
 	if !ok {

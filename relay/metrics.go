@@ -11,7 +11,7 @@ import (
 )
 
 // metrics holds what the relay counts. Counters and gauges carry the
-// integration, so that one broken lobby among ninety is visible; histograms do
+// integration, so that one failing lobby among ninety is visible; histograms do
 // not. Every combination of labels exists from the start.
 type metrics struct {
 	requests       *prometheus.CounterVec
@@ -81,7 +81,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-// initialise creates every series that is no integration's, so that a rate over
+// initialise creates every series that does not belong to an integration, so that a rate over
 // the first increment is seen.
 func (m *metrics) initialise() {
 	for _, route := range []string{routeWebhook, routePinnedWebhook, routeNone} {
@@ -100,7 +100,7 @@ func (m *metrics) initialise() {
 	m.refused.WithLabelValues(unknown, reasonUnknownIntegration)
 }
 
-// initialiseRequests: which answers a request can get follows from its route and
+// initialiseRequests: which status a request can get follows from its route and
 // method.
 func (m *metrics) initialiseRequests() {
 	for _, method := range methods {

@@ -66,14 +66,14 @@ func (r *Relay) logAndCount(x *exchange) {
 
 // logAttrs are the fields of the log line.
 func (x *exchange) logAttrs(took, disconnected time.Duration) []slog.Attr {
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 12),
 		slog.String("id", x.id),
 		slog.String("integration", x.integration()),
 		slog.String("kind", x.kindLabel()),
 		slog.String("result", string(x.result)),
 		slog.Int("status", x.status),
 		slog.Float64("ms", milliseconds(took)),
-	}
+	)
 	if x.trace.XRequestID != "" {
 		attrs = append(attrs, slog.String("x_request_id", x.trace.XRequestID))
 	}

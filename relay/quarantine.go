@@ -12,7 +12,7 @@ import (
 
 // quarantine keeps a body that could not be understood, or of which at most the
 // beginning could be read, and then answers: by the fallback where a visitor may be
-// waiting, else with an error. Nobody is told 200 for an event that was not stored.
+// waiting, else with an error. An event that was not stored is never answered 200.
 func (r *Relay) quarantine(x *exchange, b body, reason visit.Reason) response {
 	r.metrics.refused.WithLabelValues(x.in.Name, string(reason)).Inc()
 	q := x.quarantined(b, reason)
@@ -81,11 +81,11 @@ func (r *Relay) unreadResponse(x *exchange, res result) response {
 // whatever the fallback says.
 func (r *Relay) rejectUnread(x *exchange) response {
 	order := r.activeOrder(x.in)
-	answer := x.in.policy.Fallback(policy.Unreadable, order)
-	if answer.Verdict != visit.Reject {
-		answer = x.in.policy.Refuse(policy.Unreadable)
+	decision := x.in.policy.Fallback(policy.Unreadable, order)
+	if decision.Verdict != visit.Reject {
+		decision = x.in.policy.Refuse(policy.Unreadable)
 	}
-	return r.answerVisitor(x, visit.NewVisitKey(""), order, answer, nil)
+	return r.respond(x, visit.NewVisitKey(""), order, decision, nil)
 }
 
 // ErrCheckInRequest is returned for a body that asks whether a visitor may come in:

@@ -100,13 +100,13 @@ func (r *recorder) close(ctx context.Context) {
 	}
 }
 
-// recordDecision has the answer to a check-in request recorded. Nobody waits for it.
-func (r *Relay) recordDecision(x *exchange, key visit.VisitKey, order policy.ActiveOrder, answer policy.Decision, p *poll) {
+// recordDecision has the decision about a check-in request recorded. Nobody waits for it.
+func (r *Relay) recordDecision(x *exchange, key visit.VisitKey, order policy.ActiveOrder, decision policy.Decision, p *poll) {
 	rec := visit.Record{
 		RequestID: x.id, Reference: visit.Reference(x.id), Trace: x.trace, Site: x.in.Site, Integration: x.in.Name,
 		Received: x.received(), Visit: key, Synthetic: x.synthetic,
-		Verdict: answer.Verdict, Situation: string(answer.Situation), Rule: answer.Rule,
-		Decider: answer.By, Fallback: answer.Fallback, TookMs: milliseconds(time.Since(x.start)), Policy: x.in.PolicyVersion,
+		Verdict: decision.Verdict, Situation: string(decision.Situation), Rule: decision.Rule,
+		Decider: decision.By, Fallback: decision.Fallback, TookMs: milliseconds(time.Since(x.start)), Policy: x.in.PolicyVersion,
 	}
 	if o := order.Order; o.Kind != "" {
 		rec.Order = &visit.OrderNote{Kind: o.Kind, ID: o.Identity(), By: o.By, User: o.User, Account: o.Account, Since: o.Since}
@@ -155,5 +155,5 @@ func versionOf(text string) string {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// recordResults are what can become of a record, for metrics.
+// recordResults are the results of a record, for metrics.
 var recordResults = []string{"stored", "spooled", "failed", "dropped"}

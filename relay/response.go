@@ -40,7 +40,7 @@ const (
 
 func situationResult(s policy.Situation) result { return result(s) }
 
-// authenticated reports whether the request was an authenticated webhook.
+// authenticated reports whether it is the result of an authenticated webhook.
 func (res result) authenticated() bool {
 	switch res {
 	case resultUnauthorized, resultBlocked, resultPlainHTTP, resultNotFound, resultMethodNotAllowed:
@@ -115,7 +115,7 @@ var kindResults = map[string][]result{
 
 var eventResults = []result{resultStored, resultDuplicate, resultSpooled, resultQuarantined, resultRefused, resultTooLarge, resultEncoding, resultDisconnected, resultPanicked}
 
-// response is what Sine is told.
+// response is what Sine gets.
 type response struct {
 	result result
 	status int
@@ -153,30 +153,24 @@ func encode(strings any) []byte {
 }
 
 // checkInResponse is the integration's template, filled.
-func (in *Integration) checkInResponse(a policy.Decision, requestID string) response {
+func (in *Integration) checkInResponse(d policy.Decision, requestID string) response {
 	template, status := in.Accept, responseTable[resultAccepted].status
-	if a.Verdict == visit.Reject {
+	if d.Verdict == visit.Reject {
 		template = in.Reject
 		if in.RejectMode == RejectByStatus {
 			status = http.StatusForbidden
 		}
 	}
-	return response{result: checkInResult(a), status: status, body: template.fill(a.Decision, visit.Reference(requestID))}
+	return response{result: checkInResult(d), status: status, body: template.fill(d.Decision, visit.Reference(requestID))}
 }
 
-func checkInResult(a policy.Decision) result {
+func checkInResult(d policy.Decision) result {
 	switch {
-	case a.Situation != policy.Decided:
-		return situationResult(a.Situation)
-	case a.Verdict == visit.Reject:
+	case d.Situation != policy.Decided:
+		return situationResult(d.Situation)
+	case d.Verdict == visit.Reject:
 		return resultRejected
 	default:
 		return resultAccepted
 	}
-}
-
-// deciderRequestResults are how a request to a decider can end, for metrics.
-var deciderRequestResults = []string{
-	string(policy.Decided), string(policy.NoDecider), string(policy.Timeout), string(policy.Disconnected),
-	string(policy.Denied), string(policy.BadReply),
 }

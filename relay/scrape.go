@@ -25,21 +25,21 @@ type scrapes struct {
 	render http.Handler
 	turn   sync.Mutex // one rendering at a time
 
-	mu   sync.Mutex
-	next map[string]*rendering // of those that have not begun, by what was asked for
-	rest time.Time             // when the next may begin
+	mu        sync.Mutex
+	next      map[string]*rendering // of those that have not begun, by what was asked for
+	notBefore time.Time             // when the next may begin
 }
 
 // rendering is what those who wait for it will get.
 type rendering struct {
-	asked *http.Request // its headers say in which form
-	done  chan struct{}
-	page  page
+	req  *http.Request // its headers say in which form
+	done chan struct{}
+	page page
 }
 
-// restFactor is for how long nothing is rendered, in multiples of what the last
+// pauseFactor is for how long nothing is rendered, in multiples of what the last
 // rendering took: however many ask, a fifth of one processor is spent on it.
-const restFactor = 4
+const pauseFactor = 4
 
 // scrapeFormats are what there is to ask for: who shares a rendering must have
 // asked for the same.
@@ -64,43 +64,43 @@ func (s *scrapes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // join returns the rendering that will begin next, so that it shows everything
 // that happened before it was asked for.
 func (s *scrapes) join(req *http.Request) *rendering {
-	asked := req.Clone(context.WithoutCancel(req.Context()))
-	if !strings.Contains(asked.Header.Get("Accept-Encoding"), "gzip") {
-		asked.Header.Set("Accept-Encoding", "identity")
+	own := req.Clone(context.WithoutCancel(req.Context()))
+	if !strings.Contains(own.Header.Get("Accept-Encoding"), "gzip") {
+		own.Header.Set("Accept-Encoding", "identity")
 	} else {
-		asked.Header.Set("Accept-Encoding", "gzip")
+		own.Header.Set("Accept-Encoding", "gzip")
 	}
-	form := string(expfmt.NegotiateAccept(asked.Header, scrapeFormats...)) + asked.Header.Get("Accept-Encoding")
+	form := string(expfmt.NegotiateAccept(own.Header, scrapeFormats...)) + own.Header.Get("Accept-Encoding")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.next[form]
 	if r == nil {
-		r = &rendering{asked: asked, done: make(chan struct{})}
+		r = &rendering{req: own, done: make(chan struct{})}
 		s.next[form] = r
-		go s.carryOut(r, form)
+		go s.run(r, form)
 	}
 	return r
 }
 
-func (s *scrapes) carryOut(r *rendering, form string) {
+func (s *scrapes) run(r *rendering, form string) {
 	defer close(r.done)
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	<-time.After(time.Until(s.rest))
+	<-time.After(time.Until(s.notBefore))
 	s.mu.Lock()
 	delete(s.next, form)
 	s.mu.Unlock()
 	begun := time.Now()
 	defer func() {
-		s.rest = time.Now().Add(restFactor * time.Since(begun))
+		s.notBefore = time.Now().Add(pauseFactor * time.Since(begun))
 		if recover() != nil { // as in a handler, it must not end the program
 			r.page = page{status: http.StatusInternalServerError}
 		}
 	}()
-	s.render.ServeHTTP(&r.page, r.asked)
+	s.render.ServeHTTP(&r.page, r.req)
 }
 
-// page is an answer that is written later, perhaps several times.
+// page is a response that is written later, perhaps several times.
 type page struct {
 	header http.Header
 	status int

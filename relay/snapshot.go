@@ -56,7 +56,7 @@ func (r *Relay) swap(s *snapshot) {
 	r.metrics.apiKeys.swap(s.integrations)
 }
 
-// Integrations returns those that the relay answers for at present.
+// Integrations returns those of the present snapshot.
 func (r *Relay) Integrations() []*Integration {
 	return slices.Collect(maps.Values(r.snapshot.Load().integrations))
 }

@@ -11,34 +11,34 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Template is the JSON object of an answer, with placeholders in its texts. It
+// Template is the JSON object of a response, with placeholders in its texts. It
 // is filled value by value and then encoded, so that nothing in a decider's
 // text can break or forge the body.
 type Template struct{ fields map[string]any }
 
 // Placeholders that a template's texts may hold.
 const (
-	placeVisitor = "{visitorText}"
-	placeAdmin   = "{adminNote}"
-	placeRef     = "{ref}"
-	placeDecider = "{decider}"
+	placeholderText    = "{visitorText}"
+	placeholderNote    = "{adminNote}"
+	placeholderRef     = "{ref}"
+	placeholderDecider = "{decider}"
 )
 
 // Placeholders lists what a template's texts may hold.
-var Placeholders = []string{placeVisitor, placeAdmin, placeRef, placeDecider}
+var Placeholders = []string{placeholderText, placeholderNote, placeholderRef, placeholderDecider}
 
-// The answers that Sine is believed to read; see the page on connecting Sine
+// The responses that Sine is believed to read; see the page on connecting Sine
 // for how sure anyone is of each field.
 var (
-	DefaultAccept = mustTemplate(map[string]any{"code": "SUCCESS", "adminNotes": placeAdmin, "visitorNotes": placeVisitor})
-	DefaultReject = mustTemplate(map[string]any{"code": "REJECTED", "message": placeVisitor, "adminNotes": placeAdmin, "visitorNotes": placeVisitor})
+	DefaultAccept = mustTemplate(map[string]any{"code": "SUCCESS", "adminNotes": placeholderNote, "visitorNotes": placeholderText})
+	DefaultReject = mustTemplate(map[string]any{"code": "REJECTED", "message": placeholderText, "adminNotes": placeholderNote, "visitorNotes": placeholderText})
 )
 
 // NewTemplate makes a template from a JSON object: texts, numbers, booleans,
-// nulls, lists and objects. A brace in a text that is no placeholder is a fault.
+// nulls, lists and objects. A brace in a text that is not part of a placeholder is an error.
 func NewTemplate(fields map[string]any) (Template, error) {
 	if len(fields) == 0 {
-		return Template{}, fmt.Errorf("is empty: an answer needs one field at least")
+		return Template{}, fmt.Errorf("is empty: a response needs at least one field")
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if err := checkTemplate(name, fields[name]); err != nil {
@@ -64,7 +64,7 @@ func checkTemplate(path string, v any) error {
 			rest = strings.ReplaceAll(rest, p, "")
 		}
 		if at := strings.IndexAny(rest, "{}"); at >= 0 {
-			return fmt.Errorf("%s: %q holds a brace that is not a placeholder; these are known: %s", path, v, strings.Join(Placeholders, " "))
+			return fmt.Errorf("%s: %q contains a brace that is not part of a placeholder; the placeholders are %s", path, v, strings.Join(Placeholders, " "))
 		}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
@@ -80,22 +80,22 @@ func checkTemplate(path string, v any) error {
 		}
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("%s: %v has no place in JSON", path, v)
+			return fmt.Errorf("%s: %v is not a JSON number", path, v)
 		}
 	case nil, bool, int, int64, uint64:
 	default:
-		return fmt.Errorf("%s: a %T has no place in JSON", path, v)
+		return fmt.Errorf("%s: a %T is not a JSON value", path, v)
 	}
 	return nil
 }
 
-// fill returns the body for an answer. Fields that the decider adds to an
+// fill returns the body of a response. Fields that the decider adds to an
 // accepted pass go in where the template has no field of that name; a text that
 // was nothing but placeholders and came out blank is left out. Texts come from
 // operators, too, so they are cleaned here, where all of them pass.
 func (t Template) fill(d visit.Decision, reference string) []byte {
-	text := func(s string) string { return visit.CleanText(strings.ReplaceAll(s, placeRef, reference)) }
-	values := filling{placeVisitor: text(d.VisitorText), placeAdmin: text(d.AdminNote), placeRef: reference, placeDecider: text(d.Decider)}
+	text := func(s string) string { return visit.CleanText(strings.ReplaceAll(s, placeholderRef, reference)) }
+	values := filling{placeholderText: text(d.VisitorText), placeholderNote: text(d.AdminNote), placeholderRef: reference, placeholderDecider: text(d.Decider)}
 
 	out := make(map[string]any, len(t.fields)+len(d.Pass))
 	if d.Verdict == visit.Accept {
@@ -109,7 +109,7 @@ func (t Template) fill(d visit.Decision, reference string) []byte {
 	body, err := json.Marshal(out)
 	if err != nil {
 		// Every value was checked by NewTemplate or parsed as JSON.
-		panic(fmt.Sprintf("encode answer: %v", err))
+		panic(fmt.Sprintf("encode response: %v", err))
 	}
 	return body
 }

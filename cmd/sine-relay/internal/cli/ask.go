@@ -121,7 +121,7 @@ func (c checkIn) run(ctx context.Context, in Process, format string) error {
 // it would not have been accepted by deciders, or that this is not certain.
 func printDryRun(in Process, format string, t relay.DryRun, trouble string, orders error) error {
 	tried := tryOut{
-		Result: resultOf(t), Rule: t.Answer.Rule, Situation: string(t.Answer.Situation), TookMs: milliseconds(t.Took),
+		Result: resultOf(t), Rule: t.Decision.Rule, Situation: string(t.Decision.Situation), TookMs: milliseconds(t.Took),
 		Votes: append([]visit.Vote{}, t.Votes...), Status: t.Status, Body: t.Body,
 	}
 	if orders != nil {
@@ -177,9 +177,9 @@ func (c checkIn) settings(in Process) (config.Settings, error) {
 
 func resultOf(t relay.DryRun) string {
 	switch {
-	case t.Answer.Situation != policy.Decided || t.Answer.Fallback:
+	case t.Decision.Situation != policy.Decided || t.Decision.Fallback:
 		return resultUndecided
-	case t.Answer.Verdict != visit.Accept:
+	case t.Decision.Verdict != visit.Accept:
 		return resultRejected
 	default:
 		return resultAccepted
