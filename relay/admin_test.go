@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-func TestReadiness(t *testing.T) {
+func TestReadiness_State(t *testing.T) {
 	away := Health{}
 	fine := Health{Connected: true, Verified: true}
 	denied := Health{Connected: true, Err: errors.New("stream VISITORS keeps its messages in memory")}
@@ -53,7 +53,7 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
-func TestAdminPages(t *testing.T) {
+func TestAdmin_Pages(t *testing.T) {
 	health := Health{Connected: true, Verified: true, Details: []string{"stream VISITORS: ok"}}
 	readiness := NewReadiness(func() Health { return health })
 	admin := NewAdmin(AdminConfig{Gatherer: prometheus.NewRegistry(), Readiness: readiness}).Server().Handler
@@ -82,7 +82,7 @@ func TestAdminPages(t *testing.T) {
 }
 
 // A cause is said once, however many tell of it.
-func TestReadyzSaysEachThingOnce(t *testing.T) {
+func TestAdmin_ReadyzNamesEachProblemOnce(t *testing.T) {
 	fault := errors.New("stream VISITORS keeps its messages in memory")
 	readiness := NewReadiness(func() Health {
 		return Health{Connected: true, Err: fault, Details: []string{"nats: connected", fault.Error(), "stream VISITOR_DECISIONS: verified", fault.Error()}}

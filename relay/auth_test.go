@@ -12,7 +12,7 @@ import (
 	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
-func TestKeys(t *testing.T) {
+func TestKey_Match(t *testing.T) {
 	for _, c := range []struct {
 		name, integration, key string
 		status                 int
@@ -42,7 +42,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-func TestUnauthorisedCallersCannotTellWhy(t *testing.T) {
+func TestAuthenticate_AClientCannotSeeWhyItIsRefused(t *testing.T) {
 	r := newRig(t)
 	answers := map[string]bool{}
 	for _, path := range []string{"/sine/lobby", "/sine/cellar", "/sine/lobby/check-in-request"} {
@@ -69,7 +69,7 @@ func (u untouchable) Read([]byte) (int, error) {
 
 func (u untouchable) Close() error { return nil }
 
-func TestTheKeyIsCheckedBeforeTheBodyIsRead(t *testing.T) {
+func TestAuthenticate_TheKeyIsCheckedBeforeTheBodyIsRead(t *testing.T) {
 	r := newRig(t)
 	for _, path := range []string{"/sine/lobby", "/sine/cellar"} {
 		w := r.post(path, "", func(req *http.Request) {
@@ -83,7 +83,7 @@ func TestTheKeyIsCheckedBeforeTheBodyIsRead(t *testing.T) {
 	}
 }
 
-func TestKeyCheck_SaysWhetherTheKeyIsAcceptedAndNothingComesOfIt(t *testing.T) {
+func TestKeyCheck_ReportsWhetherTheKeyIsAcceptedAndDoesNothingElse(t *testing.T) {
 	r := newRig(t)
 	admin := NewAdmin(AdminConfig{Gatherer: r.metrics, Readiness: NewReadiness(func() Health { return Health{} }), KeyCheck: r.KeyCheck()}).Server().Handler
 	check := func(path, digest string) int {
@@ -142,7 +142,7 @@ func from(address, forwarded string) func(*http.Request) {
 func wrongKey(req *http.Request) { req.Header.Set("X-Sine-Auth", "wrong") }
 
 // Somebody who guesses keys is slowed down; Sine, behind the same proxy, is not.
-func TestOnlyFailuresAreLimited(t *testing.T) {
+func TestAuthenticate_OnlyFailuresAreLimited(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	})
@@ -170,7 +170,7 @@ func TestOnlyFailuresAreLimited(t *testing.T) {
 	}
 }
 
-func TestAnIntegrationMayBeCalledFromAllowedAddressesOnly(t *testing.T) {
+func TestAuthenticate_AnIntegrationMayBeCalledFromAllowedAddressesOnly(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 		c.Integrations[0].AllowFrom = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
@@ -196,7 +196,7 @@ func TestAnIntegrationMayBeCalledFromAllowedAddressesOnly(t *testing.T) {
 
 // A proxy that does not set the header passes on what a stranger writes into it. The
 // calls of Sine, which have none, show it.
-func TestATrustedProxyThatDoesNotSayWhoCalls(t *testing.T) {
+func TestClientAddress_IsMissingFromATrustedProxy(t *testing.T) {
 	const title = "a trusted proxy does not pass on the client address"
 	proxies := func(c *Config) {
 		c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}

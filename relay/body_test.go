@@ -80,7 +80,7 @@ var encodings = []struct {
 }
 
 // A subscriber gets the JSON, and the same call in another encoding is the same.
-func TestAnEncodedBodyIsRead(t *testing.T) {
+func TestBody_AnEncodedOneIsRead(t *testing.T) {
 	plain := newRig(t)
 	plain.post("/sine/lobby", checkedIn)
 	for _, e := range encodings {
@@ -102,7 +102,7 @@ func TestAnEncodedBodyIsRead(t *testing.T) {
 }
 
 // What cannot be undone is kept as it came, and read again it stays what it is.
-func TestAnEncodingThatCannotBeUndone(t *testing.T) {
+func TestBody_AnEncodingThatCannotBeDecoded(t *testing.T) {
 	damaged := []byte(gzipped(checkedIn))
 	damaged[len(damaged)-6] ^= 1 // in the checksum
 	cut := gzipped(checkedIn)
@@ -166,7 +166,7 @@ func (r *rig) quarantined(t *testing.T) visit.Quarantined {
 
 // Nobody is told 200 for an event that the relay does not read, and nobody who may
 // be a visitor is let in by it.
-func TestAnEncodingThatIsNotReadIsTold(t *testing.T) {
+func TestBody_AnUnknownEncodingIsNamed(t *testing.T) {
 	const body = "\x8b\x3c\x80\x7bcompressed by other means\x03"
 	for header, known := range map[string]string{
 		"br": "br", "ZStd": "zstd", "gzip, br": "gzip, br", "compress": "compress", "Zmark": "unknown", "gzip, a b": "gzip, unknown", strings.Repeat("gzip,", 5): "unknown",
@@ -203,7 +203,7 @@ func TestAnEncodingThatIsNotReadIsTold(t *testing.T) {
 	}
 }
 
-func TestABodyInAnotherCharacterEncodingIsSaidToBe(t *testing.T) {
+func TestBody_AnotherCharacterEncodingIsNamed(t *testing.T) {
 	wide := func(littleFirst bool, s string) string {
 		var b []byte
 		for _, u := range utf16.Encode([]rune(s)) {
@@ -238,7 +238,7 @@ func TestABodyInAnotherCharacterEncodingIsSaidToBe(t *testing.T) {
 
 // The limit counts what a body becomes. It is kept as it came, all of it, so that
 // it can be read once the limit is higher.
-func TestTheLimitCountsWhatABodyBecomes(t *testing.T) {
+func TestBody_TheLimitCountsTheDecodedLength(t *testing.T) {
 	within := checkedIn + strings.Repeat(" ", cutAt-len(checkedIn))
 	beyond := within + " "
 	for name, c := range map[string]struct {
@@ -285,7 +285,7 @@ func readerOf(t *testing.T, limit int64) *Reader {
 
 // A body that was compressed and did not come completely is answered by what it
 // says, too.
-func TestTheBeginningOfACompressedBodyIsRead(t *testing.T) {
+func TestBody_TheBeginningOfACompressedOneIsRead(t *testing.T) {
 	noise := make([]byte, 0, 4*cutAt)
 	for i := range cap(noise) / 8 {
 		noise = fmt.Appendf(noise, "%08x", uint32(i)*2654435761)
@@ -304,7 +304,7 @@ func TestTheBeginningOfACompressedBodyIsRead(t *testing.T) {
 }
 
 // What would become a thousand times as long costs no more than the limit.
-func TestABombCostsNoMoreThanTheLimit(t *testing.T) {
+func TestBody_ABombCostsNoMoreThanTheLimit(t *testing.T) {
 	const limit = 256 << 10
 	zeros := strings.Repeat("0", 200*limit)
 	many := strings.Repeat(gzipped(""), 10*limit/len(gzipped("")))
@@ -334,7 +334,7 @@ func TestABombCostsNoMoreThanTheLimit(t *testing.T) {
 }
 
 // Memory is reserved for what a body may become, and given back when it is known.
-func TestACompressedBodyTakesMemory(t *testing.T) {
+func TestBody_ACompressedOneTakesMemory(t *testing.T) {
 	r := newRig(t)
 	body := checkedIn + strings.Repeat(" ", 10_000)
 	held := int64(0)
@@ -353,7 +353,7 @@ func TestACompressedBodyTakesMemory(t *testing.T) {
 }
 
 // What was kept before encodings were undone does not say which it has.
-func TestABodyThatWasKeptIsReadAgain(t *testing.T) {
+func TestReader_ReadsAKeptBody(t *testing.T) {
 	for _, e := range encodings {
 		q := kept(e.encode(checkedIn))
 		q.ContentEncoding = strings.Join(e.header, ", ")
@@ -376,7 +376,7 @@ func TestABodyThatWasKeptIsReadAgain(t *testing.T) {
 	}
 }
 
-func TestATrialSkipsAMark(t *testing.T) {
+func TestDryRun_SkipsAByteOrderMark(t *testing.T) {
 	if run, err := newRig(t).DryRun(t.Context(), "lobby", []byte("\ufeff"+checkInBody)); err != nil || run.Decision.Verdict != visit.Accept {
 		t.Errorf("%+v %v", run, err)
 	}
@@ -404,7 +404,7 @@ func FuzzUndo(f *testing.F) {
 
 // A program that counts its body's length wrong sends all of it, and then nothing:
 // the visitor is in what came.
-func TestABodyWithoutItsEndIsReadWhereNothingIsMissing(t *testing.T) {
+func TestBody_WithoutItsEndIsReadWhereNothingIsMissing(t *testing.T) {
 	more := func(n int) func(path, body string) string {
 		return func(path, body string) string { return request(path, len(body)+n, body) }
 	}
@@ -448,7 +448,7 @@ func TestABodyWithoutItsEndIsReadWhereNothingIsMissing(t *testing.T) {
 }
 
 // Who sends that and goes is not lost either.
-func TestWhatIsCompleteIsStoredThoughTheCallerIsGone(t *testing.T) {
+func TestBody_ACompleteOneIsStoredThoughTheClientIsGone(t *testing.T) {
 	r := newRig(t)
 	conn := send(t, r.serve(t), request("/sine/lobby", len(checkedIn)+1, checkedIn))
 	conn.Close()

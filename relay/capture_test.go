@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestTheShapeOfTheNextDeliveriesIsShown(t *testing.T) {
+func TestCapture_TheShapeOfTheNextDeliveriesIsLogged(t *testing.T) {
 	until := time.Now().Add(time.Hour)
 	capturing := func(deliveries int, until time.Time) Integration {
 		i := Integration{Name: "lobby", Site: "hq", Keys: []Key{NewKey("first", testKey)}}

@@ -60,7 +60,7 @@ func asking(c policy.Combination, budget time.Duration, deciders ...Decider) fun
 	}
 }
 
-func TestSeveralDeciders(t *testing.T) {
+func TestCheckIn_SeveralDeciders(t *testing.T) {
 	t.Parallel()
 	const long = time.Minute // longer than the test waits: who is waited for would fail it
 	a, b, shadow := Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "shadow", Shadow: true}
@@ -99,7 +99,7 @@ func TestSeveralDeciders(t *testing.T) {
 	}
 }
 
-func TestADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
+func TestCheckIn_ADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
 	contractors, err := condition.Compile(`company == "Bexley Rigging Pty Ltd"`)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
 
 // An answer that did not come, or came in another shape than is known, must not
 // keep a decider from being asked.
-func TestADeciderIsAskedWhereItsAnswersDidNotCome(t *testing.T) {
+func TestCheckIn_ADeciderIsAskedWhereFormAnswersAreMissing(t *testing.T) {
 	escorted, err := condition.Compile(`"Escorted?" in answers && answers["Escorted?"] == "no"`)
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +163,7 @@ func TestADeciderIsAskedWhereItsAnswersDidNotCome(t *testing.T) {
 	}
 }
 
-func TestTheRecordSaysWhoDecided(t *testing.T) {
+func TestRecord_NamesWhoDecided(t *testing.T) {
 	r := newRig(t, asking(policy.All, time.Second, Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "s", Shadow: true}), func(c *Config) {
 		c.Integrations[0].PolicyVersion = "v7"
 	})
@@ -194,7 +194,7 @@ func TestTheRecordSaysWhoDecided(t *testing.T) {
 	})
 }
 
-func TestOrdersAreObeyedWithoutAskingAnybody(t *testing.T) {
+func TestCheckIn_OrdersAreObeyedWithoutAskingAnybody(t *testing.T) {
 	r := newRig(t)
 	r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
 		t.Error("a decider was asked")
@@ -222,7 +222,7 @@ func TestOrdersAreObeyedWithoutAskingAnybody(t *testing.T) {
 	}
 }
 
-func TestWhileTheOrdersAreUnknownNobodyIsLetInWithoutADecider(t *testing.T) {
+func TestCheckIn_WhileTheOrdersAreUnknownNobodyIsLetInWithoutADecider(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.Integrations[0].Policy.Fallbacks = map[policy.Situation]policy.Fallback{policy.NoDecider: {Verdict: visit.Accept}}
 	})
@@ -243,7 +243,7 @@ func TestWhileTheOrdersAreUnknownNobodyIsLetInWithoutADecider(t *testing.T) {
 }
 
 // A record that cannot be stored costs the visitor nothing.
-func TestARecordNeverDelaysTheAnswer(t *testing.T) {
+func TestRecord_NeverDelaysTheResponse(t *testing.T) {
 	r := newRig(t)
 	blocked := make(chan struct{})
 	r.Relay.recorder.publisher = publisherFunc(func(ctx context.Context, m visit.Message) (visit.Receipt, error) {
@@ -275,7 +275,7 @@ func (f publisherFunc) Publish(ctx context.Context, m visit.Message) (visit.Rece
 
 const visitorWaits = `{"event":"signin_before","date":"2026-11-18T12:00:00Z","data":{"firstName":"Ada","lastName":"Lovelace"}}`
 
-func TestOrdersThatAreNotKnown(t *testing.T) {
+func TestCheckIn_OrdersAreUnknown(t *testing.T) {
 	lockdown := visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: "Gas leak", Since: time.Now()}
 	override := visit.Order{Kind: visit.OrderOverride, Site: "hq", Reason: "x", Since: time.Now(), Until: time.Now().Add(time.Hour)}
 	nobody := func(r *rig) {
@@ -314,7 +314,7 @@ func TestOrdersThatAreNotKnown(t *testing.T) {
 }
 
 // The record says who gave the order that decided, as NATS knows it.
-func TestTheRecordNamesTheOrder(t *testing.T) {
+func TestRecord_NamesTheOrder(t *testing.T) {
 	r := newRig(t)
 	r.orders.give(visit.Order{Kind: visit.OrderLockdown, Site: "hq", Reason: "Zreason", By: "ada", User: "operator", Account: "VISITORS", ID: "X1", Since: time.Now()})
 	r.post("/sine/lobby", visitorWaits)

@@ -33,7 +33,7 @@ func beforeStep(t *testing.T, seconds int64) time.Time {
 	return now
 }
 
-func TestTheWallClockIsSetWhileABodyArrives(t *testing.T) {
+func TestClock_TheWallClockIsSetWhileABodyArrives(t *testing.T) {
 	for name, seconds := range map[string]int64{"forward": 3600, "back": -3600} {
 		for what, body := range map[string]string{"a visitor": checkInBody, "an event": checkedIn} {
 			t.Run(name+", "+what, func(t *testing.T) {
@@ -84,7 +84,7 @@ func (r *rig) wantTook(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrittenIsInUTC(t *testing.T) {
+func TestClock_WhatIsWrittenIsInUTC(t *testing.T) {
 	r := newRig(t)
 	r.now = func() time.Time { return time.Now().In(time.FixedZone("", 3600)) }
 	r.post("/sine/lobby", `{"event":"signin_after","data":{}}`)

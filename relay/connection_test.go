@@ -34,7 +34,7 @@ func send(t *testing.T, address, text string) net.Conn {
 	return conn
 }
 
-func TestASlowClientHoldsNothing(t *testing.T) {
+func TestConnection_ASlowClientHoldsNothing(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = 500 * time.Millisecond })
 	address := r.serve(t)
@@ -55,7 +55,7 @@ func TestASlowClientHoldsNothing(t *testing.T) {
 
 // The server reads on after the body, to notice a hang-up; were the read
 // deadline still set, a decision that takes longer would look like one.
-func TestTrap_ADecisionMayTakeLongerThanReadingTheBody(t *testing.T) {
+func TestConnection_ADecisionMayTakeLongerThanReadingTheBody(t *testing.T) {
 	t.Parallel()
 	const readTimeout = 500 * time.Millisecond
 	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = readTimeout })
@@ -77,7 +77,7 @@ func TestTrap_ADecisionMayTakeLongerThanReadingTheBody(t *testing.T) {
 	}
 }
 
-func TestACallerThatHangsUp(t *testing.T) {
+func TestConnection_TheClientDisconnects(t *testing.T) {
 	t.Run("a visitor's question is counted as such", func(t *testing.T) {
 		r := newRig(t)
 		calls, proceed := make(chan *exchange, 1), make(chan struct{})
@@ -156,7 +156,7 @@ func late(t *testing.T, r *rig, path, body string, after time.Duration) (*http.R
 	return answer, time.Since(start)
 }
 
-func TestABodyThatComesSlowly(t *testing.T) {
+func TestConnection_ABodyThatComesSlowly(t *testing.T) {
 	const budget = 4 * time.Second // a machine that is busy may take a part of it
 	slow := func(cfg *Config) {
 		cfg.Limits.StoreBudget, cfg.Integrations[0].Budget = budget, budget
@@ -230,7 +230,7 @@ func TestABodyThatComesSlowly(t *testing.T) {
 
 // The server reads the rest of a body before it answers, unless the connection
 // is to be closed.
-func TestTrap_AnAnswerDoesNotWaitForTheRestOfTheBody(t *testing.T) {
+func TestConnection_AResponseDoesNotWaitForTheRestOfTheBody(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = timeout })
 	address := r.serve(t)
@@ -247,7 +247,7 @@ func TestTrap_AnAnswerDoesNotWaitForTheRestOfTheBody(t *testing.T) {
 	}
 }
 
-func TestAHeaderThatIsTooLarge(t *testing.T) {
+func TestConnection_AHeaderThatIsTooLarge(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Limits.Header = 1024 })
 	conn := send(t, r.serve(t), "GET / HTTP/1.1\r\nHost: relay\r\nX-Long: "+strings.Repeat("x", 16<<10)+"\r\n\r\n")
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -256,7 +256,7 @@ func TestAHeaderThatIsTooLarge(t *testing.T) {
 	}
 }
 
-func TestWhileDrainingCallersAreAskedToLeave(t *testing.T) {
+func TestConnection_WhileDrainingClientsAreAskedToLeave(t *testing.T) {
 	r := newRig(t)
 	if w := r.post("/sine/lobby", checkedIn); w.Header().Get("Connection") != "" {
 		t.Error("a connection is closed without need")
@@ -300,7 +300,7 @@ func closing(t *testing.T, conn net.Conn) (answer *http.Response, body string, c
 	return answer, string(text), err == io.EOF
 }
 
-func TestAConnectionIsKeptForWhoHasAKeyOnly(t *testing.T) {
+func TestConnection_IsKeptForWhoHasAKeyOnly(t *testing.T) {
 	const wrong = "X-Sine-Auth: nobody's\r\n"
 	raw := func(line, header, body string) string {
 		return fmt.Sprintf("%s HTTP/1.1\r\nHost: relay\r\n%sContent-Length: %d\r\n\r\n%s", line, header, len(body), body)
@@ -355,14 +355,14 @@ func TestAConnectionIsKeptForWhoHasAKeyOnly(t *testing.T) {
 
 // A slow body without a key holds its connection only, and the answer does not
 // wait for it.
-func TestWithoutAKeyTheBodyIsNotWaitedFor(t *testing.T) {
+func TestConnection_WithoutAKeyTheBodyIsNotWaitedFor(t *testing.T) {
 	conn := send(t, newRig(t).serve(t), "POST /sine/lobby HTTP/1.1\r\nHost: relay\r\nContent-Length: 1000\r\n\r\n{")
 	if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || answer.StatusCode != 401 {
 		t.Errorf("answered %v %v", answer, err)
 	}
 }
 
-func TestStrangersKeepNobodyOut(t *testing.T) {
+func TestConnection_ClientsWithoutAKeyKeepNobodyOut(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Limits.Connections = 8 })
 	address := r.serve(t)
 	known := send(t, address, request("/sine/lobby", len(checkedIn), checkedIn))

@@ -13,7 +13,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestWhatSineMayLeaveOutOrSendOddly(t *testing.T) {
+func TestDecode_WhatSineMayLeaveOutOrSendOddly(t *testing.T) {
 	for _, c := range []struct{ name, body, want string }{
 		{"data is null", `{"event":"signin_after","data":null}`, `"person":{}`},
 		{"data is missing", `{"event":"signin_after"}`, `"person":{}`},
@@ -54,7 +54,7 @@ func TestWhatSineMayLeaveOutOrSendOddly(t *testing.T) {
 	}
 }
 
-func TestAWrappedWrapperIsNotUnderstood(t *testing.T) {
+func TestDecode_AWrappedWrapperIsNotUnderstood(t *testing.T) {
 	_, reason := decode([]byte(`{"payload":{"payload":{"event":"signin_after"}}}`), 32)
 	if reason != "" {
 		t.Errorf("reason %q", reason)
@@ -68,7 +68,7 @@ func TestAWrappedWrapperIsNotUnderstood(t *testing.T) {
 
 // Programs write these where they have no id; two visitors who leave at the same
 // clock time would be one.
-func TestPlaceholdersAreNoIDs(t *testing.T) {
+func TestDecode_PlaceholdersAreNotIDs(t *testing.T) {
 	for _, id := range []string{`0`, `-1`, `"0"`, `"null"`, `"undefined"`, `true`, `false`, `null`, `""`, `"00000000-0000-0000-0000-000000000000"`, `{}`} {
 		d, reason := decode([]byte(`{"event":"signin_after","data":{"id":`+id+`}}`), 32)
 		if got := d.passID(); reason != "" || got != "" {
@@ -77,7 +77,7 @@ func TestPlaceholdersAreNoIDs(t *testing.T) {
 	}
 }
 
-func TestTheLargestMessageIsWhatWasChecked(t *testing.T) {
+func TestDecode_TheLargestMessageIsWhatWasChecked(t *testing.T) {
 	for name, element := range map[string]string{
 		"empty answers": `{},`, "numbers": `1,`, "nulls": `null,`, "lists": `[],`, "labels": `{"label":"x"},`,
 		"values": `{"value":1},`, "quotes": `{"value":["\""]},`, "line separators": `{"value":"` + "\u2028" + `"},`,
@@ -93,7 +93,7 @@ func TestTheLargestMessageIsWhatWasChecked(t *testing.T) {
 	}
 }
 
-func TestDepthIsCountedOutsideTexts(t *testing.T) {
+func TestDecode_DepthIsCountedOutsideTexts(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
 		deep       bool
@@ -113,7 +113,7 @@ func TestDepthIsCountedOutsideTexts(t *testing.T) {
 	}
 }
 
-func TestEventIDs(t *testing.T) {
+func TestEventID(t *testing.T) {
 	publish := func(body string) string {
 		r := newRig(t)
 		r.post("/sine/lobby", body)
@@ -189,7 +189,7 @@ func samples(t testing.TB) [][]byte {
 	return bodies
 }
 
-func TestDates(t *testing.T) {
+func TestDate(t *testing.T) {
 	adelaide, err := time.LoadLocation("Australia/Adelaide")
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +239,7 @@ func TestDates(t *testing.T) {
 	}
 }
 
-func TestTheQuestionAndTheEventSayTheTimeZoneOfTheSite(t *testing.T) {
+func TestDate_CheckInRequestAndEventHaveTheTimeZoneOfTheSite(t *testing.T) {
 	for zone, want := range map[string]string{"Australia/Adelaide": "08:12", "": "21:42"} {
 		r := newRig(t, func(cfg *Config) {
 			if zone != "" {
@@ -266,7 +266,7 @@ func TestTheQuestionAndTheEventSayTheTimeZoneOfTheSite(t *testing.T) {
 }
 
 // Nobody who is turned away is shown nothing, wherever the text comes from.
-func TestABlankTextIsNone(t *testing.T) {
+func TestTemplate_ABlankTextIsReplaced(t *testing.T) {
 	for _, blank := range []string{"", " ", "\n\t", "\u00a0\u3000", "\u200b\u2060\ufeff", "\x00\x1b", "\u202e"} {
 		fallback := func(f policy.Fallback) func(*Config) {
 			return func(cfg *Config) {
@@ -313,7 +313,7 @@ func TestABlankTextIsNone(t *testing.T) {
 }
 
 // Of those who accept, the first who says something is shown.
-func TestABlankWelcomeHidesNoOther(t *testing.T) {
+func TestTemplate_ABlankWelcomeHidesNoOther(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Integrations[0].Deciders = []Decider{{Name: "a"}, {Name: "b"}} })
 	r.broker.ask = behaviours{"a": says(visit.Accept, " \u200b"), "b": says(visit.Accept, "Welcome")}.ask
 	if w := r.post("/sine/lobby", checkInBody); !strings.Contains(w.Body.String(), `"visitorNotes":"Welcome"`) {

@@ -9,7 +9,19 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestRememberedBodiesAreBounded(t *testing.T) {
+func TestDuplicates_AreCountedByTheTimeSinceTheFirst(t *testing.T) {
+	r := newRig(t)
+	r.post("/sine/lobby", checkedIn)
+	if !strings.Contains(string(gather(t, r)), "sine_relay_event_duplicate_age_seconds_count 0") {
+		t.Error("the first was counted as a repeat")
+	}
+	r.post("/sine/lobby", checkedIn)
+	if !strings.Contains(string(gather(t, r)), "sine_relay_event_duplicate_age_seconds_count 1") {
+		t.Error("the repeat was not counted")
+	}
+}
+
+func TestDuplicates_AreBounded(t *testing.T) {
 	r := newDuplicates()
 	now := time.Unix(0, 0)
 	for i := range remembered + 10 {
@@ -29,7 +41,7 @@ func TestRememberedBodiesAreBounded(t *testing.T) {
 }
 
 // Whoever sends one body after another pushes out its own, and not those of others.
-func TestOneIntegrationDoesNotPushOutWhatOthersSent(t *testing.T) {
+func TestDuplicates_OneIntegrationDoesNotPushOutWhatOthersSent(t *testing.T) {
 	r := newDuplicates()
 	now := time.Unix(0, 0)
 	for i := range 100 {
@@ -52,7 +64,7 @@ func TestOneIntegrationDoesNotPushOutWhatOthersSent(t *testing.T) {
 }
 
 // Two people of a group shared an id and a second: the second was lost.
-func TestTwoBodiesOfOneVisitAreTwoEventsAndCounted(t *testing.T) {
+func TestVisitIDs_TwoBodiesOfOneVisitAreTwoEventsAndCounted(t *testing.T) {
 	const ada = `{"event":"signin_after","date":"2026-11-18T21:42:31Z","data":{"id":"group-7","firstName":"Ada"}}`
 	bob := strings.Replace(ada, "Ada", "Bob", 1)
 	later := strings.Replace(bob, ":31Z", ":32Z", 1)
@@ -85,7 +97,7 @@ func TestTwoBodiesOfOneVisitAreTwoEventsAndCounted(t *testing.T) {
 	}
 }
 
-func TestRememberedVisitsAreBounded(t *testing.T) {
+func TestVisitIDs_AreBounded(t *testing.T) {
 	i := newVisitIDs()
 	see := func(integration string, visitID int, body string) bool {
 		return i.conflict(integration, visit.KindCheckedIn, fmt.Sprint(visitID), "d", []byte(body))

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // Each sample of what Sine sends stands beside the contract's JSON that it must
 // become.
-func TestSamplesBecomeTheContractsWords(t *testing.T) {
+func TestGolden_SamplesBecomeMessages(t *testing.T) {
 	samples, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(samples) == 0 {
 		t.Fatalf("no samples: %v", err)

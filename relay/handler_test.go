@@ -43,7 +43,7 @@ func decide(d visit.Decision) func(*rig) {
 }
 
 // Every row of the answers table.
-func TestAnswers(t *testing.T) {
+func TestWebhook_Responses(t *testing.T) {
 	const door1, in1, out1 = "/sine/lobby/check-in-request", "/sine/lobby/check-in-success", "/sine/lobby/check-out-success"
 	large := `{"event":"signin_after","data":{"firstName":"` + strings.Repeat("x", 300<<10) + `"}}`
 	for _, c := range []struct {
@@ -166,7 +166,7 @@ func (r *rig) wantResult(t *testing.T, res result) {
 	}
 }
 
-func TestARefusedEventMayBeSentAgain(t *testing.T) {
+func TestWebhook_ARefusedEventMayBeSentAgain(t *testing.T) {
 	r := newRig(t)
 	failPublish(visit.ErrTimeout)(r)
 	w := r.post("/sine/lobby", checkedIn)
@@ -178,7 +178,7 @@ func TestARefusedEventMayBeSentAgain(t *testing.T) {
 	}
 }
 
-func TestFallbacksAreTheIntegrations(t *testing.T) {
+func TestWebhook_FallbacksAreTheIntegrations(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		mode RejectMode
@@ -205,7 +205,7 @@ func TestFallbacksAreTheIntegrations(t *testing.T) {
 	}
 }
 
-func TestTheReferenceIsTheRequestIDsBeginning(t *testing.T) {
+func TestWebhook_TheReferenceIsTheRequestIDsBeginning(t *testing.T) {
 	r := newRig(t)
 	failAsk(visit.ErrNoDecider)(r)
 	w := r.post("/sine/lobby", checkInBody)
@@ -215,7 +215,7 @@ func TestTheReferenceIsTheRequestIDsBeginning(t *testing.T) {
 	}
 }
 
-func TestOnlyPostIsAnswered(t *testing.T) {
+func TestWebhook_OnlyPostIsAnswered(t *testing.T) {
 	r := newRig(t)
 	for _, path := range []string{"/sine/lobby", "/sine/lobby/", "/sine/lobby/check-in-success", "/sine/unknown"} {
 		for _, method := range []string{"GET", "PUT", "HEAD", "DELETE", "PROPFIND"} {
@@ -227,7 +227,7 @@ func TestOnlyPostIsAnswered(t *testing.T) {
 	}
 }
 
-func TestTheURLsEventWins(t *testing.T) {
+func TestKind_TheURLWins(t *testing.T) {
 	r := newRig(t)
 	w := r.post("/sine/lobby/check-out-success", checkedIn)
 	if w.Code != 200 || r.broker.published[0].Subject != "visitors.v1.event.hq.checked_out" {
@@ -238,7 +238,7 @@ func TestTheURLsEventWins(t *testing.T) {
 	}
 }
 
-func TestEventNamesOfAnIntegration(t *testing.T) {
+func TestKind_EventNamesOfAnIntegration(t *testing.T) {
 	r := newRig(t, func(cfg *Config) {
 		cfg.Integrations[0].Events = map[string]visit.Kind{"Visitor Arrived": visit.KindCheckedIn}
 	})
@@ -250,7 +250,7 @@ func TestEventNamesOfAnIntegration(t *testing.T) {
 	}
 }
 
-func TestAWrongContentTypeIsReadAndCounted(t *testing.T) {
+func TestWebhook_AWrongContentTypeIsReadAndCounted(t *testing.T) {
 	r := newRig(t)
 	w := r.post("/sine/lobby", checkedIn, func(req *http.Request) { req.Header.Set("Content-Type", "text/plain") })
 	if w.Code != 200 || r.settledAs(resultStored) != 1 {
@@ -263,7 +263,7 @@ func TestAWrongContentTypeIsReadAndCounted(t *testing.T) {
 }
 
 // The mark is an operator's: with a key alone, visitors could be made nobody.
-func TestTheSyntheticMarkIsTakenFromTheAdminSideOnly(t *testing.T) {
+func TestSynthetic_TheMarkIsTakenFromTheAdminListenerOnly(t *testing.T) {
 	for _, c := range []struct {
 		name            string
 		admin, mark     bool
@@ -306,7 +306,7 @@ func TestTheSyntheticMarkIsTakenFromTheAdminSideOnly(t *testing.T) {
 	}
 }
 
-func TestAPanicIsAnsweredAndBalancesTheLedger(t *testing.T) {
+func TestLedger_BalancesAfterAPanic(t *testing.T) {
 	r := newRig(t)
 	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) { panic("Ada Lovelace") }
 	w := r.post("/sine/lobby", checkedIn)
@@ -322,7 +322,7 @@ func TestAPanicIsAnsweredAndBalancesTheLedger(t *testing.T) {
 }
 
 // A door at which no request can be read is to be seen as one.
-func TestABrokenBodyIsCountedAsWhatItsBeginningNames(t *testing.T) {
+func TestKind_OfABrokenBodyIsThatOfItsBeginning(t *testing.T) {
 	for body, event := range map[string]string{
 		checkInBody[:len(checkInBody)-1]: "check_in_request", checkedIn + "}": "checked_in", checkedOut[:40]: "checked_out",
 		"hello": unknown, `{"event":"coffee_break",`: unknown, `{"data":{"event":"signin_before"`: unknown,
@@ -339,7 +339,7 @@ func TestABrokenBodyIsCountedAsWhatItsBeginningNames(t *testing.T) {
 }
 
 // mux redirects unclean paths by default, and a redirect aborts a check-in.
-func TestTrap_NoPathIsEverRedirected(t *testing.T) {
+func TestRoutes_NoPathIsEverRedirected(t *testing.T) {
 	r := newRig(t)
 	for _, path := range []string{
 		"//sine/lobby", "/sine//lobby", "/sine/./lobby", "/sine/../sine/lobby", "/sine/lobby//",
@@ -356,7 +356,7 @@ func TestTrap_NoPathIsEverRedirected(t *testing.T) {
 }
 
 // mux runs middleware given to Use for neither 404 nor 405.
-func TestTrap_WhatMatchesNothingIsCountedAndLogged(t *testing.T) {
+func TestRoutes_WhatMatchesNothingIsCountedAndLogged(t *testing.T) {
 	r := newRig(t)
 	r.post("/nowhere", "")
 	r.post("/sine/lobby", "", func(req *http.Request) { req.Method = "GET" })
@@ -375,7 +375,7 @@ func TestTrap_WhatMatchesNothingIsCountedAndLogged(t *testing.T) {
 }
 
 // Several routes for POST on one router turn some 405s into 404s.
-func TestTrap_AWrongMethodIsNeverAnUnknownPath(t *testing.T) {
+func TestRoutes_AWrongMethodIsNeverAnUnknownPath(t *testing.T) {
 	r := newRig(t)
 	for _, path := range []string{"/sine/lobby", "/sine/lobby/", "/sine/lobby/check-in-request", "/sine/lobby/check-out-success/"} {
 		w := r.post(path, "", func(req *http.Request) { req.Method = "GET" })
@@ -386,7 +386,7 @@ func TestTrap_AWrongMethodIsNeverAnUnknownPath(t *testing.T) {
 }
 
 // mux takes an encoded slash for a slash by default.
-func TestTrap_AnEncodedSlashIsNone(t *testing.T) {
+func TestRoutes_AnEncodedSlashIsNotASlash(t *testing.T) {
 	r := newRig(t)
 	if w := r.post("/sine/lobby%2Fcheck-in-success", checkedIn); w.Code != 401 {
 		t.Errorf("answered %d", w.Code)

@@ -14,7 +14,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestFaultyIntegrationsAreAllNamed(t *testing.T) {
+func TestNew_NamesEveryInvalidIntegration(t *testing.T) {
 	key := []Key{NewKey("k", testKey)}
 	_, err := New(Config{
 		Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
@@ -35,7 +35,7 @@ func TestFaultyIntegrationsAreAllNamed(t *testing.T) {
 	}
 }
 
-func TestSuggestedNames(t *testing.T) {
+func TestSuggestName(t *testing.T) {
 	for display, want := range map[string]string{
 		"Head Office":           "head-office",
 		"  Tor 3 (Süd) ":        "tor-3-s-d",
@@ -91,7 +91,7 @@ func (r *rig) askedAbout(body string) (asked bool, code string) {
 }
 
 // A decider that is asked about nobody has nothing against them.
-func TestNobodyIsAskedAbout(t *testing.T) {
+func TestVisitor_NobodyIsAskedAboutAMissingOne(t *testing.T) {
 	bodies := map[string]string{"absent": `{"event":"signin_before"}`}
 	for name, data := range nobodies {
 		bodies[name] = `{"event":"signin_before","data":` + data + `}`
@@ -134,7 +134,7 @@ func (r *rig) recorded() (all []visit.Record) {
 
 // Where no condition of a decider holds, nobody objects: that must not let in
 // somebody of whom nothing is known.
-func TestNobodyIsIncompleteBeforeConditionsAreLookedAt(t *testing.T) {
+func TestVisitor_IsMissingBeforeConditionsAreEvaluated(t *testing.T) {
 	never, err := condition.Compile(`site == "elsewhere"`)
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestNobodyIsIncompleteBeforeConditionsAreLookedAt(t *testing.T) {
 	}
 }
 
-func TestWhatIdentifiesAVisitorIsConfigured(t *testing.T) {
+func TestVisitor_WhatIdentifiesOneIsConfigured(t *testing.T) {
 	const byName, byMail, byPhone, nothing = `{"lastName":"L"}`, `{"email":"a@example.com"}`, `{"mobile":61400000000}`, `{}`
 	for _, c := range []struct {
 		name  string
@@ -175,7 +175,7 @@ func TestWhatIdentifiesAVisitorIsConfigured(t *testing.T) {
 }
 
 // The operator may choose otherwise, and an order stands above that.
-func TestTheFallbackForNobody(t *testing.T) {
+func TestVisitor_TheFallbackForAMissingOne(t *testing.T) {
 	r := newRig(t, func(cfg *Config) {
 		cfg.Integrations[0].Policy.Fallbacks = map[policy.Situation]policy.Fallback{policy.Incomplete: {Verdict: visit.Accept, VisitorText: "Come in"}}
 	})
@@ -200,7 +200,7 @@ func TestTheFallbackForNobody(t *testing.T) {
 }
 
 // Whoever it was is checked in: an event of nobody is an event.
-func TestAnEventOfNobodyIsStoredAndSeen(t *testing.T) {
+func TestVisitor_AnEventWithoutOneIsStoredAndCounted(t *testing.T) {
 	for name, data := range nobodies {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -220,7 +220,7 @@ func TestAnEventOfNobodyIsStoredAndSeen(t *testing.T) {
 }
 
 // Programs that build JSON out of JSON send the inner one as a text.
-func TestAJSONTextIsRead(t *testing.T) {
+func TestDecode_AJSONTextIsRead(t *testing.T) {
 	const data = `{"firstName":"Ada \"A\"","id":"p-1"}`
 	const event = `"event":"signin_before","date":"2026-11-18T21:42:07Z"`
 	bodies := map[string]string{
@@ -259,7 +259,7 @@ func TestAJSONTextIsRead(t *testing.T) {
 }
 
 // What is sent in no form that Sine is known to use is nobody's pass either.
-func TestAFormIsUnreadable(t *testing.T) {
+func TestDecode_AFormIsUnreadable(t *testing.T) {
 	r := newRig(t)
 	if asked, code := r.askedAbout("payload=%7B%22event%22%3A%22signin_before%22%7D"); asked || code != "REJECTED" || r.settledAs(resultQuarantined) != 1 {
 		t.Errorf("asked: %v, told %s", asked, code)

@@ -210,7 +210,7 @@ const (
 	// bodyCopies is how many times its length a body takes up at most while
 	// its event is stored: as it came; as the source of the message; in the
 	// message's typed fields, where escaping may double what it escapes; and the
-	// message once more where it is encoded for the spool. TestABodyCosts…
+	// message once more where it is encoded for the spool. TestBodyCost
 	// measures all but the last, which is as long as the message.
 	bodyCopies = 6
 	// exchangeCost is what an exchange takes up beside its body: its goroutines' stacks,

@@ -13,7 +13,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestBeyondTheCapVisitorsGetTheFallbackAtOnce(t *testing.T) {
+func TestLimiter_BeyondTheCapVisitorsGetTheFallbackAtOnce(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Limits.CheckInRequests = 1 })
 	asked, proceed := make(chan struct{}), make(chan struct{})
 	r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
@@ -39,7 +39,7 @@ func TestBeyondTheCapVisitorsGetTheFallbackAtOnce(t *testing.T) {
 	}
 }
 
-func TestEventsBeyondTheirCapWait(t *testing.T) {
+func TestLimiter_EventsBeyondTheirCapWait(t *testing.T) {
 	r := newRig(t, func(cfg *Config) {
 		cfg.Limits.Events, cfg.Limits.WaitingEvents = 1, 2
 		cfg.Limits.StoreBudget = timeout / 2
@@ -73,7 +73,7 @@ func TestEventsBeyondTheirCapWait(t *testing.T) {
 	}
 }
 
-func TestAEventWaitsNoLongerThanItsBudget(t *testing.T) {
+func TestLimiter_AnEventWaitsNoLongerThanItsBudget(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Limits.Events, cfg.Limits.StoreBudget = 1, 50*time.Millisecond })
 	if _, err := r.limiter.acquireEvent(context.Background(), "lobby", &bodyReservation{}, 1); err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestAEventWaitsNoLongerThanItsBudget(t *testing.T) {
 
 // Events that cannot be stored right now pile up until they are refused, and all
 // the while a visitor is answered without delay.
-func TestWaitingEventsLeaveMemoryToTheDoor(t *testing.T) {
+func TestLimiter_WaitingEventsLeaveMemoryToCheckInRequests(t *testing.T) {
 	const events, room = 40, 20 // so many are sent, and so many would fill the memory
 	r := newRig(t, func(cfg *Config) {
 		cfg.Limits.Body, cfg.Limits.BodyMemory = int64(len(checkInBody)), room*BodyCost(int64(len(checkedIn)))
@@ -128,7 +128,7 @@ func TestWaitingEventsLeaveMemoryToTheDoor(t *testing.T) {
 	}
 }
 
-func TestWithoutRoomForABody(t *testing.T) {
+func TestLimiter_WithoutMemoryForABody(t *testing.T) {
 	for path, want := range map[string]int{
 		"/sine/lobby":                   503, // it may be an event, which must not be told 200
 		"/sine/lobby/check-in-success":  503,
@@ -156,7 +156,7 @@ func TestWithoutRoomForABody(t *testing.T) {
 	}
 }
 
-func TestAChunkedBodyIsLimitedToo(t *testing.T) {
+func TestLimiter_AChunkedBodyIsLimitedToo(t *testing.T) {
 	r := newRig(t, func(cfg *Config) { cfg.Limits.Body = 1000 })
 	long := `{"event":"signin_after","data":{"company":"` + strings.Repeat("x", 2000) + `"}}`
 	for body, want := range map[string]int{checkedIn: 200, long: 413} {
@@ -167,7 +167,7 @@ func TestAChunkedBodyIsLimitedToo(t *testing.T) {
 	}
 }
 
-func TestSmallChunkedBodiesHoldLittleMemory(t *testing.T) {
+func TestLimiter_SmallChunkedBodiesHoldLittleMemory(t *testing.T) {
 	r := newRig(t, func(cfg *Config) {
 		cfg.Limits.Body, cfg.Limits.BodyMemory = 1000, 3*BodyCost(int64(len(checkedIn)))+BodyCost(1000)
 	})
@@ -259,7 +259,7 @@ func inUse() int64 {
 }
 
 // A call counts as what it holds, whatever its body consists of.
-func TestABodyCostsNoMoreThanItCounts(t *testing.T) {
+func TestBodyCost_IsNoMoreThanABodyCounts(t *testing.T) {
 	for _, length := range []int{200, 200_000} {
 		for name, body := range bodiesOf(length) {
 			for _, path := range []string{"/sine/lobby/check-in-success", "/sine/lobby/check-in-request"} {

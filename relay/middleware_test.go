@@ -9,11 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/sine-relay/sine-relay/relay/clientip"
-	"github.com/sine-relay/sine-relay/visit"
 )
 
 // lines are the log lines of webhooks and of their sums, level debug aside.
@@ -26,7 +24,7 @@ func (r *rig) lines(message string) (all []string) {
 	return all
 }
 
-func TestARefusalIsLoggedWithItsReasonAndAShortenedAddress(t *testing.T) {
+func TestRefusals_AreLoggedWithReasonAndAShortenedAddress(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.Integrations = []Integration{lobby("k"), {Name: "keyless"}, {Name: "broken", Invalid: true}}
 		c.Integrations[0].AllowFrom = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")}
@@ -67,7 +65,7 @@ func TestARefusalIsLoggedWithItsReasonAndAShortenedAddress(t *testing.T) {
 
 // Ten thousand calls from as many networks, with and without the limiter's block,
 // are a few lines.
-func TestAFloodOfRefusalsIsAFewLines(t *testing.T) {
+func TestRefusals_AFloodIsAFewLines(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	const calls = 10_000
@@ -93,7 +91,7 @@ func TestAFloodOfRefusalsIsAFewLines(t *testing.T) {
 }
 
 // When a window ends, what came in it is summed up, and the next is shown again.
-func TestRefusalsAreSummedUpWhenTheWindowEnds(t *testing.T) {
+func TestRefusals_AreSummedUpWhenTheWindowEnds(t *testing.T) {
 	r := newRig(t)
 	r.refusals.window = 50 * time.Millisecond
 	for range refusalsLogged + 2 {
@@ -109,7 +107,7 @@ func TestRefusalsAreSummedUpWhenTheWindowEnds(t *testing.T) {
 	}
 }
 
-func TestAnIntegrationWithoutAKeyIsCountedByName(t *testing.T) {
+func TestRefusals_AnIntegrationWithoutAKeyIsCountedByName(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.Integrations = []Integration{lobby("a", "b"), {Name: "keyless"}, {Name: "broken", Invalid: true}}
 	})
@@ -139,7 +137,7 @@ func TestAnIntegrationWithoutAKeyIsCountedByName(t *testing.T) {
 
 // A key that came by http has been on the network in clear. What a proxy says of
 // it counts, and nobody else's word does.
-func TestPlainHTTPIsCountedOrRefused(t *testing.T) {
+func TestRefusals_PlainHTTPIsCountedOrRefused(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
 		r := newRig(t, func(c *Config) {
 			c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
@@ -202,81 +200,4 @@ func gather(t *testing.T, r *rig) []byte {
 		}
 	}
 	return out.Bytes()
-}
-
-func TestMetricsFollowTheRules(t *testing.T) {
-	r := newRig(t)
-	exercise(r)
-	problems, err := testutil.GatherAndLint(r.metrics)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range problems {
-		t.Errorf("%s: %s", p.Metric, p.Text)
-	}
-}
-
-// exercise uses every kind of call once.
-func exercise(r *rig) {
-	for _, body := range []string{checkInBody, checkedIn, checkedOut, "nonsense", workflowBody, checkedIn} {
-		r.post("/sine/lobby", body)
-		r.post("/sine/lobby/check-in-success", body)
-	}
-	failAsk(visit.ErrNoDecider)(r)
-	failPublish(visit.ErrDisconnected)(r)
-	r.post("/sine/lobby", checkInBody)
-	r.post("/sine/lobby", checkedIn)
-	r.post("/sine/cellar", checkedIn)
-	r.post("/elsewhere", checkedIn)
-}
-
-// A counter that first appears with its first increment hides that increment
-// from rate().
-func TestNoSeriesOfAnIntegrationAppearsLate(t *testing.T) {
-	r := newRig(t)
-	before := series(string(gather(t, r)))
-	exercise(r)
-	for name := range series(string(gather(t, r))) {
-		if strings.Contains(name, `integration="`) && !before[name] {
-			t.Errorf("appeared late: %s", name)
-		}
-	}
-}
-
-func series(text string) map[string]bool {
-	names := map[string]bool{}
-	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, "#") {
-			names[line[:strings.LastIndexByte(strings.TrimSpace(line), ' ')]] = true
-		}
-	}
-	return names
-}
-
-func TestRepeatsAreCountedByTheTimeSinceTheFirst(t *testing.T) {
-	r := newRig(t)
-	r.post("/sine/lobby", checkedIn)
-	if !strings.Contains(string(gather(t, r)), "sine_relay_event_duplicate_age_seconds_count 0") {
-		t.Error("the first was counted as a repeat")
-	}
-	r.post("/sine/lobby", checkedIn)
-	if !strings.Contains(string(gather(t, r)), "sine_relay_event_duplicate_age_seconds_count 1") {
-		t.Error("the repeat was not counted")
-	}
-}
-
-func TestHistogramsAreClassicAndNative(t *testing.T) {
-	r := newRig(t)
-	exercise(r)
-	families, err := r.metrics.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			if h := m.GetHistogram(); h != nil && (h.Schema == nil || len(h.GetBucket()) == 0) {
-				t.Errorf("%s is not both", f.GetName())
-			}
-		}
-	}
 }

@@ -22,7 +22,7 @@ const marked = `{"event":"EVENT","date":"2026-11-18T21:42:31ZZmarkDate","id":"Zm
 	`"site":"ZmarkSite","host":{"firstName":"ZmarkHost","lastName":"ZmarkHostLast","hostGroupName":"ZmarkGroup"},` +
 	`"formResponses":{"responses":[{"label":"ZmarkLabel","value":"ZmarkAnswer"}]}}}`
 
-func TestNothingPersonalLeavesButInTheMessage(t *testing.T) {
+func TestPrivacy_NothingPersonalLeavesButInTheMessage(t *testing.T) {
 	var everything strings.Builder
 	for _, event := range []string{"signin_before", "signin_after", "signout_after", "ZmarkEvent"} {
 		for _, failing := range []bool{false, true} {
@@ -72,7 +72,7 @@ func traces(t *testing.T, path, body string, failing bool, before ...string) str
 }
 
 // NATS obeys headers like Nats-Rollup; none of a caller's may reach a message.
-func TestTrap_NoHTTPHeaderIsCopiedThrough(t *testing.T) {
+func TestPrivacy_NoHTTPHeaderIsCopiedThrough(t *testing.T) {
 	r := newRig(t)
 	ours := map[string]bool{}
 	for _, body := range []string{checkInBody, checkedIn, "nonsense"} {
@@ -115,7 +115,7 @@ func trustTheCaller(cfg *Config) {
 	cfg.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}}
 }
 
-func TestWhatATrustedProxyCallsACallGoesAlongWithIt(t *testing.T) {
+func TestTrace_IsTakenFromATrustedProxy(t *testing.T) {
 	r := newRig(t, trustTheCaller)
 	for _, body := range []string{checkInBody, checkedIn, "hello"} {
 		w := r.post("/sine/lobby", body, traced)
@@ -143,7 +143,7 @@ func TestWhatATrustedProxyCallsACallGoesAlongWithIt(t *testing.T) {
 }
 
 // Replayed from the quarantine, an event has the trace of its call.
-func TestAReplayKeepsTheTrace(t *testing.T) {
+func TestTrace_AReplayKeepsIt(t *testing.T) {
 	r := newRig(t, trustTheCaller)
 	r.post("/sine/lobby", strings.Replace(checkedIn, "signin_after", "visitor_arrived", 1), traced)
 	m := r.broker.published[0]
@@ -160,7 +160,7 @@ func TestAReplayKeepsTheTrace(t *testing.T) {
 	}
 }
 
-func TestWhoIsNotTrustedCallsACallNothing(t *testing.T) {
+func TestTrace_IsNotTakenFromAnybodyElse(t *testing.T) {
 	for name, c := range map[string]struct {
 		config func(*Config)
 		change func(*http.Request)
@@ -194,7 +194,7 @@ func TestWhoIsNotTrustedCallsACallNothing(t *testing.T) {
 }
 
 // What is not the body is names, ids and headers: the longest of each leave room.
-func TestTheLargestMessageHasRoomForItsNames(t *testing.T) {
+func TestTrace_TheLargestMessageHasRoomForIt(t *testing.T) {
 	long := strings.Repeat("x", 64)
 	zone, err := time.LoadLocation("America/Argentina/ComodRivadavia")
 	if err != nil {

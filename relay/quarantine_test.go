@@ -31,7 +31,7 @@ func tooLong(t *testing.T, change ...func(*Config)) *rig {
 
 // Nobody is told 200 for an event of which only the beginning was kept, and nobody
 // who may be a visitor is let in by it.
-func TestABodyThatIsTooLargeIsAnsweredByItsBeginning(t *testing.T) {
+func TestQuarantine_ABodyThatIsTooLargeIsAnsweredByItsBeginning(t *testing.T) {
 	filler := strings.Repeat("x", 2*cutAt)
 	data := `"data":{"firstName":"` + filler + `"}`
 	for _, c := range []struct {
@@ -92,7 +92,7 @@ func TestABodyThatIsTooLargeIsAnsweredByItsBeginning(t *testing.T) {
 	}
 }
 
-func TestABodyOfExactlyTheLimitIsRead(t *testing.T) {
+func TestBody_OfExactlyTheLimitIsRead(t *testing.T) {
 	r := tooLong(t)
 	body := checkedIn + strings.Repeat(" ", cutAt-len(checkedIn))
 	for _, length := range []int64{cutAt, -1} {
@@ -103,7 +103,7 @@ func TestABodyOfExactlyTheLimitIsRead(t *testing.T) {
 }
 
 // An operator's order holds for those whose call cannot be read.
-func TestOrdersHoldForBodiesThatAreTooLarge(t *testing.T) {
+func TestQuarantine_OrdersHoldForBodiesThatAreTooLarge(t *testing.T) {
 	r := tooLong(t)
 	body := strings.Repeat("x", 2*cutAt)
 	r.orders.give(visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: "Gas leak"})
@@ -117,7 +117,7 @@ func TestOrdersHoldForBodiesThatAreTooLarge(t *testing.T) {
 }
 
 // What cannot be kept is refused all the same, and a visitor answered.
-func TestABodyThatIsTooLargeAndCannotBeKept(t *testing.T) {
+func TestQuarantine_ABodyThatIsTooLargeAndCannotBeKept(t *testing.T) {
 	r := tooLong(t)
 	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
 		return visit.Receipt{}, visit.ErrStreamFull
@@ -134,7 +134,7 @@ func TestABodyThatIsTooLargeAndCannotBeKept(t *testing.T) {
 }
 
 // Memory for the beginning is reserved as for any body until it is stored.
-func TestTheBeginningOfABodyTakesMemory(t *testing.T) {
+func TestQuarantine_TheBeginningOfABodyTakesMemory(t *testing.T) {
 	r := tooLong(t)
 	held := int64(0)
 	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
@@ -149,7 +149,7 @@ func TestTheBeginningOfABodyTakesMemory(t *testing.T) {
 
 // A caller that sends everything before it reads gets the answer; one that never
 // ends, or stops sending, gets it in time.
-func TestTheAnswerToALargeBodyCanBeRead(t *testing.T) {
+func TestQuarantine_TheResponseToALargeBodyCanBeRead(t *testing.T) {
 	t.Parallel()
 	const large = 3 << 20
 	header := func(field string) string {
@@ -224,7 +224,7 @@ func kept(body string) visit.Quarantined {
 }
 
 // What is read again has the id that the webhook gave it, or would have.
-func TestABodyFromTheQuarantineBecomesTheEventItWouldHaveBeen(t *testing.T) {
+func TestReader_ABodyBecomesTheEventThatItWouldHaveBeen(t *testing.T) {
 	body := `{"event":"visitor_arrived","date":"2026-11-18T21:42:31.000Z","data":{"firstName":"Ada","id":"pass-1"}}`
 	r := newRig(t, func(c *Config) {
 		c.Integrations[0].Events = map[string]visit.Kind{"visitor_arrived": visit.KindCheckedIn}
@@ -248,7 +248,7 @@ func TestABodyFromTheQuarantineBecomesTheEventItWouldHaveBeen(t *testing.T) {
 	}
 }
 
-func TestWhatHasNoDateIsRecognisedWhenItIsSubmittedAgain(t *testing.T) {
+func TestReader_WhatHasNoDateIsRecognisedWhenItIsSubmittedAgain(t *testing.T) {
 	q := kept(`{"event":"signin_after","data":{"firstName":"Ada"}}`)
 	q.Synthetic = true
 	first, err := newReader(t, nil).Event(q)
@@ -265,7 +265,7 @@ func TestWhatHasNoDateIsRecognisedWhenItIsSubmittedAgain(t *testing.T) {
 	}
 }
 
-func TestTheURLOfTheCallStillCounts(t *testing.T) {
+func TestReader_TheURLOfTheRequestStillCounts(t *testing.T) {
 	q := kept(`{"event":"unheard_of","data":{"firstName":"Ada"}}`)
 	q.Kind = visit.KindCheckedOut
 	if e, err := newReader(t, nil).Event(q); err != nil || e.Kind != visit.KindCheckedOut {
@@ -273,7 +273,7 @@ func TestTheURLOfTheCallStillCounts(t *testing.T) {
 	}
 }
 
-func TestARefusedEventIsReadAsItWas(t *testing.T) {
+func TestReader_ARefusedEventIsReadAsItWas(t *testing.T) {
 	event := visit.Event{ID: "00112233", Kind: visit.KindCheckedOut, Origin: visit.Origin{Site: "hq", Integration: "gone", Visit: visit.NewVisitKey("v")}, Source: visit.Source(`{"a": 1}`)}
 	m, err := event.Message(visit.Subjects{})
 	if err != nil {
@@ -291,7 +291,7 @@ func TestARefusedEventIsReadAsItWas(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoEventStaysInTheQuarantine(t *testing.T) {
+func TestReader_WhatIsNotAnEventStaysInTheQuarantine(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*visit.Quarantined)
 		body   string

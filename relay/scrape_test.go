@@ -61,7 +61,7 @@ func serveAdmin(t *testing.T, gather prometheus.Gatherer) (address string, a *Ad
 	return socket.Addr().String(), a
 }
 
-func TestProbesAndScrapesAreAnsweredWhileScrapesHang(t *testing.T) {
+func TestScrape_ProbesAndScrapesAreAnsweredWhileOthersHang(t *testing.T) {
 	t.Parallel()
 	b := newBulk(t, 100, 100_000)
 	address, admin := serveAdmin(t, b)
@@ -87,7 +87,7 @@ func TestProbesAndScrapesAreAnsweredWhileScrapesHang(t *testing.T) {
 	}
 }
 
-func TestThoseWhoAskAtOnceShareARendering(t *testing.T) {
+func TestScrape_ThoseAtTheSameTimeShareARendering(t *testing.T) {
 	begun, proceed := make(chan struct{}), make(chan struct{})
 	var gathered atomic.Int64
 	s := newScrapes(prometheus.GathererFunc(func() ([]*dto, error) {
@@ -143,7 +143,7 @@ func TestThoseWhoAskAtOnceShareARendering(t *testing.T) {
 	}
 }
 
-func TestRenderingLeavesTheProcessorToOthers(t *testing.T) {
+func TestScrape_RenderingLeavesTheProcessorToOthers(t *testing.T) {
 	const takes = 20 * time.Millisecond
 	s := newScrapes(prometheus.GathererFunc(func() ([]*dto, error) {
 		<-time.After(takes)
@@ -153,12 +153,12 @@ func TestRenderingLeavesTheProcessorToOthers(t *testing.T) {
 	for range 4 {
 		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil))
 	}
-	if took := time.Since(begun); took < 3*(1+restFactor)*takes {
+	if took := time.Since(begun); took < 3*(1+pauseFactor)*takes {
 		t.Errorf("four renderings in a row took %s", took)
 	}
 }
 
-func TestACollectorThatPanicsEndsNothing(t *testing.T) {
+func TestScrape_ACollectorThatPanicsEndsNothing(t *testing.T) {
 	s := newScrapes(prometheus.GathererFunc(func() ([]*dto, error) { panic("made up") }))
 	for range 2 {
 		w := httptest.NewRecorder()
@@ -168,7 +168,7 @@ func TestACollectorThatPanicsEndsNothing(t *testing.T) {
 	}
 }
 
-func TestAScrapeIsCompressedForWhoWants(t *testing.T) {
+func TestScrape_IsCompressedOnRequest(t *testing.T) {
 	address, _ := serveAdmin(t, newBulk(t, 100, 500))
 	for _, accept := range []string{"", "gzip", "deflate, gzip;q=1.0", "identity"} {
 		req, _ := http.NewRequest("GET", "http://"+address+"/metrics", nil)
@@ -186,7 +186,7 @@ func TestAScrapeIsCompressedForWhoWants(t *testing.T) {
 	}
 }
 
-func TestTheAdminListenerHasTimeouts(t *testing.T) {
+func TestAdmin_TheListenerHasTimeouts(t *testing.T) {
 	_, admin := serveAdmin(t, newBulk(t, 1, 500))
 	s := admin.Server()
 	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {

@@ -35,7 +35,7 @@ func (s stalled) Read([]byte) (int, error) {
 }
 
 // 300 bodies of one lobby that do not arrive leave room for the events of another.
-func TestSlowBodiesOfOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
+func TestShares_SlowBodiesOfOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
 	r := newRig(t, twoLobbies)
 	var begun atomic.Int64
 	free := make(chan struct{})
@@ -69,7 +69,7 @@ func TestSlowBodiesOfOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
 
 // 700 calls to a decider that does not reply leave every visitor elsewhere the
 // decision of another decider.
-func TestVisitorsWhoWaitAtOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
+func TestShares_VisitorsWhoWaitAtOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
 	r := newRig(t, twoLobbies)
 	hanging := make(chan struct{})
 	var asked atomic.Int64
@@ -112,7 +112,7 @@ func TestVisitorsWhoWaitAtOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
 }
 
 // The events of one lobby that wait to be stored do not stand before another's.
-func TestWaitingEventsOfOneIntegrationDoNotStandBeforeTheOthers(t *testing.T) {
+func TestShares_WaitingEventsOfOneIntegrationDoNotStandBeforeTheOthers(t *testing.T) {
 	r := newRig(t, twoLobbies, func(cfg *Config) { cfg.Limits.Events, cfg.Limits.WaitingEvents = 4, 100 })
 	proceed := make(chan struct{})
 	r.broker.publish = func(_ context.Context, m visit.Message) (visit.Receipt, error) {
@@ -145,7 +145,7 @@ func TestWaitingEventsOfOneIntegrationDoNotStandBeforeTheOthers(t *testing.T) {
 }
 
 // Whoever is the only one has everything, and a reload tells how many there are.
-func TestAReloadSharesAnew(t *testing.T) {
+func TestShares_AReloadSharesAnew(t *testing.T) {
 	r := newRig(t)
 	alone, ok := r.limiter.checkIns.TryAcquire("lobby", testLimits.CheckInRequests)
 	if !ok {
@@ -170,7 +170,7 @@ func TestAReloadSharesAnew(t *testing.T) {
 }
 
 // One integration's records of decisions do not take the places of the others'.
-func TestRecordsOfOneIntegrationLeavePlacesToTheOthers(t *testing.T) {
+func TestShares_RecordsOfOneIntegrationLeavePlacesToTheOthers(t *testing.T) {
 	r := newRig(t, twoLobbies)
 	taken := 0
 	for {
@@ -189,7 +189,7 @@ func TestRecordsOfOneIntegrationLeavePlacesToTheOthers(t *testing.T) {
 
 // More large events at once than there is memory for wait, whatever the URL says,
 // and a visitor is answered meanwhile.
-func TestLargeEventsWaitForMemory(t *testing.T) {
+func TestLimiter_LargeEventsWaitForMemory(t *testing.T) {
 	for _, path := range []string{"/sine/lobby", "/sine/lobby/check-in-success"} {
 		t.Run(path, func(t *testing.T) {
 			r := newRig(t, twoLobbies, func(cfg *Config) {
@@ -227,7 +227,7 @@ func TestLargeEventsWaitForMemory(t *testing.T) {
 
 // A body without an announced length is read as it is, up to the limit and one
 // byte.
-func TestBodiesWithoutALength(t *testing.T) {
+func TestReadAll(t *testing.T) {
 	for _, length := range []int{0, 1, firstRead - 1, firstRead, firstRead + 1, 100_000, 256 << 10, 1 << 20} {
 		body := strings.Repeat("x", length)
 		const limit = 256<<10 + 1
@@ -243,7 +243,7 @@ func TestBodiesWithoutALength(t *testing.T) {
 
 // A crowd's events wait for one another where they are stored one after the other:
 // none is refused because there is no memory for a moment.
-func TestOfACrowdsEventsNoneIsRefused(t *testing.T) {
+func TestLimiter_OfManyEventsNoneIsRefused(t *testing.T) {
 	r := newRig(t, twoLobbies)
 	var store sync.Mutex // one at a time
 	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {

@@ -8,7 +8,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestTemplates(t *testing.T) {
+func TestTemplate_Fill(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		fields   map[string]any
@@ -49,7 +49,7 @@ func pass(pairs ...string) map[string]json.RawMessage {
 	return fields
 }
 
-func TestFaultyTemplates(t *testing.T) {
+func TestNewTemplate_NamesWhatIsInvalid(t *testing.T) {
 	for name, fields := range map[string]map[string]any{
 		"empty":                   {},
 		"an unknown placeholder":  {"m": "{visitor}"},
