@@ -100,7 +100,7 @@ var (
 	}
 	someDryRun = relay.DryRun{
 		Status: 200, Body: []byte(`{"code":"REJECTED"}`), Took: 12700 * time.Microsecond, Votes: someVotes,
-		Answer: policy.Decision{Decision: visit.Decision{Verdict: visit.Reject}, Situation: policy.Timeout, Rule: "all: watchlist rejected by fallback for timeout", Fallback: true},
+		Decision: policy.Decision{Decision: visit.Decision{Verdict: visit.Reject}, Situation: policy.Timeout, Rule: "all: watchlist rejected by fallback for timeout", Fallback: true},
 	}
 	someDeciders = deciderList{configured: true, Note: "1 reply was too large", Deciders: []listedDecider{
 		{Integration: "lobby", Site: "hq", Decider: "watchlist", Instances: []deciderInstance{{ID: "I1", Version: "1.0.0", Started: noon, Answered: 17, Failed: 1, Expired: 2, Late: 3, Stalls: 4, AverageMs: 12.5, DistanceMs: 0.3}}},
