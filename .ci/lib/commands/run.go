@@ -19,9 +19,7 @@ var operators = []string{"lockdown", "override", "orders", "ask", "deciders", "e
 
 // exempt are not run, and why.
 var exempt = map[string]string{
-	"sine-relay serve": "runs beside all others",
-	"sine-relay dev":   "runs beside all others",
-	"SINE_RELAY_NATS_URL=nats://nats:4222 SINE_RELAY_KEYS=… sine-relay serve": "runs beside all others",
+	"sine-relay dev":         "runs beside all others",
 	"sine-relay lockdown":    "named without its site, and run with one elsewhere",
 	"sine-relay explain":     "named without its reference, and run with one elsewhere",
 	"sine-relay spool drain": "named without its directory, and run with one elsewhere",
@@ -29,7 +27,7 @@ var exempt = map[string]string{
 
 // run carries a command out as its reader would.
 func (s *stage) run(c command) (err error) {
-	if exempt[c.text] != "" {
+	if exempt[c.text] != "" || strings.HasSuffix(c.text, "sine-relay serve") { // it runs beside all others
 		return nil
 	}
 	before := len(s.refused())
@@ -154,6 +152,8 @@ func (s *stage) runRelay(words []string) error {
 	}
 	switch own := strings.HasPrefix(words[0], "/") || !slices.Contains(operators, words[1]); {
 	case len(env) > len(s.environment()), slices.Contains(words, "--context"):
+	case slices.Contains(words, "default"): // the site of dev
+		env = append(env, s.ofDev()...)
 	case own:
 		env = append(env, s.ofRelay()...)
 	case words[1] == "ask" && slices.Contains(words, "--site"): // without the relay's integrations
@@ -162,7 +162,7 @@ func (s *stage) runRelay(words []string) error {
 		env = append(env, s.ofOperator()...)
 	}
 	words[0] = "sine-relay"
-	if slices.Contains(words, "lift") {
+	if slices.Contains(words, "lift") && !slices.Contains(words, "default") {
 		if err := s.order(words[1]); err != nil {
 			return err
 		}

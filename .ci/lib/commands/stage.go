@@ -184,6 +184,11 @@ func (s *stage) ofOperator() []string {
 	return settings("NATS_URL="+s.nats, "NATS_USER=operator", "NATS_PASSWORD="+password, "INTEGRATIONS_FILE="+s.path("integrations.yaml"), "KEYS_DIR="+s.path("empty"))
 }
 
+// ofDev are those of the operator in the second terminal, as README.md sets them.
+func (s *stage) ofDev() []string {
+	return settings("NATS_URL="+s.dev.nats, "NATS_USER=operator", "NATS_PASSWORD_FILE="+s.path(".sine-relay/nats-passwords/operator"))
+}
+
 func settings(all ...string) (env []string) {
 	for _, one := range all {
 		env = append(env, "SINE_RELAY_"+one)
