@@ -71,7 +71,7 @@ func (r *Relay) authenticate(x *exchange) (key, reason string) {
 func (r *Relay) refuse(x *exchange, reason string) response {
 	r.metrics.refused.WithLabelValues(x.integration(), reason).Inc()
 	from := r.proxies.Address(x.req.RemoteAddr, x.req.Header)
-	x.refusal = &refusal{reason: reason, from: clientip.Network(from)}
+	x.reason, x.from = reason, clientip.Network(from)
 	if r.failures.Blocked(from, time.Now()) {
 		return errorResponse(resultBlocked)
 	}

@@ -44,8 +44,10 @@ type exchange struct {
 	status  int
 	size    int // of the body, in bytes
 	eventID string
-	// refusal is set when the request was not let in.
-	refusal *refusal
+	// reason is why the webhook was refused or could not be read, one of a closed set.
+	reason string
+	// from is the network of a client that was not let in.
+	from string
 	// err says why a check-in request or an event went wrong; it holds nothing of
 	// a payload.
 	err error

@@ -93,6 +93,7 @@ func (r *Relay) handleWebhook(x *exchange) response {
 	defer x.conn.watch(x.req.Context())()
 	if r.cameByPlainHTTP(x, key) && r.refusePlainHTTP {
 		r.metrics.refused.WithLabelValues(x.in.Name, reasonPlainHTTP).Inc()
+		x.reason = reasonPlainHTTP
 		return errorResponse(resultPlainHTTP)
 	}
 	if !strings.HasPrefix(strings.ToLower(x.req.Header.Get("Content-Type")), visit.ContentJSON) {

@@ -323,14 +323,17 @@ func TestLedger_BalancesAfterAPanic(t *testing.T) {
 
 // A door at which no request can be read is to be seen as one.
 func TestKind_OfABrokenBodyIsThatOfItsBeginning(t *testing.T) {
-	for body, event := range map[string]string{
+	for body, kind := range map[string]string{
 		checkInBody[:len(checkInBody)-1]: "check_in_request", checkedIn + "}": "checked_in", checkedOut[:40]: "checked_out",
 		"hello": unknown, `{"event":"coffee_break",`: unknown, `{"data":{"event":"signin_before"`: unknown,
 	} {
 		r := newRig(t)
 		r.post("/sine/lobby", body)
-		if r.results(event, resultQuarantined) != 1 {
-			t.Errorf("%s is not counted as %s", body, event)
+		if r.results(kind, resultQuarantined) != 1 {
+			t.Errorf("%s is not counted as %s", body, kind)
+		}
+		if log := r.log.String(); !strings.Contains(log, `"reason":"not_json"`) {
+			t.Errorf("the log does not say why: %s", log)
 		}
 		if q := r.quarantined(t); q.Kind != "" {
 			t.Errorf("%s is kept as if its URL named %s", body, q.Kind)

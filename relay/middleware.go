@@ -56,7 +56,7 @@ func (r *Relay) logAndCount(x *exchange) {
 	if x.err != nil {
 		level = max(level, slog.LevelWarn)
 	}
-	if x.refusal != nil && !r.refusals.allow(x.integration(), *x.refusal, x.result == resultBlocked) {
+	if x.from != "" && !r.refusals.allow(x.integration(), x.reason, x.from, x.result == resultBlocked) {
 		level = slog.LevelDebug
 	}
 	if r.log.Enabled(context.Background(), level) {
@@ -89,8 +89,11 @@ func (x *exchange) logAttrs(took, disconnected time.Duration) []slog.Attr {
 	if disconnected > 0 {
 		attrs = append(attrs, slog.Float64("client_disconnected_after_ms", milliseconds(disconnected)))
 	}
-	if x.refusal != nil {
-		attrs = append(attrs, slog.String("reason", x.refusal.reason), slog.String("from", x.refusal.from))
+	if x.reason != "" {
+		attrs = append(attrs, slog.String("reason", x.reason))
+	}
+	if x.from != "" {
+		attrs = append(attrs, slog.String("from", x.from))
 	}
 	if x.err != nil {
 		attrs = append(attrs, slog.String("err", x.err.Error()))
@@ -113,9 +116,6 @@ func methodLabel(req *http.Request) string {
 	}
 	return otherMethod
 }
-
-// refusal is why a request was not let in, and the network that it came from.
-type refusal struct{ reason, from string }
 
 // How many refusals of an integration are logged one by one for the same reason,
 // and in what time. Anybody can call: each further one costs no line of its own.
@@ -149,10 +149,10 @@ func newRefusals(log *slog.Logger) *refusals {
 
 // allow reports whether a refusal is to be logged by itself. The others are summed
 // up in one line when the window ends.
-func (r *refusals) allow(integration string, one refusal, blocked bool) bool {
+func (r *refusals) allow(integration, reason, from string, blocked bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	group := refusalGroup{integration, one.reason}
+	group := refusalGroup{integration, reason}
 	count := r.open[group]
 	if count == nil {
 		count = &refusalCount{}
@@ -164,7 +164,7 @@ func (r *refusals) allow(integration string, one refusal, blocked bool) bool {
 		return true
 	}
 	count.suppressed++
-	count.from = one.from
+	count.from = from
 	return false
 }
 

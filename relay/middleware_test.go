@@ -95,10 +95,10 @@ func TestRefusals_AreSummedUpWhenTheWindowEnds(t *testing.T) {
 	r := newRig(t)
 	r.refusals.window = 50 * time.Millisecond
 	for range refusalsLogged + 2 {
-		r.refusals.allow("lobby", refusal{reasonWrongKey, "203.0.113.0/24"}, false)
+		r.refusals.allow("lobby", reasonWrongKey, "203.0.113.0/24", false)
 	}
 	eventually(t, "the window has ended", func() bool { return len(r.lines("webhooks refused")) > 0 })
-	if !r.refusals.allow("lobby", refusal{reasonWrongKey, "203.0.113.0/24"}, false) {
+	if !r.refusals.allow("lobby", reasonWrongKey, "203.0.113.0/24", false) {
 		t.Error("the next one is not shown")
 	}
 	r.Flush(t.Context())

@@ -15,6 +15,7 @@ import (
 // waiting, else with an error. An event that was not stored is never answered 200.
 func (r *Relay) quarantine(x *exchange, b body, reason visit.Reason) response {
 	r.metrics.refused.WithLabelValues(x.in.Name, string(reason)).Inc()
+	x.reason = string(reason)
 	q := x.quarantined(b, reason)
 	if x.kind == "" {
 		x.kind = x.in.kindOf(eventOfBeginning(b.text, r.limits.JSONDepth))
