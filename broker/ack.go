@@ -33,7 +33,7 @@ const (
 
 // errNoAck is a reply to a message that is no acknowledgement: something else than
 // a stream listens to the subject and answers.
-var errNoAck = errors.New("the answer is no acknowledgement")
+var errNoAck = errors.New("the reply is not an acknowledgement")
 
 // errStoresNothing is wrapped where a stream is there, and does not store.
 var errStoresNothing = errors.New("the stream stores nothing")
@@ -66,7 +66,7 @@ func refusalOfStream(e *jetstream.APIError, found, expected string) error {
 	case codeMessageExceedsMaximum, codeHeaderExceedsMaximum:
 		return fmt.Errorf("%w: %s", visit.ErrTooLarge, e.Description)
 	case codeStreamNotMatch:
-		return fmt.Errorf("%w: expected %s, but %s takes it", visit.ErrStreamMissing, expected, found)
+		return fmt.Errorf("%w: expected %s, but it is stored by %s", visit.ErrStreamMissing, expected, found)
 	case codeStreamSealed:
 		return fmt.Errorf("%w: %w: %s is sealed", visit.ErrStreamMissing, errStoresNothing, expected)
 	case codeStoreFailed:

@@ -55,7 +55,7 @@ func readAPI(subject string, data []byte, response any) error {
 		Error *jetstream.APIError `json:"error"`
 	}
 	if err := json.Unmarshal(data, &status); err != nil {
-		return fmt.Errorf("read the answer to %s: %w", subject, err)
+		return fmt.Errorf("read the reply to %s: %w", subject, err)
 	}
 	switch e := status.Error; {
 	case e == nil:

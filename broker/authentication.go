@@ -18,7 +18,7 @@ import (
 )
 
 // AsksNobody says what follows from a NATS that lets everybody in.
-const AsksNobody = "NATS asks nobody who they are: whoever reaches it can answer for a decider, acknowledge what is not stored, forge events, and give orders"
+const AsksNobody = "NATS requires no authentication: any client that reaches it can decide, acknowledge messages that are not stored, forge events, and give orders"
 
 // asks notes whether the server that l is connected to wants to know who connects.
 func (l *link) asks(nc *nats.Conn) {
@@ -37,7 +37,7 @@ func (b *Broker) watchAuthentication(reg prometheus.Registerer) {
 	}
 	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sine_relay_nats_unauthenticated",
-		Help: "1 while NATS asks nobody who they are: whoever reaches it can then decide, acknowledge, forge events and give orders.",
+		Help: "1 while NATS requires no authentication: any client that reaches it can decide, acknowledge, forge events and give orders.",
 	}, func() float64 { return oneIf(b.asksNobody()) }))
 }
 
@@ -122,7 +122,7 @@ func isAbsent(err error) bool {
 }
 
 func absent(stream string) finding {
-	return finding{pending: fmt.Errorf("stream %s is absent; the relay makes it when it starts, if it may", stream)}
+	return finding{pending: fmt.Errorf("stream %s does not exist; the relay creates it when it starts, if permitted", stream)}
 }
 
 // greeting reads what a server says of itself as a connection is made. What the

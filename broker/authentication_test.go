@@ -66,7 +66,7 @@ func TestAnExaminationLooksAtTheStreamsAndMakesNone(t *testing.T) {
 		t.Fatalf("%+v %v", found, err)
 	}
 	for _, stream := range found.Streams {
-		if stream.Verified || stream.Pending == nil || !strings.Contains(stream.Pending.Error(), "is absent") {
+		if stream.Verified || stream.Pending == nil || !strings.Contains(stream.Pending.Error(), "does not exist") {
 			t.Errorf("%+v", stream)
 		}
 	}

@@ -135,7 +135,7 @@ func TestTrap_BeforeTheFirstConnectNothingIsKeptEither(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	lines := strings.Join(b.Status().Lines(), "\n")
-	if !regexp.MustCompile(`(?m)^last error, of 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ: dial tcp .*refused$`).MatchString(lines) {
+	if !regexp.MustCompile(`(?m)^last error at 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ: dial tcp .*refused$`).MatchString(lines) {
 		t.Errorf("the last error has no time:\n%s", lines)
 	}
 	s.Restart()

@@ -97,7 +97,7 @@ func TestWhileNATSIsAwayEventsAreSpooledAtOnceAndLeaveInTheirOrder(t *testing.T)
 	if took := time.Since(started); took > atOnce {
 		t.Errorf("spooling took %s", took)
 	}
-	if lines := strings.Join(b.Status().Lines(), "\n"); !strings.Contains(lines, "spool: 38 messages wait") {
+	if lines := strings.Join(b.Status().Lines(), "\n"); !strings.Contains(lines, "spool: 38 messages") {
 		t.Errorf("the status says:\n%s", lines)
 	}
 	s.Restart()

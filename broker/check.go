@@ -39,7 +39,7 @@ func (k *keeper) payloadFault() error {
 	if limit == 0 || limit >= k.largest {
 		return nil
 	}
-	return fmt.Errorf("NATS takes messages of %d bytes, the largest of the relay is %d: raise max_payload of the NATS server or lower the relay's body limit", limit, k.largest)
+	return fmt.Errorf("NATS accepts messages of at most %d bytes, the largest of the relay has %d: raise max_payload of the NATS server or lower the relay's body limit", limit, k.largest)
 }
 
 // conclude takes over what was found about a stream.

@@ -137,12 +137,12 @@ func (c Config) complete() (Config, error) {
 	seen := make(map[string]bool)
 	for _, s := range c.streams() {
 		if seen[s.Name] {
-			faults = append(faults, fmt.Errorf("events, decisions and quarantine need three streams, and two of them share %s", s.Name))
+			faults = append(faults, fmt.Errorf("events, decisions and quarantine require three streams, but two of them are %s", s.Name))
 		}
 		seen[s.Name] = true
 		// JetStream refuses a dedupe window that outlives the messages.
 		if s.MaxAge < c.DedupeWindow {
-			faults = append(faults, fmt.Errorf("stream %s: messages are kept %s, which is shorter than the dedupe window of %s", s.Name, s.MaxAge, c.DedupeWindow))
+			faults = append(faults, fmt.Errorf("stream %s: its maximum age of %s must not be shorter than the dedupe window of %s", s.Name, s.MaxAge, c.DedupeWindow))
 		}
 	}
 	return c, errors.Join(faults...)

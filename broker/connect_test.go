@@ -40,14 +40,14 @@ func TestConfigurationsThatCanNeverWork(t *testing.T) {
 		"a bad seed":              {func(c *broker.Config) { c.Auth.NKeySeedFile = rubbish }, "NKEY seed file"},
 		"two ways to authenticate": {func(c *broker.Config) {
 			c.Auth = broker.Auth{Token: always("Zsecret"), User: "u", Password: always("Zsecret")}
-		}, "more than one of"},
-		"a user, no password":   {func(c *broker.Config) { c.Auth.User = "u" }, "a user needs a password"},
+		}, "only one of"},
+		"a user, no password":   {func(c *broker.Config) { c.Auth.User = "u" }, "user and password must be set together"},
 		"no CA file":            {func(c *broker.Config) { c.TLS.CAFile = absent }, "TLS"},
 		"a bad CA file":         {func(c *broker.Config) { c.TLS.CAFile = rubbish }, "TLS"},
-		"a certificate, no key": {func(c *broker.Config) { c.TLS.CertFile = rubbish }, "needs a key"},
+		"a certificate, no key": {func(c *broker.Config) { c.TLS.CertFile = rubbish }, "certificate and key must be set together"},
 		"a bad certificate":     {func(c *broker.Config) { c.TLS.CertFile, c.TLS.KeyFile = rubbish, rubbish }, "TLS"},
-		"forgotten too soon":    {func(c *broker.Config) { c.Events.MaxAge = time.Hour }, "stream VISITORS: messages are kept 1h0m0s, which is shorter than the dedupe window of 24h"},
-		"one stream for two":    {func(c *broker.Config) { c.Events.Name = "VISITOR_QUARANTINE" }, "share VISITOR_QUARANTINE"},
+		"forgotten too soon":    {func(c *broker.Config) { c.Events.MaxAge = time.Hour }, "stream VISITORS: its maximum age of 1h0m0s must not be shorter than the dedupe window of 24h"},
+		"one stream for two":    {func(c *broker.Config) { c.Events.Name = "VISITOR_QUARANTINE" }, "two of them are VISITOR_QUARANTINE"},
 	} {
 		cfg := broker.Config{Servers: []string{"nats://127.0.0.1:1"}}
 		c.change(&cfg)

@@ -49,7 +49,7 @@ func TestAnInboxThatIsDenied(t *testing.T) {
 	}))
 	b := connectTo(t, s, asRelay)
 	decide(t, s.Connect(asTeam), func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
-	awaitFault(t, b, "connection check_in_requests: permission denied by NATS: the inbox")
+	awaitFault(t, b, "connection check_in_requests: permission denied by NATS: inbox")
 	awaitFault(t, b, "allow the relay's user to subscribe to _INBOX_SINE_RELAY.>")
 	awaitFault(t, b, "connection events: permission denied")
 	start := time.Now()

@@ -96,7 +96,7 @@ func (d *Door) OrdersFault(site string) error {
 		return nil
 	}
 	s := d.orders.Status()
-	return cmp.Or(s.Err, s.Unfit, errors.New("the bucket could not be read completely, or a lockdown may have been pushed out of it"))
+	return cmp.Or(s.Err, s.Unfit, errors.New("the bucket could not be read completely, or a lockdown may have been evicted from it"))
 }
 
 // Ask does what [Broker.Ask] does.

@@ -114,7 +114,7 @@ func (d *drain) round(ctx context.Context) (all result) {
 	// Not given up with ctx: what is not forgotten here is sent again.
 	if err := d.spool.Remove(context.WithoutCancel(ctx), gone...); err != nil {
 		d.health.notRemoved(err)
-		d.log.Error("the spool cannot forget what was sent", "err", err.Error())
+		d.log.Error("cannot remove forwarded messages from the spool", "err", err.Error())
 		if errors.Is(err, spool.ErrClosed) {
 			return result{stuck: true}
 		}
@@ -257,18 +257,18 @@ func passes(err error) bool {
 func (d *drain) moveAside(ctx context.Context, item spool.Item, refusal error) bool {
 	attempts, err := d.spool.Failed(ctx, item.Sequence)
 	if err != nil {
-		d.log.Error("the spool cannot count a refusal", "err", err.Error())
+		d.log.Error("cannot count a refusal in the spool", "err", err.Error())
 	}
 	if attempts < maxRefusals {
 		return false
 	}
 	if err := d.quarantine(ctx, item.Message); err != nil {
-		d.log.Error("a refused message stays in the spool", "id", item.Message.ID, "err", err.Error())
+		d.log.Error("a refused message remains in the spool", "id", item.Message.ID, "err", err.Error())
 		d.postpone(item.Order)
 		return false
 	}
 	d.retry(item.Order)
-	d.log.Error("a message was set aside to the quarantine", "id", item.Message.ID, "reason", refusal.Error())
+	d.log.Error("spooled message moved to the quarantine", "id", item.Message.ID, "reason", refusal.Error())
 	return true
 }
 

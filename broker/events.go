@@ -79,7 +79,7 @@ func (l *link) onDisconnect(nc *nats.Conn, err error) {
 		return
 	}
 	if l.next.Load() != nil {
-		l.log.Info("leaves the NATS server that is being taken down")
+		l.log.Info("disconnected from the NATS server that is shutting down")
 		return
 	}
 	text := "closed by the server"
@@ -117,7 +117,7 @@ func (l *link) deny(err error) {
 	case v.Operation == natsperm.Publish:
 		l.waiting.failSubject(v.Subject, visit.ErrDenied)
 	default: // all that is subscribed to is inboxes
-		l.waiting.refuse(fmt.Errorf("%w: the inbox %s may not be subscribed to; allow the relay's user to subscribe to %s.>", visit.ErrDenied, v.Subject, l.prefix))
+		l.waiting.refuse(fmt.Errorf("%w: inbox %s; allow the relay's user to subscribe to %s.>", visit.ErrDenied, v.Subject, l.prefix))
 	}
 }
 

@@ -32,7 +32,7 @@ func (l *link) handOver() {
 	}
 	defer l.moving.Store(false)
 	up := l.connected()
-	l.log.Info("the NATS server is being taken down", "server", l.serverInUse())
+	l.log.Info("the NATS server is shutting down", "server", l.serverInUse())
 	bridge := l.bridge(up)
 	if bridge == nil {
 		return // the server closes the connection, and it is made again

@@ -51,7 +51,7 @@ func (i *ignoredReplies) acknowledgement(subject string, reply *nats.Msg) {
 	i.mu.Unlock()
 	if n > 0 {
 		site, decider := askedOf(subject)
-		i.log.Warn("a stream acknowledges check-in requests, which is ignored: take their subjects off the stream",
+		i.log.Warn("ignored the acknowledgement of a check-in request by a stream: remove the subjects from the stream",
 			"stream", stream, "site", site, "decider", decider, "count", n)
 		i.found()
 	}
@@ -64,7 +64,7 @@ func (i *ignoredReplies) noAcknowledgement(subject string, _ *nats.Msg) {
 	n := dueIn(i.logged, subject, time.Now())
 	i.mu.Unlock()
 	if n > 0 {
-		i.log.Warn("a reply is no acknowledgement of a stream, and is ignored: a subscriber replies to what it receives",
+		i.log.Warn("ignored a reply that is not the acknowledgement of a stream: a subscriber replies to the messages that it receives",
 			"subject", subject, "count", n)
 	}
 }

@@ -68,14 +68,14 @@ func TestAStreamOverTheQuestionsDecidesNothing(t *testing.T) {
 				}
 			}
 			text := log.String()
-			if n := strings.Count(text, "a stream acknowledges check-in requests"); n != 1 || !strings.Contains(text, "stream=AUDIT site=hq decider=watchlist") {
+			if n := strings.Count(text, "ignored the acknowledgement of a check-in request by a stream"); n != 1 || !strings.Contains(text, "stream=AUDIT site=hq decider=watchlist") {
 				t.Errorf("logged %d times within a minute:\n%s", n, text)
 			}
 			if err := b.Status().Impaired; err == nil || !strings.Contains(err.Error(), "stream AUDIT") || !strings.Contains(err.Error(), question().Subject) {
 				t.Errorf("the status says %v", err)
 			}
 			if c.allowed {
-				awaitFault(t, b, "AUDIT: its subjects overlap visitors.v1.ask.>")
+				awaitFault(t, b, "AUDIT: its subjects must not overlap visitors.v1.ask.>")
 			}
 		})
 	}
@@ -122,7 +122,7 @@ func TestAReplyToAnEventThatIsNoAcknowledgementStoresNothing(t *testing.T) {
 		t.Errorf("%v are taken for acknowledgements", n)
 	}
 	text := log.String()
-	if n := strings.Count(text, "no acknowledgement"); n != 1 || strings.Contains(text, "Zmark") {
+	if n := strings.Count(text, "ignored a reply that is not the acknowledgement of a stream"); n != 1 || strings.Contains(text, "Zmark") {
 		t.Errorf("logged %d times:\n%s", n, text)
 	}
 }

@@ -71,7 +71,7 @@ func newKeeper(cfg Config, l *link, m *metrics) *keeper {
 		looked: make(map[visit.Root]func(bytes, limit int64)),
 	}
 	for _, want := range blueprints(cfg) {
-		k.streams = append(k.streams, &stream{want: want, pending: errors.New("not looked at yet")})
+		k.streams = append(k.streams, &stream{want: want, pending: errors.New("not checked yet")})
 	}
 	return k
 }

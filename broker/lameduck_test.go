@@ -81,7 +81,7 @@ func TestServersThatAreTakenDownForAnUpdate(t *testing.T) {
 		t.Errorf("%v visitors were asked about on a connection that dropped", n)
 	}
 	text := log.String()
-	if !strings.Contains(text, "the NATS server is being taken down") || strings.Contains(text, "disconnected from NATS\" connection") {
+	if !strings.Contains(text, "the NATS server is shutting down") || strings.Contains(text, "disconnected from NATS\" connection") {
 		t.Errorf("the log is:\n%s", text)
 	}
 }
@@ -117,11 +117,11 @@ func TestAServerAloneThatIsTakenDown(t *testing.T) {
 	if _, err := b.Publish(within(t, patience), event("1")); err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(log.String(), "the NATS server is being taken down") {
+	if !strings.Contains(log.String(), "the NATS server is shutting down") {
 		t.Errorf("the log is:\n%s", log.String())
 	}
 	go s.Server().LameDuckShutdown()
-	eventually(t, "it says so again", func() bool { return strings.Count(log.String(), "being taken down") >= 3 })
+	eventually(t, "it says so again", func() bool { return strings.Count(log.String(), "is shutting down") >= 3 })
 	if err := b.Close(within(t, patience)); err != nil {
 		t.Error(err)
 	}

@@ -185,7 +185,7 @@ func (l *link) hand(ctx context.Context, m *nats.Msg, one *waiter) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, nats.ErrMaxPayload):
-		return fmt.Errorf("%w: NATS takes %d bytes", visit.ErrTooLarge, l.nc.MaxPayload())
+		return fmt.Errorf("%w: NATS accepts at most %d bytes", visit.ErrTooLarge, l.nc.MaxPayload())
 	case errors.Is(err, nats.ErrBadSubject):
 		return err
 	default:

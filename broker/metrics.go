@@ -30,60 +30,60 @@ func newMetrics(cfg Config) *metrics {
 	m := &metrics{
 		connected: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_nats_connected",
-			Help: "1 while the connection to NATS stands.",
+			Help: "1 while connected to NATS.",
 		}, []string{"connection"}),
 		reconnects: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sine_relay_nats_reconnects_total",
-			Help: "Times that a connection to NATS was made again after it dropped.",
+			Help: "Reconnections to NATS.",
 		}, []string{"connection"}),
 		errors: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sine_relay_nats_errors_total",
-			Help: "Errors on a connection to NATS, failed attempts to connect included.",
+			Help: "Errors of a connection to NATS, including failed attempts to connect.",
 		}, []string{"connection", "reason"}),
 		lateReplies: f.NewCounter(prometheus.CounterOpts{
 			Name: "sine_relay_decider_late_replies_total",
-			Help: "Replies of deciders that nobody waited for any more.",
+			Help: "Replies of deciders after the deadline.",
 		}),
 		secondReplies: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sine_relay_decider_duplicate_replies_total",
-			Help: "Replies to a question that had been answered already: somebody answers for somebody else, or two programs decide without a queue group.",
+			Help: "Further replies to a check-in request: another client replies for a decider, or two programs decide without a queue group.",
 		}, []string{"site", "decider"}),
 		secondAcks: f.NewCounter(prometheus.CounterOpts{
 			Name: "sine_relay_duplicate_acknowledgements_total",
-			Help: "Answers to a message that had been acknowledged already: somebody acknowledges what only a stream may.",
+			Help: "Further acknowledgements of a message: a client other than a stream acknowledges.",
 		}),
 		repeated: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sine_relay_decider_request_retries_total",
-			Help: "Check-in requests that were sent to a decider again: no reply came in half of the time (no_reply), or the connection to NATS dropped (disconnected).",
+			Help: "Check-in requests that were sent to a decider again: no reply within half of the time (no_reply), or the connection to NATS was lost (disconnected).",
 		}, []string{"site", "decider", "reason"}),
 		ignoredReplies: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sine_relay_ignored_replies_total",
-			Help: "Replies that are no answer and were ignored: a stream's acknowledgement of a check-in request (acknowledgement), and a reply to an event, record or quarantined body that is none (no_acknowledgement).",
+			Help: "Invalid replies that were ignored: a stream's acknowledgement of a check-in request (acknowledgement), and a reply to an event, record or quarantined message that is not an acknowledgement (no_acknowledgement).",
 		}, []string{"reason"}),
 		usable: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_stream_usable",
-			Help: "1 when the stream was found fit at the last look, and took the last message unless it is full.",
+			Help: "1 when the stream was usable at the last check, and stored the last message unless it is full.",
 		}, []string{"stream"}),
 		drift: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_stream_drift",
-			Help: "1 when a field of the stream differs from the relay's settings and the stream still works.",
+			Help: "1 when a field of the stream differs from the relay's settings, and the stream is usable.",
 		}, []string{"stream", "field"}),
 		full: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_stream_full",
-			Help: "1 while the stream refuses messages because it is full, by what it said to the last one.",
+			Help: "1 while the stream refuses messages because it is full, by the last reply.",
 		}, []string{"stream"}),
 		bytes: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_stream_bytes",
-			Help: "Bytes in the stream at the last look.",
+			Help: "Bytes in the stream at the last check.",
 		}, []string{"stream"}),
 		limit: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_stream_limit_bytes",
-			Help: "Bytes that the stream takes, 0 when it has no limit or was not seen yet.",
+			Help: "Maximum bytes of the stream, 0 without a limit or before the first check.",
 		}, []string{"stream"}),
 	}
 	m.quarantineShares = f.NewGauge(prometheus.GaugeOpts{
 		Name: "sine_relay_quarantine_shares_exhausted",
-		Help: "Integrations whose unreadable bodies are refused because they have their share of the quarantine.",
+		Help: "Integrations whose unreadable bodies are refused because their share of the quarantine is exhausted.",
 	})
 	for _, connection := range []string{"check_in_requests", "events"} {
 		m.connected.WithLabelValues(connection)

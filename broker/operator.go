@@ -158,7 +158,7 @@ func directly(m *nats.Msg) (*jetstream.RawStreamMsg, error) {
 	case "204", "404": // end of the batch, no message
 		return nil, nil
 	default:
-		return nil, fmt.Errorf("NATS answers %s %s", status, m.Header.Get("Description"))
+		return nil, fmt.Errorf("NATS replied %s %s", status, m.Header.Get("Description"))
 	}
 	sequence, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
 	if err != nil {

@@ -129,12 +129,12 @@ func (a Auth) options() ([]nats.Option, error) {
 	}
 	switch {
 	case (a.User == "") != (a.Password == nil):
-		return nil, errors.New("a user needs a password, and a password a user")
+		return nil, errors.New("user and password must be set together")
 	case a.User != "":
 		chosen = append(chosen, nats.UserInfoHandler(func() (user, password string) { return a.User, a.Password() }))
 	}
 	if len(chosen) > 1 {
-		return nil, errors.New("more than one of credentials file, NKEY seed file, token, and user with password is configured")
+		return nil, errors.New("only one of credentials file, nkey seed file, token, and user with password may be configured")
 	}
 	return chosen, nil
 }
@@ -159,7 +159,7 @@ func (t TLS) options() ([]nats.Option, error) {
 		chosen = append(chosen, nats.RootCAs(t.CAFile))
 	}
 	if (t.CertFile == "") != (t.KeyFile == "") {
-		return nil, errors.New("TLS: a certificate needs a key, and a key a certificate")
+		return nil, errors.New("TLS: certificate and key must be set together")
 	}
 	if t.CertFile != "" {
 		chosen = append(chosen, nats.ClientCert(t.CertFile, t.KeyFile))

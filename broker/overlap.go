@@ -22,7 +22,7 @@ func (k *keeper) overlap(ctx context.Context) (fault, err error) {
 	err = k.api(ctx, "STREAM.NAMES", map[string]string{"subject": k.askAll}, &names)
 	switch {
 	case errors.Is(err, visit.ErrDenied):
-		k.tell(fmt.Errorf("whether a stream takes the questions on %s cannot be known: allow the relay's user to publish to %sSTREAM.NAMES", k.askAll, apiPrefix))
+		k.tell(fmt.Errorf("cannot check whether a stream covers the check-in requests on %s: allow the relay's user to publish to %sSTREAM.NAMES", k.askAll, apiPrefix))
 		return nil, nil
 	case errors.Is(err, errNoJetStream):
 		return nil, nil // no stream at all, which is said of each that is wanted
@@ -37,7 +37,7 @@ func overlapFault(streams []string, askAll string) error {
 	if len(streams) == 0 {
 		return nil
 	}
-	return fmt.Errorf("stream %s: its subjects overlap %s, wanted none that does, since it acknowledges check-in requests and keeps them: nats stream edit %s --subjects <without them>", strings.Join(streams, ", "), askAll, streams[0])
+	return fmt.Errorf("stream %s: its subjects must not overlap %s, or it acknowledges and stores check-in requests: nats stream edit %s --subjects <without them>", strings.Join(streams, ", "), askAll, streams[0])
 }
 
 // examineOverlap does the same for somebody outside.

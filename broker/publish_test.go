@@ -111,7 +111,7 @@ func TestAStreamOfAnotherName(t *testing.T) {
 	b := connectTo(t, s)
 	awaitFault(t, b, "create stream VISITORS")
 	_, err := b.Publish(within(t, patience), event("1"))
-	if !errors.Is(err, visit.ErrStreamMissing) || !strings.Contains(err.Error(), "expected VISITORS, but OTHERS takes it") {
+	if !errors.Is(err, visit.ErrStreamMissing) || !strings.Contains(err.Error(), "expected VISITORS, but it is stored by OTHERS") {
 		t.Errorf("%v", err)
 	}
 }

@@ -31,7 +31,7 @@ func FindRecords(ctx context.Context, cfg Config, reference string, since time.T
 		}
 		var r visit.Record
 		if err := json.Unmarshal(m.Data, &r); err != nil {
-			return fmt.Errorf("message %d of stream %s is no record: %w", m.Sequence, cfg.Decisions.Name, err)
+			return fmt.Errorf("message %d of stream %s is not a decision record: %w", m.Sequence, cfg.Decisions.Name, err)
 		}
 		found = append(found, r)
 		return nil

@@ -52,7 +52,7 @@ func (t TLS) explained(err error) error {
 	var record tls.RecordHeaderError
 	switch {
 	case !t.HandshakeFirst && errors.As(err, &network) && network.Op == "read" && network.Timeout():
-		return fmt.Errorf("%w: the server accepts connections and says nothing; if it has handshake_first, set SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST", err)
+		return fmt.Errorf("%w: the server accepts connections but sends nothing; if it has handshake_first, set SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST", err)
 	case t.HandshakeFirst && errors.As(err, &record):
 		return fmt.Errorf("%w: the server does not begin with the TLS handshake; unset SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST, or set handshake_first there", err)
 	default:

@@ -62,7 +62,7 @@ func rehearseStoring(ctx context.Context, nc *nats.Conn, subject string) error {
 	if errors.Is(err, visit.ErrStreamMissing) {
 		return nil // "I am not that stream": it is there, and listens
 	}
-	return fmt.Errorf("the answer is not that of a stream: %w", err)
+	return fmt.Errorf("the reply is not the acknowledgement of a stream: %w", err)
 }
 
 func rehearseAsking(ctx context.Context, nc *nats.Conn, subject string) error {
@@ -95,7 +95,7 @@ func (c Config) dialAsRelay(more ...nats.Option) (*nats.Conn, error) {
 	}
 	if err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("listen for answers: %w", err)
+		return nil, fmt.Errorf("subscribe to replies: %w", err)
 	}
 	return nc, nil
 }

@@ -69,7 +69,7 @@ func (s *secondReplies) secondReply(subject string) {
 	site, decider := askedOf(subject)
 	s.metrics.secondReplies.WithLabelValues(site, decider).Inc()
 	if n := s.due(subject, time.Now()); n > 0 {
-		s.log.Warn("a question was answered twice: somebody answers for somebody else, or two programs decide without a queue group",
+		s.log.Warn("duplicate reply to a check-in request: another client replies for a decider, or two programs decide without a queue group",
 			"site", site, "decider", decider, "count", n)
 	}
 }
@@ -77,7 +77,7 @@ func (s *secondReplies) secondReply(subject string) {
 func (s *secondReplies) secondAcknowledgement(subject string) {
 	s.metrics.secondAcks.Inc()
 	if n := s.due(subject, time.Now()); n > 0 {
-		s.log.Warn("NATS answered twice: somebody else than a stream acknowledges, and what the relay calls stored may not be",
+		s.log.Warn("duplicate acknowledgement: a client other than a stream acknowledges, and messages reported as stored may not be",
 			"subject", subject, "count", n)
 	}
 }

@@ -149,7 +149,7 @@ func TestTwoWhoDecideWithoutAQueueGroupAreFoundOut(t *testing.T) {
 		t.Errorf("%v of them were taken for late ones", n)
 	}
 	text := log.String()
-	if n := strings.Count(text, "a question was answered twice"); n != 1 || !strings.Contains(text, "level=WARN") || !strings.Contains(text, "site=hq decider=watchlist") {
+	if n := strings.Count(text, "duplicate reply to a check-in request"); n != 1 || !strings.Contains(text, "level=WARN") || !strings.Contains(text, "site=hq decider=watchlist") {
 		t.Errorf("logged %d times within a minute:\n%s", n, text)
 	}
 	if strings.Contains(text, "Zmark") {

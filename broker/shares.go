@@ -45,9 +45,9 @@ func (s *sharers) allows(owner spoolOwner, r spool.Room) error {
 	case r.Size > r.MaxBytes-r.Bytes:
 		return spool.ErrFull
 	case !pool.Fits(r.Size):
-		return fmt.Errorf("%w for the %s: it has %d of the %d bytes that may wait for its stream", spool.ErrFull, owner.root, r.OfRoot, pool.Capacity)
+		return fmt.Errorf("%w for the %s: %d of the %d bytes for its stream are used", spool.ErrFull, owner.root, r.OfRoot, pool.Capacity)
 	case !pool.Allows(r.OfIntegration, r.Size):
-		return fmt.Errorf("%w for the integration %s: it has its share, %d of %d bytes", spool.ErrFull, owner.integration, r.OfIntegration, r.MaxBytes)
+		return fmt.Errorf("%w for the integration %s: its share is exhausted, %d of %d bytes", spool.ErrFull, owner.integration, r.OfIntegration, r.MaxBytes)
 	default:
 		return nil
 	}
@@ -125,7 +125,7 @@ func (q *quarantineShares) fault(integration string, size int64) error {
 	if q.put[integration] == 0 || pool.Allows(q.put[integration], size) {
 		return nil
 	}
-	return fmt.Errorf("%w for the integration %s: it has its share of the quarantine, %d of %d bytes", visit.ErrStreamFull, integration, q.put[integration], q.limit)
+	return fmt.Errorf("%w for the integration %s: its share of the quarantine is exhausted, %d of %d bytes", visit.ErrStreamFull, integration, q.put[integration], q.limit)
 }
 
 // stored notes a message that went into the stream.

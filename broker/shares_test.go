@@ -242,7 +242,7 @@ func TestOneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
 	if !errors.Is(refusal, visit.ErrStreamFull) || stored < 40 || stored > 60 {
 		t.Errorf("after %d bodies of 10 KB: %v", stored, refusal)
 	}
-	if got := impaired(b); !strings.Contains(got, "the integration hog: it has its share of the quarantine") {
+	if got := impaired(b); !strings.Contains(got, "the integration hog: its share of the quarantine is exhausted") {
 		t.Errorf("degraded by %q", got)
 	}
 	if got := sample(t, reg, "sine_relay_quarantine_shares_exhausted"); got != 1 {

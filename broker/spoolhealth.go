@@ -60,7 +60,7 @@ func (h *spoolHealth) note(owner spoolOwner, size int64, err error) {
 	}
 }
 
-func notTaken(err error) error { return fmt.Errorf("the spool did not take the last message: %w", err) }
+func notTaken(err error) error { return fmt.Errorf("the spool refused the last message: %w", err) }
 
 // notRemoved takes why the disk did not let messages be removed.
 func (h *spoolHealth) notRemoved(err error) {
@@ -69,7 +69,7 @@ func (h *spoolHealth) notRemoved(err error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.disk = fmt.Errorf("the spool could not remove what was sent: %w", err)
+	h.disk = fmt.Errorf("the spool could not remove forwarded messages: %w", err)
 }
 
 // probe tries a disk that failed until it takes something: while NATS takes
@@ -100,9 +100,9 @@ func (h *spoolHealth) impairment() error {
 	case d == nil:
 		return nil
 	case d.Path == "":
-		return fmt.Errorf("the spool's file was removed while it was open: %d messages that waited in it are lost", d.Lost)
+		return fmt.Errorf("the spool's file was removed while it was open: its %d messages are lost", d.Lost)
 	default:
-		return fmt.Errorf("the spool was damaged: what could be read of it is carried over, %d messages; the file itself is kept as %s", d.Rescued, d.Path)
+		return fmt.Errorf("the spool was damaged: %d messages were recovered, and the damaged file is kept as %s", d.Rescued, d.Path)
 	}
 }
 
@@ -118,7 +118,7 @@ func (h *spoolHealth) diskRoom() error {
 	if d.Size == 0 || d.Left >= h.largest {
 		return nil
 	}
-	return fmt.Errorf("%w for the largest message: %d bytes are free, and it may take %d", spool.ErrDiskFull, d.Free, h.largest)
+	return fmt.Errorf("%w for the largest message: %d bytes are free, it may need %d", spool.ErrDiskFull, d.Free, h.largest)
 }
 
 // faults says what the spool refused and would refuse again: because of its disk,

@@ -22,7 +22,7 @@ func newSpoolMetrics(cfg Config, health *spoolHealth) *spoolMetrics {
 		return f.NewCounter(prometheus.CounterOpts{Name: "sine_relay_spool_" + name, Help: help})
 	}
 	f.NewCounterFunc(prometheus.CounterOpts{
-		Name: "sine_relay_spool_recovered_total", Help: "Ledger: messages that an earlier process left in the spool.",
+		Name: "sine_relay_spool_recovered_total", Help: "Ledger: messages found in the spool at the start.",
 	}, func() float64 { return float64(s.Found()) })
 	if reg != nil {
 		reg.MustRegister(spoolGauges{s, health})
@@ -50,21 +50,21 @@ var gauges = []struct {
 	desc  *prometheus.Desc
 	value func(s spool.Stats) float64
 }{
-	{spoolGauge("messages", "Ledger: messages that wait in the spool."), func(s spool.Stats) float64 { return float64(s.Entries) }},
-	{spoolGauge("bytes", "Bytes of the messages that wait."), func(s spool.Stats) float64 { return float64(s.Bytes) }},
-	{spoolGauge("limit_bytes", "Bytes that may wait; beyond it events are refused."), func(s spool.Stats) float64 { return float64(s.MaxBytes) }},
-	{spoolGauge("nearly_full", "1 while less than 20 % is left of the bytes that may wait, or of those that the disk can hold."), func(s spool.Stats) float64 { return oneIf(s.Full >= nearlyFull) }},
-	{spoolGauge("expired_messages", "Messages that wait for longer than SINE_RELAY_SPOOL_MAX_AGE."), func(s spool.Stats) float64 { return float64(s.Expired) }},
-	{spoolGauge("oldest_timestamp_seconds", "Time since when the oldest message waits, 0 if there is none."), oldest},
+	{spoolGauge("messages", "Ledger: messages in the spool."), func(s spool.Stats) float64 { return float64(s.Entries) }},
+	{spoolGauge("bytes", "Bytes of the messages in the spool."), func(s spool.Stats) float64 { return float64(s.Bytes) }},
+	{spoolGauge("limit_bytes", "Maximum bytes of the messages in the spool; further events are refused."), func(s spool.Stats) float64 { return float64(s.MaxBytes) }},
+	{spoolGauge("nearly_full", "1 while less than 20 % of the maximum bytes, or of what the disk can hold, is left."), func(s spool.Stats) float64 { return oneIf(s.Full >= nearlyFull) }},
+	{spoolGauge("expired_messages", "Messages in the spool for longer than SINE_RELAY_SPOOL_MAX_AGE."), func(s spool.Stats) float64 { return float64(s.Expired) }},
+	{spoolGauge("oldest_timestamp_seconds", "Time at which the oldest message was spooled, 0 if there is none."), oldest},
 }
 
 // These follow what was last put, and the disk.
 var (
-	spoolDisk    = spoolGauge("disk_free_bytes", "Bytes that may still be written to the spool's disk. It is absent where the system does not tell.")
-	spoolFull    = spoolGauge("full", "1 while there is no room for the largest message, or the disk had none for the last one.")
-	spoolUsable  = spoolGauge("usable", "1 while the spool could be opened and its disk does not fail; otherwise events are refused while NATS cannot take them.")
-	spoolDamaged = spoolGauge("damaged", "1 when the spool's file was found damaged and moved aside, or was removed while messages waited in it that could not be read any more.")
-	spoolShares  = spoolGauge("shares_exhausted", "Integrations and kinds of messages that the spool refuses, because it is full or they have their share of it.")
+	spoolDisk    = spoolGauge("disk_free_bytes", "Free bytes of the spool's disk. Absent if the system does not report them.")
+	spoolFull    = spoolGauge("full", "1 while there is no space for the largest message, or the disk had none for the last one.")
+	spoolUsable  = spoolGauge("usable", "1 while the spool is open and its disk works; otherwise events are refused while NATS cannot store them.")
+	spoolDamaged = spoolGauge("damaged", "1 when the spool's file was damaged and moved aside, or was removed while it had messages.")
+	spoolShares  = spoolGauge("shares_exhausted", "Integrations and kinds of messages that the spool refuses, because it is full or their share is exhausted.")
 )
 
 func spoolGauge(name, help string) *prometheus.Desc {

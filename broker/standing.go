@@ -60,7 +60,7 @@ func (k *keeper) unused(ctx context.Context) (bool, error) {
 		switch {
 		case errors.As(err, &refused) && refused.ErrorCode == codeStreamNotFound:
 		case err != nil:
-			return false, fmt.Errorf("look whether stream %s was used: %w", s.want.name, err)
+			return false, fmt.Errorf("check whether stream %s was used: %w", s.want.name, err)
 		case info.State.LastSeq > 0:
 			return false, nil
 		}
@@ -122,7 +122,7 @@ func (b *Book) User(ctx context.Context) (user, account string, err error) {
 	defer cancel()
 	reply, err := b.nc.RequestWithContext(ctx, subject, nil)
 	if err != nil {
-		return "", "", fmt.Errorf("ask NATS who gives the order: %w (the user needs to publish to %s)", explain(b.nc, err), subject)
+		return "", "", fmt.Errorf("ask NATS for the user who gives the order: %w (requires permission to publish to %s)", explain(b.nc, err), subject)
 	}
 	var info struct {
 		Data struct {
@@ -131,7 +131,7 @@ func (b *Book) User(ctx context.Context) (user, account string, err error) {
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(reply.Data, &info); err != nil {
-		return "", "", fmt.Errorf("ask NATS who gives the order: %w", err)
+		return "", "", fmt.Errorf("ask NATS for the user who gives the order: %w", err)
 	}
 	return info.Data.User, info.Data.Account, nil
 }
@@ -165,18 +165,18 @@ func (b *Broker) orderFault() error {
 
 // unknown says why the orders are not known.
 func (b *Broker) unknown(s orders.Status) string {
-	const then = "; only deciders let anybody in, and lockdowns that were heard of hold"
+	const then = "; only deciders accept visitors, and known lockdowns stay in force"
 	switch {
 	case s.Source == orders.SourceNone:
-		return "not known; nobody is let in without a decider"
+		return "unknown; no visitor is accepted without a decider"
 	case s.Unfit != nil:
-		return "not known: " + s.Unfit.Error() + then
+		return "unknown: " + s.Unfit.Error() + then
 	case len(s.Doubt) > 0:
-		return "not known: a lockdown may have been pushed out of the bucket (" + strings.Join(s.Doubt, ", ") + "): give it again, or lift it; only deciders let anybody in there"
+		return "unknown: a lockdown may have been evicted from the bucket (" + strings.Join(s.Doubt, ", ") + "): give it again, or lift it; only deciders accept visitors there"
 	case s.Age < b.cfg.OrdersMaxAge:
-		return "not known yet for all sites" + then
+		return "unknown: not read yet for all sites" + then
 	default:
-		return fmt.Sprintf("not known: last heard %s ago%s", s.Age.Round(time.Second), then)
+		return fmt.Sprintf("unknown: last read %s ago%s", s.Age.Round(time.Second), then)
 	}
 }
 
@@ -185,7 +185,7 @@ func (b *Broker) orderLines() []string {
 	s := b.orders.Status()
 	lines := []string{fmt.Sprintf("orders: from %s, as of %s", s.Source, s.AsOf.UTC().Format(time.RFC3339))}
 	if len(s.Lost) > 0 {
-		lines[0] += fmt.Sprintf(", and %d that the bucket has lost", len(s.Lost))
+		lines[0] += fmt.Sprintf(", and %d that are no longer in the bucket", len(s.Lost))
 	}
 	if !s.Known {
 		lines = []string{"orders: " + b.unknown(s)}
@@ -196,16 +196,16 @@ func (b *Broker) orderLines() []string {
 		}
 	}
 	for _, d := range s.Drift {
-		lines = append(lines, fmt.Sprintf("orders: the bucket's %s is %s, wanted %s", d.Field, d.Found, d.Wanted))
+		lines = append(lines, fmt.Sprintf("orders: the bucket's %s is %s, expected %s", d.Field, d.Found, d.Wanted))
 	}
 	for _, err := range s.Invalid {
 		lines = append(lines, "orders: "+err.Error())
 	}
 	for _, o := range s.Lost {
-		lines = append(lines, fmt.Sprintf("orders: the %s of %s is not in the bucket any more, and holds until it is lifted; give it again so that relays that start anew know it", o.Kind, siteName(o.Site)))
+		lines = append(lines, fmt.Sprintf("orders: the %s of %s is no longer in the bucket, and stays in force until it is lifted; give it again so that relays that restart know it", o.Kind, siteName(o.Site)))
 	}
 	if s.Foreign > 0 {
-		lines = append(lines, fmt.Sprintf("orders: %d keys of the bucket concern no site here", s.Foreign))
+		lines = append(lines, fmt.Sprintf("orders: %d keys of the bucket are for sites of other relays", s.Foreign))
 	}
 	for _, o := range inForce(b.orders) {
 		lines = append(lines, fmt.Sprintf("orders: %s of %s in force, given by %q%s", o.Kind, siteName(o.Site), o.By, asUser(o)))
@@ -251,10 +251,10 @@ func watchOrders(reg prometheus.Registerer, w *orders.Watcher) {
 }
 
 var (
-	ordersKnown  = prometheus.NewDesc("sine_relay_standing_orders_known", "1 while the standing orders of every site are known; at a site of which they are not, nobody is let in without a decider.", nil, nil)
+	ordersKnown  = prometheus.NewDesc("sine_relay_standing_orders_known", "1 while the standing orders of every site are known; at other sites no visitor is accepted without a decider.", nil, nil)
 	ordersHeard  = prometheus.NewDesc("sine_relay_standing_orders_read_timestamp_seconds", "Time at which the standing orders were last read, 0 for never.", nil, nil)
-	orderInForce = prometheus.NewDesc("sine_relay_standing_order_in_force", "1 for each lockdown and override in force; the site * is all of them.", []string{"type", "site"}, nil)
-	orderEntries = prometheus.NewDesc("sine_relay_standing_order_entries", "Entries of the bucket of standing orders that need a look: invalid and deleted ones count for nothing, lost are lockdowns that the bucket no longer has, doubtful are keys from which a lockdown may have been pushed out, foreign are keys of sites that no integration has.", []string{"state"}, nil)
+	orderInForce = prometheus.NewDesc("sine_relay_standing_order_in_force", "1 for each lockdown and override in force; the site * stands for all sites.", []string{"type", "site"}, nil)
+	orderEntries = prometheus.NewDesc("sine_relay_standing_order_entries", "Entries of the bucket of standing orders that need attention: invalid and deleted ones have no effect, lost are lockdowns that are no longer in the bucket, doubtful are keys from which a lockdown may have been evicted, foreign are keys of sites without an integration.", []string{"state"}, nil)
 )
 
 // Describe and Collect make it a prometheus.Collector.

@@ -13,8 +13,8 @@ import (
 func TestWhyTheOrdersAreNotKnown(t *testing.T) {
 	b := &Broker{cfg: Config{OrdersMaxAge: 30 * time.Second}}
 	for age, want := range map[time.Duration]string{
-		4 * time.Second:  "not known yet for all sites; only deciders let anybody in",
-		31 * time.Second: "not known: last heard 31s ago; only deciders let anybody in",
+		4 * time.Second:  "unknown: not read yet for all sites; only deciders accept visitors",
+		31 * time.Second: "unknown: last read 31s ago; only deciders accept visitors",
 	} {
 		if got := b.unknown(orders.Status{Source: orders.SourceBucket, Age: age}); !strings.HasPrefix(got, want) {
 			t.Errorf("after %s: %q, want %q", age, got, want)

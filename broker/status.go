@@ -127,10 +127,10 @@ func (s Status) Lines() []string {
 		lines = append(lines, AsksNobody)
 	}
 	if s.LastError != "" {
-		lines = append(lines, fmt.Sprintf("last error, of %s: %s", s.LastErrorAt.UTC().Format(time.RFC3339), s.LastError))
+		lines = append(lines, fmt.Sprintf("last error at %s: %s", s.LastErrorAt.UTC().Format(time.RFC3339), s.LastError))
 	}
 	if s.Spool != nil {
-		lines = append(lines, fmt.Sprintf("spool: %d messages wait, %.0f %% full", s.Spool.Messages, 100*s.Spool.Full))
+		lines = append(lines, fmt.Sprintf("spool: %d messages, %.0f %% full", s.Spool.Messages, 100*s.Spool.Full))
 	}
 	if s.Impaired != nil {
 		lines = append(lines, s.Impaired.Error())

@@ -128,7 +128,7 @@ func TestTrap_AStreamThatCoversTheQuestionsWouldAnswerThem(t *testing.T) {
 			c.NoAck = strings.HasPrefix(subject, "*") // else the server itself refuses
 		})
 		b := connectTo(t, s)
-		awaitFault(t, b, "SOMEBODYS: its subjects overlap visitors.v1.ask.>")
+		awaitFault(t, b, "SOMEBODYS: its subjects must not overlap visitors.v1.ask.>")
 		// The last line of defence.
 		if subject == "visitors.v1.ask.>" {
 			if _, err := b.Ask(within(t, 200*time.Millisecond), question()); !errors.Is(err, visit.ErrTimeout) {

@@ -45,7 +45,7 @@ func buildDate() time.Time {
 func (s *Server) clockFault() error {
 	now := s.cfg.Now()
 	if now.Before(s.built.Add(-clockTolerance)) {
-		return fmt.Errorf("the clock says %s, which is before this program was built (%s): what is stored now is dropped as too old once it is corrected",
+		return fmt.Errorf("the clock says %s, which is before this program was built (%s): messages stored now are dropped as too old once it is corrected",
 			now.UTC().Format(time.DateOnly), s.built.UTC().Format(time.DateOnly))
 	}
 	if running := s.current(); running != nil && time.Since(running.began) < clockPatience {
@@ -61,7 +61,7 @@ func (s *Server) ClockDoubt() error {
 		return nil
 	}
 	if now := s.cfg.Now(); now.Before(running.newest.Add(-clockTolerance)) {
-		return fmt.Errorf("the clock says %s, and the newest message in the store of the embedded NATS is of %s: if the clock is behind, what is stored now is dropped too early once it is corrected",
+		return fmt.Errorf("the clock says %s, and the newest message in the store of the embedded NATS is of %s: if the clock is behind, messages stored now are dropped too early once it is corrected",
 			now.UTC().Format(time.DateOnly), running.newest.UTC().Format(time.RFC3339))
 	}
 	return nil
@@ -70,6 +70,6 @@ func (s *Server) ClockDoubt() error {
 // sayClock logs what is wrong with the clock at a start.
 func (s *Server) sayClock() {
 	if err := s.clockFault(); err != nil {
-		s.cfg.Logger.Error("set the clock: the embedded NATS stores nothing for now", "reason", err.Error())
+		s.cfg.Logger.Error("set the clock: until then the embedded NATS stores nothing", "reason", err.Error())
 	}
 }

@@ -68,7 +68,7 @@ func (i *instance) ready() error {
 	default:
 	}
 	if !i.nats.ReadyForConnections(patience) || !i.nats.JetStreamEnabled() {
-		return errors.New("it does not accept connections, or has no JetStream")
+		return errors.New("it accepts no connections, or has no JetStream")
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func loadTLS(certFile, keyFile string) (*tls.Config, error) {
 		return nil, nil
 	}
 	if certFile == "" || keyFile == "" {
-		return nil, errors.New("SINE_RELAY_NATS_LISTEN_TLS_CERT_FILE and SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE belong together: one is not set")
+		return nil, errors.New("SINE_RELAY_NATS_LISTEN_TLS_CERT_FILE and SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE must be set together")
 	}
 	certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {

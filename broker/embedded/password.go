@@ -53,7 +53,7 @@ func readPassword(file string) (string, error) {
 		return "", fmt.Errorf("NATS password: %s is not a regular file", file)
 	}
 	if shared(info) {
-		return "", fmt.Errorf("NATS password: others than its owner may read or write %s; run: chmod 600 %[1]s", file)
+		return "", fmt.Errorf("NATS password: %s is readable or writable by others than its owner; run: chmod 600 %[1]s", file)
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -62,7 +62,7 @@ func readPassword(file string) (string, error) {
 	secret := strings.TrimSpace(string(content))
 	if secret == "" {
 		// An empty password would let everybody in.
-		return "", fmt.Errorf("NATS password: %s is empty; remove it, and the next start makes a new password", file)
+		return "", fmt.Errorf("NATS password: %s is empty; remove it, and the next start creates a new password", file)
 	}
 	return secret, nil
 }

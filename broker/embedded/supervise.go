@@ -31,7 +31,7 @@ func (r *restarts) begun(now time.Time) {
 }
 
 // errDown is that no server runs at the moment.
-var errDown = errors.New("the embedded NATS is being started anew")
+var errDown = errors.New("the embedded NATS is restarting")
 
 // examineSoon asks for an examination.
 func (s *Server) examineSoon() {
@@ -77,21 +77,21 @@ func (s *Server) heal() {
 
 func (s *Server) restart(old *instance) {
 	if old != nil {
-		s.cfg.Logger.Warn("the embedded NATS is started anew", "reason", s.Broken().Error())
+		s.cfg.Logger.Warn("restarting the embedded NATS", "reason", s.Broken().Error())
 		before, removed := old.messages(), old.intact() != nil
 		s.mu.Lock()
 		s.running = nil
 		s.mu.Unlock()
 		old.shutdown()
 		if removed {
-			s.cfg.Logger.Error("the store of the embedded NATS was removed while it ran: what nobody has read yet is lost", "messages", before)
+			s.cfg.Logger.Error("the store of the embedded NATS was removed while it ran: messages that no consumer has read are lost", "messages", before)
 		}
 	}
 	if err := s.launch(); err != nil {
-		s.note(fmt.Errorf("it could not be started anew: %w", err))
+		s.note(fmt.Errorf("restart: %w", err))
 		return
 	}
-	s.cfg.Logger.Info("the embedded NATS runs again", "address", s.addr)
+	s.cfg.Logger.Info("the embedded NATS was restarted", "address", s.addr)
 	s.sayClock()
 }
 

@@ -289,7 +289,7 @@ func TestABucketThatAnOperatorMayNotMakeAgain(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, confined(operatorNeeds, []string{inboxes}))
 	_, err := orders.Open(within(t, patience), jetStream(t, s, asConfined), bucket, 1)
-	if !errors.Is(err, visit.ErrDenied) || !strings.Contains(err.Error(), "this user may not create it") || !strings.Contains(err.Error(), "an administrator does") {
+	if !errors.Is(err, visit.ErrDenied) || !strings.Contains(err.Error(), "no permission to create it") || !strings.Contains(err.Error(), "an administrator does") {
 		t.Error(err)
 	}
 	team := jetStream(t, s, asTeam)

@@ -61,9 +61,9 @@ func open(ctx context.Context, js jetstream.JetStream, bucket string, absent fun
 	case err == nil:
 		return b, nil
 	case missing && errors.Is(err, visit.ErrDenied):
-		err = fmt.Errorf("there is no bucket, and this user may not create it; %s: %w", byWhom, err)
+		err = fmt.Errorf("no bucket, and no permission to create it; %s: %w", byWhom, err)
 	case errors.Is(err, jetstream.ErrBadBucket):
-		err = fmt.Errorf("%w: nats stream edit %s --max-msgs-per-subject %d, or make it as deploy/nats/streams has it", err, streamOf(bucket), history)
+		err = fmt.Errorf("%w: nats stream edit %s --max-msgs-per-subject %d, or create it as in deploy/nats/streams", err, streamOf(bucket), history)
 	}
 	return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
 }
@@ -147,7 +147,7 @@ func mayBeStored(err error) bool {
 func (b *Book) Lift(ctx context.Context, l visit.Lift, ids ...string) (revision uint64, err error) {
 	key := keyOf(l.Kind, l.Site)
 	if _, _, ok := termsOf(key); !ok {
-		return 0, fmt.Errorf("lift: %s is the key of no order", key)
+		return 0, fmt.Errorf("lift: %s is not the key of an order", key)
 	}
 	entries, err := b.entries(ctx, key)
 	if err != nil {

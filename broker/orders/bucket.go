@@ -94,12 +94,12 @@ func verify(bucket string, found jetstream.StreamConfig) error {
 	if faults == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: stream %s: %s: nats stream edit %s, or back it up and make it as deploy/nats/streams has it",
+	return fmt.Errorf("%w: stream %s: %s: nats stream edit %s, or back it up and create it as in deploy/nats/streams",
 		errUnfit, streamOf(bucket), strings.Join(faults, "; "), streamOf(bucket))
 }
 
 // errUnfit is what a bucket is that may lose a lockdown.
-var errUnfit = errors.New("the bucket is unfit for standing orders")
+var errUnfit = errors.New("the bucket is unusable for standing orders")
 
 // compare returns how a fit bucket differs from one that is created here.
 func compare(replicas int, found jetstream.StreamConfig) []Drift {

@@ -159,7 +159,7 @@ func TestRefusalsOfOthersAreNotOurs(t *testing.T) {
 	refuse("$JS.API.INFO")
 	put(t, open(t, s, asTeam), lockdown("branch"))
 	sees(t, w, lockdown("branch"), lockdown("hq"))
-	if strings.Contains(log.String(), "are not followed") {
+	if strings.Contains(log.String(), "cannot watch standing orders") {
 		t.Errorf("it took them for its own:\n%s", log.String())
 	}
 }

@@ -79,11 +79,11 @@ func (e entry) read(header nats.Header, value []byte, maxOverride time.Duration)
 	e.tookAll = strings.EqualFold(header.Get(jetstream.MsgRollup), jetstream.MsgRollupAll)
 	if operation := header.Get(headerOperation); operation == "DEL" || operation == "PURGE" || header.Get(jetstream.MarkerReasonHeader) != "" {
 		e.deleted = true
-		return fail(errors.New("it was deleted, which lifts nothing: lift the order by its id, as the command lift does"))
+		return fail(errors.New("it was deleted, which lifts no order: lift the order by its id, with the command lift"))
 	}
 	if rollUp := header.Get(jetstream.MsgRollup); rollUp != "" {
 		e.deleted = true
-		return fail(errors.New("it is a roll-up, which took away what was there before, and lifts nothing"))
+		return fail(errors.New("it is a roll-up, which removed the entries before it and lifts no order"))
 	}
 	if name := copied(header); name != "" {
 		return fail(fmt.Errorf("it has the header %s, as a copy of another message has", name))
@@ -122,7 +122,7 @@ func (e *entry) parse(value []byte) error {
 	}
 	// The decoder would mend what is not UTF-8.
 	if !utf8.Valid(value) || json.Unmarshal(value, &what) != nil {
-		return errors.New("the value is not the JSON of an order")
+		return errors.New("the value is not a valid order in JSON")
 	}
 	o := what.Order
 	if what.Lifts != nil {
@@ -142,7 +142,7 @@ func (e *entry) parse(value []byte) error {
 			return err
 		}
 		if _, err := json.Marshal(o); err != nil { // what cannot be kept must not be obeyed
-			return errors.New("a time lies beyond the years 0 to 9999")
+			return errors.New("a time is outside the years 0 to 9999")
 		}
 	}
 	if o.Kind != kind || o.Site != site {
@@ -159,18 +159,18 @@ func (e *entry) checkTimes(maxOverride time.Duration) error {
 		since, until = e.order.Since, e.order.Until
 	}
 	if since.IsZero() {
-		return errors.New("it does not say when it was given")
+		return errors.New("it has no time at which it was given")
 	}
 	if e.order != nil && e.order.Kind == visit.OrderOverride && maxOverride > 0 && until.Sub(since) > maxOverride {
-		return fmt.Errorf("the override lasts %s, and no override may last longer than %s", until.Sub(since), maxOverride)
+		return fmt.Errorf("the override lasts %s, the maximum is %s", until.Sub(since), maxOverride)
 	}
 	if off := e.stored.Sub(since).Abs(); off > sinceTolerance {
-		return fmt.Errorf("it says that it was given %s from the time at which it was stored, as a copy of an old order does", off.Round(time.Second))
+		return fmt.Errorf("its time differs by %s from the time at which it was stored, as in a copy of an old order", off.Round(time.Second))
 	}
 	return nil
 }
 
 // repeated is the fault of an entry that says again what has been said.
 func repeated(e entry) error {
-	return fmt.Errorf("%w: entry %q of revision %d: it repeats an order that was given before, as a copy does", ErrInvalid, e.key, e.revision)
+	return fmt.Errorf("%w: entry %q of revision %d: it duplicates an earlier order", ErrInvalid, e.key, e.revision)
 }

@@ -23,7 +23,7 @@ const (
 )
 
 // errGap means that something was lost on the way from the server.
-var errGap = errors.New("the server sent more than arrived")
+var errGap = errors.New("messages of the server did not arrive")
 
 // feed delivers all entries of some keys, and then every new one.
 //
@@ -70,7 +70,7 @@ func subscribe(ctx context.Context, js jetstream.JetStream, bucket string, keys 
 	}
 	first := consumer.CachedInfo().NumPending
 	if first > most {
-		return nil, fmt.Errorf("%w: %d entries, and no more than %d are read: nats stream edit %s --max-msgs-per-subject %d",
+		return nil, fmt.Errorf("%w: %d entries, the maximum is %d: nats stream edit %s --max-msgs-per-subject %d",
 			errTooMany, first, most, streamOf(bucket), history)
 	}
 	messages, err := consumer.Messages(jetstream.PullHeartbeat(heartbeat))

@@ -102,9 +102,9 @@ func (w *Watcher) receive(ctx context.Context, f *feed) error {
 
 var (
 	// errAbsent is what NATS says of a bucket that was never made, or deleted.
-	errAbsent = errors.New("there is no such bucket")
+	errAbsent = errors.New("no such bucket")
 	// errDeleted means that there was one: in doubt it had a lockdown.
-	errDeleted = errors.New("the bucket was deleted: lockdowns that are known stay in force, and whether there are others is not known; " + byWhom)
+	errDeleted = errors.New("the bucket was deleted: known lockdowns stay in force, others are unknown; " + byWhom)
 )
 
 // absent creates the bucket where there has never been one. An absent bucket alone
@@ -133,7 +133,7 @@ func (w *Watcher) absent(ctx context.Context) error {
 		return create(ctx, w.cfg.JetStream, w.cfg.Bucket, w.cfg.Replicas)
 	})
 	if w.createErr != nil && !errors.Is(w.createErr, errDeleted) {
-		w.createErr = fmt.Errorf("%w, and it could not be created: %w; an administrator makes it as deploy/nats/streams has it", errAbsent, w.createErr)
+		w.createErr = fmt.Errorf("%w, and it could not be created: %w; an administrator must create it as in deploy/nats/streams", errAbsent, w.createErr)
 	}
 	return w.createErr
 }

@@ -28,12 +28,12 @@ func (h *herald) tell(l ledger, source Source, now time.Time) {
 	for _, key := range slices.Sorted(maps.Keys(h.inForce)) {
 		if _, still := inForce[key]; !still {
 			o := h.inForce[key]
-			h.log.Info("order has ended", append(terms(o), "why", l.whyEnded(key, o, now))...)
+			h.log.Info("standing order ended", append(terms(o), "why", l.whyEnded(key, o, now))...)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(inForce)) {
 		if o := inForce[key]; h.inForce[key] != o {
-			h.log.Warn("order is in force", append(terms(o), "message", o.Message, "reason", o.Reason, "source", source)...)
+			h.log.Warn("standing order in force", append(terms(o), "message", o.Message, "reason", o.Reason, "source", source)...)
 		}
 	}
 	h.inForce = inForce
@@ -47,14 +47,14 @@ func (h *herald) tellFaults(l ledger) {
 		case r.lost:
 			faults[key] = "it is not in the bucket any more, and stays in force until it is lifted"
 		case r.doubt:
-			faults[key] = "nothing here counts, and a lockdown may have been pushed out of the bucket: give it again, or lift it"
+			faults[key] = "no entry is valid, and a lockdown may have been evicted from the bucket: give it again, or lift it"
 		case len(r.faults) > 0:
 			faults[key] = r.faults[0].Error()
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(faults)) {
 		if faults[key] != h.faults[key] {
-			h.log.Warn("entry of the orders' bucket", "key", key, "err", faults[key])
+			h.log.Warn("invalid entry in the bucket of standing orders", "key", key, "err", faults[key])
 		}
 	}
 	h.faults = faults

@@ -22,7 +22,7 @@ func TestWhatIsLoggedOfAnOrdersLife(t *testing.T) {
 		want          []string // parts of the lines, in their order
 	}{
 		"nothing changes":         {given, given, time.Minute, nil},
-		"it is given":             {ledger{}, given, 0, []string{`msg="order is in force" kind=override site=hq`}},
+		"it is given":             {ledger{}, given, 0, []string{`msg="standing order in force" kind=override site=hq`}},
 		"it is lifted":            {given, ledgerOf(began, lifted(key, "a", 2, 1)), 0, []string{"why=lifted"}},
 		"its time is over":        {given, given, time.Hour, []string{`why="its time is over"`}},
 		"it is given when over":   {ledger{}, given, time.Hour, nil},

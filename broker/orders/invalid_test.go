@@ -38,21 +38,21 @@ func TestEntriesThatSomebodyElseWrote(t *testing.T) {
 		key, value string
 		fault      string
 	}{
-		"a lockdown that is not JSON":            {"lockdown.site.hq", "Zsecret", "not the JSON"},
-		"an empty lockdown of all sites":         {"lockdown.all", "", "not the JSON"},
+		"a lockdown that is not JSON":            {"lockdown.site.hq", "Zsecret", "not a valid order in JSON"},
+		"an empty lockdown of all sites":         {"lockdown.all", "", "not a valid order in JSON"},
 		"an answer of JetStream":                 {"lockdown.all", `{"type":"io.nats.jetstream.api.v1.stream_info_response","total":0}`, "kind"},
 		"an acknowledgement":                     {"lockdown.site.hq", `{"stream":"Q","seq":2}`, "kind"},
 		"a decider's answer":                     {"lockdown.site.hq", `{"decision":"accept"}`, "kind"},
-		"an error":                               {"lockdown.site.hq", `-ERR`, "not the JSON"},
-		"a lockdown that is not UTF-8":           {"lockdown.site.hq", "{\"kind\":\"lockdown\",\"site\":\"hq\",\"by\":\"\xff\"}", "not the JSON"},
+		"an error":                               {"lockdown.site.hq", `-ERR`, "not a valid order in JSON"},
+		"a lockdown that is not UTF-8":           {"lockdown.site.hq", "{\"kind\":\"lockdown\",\"site\":\"hq\",\"by\":\"\xff\"}", "not a valid order in JSON"},
 		"a lockdown that fails its check":        {"lockdown.site.hq", `{"kind":"lockdown","site":"hq","message":"a\nb"}`, "message"},
-		"a lockdown without a time":              {"lockdown.site.hq", `{"kind":"lockdown","site":"hq"}`, "when it was given"},
+		"a lockdown without a time":              {"lockdown.site.hq", `{"kind":"lockdown","site":"hq"}`, "no time at which it was given"},
 		"a lockdown under another site's key":    {"lockdown.site.hq", now(same, lockdown("branch")), "lockdown.site.branch"},
 		"an end after the year 9999":             {"override.site.hq", `{"kind":"override","site":"hq","reason":"x","since":"2026-01-01T00:00:00Z","until":"9999-12-31T23:59:59-10:00"}`, "years 0 to 9999"},
 		"an override under a lockdown's key":     {"lockdown.site.hq", now(same, override("hq")), "override.site.hq"},
-		"an override that is not JSON":           {"override.site.hq", "Zsecret", "not the JSON"},
-		"an override without an end":             {"override.site.hq", `{"kind":"override","site":"hq","reason":"x"}`, "needs a time"},
-		"an override of a hundred years":         {"override.site.hq", now(func(o *visit.Order) { o.Until = o.Since.AddDate(100, 0, 0) }, override("hq")), "longer than 24h"},
+		"an override that is not JSON":           {"override.site.hq", "Zsecret", "not a valid order in JSON"},
+		"an override without an end":             {"override.site.hq", `{"kind":"override","site":"hq","reason":"x"}`, "requires a time"},
+		"an override of a hundred years":         {"override.site.hq", now(func(o *visit.Order) { o.Until = o.Since.AddDate(100, 0, 0) }, override("hq")), "the maximum is 24h"},
 		"an override of long ago":                {"override.site.hq", now(func(o *visit.Order) { o.Since = o.Since.Add(-10 * time.Second) }, override("hq")), "copy of an old order"},
 		"an override of the future":              {"override.site.hq", now(func(o *visit.Order) { o.Since = o.Since.Add(30 * time.Minute) }, override("hq")), "copy of an old order"},
 		"a lift of long ago":                     {"lockdown.site.hq", `{"kind":"lockdown","site":"hq","lifts":"x","since":"2026-01-01T00:00:00Z"}`, "copy of an old order"},
@@ -64,7 +64,7 @@ func TestEntriesThatSomebodyElseWrote(t *testing.T) {
 		"a key of a kind that is not known":      {"drill.site.hq", `{"kind":"drill","site":"hq"}`, "key"},
 		"a key with more than a site behind it":  {"lockdown.site.hq.gate", `{"kind":"lockdown","site":"hq"}`, "key"},
 		"a key of a site that can have no name":  {"lockdown.site.h=q", `{"kind":"lockdown","site":"h=q"}`, "key"},
-		"a value of another type under a locked": {"lockdown.site.hq", `["lockdown"]`, "not the JSON"},
+		"a value of another type under a locked": {"lockdown.site.hq", `["lockdown"]`, "not a valid order in JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -52,7 +52,7 @@ func (w *Watcher) restore() *keptState {
 		w.setAside(err)
 		return nil
 	case err != nil:
-		w.log.Error("kept orders cannot be read", "err", err)
+		w.log.Error("cannot read the snapshot of standing orders", "err", err)
 		return nil
 	}
 	w.source, w.asOf = SourceKept, state.Heard
@@ -77,10 +77,10 @@ func (w *Watcher) restore() *keptState {
 func (w *Watcher) setAside(cause error) {
 	aside := w.cfg.KeptFile + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
 	err := os.Rename(w.cfg.KeptFile, aside)
-	w.log.Error("kept orders were damaged and are moved aside", "path", aside, "err", errors.Join(cause, err))
+	w.log.Error("the snapshot of standing orders was damaged and is moved aside", "path", aside, "err", errors.Join(cause, err))
 }
 
-var errDamaged = errors.New("not a kept state of orders")
+var errDamaged = errors.New("not a snapshot of standing orders")
 
 // load returns an error that wraps errDamaged for a file that was not written
 // here, or only in part.
@@ -135,14 +135,14 @@ func (w *Watcher) keepState(s *keptState) bool {
 
 func (w *Watcher) reportKept(err error) {
 	if err != nil {
-		err = fmt.Errorf("keep orders: %w", err)
+		err = fmt.Errorf("store the snapshot of standing orders: %w", err)
 	}
 	w.mu.Lock()
 	was := w.keptErr
 	w.keptErr = err
 	w.mu.Unlock()
 	if err != nil && (was == nil || was.Error() != err.Error()) {
-		w.log.Error("the next start will not know these orders", "err", err)
+		w.log.Error("cannot store the snapshot of standing orders, so the next start will not know them", "err", err)
 	}
 }
 

@@ -64,11 +64,11 @@ var ErrNotInForce = errors.New("the order was not in force")
 
 // ErrNoBucket is wrapped by [Find] where there is no bucket. Relays may obey orders
 // from before it was deleted.
-var ErrNoBucket = errors.New("there is no bucket: no order was ever given, or it was deleted")
+var ErrNoBucket = errors.New("no bucket: no order was ever given, or it was deleted")
 
 // ErrUnconfirmed is wrapped where an order or a lift was sent and nobody said what
 // became of it: it may be stored.
-var ErrUnconfirmed = errors.New("NATS did not confirm it")
+var ErrUnconfirmed = errors.New("not confirmed by NATS")
 
 // ErrInvalid is wrapped by every report of an entry that counts for nothing.
 var ErrInvalid = errors.New("not a valid order")

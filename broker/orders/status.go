@@ -135,8 +135,8 @@ func (w *Watcher) report(err error) {
 	w.mu.Unlock()
 	switch {
 	case err == nil && was != nil:
-		w.log.Info("standing orders are followed", "bucket", w.cfg.Bucket)
+		w.log.Info("watching standing orders", "bucket", w.cfg.Bucket)
 	case err != nil && (was == nil || was.Error() != err.Error()):
-		w.log.Warn("standing orders are not followed", "err", err)
+		w.log.Warn("cannot watch standing orders", "err", err)
 	}
 }

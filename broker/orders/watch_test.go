@@ -36,12 +36,12 @@ func TestOrdersReachEveryWatcher(t *testing.T) {
 		sees(t, w, changed)
 	}
 	for part, times := range map[string]int{
-		`msg="order is in force" kind=lockdown site=* by=ada `: 1,
-		`message="Please leave" reason=alarm`:                  1,
-		`msg="order is in force" kind=override site=hq by=ada`: 2,
-		`msg="order has ended" kind=lockdown site=* by=ada `:   1,
-		`why=lifted`:            1,
-		`msg="order has ended"`: 1,
+		`msg="standing order in force" kind=lockdown site=* by=ada `: 1,
+		`message="Please leave" reason=alarm`:                        1,
+		`msg="standing order in force" kind=override site=hq by=ada`: 2,
+		`msg="standing order ended" kind=lockdown site=* by=ada `:    1,
+		`why=lifted`:                 1,
+		`msg="standing order ended"`: 1,
 	} {
 		eventually(t, "the log has: "+part, func() bool { return strings.Count(log.String(), part) >= times })
 		if n := strings.Count(log.String(), part); n != times {

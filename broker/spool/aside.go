@@ -84,7 +84,7 @@ func shrink(cfg Config, last uint64) {
 		err = replace(cfg.Dir, draft(cfg.Dir))
 	}
 	if err != nil {
-		cfg.Logger.Warn("spool file stays large", "err", err)
+		cfg.Logger.Warn("cannot compact the spool file", "err", err)
 	}
 }
 
@@ -93,7 +93,7 @@ func shrink(cfg Config, last uint64) {
 func moveAside(cfg Config, cause error) (*contents, *Damage, error) {
 	old := &contents{}
 	if err := create(draft(cfg.Dir), 0, func(db *bolt.DB) error { return old.rescue(cfg.Dir, db) }); err != nil {
-		cfg.Logger.Error("nothing could be carried over from the damaged spool", "err", err)
+		cfg.Logger.Error("cannot recover messages from the damaged spool", "err", err)
 		if err := create(draft(cfg.Dir), 0, nothing); err != nil {
 			return nil, nil, err
 		}
@@ -110,7 +110,7 @@ func moveAside(cfg Config, cause error) (*contents, *Damage, error) {
 		return nil, nil, fmt.Errorf("new spool: %w", err)
 	}
 	d := &Damage{Path: aside, Cause: cause, Rescued: len(found.records)}
-	cfg.Logger.Error("spool was damaged and is moved aside", "path", aside, "rescued", d.Rescued, "err", cause)
+	cfg.Logger.Error("the the spool was damaged and is moved aside", "path", aside, "rescued", d.Rescued, "err", cause)
 	return found, d, nil
 }
 

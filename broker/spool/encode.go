@@ -68,7 +68,7 @@ func decode(sequence uint64, b []byte) (Entry, error) {
 		return Entry{}, fmt.Errorf("entry has version %d", b[0])
 	}
 	if binary.BigEndian.Uint32(b[1:]) != checksum(sequence, b) {
-		return Entry{}, errors.New("entry has another checksum")
+		return Entry{}, errors.New("entry has the wrong checksum")
 	}
 	r := &fields{rest: b[encodingPrefix:]}
 	e := Entry{

@@ -59,7 +59,7 @@ type identity struct {
 func (i identity) inPlace() error {
 	now, err := os.Stat(i.path)
 	if err == nil && !os.SameFile(i.info, now) {
-		err = fmt.Errorf("%s is another file than the one that is open", i.path)
+		err = fmt.Errorf("%s is not the file that is open", i.path)
 	}
 	return err
 }

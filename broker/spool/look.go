@@ -104,7 +104,7 @@ func (c *contents) sequence(bucket []byte, last uint64) error {
 
 func (c *contents) leaf(bucket, k, value []byte) error {
 	if len(k) != keySize {
-		return errors.New("a key has another length")
+		return errors.New("a key has the wrong length")
 	}
 	sequence := sequenceOf(k)
 	if bytes.Equal(bucket, bucketEntries) {
@@ -117,7 +117,7 @@ func (c *contents) leaf(bucket, k, value []byte) error {
 		c.records = append(c.records, r)
 		c.last = max(c.last, sequence)
 	} else if len(value) != keySize {
-		return fmt.Errorf("attempts of entry %d have another length", sequence)
+		return fmt.Errorf("attempts of entry %d have the wrong length", sequence)
 	} else {
 		c.attempts[sequence] = int(sequenceOf(value))
 	}

@@ -25,7 +25,7 @@ func (s *Spool) merge(db *bolt.DB, found *contents) (added []*record, lost []uin
 		}
 		value, err := s.value(r.sequence)
 		if err != nil {
-			s.log.Error("a message that waits cannot be read", "sequence", r.sequence, "err", err)
+			s.log.Error("cannot read a spooled message", "sequence", r.sequence, "err", err)
 			lost = append(lost, r.sequence)
 			continue
 		}
@@ -86,7 +86,7 @@ func (s *Spool) value(sequence uint64) (value []byte, err error) {
 func entryIn(tx *bolt.Tx, sequence uint64) ([]byte, error) {
 	value := tx.Bucket(bucketEntries).Get(key(sequence))
 	if value == nil {
-		return nil, errors.New("it is not there")
+		return nil, errors.New("not found")
 	}
 	_, err := decode(sequence, value)
 	return slices.Clone(value), err

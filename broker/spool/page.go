@@ -43,7 +43,7 @@ func readMeta(f io.ReaderAt, page int64) (meta, error) {
 	case native.Uint32(m) != metaMagic || native.Uint32(m[4:]) != metaVersion:
 		return meta{}, fmt.Errorf("meta page %d: not a bbolt file", page)
 	case native.Uint64(m[metaSum:]) != sum.Sum64():
-		return meta{}, fmt.Errorf("meta page %d: another checksum", page)
+		return meta{}, fmt.Errorf("meta page %d: wrong checksum", page)
 	case native.Uint32(m[8:]) != pageSize:
 		return meta{}, fmt.Errorf("meta page %d: page size is %d", page, native.Uint32(m[8:]))
 	}

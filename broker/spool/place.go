@@ -43,9 +43,9 @@ func (s *Spool) say(err error) {
 	s.mu.Unlock()
 	switch {
 	case now != nil && (was == nil || was.Error() != now.Error()):
-		s.log.Error("the spool cannot be used: it takes nothing until it can", "err", err)
+		s.log.Error("the spool is unusable: it accepts no messages", "err", err)
 	case now == nil && was != nil:
-		s.log.Info("the spool can be used again", "dir", s.cfg.Dir)
+		s.log.Info("the spool is usable again", "dir", s.cfg.Dir)
 	}
 }
 
@@ -98,7 +98,7 @@ func (s *Spool) trusted() (*openDB, error) {
 // distrust has a file opened anew after an error that says that it is damaged.
 func (s *Spool) distrust(db *openDB, err error) {
 	if errors.Is(err, ErrDamaged) && s.db.Load() == db && s.broken.CompareAndSwap(nil, &err) {
-		s.log.Error("the spool's file cannot be trusted any more", "err", err)
+		s.log.Error("the spool's file is no longer usable", "err", err)
 		s.nudge()
 	}
 }
@@ -132,7 +132,7 @@ func (s *Spool) lastTry() {
 	s.verify()
 	s.forget()
 	if n, _ := s.Usage(); n > 0 && s.Fault() != nil {
-		s.log.Error("messages wait in files that are not at their path: they may be lost", "dir", s.cfg.Dir, "messages", n)
+		s.log.Error("spooled messages are in files that are no longer at their path: they may be lost", "dir", s.cfg.Dir, "messages", n)
 	}
 }
 
@@ -189,7 +189,7 @@ func (s *Spool) openFile() error {
 	s.account(added, lost, damage)
 	if !first {
 		n, _ := s.Usage()
-		s.log.Error("the spool's file was removed, replaced or damaged while it was open, and is opened anew",
+		s.log.Error("the spool's file was removed, replaced or damaged while it was open, and is reopened",
 			"dir", s.cfg.Dir, "waiting", n, "found", len(added), "lost", len(lost))
 	}
 	return nil

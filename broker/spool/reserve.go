@@ -15,7 +15,7 @@ import (
 const reserveBytes = 1 << 20
 
 // ErrDiskFull comes from a put for which the disk has no room. It is an [ErrFull].
-var ErrDiskFull = fmt.Errorf("%w: there is no room on its disk", ErrFull)
+var ErrDiskFull = fmt.Errorf("%w: no space left on its disk", ErrFull)
 
 // reserve is a file that takes up room until it is needed.
 type reserve struct{ path string }

@@ -40,7 +40,7 @@ func TestConfigCheckConnects(t *testing.T) {
 		code     int
 		want     string
 	}{
-		"a NATS that asks nobody":          {[]string{"NATS_URL=" + open.URL()}, []string{"--connect"}, exitOK, `(?s)is valid.*ok +NATS: connected\n +nats://.*warning: NATS asks nobody who they are.*ok +stream VISITORS can be used.*ok +may publish visitors\.v1\.ask\.`},
+		"a NATS that asks nobody":          {[]string{"NATS_URL=" + open.URL()}, []string{"--connect"}, exitOK, `(?s)is valid.*ok +NATS: connected\n +nats://.*warning: NATS requires no authentication.*ok +stream VISITORS can be used.*ok +may publish visitors\.v1\.ask\.`},
 		"the shipped accounts":             {shipped.settings("relay"), []string{"--connect"}, exitOK, `(?s)ok +NATS authenticates its clients.*ok +stream VISITOR_QUARANTINE can be used.*ok +stream KV_VISITOR_ORDERS can be used.*ok +may publish visitors\.v1\.quarantine\.hq`},
 		"a decider whose name is misspelt": {[]string{"NATS_URL=" + open.URL(), "INTEGRATIONS_FILE=" + misspelt}, []string{"--connect"}, exitOK, `warning: SINE_RELAY_KEYS: integration default, decider watchlst: nobody is seen to answer its check-in requests; did you mean default\.watchlist\?; a program that`},
 		"a decider that answers":           {[]string{"NATS_URL=" + open.URL(), "INTEGRATIONS_FILE=" + spelt}, []string{"--connect"}, exitOK, `(?s)^(warning: SINE_RELAY_KEYS: integration default: no test visit[^\n]*\n)?The configuration is valid: 1 integration\.\nok +NATS: connected.*check-in requests\nok +may publish`},

@@ -193,7 +193,7 @@ func TestAttack_OldEntriesCountForNothingWhoeverReadsThem(t *testing.T) {
 	p := runServe(t, s.settings("relay")...).ready()
 	eventually(t, "it is reported", func() bool {
 		_, body := p.get("/readyz?verbose")
-		return strings.Contains(body, "as a copy of an old order does")
+		return strings.Contains(body, "as in a copy of an old order")
 	})
 	p.must(200, "REJECTED", visits[0])
 }

@@ -127,8 +127,8 @@ func TestABareDeletionIsReported(t *testing.T) {
 	eventually(t, "it is reported", func() bool {
 		_, metrics := p.get("/metrics")
 		_, body := p.get("/readyz?verbose")
-		return strings.Contains(metrics, `sine_relay_standing_order_entries{state="deleted"} 1`) && strings.Contains(body, "it was deleted, which lifts nothing") &&
-			strings.Contains(p.out.String(), "it was deleted, which lifts nothing")
+		return strings.Contains(metrics, `sine_relay_standing_order_entries{state="deleted"} 1`) && strings.Contains(body, "it was deleted, which lifts no order") &&
+			strings.Contains(p.out.String(), "it was deleted, which lifts no order")
 	})
 	p.must(200, "Gas leak", webhook("signin_before", noon, "Ada"))
 }
@@ -166,7 +166,7 @@ func TestARelayThatIsCutOffLetsNobodyIn(t *testing.T) {
 		_, body, err := p.post(webhook("signin_before", noon, "Ada"))
 		return err == nil && strings.Contains(body, "REJECTED")
 	})
-	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, "orders: not known: last heard ") {
+	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, "orders: unknown: last read ") {
 		t.Errorf("readiness:\n%s", body)
 	}
 	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, "\nsine_relay_standing_orders_known 0\n") {
@@ -267,7 +267,7 @@ func TestARelayThatFindsABucketWithATTLIsNotReady(t *testing.T) {
 	p := runServe(t, "NATS_URL="+server.URL())
 	eventually(t, "it names the bucket", func() bool {
 		_, body := p.get("/readyz")
-		return strings.HasPrefix(body, "starting: lockdowns and overrides: the bucket is unfit for standing orders: stream KV_VISITOR_ORDERS: max_age is 1h0m0s")
+		return strings.HasPrefix(body, "starting: lockdowns and overrides: the bucket is unusable for standing orders: stream KV_VISITOR_ORDERS: max_age is 1h0m0s")
 	})
 	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, `sine_relay_stream_usable{stream="KV_VISITOR_ORDERS"} 0`) {
 		t.Error("the metric does not say so")

@@ -311,7 +311,7 @@ func TestARelayThatMayMakeNoStreamsNamesThem(t *testing.T) {
 	p := runServe(t, bare.settings("relay")...)
 	for _, want := range []string{
 		"nats stream add VISITORS ", "nats stream add VISITOR_DECISIONS ", "nats stream add VISITOR_QUARANTINE ",
-		"bucket VISITOR_ORDERS: there is no such bucket", "an administrator makes it as deploy/nats/streams has it",
+		"bucket VISITOR_ORDERS: there is no such bucket", "an administrator must create it as in deploy/nats/streams",
 	} {
 		eventually(t, want, func() bool {
 			code, body := p.get("/readyz?verbose")

@@ -134,7 +134,7 @@ func TestVisits_SayWhereThereAreNone(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
-	fails(t, environ, "no stream takes the subject", "visits")
+	fails(t, environ, "no stream for the subject", "visits")
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	code, out, errOut := commandLine(environ, "visits", "--site", "attic", "--since", "2d")
 	if code != exitOK || out != "" || !strings.Contains(errOut, "No check-in requests or events of site attic since 20") {
