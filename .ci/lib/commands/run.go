@@ -188,7 +188,7 @@ func (s *stage) runRelay(words []string) error {
 	}
 	out, err := s.execute(env, words...)
 	if err != nil && words[1] == "ask" && strings.Contains(out, "override of hq") {
-		return nil // it ends with 4 where an order answers
+		return nil // it ends with 1 where an order answers
 	}
 	return err
 }

@@ -8,7 +8,7 @@ func newCompletion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion <bash|zsh|fish|powershell>",
 		Short: "Print the script that completes commands and flags in a shell.",
-		Long: `  bash        source <(sine-relay completion bash)          in ~/.bashrc
+		Long: `  bash        source <(sine-relay completion bash)          in ~/.bashrc; it needs the package bash-completion
   zsh         source <(sine-relay completion zsh)           in ~/.zshrc, behind compinit
   fish        sine-relay completion fish | source           in ~/.config/fish/config.fish
   powershell  sine-relay completion powershell | Out-String | Invoke-Expression    in $PROFILE`,

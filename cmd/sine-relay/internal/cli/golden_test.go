@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -99,7 +100,7 @@ var (
 		Order: &visit.OrderNote{Kind: visit.OrderLockdown, ID: "A1", By: "ann", User: "operator", Account: "OPERATORS", Since: noon},
 	}
 	someDryRun = relay.DryRun{
-		Status: 200, Body: []byte(`{"code":"REJECTED"}`), Took: 12700 * time.Microsecond, Votes: someVotes,
+		Status: 200, Body: []byte(`{}`), Took: 12700 * time.Microsecond, Votes: someVotes,
 		Decision: policy.Decision{Decision: visit.Decision{Verdict: visit.Reject}, Situation: policy.Timeout, Rule: "all: watchlist rejected by fallback for timeout", Fallback: true},
 	}
 	someDeciders = deciderList{configured: true, Note: "1 reply was too large", Deciders: []listedDecider{
@@ -146,5 +147,49 @@ func TestFormat_InUnitsThatPeopleRead(t *testing.T) {
 		if got := formatBytes(n); got != want {
 			t.Errorf("%d is shown as %s, want %s", n, got, want)
 		}
+	}
+}
+
+// Whoever writes a program finds every field on the page.
+func TestOutput_FieldsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../../../docs/commands.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	contract, err := os.ReadFile("../../../../docs/contract.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range regexp.MustCompile(`(?m)^ +"(\w+)": `).FindAllStringSubmatch(string(text), -1) {
+			if field := []byte("`" + name[1] + "`"); !bytes.Contains(page, field) && !bytes.Contains(contract, field) {
+				t.Errorf("%s: no page says what %s is", file, name[1])
+			}
+		}
+	}
+}
+
+func TestProgress_IsShownOnATerminalAlone(t *testing.T) {
+	var out bytes.Buffer
+	piped := newProgress(&out)
+	piped.show("1 of 2 messages sent")
+	piped.clear()
+	if out.Len() > 0 {
+		t.Errorf("in a pipe: %q", out.String())
+	}
+	shown := &progress{w: &out}
+	shown.show("%d of %d", 99, 1000)
+	shown.show("done")
+	shown.clear()
+	if want := "99 of 1000\r" + "done      \r" + "    \r"; out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
 	}
 }

@@ -152,15 +152,9 @@ func (p *progress) show(format string, args ...any) {
 		return
 	}
 	text := fmt.Sprintf(format, args...)
-	fmt.Fprintf(p.w, "\r%-*s", p.shown, text)
+	fmt.Fprintf(p.w, "%-*s\r", p.shown, text) // a line of the log begins at its beginning
 	p.shown = len(text)
 }
 
 // clear makes room for what is printed next.
-func (p *progress) clear() {
-	p.show("")
-	if p.w != nil {
-		fmt.Fprint(p.w, "\r")
-	}
-	p.shown = 0
-}
+func (p *progress) clear() { p.show("") }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -123,7 +124,11 @@ func drainSpool(ctx context.Context, in Process, dir string) error {
 		return err
 	}
 	defer left.Close()
-	log, flush := server.NewLogger(in.Stderr, settings.Level, settings.LogFormat)
+	level := settings.Level
+	if !settings.IsSet("SINE_RELAY_LOG_LEVEL") {
+		level = slog.LevelWarn // that it connects is no news to whoever waits
+	}
+	log, flush := server.NewLogger(in.Stderr, level, settings.LogFormat)
 	defer flush()
 	cfg := server.BrokerConfig(settings, nil, log, prometheus.NewRegistry())
 	cfg.Spool = left

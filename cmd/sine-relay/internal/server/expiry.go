@@ -10,11 +10,11 @@ import (
 
 // registerExpiry says when each certificate and the credentials end. All are
 // looked at when the metrics are: a renewed file shows at once.
-func registerExpiry(a *Server, reg prometheus.Registerer) {
-	s, f := a.Settings, promauto.With(reg)
+func registerExpiry(srv *Server, reg prometheus.Registerer) {
+	s, f := srv.Settings, promauto.With(reg)
 	// Of the embedded NATS, neither the credentials nor the client's
 	// certificate are in use.
-	natsAuth := BrokerConfig(s, a.Embedded, nil, nil)
+	natsAuth := BrokerConfig(s, srv.Embedded, nil, nil)
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sine_relay_nats_credentials_expiry_timestamp_seconds",
 		Help: "Time at which the NATS credentials file expires, 0 if it does not or there is none, 1 if it cannot be read.",
@@ -28,9 +28,9 @@ func registerExpiry(a *Server, reg prometheus.Registerer) {
 		}, func() float64 { return timestamp(expiry()) })
 	}
 	if s.TLSCertFile != "" {
-		certificates("public", func() (time.Time, error) { return a.certificate.Load().Leaf.NotAfter, nil })
+		certificates("public", func() (time.Time, error) { return srv.certificate.Load().Leaf.NotAfter, nil })
 	}
-	if a.Embedded != nil && s.NATSListenTLSCert != "" {
+	if srv.Embedded != nil && s.NATSListenTLSCert != "" {
 		certificates("nats_listener", func() (time.Time, error) {
 			certificate, err := tls.LoadX509KeyPair(s.NATSListenTLSCert, s.NATSListenTLSKey)
 			if err != nil {

@@ -30,10 +30,10 @@ type monitor struct {
 	counted map[[2]string]bool     // by integration and decider, at the last look
 }
 
-func newMonitor(a *Server, reg prometheus.Registerer) *monitor {
+func newMonitor(srv *Server, reg prometheus.Registerer) *monitor {
 	f := promauto.With(reg)
 	m := &monitor{
-		server: a,
+		server: srv,
 		answers: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "sine_relay_deciders", Help: "Programs that answer an integration's check-in requests, as NATS discovery shows them.",
 		}, []string{"integration", "decider"}),
@@ -48,7 +48,7 @@ func newMonitor(a *Server, reg prometheus.Registerer) *monitor {
 		m.ignored.WithLabelValues(reason)
 	}
 	m.counted = map[[2]string]bool{}
-	for _, i := range a.relay.Integrations() {
+	for _, i := range srv.relay.Integrations() {
 		for _, name := range i.DeciderNames() {
 			m.answers.WithLabelValues(i.Name, name)
 			m.counted[[2]string{i.Name, name}] = true

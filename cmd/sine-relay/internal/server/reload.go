@@ -54,15 +54,15 @@ type reloader struct {
 	logged   map[string]bool
 }
 
-func newReloader(a *Server, load func() (config.Settings, error), reg prometheus.Registerer) *reloader {
+func newReloader(srv *Server, load func() (config.Settings, error), reg prometheus.Registerer) *reloader {
 	f := promauto.With(reg)
 	r := &reloader{
-		server: a, load: load, applied: a.Settings.Digest(),
-		rules: rules{}.next(a.Settings), keyring: a.Settings.Keyring, logged: map[string]bool{},
+		server: srv, load: load, applied: srv.Settings.Digest(),
+		rules: rules{}.next(srv.Settings), keyring: srv.Settings.Keyring, logged: map[string]bool{},
 		successful: f.NewGauge(prometheus.GaugeOpts{Name: "sine_relay_config_last_reload_successful", Help: "1 while all of the configuration's files are in force, 0 while some have errors and what was before them is."}),
 		last:       f.NewGauge(prometheus.GaugeOpts{Name: "sine_relay_config_last_reload_success_timestamp_seconds", Help: "Time at which the configuration came into force."}),
 	}
-	r.warnings = a.Settings.Warnings.Lines()
+	r.warnings = srv.Settings.Warnings.Lines()
 	for _, w := range r.warnings {
 		r.logged[w] = true
 	}

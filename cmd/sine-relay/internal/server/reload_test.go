@@ -32,16 +32,16 @@ func TestAFailedReloadIsTriedAgain(t *testing.T) {
 		return config.LoadWithoutKeys(environ, nil)
 	}
 	var log complaints
-	a, err := Start(Options{Settings: settings, Load: load, Log: slog.New(&log)})
+	srv, err := Start(Options{Settings: settings, Load: load, Log: slog.New(&log)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	a.sighup <- syscall.SIGHUP
-	waitUntil(t, "it failed", a.reloader.failed)
-	waitUntil(t, "it was tried again until it succeeded", func() bool { return !a.reloader.failed() })
+	go func() { ended <- srv.Run(ctx) }()
+	srv.sighup <- syscall.SIGHUP
+	waitUntil(t, "it failed", srv.reloader.failed)
+	waitUntil(t, "it was tried again until it succeeded", func() bool { return !srv.reloader.failed() })
 	if got := log.n.Load(); got != 1 {
 		t.Errorf("the fault was logged %d times", got)
 	}

@@ -12,46 +12,46 @@ import (
 
 // Run answers until ctx ends and then shuts down. It returns nil after an
 // orderly shutdown.
-func (a *Server) Run(ctx context.Context) error {
+func (srv *Server) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
-	for server, socket := range map[*http.Server]net.Listener{a.public: a.publicSocket, a.admin: a.adminSocket} {
+	for server, socket := range map[*http.Server]net.Listener{srv.public: srv.publicSocket, srv.admin: srv.adminSocket} {
 		go func() {
 			if err := server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serve %s: %w", socket.Addr(), err)
 			}
 		}()
 	}
-	a.announce()
-	go a.watch(ctx)
-	go a.reloader.run(ctx, a.sighup)
-	go a.monitor.run(ctx)
+	srv.announce()
+	go srv.watch(ctx)
+	go srv.reloader.run(ctx, srv.sighup)
+	go srv.monitor.run(ctx)
 	select {
 	case <-ctx.Done():
-		a.Log.Info("stopping")
+		srv.Log.Info("stopping")
 	case err := <-failed:
-		a.release()
+		srv.release()
 		return err
 	}
-	return a.shutdown()
+	return srv.shutdown()
 }
 
 // shutdown ends in the only order that loses nothing. Draining NATS while calls
 // are in flight would fail what is stored all the same: the last answer comes
 // first.
-func (a *Server) shutdown() error {
-	a.Readiness.Drain()
-	a.relay.Drain()
-	wait(a.Settings.DrainDelay) // until no more calls are sent here
-	ctx, cancel := context.WithTimeout(context.Background(), a.Settings.ShutdownTimeout)
+func (srv *Server) shutdown() error {
+	srv.Readiness.Drain()
+	srv.relay.Drain()
+	wait(srv.Settings.DrainDelay) // until no more calls are sent here
+	ctx, cancel := context.WithTimeout(context.Background(), srv.Settings.ShutdownTimeout)
 	defer cancel()
-	err := a.public.Shutdown(ctx)
+	err := srv.public.Shutdown(ctx)
 	if err != nil {
-		err = fmt.Errorf("calls were still in flight after %s: %w", a.Settings.ShutdownTimeout, err)
+		err = fmt.Errorf("calls were still in flight after %s: %w", srv.Settings.ShutdownTimeout, err)
 	}
-	a.relay.Flush(ctx)
-	err = errors.Join(err, a.Broker.Close(ctx), a.admin.Shutdown(ctx))
-	a.release()
-	a.Log.Info("stopped")
+	srv.relay.Flush(ctx)
+	err = errors.Join(err, srv.Broker.Close(ctx), srv.admin.Shutdown(ctx))
+	srv.release()
+	srv.Log.Info("stopped")
 	return err
 }
 
@@ -62,29 +62,29 @@ func wait(d time.Duration) {
 }
 
 // release closes whatever is open.
-func (a *Server) release() {
-	signal.Stop(a.sighup)
-	for _, server := range []*http.Server{a.public, a.admin} {
+func (srv *Server) release() {
+	signal.Stop(srv.sighup)
+	for _, server := range []*http.Server{srv.public, srv.admin} {
 		if server != nil {
 			server.Close()
 		}
 	}
-	for _, socket := range []net.Listener{a.publicSocket, a.adminSocket} {
+	for _, socket := range []net.Listener{srv.publicSocket, srv.adminSocket} {
 		if socket != nil {
 			socket.Close()
 		}
 	}
-	if a.Broker != nil {
+	if srv.Broker != nil {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
-		a.Broker.Close(ended)
+		srv.Broker.Close(ended)
 	}
-	if a.spool != nil {
-		if err := a.spool.Close(); err != nil {
-			a.Log.Error("close the spool", "err", err.Error())
+	if srv.spool != nil {
+		if err := srv.spool.Close(); err != nil {
+			srv.Log.Error("close the spool", "err", err.Error())
 		}
 	}
-	if a.Embedded != nil {
-		a.Embedded.Shutdown()
+	if srv.Embedded != nil {
+		srv.Embedded.Shutdown()
 	}
 }

@@ -64,11 +64,11 @@ type Options struct {
 // nothing is left behind.
 func Start(o Options) (_ *Server, err error) {
 	s, log := o.Settings, o.Log
-	a := &Server{Settings: s, Log: log, version: o.Version, sighup: make(chan os.Signal, 1)}
-	signal.Notify(a.sighup, syscall.SIGHUP) // unless it is taken, it ends the program
+	srv := &Server{Settings: s, Log: log, version: o.Version, sighup: make(chan os.Signal, 1)}
+	signal.Notify(srv.sighup, syscall.SIGHUP) // unless it is taken, it ends the program
 	defer func() {
 		if err != nil {
-			a.release()
+			srv.release()
 		}
 	}()
 	if files, known := openFiles(); known {
@@ -80,11 +80,11 @@ func Start(o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	a.certificate.Store(certificate)
-	if a.publicSocket, err = listen("SINE_RELAY_LISTEN", s.Listen); err != nil {
+	srv.certificate.Store(certificate)
+	if srv.publicSocket, err = listen("SINE_RELAY_LISTEN", s.Listen); err != nil {
 		return nil, err
 	}
-	if a.adminSocket, err = listen("SINE_RELAY_ADMIN_LISTEN", s.AdminListen); err != nil {
+	if srv.adminSocket, err = listen("SINE_RELAY_ADMIN_LISTEN", s.AdminListen); err != nil {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
@@ -93,56 +93,56 @@ func Start(o Options) (_ *Server, err error) {
 	registerLog(registry)
 
 	if s.NATSURL == "" {
-		if a.Embedded, err = embedded.Start(embeddedConfig(s, log)); err != nil {
+		if srv.Embedded, err = embedded.Start(embeddedConfig(s, log)); err != nil {
 			return nil, fmt.Errorf("embedded NATS (SINE_RELAY_NATS_LISTEN %s, SINE_RELAY_NATS_STORE_DIR %s): %w", s.NATSListen, s.NATSStoreDir, err)
 		}
 	}
-	cfg := BrokerConfig(s, a.Embedded, log, registry)
+	cfg := BrokerConfig(s, srv.Embedded, log, registry)
 	if cfg.Spool, err = openSpool(s, log); err != nil {
 		return nil, err
 	}
-	a.spool = cfg.Spool
-	if a.Broker, err = broker.Connect(cfg); err != nil {
+	srv.spool = cfg.Spool
+	if srv.Broker, err = broker.Connect(cfg); err != nil {
 		return nil, err
 	}
-	a.reloader = newReloader(a, o.Load, registry)
-	var publisher relay.Publisher = a.Broker
+	srv.reloader = newReloader(srv, o.Load, registry)
+	var publisher relay.Publisher = srv.Broker
 	if o.Publisher != nil {
-		publisher = o.Publisher(a.Broker)
+		publisher = o.Publisher(srv.Broker)
 	}
-	if a.relay, err = relay.New(relayConfig(s, a.reloader.integrations(), a.Broker, publisher, log, registry)); err != nil {
+	if srv.relay, err = relay.New(relayConfig(s, srv.reloader.integrations(), srv.Broker, publisher, log, registry)); err != nil {
 		return nil, err
 	}
-	a.Broker.Share(len(a.relay.Integrations()))
-	a.reloader.start()
-	a.monitor = newMonitor(a, registry)
-	registerExpiry(a, registry)
-	a.Readiness = relay.NewReadiness(a.health)
-	if err = a.Broker.Announce(a.announcement()); err != nil {
+	srv.Broker.Share(len(srv.relay.Integrations()))
+	srv.reloader.start()
+	srv.monitor = newMonitor(srv, registry)
+	registerExpiry(srv, registry)
+	srv.Readiness = relay.NewReadiness(srv.health)
+	if err = srv.Broker.Announce(srv.announcement()); err != nil {
 		return nil, err
 	}
-	a.public, a.publicSocket = a.relay.Server(), a.relay.Listen(a.publicSocket, a.encryption())
+	srv.public, srv.publicSocket = srv.relay.Server(), srv.relay.Listen(srv.publicSocket, srv.encryption())
 	admin := relay.NewAdmin(relay.AdminConfig{
-		Gatherer: registry, Readiness: a.Readiness, Registerer: registry, Logger: log,
-		Synthetic: a.relay.Synthetic(), KeyCheck: a.relay.KeyCheck(),
+		Gatherer: registry, Readiness: srv.Readiness, Registerer: registry, Logger: log,
+		Synthetic: srv.relay.Synthetic(), KeyCheck: srv.relay.KeyCheck(),
 	})
-	a.admin, a.adminSocket = admin.Server(), admin.Listen(a.adminSocket)
-	return a, nil
+	srv.admin, srv.adminSocket = admin.Server(), admin.Listen(srv.adminSocket)
+	return srv, nil
 }
 
 // announcement is what other programs on NATS see of this relay.
-func (a *Server) announcement() broker.Announcement {
+func (srv *Server) announcement() broker.Announcement {
 	return broker.Announcement{
-		Version: a.version,
-		State:   func() string { state, _ := a.Readiness.State(); return state.Word },
-		Sites:   a.sites,
+		Version: srv.version,
+		State:   func() string { state, _ := srv.Readiness.State(); return state.Word },
+		Sites:   srv.sites,
 	}
 }
 
 // sites are those of the integrations in force, each once.
-func (a *Server) sites() []string {
+func (srv *Server) sites() []string {
 	all := []string{}
-	for _, i := range a.relay.Integrations() {
+	for _, i := range srv.relay.Integrations() {
 		all = append(all, i.Site)
 	}
 	slices.Sort(all)
@@ -178,30 +178,30 @@ func listen(variable, address string) (net.Listener, error) {
 
 // encryption is how TLS is spoken on the public listener, with the certificate
 // that is in force when a caller connects; nil where there is none.
-func (a *Server) encryption() *tls.Config {
-	if a.certificate.Load() == nil {
+func (srv *Server) encryption() *tls.Config {
+	if srv.certificate.Load() == nil {
 		return nil
 	}
 	return &tls.Config{
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.certificate.Load(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return srv.certificate.Load(), nil },
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"http/1.1"},
 	}
 }
 
 // watch logs each change of readiness once.
-func (a *Server) watch(ctx context.Context) {
+func (srv *Server) watch(ctx context.Context) {
 	ticker := time.NewTicker(250 * time.Millisecond)
 	defer ticker.Stop()
 	last := ""
 	for {
-		state, _ := a.Readiness.State()
+		state, _ := srv.Readiness.State()
 		if now := state.String(); now != last {
 			level := slog.LevelInfo
 			if state.Word == "degraded" {
 				level = slog.LevelWarn
 			}
-			a.Log.Log(ctx, level, "readiness", "state", state.Word, "reason", state.Reason)
+			srv.Log.Log(ctx, level, "readiness", "state", state.Word, "reason", state.Reason)
 			last = now
 		}
 		select {
@@ -213,15 +213,15 @@ func (a *Server) watch(ctx context.Context) {
 }
 
 // announce is the one line at the start.
-func (a *Server) announce() {
-	nats := cmp.Or(a.Broker.Status().Server, "not connected yet")
-	if a.Embedded != nil {
-		nats = fmt.Sprintf("embedded, %s, %s", a.Embedded.URL(), a.Settings.NATSStoreDir)
+func (srv *Server) announce() {
+	nats := cmp.Or(srv.Broker.Status().Server, "not connected yet")
+	if srv.Embedded != nil {
+		nats = fmt.Sprintf("embedded, %s, %s", srv.Embedded.URL(), srv.Settings.NATSStoreDir)
 	}
-	a.Log.Info("sine-relay",
-		"version", a.version, "listen", a.publicSocket.Addr().String(), "admin", a.adminSocket.Addr().String(),
-		"nats", nats, "integrations", len(a.Settings.Integrations), "memory_limit", memoryLimit(),
-		"streams", strings.Join([]string{a.Settings.EventStream, a.Settings.DecisionStream, a.Settings.QuarantineStream}, ","))
+	srv.Log.Info("sine-relay",
+		"version", srv.version, "listen", srv.publicSocket.Addr().String(), "admin", srv.adminSocket.Addr().String(),
+		"nats", nats, "integrations", len(srv.Settings.Integrations), "memory_limit", memoryLimit(),
+		"streams", strings.Join([]string{srv.Settings.EventStream, srv.Settings.DecisionStream, srv.Settings.QuarantineStream}, ","))
 }
 
 // registerBuildInfo puts the version among the metrics.
@@ -234,7 +234,7 @@ func registerBuildInfo(reg prometheus.Registerer, version string) {
 }
 
 // PublicAddr is where Sine's calls come in.
-func (a *Server) PublicAddr() net.Addr { return a.publicSocket.Addr() }
+func (srv *Server) PublicAddr() net.Addr { return srv.publicSocket.Addr() }
 
 // AdminAddr is where readiness and the metrics are.
-func (a *Server) AdminAddr() net.Addr { return a.adminSocket.Addr() }
+func (srv *Server) AdminAddr() net.Addr { return srv.adminSocket.Addr() }

@@ -117,23 +117,23 @@ func Limits(s config.Settings) relay.Limits {
 
 // health translates the state of the broker and of the configuration for
 // readiness.
-func (a *Server) health() relay.Health {
-	s := a.Broker.Status()
+func (srv *Server) health() relay.Health {
+	s := srv.Broker.Status()
 	h := relay.Health{
 		Connected: s.DoorConnected && s.EventsConnected, Verified: s.Verified, OrdersPending: !s.OrdersRead,
 		Err: s.Fault, Warning: s.Impaired, Details: s.Lines(),
 	}
-	open, limit := a.relay.Connections()
+	open, limit := srv.relay.Connections()
 	h.Details = append(h.Details, fmt.Sprintf("public listener: %d of %d connections open", open, limit))
-	h.Details = append(h.Details, a.monitor.lines()...)
-	if a.Embedded != nil {
-		for _, doubt := range []error{a.Embedded.Broken(), a.Embedded.ClockDoubt()} {
+	h.Details = append(h.Details, srv.monitor.lines()...)
+	if srv.Embedded != nil {
+		for _, doubt := range []error{srv.Embedded.Broken(), srv.Embedded.ClockDoubt()} {
 			if doubt != nil {
 				h.Warning, h.Details = cmp.Or(h.Warning, doubt), append(h.Details, doubt.Error())
 			}
 		}
 	}
-	lines, failure := a.reloader.state()
+	lines, failure := srv.reloader.state()
 	h.Details = append(h.Details, lines...)
 	h.Warning = cmp.Or(h.Warning, failure)
 	for i, line := range h.Details { // for a terminal, too
