@@ -155,7 +155,7 @@ func siteOf(s config.Settings, integration string) (string, error) {
 		}
 		names = append(names, i.Name)
 	}
-	return "", fmt.Errorf("no integration %s is configured%s", integration, config.DidYouMean(integration, names))
+	return "", fmt.Errorf("integration %s is not configured%s", integration, config.DidYouMean(integration, names))
 }
 
 // settings has the integration that is asked for.

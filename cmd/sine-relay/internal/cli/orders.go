@@ -199,7 +199,7 @@ func obeyedWords(r broker.Relay) string {
 	for _, o := range r.Orders {
 		words := fmt.Sprintf("%s of %s", o.Kind, siteWords(o.Site))
 		if o.Lost {
-			words += " (lost from the bucket)"
+			words += " (no longer in the bucket)"
 		}
 		all = append(all, words)
 	}

@@ -90,7 +90,7 @@ func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
 	configured := append(bare, "SINE_RELAY_INTEGRATIONS_FILE="+file)
 	endsWith(t, exitFailed, configured, `accepted by fallback for no_decider(?s:.*)"code":"SUCCESS"`, "ask", "--integration", "lobby")
 	endsWith(t, exitFailed, configured, "integration attic is not configured", "ask", "--integration", "attic")
-	endsWith(t, exitFailed, configured, "no integration loby is configured; did you mean lobby\\?", "ask", "--integration", "loby")
+	endsWith(t, exitFailed, configured, "integration loby is not configured; did you mean lobby\\?", "ask", "--integration", "loby")
 	endsWith(t, exitFailed, environment("NATS_URL=nats://127.0.0.1:1"), "connect to NATS", "ask", "--site", "hq")
 	for args, want := range map[string]string{
 		"":                              "no integration is configured here",

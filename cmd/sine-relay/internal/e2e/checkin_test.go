@@ -163,7 +163,7 @@ func TestADeciderThatIsTooLateIsSeenToBe(t *testing.T) {
 	p.must(200, "REJECTED", webhook("signin_before", noon, "Ada"))
 	eventually(t, "it is expired", func() bool {
 		_, out, _ := commandLine(environ, "deciders")
-		return regexp.MustCompile(`1\.2\.3 +0 +0 +1 +0 +0 +[1-9]\d\S*s `).MatchString(out)
+		return regexp.MustCompile(`1\.2\.3 +0 +0 +1 +0 +0 +[1-9]\d\S* ms `).MatchString(out)
 	})
 	close(leave)
 	eventually(t, "it is late", func() bool {

@@ -245,7 +245,7 @@ func TestOneBrokenIntegrationLeavesTheOthersAlone(t *testing.T) {
 	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, "the integration lobby has errors and answers as before:") {
 		t.Errorf("readiness: %s", body)
 	}
-	if log := p.out.String(); !strings.Contains(log, `"msg":"configuration in force","integrations":5,"with_faults":1,`) {
+	if log := p.out.String(); !strings.Contains(log, `"msg":"configuration in force","integrations":5,"with_errors":1,`) {
 		t.Errorf("the log does not count the broken one:\n%s", log)
 	}
 	l.write("keys/lobby", "lobby-key-of-autumn")

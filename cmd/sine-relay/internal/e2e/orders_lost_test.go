@@ -46,7 +46,7 @@ func TestALockdownThatTheBucketHasLostIsShown(t *testing.T) {
 				t.Helper()
 				eventually(t, "the relay knows that it is lost", func() bool {
 					_, body := p.get("/readyz?verbose")
-					return strings.Contains(body, ", and 1 that the bucket has lost\n") && strings.Contains(body, "the lockdown of site default is not in the bucket any more")
+					return strings.Contains(body, ", and 1 that are no longer in the bucket\n") && strings.Contains(body, "the lockdown of site default is no longer in the bucket")
 				})
 				p.must(200, "Gas leak", webhook("signin_before", noon, "Ada"))
 				_, out, errs := commandLine(environ, "orders")

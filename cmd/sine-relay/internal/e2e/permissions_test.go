@@ -221,7 +221,6 @@ func TestNobodyMayDoMore(t *testing.T) {
 		{"consumer", "hear events as they come", hearing, "visitors.v1.event.hq.>"},
 
 		{"operator", "read events by a consumer", sending, "$JS.API.CONSUMER.CREATE.VISITORS.x"},
-		{"operator", "get an event", sending, "$JS.API.DIRECT.GET.VISITORS"},
 		{"operator", "hear events as they come", hearing, "visitors.v1.event.>"},
 		{"operator", "delete an event", sending, "$JS.API.STREAM.MSG.DELETE.VISITORS"},
 		{"operator", "delete a record", sending, "$JS.API.STREAM.MSG.DELETE.VISITOR_DECISIONS"},
@@ -311,7 +310,7 @@ func TestARelayThatMayMakeNoStreamsNamesThem(t *testing.T) {
 	p := runServe(t, bare.settings("relay")...)
 	for _, want := range []string{
 		"nats stream add VISITORS ", "nats stream add VISITOR_DECISIONS ", "nats stream add VISITOR_QUARANTINE ",
-		"bucket VISITOR_ORDERS: there is no such bucket", "an administrator must create it as in deploy/nats/streams",
+		"bucket VISITOR_ORDERS: no such bucket", "an administrator must create it as in deploy/nats/streams",
 	} {
 		eventually(t, want, func() bool {
 			code, body := p.get("/readyz?verbose")

@@ -54,8 +54,8 @@ func TestWhatWasNotUnderstoodIsReplayed(t *testing.T) {
 	p.must(200, "REJECTED", "Zmark nonsense")
 
 	before := &operator{t, environment("NATS_URL="+server.URL(), "KEYS="+testKey)}
-	listed := before.must(`(?s)not_json +default +1 .*unknown_event +default +2 +\S+T\S+ +\S+T\S+\n3 messages\.`, "ls")
-	listed += before.must(`(?s)1 .*unknown_event +default +default +\d+ +[A-Z2-9]{20}\n2 messages`, "ls", "--all", "--reason", "unknown_event")
+	listed := before.must(`(?s)not_json +default +1 .*unknown_event +default +2 +\S+T\S+ +\S+T\S+\n3 messages in`, "ls")
+	listed += before.must(`(?s)1 .*unknown_event +default +default +\d+ B +[A-Z2-9]{20}\n2 messages`, "ls", "--all", "--reason", "unknown_event")
 	listed += before.must(`replay +would stay: still not understood: unknown_event`, "show", "1")
 	listed += before.must(`(?s)1 .*stays: still not.*0 would be stored, 3 stay\. Nothing`, "replay")
 	before.must(`0 messages`, "ls", "--integration", "elsewhere")
@@ -156,7 +156,7 @@ func TestABodyThatIsTooLargeIsKeptAsCut(t *testing.T) {
 	}
 	o := &operator{t, environment("NATS_URL="+server.URL(), "KEYS="+testKey)}
 	o.must(`too_large +default +3 `, "ls", "--reason", "too_large")
-	o.must(`(?s)reason +too_large.*size +8.0 KiB, the beginning of (9.9|10\.\d) KiB\n.*replay +would stay: only the beginning was kept`, "show", "1")
+	o.must(`(?s)reason +too_large.*size +8.0 KiB, the beginning of 9\.\d KiB\n.*replay +would stay: only the beginning was kept`, "show", "1")
 	o.must(`0 stored, 0 duplicates, 0 failed, 3 stay`, "replay", "--submit")
 	_, metrics := p.get("/metrics")
 	for _, want := range []string{

@@ -93,7 +93,7 @@ func TestAKilledRelayLosesNothing(t *testing.T) {
 	}
 	server.Restart()
 	code, out, errOut := commandLine(environment("NATS_URL="+server.URL(), "KEYS="+testKey), "spool", "drain", "--dir", dir)
-	if code != exitOK || !strings.Contains(out, ", 0 wait.") {
+	if code != exitOK || !strings.Contains(out, ", 0 left.") {
 		t.Fatalf("spool drain: %d %s %s", code, out, errOut)
 	}
 	ids := stored(t, server.JetStream())

@@ -206,8 +206,8 @@ func TestContext_IsUnderstoodByEachCommandThatNeedsNATS(t *testing.T) {
 			}
 		}
 	}
-	endsWith(t, exitUsage, environ, `NATS context "hqq": there is no such context in .*; did you mean hq\?; there are: hq`, "orders", "--context", "hqq")
+	endsWith(t, exitUsage, environ, `NATS context "hqq": no such context in .*; did you mean hq\?; contexts: hq`, "orders", "--context", "hqq")
 	endsWith(t, exitUsage, environ, `SINE_RELAY_NATS_URL: is required: .*, or choose a context of the nats command with --context: hq`, "orders")
-	endsWith(t, exitUsage, append(environ, "NATS_CONTEXT=hqq"), `there is no such context`, "orders")
+	endsWith(t, exitUsage, append(environ, "NATS_CONTEXT=hqq"), `no such context`, "orders")
 	endsWith(t, exitUsage, environ, `unknown flag --context`, "serve", "--context", "hq")
 }
