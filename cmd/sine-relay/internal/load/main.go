@@ -4,9 +4,10 @@
 //
 //	load send  -url URL -key KEY -for 30s -ids FILE    until then or SIGTERM; appends the ids that were answered 200
 //	load audit -nats URL -ids FILE -within 30s         each of them is in the stream, once
+//	load get   -url URL                                prints what is there, as from a relay's admin listener
 //
-// Both print one line of JSON, and end with 1 when a webhook failed, or an event
-// is missing or there twice.
+// The first two print one line of JSON, and end with 1 when a webhook failed, or an
+// event is missing or there twice.
 package main
 
 import (
@@ -14,6 +15,8 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -39,7 +42,7 @@ func run(ctx context.Context, args []string) error {
 	ids := f.String("ids", "", "file of event ids")
 	within := f.Duration("within", 30*time.Second, "how long the audit waits for what is missing")
 	if len(args) == 0 {
-		return fmt.Errorf("neither send nor audit")
+		return fmt.Errorf("not send, audit or get")
 	}
 	if err := f.Parse(args[1:]); err != nil {
 		return err
@@ -49,8 +52,10 @@ func run(ctx context.Context, args []string) error {
 		return send(ctx, target{*url, *key}, *rate, *length, *ids)
 	case "audit":
 		return audit(ctx, *natsURL, *ids, *within)
+	case "get":
+		return get(ctx, *url)
 	}
-	return fmt.Errorf("%q is neither send nor audit", args[0])
+	return fmt.Errorf("%q is not send, audit or get", args[0])
 }
 
 func report(v any) {
@@ -59,4 +64,20 @@ func report(v any) {
 		panic(err) // only plain structs come here
 	}
 	fmt.Println(string(line))
+}
+
+func get(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(os.Stdout, resp.Body)
+	return err
 }
