@@ -3,8 +3,11 @@
 package faults
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -64,7 +67,7 @@ func (v *verdict) fault(count *int, format string, args ...any) {
 	}
 }
 
-// judge compares what senders were told with what is stored.
+// judge compares the responses that senders got with what is stored.
 func (e *evidence) judge() *verdict {
 	v := &verdict{stored: len(e.events), quarantined: len(e.quarantine)}
 	e.count(v)
@@ -107,20 +110,20 @@ func index(all []message) map[string][]message {
 
 // judgeCalls looks for all that was said to be kept.
 func (e *evidence) judgeCalls(v *verdict, events, quarantined map[string][]message) {
-	told := map[string]*call{}
+	answered := map[string]*call{}
 	for _, c := range e.calls {
 		switch {
 		case !c.kept():
 		case c.isEvent() && c.eventID != c.id:
 			v.fault(&v.strange, "event %s was answered with the id %q", c.id, c.eventID)
 		case c.isEvent() && len(events[c.id]) == 0:
-			told[c.id] = c // the last one
+			answered[c.id] = c // the last one
 		case !c.isEvent() && len(quarantined[c.requestID]) == 0:
-			told[c.requestID] = c
+			answered[c.requestID] = c
 		}
 	}
-	e.forgive(told)
-	for id, c := range told {
+	e.forgive(answered)
+	for id, c := range answered {
 		v.fault(&v.missing, "missing: %s (%s) was answered %d by relay %d in life %d at %s", id, c.kind, c.status, c.relay, c.life, c.end.Format(clock))
 	}
 }
@@ -128,7 +131,7 @@ func (e *evidence) judgeCalls(v *verdict, events, quarantined map[string][]messa
 // forgive takes out what faults may have destroyed. A message that two may have
 // destroyed, one what the other had left, must not use up what the first may have
 // of those that are its alone: these come first.
-func (e *evidence) forgive(told map[string]*call) {
+func (e *evidence) forgive(answered map[string]*call) {
 	faults, left := map[string]int{}, make([]int, len(e.excused))
 	for i, x := range e.excused {
 		left[i] = x.most
@@ -138,12 +141,12 @@ func (e *evidence) forgive(told map[string]*call) {
 	}
 	for _, several := range []bool{false, true} {
 		for i, x := range e.excused {
-			left[i] -= x.forgive(told, left[i], func(id string) bool { return faults[id] > 1 == several })
+			left[i] -= x.forgive(answered, left[i], func(id string) bool { return faults[id] > 1 == several })
 		}
 	}
-	for id, c := range told {
+	for id, c := range answered {
 		if slices.ContainsFunc(e.excused, func(x excuse) bool { return x.meanwhile(c) }) {
-			delete(told, id)
+			delete(answered, id)
 		}
 	}
 }
@@ -157,11 +160,11 @@ func (x excuse) set() map[string]bool {
 }
 
 // forgive takes out at most so many of those that are meant, and returns how many.
-func (x excuse) forgive(told map[string]*call, most int, meant func(id string) bool) (lost int) {
+func (x excuse) forgive(answered map[string]*call, most int, meant func(id string) bool) (lost int) {
 	for _, id := range x.ids {
-		if c := told[id]; c != nil && meant(id) && c.start.Before(x.until) && lost < most {
+		if c := answered[id]; c != nil && meant(id) && c.start.Before(x.until) && lost < most {
 			lost++
-			delete(told, id)
+			delete(answered, id)
 		}
 	}
 	return lost
@@ -175,3 +178,78 @@ func (x excuse) meanwhile(c *call) bool {
 
 // clock is fit to compare with logs.
 const clock = "15:04:05.000000"
+
+// judgeEvents looks at all that is in the stream of events.
+func (e *evidence) judgeEvents(v *verdict, events map[string][]message) {
+	sent := map[string]*event{}
+	for _, c := range e.calls {
+		sent[c.id] = c.event
+	}
+	for id, all := range events {
+		if len(all) > 1 {
+			v.fault(&v.twice, "twice: event %s is at %d and %d", id, all[0].sequence, all[1].sequence)
+		}
+		f := sent[id]
+		if id == "" || f == nil {
+			v.fault(&v.strange, "nobody sent event %q at %d", id, all[0].sequence)
+			continue
+		}
+		for _, m := range all {
+			if why := compare(m, f); why != "" {
+				v.fault(&v.altered, "altered: event %s at %d: %s", id, m.sequence, why)
+			}
+		}
+	}
+}
+
+// compare says in what a stored event is not what was sent.
+func compare(m message, f *event) string {
+	var got visit.Event
+	if err := json.Unmarshal(m.data, &got); err != nil {
+		return err.Error()
+	}
+	switch {
+	case !bytes.Equal(got.Source, f.body):
+		return fmt.Sprintf("the source has %d bytes and is not the %d that were sent", len(got.Source), len(f.body))
+	case got.ID != f.id || m.header.Get(visit.HeaderID) != f.id:
+		return fmt.Sprintf("its id is %s, and %s in the header", got.ID, m.header.Get(visit.HeaderID))
+	case got.Kind != f.kind || !strings.HasSuffix(m.subject, "."+string(f.kind)):
+		return fmt.Sprintf("it is %s on %s", got.Kind, m.subject)
+	case got.Visit != visit.NewVisitKey(f.visit):
+		return fmt.Sprintf("its visit is %v", got.Visit)
+	default:
+		return ""
+	}
+}
+
+// judgeQuarantine looks at all that was put aside. Every call has a message of
+// its own there.
+func (e *evidence) judgeQuarantine(v *verdict, quarantined map[string][]message) {
+	sent, calls, cutOff := map[string]bool{}, map[string]*call{}, map[string]*call{}
+	for _, c := range e.calls {
+		switch {
+		case c.cutOff():
+			cutOff[c.requestID] = c
+		case !c.isEvent():
+			sent[string(c.body)] = true
+			calls[c.requestID] = c
+		}
+	}
+	for id, all := range quarantined {
+		if len(all) > 1 {
+			v.fault(&v.twice, "twice: %s is in the quarantine at %d and %d", id, all[0].sequence, all[1].sequence)
+		}
+		for _, m := range all {
+			c := calls[id]
+			switch {
+			case m.header.Get(visit.HeaderReason) == string(visit.ReasonRefused):
+				v.fault(&v.strange, "event %s was set aside", m.header.Get(visit.HeaderID))
+			case cutOff[id] != nil && bytes.HasPrefix(cutOff[id].body, m.data):
+			case c != nil && !bytes.Equal(c.body, m.data):
+				v.fault(&v.altered, "altered: %s in the quarantine at %d", id, m.sequence)
+			case !sent[string(m.data)]:
+				v.fault(&v.strange, "nobody sent %s in the quarantine at %d", id, m.sequence)
+			}
+		}
+	}
+}

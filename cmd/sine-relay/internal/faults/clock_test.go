@@ -51,8 +51,8 @@ func steppedNow() (sec int64, nsec int32, mono int64) {
 
 // buildStepped builds the relay with such a clock.
 var buildStepped = sync.OnceValues(func() (string, error) {
-	program := filepath.Join(workshop, "stepped", "sine-relay")
-	overlay, err := steppedTime(filepath.Join(workshop, "stepped"))
+	program := filepath.Join(programsDir, "stepped", "sine-relay")
+	overlay, err := steppedTime(filepath.Join(programsDir, "stepped"))
 	if err != nil {
 		return "", err
 	}
@@ -117,7 +117,7 @@ func (r *relay) setClock(off time.Duration) error {
 }
 
 // clockSteps has the wall clocks of the relays step to and fro.
-func clockSteps(r *rig, lasting time.Duration, _ int) error {
+func clockSteps(r *fixture, lasting time.Duration, _ int) error {
 	steps := []time.Duration{3 * time.Second, 0, -3 * time.Second, time.Hour, -time.Hour, 0}
 	for _, off := range steps {
 		if err := each(r.relays, func(one *relay) error { return one.setClock(off) }); err != nil {
@@ -131,7 +131,7 @@ func clockSteps(r *rig, lasting time.Duration, _ int) error {
 // clockBehindAtTheStart is a machine that boots without a battery for its clock,
 // and learns the time a little later. What JetStream stored in between would be
 // too old from then on.
-func clockBehindAtTheStart(r *rig, lasting time.Duration, pick int) error {
+func clockBehindAtTheStart(r *fixture, lasting time.Duration, pick int) error {
 	const years = 3 * 365 * 24 * time.Hour
 	one := r.oneRelay(pick)
 	one.mu.Lock()

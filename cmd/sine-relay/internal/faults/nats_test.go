@@ -85,7 +85,7 @@ func (n *node) configuration() string {
 		for _, port := range n.routes {
 			routes = append(routes, fmt.Sprintf(`"nats://127.0.0.1:%d"`, port))
 		}
-		// Were the nodes' own addresses told to clients, they would go round
+		// Were the nodes' own addresses given to clients, they would go round
 		// the proxy.
 		fmt.Fprintf(&b, "cluster { name: faults, listen: \"127.0.0.1:%d\", no_advertise: true, routes: [%s] }\n", n.route, strings.Join(routes, ", "))
 	}

@@ -14,20 +14,20 @@ import (
 
 // plan is what a seed stands for: the same seed is the same plan.
 type plan struct {
-	seed    uint64
-	layout  layout
-	strokes []stroke
+	seed   uint64
+	layout layout
+	steps  []step
 }
 
-// mishap is a fault with its name.
-type mishap struct {
+// namedFault is a fault with its name.
+type namedFault struct {
 	name   string
-	befall fault
+	inject fault
 }
 
-// stroke is one mishap within a plan.
-type stroke struct {
-	mishap
+// step is one namedFault within a plan.
+type step struct {
+	namedFault
 	after, lasting time.Duration // after is from the beginning of the plan
 	pick           int
 }
@@ -37,9 +37,9 @@ const (
 	diskTakesNothing = "a disk takes nothing"
 )
 
-// mishaps that a plan may hold.
+// The faults that a plan may hold.
 var (
-	everywhere = []mishap{
+	everywhere = []namedFault{
 		{"a relay is killed", relayKilled},
 		{"a relay ends", relayEnded},
 		{relayIsPaused, relayPaused},
@@ -55,7 +55,7 @@ var (
 		{diskTakesNothing, filesBounded},
 		{"a spool is removed", spoolRemoved},
 	}
-	onlyThroughProxies = []mishap{
+	onlyThroughProxies = []namedFault{
 		{"the network is cut", networkCut},
 		{"NATS accepts connections and says nothing", networkMute},
 		{"the network stalls", networkStalled},
@@ -64,7 +64,7 @@ var (
 		{"the network is slow", networkSlow},
 		{"connections are reset within a frame", networkResets},
 	}
-	onlyInClusters = []mishap{
+	onlyInClusters = []namedFault{
 		{"the leader is killed", leaderKilled},
 		{"the leader is paused", leaderPaused},
 		{"each node in turn", everyNodeInTurn},
@@ -78,7 +78,7 @@ func planOf(seed uint64) plan {
 		nodes: 1, relays: 1 + rng.IntN(2), senders: 4 + rng.IntN(8),
 		role: roleBoundedFiles, proxied: rng.IntN(2) == 0, echo: rng.IntN(6) == 0,
 	}
-	possible := append([]mishap(nil), everywhere...)
+	possible := append([]namedFault(nil), everywhere...)
 	if rng.IntN(10) < 4 {
 		p.layout.nodes = 3
 		possible = append(possible, onlyInClusters...)
@@ -88,11 +88,11 @@ func planOf(seed uint64) plan {
 	}
 	var at time.Duration
 	for range 2 + rng.IntN(4) {
-		one := stroke{
-			mishap: possible[rng.IntN(len(possible))],
-			after:  at, lasting: 200*time.Millisecond + below(rng, 2800*time.Millisecond), pick: rng.IntN(1000),
+		one := step{
+			namedFault: possible[rng.IntN(len(possible))],
+			after:      at, lasting: 200*time.Millisecond + below(rng, 2800*time.Millisecond), pick: rng.IntN(1000),
 		}
-		p.strokes = append(p.strokes, one)
+		p.steps = append(p.steps, one)
 		at += below(rng, one.lasting*3/2) // often before the last one is over
 	}
 	if rng.IntN(5) == 0 {
@@ -117,29 +117,29 @@ func (p plan) String() string {
 	for _, s := range p.layout.settings {
 		b.WriteString(", " + s)
 	}
-	for _, s := range p.strokes {
+	for _, s := range p.steps {
 		fmt.Fprintf(&b, "\n  after %4d ms, for %4d ms, pick %3d: %s", s.after.Milliseconds(), s.lasting.Milliseconds(), s.pick, s.name)
 	}
 	return b.String()
 }
 
-// carryOut has everything go wrong that is planned.
-func (p plan) carryOut(r *rig) {
-	var striking sync.WaitGroup
-	for _, s := range p.strokes {
-		striking.Go(func() {
+// run has everything go wrong that is planned.
+func (p plan) run(r *fixture) {
+	var injecting sync.WaitGroup
+	for _, s := range p.steps {
+		injecting.Go(func() {
 			hold(s.after)
-			if err := s.befall(r, s.lasting, s.pick); err != nil {
+			if err := s.inject(r, s.lasting, s.pick); err != nil {
 				r.report(fmt.Errorf("%s: %w", s.name, err))
 			}
 		})
 	}
-	striking.Wait()
+	injecting.Wait()
 }
 
 // mayRefuse reports whether the plan leaves a relay without time or room.
 func (p plan) mayRefuse() bool {
-	return len(p.layout.settings) > 0 || slices.ContainsFunc(p.strokes, func(s stroke) bool {
+	return len(p.layout.settings) > 0 || slices.ContainsFunc(p.steps, func(s step) bool {
 		return s.name == diskTakesNothing || s.name == relayIsPaused
 	})
 }
@@ -149,8 +149,8 @@ func TestRandomFaults(t *testing.T) {
 		p := planOf(*flagSeed + uint64(i))
 		t.Run(fmt.Sprintf("seed %d", p.seed), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, p.layout)
-			v := r.play(p.seed, func() { p.carryOut(r) })
+			r := newFixture(t, p.layout)
+			v := r.run(p.seed, func() { p.run(r) })
 			closing.add("random", v)
 			r.demand(v)
 			if !p.mayRefuse() {

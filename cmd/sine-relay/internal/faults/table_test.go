@@ -20,10 +20,10 @@ type row struct {
 
 // table is printed when all tests have ended.
 type table struct {
-	mu    sync.Mutex
-	rows  []*row
-	doors []doorRow
-	notes []string // printed below it
+	mu       sync.Mutex
+	rows     []*row
+	checkIns []checkInRow
+	notes    []string // printed below it
 }
 
 var closing table
@@ -49,26 +49,26 @@ func (t *table) note(text string) {
 	t.notes = append(t.notes, text)
 }
 
-// doorRow is what came of visitors in one scenario.
-type doorRow struct {
+// checkInRow is what came of visitors in one scenario.
+type checkInRow struct {
 	name string
-	doorVerdict
+	checkInVerdict
 }
 
-func (t *table) addDoor(name string, v *doorVerdict) {
+func (t *table) addCheckIns(name string, v *checkInVerdict) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.doors = append(t.doors, doorRow{name, *v})
+	t.checkIns = append(t.checkIns, checkInRow{name, *v})
 }
 
-func (t *table) printDoors(w io.Writer) {
-	if len(t.doors) == 0 {
+func (t *table) printCheckIns(w io.Writer) {
+	if len(t.checkIns) == 0 {
 		return
 	}
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "scenario\tvisitors\tadmitted\trejected\tturned away\tlongest ms\twrong\tunanswered\t")
-	for _, d := range t.doors {
-		fmt.Fprintf(out, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", d.name, d.asked, d.admitted, d.rejected, d.turnedAway,
+	fmt.Fprintln(out, "scenario\tvisitors\tadmitted\trejected\tundecided\tlongest ms\twrong\tunanswered\t")
+	for _, d := range t.checkIns {
+		fmt.Fprintf(out, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", d.name, d.asked, d.admitted, d.rejected, d.undecided,
 			d.longest/time.Millisecond, d.wrong, d.unanswered)
 	}
 	out.Flush()
@@ -102,7 +102,7 @@ func (t *table) print(w io.Writer) {
 	}
 	all.print(out)
 	out.Flush()
-	t.printDoors(w)
+	t.printCheckIns(w)
 	for _, note := range t.notes {
 		fmt.Fprintln(w, note)
 	}

@@ -12,13 +12,13 @@ import (
 
 // A fault lasts for a while and is mended before it returns. Several may happen
 // at once: each takes what it has in its hands for itself. Which relay or node it
-// befalls follows from pick.
-type fault func(r *rig, lasting time.Duration, pick int) error
+// concerns follows from pick.
+type fault func(r *fixture, lasting time.Duration, pick int) error
 
-func (r *rig) oneRelay(pick int) *relay { return r.relays[pick%len(r.relays)] }
-func (r *rig) oneNode(pick int) *node   { return r.nodes[pick%len(r.nodes)] }
+func (r *fixture) oneRelay(pick int) *relay { return r.relays[pick%len(r.relays)] }
+func (r *fixture) oneNode(pick int) *node   { return r.nodes[pick%len(r.nodes)] }
 
-func relayKilled(r *rig, lasting time.Duration, pick int) error {
+func relayKilled(r *fixture, lasting time.Duration, pick int) error {
 	one := r.oneRelay(pick)
 	one.mu.Lock()
 	defer one.mu.Unlock()
@@ -27,7 +27,7 @@ func relayKilled(r *rig, lasting time.Duration, pick int) error {
 	return one.start(r.programs)
 }
 
-func relayEnded(r *rig, lasting time.Duration, pick int) error {
+func relayEnded(r *fixture, lasting time.Duration, pick int) error {
 	one := r.oneRelay(pick)
 	one.mu.Lock()
 	defer one.mu.Unlock()
@@ -36,7 +36,7 @@ func relayEnded(r *rig, lasting time.Duration, pick int) error {
 	return errors.Join(err, one.start(r.programs))
 }
 
-func relayPaused(r *rig, lasting time.Duration, pick int) error {
+func relayPaused(r *fixture, lasting time.Duration, pick int) error {
 	one := r.oneRelay(pick)
 	one.mu.Lock()
 	defer one.mu.Unlock()
@@ -46,7 +46,7 @@ func relayPaused(r *rig, lasting time.Duration, pick int) error {
 	return nil
 }
 
-func nodeKilled(r *rig, lasting time.Duration, pick int) error {
+func nodeKilled(r *fixture, lasting time.Duration, pick int) error {
 	return r.oneNode(pick).die(lasting)
 }
 
@@ -58,7 +58,7 @@ func (n *node) die(lasting time.Duration) error {
 	return n.start()
 }
 
-func nodePaused(r *rig, lasting time.Duration, pick int) error {
+func nodePaused(r *fixture, lasting time.Duration, pick int) error {
 	return r.oneNode(pick).sleep(lasting)
 }
 
@@ -71,7 +71,7 @@ func (n *node) sleep(lasting time.Duration) error {
 	return nil
 }
 
-func nodeEnded(r *rig, lasting time.Duration, pick int) error {
+func nodeEnded(r *fixture, lasting time.Duration, pick int) error {
 	return r.oneNode(pick).rest(lasting)
 }
 
@@ -84,7 +84,7 @@ func (n *node) rest(lasting time.Duration) error {
 }
 
 // leader is the node that leads the stream, or any where there is one only.
-func (r *rig) leader() (*node, error) {
+func (r *fixture) leader() (*node, error) {
 	if len(r.nodes) == 1 {
 		return r.nodes[0], nil
 	}
@@ -97,7 +97,7 @@ func (r *rig) leader() (*node, error) {
 	return nil, errors.Join(err, fmt.Errorf("no node is called %q", name))
 }
 
-func leaderKilled(r *rig, lasting time.Duration, _ int) error {
+func leaderKilled(r *fixture, lasting time.Duration, _ int) error {
 	n, err := r.leader()
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func leaderKilled(r *rig, lasting time.Duration, _ int) error {
 	return n.die(lasting)
 }
 
-func leaderPaused(r *rig, lasting time.Duration, _ int) error {
+func leaderPaused(r *fixture, lasting time.Duration, _ int) error {
 	n, err := r.leader()
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func leaderPaused(r *rig, lasting time.Duration, _ int) error {
 }
 
 // everyNodeInTurn is how a cluster is updated.
-func everyNodeInTurn(r *rig, lasting time.Duration, _ int) error {
+func everyNodeInTurn(r *fixture, lasting time.Duration, _ int) error {
 	for _, n := range r.nodes {
 		if err := n.rest(lasting / time.Duration(len(r.nodes))); err != nil {
 			return err
@@ -127,7 +127,7 @@ func everyNodeInTurn(r *rig, lasting time.Duration, _ int) error {
 }
 
 // whole waits until all nodes have all of the stream.
-func (r *rig) whole() error {
+func (r *fixture) whole() error {
 	return persist("the stream is whole", func(ctx context.Context) error {
 		info, err := r.auditor.info(ctx, "VISITORS")
 		if err != nil || len(r.nodes) == 1 {
@@ -144,3 +144,45 @@ func (r *rig) whole() error {
 		return nil
 	})
 }
+
+// under has bad network between one relay, or all of them, and NATS. Without
+// proxies there is none.
+func under(w network) fault {
+	return func(r *fixture, lasting time.Duration, pick int) error {
+		r.network.Lock()
+		defer r.network.Unlock()
+		affected := r.affected(pick)
+		for _, p := range affected {
+			p.turn(w)
+			if w.anew {
+				p.cut()
+			}
+		}
+		hold(lasting)
+		for _, p := range affected {
+			p.turn(network{})
+		}
+		return nil
+	}
+}
+
+// affected are the proxies of all relays, or of one.
+func (r *fixture) affected(pick int) []*proxy {
+	var all []*proxy
+	for i, ofOne := range r.proxies {
+		if pick%2 == 0 || i == pick/2%len(r.proxies) {
+			all = append(all, ofOne...)
+		}
+	}
+	return all
+}
+
+var (
+	networkCut      = under(network{anew: true, refusing: true})
+	networkMute     = under(network{anew: true, deaf: [2]bool{down: true}})
+	networkStalled  = under(network{stalled: true})
+	networkDeafUp   = under(network{deaf: [2]bool{up: true}})
+	networkDeafDown = under(network{deaf: [2]bool{down: true}})
+	networkSlow     = under(network{delay: 300 * time.Millisecond})
+	networkResets   = under(network{resetAfter: 20_011})
+)

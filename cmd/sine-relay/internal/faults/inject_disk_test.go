@@ -12,11 +12,13 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // filesBounded makes the writes to a spool fail, as on a full disk. The relay
 // must have the role for it.
-func filesBounded(r *rig, lasting time.Duration, pick int) error {
+func filesBounded(r *fixture, lasting time.Duration, pick int) error {
 	one := r.oneRelay(pick)
 	one.mu.Lock()
 	defer one.mu.Unlock()
@@ -28,7 +30,7 @@ func filesBounded(r *rig, lasting time.Duration, pick int) error {
 
 // spoolRemoved takes the file of a spool away, or its directory, while the relay
 // has it open, and returns once what waits is at its path again.
-func spoolRemoved(r *rig, _ time.Duration, pick int) error {
+func spoolRemoved(r *fixture, _ time.Duration, pick int) error {
 	one := r.oneRelay(pick)
 	one.mu.Lock()
 	defer one.mu.Unlock()
@@ -69,7 +71,7 @@ func overwritten(file *os.File, size int64, rng *rand.Rand) error {
 // spoolDamaged kills a relay, harms what is in its spool and starts it again:
 // what can be read must still be kept, and nothing be deleted.
 func spoolDamaged(do harm) fault {
-	return func(r *rig, lasting time.Duration, pick int) error {
+	return func(r *fixture, lasting time.Duration, pick int) error {
 		one := r.oneRelay(pick)
 		one.mu.Lock()
 		defer one.mu.Unlock()
@@ -142,7 +144,7 @@ func (r *relay) movedAside(from, before int) (path string, err error) {
 }
 
 // legible is how many of the events that waited are byte for byte in a file.
-func (r *rig) legible(file string, waiting []string) (count int) {
+func (r *fixture) legible(file string, waiting []string) (count int) {
 	left, err := os.ReadFile(file)
 	r.report(err)
 	bodies := map[string][]byte{}
@@ -155,4 +157,54 @@ func (r *rig) legible(file string, waiting []string) (count int) {
 		}
 	}
 	return count
+}
+
+// storeRemoved takes the directory of the NATS inside away. What was in it is
+// gone; what is acknowledged from then on is not.
+func storeRemoved(r *fixture, lasting time.Duration, pick int) error {
+	from := time.Now()
+	lost, err := r.auditor.messages(visit.DefaultEventStream)
+	spoilt, err2 := r.auditor.messages(visit.DefaultQuarantineStream)
+	// At once: the relay makes it anew while its files are removed one by one.
+	away := r.store + "-removed"
+	err = errors.Join(err, err2, os.Rename(r.store, away))
+	x := excuse{most: len(lost) + len(spoilt), from: from, until: time.Now()}
+	for _, m := range append(lost, spoilt...) {
+		x.ids = append(x.ids, m.id())
+	}
+	r.excuse(x)
+	hold(lasting)
+	return errors.Join(err, os.RemoveAll(away), r.more(warmUp), relayKilled(r, lasting, pick))
+}
+
+// storeFull leaves the NATS inside no room on its disk for a while. The relay
+// must have the role for it.
+func storeFull(r *fixture, lasting time.Duration, pick int) error {
+	one := r.oneRelay(pick)
+	ballast := one.seen(filepath.Join(r.store, "ballast"))
+	err := fill(ballast)
+	hold(lasting)
+	return errors.Join(err, os.Remove(ballast))
+}
+
+// seen is a file as a running relay sees it, which may have mounts of its own.
+func (r *relay) seen(path string) string {
+	return filepath.Join("/proc", fmt.Sprint(r.process.cmd.Process.Pid), "root", path)
+}
+
+// fill writes a file until its disk is full.
+func fill(name string) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for block := make([]byte, 64<<10); ; {
+		if _, err := file.Write(block); err != nil {
+			block = block[:len(block)/2]
+		}
+		if len(block) == 0 {
+			return nil
+		}
+	}
 }

@@ -22,7 +22,7 @@ func TestADiskThatIsFull(t *testing.T) {
 		t.Log("no right to mount here: only the test of files that may not grow tells what a full disk does")
 		return
 	}
-	fillUp(t, name, layout{role: roleSmallDisk}, func(*rig) {}, func(*rig) {})
+	fillUp(t, name, layout{role: roleSmallDisk}, func(*fixture) {}, func(*fixture) {})
 }
 
 // Where the file itself may not grow, nothing can be removed either, and all is
@@ -30,20 +30,20 @@ func TestADiskThatIsFull(t *testing.T) {
 func TestAFileThatMayNotGrow(t *testing.T) {
 	t.Parallel()
 	const name = "the spool's file may not grow"
-	limit := func(bytes uint64) func(*rig) {
-		return func(r *rig) { r.report(limitFiles(r.relays[0].process.cmd.Process.Pid, bytes)) }
+	limit := func(bytes uint64) func(*fixture) {
+		return func(r *fixture) { r.report(limitFiles(r.relays[0].process.cmd.Process.Pid, bytes)) }
 	}
 	fillUp(t, name, layout{role: roleBoundedFiles}, limit(2<<20), limit(1<<62))
 }
 
-func fillUp(t *testing.T, name string, l layout, narrow, widen func(*rig)) {
+func fillUp(t *testing.T, name string, l layout, narrow, widen func(*fixture)) {
 	t.Helper()
-	r := newRig(t, l)
+	r := newFixture(t, l)
 	narrow(r)
-	v := r.play(1, func() {
+	v := r.run(1, func() {
 		n := r.nodes[0]
 		n.process.kill()
-		r.report(await("there is no room", func() bool { return r.load.turnedAway.Load() > 20 }))
+		r.report(await("there is no room", func() bool { return r.load.refused.Load() > 20 }))
 		r.report(n.start())
 		widen(r)
 	})
@@ -64,7 +64,7 @@ func TestADiskThatSomebodyElseFills(t *testing.T) {
 		t.Log("no right to mount here: the test of spool itself is all there is")
 		return
 	}
-	r := newRig(t, layout{role: roleSmallDisk})
+	r := newFixture(t, layout{role: roleSmallDisk})
 	one := r.relays[0]
 	other := filepath.Join(fmt.Sprintf("/proc/%d/root", one.process.cmd.Process.Pid), one.spool, "other")
 	says := func(full int, state string) func() bool {
@@ -74,7 +74,7 @@ func TestADiskThatSomebodyElseFills(t *testing.T) {
 				(m.spool("disk_free_bytes") < 700<<10) == (full == 1) && strings.HasPrefix(one.readiness(), state)
 		}
 	}
-	v := r.play(1, func() {
+	v := r.run(1, func() {
 		r.report(await("it is well", says(0, "ready")))
 		if err := os.WriteFile(other, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 			r.report(fmt.Errorf("fill the disk: %w", err))
@@ -82,8 +82,8 @@ func TestADiskThatSomebodyElseFills(t *testing.T) {
 		r.report(await("it says that the disk is full", says(1, "degraded")))
 		r.nodes[0].process.kill()
 		for range 3 {
-			from := r.load.turnedAway.Load()
-			r.report(await("calls are refused", func() bool { return r.load.turnedAway.Load() > from+20 }))
+			from := r.load.refused.Load()
+			r.report(await("calls are refused", func() bool { return r.load.refused.Load() > from+20 }))
 			r.report(await("it says so still", says(1, "degraded")))
 		}
 		r.report(os.Remove(other))
@@ -106,16 +106,16 @@ func TestADiskThatFailsAndComesBack(t *testing.T) {
 		t.Log("no right to a disk of its own here: the tests of spool itself are all there is")
 		return
 	}
-	r := newRig(t, layout{role: roleOwnDisk})
+	r := newFixture(t, layout{role: roleOwnDisk})
 	one := r.relays[0]
 	pid := one.process.cmd.Process.Pid
-	v := r.play(1, func() {
+	v := r.run(1, func() {
 		r.nodes[0].process.kill()
 		r.report(r.more(warmUp))
 		for range 2 {
 			r.report(diskFails(pid, one.spool))
-			from := r.load.turnedAway.Load()
-			r.report(await("calls are refused", func() bool { return r.load.turnedAway.Load() > from+20 }))
+			from := r.load.refused.Load()
+			r.report(await("calls are refused", func() bool { return r.load.refused.Load() > from+20 }))
 			if m, err := one.read(); err != nil || m.spool("usable") != 0 || m.spool("messages") == 0 {
 				r.report(fmt.Errorf("usable %d, %d messages: %w", m.spool("usable"), m.spool("messages"), err))
 			}
@@ -140,7 +140,7 @@ func TestADiskThatFailsAndComesBack(t *testing.T) {
 // at the start.
 func TestADirectoryThatCannotBecomeASpool(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, layout{})
+	r := newFixture(t, layout{})
 	one := newRelay(t, 1, r.relays[0].settings...)
 	one.settings = append(one.settings, "SPOOL_DIR="+one.spool)
 	one.forbidWriting(t)
@@ -184,9 +184,9 @@ func (r *relay) allowWriting(t *testing.T) {
 func TestASpoolThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	const name = "the spool cannot be written"
-	r := newRig(t, layout{})
+	r := newFixture(t, layout{})
 	one := r.relays[0]
-	v := r.play(1, func() {
+	v := r.run(1, func() {
 		n := r.nodes[0]
 		n.process.kill()
 		r.report(r.more(warmUp))
@@ -194,7 +194,7 @@ func TestASpoolThatCannotBeWritten(t *testing.T) {
 		one.forbidWriting(t)
 		one.number = 1 // for the order: it does not know what waits
 		r.report(one.start(r.programs))
-		r.report(await("calls are refused", func() bool { return r.load.turnedAway.Load() > 20 }))
+		r.report(await("calls are refused", func() bool { return r.load.refused.Load() > 20 }))
 		r.report(n.start())
 		r.report(r.recovered(one))
 		one.kill()
@@ -218,8 +218,8 @@ func TestAStoreThatWasFull(t *testing.T) {
 		t.Log("no right to mount here, so that no disk can be full")
 		return
 	}
-	r := newRig(t, layout{embedded: true, role: roleSmallStore, settings: []string{"EVENT_STREAM_MAX_BYTES=16MiB", "DECISION_STREAM_MAX_BYTES=4MiB", "QUARANTINE_STREAM_MAX_BYTES=8MiB"}})
-	v := r.play(1, func() { r.report(storeFull(r, seconds(2), 0)) })
+	r := newFixture(t, layout{embedded: true, role: roleSmallStore, settings: []string{"EVENT_STREAM_MAX_BYTES=16MiB", "DECISION_STREAM_MAX_BYTES=4MiB", "QUARANTINE_STREAM_MAX_BYTES=8MiB"}})
+	v := r.run(1, func() { r.report(storeFull(r, seconds(2), 0)) })
 	closing.add(name, v)
 	r.demand(v)
 	r.demandNoRefusals(v)
