@@ -110,7 +110,7 @@ func moveAside(cfg Config, cause error) (*contents, *Damage, error) {
 		return nil, nil, fmt.Errorf("new spool: %w", err)
 	}
 	d := &Damage{Path: aside, Cause: cause, Rescued: len(found.records)}
-	cfg.Logger.Error("the the spool was damaged and is moved aside", "path", aside, "rescued", d.Rescued, "err", cause)
+	cfg.Logger.Error("the spool was damaged and is moved aside", "path", aside, "rescued", d.Rescued, "err", cause)
 	return found, d, nil
 }
 

@@ -94,17 +94,18 @@ func spoolDamaged(do harm) fault {
 	}
 }
 
-// waiting lists the ids in the spool of a relay that does not run. The first and
-// the last line of the list are about the rest.
+// waiting lists the ids in the spool of a relay that does not run.
 func (r *relay) waiting(b binaries) (ids []string, err error) {
-	out, err := r.command(b, "spool", "ls")
+	out, err := r.command(b, "spool", "ls", "--output", "json")
 	if err != nil {
 		return nil, err
 	}
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	for _, line := range lines[1 : len(lines)-1] {
-		fields := strings.Fields(line)
-		ids = append(ids, fields[len(fields)-1])
+	var list struct{ Messages []struct{ ID string } }
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return nil, fmt.Errorf("spool ls: %w: %s", err, out)
+	}
+	for _, m := range list.Messages {
+		ids = append(ids, m.ID)
 	}
 	return ids, nil
 }
