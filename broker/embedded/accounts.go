@@ -62,7 +62,7 @@ var edits = []edit{
             "$JS.API.DIRECT.GET.VISITORS.>"`},
 	{`"$JS.API.CONSUMER.MSG.NEXT.VISITORS.badges"`, `"$JS.API.CONSUMER.MSG.NEXT.VISITORS.*"`},
 	{`            "$JS.ACK.VISITORS.badges.>"`, `            "$JS.ACK.VISITORS.>"`},
-	{`            "_INBOX.>"                              # answers and events`, `            "_INBOX.>"
+	{`            "_INBOX.>"                              # replies and events`, `            "_INBOX.>"
             "visitors.v1.event.>"`},
 	{`      {service: "$JS.ACK.VISITORS.badges.>", accounts: [BADGES]}`, `      {service: "$JS.ACK.VISITORS.>", accounts: [BADGES]}
       {stream: "visitors.v1.event.>", accounts: [BADGES]}`},
