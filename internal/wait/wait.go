@@ -13,7 +13,7 @@ import (
 )
 
 // Limit is far above what anything needs, on a machine that is busy, too.
-const Limit = 30 * time.Second
+const Limit = time.Minute
 
 const interval = 2 * time.Millisecond
 

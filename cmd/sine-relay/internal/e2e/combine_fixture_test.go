@@ -36,7 +36,7 @@ func startCombine(t *testing.T, budget time.Duration, cases []*combineCase) *com
 			c.deciders = append(c.deciders, newFakeDecider(t, s.nats, "visitors.v1.ask."+c.name+"."+m.name))
 		}
 	}
-	s.program = runIntegrations(t, integrationsOf(t, integrations), "NATS_URL="+s.nats.URL(), "WRITE_TIMEOUT=60s")
+	s.program = runIntegrations(t, integrationsOf(t, integrations), "NATS_URL="+s.nats.URL(), "WRITE_TIMEOUT="+(budget+time.Minute).String())
 	return s
 }
 
