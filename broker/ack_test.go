@@ -63,7 +63,7 @@ func TestTrap_ASlowAcknowledgementStillCounts(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoAcknowledgement(t *testing.T) {
+func TestPublish_IgnoresRepliesThatAreNoAcknowledgement(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)

@@ -34,7 +34,7 @@ func silent(t *testing.T) (address string, accepted *atomic.Int64) {
 	return listener.Addr().String(), accepted
 }
 
-func TestAdvertisedAddresses(t *testing.T) {
+func TestConnection_TriesAdvertisedAddressesUnlessIgnored(t *testing.T) {
 	t.Parallel()
 	for name, ignored := range map[string]bool{"are tried": false, "are ignored": true} {
 		t.Run(name, func(t *testing.T) {

@@ -26,7 +26,7 @@ func isFirst(m *nats.Msg) bool { return m.Header.Get(visit.HeaderAttempt) == "" 
 
 // NATS gives a question to one member of the decider's group. It does not know for
 // minutes that one is dead.
-func TestAQuestionToADeciderThatHangsIsAskedAgain(t *testing.T) {
+func TestAsk_AsksAgainWhenADeciderHangs(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
@@ -75,7 +75,7 @@ func TestAQuestionToADeciderThatHangsIsAskedAgain(t *testing.T) {
 	}
 }
 
-func TestWhatBothAttemptsBring(t *testing.T) {
+func TestAsk_TakesTheFirstValidReplyOfBothAttempts(t *testing.T) {
 	t.Parallel()
 	accept, reject, bad := `{"decision":"accept"}`, `{"decision":"reject"}`, `busy`
 	for name, c := range map[string]struct {
@@ -118,7 +118,7 @@ func TestWhatBothAttemptsBring(t *testing.T) {
 	}
 }
 
-func TestNobodyIsNotAskedAgain(t *testing.T) {
+func TestAsk_DoesNotRetryWithoutADeciderOrAfterABadReply(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
@@ -141,7 +141,7 @@ func TestNobodyIsNotAskedAgain(t *testing.T) {
 
 // A decider answers when the relay's connection is back, on the subject of the
 // attempt before it dropped or of the one after.
-func TestAQuestionWhoseConnectionDropsIsAskedAgain(t *testing.T) {
+func TestAsk_AsksAgainWhenTheConnectionDrops(t *testing.T) {
 	t.Parallel()
 	for name, answers := range map[string]func(first bool) bool{
 		"what was asked again":  func(first bool) bool { return !first },
@@ -232,7 +232,7 @@ func apart(t *testing.T) (b *broker.Broker, first, second *proxy, reg *prometheu
 }
 
 // It takes some seconds until a server that hangs is noticed.
-func TestAServerThatHangsDoesNotTakeTheAnswersWithIt(t *testing.T) {
+func TestAsk_GetsADecisionWhileTheServerHangs(t *testing.T) {
 	b, first, _, reg := apart(t)
 	first.freeze()
 	if _, err := b.Ask(within(t, 2500*time.Millisecond), question()); err != nil {
@@ -243,7 +243,7 @@ func TestAServerThatHangsDoesNotTakeTheAnswersWithIt(t *testing.T) {
 	}
 }
 
-func TestWithoutTheirOwnConnectionQuestionsGoByTheOther(t *testing.T) {
+func TestAsk_FallsBackToTheEventsConnection(t *testing.T) {
 	b, first, second, reg := apart(t)
 	first.listener.Close()
 	second.listener.Close()

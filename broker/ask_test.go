@@ -13,7 +13,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestADeciderDecides(t *testing.T) {
+func TestAsk_ReturnsTheDecisionOfTheDecider(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)
@@ -40,7 +40,7 @@ func TestADeciderDecides(t *testing.T) {
 	}
 }
 
-func TestManyQuestionsGetTheirOwnAnswers(t *testing.T) {
+func TestAsk_MatchesConcurrentRequestsWithTheirReplies(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)
@@ -67,7 +67,7 @@ func TestManyQuestionsGetTheirOwnAnswers(t *testing.T) {
 	}
 }
 
-func TestNoDeciderIsKnownAtOnce(t *testing.T) {
+func TestAsk_ReportsAtOnceThatThereIsNoDecider(t *testing.T) {
 	t.Parallel()
 	b := ready(t, natstest.Start(t))
 	start := time.Now()
@@ -80,7 +80,7 @@ func TestNoDeciderIsKnownAtOnce(t *testing.T) {
 	}
 }
 
-func TestASilentDecider(t *testing.T) {
+func TestAsk_TimesOutWhenTheDeciderIsSilent(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)
@@ -100,7 +100,7 @@ func TestASilentDecider(t *testing.T) {
 	}
 }
 
-func TestAQuestionWhoseTimeIsOverIsNotSent(t *testing.T) {
+func TestAsk_SendsNothingAfterTheDeadline(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)
@@ -165,7 +165,7 @@ func TestTrap_ARequestSitsOutItsTimeoutWhenTheConnectionDrops(t *testing.T) {
 	}
 }
 
-func TestAQuestionThatIsTooLarge(t *testing.T) {
+func TestAsk_RefusesARequestThatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	b := ready(t, natstest.Start(t))
 	q := question()

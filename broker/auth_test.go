@@ -16,7 +16,7 @@ import (
 	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
-func TestWaysToAuthenticate(t *testing.T) {
+func TestAuth_AcceptsPasswordTokenAndNKey(t *testing.T) {
 	t.Parallel()
 	pair, err := nkeys.CreateUser()
 	if err != nil {
@@ -42,7 +42,7 @@ func TestWaysToAuthenticate(t *testing.T) {
 	}
 }
 
-func TestPasswordsInURLsStayThere(t *testing.T) {
+func TestAuth_KeepsPasswordsInURLsOutOfStatusAndLog(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, withUser(nil))
 	var log logtest.Buffer

@@ -13,7 +13,7 @@ import (
 	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
-func TestANATSThatAsksNobodyIsSaidToDoSo(t *testing.T) {
+func TestAuth_ReportsANATSWithoutAuthentication(t *testing.T) {
 	t.Parallel()
 	stranger := func(o *server.Options) { withUser(nil)(o); o.NoAuthUser = o.Users[0].Username }
 	for name, c := range map[string]struct {
@@ -57,7 +57,7 @@ func TestANATSThatAsksNobodyIsSaidToDoSo(t *testing.T) {
 	}
 }
 
-func TestAnExaminationLooksAtTheStreamsAndMakesNone(t *testing.T) {
+func TestExamine_InspectsStreamsAndCreatesNone(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	cfg := broker.Config{Servers: []string{s.URL()}}

@@ -17,7 +17,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestAServerThatRestartsWhileAEventWaits(t *testing.T) {
+func TestPublish_SucceedsWhenTheServerRestartsMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
@@ -110,7 +110,7 @@ func (e *endsLater) Err() error {
 
 // The time may end while the client is busy with another try: that says less than
 // what the try before ran into.
-func TestATimeThatEndsWhileSendingDoesNotHideTheReason(t *testing.T) {
+func TestPublish_ReportsTheCauseWhenTheDeadlineEndsWhileSending(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	s.Stop()

@@ -78,7 +78,7 @@ func awaitDrained(t *testing.T, s *spool.Spool) {
 	eventually(t, "the spool is empty", func() bool { return s.Stats().Entries == 0 })
 }
 
-func TestWhileNATSIsAwayEventsAreSpooledAtOnceAndLeaveInTheirOrder(t *testing.T) {
+func TestSpool_TakesEventsAtOnceDuringAnOutageAndKeepsTheirOrder(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer, reg := openSpool(t, t.TempDir(), 1<<20), prometheus.NewRegistry()
@@ -137,7 +137,7 @@ func bound(t *testing.T, js jetstream.JetStream, name string, change func(*jetst
 	}
 }
 
-func TestAEventBehindAWaitingOneOfItsOrderQueues(t *testing.T) {
+func TestSpool_QueuesAnEventBehindOneWithItsOrderingKey(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
@@ -159,7 +159,7 @@ func TestAEventBehindAWaitingOneOfItsOrderQueues(t *testing.T) {
 	}
 }
 
-func TestWhatAnEarlierProcessLeftIsDrained(t *testing.T) {
+func TestSpool_ForwardsWhatAnEarlierProcessLeft(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	dir := t.TempDir()
@@ -185,7 +185,7 @@ func TestWhatAnEarlierProcessLeftIsDrained(t *testing.T) {
 	}
 }
 
-func TestASpoolFillsAndRefuses(t *testing.T) {
+func TestSpool_RefusesMessagesWhenFull(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
@@ -219,7 +219,7 @@ func TestASpoolFillsAndRefuses(t *testing.T) {
 	}
 }
 
-func TestAMessageThatIsRefusedForItsOwnSakeIsSetAsideAndBlocksNothing(t *testing.T) {
+func TestSpool_QuarantinesAMessageThatTheStreamRefuses(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer, reg := openSpool(t, t.TempDir(), 1<<20), prometheus.NewRegistry()
@@ -254,7 +254,7 @@ func TestAMessageThatIsRefusedForItsOwnSakeIsSetAsideAndBlocksNothing(t *testing
 	}
 }
 
-func TestWhatTheQuarantineRefusesTooWaitsAndBlocksNothing(t *testing.T) {
+func TestSpool_KeepsWhatTheQuarantineRefusesAndBlocksNothing(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer, reg := openSpool(t, t.TempDir(), 1<<20), prometheus.NewRegistry()
@@ -284,7 +284,7 @@ func TestWhatTheQuarantineRefusesTooWaitsAndBlocksNothing(t *testing.T) {
 }
 
 // Repeats from Sine that come while NATS is away end as one message.
-func TestRepeatsInTheSpoolAreStoredOnce(t *testing.T) {
+func TestSpool_StoresRepeatsOnce(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
@@ -303,7 +303,7 @@ func TestRepeatsInTheSpoolAreStoredOnce(t *testing.T) {
 }
 
 // Rights that come back are enough: nothing is given up for lack of them.
-func TestAEventThatIsDeniedWaitsInTheSpool(t *testing.T) {
+func TestSpool_HoldsAnEventUntilItIsPermitted(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "relay", Password: "p", Permissions: &server.Permissions{
@@ -320,7 +320,7 @@ func TestAEventThatIsDeniedWaitsInTheSpool(t *testing.T) {
 
 // Senders that go on without a pause, all of one order, would fill the spool as
 // fast as it empties.
-func TestTheSpoolBecomesEmptyWhileCallsGoOn(t *testing.T) {
+func TestSpool_BecomesEmptyUnderConstantLoad(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<28)
@@ -354,7 +354,7 @@ func TestTheSpoolBecomesEmptyWhileCallsGoOn(t *testing.T) {
 
 // While the spool is full but NATS is there, what would queue behind others is
 // stored all the same: losing it would be worse than its place.
-func TestAFullSpoolDoesNotStandBetweenAEventAndNATS(t *testing.T) {
+func TestSpool_WhenFullEventsArePublishedDirectly(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
@@ -376,7 +376,7 @@ func TestAFullSpoolDoesNotStandBetweenAEventAndNATS(t *testing.T) {
 }
 
 // The order of a visit is kept even then.
-func TestAFullSpoolDoesNotMakeACheckOutOvertakeItsCheckIn(t *testing.T) {
+func TestSpool_WhenFullACheckOutDoesNotOvertakeItsCheckIn(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 3000)
@@ -400,7 +400,7 @@ func TestAFullSpoolDoesNotMakeACheckOutOvertakeItsCheckIn(t *testing.T) {
 
 // An event that has little time left ends before NATS is known to be silent. Nobody
 // has it then, and so it must be spooled.
-func TestAEventWhoseTimeEndsBeforeAnythingIsKnownIsSpooled(t *testing.T) {
+func TestSpool_TakesAnEventWhoseDeadlineEndsBeforeAnyResult(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
@@ -423,7 +423,7 @@ func TestAEventWhoseTimeEndsBeforeAnythingIsKnownIsSpooled(t *testing.T) {
 
 // NATS is connected and acknowledges nothing, as while a cluster elects a leader:
 // one caller finds out, and nobody else waits for it.
-func TestWhileNATSIsSilentEventsAreSpooledAtOnce(t *testing.T) {
+func TestSpool_TakesEventsAtOnceWhileNATSIsUnresponsive(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
@@ -451,7 +451,7 @@ func TestWhileNATSIsSilentEventsAreSpooledAtOnce(t *testing.T) {
 }
 
 // The spool is full and NATS away for a moment: what can still be done is to wait.
-func TestWithAFullSpoolAEventWaitsForNATS(t *testing.T) {
+func TestSpool_WhenFullAnEventWaitsForNATS(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s, with(openSpool(t, t.TempDir(), 1), nil))

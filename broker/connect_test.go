@@ -18,7 +18,7 @@ import (
 	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
-func TestConfigurationsThatCanNeverWork(t *testing.T) {
+func TestConfig_RefusesWhatCanNeverWork(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	rubbish := filepath.Join(dir, "rubbish")
@@ -63,7 +63,7 @@ func TestConfigurationsThatCanNeverWork(t *testing.T) {
 	}
 }
 
-func TestInProcess(t *testing.T) {
+func TestConnection_WorksInProcess(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, func(o *server.Options) { o.DontListen = true })
 	b := ready(t, s, func(c *broker.Config) { c.Servers, c.InProcess = nil, s.Server() })
@@ -75,7 +75,7 @@ func TestInProcess(t *testing.T) {
 	}
 }
 
-func TestConnectionChangesAreToldOnce(t *testing.T) {
+func TestConnection_LogsEachChangeOnce(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	var log logtest.Buffer
@@ -94,7 +94,7 @@ func TestConnectionChangesAreToldOnce(t *testing.T) {
 	}
 }
 
-func TestMetricsAreThereFromTheStart(t *testing.T) {
+func TestMetrics_ExistFromTheStart(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	s.Stop()

@@ -13,7 +13,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
-func TestACredentialsFile(t *testing.T) {
+func TestAuth_AcceptsACredentialsFile(t *testing.T) {
 	t.Parallel()
 	operator, account, system, user := keys(t, nkeys.CreateOperator), keys(t, nkeys.CreateAccount), keys(t, nkeys.CreateAccount), keys(t, nkeys.CreateUser)
 	resolver := &server.MemAccResolver{}

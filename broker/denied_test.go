@@ -42,7 +42,7 @@ func TestTrap_AViolationArrivesOnlyAtTheErrorHandler(t *testing.T) {
 	}
 }
 
-func TestAnInboxThatIsDenied(t *testing.T) {
+func TestPermissions_DeniedInboxIsReportedAndRecovers(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, withUser(&server.Permissions{
 		Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX_SINE_RELAY.>"}},
@@ -67,7 +67,7 @@ func TestAnInboxThatIsDenied(t *testing.T) {
 	})
 }
 
-func TestADoorThatIsDeniedNamesTheSubject(t *testing.T) {
+func TestPermissions_DeniedAskNamesTheSubject(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.ask.>"}},
@@ -89,7 +89,7 @@ func TestADoorThatIsDeniedNamesTheSubject(t *testing.T) {
 }
 
 // The operator is told within seconds, and not when the command's minute is over.
-func TestRecordsThatMayNotBeReadAreSaidSoon(t *testing.T) {
+func TestRecords_DeniedReadFailsSoon(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.DIRECT.>"}},

@@ -38,7 +38,7 @@ func answering(t *testing.T, s *natstest.Server, replies ...string) {
 	}
 }
 
-func TestASearchForDecidersIsBounded(t *testing.T) {
+func TestDeciders_SearchIsBounded(t *testing.T) {
 	padded := func(bytes int) string {
 		return strings.Replace(stats("padded", "x"), `"version"`, fmt.Sprintf(`"metadata":{"x":%q},"version"`, strings.Repeat("x", bytes)), 1)
 	}
@@ -98,7 +98,7 @@ func slicesOf(n int, text string) (all []string) {
 
 // Replies without end come over a connection of their own: a visitor's question
 // neither waits behind them nor fails with the connection.
-func TestAFloodedSearchDoesNotHoldUpTheDoor(t *testing.T) {
+func TestDeciders_FloodedSearchDoesNotDelayAsk(t *testing.T) {
 	s := natstest.Start(t)
 	decider := s.Connect()
 	if _, err := decider.Subscribe("visitors.v1.ask.hq.default", func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) }); err != nil {

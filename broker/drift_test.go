@@ -12,7 +12,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
-func TestStreamsThatDiffer(t *testing.T) {
+func TestDrift_IsReportedForEachField(t *testing.T) {
 	t.Parallel()
 	for field, change := range map[string]func(*jetstream.StreamConfig){
 		"discard":              func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld },
@@ -47,7 +47,7 @@ func TestStreamsThatDiffer(t *testing.T) {
 	}
 }
 
-func TestFewerReplicasThanWanted(t *testing.T) {
+func TestDrift_ReportsTooFewReplicas(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	createStream(t, s, func(*jetstream.StreamConfig) {})
@@ -57,7 +57,7 @@ func TestFewerReplicasThanWanted(t *testing.T) {
 	})
 }
 
-func TestADriftThatComesLaterIsSeen(t *testing.T) {
+func TestDrift_ThatAppearsLaterIsReported(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)

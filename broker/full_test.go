@@ -33,7 +33,7 @@ func TestTrap_AFullStreamDropsTheOldestInSilence(t *testing.T) {
 	}
 }
 
-func TestAStreamThatIsFullByOtherLimits(t *testing.T) {
+func TestPublish_ReportsAStreamThatIsFullByMessageLimits(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]func(*jetstream.StreamConfig){
 		"messages":             func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 },
@@ -53,7 +53,7 @@ func TestAStreamThatIsFullByOtherLimits(t *testing.T) {
 	}
 }
 
-func TestAServerWhoseStorageIsUsedUp(t *testing.T) {
+func TestPublish_ReportsServerStorageThatIsUsedUp(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 64 << 10 })
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
@@ -71,7 +71,7 @@ func TestAServerWhoseStorageIsUsedUp(t *testing.T) {
 	}
 }
 
-func TestMessagesThatAreTooLarge(t *testing.T) {
+func TestPublish_RefusesAMessageThatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 8 << 10 })

@@ -8,7 +8,7 @@ import (
 
 // A server that closes each connection as soon as it is made must not be connected to
 // all the time.
-func TestTheFirstTryIsAtOnceAfterAConnectionThatStoodForAWhile(t *testing.T) {
+func TestConnection_FirstReconnectIsAtOnceAfterAStableConnection(t *testing.T) {
 	l := newLink("check_in_requests", slog.New(slog.DiscardHandler), newMetrics(Config{}))
 	ago := func(d time.Duration) {
 		at := time.Now().Add(-d)

@@ -11,7 +11,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
-func TestServersThatBeginWithTheTLSHandshake(t *testing.T) {
+func TestTLS_HandshakeFirstMustMatchTheServer(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
 	secured := func(first bool) *natstest.Server {

@@ -20,7 +20,7 @@ const ignoredReplies = "sine_relay_ignored_replies_total"
 
 // A stream acknowledges before any decider can decide. One that is full says so
 // instead.
-func TestAStreamOverTheQuestionsDecidesNothing(t *testing.T) {
+func TestReply_AcknowledgementIsNoDecision(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		stream jetstream.StreamConfig
@@ -82,7 +82,7 @@ func TestAStreamOverTheQuestionsDecidesNothing(t *testing.T) {
 }
 
 // What is called a stream is whatever the reply says.
-func TestAnAcknowledgementWithoutAValidNameIsIgnoredToo(t *testing.T) {
+func TestReply_InvalidStreamNameIsNotQuoted(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	log := &logtest.Buffer{}
@@ -100,7 +100,7 @@ func TestAnAcknowledgementWithoutAValidNameIsIgnoredToo(t *testing.T) {
 }
 
 // Whoever listens to events and replies to what it hears is faster than the stream.
-func TestAReplyToAnEventThatIsNoAcknowledgementStoresNothing(t *testing.T) {
+func TestReply_ToAnEventWithoutAcknowledgementIsIgnored(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg, log := prometheus.NewRegistry(), &logtest.Buffer{}

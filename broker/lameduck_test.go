@@ -23,7 +23,7 @@ import (
 // visitors come and events are stored. It says so some time before it closes the
 // connections, and the relay has left by then. The deciders have not: what they were
 // asked on a connection that is closed is asked again.
-func TestServersThatAreTakenDownForAnUpdate(t *testing.T) {
+func TestLameDuck_RollingUpdateLosesNoRequestOrEvent(t *testing.T) {
 	servers := natstest.Cluster(t, 3, func(o *server.Options) {
 		o.LameDuckGracePeriod, o.LameDuckDuration = 4*time.Second, 5*time.Second
 	})
@@ -103,7 +103,7 @@ func slowDecider(t *testing.T, urls []string) {
 }
 
 // There is no other server to move to.
-func TestAServerAloneThatIsTakenDown(t *testing.T) {
+func TestLameDuck_SingleServerIsReconnectedAfterItsRestart(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, func(o *server.Options) {
 		o.LameDuckGracePeriod, o.LameDuckDuration = 100*time.Millisecond, time.Second

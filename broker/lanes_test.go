@@ -49,7 +49,7 @@ func (w *seen) count(part string) (n int) {
 
 // While a stream takes nothing, a check-out waits behind the check-in of its own
 // visit, and behind no other.
-func TestOverlappingCallsOfOneVisitKeepTheirOrder(t *testing.T) {
+func TestOrdering_OverlappingCallsOfAVisitKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	const visits = 5
 	s := natstest.Start(t)
@@ -95,7 +95,7 @@ func TestOverlappingCallsOfOneVisitKeepTheirOrder(t *testing.T) {
 }
 
 // The spool takes over when the time is nearly up, and the order with it.
-func TestOverlappingCallsOfOneVisitKeepTheirOrderInTheSpool(t *testing.T) {
+func TestOrdering_OverlappingCallsKeepTheirOrderInTheSpool(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
@@ -120,7 +120,7 @@ func TestOverlappingCallsOfOneVisitKeepTheirOrderInTheSpool(t *testing.T) {
 	}
 }
 
-func TestACallWhoseTimeIsUpWhileItWaitsForItsTurnIsNotSent(t *testing.T) {
+func TestOrdering_CallThatTimesOutWhileItWaitsIsNotSent(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b, js := ready(t, s), s.JetStream()

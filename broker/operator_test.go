@@ -13,7 +13,7 @@ import (
 
 // More messages than a client fetches in advance, so that the last one is deleted
 // before it was sent.
-func TestAListingEndsThoughMessagesAreDeletedMeanwhile(t *testing.T) {
+func TestQuarantine_ListingEndsWhenMessagesAreDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)

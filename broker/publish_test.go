@@ -14,7 +14,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestAEventIsStored(t *testing.T) {
+func TestPublish_StoresAnEvent(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)
@@ -36,7 +36,7 @@ func TestAEventIsStored(t *testing.T) {
 	}
 }
 
-func TestARepeatIsADuplicate(t *testing.T) {
+func TestDuplicate_RepeatIsReported(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)
@@ -51,7 +51,7 @@ func TestARepeatIsADuplicate(t *testing.T) {
 	}
 }
 
-func TestConcurrentRepeatsAreStoredOnce(t *testing.T) {
+func TestDuplicate_ConcurrentRepeatsAreStoredOnce(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)
@@ -78,7 +78,7 @@ func TestConcurrentRepeatsAreStoredOnce(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeUnderstoodIsStored(t *testing.T) {
+func TestQuarantine_StoresAnUnreadableBody(t *testing.T) {
 	t.Parallel()
 	b := ready(t, natstest.Start(t))
 	q := visit.Quarantined{RequestID: "R", Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON, Body: []byte("hello")}
@@ -91,7 +91,7 @@ func TestWhatCannotBeUnderstoodIsStored(t *testing.T) {
 	}
 }
 
-func TestPublishingThatIsDenied(t *testing.T) {
+func TestPublish_ReportsDeniedPermissionAtOnce(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.event.>"}},
@@ -104,7 +104,7 @@ func TestPublishingThatIsDenied(t *testing.T) {
 	}
 }
 
-func TestAStreamOfAnotherName(t *testing.T) {
+func TestPublish_ReportsAStreamOfAnotherName(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.Name = "OTHERS" })
@@ -116,7 +116,7 @@ func TestAStreamOfAnotherName(t *testing.T) {
 	}
 }
 
-func TestACallerWhoGivesUp(t *testing.T) {
+func TestPublish_EndsWhenTheCallerCancels(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)
@@ -133,7 +133,7 @@ func TestACallerWhoGivesUp(t *testing.T) {
 	}
 }
 
-func TestAfterCloseNothingIsTaken(t *testing.T) {
+func TestClose_RefusesFurtherCalls(t *testing.T) {
 	t.Parallel()
 	b := ready(t, natstest.Start(t))
 	for range 2 {

@@ -18,7 +18,7 @@ import (
 
 // Whatever is full is named, from the first message that it refuses to the first
 // that it takes, or until a look shows that there is room.
-func TestAFullStreamIsNamedUntilItStores(t *testing.T) {
+func TestStream_FullOneIsNamedUntilItStoresAgain(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		stream string
@@ -90,7 +90,7 @@ func TestAFullStreamIsNamedUntilItStores(t *testing.T) {
 
 // The server's storage is used up. No limit of the stream tells, and so it stays
 // named until less is in it.
-func TestAFullServerIsNamed(t *testing.T) {
+func TestStream_FullServerIsNamed(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 64 << 10 })
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })

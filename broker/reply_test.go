@@ -14,7 +14,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestRepliesThatAreNoDecisions(t *testing.T) {
+func TestReply_InvalidDecisionIsABadReply(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)

@@ -19,7 +19,7 @@ var cannotCreate = withUser(&server.Permissions{
 	Publish: &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.CREATE.>"}},
 })
 
-func TestAStreamThatComesWhileAEventWaits(t *testing.T) {
+func TestPublish_SucceedsOnceTheStreamIsCreated(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, cannotCreate)
 	b := connectTo(t, s, asRelay)
@@ -59,7 +59,7 @@ func TestTrap_HiddenRetriesHideThatNoStreamIsThere(t *testing.T) {
 	})
 }
 
-func TestAStreamThatIsDeletedIsCreatedAgain(t *testing.T) {
+func TestStream_IsCreatedAgainAfterDeletion(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)

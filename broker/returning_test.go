@@ -14,7 +14,7 @@ import (
 
 // The relay may be back before the deciders are, also in the second half of the time,
 // and while the reply to what was sent before may still come.
-func TestThoseWhoReturnAfterTheRelayAreAsked(t *testing.T) {
+func TestAsk_ReachesDecidersThatReturnAfterTheRelay(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	p := startProxy(t, s)
@@ -37,7 +37,7 @@ func TestThoseWhoReturnAfterTheRelayAreAsked(t *testing.T) {
 }
 
 // Whoever was asked last may have said that it cannot decide.
-func TestAfterABadReplyAQuestionWhoseConnectionDropsIsAskedAgain(t *testing.T) {
+func TestAsk_AsksAgainWhenTheConnectionDropsAfterABadReply(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	p := startProxy(t, s)

@@ -14,7 +14,7 @@ import (
 
 // Whoever runs the embedded NATS on a small volume is told what to set, and nothing is
 // made before that a lower setting could not take back.
-func TestASmallVolumeOfTheEmbeddedNATS(t *testing.T) {
+func TestEmbedded_ReportsAStoreThatIsTooSmallForItsStreams(t *testing.T) {
 	t.Parallel()
 	const limit = 20 << 20
 	s := natstest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = limit })

@@ -18,7 +18,7 @@ import (
 
 // A decider knows the reply subjects of its own questions. From them it must not
 // know those of others, or it could decide for them.
-func TestAShadowDeciderCannotAnswerWhatItWasNotAsked(t *testing.T) {
+func TestReply_SubjectsOfOtherRequestsCannotBeGuessed(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
@@ -78,7 +78,7 @@ func beside(reply string) (all []string) {
 
 // No two reply subjects have more in common than the inbox, of questions and of
 // messages alike.
-func TestEachReplySubjectIsAChanceOfItsOwn(t *testing.T) {
+func TestReply_SubjectsShareOnlyTheInbox(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s, func(c *broker.Config) { c.InboxPrefix = "_OURS" })
@@ -122,7 +122,7 @@ func TestEachReplySubjectIsAChanceOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestTwoWhoDecideWithoutAQueueGroupAreFoundOut(t *testing.T) {
+func TestDuplicate_RepliesOfDecidersWithoutAQueueGroupAreReported(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg, log := prometheus.NewRegistry(), &logtest.Buffer{}
@@ -159,7 +159,7 @@ func TestTwoWhoDecideWithoutAQueueGroupAreFoundOut(t *testing.T) {
 
 // Whoever sees a message being published sees its reply subject, and on a NATS
 // that asks nobody can acknowledge it. The stream's own word then comes second.
-func TestAForgedAcknowledgementIsFoundOut(t *testing.T) {
+func TestDuplicate_ForgedAcknowledgementIsReported(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg, log := prometheus.NewRegistry(), &logtest.Buffer{}
@@ -188,7 +188,7 @@ func TestAForgedAcknowledgementIsFoundOut(t *testing.T) {
 }
 
 // An acknowledgement of each try of one message is no forgery; one more is.
-func TestARetryOfOurOwnIsNoForgery(t *testing.T) {
+func TestDuplicate_AcknowledgementOfOurOwnRetryIsNoForgery(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()

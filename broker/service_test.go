@@ -38,7 +38,7 @@ func book(t *testing.T, s *natstest.Server) *broker.Book {
 	return b
 }
 
-func TestARelayIsAMicroService(t *testing.T) {
+func TestAnnounce_MakesTheRelayAMicroService(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	announced(t, s, "hq")
@@ -84,7 +84,7 @@ func TestARelayIsAMicroService(t *testing.T) {
 
 // An answer goes wherever the question names: not among the orders, the events or
 // the answers to the relay.
-func TestARelaysStatusGoesNowhereElse(t *testing.T) {
+func TestAnnounce_StatusIsNotSentToStreamsOrInboxes(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	announced(t, s, "hq")
@@ -120,7 +120,7 @@ func TestARelaysStatusGoesNowhereElse(t *testing.T) {
 }
 
 // A flood is answered in part, and the door does not wait behind it.
-func TestAFloodOfDiscovery(t *testing.T) {
+func TestAnnounce_FloodOfDiscoveryDoesNotDelayEvents(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := announced(t, s, "hq")
@@ -150,7 +150,7 @@ func TestAFloodOfDiscovery(t *testing.T) {
 	}
 }
 
-func TestWhoGivesAnOrderIsWhoNATSKnows(t *testing.T) {
+func TestOrders_UserIsTheOneThatNATSKnows(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, natstest.WithUser("operator", "Zsecret"))
 	b, err := broker.OpenBook(within(t, patience), broker.Config{
@@ -166,7 +166,7 @@ func TestWhoGivesAnOrderIsWhoNATSKnows(t *testing.T) {
 }
 
 // Once something was stored, a bucket that is not there was deleted.
-func TestARelayThatFindsNoBucketBesideUsedStreams(t *testing.T) {
+func TestOrders_MissingBucketBesideUsedStreamsWasDeleted(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	first := ready(t, s)
@@ -192,7 +192,7 @@ func TestARelayThatFindsNoBucketBesideUsedStreams(t *testing.T) {
 }
 
 // An unfit bucket is a fault as an unfit stream is.
-func TestARelayThatFindsAnUnfitBucket(t *testing.T) {
+func TestOrders_UnfitBucketIsReported(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	_, err := s.JetStream().CreateKeyValue(within(t, patience), jetstream.KeyValueConfig{Bucket: visit.DefaultOrderBucket, TTL: time.Hour, History: 10})
@@ -210,7 +210,7 @@ func TestARelayThatFindsAnUnfitBucket(t *testing.T) {
 }
 
 // The nats command leaves out what has no semantic version.
-func TestARelayOfNoReleaseHasASemanticVersionToo(t *testing.T) {
+func TestAnnounce_VersionIsAlwaysSemantic(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]string{
 		"1.2.3": "1.2.3", "1.2.3-rc.1+linux": "1.2.3-rc.1+linux", "dev": "0.0.0-dev", "a build, of (mine)": "0.0.0-a-build-of-mine", "": "0.0.0-unknown",

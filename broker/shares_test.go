@@ -68,7 +68,7 @@ func impaired(b *broker.Broker) string {
 	return ""
 }
 
-func TestAFullQuarantineDoesNotHoldBackEvents(t *testing.T) {
+func TestQuarantine_WhenFullDoesNotHoldBackEvents(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
@@ -88,7 +88,7 @@ func TestAFullQuarantineDoesNotHoldBackEvents(t *testing.T) {
 
 // After an outage the events leave the spool although more than can be tried at
 // once wait for a quarantine that takes nothing.
-func TestManyWhoWaitForAFullQuarantineDoNotHoldBackEvents(t *testing.T) {
+func TestQuarantine_LongQueueForItDoesNotHoldBackEvents(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 8<<20)
@@ -113,7 +113,7 @@ func TestManyWhoWaitForAFullQuarantineDoNotHoldBackEvents(t *testing.T) {
 }
 
 // NATS refuses one site, and more visits of it wait than can be tried at once.
-func TestManyWhoAreDeniedDoNotHoldBackOthers(t *testing.T) {
+func TestSpool_DeniedSiteDoesNotHoldBackOthers(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, func(o *server.Options) {
 		o.Users = []*server.User{{Username: "relay", Password: "p", Permissions: &server.Permissions{
@@ -148,7 +148,7 @@ func spoolUntilRefused(t *testing.T, b *broker.Broker, make func(id string) visi
 	return n
 }
 
-func TestOneIntegrationDoesNotFillTheSpool(t *testing.T) {
+func TestShares_OneIntegrationDoesNotFillTheSpool(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	dir, reg := t.TempDir(), prometheus.NewRegistry()
@@ -207,7 +207,7 @@ func TestOneIntegrationDoesNotFillTheSpool(t *testing.T) {
 
 // A single integration may fill the spool with events, though not with what could
 // not be understood.
-func TestASingleIntegrationHasTheWholeSpool(t *testing.T) {
+func TestShares_SingleIntegrationMayFillTheSpool(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<20)
@@ -228,7 +228,7 @@ func TestASingleIntegrationHasTheWholeSpool(t *testing.T) {
 }
 
 // Who has the key of one lobby cannot fill the quarantine's stream for all.
-func TestOneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
+func TestShares_OneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
@@ -262,7 +262,7 @@ func TestOneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
 }
 
 // What waits because its integration has its share is sent once there is room.
-func TestWhatWaitsForItsShareLeavesTheSpool(t *testing.T) {
+func TestShares_WaitingMessagesAreForwardedOnceThereIsRoom(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 8<<20)

@@ -94,7 +94,7 @@ func TestTrap_TheClientsLockOutlastsDeadlines(t *testing.T) {
 
 // A server that says nothing any more cannot make an orderly end a failure: all
 // that anybody was promised had been acknowledged before.
-func TestClosingWhileThePeerIsSilentIsNoFailure(t *testing.T) {
+func TestClose_SucceedsWhileThePeerIsSilent(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	p := startProxy(t, s)

@@ -10,7 +10,7 @@ import (
 
 // A relay that has just read the orders, but not those of a site that is new, does
 // not say that it heard nothing for too long.
-func TestWhyTheOrdersAreNotKnown(t *testing.T) {
+func TestOrders_StatusStatesWhyTheyAreUnknown(t *testing.T) {
 	b := &Broker{cfg: Config{OrdersMaxAge: 30 * time.Second}}
 	for age, want := range map[time.Duration]string{
 		4 * time.Second:  "unknown: not read yet for all sites; only deciders accept visitors",

@@ -65,7 +65,7 @@ func breakWrites(t *testing.T, s *natstest.Server) {
 
 // What the server in this process acknowledged counts for nothing when it would not
 // last, and is sent again.
-func TestAnAcknowledgementOfWhatWillNotLast(t *testing.T) {
+func TestStoreFault_AcknowledgementDoesNotCount(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
@@ -101,7 +101,7 @@ func TestAnAcknowledgementOfWhatWillNotLast(t *testing.T) {
 }
 
 // Nobody need publish for it to be known, nor to be over.
-func TestALookAsksWhetherTheStoreLasts(t *testing.T) {
+func TestStoreFault_IsDetectedWithoutPublishing(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	var wrong atomic.Bool

@@ -28,7 +28,7 @@ func createStream(t *testing.T, s *natstest.Server, change func(*jetstream.Strea
 	}
 }
 
-func TestAbsentStreamsAreCreated(t *testing.T) {
+func TestStream_IsCreatedWhenAbsent(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)
@@ -74,7 +74,7 @@ func TestTrap_ADeletedStreamIsNotMadeAnewAtOnce(t *testing.T) {
 	}
 }
 
-func TestStreamsThatAreUnusable(t *testing.T) {
+func TestStream_UnusableConfigurationIsReported(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*jetstream.StreamConfig)
@@ -102,7 +102,7 @@ func TestStreamsThatAreUnusable(t *testing.T) {
 	}
 }
 
-func TestASealedStream(t *testing.T) {
+func TestStream_SealedOneIsUnusable(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	createStream(t, s, func(*jetstream.StreamConfig) {})
@@ -138,7 +138,7 @@ func TestTrap_AStreamThatCoversTheQuestionsWouldAnswerThem(t *testing.T) {
 	}
 }
 
-func TestAnOverlapThatCannotBeLookedForIsNoFault(t *testing.T) {
+func TestStream_DeniedOverlapCheckIsNoError(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.STREAM.NAMES"}},
@@ -146,7 +146,7 @@ func TestAnOverlapThatCannotBeLookedForIsNoFault(t *testing.T) {
 	ready(t, s, asRelay)
 }
 
-func TestStreamsThatCannotBeCreated(t *testing.T) {
+func TestStream_FailedCreationIsReported(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		options func(*server.Options)
@@ -170,7 +170,7 @@ func TestStreamsThatCannotBeCreated(t *testing.T) {
 	}
 }
 
-func TestAStreamThatIsMendedClearsTheFault(t *testing.T) {
+func TestStream_BecomesUsableOnceCorrected(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1024 })
@@ -189,7 +189,7 @@ func TestAStreamThatIsMendedClearsTheFault(t *testing.T) {
 	awaitReady(t, b)
 }
 
-func TestMoreReplicasThanThereAreServers(t *testing.T) {
+func TestStream_MoreReplicasThanServersIsReported(t *testing.T) {
 	t.Parallel()
 	b := connectTo(t, natstest.Start(t), func(c *broker.Config) { c.Replicas = 3 })
 	awaitFault(t, b, "lower the 3 replicas")

@@ -21,7 +21,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
-func TestTLS(t *testing.T) {
+func TestTLS_NeedsTheRightCertificates(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
 	s := natstest.Start(t, func(o *server.Options) { o.TLSConfig, o.TLSVerify, o.TLSTimeout = ca.serverConfig(t), true, 5 })

@@ -15,7 +15,7 @@ func BenchmarkToken(b *testing.B) {
 
 // What was answered is remembered for as many, and for as long, as is said, and
 // no longer: a flood of answers must not fill the memory.
-func TestTheMemoryOfAnswersIsBounded(t *testing.T) {
+func TestReply_MemoryOfAnsweredRequestsIsBounded(t *testing.T) {
 	var a answered
 	start := time.Now()
 	first := &waiter{token: newToken(), subject: "s", accepts: anyReply, sent: 1}

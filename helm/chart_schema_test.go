@@ -17,7 +17,7 @@ var withoutDefault = []string{
 	"livenessProbe.initialDelaySeconds", "readinessProbe.initialDelaySeconds",
 }
 
-func TestTheChartsSchemaAndValuesNameTheSame(t *testing.T) {
+func TestSchema_HasTheSameKeysAsTheValues(t *testing.T) {
 	walkValues(t, func(path string, value map[string]any, s schema) {
 		for key := range value {
 			if s.Properties[key] == nil {
@@ -34,7 +34,7 @@ func TestTheChartsSchemaAndValuesNameTheSame(t *testing.T) {
 
 // A typing error must not be taken for a value. The chart of which this one is a
 // part may put anything into global.
-func TestTheChartsSchemaIsStrict(t *testing.T) {
+func TestSchema_RefusesUnknownKeys(t *testing.T) {
 	walkValues(t, func(path string, _ map[string]any, s schema) {
 		if strict := string(s.AdditionalProperties) == "false"; strict == (path == "global.") {
 			t.Errorf("%q: additionalProperties is %s", path, s.AdditionalProperties)
@@ -44,7 +44,7 @@ func TestTheChartsSchemaIsStrict(t *testing.T) {
 
 // Helm takes null for a key that is not there. A template would make 0 replicas
 // of it, or fail with a text that nobody understands.
-func TestTheChartsSchemaRefusesNull(t *testing.T) {
+func TestSchema_RefusesNull(t *testing.T) {
 	free := regexp.MustCompile(`^(global|resources|[a-z]+Probe)\.`) // what these leave out, others decide
 	walkValues(t, func(path string, value map[string]any, s schema) {
 		for _, key := range slices.Sorted(maps.Keys(value)) {

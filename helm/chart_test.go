@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "copy the files again")
 const chartDir = "sine-relay"
 
 // The chart cannot read files outside of its folder, and so it has copies.
-func TestTheChartsFilesAreCopies(t *testing.T) {
+func TestChart_FilesAreCopiesOfTheOriginals(t *testing.T) {
 	for original, file := range map[string]string{
 		"../deploy/alerts/sine-relay.yaml":    "files/alerts.yaml",
 		"../deploy/dashboard/sine-relay.json": "files/dashboard.json",
@@ -39,7 +39,7 @@ func TestTheChartsFilesAreCopies(t *testing.T) {
 	}
 }
 
-func TestTheChartNamesItselfAndItsVersions(t *testing.T) {
+func TestChart_HasItsNameAndValidVersions(t *testing.T) {
 	var chart map[string]any
 	decodeYAML(t, "Chart.yaml", &chart)
 	text := func(field string) string { s, _ := chart[field].(string); return s }
@@ -60,7 +60,7 @@ func TestTheChartNamesItselfAndItsVersions(t *testing.T) {
 
 // helm-docs takes the README's texts from these comments. One above a key speaks
 // for what is below it, too.
-func TestEveryValueOfTheChartIsExplained(t *testing.T) {
+func TestValues_EachHasAComment(t *testing.T) {
 	content := chartFile(t, "values.yaml")
 	lines := strings.Split(string(content), "\n")
 	explained := func(line int) bool { // from 1

@@ -113,7 +113,7 @@ func TestDecode_DepthIsCountedOutsideTexts(t *testing.T) {
 	}
 }
 
-func TestEventID(t *testing.T) {
+func TestEventID_IsTheSameForRepeatsOnly(t *testing.T) {
 	publish := func(body string) string {
 		r := newRig(t)
 		r.post("/sine/lobby", body)
@@ -189,7 +189,7 @@ func samples(t testing.TB) [][]byte {
 	return bodies
 }
 
-func TestDate(t *testing.T) {
+func TestDate_TimeBasisAndPrecisionFollowItsText(t *testing.T) {
 	adelaide, err := time.LoadLocation("Australia/Adelaide")
 	if err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func TestNew_NamesEveryInvalidIntegration(t *testing.T) {
 	}
 }
 
-func TestSuggestName(t *testing.T) {
+func TestSuggestName_MakesANameOfTheDisplayName(t *testing.T) {
 	for display, want := range map[string]string{
 		"Head Office":           "head-office",
 		"  Tor 3 (Süd) ":        "tor-3-s-d",

@@ -227,7 +227,7 @@ func TestLimiter_LargeEventsWaitForMemory(t *testing.T) {
 
 // A body without an announced length is read as it is, up to the limit and one
 // byte.
-func TestReadAll(t *testing.T) {
+func TestReadAll_StopsOneByteBeyondTheLimit(t *testing.T) {
 	for _, length := range []int{0, 1, firstRead - 1, firstRead, firstRead + 1, 100_000, 256 << 10, 1 << 20} {
 		body := strings.Repeat("x", length)
 		const limit = 256<<10 + 1

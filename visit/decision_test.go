@@ -11,7 +11,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestDecisions(t *testing.T) {
+func TestDecision_IsParsed(t *testing.T) {
 	d, err := visit.ParseDecision([]byte(`{"decision":"accept","visitorText":"Hi","adminNote":"decision","pass":{"zone":"B","decision":"x"},"added":1}`))
 	if err != nil || d.Verdict != visit.Accept || d.VisitorText != "Hi" || string(d.Pass["zone"]) != `"B"` {
 		t.Errorf("%+v %v", d, err)
@@ -19,7 +19,7 @@ func TestDecisions(t *testing.T) {
 }
 
 // Only an acceptance needs everything right.
-func TestAReadableRejectionIsARejection(t *testing.T) {
+func TestDecision_AReadableRejectionIsValid(t *testing.T) {
 	const readable = "See reception."
 	long := strings.Repeat("x", 1<<20)
 	for name, c := range map[string]struct{ data, text string }{
@@ -52,7 +52,7 @@ func TestAReadableRejectionIsARejection(t *testing.T) {
 }
 
 // What is passed on to Sine means the same to every reader.
-func TestADecisionComesOutClean(t *testing.T) {
+func TestDecision_IsSanitized(t *testing.T) {
 	d, err := visit.ParseDecision([]byte(`{"decision":"accept","visitorText":"a\u0000b\u001b[2J\u202ec\r\nd\te\ud800","adminNote":"\u0007 ",` +
 		`"decider":"list\u009b","version":"1.2.3","pass":{"n":12345678901234567890.10,"list":["\u202dx",null,true,{"deep":{"er":"\ud800"}}],"<b>":"\u2028"}}`))
 	if err != nil {
@@ -112,7 +112,7 @@ func FuzzParseDecision(f *testing.F) {
 
 // JetStream's acknowledgement must never be taken for a rejection: a stream that
 // covered the ask subjects would then answer for the deciders.
-func TestWhatIsNoDecision(t *testing.T) {
+func TestDecision_AnInvalidOneIsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ data, want string }{
 		"a stream's acknowledgement": {`{"stream":"VISITORS","seq":7}`, `"decision" is missing`},
 		"an empty reply":             {``, "not a JSON object"},

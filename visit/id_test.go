@@ -10,7 +10,7 @@ import (
 
 // These ids are part of the contract: a relay of another version must give a
 // repeat the same id.
-func TestEventIDsAreFrozen(t *testing.T) {
+func TestEventID_IsFrozen(t *testing.T) {
 	for name, c := range map[string]struct {
 		f    visit.Fingerprint
 		want string
@@ -28,7 +28,7 @@ func TestEventIDsAreFrozen(t *testing.T) {
 
 // Parts are told apart by their length: moving a letter from one to the next
 // makes another id.
-func TestPartsOfAnIDDoNotRunTogether(t *testing.T) {
+func TestEventID_PartsDoNotRunTogether(t *testing.T) {
 	a := visit.EventID("lobby", visit.KindCheckedIn, visit.Fingerprint{PreciseDate: true, Body: []byte("b")})
 	b := visit.EventID("lobb", visit.KindCheckedIn, visit.Fingerprint{PreciseDate: true, Body: []byte("yb")})
 	c := visit.EventID("lobby", visit.KindCheckedIn, visit.Fingerprint{ReplayedRequestID: "b"})
@@ -38,7 +38,7 @@ func TestPartsOfAnIDDoNotRunTogether(t *testing.T) {
 }
 
 // Whatever they share, two bodies are two events.
-func TestTwoBodiesNeverGetTheSameID(t *testing.T) {
+func TestEventID_DiffersForEachBody(t *testing.T) {
 	for name, f := range map[string]visit.Fingerprint{
 		"a visit and a date": {PassID: "p", Date: "d"}, "a precise date": {Date: "d", PreciseDate: true},
 		"both": {PassID: "p", Date: "d", PreciseDate: true}, "neither": {},
@@ -51,7 +51,7 @@ func TestTwoBodiesNeverGetTheSameID(t *testing.T) {
 	}
 }
 
-func TestWithoutAnythingToGoByIDsAreRandom(t *testing.T) {
+func TestEventID_IsRandomWithoutAVisitOrPreciseDate(t *testing.T) {
 	f := visit.Fingerprint{Date: "2026-11-18", Body: []byte("b")}
 	a, b := visit.EventID("lobby", visit.KindCheckedIn, f), visit.EventID("lobby", visit.KindCheckedIn, f)
 	if a == b || len(a) != 32 {
@@ -59,7 +59,7 @@ func TestWithoutAnythingToGoByIDsAreRandom(t *testing.T) {
 	}
 }
 
-func TestRequestIDs(t *testing.T) {
+func TestRequestID_IsUniqueAndReadable(t *testing.T) {
 	form := regexp.MustCompile(`^[2-9A-HJ-NP-Z]{20}$`)
 	seen := map[string]bool{}
 	for range 1000 {
@@ -77,7 +77,7 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
-func TestKeys(t *testing.T) {
+func TestVisitKey_ReplacesAnOddID(t *testing.T) {
 	for id, want := range map[string]visit.VisitKey{
 		"":                       {Basis: visit.VisitKeyNone},
 		"1844674407370955161599": {Value: "1844674407370955161599", Basis: visit.VisitKeyFromSine},
@@ -93,7 +93,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
+func TestValidName_AcceptsSubjectTokensOnly(t *testing.T) {
 	for name, want := range map[string]bool{
 		"hq": true, "Head_Office-2": true, strings.Repeat("x", 64): true,
 		"": false, "a.b": false, ">": false, "*": false, "a b": false, "é": false, strings.Repeat("x", 65): false, "a\n": false,
@@ -104,7 +104,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func TestSubjects(t *testing.T) {
+func TestSubjects_HaveTheirPrefix(t *testing.T) {
 	var s visit.Subjects
 	for got, want := range map[string]string{
 		s.Ask("hq", "watchlist"):            "visitors.v1.ask.hq.watchlist",

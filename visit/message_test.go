@@ -37,7 +37,7 @@ func fullPass() visit.Pass {
 
 // The golden files are the wire format. A change here breaks other teams'
 // programs: it must only ever add.
-func TestTheWireFormatIsFrozen(t *testing.T) {
+func TestWireFormat_OfMessagesIsFrozen(t *testing.T) {
 	source := visit.Source(" {\"event\":\"x\",\n \"big\":1844674407370955161599, \"html\":\"<&>\"}\n")
 	event := visit.Event{ID: "00112233445566778899aabbccddeeff", Kind: visit.KindCheckedOut, Origin: fullOrigin(), Pass: fullPass(), Cause: visit.CauseExpired, Source: source}
 	request := visit.CheckInRequest{Origin: fullOrigin(), Pass: fullPass(), Source: source}
@@ -121,7 +121,7 @@ func compareGolden(t *testing.T, file string, got []byte) {
 	}
 }
 
-func TestTheSourceComesBackByteForByte(t *testing.T) {
+func TestSource_RoundTripsByteForByte(t *testing.T) {
 	for _, source := range []string{
 		`{}`, ` {"a": 1}`, "{\"a\":1}\r\n\t ", "\n{ \"source\" : {\"source\":1} }\n", `{"a":"\u003c<"}`,
 		`{"n":0.1000000000000000055511151231257827}`, `"text"`, `7`, ` null `, `[1, 2]`,
@@ -150,7 +150,7 @@ func TestTheSourceComesBackByteForByte(t *testing.T) {
 	}
 }
 
-func TestEventsOfOtherWritersAreRead(t *testing.T) {
+func TestEvent_OfAnotherWriterIsRead(t *testing.T) {
 	for name, data := range map[string]string{
 		"source is not last":     `{"source":{"a":1},"id":"1","kind":"checked_in"}`,
 		"source is absent":       `{"id":"1","kind":"checked_in"}`,
@@ -167,7 +167,7 @@ func TestEventsOfOtherWritersAreRead(t *testing.T) {
 	}
 }
 
-func TestAnEventThatIsNone(t *testing.T) {
+func TestEvent_AnInvalidOneIsRefused(t *testing.T) {
 	for _, data := range []string{`[]`, `{"time":"yesterday"}`, `{"id":7}`} {
 		var e visit.Event
 		if err := json.Unmarshal([]byte(data), &e); err == nil {

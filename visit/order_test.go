@@ -18,7 +18,7 @@ func override() visit.Order {
 	}
 }
 
-func TestTheWireFormatOfOrdersIsFrozen(t *testing.T) {
+func TestWireFormat_OfOrdersIsFrozen(t *testing.T) {
 	for file, o := range map[string]visit.Order{
 		"testdata/order.json":      override(),
 		"testdata/order-bare.json": {Kind: visit.OrderLockdown, Site: visit.AllSites},
@@ -35,7 +35,7 @@ func TestTheWireFormatOfOrdersIsFrozen(t *testing.T) {
 	}
 }
 
-func TestWhichOrdersMayBeGiven(t *testing.T) {
+func TestOrder_AnInvalidOneIsRefused(t *testing.T) {
 	lockdown := func(o *visit.Order) { *o = visit.Order{Kind: visit.OrderLockdown, Site: "hq"} }
 	for name, c := range map[string]struct {
 		change func(*visit.Order)
@@ -78,7 +78,7 @@ func TestWhichOrdersMayBeGiven(t *testing.T) {
 	}
 }
 
-func TestWhenAnOrderIsInForce(t *testing.T) {
+func TestOrder_IsInForceUntilItsEnd(t *testing.T) {
 	for name, c := range map[string]struct {
 		order visit.Order
 		want  bool

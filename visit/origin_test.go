@@ -9,7 +9,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestTheTimeByTheClockOfTheSite(t *testing.T) {
+func TestLocalTime_IsInTheTimeZoneOfTheSite(t *testing.T) {
 	// As Sine writes it: in UTC.
 	written := time.Date(2026, 11, 18, 21, 42, 31, 0, time.UTC)
 	for _, c := range []struct{ zone, want string }{
@@ -26,7 +26,7 @@ func TestTheTimeByTheClockOfTheSite(t *testing.T) {
 }
 
 // A decider that took UTC for the site's time would let people in at night.
-func TestATimeZoneThatIsNotKnownIsNotUTC(t *testing.T) {
+func TestLocalTime_AnUnknownTimeZoneIsNotUTC(t *testing.T) {
 	if at, err := (visit.Origin{Time: time.Now()}).LocalTime(); !errors.Is(err, visit.ErrNoTimeZone) || !at.IsZero() {
 		t.Errorf("without a time zone: %s, %v", at, err)
 	}
@@ -35,7 +35,7 @@ func TestATimeZoneThatIsNotKnownIsNotUTC(t *testing.T) {
 	}
 }
 
-func TestWhatAProxyCallsACallHasItsForm(t *testing.T) {
+func TestTrace_OnlyWellFormedIDsAreTaken(t *testing.T) {
 	const good, parent = "2f1f0c8e-5b8a-4d8f-9b57-0f4d6d1c7a11", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	if got := visit.NewTrace(good, parent); got.XRequestID != good || got.Traceparent != parent || got.TraceID() != parent[3:35] {
 		t.Errorf("%+v", got)
@@ -67,7 +67,7 @@ func TestWhatAProxyCallsACallHasItsForm(t *testing.T) {
 	}
 }
 
-func TestTheHeadersOfATrace(t *testing.T) {
+func TestTrace_RoundTripsThroughHeaders(t *testing.T) {
 	m := map[string][]string{}
 	for name, value := range trace.Headers() {
 		m[name] = []string{value}

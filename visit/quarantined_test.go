@@ -9,7 +9,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestWhatIsQuarantinedComesBack(t *testing.T) {
+func TestQuarantined_RoundTripsThroughAMessage(t *testing.T) {
 	at := time.Date(2026, 11, 18, 21, 42, 32, 5e6, time.UTC)
 	for _, q := range []visit.Quarantined{
 		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON, Received: at, Body: []byte("hello")},
@@ -32,7 +32,7 @@ func TestWhatIsQuarantinedComesBack(t *testing.T) {
 	}
 }
 
-func TestAMessageThatTheRelayDidNotQuarantine(t *testing.T) {
+func TestQuarantined_AMessageWithoutItsHeadersIsInvalid(t *testing.T) {
 	good := (&visit.Quarantined{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON}).Message(visit.Subjects{})
 	for _, name := range []string{visit.HeaderRequestID, visit.HeaderIntegration, visit.HeaderReason, visit.HeaderReceived} {
 		delete(good.Header, name)

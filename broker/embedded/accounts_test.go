@@ -15,7 +15,7 @@ import (
 
 // What a user may on the embedded NATS it may on that of deploy/nats, and the other
 // way round.
-func TestTheAccountsAreThoseOfTheDeployment(t *testing.T) {
+func TestAccounts_EqualThoseOfTheDeployment(t *testing.T) {
 	t.Parallel()
 	own, err := os.ReadFile("accounts.conf")
 	if err != nil {
@@ -31,7 +31,7 @@ func TestTheAccountsAreThoseOfTheDeployment(t *testing.T) {
 }
 
 // A newcomer's program needs no word about accounts, prefixes or permissions.
-func TestEachUserDoesItsWorkWithAnOrdinaryClient(t *testing.T) {
+func TestAccounts_EachUserWorksWithAnOrdinaryClient(t *testing.T) {
 	t.Parallel()
 	s := start(t, embedded.Config{StoreDir: t.TempDir(), Names: embedded.Names{
 		SubjectPrefix: "acme.visitors", InboxPrefix: "_OURS", EventStream: "PEOPLE", OrderBucket: "ORDERS",
@@ -82,7 +82,7 @@ func TestEachUserDoesItsWorkWithAnOrdinaryClient(t *testing.T) {
 }
 
 // Whoever has one password has no other user's rights.
-func TestNoUserHasAnothersRights(t *testing.T) {
+func TestAccounts_NoUserHasAnothersPermissions(t *testing.T) {
 	t.Parallel()
 	s := start(t, embedded.Config{StoreDir: t.TempDir()})
 	for _, c := range []struct{ user, subject string }{

@@ -20,7 +20,7 @@ func (c *clock) set(t time.Time) { c.ahead.Store(int64(time.Until(t))) }
 
 // A machine without a battery begins with a clock of years ago: what is stored then is
 // dropped as too old as soon as the clock is right.
-func TestNothingIsStoredBeforeTheProgramWasBuilt(t *testing.T) {
+func TestClock_BeforeTheBuildNothingIsStored(t *testing.T) {
 	t.Parallel()
 	var log logtest.Buffer
 	var wrong clock
@@ -46,7 +46,7 @@ func TestNothingIsStoredBeforeTheProgramWasBuilt(t *testing.T) {
 
 // A clock that is behind the newest message may be right: then it was ahead when that
 // was stored. It is waited for, and not for ever.
-func TestAClockThatMayBeBehindIsWaitedFor(t *testing.T) {
+func TestClock_ThatMayBeBehindIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := start(t, embedded.Config{StoreDir: dir})

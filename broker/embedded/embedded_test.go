@@ -46,7 +46,7 @@ func connect(t *testing.T, url string, o ...nats.Option) jetstream.JetStream {
 	return js
 }
 
-func TestWhatWasAcknowledgedIsThereAfterARestart(t *testing.T) {
+func TestStore_KeepsAcknowledgedMessagesOverARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := start(t, embedded.Config{StoreDir: dir})
@@ -81,7 +81,7 @@ func TestWhatWasAcknowledgedIsThereAfterARestart(t *testing.T) {
 	}
 }
 
-func TestTheRelayConnectsWithoutASocket(t *testing.T) {
+func TestEmbedded_RelayConnectsInProcess(t *testing.T) {
 	t.Parallel()
 	s := start(t, embedded.Config{StoreDir: t.TempDir()})
 	js := connect(t, "", nats.InProcessServer(s.InProcess()), nats.UserInfo("relay", s.Password("relay")), relaysInbox)
@@ -90,7 +90,7 @@ func TestTheRelayConnectsWithoutASocket(t *testing.T) {
 	}
 }
 
-func TestAWrongPasswordIsRefused(t *testing.T) {
+func TestPassword_WrongOneIsRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t, embedded.Config{StoreDir: t.TempDir()})
 	for name, o := range map[string][]nats.Option{
@@ -109,7 +109,7 @@ func TestAWrongPasswordIsRefused(t *testing.T) {
 	}
 }
 
-func TestOneStoreIsNeverOpenTwice(t *testing.T) {
+func TestStore_IsNeverOpenedTwice(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := start(t, embedded.Config{StoreDir: dir})
@@ -122,7 +122,7 @@ func TestOneStoreIsNeverOpenTwice(t *testing.T) {
 }
 
 // nats-server calls it fatal, and would end the process with its own log.
-func TestAStoreThatCannotBeOpenedIsAnError(t *testing.T) {
+func TestStore_FailureToOpenIsAnError(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/jetstream", nil, 0o600); err != nil {
@@ -138,7 +138,7 @@ func TestAStoreThatCannotBeOpenedIsAnError(t *testing.T) {
 	start(t, embedded.Config{StoreDir: dir}) // nothing was left behind
 }
 
-func TestNoSecretIsLogged(t *testing.T) {
+func TestEmbedded_LogsNoSecret(t *testing.T) {
 	t.Parallel()
 	var log logtest.Buffer
 	dir := t.TempDir()
@@ -171,7 +171,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 
 // 200 to a visitor's event means that it is on disk: the time of a start must
 // not tempt anybody to give that up.
-func TestAnEmptyStoreStartsQuickly(t *testing.T) {
+func TestEmbedded_StartsQuicklyWithAnEmptyStore(t *testing.T) {
 	best := time.Hour
 	for range 3 {
 		began := time.Now()

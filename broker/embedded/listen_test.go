@@ -21,7 +21,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/embedded"
 )
 
-func TestAPortInUseIsAnErrorThatSaysSo(t *testing.T) {
+func TestListen_PortInUseIsReported(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,7 +36,7 @@ func TestAPortInUseIsAnErrorThatSaysSo(t *testing.T) {
 	start(t, embedded.Config{StoreDir: dir}) // nothing was left behind
 }
 
-func TestWhatCannotBeListenedOn(t *testing.T) {
+func TestListen_InvalidConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
 	for name, c := range map[string]struct {
@@ -66,7 +66,7 @@ func TestWhatCannotBeListenedOn(t *testing.T) {
 	}
 }
 
-func TestBeyondLoopback(t *testing.T) {
+func TestListen_BeyondLoopbackWorksWithTLSOrAllowedPlaintext(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
 	for name, c := range map[string]struct {
@@ -94,7 +94,7 @@ func TestBeyondLoopback(t *testing.T) {
 	}
 }
 
-func TestTLSIsForTheSocketOnly(t *testing.T) {
+func TestListen_TLSAppliesToTheSocketOnly(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
 	s := start(t, embedded.Config{StoreDir: t.TempDir(), Listen: "localhost:0", TLSCertFile: cert, TLSKeyFile: key})
@@ -106,7 +106,7 @@ func TestTLSIsForTheSocketOnly(t *testing.T) {
 	}
 }
 
-func TestARenewedCertificateNeedsNoRestart(t *testing.T) {
+func TestListen_RenewedCertificateNeedsNoRestart(t *testing.T) {
 	t.Parallel()
 	cert, key := certificate(t)
 	s := start(t, embedded.Config{StoreDir: t.TempDir(), Listen: "localhost:0", TLSCertFile: cert, TLSKeyFile: key})

@@ -9,7 +9,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/embedded"
 )
 
-func TestTheStoreIsItsOwnersAlone(t *testing.T) {
+func TestPassword_FilesAreReadableByTheOwnerOnly(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a", "store")
 	s := start(t, embedded.Config{StoreDir: dir})
@@ -36,7 +36,7 @@ func TestTheStoreIsItsOwnersAlone(t *testing.T) {
 	}
 }
 
-func TestTwoStoresHaveDifferentPasswords(t *testing.T) {
+func TestPassword_DiffersBetweenStores(t *testing.T) {
 	t.Parallel()
 	a, b := start(t, embedded.Config{StoreDir: t.TempDir()}), start(t, embedded.Config{StoreDir: t.TempDir()})
 	if a.Password("relay") == b.Password("relay") {
@@ -44,7 +44,7 @@ func TestTwoStoresHaveDifferentPasswords(t *testing.T) {
 	}
 }
 
-func TestAPasswordOfOnesOwn(t *testing.T) {
+func TestPassword_MayBeSetInItsFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	if err := os.Mkdir(dir+"/nats-passwords", 0o700); err != nil {
@@ -60,7 +60,7 @@ func TestAPasswordOfOnesOwn(t *testing.T) {
 	connect(t, s.ClientURL("operator"))
 }
 
-func TestAPasswordThatIsNotSafe(t *testing.T) {
+func TestPassword_UnsafeFileIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		content string

@@ -138,7 +138,7 @@ func replace(dir string) error {
 }
 
 // What an administrator does to a stream is not taken for a store that was removed.
-func TestAPurgeRemovesNoStore(t *testing.T) {
+func TestStoreFault_PurgeIsNoRemovedStore(t *testing.T) {
 	t.Parallel()
 	s := start(t, embedded.Config{StoreDir: t.TempDir()})
 	js, admin := visitors(t, s), connect(t, s.ClientURL("admin"))
@@ -178,7 +178,7 @@ func TestAPurgeRemovesNoStore(t *testing.T) {
 	}
 }
 
-func TestAStreamThatIsDeletedRemovesNoStore(t *testing.T) {
+func TestStoreFault_DeletedStreamIsNoRemovedStore(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := start(t, embedded.Config{StoreDir: dir})

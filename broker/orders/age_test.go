@@ -19,7 +19,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestWhatIsKnownGrowsOld(t *testing.T) {
+func TestWatch_OrdersAreUnknownAfterMaxAge(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	w := watch(t, s, func(c *orders.WatchConfig) { c.MaxAge = time.Second })
@@ -38,7 +38,7 @@ func TestWhatIsKnownGrowsOld(t *testing.T) {
 }
 
 // A quiet bucket is read again long before what is known is too old.
-func TestWhatIsReadAgainStaysYoung(t *testing.T) {
+func TestWatch_RereadingKeepsOrdersKnown(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	w := watch(t, s, func(c *orders.WatchConfig) { c.MaxAge = 3 * time.Second })
@@ -52,7 +52,7 @@ func TestWhatIsReadAgainStaysYoung(t *testing.T) {
 	})
 }
 
-func TestWhatWasKeptLongAgoLetsNobodyIn(t *testing.T) {
+func TestKept_OldStateIsNotKnown(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	s.Stop()
@@ -95,7 +95,7 @@ func purge(t *testing.T, s *natstest.Server) {
 	}
 }
 
-func TestABucketThatHasForgottenIsNoKnowledge(t *testing.T) {
+func TestBucket_ThatLostEntriesLeavesOrdersUnknown(t *testing.T) {
 	t.Parallel()
 	for name, forget := range map[string]func(*testing.T, *natstest.Server){
 		"purged": purge,
@@ -144,7 +144,7 @@ func TestABucketThatHasForgottenIsNoKnowledge(t *testing.T) {
 
 // Whoever created the bucket, or finds that nothing was ever stored beside it,
 // knows that nobody gave an order.
-func TestAnAbsentBucketIsNoKnowledge(t *testing.T) {
+func TestBucket_AbsentLeavesOrdersUnknownUnlessUnused(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	unused := func(answer bool) func(*orders.WatchConfig) {
@@ -172,7 +172,7 @@ func TestAnAbsentBucketIsNoKnowledge(t *testing.T) {
 	})
 }
 
-func TestABucketThatIsUnfit(t *testing.T) {
+func TestBucket_UnfitOneIsReported(t *testing.T) {
 	t.Parallel()
 	fit := jetstream.StreamConfig{
 		Name: "KV_" + bucket, Subjects: []string{"$KV." + bucket + ".>"}, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
@@ -225,7 +225,7 @@ func TestABucketThatIsUnfit(t *testing.T) {
 }
 
 // Entries of sites that nobody has cost nothing.
-func TestManyEntriesOfOtherSites(t *testing.T) {
+func TestWatch_IgnoresManyEntriesOfOtherSites(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := open(t, s)
@@ -264,7 +264,7 @@ func TestManyEntriesOfOtherSites(t *testing.T) {
 }
 
 // What NATS itself puts under a key when somebody names it as the reply subject.
-func TestCopiesCountForNothing(t *testing.T) {
+func TestEntry_CopiesDoNotCount(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := open(t, s)

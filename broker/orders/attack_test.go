@@ -67,7 +67,7 @@ func endless(t *testing.T, js jetstream.JetStream) {
 
 // With a roll-up, one publication takes away every entry of its key, or of the
 // bucket, in whose place it stands.
-func TestARollUpIsNoLift(t *testing.T) {
+func TestBucket_RollUpDoesNotLiftALockdown(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ rollUp, key string }{
 		{"sub", "lockdown.site.hq"}, {"all", "lockdown.site.hq"}, {"all", "lockdown.site.branch"}, {"all", "lockdown.site.elsewhere"},
@@ -90,7 +90,7 @@ func TestARollUpIsNoLift(t *testing.T) {
 }
 
 // A bucket that somebody else made may take roll-ups.
-func TestARollUpInABucketThatWasFound(t *testing.T) {
+func TestBucket_RollUpInAnExistingOneLeavesOrdersUnknown(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ rollUp, key string }{{"sub", "lockdown.site.hq"}, {"all", "lockdown.site.hq"}, {"all", "lockdown.site.branch"}} {
 		t.Run(c.rollUp+" "+c.key, func(t *testing.T) {
@@ -125,7 +125,7 @@ func TestARollUpInABucketThatWasFound(t *testing.T) {
 }
 
 // Nor does it help that a file has what was known a week ago.
-func TestAPurgeAfterWhatWasKeptLongAgo(t *testing.T) {
+func TestKept_OldStateDoesNotMakeAPurgedBucketKnown(t *testing.T) {
 	t.Parallel()
 	for heard, want := range map[time.Duration]bool{0: true, -7 * 24 * time.Hour: false} {
 		s := natstest.Start(t)
@@ -146,7 +146,7 @@ func TestAPurgeAfterWhatWasKeptLongAgo(t *testing.T) {
 
 // Where an acknowledgement was lost, nobody may say that nothing was ordered, also
 // if nobody answers afterwards; where nothing was sent, everybody may.
-func TestAnOrderWhoseAcknowledgementWasLost(t *testing.T) {
+func TestBook_LostAcknowledgementIsUnconfirmed(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	js := jetStream(t, s, nats.CustomInboxPrefix("_INBOX"))
@@ -190,7 +190,7 @@ func makeBucket(t *testing.T, js jetstream.JetStream) {
 }
 
 // The longest duration may have become shorter since, and a file is no bucket.
-func TestAKeptOverrideThatIsTooLong(t *testing.T) {
+func TestKept_OverrideThatIsTooLongIsIgnored(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	s.Stop()
@@ -211,7 +211,7 @@ func TestAKeptOverrideThatIsTooLong(t *testing.T) {
 }
 
 // What lasts exactly as long as it may counts.
-func TestTheLongestOverride(t *testing.T) {
+func TestWatch_AcceptsTheLongestOverride(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	w := watch(t, s)
@@ -223,7 +223,7 @@ func TestTheLongestOverride(t *testing.T) {
 
 // Two who order at once: the last one holds, for everybody, and lifting what was
 // replaced lifts nothing.
-func TestTwoOperatorsAtOnce(t *testing.T) {
+func TestBook_LastOrderOfTwoOperatorsHolds(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	w := watch(t, s)
@@ -248,7 +248,7 @@ func TestTwoOperatorsAtOnce(t *testing.T) {
 
 // Whoever says to be a relay that obeys thousands of orders must not keep the one
 // that there is from being lifted.
-func TestManyOrdersThatNobodyGaveDoNotHoldUpALift(t *testing.T) {
+func TestBook_ManyInventedOrdersDoNotDelayALift(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	w := watch(t, s)
@@ -267,7 +267,7 @@ func TestManyOrdersThatNobodyGaveDoNotHoldUpALift(t *testing.T) {
 }
 
 // Who gives a lockdown must not lose its answer among thousands of lines.
-func TestManyInvalidEntriesAreSummedUp(t *testing.T) {
+func TestBook_ManyInvalidEntriesAreSummarized(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := open(t, s)
@@ -285,7 +285,7 @@ func TestManyInvalidEntriesAreSummedUp(t *testing.T) {
 }
 
 // With the shipped accounts no operator may create the bucket, and is told who may.
-func TestABucketThatAnOperatorMayNotMakeAgain(t *testing.T) {
+func TestBucket_OperatorWithoutPermissionCannotCreateIt(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, confined(operatorNeeds, []string{inboxes}))
 	_, err := orders.Open(within(t, patience), jetStream(t, s, asConfined), bucket, 1)

@@ -14,7 +14,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestAStartWithoutNATSAndWithoutAKeptState(t *testing.T) {
+func TestKept_StartWithoutItAndNATSLeavesOrdersUnknown(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	put(t, open(t, s), lockdown("hq"))
@@ -29,7 +29,7 @@ func TestAStartWithoutNATSAndWithoutAKeptState(t *testing.T) {
 	follows(t, w)
 }
 
-func TestAStartWithoutNATSAndWithAKeptState(t *testing.T) {
+func TestKept_IsUsedAtAStartWithoutNATS(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "orders.json")
@@ -58,7 +58,7 @@ func TestAStartWithoutNATSAndWithAKeptState(t *testing.T) {
 	follows(t, second)
 }
 
-func TestNATSRestarts(t *testing.T) {
+func TestWatch_SurvivesARestartOfNATS(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	var log logtest.Buffer
@@ -79,7 +79,7 @@ func TestNATSRestarts(t *testing.T) {
 	}
 }
 
-func TestAnElectionIsRiddenOut(t *testing.T) {
+func TestWatch_SurvivesALeaderElection(t *testing.T) {
 	servers := natstest.Cluster(t, 3)
 	var watchers []*orders.Watcher
 	for _, s := range servers { // each tells its clients of the others

@@ -14,7 +14,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestOrdersAreGivenListedAndLifted(t *testing.T) {
+func TestBook_PutsListsAndLiftsOrders(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := open(t, s)
@@ -41,7 +41,7 @@ func TestOrdersAreGivenListedAndLifted(t *testing.T) {
 	}
 }
 
-func TestLiftingWhatIsNotInForce(t *testing.T) {
+func TestBook_LiftOfWhatIsNotInForceIsAnError(t *testing.T) {
 	t.Parallel()
 	b := open(t, natstest.Start(t))
 	expired := override("branch")
@@ -71,7 +71,7 @@ func TestLiftingWhatIsNotInForce(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatMayNotBeGiven(t *testing.T) {
+func TestBook_RefusesAnInvalidOrder(t *testing.T) {
 	t.Parallel()
 	b := open(t, natstest.Start(t))
 	o := override("hq")
@@ -84,7 +84,7 @@ func TestAnOrderThatMayNotBeGiven(t *testing.T) {
 	}
 }
 
-func TestTheLongestOrderFits(t *testing.T) {
+func TestBook_StoresTheLongestOrder(t *testing.T) {
 	t.Parallel()
 	b := open(t, natstest.Start(t))
 	o := override(strings.Repeat("x", 64))
@@ -92,7 +92,7 @@ func TestTheLongestOrderFits(t *testing.T) {
 	put(t, b, o)
 }
 
-func TestTheBucketThatIsCreated(t *testing.T) {
+func TestBucket_IsCreatedWithTheRightConfiguration(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := open(t, s)
@@ -119,7 +119,7 @@ func TestTheBucketThatIsCreated(t *testing.T) {
 	}
 }
 
-func TestOpeningABucketThatCannotBeMade(t *testing.T) {
+func TestBucket_FailedCreationIsReported(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	_, err := orders.Open(within(t, patience), jetStream(t, s), bucket, 3)

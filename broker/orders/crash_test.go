@@ -52,7 +52,7 @@ func writeUntilKilled(file string) error {
 
 // A kill shows that no half of a state is ever seen. It does not show what is
 // left when the power goes.
-func TestAKillLeavesTheOldStateOrTheNew(t *testing.T) {
+func TestKept_KillLeavesTheOldOrTheNewState(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "orders.json")
 	random := rand.New(rand.NewPCG(1, 2))
 	for life := range 15 {

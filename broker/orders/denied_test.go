@@ -65,7 +65,7 @@ func without(all []string, one string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == one })
 }
 
-func TestThePermissionsAreDocumented(t *testing.T) {
+func TestPermissions_AreDocumented(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("orders.go")
 	if err != nil {
@@ -78,7 +78,7 @@ func TestThePermissionsAreDocumented(t *testing.T) {
 	}
 }
 
-func TestARelayNeedsNoMorePermissions(t *testing.T) {
+func TestPermissions_RelayNeedsNoMore(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, confined(relayNeeds, []string{inboxes}))
 	team := open(t, s, asTeam)
@@ -99,7 +99,7 @@ func TestARelayNeedsNoMorePermissions(t *testing.T) {
 	}
 }
 
-func TestARelayNeedsEachPermission(t *testing.T) {
+func TestPermissions_RelayNeedsEach(t *testing.T) {
 	t.Parallel()
 	for _, missing := range append(slices.Clone(relayNeeds), inboxes) {
 		t.Run(missing, func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestARelayNeedsEachPermission(t *testing.T) {
 }
 
 // Others use the connection too, and their refusals are not ours.
-func TestRefusalsOfOthersAreNotOurs(t *testing.T) {
+func TestPermissions_RefusalsOfOthersAreIgnored(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, confined(relayNeeds, []string{inboxes}))
 	put(t, open(t, s, asTeam), lockdown("hq"))
@@ -164,7 +164,7 @@ func TestRefusalsOfOthersAreNotOurs(t *testing.T) {
 	}
 }
 
-func TestWithoutJetStreamNothingIsKnown(t *testing.T) {
+func TestWatch_WithoutJetStreamNothingIsKnown(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, func(o *server.Options) { o.JetStream = false })
 	w := watch(t, s)

@@ -10,7 +10,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestWhatIsLoggedOfAnOrdersLife(t *testing.T) {
+func TestChangeLog_RecordsTheLifeOfAnOrder(t *testing.T) {
 	const key = "override.site.hq"
 	o := visit.Order{Kind: visit.OrderOverride, Site: "hq", Reason: "x", Until: noon.Add(time.Hour)}
 	began := given(key, o, "a", 1, 0)

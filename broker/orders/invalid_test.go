@@ -25,7 +25,7 @@ func written(o visit.Order) string {
 	return string(data)
 }
 
-func TestEntriesThatSomebodyElseWrote(t *testing.T) {
+func TestEntry_InvalidOneIsReportedAndChangesNothing(t *testing.T) {
 	t.Parallel()
 	now := func(change func(*visit.Order), o visit.Order) string {
 		o.Since = time.Now().UTC()
@@ -117,7 +117,7 @@ func keys(t *testing.T, s *natstest.Server) jetstream.KeyValue {
 }
 
 // Whoever lifts what is none has seen what is there.
-func TestAnUnreadableLockdownIsLifted(t *testing.T) {
+func TestEntry_UnreadableLockdownIsLifted(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := open(t, s)
@@ -134,7 +134,7 @@ func TestAnUnreadableLockdownIsLifted(t *testing.T) {
 }
 
 // Fields that a later version adds are no fault.
-func TestAnOrderOfALaterVersion(t *testing.T) {
+func TestEntry_OfALaterVersionIsAccepted(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	open(t, s)

@@ -12,7 +12,7 @@ import (
 	"github.com/sine-relay/sine-relay/internal/logtest"
 )
 
-func TestAKeptStateThatCannotBeUsed(t *testing.T) {
+func TestKept_UnusableFileIsSetAside(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{
 		"empty":                     "",
@@ -53,7 +53,7 @@ func TestAKeptStateThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-func TestAnEmptyBucketIsKeptToo(t *testing.T) {
+func TestKept_EmptyBucketIsKeptToo(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "orders.json")
@@ -68,7 +68,7 @@ func TestAnEmptyBucketIsKeptToo(t *testing.T) {
 	}
 }
 
-func TestAStateThatCannotBeKept(t *testing.T) {
+func TestKept_FailedWriteIsReported(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	dir := filepath.Join(t.TempDir(), "later")
@@ -94,7 +94,7 @@ func TestAStateThatCannotBeKept(t *testing.T) {
 }
 
 // What was kept once may be gone: the file is looked at, not what was done to it.
-func TestAKeptFileThatIsRemovedOrReplaced(t *testing.T) {
+func TestKept_RemovedOrReplacedFileIsWrittenAgain(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	put(t, open(t, s), lockdown("hq"))

@@ -37,7 +37,7 @@ func ledgerOf(entries ...entry) ledger {
 	return l
 }
 
-func TestWhatHoldsOnceABucketWasRead(t *testing.T) {
+func TestLedger_RereadingMergesWithWhatWasKnown(t *testing.T) {
 	now := noon.Add(time.Hour)
 	const lock, let = "lockdown.site.hq", "override.site.hq"
 	locked := visit.Order{Kind: visit.OrderLockdown, Site: "hq"}
@@ -109,7 +109,7 @@ func check(t *testing.T, l ledger, want, state string) {
 	}
 }
 
-func TestEntriesOneByOne(t *testing.T) {
+func TestLedger_AppliesEntriesOneByOne(t *testing.T) {
 	const key = "lockdown.site.hq"
 	locked := visit.Order{Kind: visit.OrderLockdown, Site: "hq"}
 	l := ledger{}
@@ -150,7 +150,7 @@ func TestEntriesOneByOne(t *testing.T) {
 	}
 }
 
-func TestWhatIsLostIsFoundAgain(t *testing.T) {
+func TestLedger_LostOrderIsFoundAgain(t *testing.T) {
 	locked := visit.Order{Kind: visit.OrderLockdown, Site: "hq"}
 	l := ledgerOf(given("lockdown.site.hq", locked, "a", 5, 0)).renewed(ledger{}, history, noon)
 	if len(l.lost()) != 1 {
@@ -161,7 +161,7 @@ func TestWhatIsLostIsFoundAgain(t *testing.T) {
 	}
 }
 
-func TestNoTwoOrdersShareAKey(t *testing.T) {
+func TestLedger_NoTwoOrdersShareAKey(t *testing.T) {
 	seen := map[string]bool{}
 	for _, kind := range []visit.OrderKind{visit.OrderLockdown, visit.OrderOverride} {
 		for _, site := range []string{visit.AllSites, "all", "site", "All", "all-sites", "_", "-"} {

@@ -14,7 +14,7 @@ import (
 )
 
 // The empty bucket that a watcher makes must not open a door that is locked.
-func TestABucketThatIsDeletedAndMadeAgain(t *testing.T) {
+func TestBucket_DeletionDoesNotLiftALockdown(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	var log logtest.Buffer
@@ -50,7 +50,7 @@ func TestABucketThatIsDeletedAndMadeAgain(t *testing.T) {
 	}
 }
 
-func TestAPurgeIsNoLift(t *testing.T) {
+func TestBucket_PurgeDoesNotLiftALockdown(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	makeAsToolsDo(t, s)
@@ -98,7 +98,7 @@ func idIn(t *testing.T, w *orders.Watcher, site string) string {
 	return ""
 }
 
-func TestARelayThatMayNotCreateTheBucket(t *testing.T) {
+func TestBucket_RelayWithoutPermissionCannotCreateIt(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, confined(relayNeeds, []string{inboxes}))
 	w := watch(t, s, confinedTo(t, s))
@@ -114,7 +114,7 @@ func TestARelayThatMayNotCreateTheBucket(t *testing.T) {
 	follows(t, w)
 }
 
-func TestARelayThatMayCreatesTheBucket(t *testing.T) {
+func TestBucket_RelayWithPermissionCreatesIt(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, confined(slices.Concat(relayNeeds, creatorNeeds), []string{inboxes}))
 	w := watch(t, s, confinedTo(t, s))

@@ -8,7 +8,7 @@ import (
 )
 
 // NATS runs in the test's process, and so has the test's time.
-func TestNowIsTheTimeOfNATS(t *testing.T) {
+func TestNow_IsTheTimeOfNATS(t *testing.T) {
 	t.Parallel()
 	b := open(t, natstest.Start(t))
 	before := time.Now()

@@ -11,7 +11,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestAnOperatorNeedsNoMorePermissions(t *testing.T) {
+func TestPermissions_OperatorNeedsNoMore(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, confined(slices.Concat(operatorNeeds, creatorNeeds), []string{inboxes}))
 	b := open(t, s, asConfined)
@@ -25,7 +25,7 @@ func TestAnOperatorNeedsNoMorePermissions(t *testing.T) {
 	put(t, open(t, s, asConfined), lockdown("hq"))
 }
 
-func TestAnOperatorNeedsEachPermission(t *testing.T) {
+func TestPermissions_OperatorNeedsEach(t *testing.T) {
 	t.Parallel()
 	needed := slices.Concat(operatorNeeds, creatorNeeds)
 	for _, missing := range append(slices.Clone(needed), inboxes) {

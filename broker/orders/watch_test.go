@@ -12,7 +12,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestOrdersReachEveryWatcher(t *testing.T) {
+func TestWatch_OrdersReachEveryWatcher(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	var log logtest.Buffer
@@ -51,7 +51,7 @@ func TestOrdersReachEveryWatcher(t *testing.T) {
 }
 
 // The measure is logged; what is asserted is only that it ends.
-func TestHowLongAnOrderTakes(t *testing.T) {
+func TestWatch_MeasuresHowLongAnOrderTakes(t *testing.T) {
 	s := natstest.Start(t)
 	watchers := []*orders.Watcher{watch(t, s), watch(t, s), watch(t, s)}
 	for _, w := range watchers {
@@ -79,7 +79,7 @@ func TestHowLongAnOrderTakes(t *testing.T) {
 	t.Logf("from Put to %d snapshots of three watchers, looked at every 2 ms: median %s, longest %s", len(took), took[len(took)/2], took[len(took)-1])
 }
 
-func TestAnOrderExpiresByItself(t *testing.T) {
+func TestWatch_OrderExpiresByItself(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	w := watch(t, s)
@@ -115,7 +115,7 @@ func TestTrap_WhoDeliversMayFallSilent(t *testing.T) {
 	sees(t, w, lockdown("hq"))
 }
 
-func TestAConsumerThatIsDeleted(t *testing.T) {
+func TestWatch_SurvivesADeletedConsumer(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	w := watch(t, s)
@@ -136,7 +136,7 @@ func TestAConsumerThatIsDeleted(t *testing.T) {
 	follows(t, w)
 }
 
-func TestCloseReturnsWhateverTheWatcherDoes(t *testing.T) {
+func TestWatch_CloseAlwaysReturns(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	following := watch(t, s)

@@ -38,7 +38,7 @@ func readRules(t *testing.T) (all []rule) {
 
 // Every alert says what is the matter, how bad it is, and where to read on; and
 // every page that somebody may be sent to is there, and none beside them.
-func TestEveryAlertHasARunbook(t *testing.T) {
+func TestAlerts_EachHasARunbook(t *testing.T) {
 	pages := map[string]bool{}
 	for _, r := range readRules(t) {
 		if r.Alert == "" {
@@ -80,7 +80,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 }
 
 // The cases of promtool fire each alert.
-func TestEveryAlertHasACase(t *testing.T) {
+func TestAlerts_EachHasATestCase(t *testing.T) {
 	var cases strings.Builder
 	files, err := filepath.Glob("cases/*.go")
 	if err != nil {
@@ -103,7 +103,7 @@ func TestEveryAlertHasACase(t *testing.T) {
 
 // A number in a text is made whole, or a time, before somebody reads it: increase()
 // makes 2.911 of three calls, and humanize 1.234k of 1,234 messages.
-func TestTheAlertsTextsHaveWholeNumbers(t *testing.T) {
+func TestAlerts_TextsShowWholeNumbers(t *testing.T) {
 	value := regexp.MustCompile(`\{\{[^}]*\$value[^}]*\}\}`)
 	whole := regexp.MustCompile(`printf "%\.[01]f"( \$value)? \}\}$|humanizeDuration \}\}$|^\{\{ if gt \$value 0\.0 \}\}$`)
 	found := 0
@@ -125,7 +125,7 @@ func TestTheAlertsTextsHaveWholeNumbers(t *testing.T) {
 var byIntegration = regexp.MustCompile(`^\w+ by \(namespace, job, integration\b`)
 
 // What is a relay's own names the relay, and what is an integration's names its site.
-func TestTheAlertsSayWhere(t *testing.T) {
+func TestAlerts_NameTheSiteOrTheRelay(t *testing.T) {
 	for _, r := range readRules(t) {
 		if r.Alert == "" {
 			continue
@@ -140,7 +140,7 @@ func TestTheAlertsSayWhere(t *testing.T) {
 }
 
 // An inhibition that names an alert wrongly inhibits nothing.
-func TestTheInhibitionsAreOfAlertsThatThereAre(t *testing.T) {
+func TestInhibitions_NameExistingAlerts(t *testing.T) {
 	content, err := os.ReadFile("alertmanager.yaml")
 	if err != nil {
 		t.Fatal(err)

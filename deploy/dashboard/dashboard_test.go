@@ -13,7 +13,7 @@ const file = "sine-relay.json"
 
 var update = flag.Bool("update", false, "rewrite "+file)
 
-func TestTheFileIsMadeFromTheTables(t *testing.T) {
+func TestDashboard_FileIsGeneratedFromTheTables(t *testing.T) {
 	want, err := JSON()
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func read(t *testing.T) (f filed) {
 	return f
 }
 
-func TestItCanBeImportedAnywhere(t *testing.T) {
+func TestDashboard_CanBeImportedAnywhere(t *testing.T) {
 	f := read(t)
 	if f.UID != UID || f.ID != nil || f.SchemaVersion == 0 {
 		t.Errorf("uid %q, id %v, schemaVersion %d", f.UID, f.ID, f.SchemaVersion)
@@ -104,7 +104,7 @@ func TestItCanBeImportedAnywhere(t *testing.T) {
 	}
 }
 
-func TestEveryPanelSaysWhatItShowsAndAsksTheChosenSource(t *testing.T) {
+func TestPanels_AreDescribedAndQueryTheChosenDataSource(t *testing.T) {
 	for _, p := range read(t).Panels {
 		if p.Type == "row" {
 			continue
@@ -122,7 +122,7 @@ func TestEveryPanelSaysWhatItShowsAndAsksTheChosenSource(t *testing.T) {
 	}
 }
 
-func TestPanelsHaveTheirOwnPlaceAndTheRowsTheirOrder(t *testing.T) {
+func TestPanels_DoNotOverlapAndRowsAreInOrder(t *testing.T) {
 	var headings []string
 	ids := map[int]bool{}
 	panels := read(t).Panels

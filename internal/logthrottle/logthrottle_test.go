@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestDue(t *testing.T) {
+func TestDue_CountsSinceTheLastLogLine(t *testing.T) {
 	throttle, now := New(time.Hour), time.Now()
 	for _, step := range []struct {
 		key  string

@@ -53,7 +53,7 @@ func waiting(l *Limiter, name string) int {
 }
 
 // The first of a quiet user does not stand behind the hundreds of another.
-func TestUsersWhoWaitHaveTheirTurnOneAfterAnother(t *testing.T) {
+func TestLimiter_WaitingUsersTakeTurns(t *testing.T) {
 	l := NewLimiter(30)
 	l.Among(3)
 	var held []Reservation
@@ -88,7 +88,7 @@ func TestUsersWhoWaitHaveTheirTurnOneAfterAnother(t *testing.T) {
 
 // A hog has its share and waits for more; what is free beyond that is at once
 // there for others.
-func TestWhoeverIsBelowItsShareDoesNotWaitForAHog(t *testing.T) {
+func TestLimiter_AUserBelowItsShareDoesNotWaitForAHog(t *testing.T) {
 	l := NewLimiter(100)
 	l.Among(90)
 	fill(l, "hog")
@@ -111,7 +111,7 @@ func TestWhoeverIsBelowItsShareDoesNotWaitForAHog(t *testing.T) {
 
 // Small wishes that come all the time do not keep a large one of somebody else
 // waiting for ever.
-func TestALargeWishIsNotAlwaysOvertakenBySmallOnes(t *testing.T) {
+func TestLimiter_SmallReservationsDoNotStarveALargeOne(t *testing.T) {
 	l := NewLimiter(100)
 	l.Among(2)
 	small := fill(l, "small")
@@ -141,7 +141,7 @@ func TestALargeWishIsNotAlwaysOvertakenBySmallOnes(t *testing.T) {
 	r.Release()
 }
 
-func TestWhoGivesUpStandsInNobodysWay(t *testing.T) {
+func TestLimiter_ACanceledWaitBlocksNoOther(t *testing.T) {
 	l := NewLimiter(10)
 	l.Among(2)
 	first, _ := l.TryAcquire("a", 8)
@@ -165,7 +165,7 @@ func TestWhoGivesUpStandsInNobodysWay(t *testing.T) {
 	}
 }
 
-func TestMoreThanThereIsIsRefusedAtOnce(t *testing.T) {
+func TestLimiter_MoreThanItsCapacityIsRefusedAtOnce(t *testing.T) {
 	l := NewLimiter(10)
 	if _, err := l.Acquire(t.Context(), "a", 11); !errors.Is(err, ErrTooMuch) {
 		t.Errorf("%v", err)
@@ -175,7 +175,7 @@ func TestMoreThanThereIsIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
-func TestAReservationShrinks(t *testing.T) {
+func TestReservation_Shrinks(t *testing.T) {
 	l := NewLimiter(10)
 	r, _ := l.TryAcquire("a", 10)
 	r = r.Shrink(4).Shrink(7)
@@ -190,7 +190,7 @@ func TestAReservationShrinks(t *testing.T) {
 
 // Whatever is done in whatever order: no more is held than there is, everybody
 // gets a turn, and at the end everything is back.
-func TestAnyUseLeavesNothingBehind(t *testing.T) {
+func TestLimiter_EverythingIsReleasedAfterConcurrentUse(t *testing.T) {
 	for _, users := range []int{1, 2, 7, 90} {
 		t.Run(fmt.Sprint(users), func(t *testing.T) {
 			const capacity = 64

@@ -20,7 +20,7 @@ func greedy(p Pool, users int, step int64) []int64 {
 	return got
 }
 
-func TestHowMuchAGreedyUserGets(t *testing.T) {
+func TestPool_LimitsGreedyUsers(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		capacity int64
@@ -45,7 +45,7 @@ func TestHowMuchAGreedyUserGets(t *testing.T) {
 
 // However many are greedy, in whatever order they come: whoever comes last still
 // gets what is set apart.
-func TestBehindManyGreedyUsersEachOtherFindsAFirstPlace(t *testing.T) {
+func TestPool_EveryUserGetsTheMinimumBehindGreedyOnes(t *testing.T) {
 	for _, capacity := range []int64{100, 256, 512, 10_000} {
 		const users = 40
 		p := Pool{Capacity: capacity, Users: users}
@@ -61,7 +61,7 @@ func TestBehindManyGreedyUsersEachOtherFindsAFirstPlace(t *testing.T) {
 }
 
 // n users who all take what they can at the same time get an n+1-th each.
-func TestGreedyUsersAtTheSameTimeGetTheSame(t *testing.T) {
+func TestPool_ConcurrentGreedyUsersGetEqualShares(t *testing.T) {
 	for users := 2; users < 10; users++ {
 		p := Pool{Capacity: 10_000, Users: users}
 		got := make([]int64, users)

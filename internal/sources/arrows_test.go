@@ -42,7 +42,7 @@ func goList(t *testing.T, patterns ...string) map[string]goPackage {
 // The hourglass: cmd knows everybody; relay and broker know visit and not each
 // other, and what they share is in internal, which knows nobody; visit knows the
 // standard library.
-func TestTheArrowsPointOneWay(t *testing.T) {
+func TestImports_PointOneWay(t *testing.T) {
 	packages := goList(t, "./...")
 	ours := func(path string) string {
 		short, ok := strings.CutPrefix(path, module)
@@ -82,7 +82,7 @@ func TestTheArrowsPointOneWay(t *testing.T) {
 }
 
 // Each library has one place where it is used.
-func TestLibrariesKeepToTheirRooms(t *testing.T) {
+func TestImports_EachLibraryIsUsedInItsPackagesOnly(t *testing.T) {
 	rooms := map[string][]string{
 		"cel.dev/cel-go":                       {"relay/condition"},
 		"github.com/gorilla/mux":               {"relay"},
@@ -107,7 +107,7 @@ func TestLibrariesKeepToTheirRooms(t *testing.T) {
 	}
 }
 
-func TestTheServerIsNotPartOfTheClientsPackages(t *testing.T) {
+func TestImports_ClientPackagesDoNotDependOnTheServer(t *testing.T) {
 	for name, p := range goList(t, "./visit/...", "./broker", "./relay/...") {
 		for _, dep := range p.Deps {
 			if strings.HasPrefix(dep, "github.com/nats-io/nats-server/") {

@@ -26,7 +26,7 @@ var writtenDown = map[string]string{
 // Somebody sets the clock: what is measured between two readings of the wall clock
 // is wrong then, and a visitor is turned away. A time that was read for a duration
 // keeps its monotonic reading, and is converted where it is written.
-func TestTheWallClockMeasuresNothing(t *testing.T) {
+func TestClocks_DurationsAreNotMeasuredByTheWallClock(t *testing.T) {
 	err := filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
 		name := strings.TrimPrefix(filepath.ToSlash(path), "../../")
 		if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || writtenDown[name] != "" {

@@ -15,7 +15,7 @@ var (
 )
 
 // What SECURITY.md says is shown by a test is shown by one that exists.
-func TestEveryThreatNamesTestsThatExist(t *testing.T) {
+func TestSecurity_ThreatsNameTestsThatExist(t *testing.T) {
 	page, err := os.ReadFile("../../SECURITY.md")
 	if err != nil {
 		t.Fatal(err)

@@ -140,7 +140,7 @@ func TestAddress_LeavesTheHeaderAsItWas(t *testing.T) {
 	}
 }
 
-func TestParseHeader(t *testing.T) {
+func TestParseHeader_KnowsTwoHeadersInAnyCase(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		want Header
@@ -231,7 +231,7 @@ func TestAddress_ByForwarded(t *testing.T) {
 	}
 }
 
-func TestPlainHTTP(t *testing.T) {
+func TestPlainHTTP_IsDetectedByTrustedHeaders(t *testing.T) {
 	trusted := prefixes(t, "10.0.0.0/8")
 	h := func(pairs ...string) http.Header {
 		all := http.Header{}
@@ -283,7 +283,7 @@ func TestPlainHTTP(t *testing.T) {
 	}
 }
 
-func TestMissingReason(t *testing.T) {
+func TestMissingReason_SaysWhyTheAddressIsMissing(t *testing.T) {
 	const xff, forwarded = "X-Forwarded-For", "Forwarded"
 	for _, c := range []struct {
 		name   string

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestParsePrefixes(t *testing.T) {
+func TestParsePrefixes_AcceptsAddressesAndPrefixes(t *testing.T) {
 	for _, c := range []struct{ name, entry, want string }{
 		{"a prefix", "10.0.0.0/8", "10.0.0.0/8"},
 		{"an address", "192.0.2.7", "192.0.2.7/32"},
@@ -66,7 +66,7 @@ func TestParsePrefixes_NamesEveryInvalidOne(t *testing.T) {
 	}
 }
 
-func TestAllowed(t *testing.T) {
+func TestAllowed_AnEmptyListAllowsEveryAddress(t *testing.T) {
 	some := prefixes(t, "192.0.2.0/24", "198.51.100.7", "2001:db8::/32", "fe80::/10")
 	for _, c := range []struct {
 		name    string
@@ -104,7 +104,7 @@ func ExampleParsePrefixes() {
 	// "proxy:80" is neither an address nor a prefix; write for example 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32
 }
 
-func TestNetwork(t *testing.T) {
+func TestNetwork_ShortensAnAddress(t *testing.T) {
 	for address, want := range map[string]string{
 		"203.0.113.7": "203.0.113.0/24", "::ffff:203.0.113.7": "203.0.113.0/24", "127.0.0.1": "127.0.0.0/24",
 		"2001:db8:1:2:3:4:5:6": "2001:db8:1::/48", "fe80::1%eth0": "fe80::/48", "": "unknown",

@@ -108,7 +108,7 @@ func TestOf_MasksKeysBesideAnOddOne(t *testing.T) {
 	}
 }
 
-func TestIsName(t *testing.T) {
+func TestIsName_RefusesWhatMayBePersonal(t *testing.T) {
 	for text, want := range map[string]bool{
 		"firstName": true, "_id": true, "first_name": true, "a-b.c2": true, "question1234": true, strings.Repeat("x", 35): true,
 		"": false, "Reason for visit": false, "ada@example.com": false, "Zmärk": false, "a$b": false, strings.Repeat("x", 36): false,

@@ -31,7 +31,7 @@ func refused(t *testing.T, m *nats.Msg, code, description string) {
 
 // A visitor is never left waiting for a decider that has failed, and nobody's
 // name travels in an error.
-func TestAFailureIsAnErrorReplyWithoutItsText(t *testing.T) {
+func TestReply_AFailureIsAnErrorWithoutItsText(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		decide decideFunc
@@ -61,7 +61,7 @@ func TestAFailureIsAnErrorReplyWithoutItsText(t *testing.T) {
 }
 
 // Who is turned away is turned away, also where the rest cannot be sent.
-func TestARejectionThatCannotBeSentWholeIsSent(t *testing.T) {
+func TestReply_ARejectionThatCannotBeSentWholeIsSent(t *testing.T) {
 	t.Parallel()
 	const text = "See reception."
 	for name, c := range map[string]struct {
@@ -90,7 +90,7 @@ func returning(d visit.Decision) decideFunc {
 	return func(context.Context, visit.CheckInRequest) (visit.Decision, error) { return d, nil }
 }
 
-func TestAMessageThatIsNotAQuestion(t *testing.T) {
+func TestCheckIn_AnInvalidRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	s, r := newDecider(t, hq(), accept)
 	refused(t, s.request(t, "visitors.v1.ask.hq.default", "5000", []byte("Zmark")), "400", "invalid check-in request")
@@ -118,7 +118,7 @@ func (s *site) send(t *testing.T, timeout string) *nats.Subscription {
 	return sub
 }
 
-func TestAQuestionWhoseTimeIsOverIsDropped(t *testing.T) {
+func TestCheckIn_AnExpiredRequestIsDropped(t *testing.T) {
 	t.Parallel()
 	asked := make(chan bool, 10)
 	s, r := newDecider(t, hq(), func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
@@ -139,7 +139,7 @@ func TestAQuestionWhoseTimeIsOverIsDropped(t *testing.T) {
 	r.stop(t)
 }
 
-func TestAnAnswerThatComesTooLateIsDropped(t *testing.T) {
+func TestReply_ALateOneIsDropped(t *testing.T) {
 	t.Parallel()
 	s, r := newDecider(t, hq(), func(ctx context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 		<-ctx.Done()
@@ -158,7 +158,7 @@ func TestAnAnswerThatComesTooLateIsDropped(t *testing.T) {
 	}
 }
 
-func TestATimeThatIsNotSaidIsBoundedAllTheSame(t *testing.T) {
+func TestTimeout_AMissingOrInvalidOneIsBounded(t *testing.T) {
 	t.Parallel()
 	left := make(chan time.Duration, 1)
 	s, r := newDecider(t, hq(), func(ctx context.Context, _ visit.CheckInRequest) (visit.Decision, error) {
@@ -177,7 +177,7 @@ func TestATimeThatIsNotSaidIsBoundedAllTheSame(t *testing.T) {
 	r.stop(t)
 }
 
-func TestQuestionsThatRunAreAnsweredWhenTheContextEnds(t *testing.T) {
+func TestShutdown_RunningCheckInRequestsAreAnswered(t *testing.T) {
 	t.Parallel()
 	const n = 20
 	entered, leave := make(chan bool, n), make(chan bool)
@@ -211,7 +211,7 @@ func TestQuestionsThatRunAreAnsweredWhenTheContextEnds(t *testing.T) {
 	}
 }
 
-func TestADecisionThatIgnoresItsContextIsLeftBehind(t *testing.T) {
+func TestShutdown_ADecisionThatIgnoresItsContextIsAbandoned(t *testing.T) {
 	t.Parallel()
 	cfg := hq()
 	cfg.GracePeriod = 10 * time.Millisecond

@@ -114,7 +114,7 @@ func (s *site) ask(t *testing.T, at, decider string) visit.Decision {
 	return d
 }
 
-func TestAQuestionIsDecided(t *testing.T) {
+func TestDecide_AnswersACheckInRequest(t *testing.T) {
 	t.Parallel()
 	asked := make(chan visit.CheckInRequest, 1)
 	left := make(chan time.Duration, 1)
@@ -137,7 +137,7 @@ func TestAQuestionIsDecided(t *testing.T) {
 	r.stop(t)
 }
 
-func TestTheDecidersOwnNameIsKept(t *testing.T) {
+func TestDecide_KeepsTheNameThatTheDeciderGives(t *testing.T) {
 	t.Parallel()
 	s, r := newDecider(t, hq(), func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 		return visit.Decision{Verdict: visit.Accept, Decider: "list", Version: "7"}, nil
@@ -148,7 +148,7 @@ func TestTheDecidersOwnNameIsKept(t *testing.T) {
 	r.stop(t)
 }
 
-func TestDiscoveryShowsTheDecider(t *testing.T) {
+func TestDiscovery_ShowsTheDecider(t *testing.T) {
 	t.Parallel()
 	cfg := subscriber.DeciderConfig{Sites: []string{"hq", "lab"}, Decider: "vip", Version: "1.2.3", Description: "the list"}
 	s, r := newDecider(t, cfg, accept)
@@ -180,7 +180,7 @@ func TestDiscoveryShowsTheDecider(t *testing.T) {
 	}
 }
 
-func TestTwoInstancesShareTheQuestions(t *testing.T) {
+func TestDecide_TwoInstancesShareTheCheckInRequests(t *testing.T) {
 	t.Parallel()
 	s := &site{Server: natstest.Start(t)}
 	s.js = s.JetStream()
@@ -209,7 +209,7 @@ func TestTwoInstancesShareTheQuestions(t *testing.T) {
 }
 
 // A subscription of nats.go calls its handler serially.
-func TestQuestionsAreAnsweredConcurrentlyUpToTheCap(t *testing.T) {
+func TestDecide_RunsConcurrentlyUpToTheCap(t *testing.T) {
 	t.Parallel()
 	const limit = 8
 	cfg := hq()
@@ -243,7 +243,7 @@ func TestQuestionsAreAnsweredConcurrentlyUpToTheCap(t *testing.T) {
 	r.stop(t)
 }
 
-func TestWhatEndsDecide(t *testing.T) {
+func TestDecide_EndsOnAnInvalidConfigurationOrConnection(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for name, c := range map[string]struct {
@@ -274,7 +274,7 @@ func TestWhatEndsDecide(t *testing.T) {
 	}
 }
 
-func TestAQuestionAfterOnReadyFindsTheDecider(t *testing.T) {
+func TestDecide_AnswersAfterOnReady(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	ctx, stop := context.WithCancel(context.Background())

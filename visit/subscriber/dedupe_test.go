@@ -25,7 +25,7 @@ func (s *site) bucket(t *testing.T) jetstream.KeyValue {
 }
 
 // The stream takes the same events a second time, as beyond its dedupe window.
-func TestAnEventThatComesAgainIsHandledOnce(t *testing.T) {
+func TestDedupe_ARepeatedEventIsHandledOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for name, seen := range map[string]subscriber.DedupeStore{"memory": subscriber.DedupeInMemory(100), "bucket": subscriber.DedupeInBucket(s.bucket(t))} {
@@ -52,7 +52,7 @@ func TestAnEventThatComesAgainIsHandledOnce(t *testing.T) {
 	}
 }
 
-func TestAFailureIsNotTakenForHandled(t *testing.T) {
+func TestDedupe_AFailedEventIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	var calls atomic.Int64
@@ -70,7 +70,7 @@ func TestAFailureIsNotTakenForHandled(t *testing.T) {
 	r.stop(t)
 }
 
-func TestABucketOutlivesTheProgram(t *testing.T) {
+func TestDedupe_ABucketOutlivesTheProgram(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	e := visit.Event{ID: "0123456789abcdef0123456789abcdef"}
@@ -86,7 +86,7 @@ func TestABucketOutlivesTheProgram(t *testing.T) {
 	}
 }
 
-func TestWithoutItsBucketNothingIsHandledUntilItIsBack(t *testing.T) {
+func TestDedupe_NothingIsHandledWhileTheBucketIsMissing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	kv := s.bucket(t)
@@ -112,7 +112,7 @@ type failing struct{ subscriber.DedupeStore }
 
 func (failing) Add(context.Context, string) error { return errors.New("full") }
 
-func TestWhatCannotBeRememberedComesAgain(t *testing.T) {
+func TestDedupe_AnEventThatCannotBeRememberedIsHandledAgain(t *testing.T) {
 	var calls int
 	h := subscriber.Dedupe(failing{subscriber.DedupeInMemory(1)}, func(context.Context, visit.Event) error { calls++; return nil })
 	for range 2 {
@@ -123,7 +123,7 @@ func TestWhatCannotBeRememberedComesAgain(t *testing.T) {
 	}
 }
 
-func TestMemoryForgetsTheOldest(t *testing.T) {
+func TestDedupe_MemoryForgetsTheOldest(t *testing.T) {
 	seen := subscriber.DedupeInMemory(3)
 	for i := range 5 {
 		for range 2 { // a second time makes nothing older
@@ -139,7 +139,7 @@ func TestMemoryForgetsTheOldest(t *testing.T) {
 	}
 }
 
-func TestOneIDIsHandledByOneWorkerAtATime(t *testing.T) {
+func TestDedupe_OneIDIsHandledByOneWorkerAtATime(t *testing.T) {
 	var calls, now atomic.Int64
 	began, goOn := make(chan struct{}), make(chan struct{})
 	h := subscriber.Dedupe(subscriber.DedupeInMemory(10), func(_ context.Context, e visit.Event) error {
@@ -175,7 +175,7 @@ func TestOneIDIsHandledByOneWorkerAtATime(t *testing.T) {
 }
 
 // The permissions that the comment of SeenInBucket names are enough.
-func TestABucketNeedsNoMorePermissionsThanDocumented(t *testing.T) {
+func TestPermissions_DocumentedOnesSufficeForABucket(t *testing.T) {
 	t.Parallel()
 	s := confined(t, []string{"$KV.seen.>", "$JS.API.STREAM.INFO.KV_seen", "$JS.API.DIRECT.GET.KV_seen.>"}, []string{"_INBOX.>"})
 	s.bucket(t)

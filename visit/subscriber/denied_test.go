@@ -48,7 +48,7 @@ func confined(t *testing.T, publish, subscribe []string) *site {
 
 func asTeam() nats.Option { return nats.UserInfo("team", "x") }
 
-func TestATeamIsConfinedToOneSite(t *testing.T) {
+func TestPermissions_ATeamIsConfinedToOneSite(t *testing.T) {
 	t.Parallel()
 	s := confined(t, documented(), []string{"_INBOX.>"})
 	s.store(t, "lab", "lab", 1)
@@ -78,7 +78,7 @@ func TestATeamIsConfinedToOneSite(t *testing.T) {
 }
 
 // The server refuses these without an answer; only waiting would be left.
-func TestAMissingPermissionIsSaid(t *testing.T) {
+func TestPermissions_AMissingOneIsNamed(t *testing.T) {
 	t.Parallel()
 	p, inbox := documented(), []string{"_INBOX.>"}
 	for name, c := range map[string]struct {
@@ -102,7 +102,7 @@ func TestAMissingPermissionIsSaid(t *testing.T) {
 }
 
 // A durable that exists and waits for another time is looked at.
-func TestAMissingPermissionToFindTheDurableIsSaid(t *testing.T) {
+func TestPermissions_AMissingOneToReadTheDurableIsNamed(t *testing.T) {
 	t.Parallel()
 	p := documented()
 	s := confined(t, []string{p[0], p[2], p[3]}, []string{"_INBOX.>"})
@@ -119,7 +119,7 @@ func TestAMissingPermissionToFindTheDurableIsSaid(t *testing.T) {
 }
 
 // Nobody chose the limit that an older program's durable has.
-func TestATeamMayLiftTheLimitOfItsDurable(t *testing.T) {
+func TestPermissions_ATeamMayRaiseTheLimitOfItsDurable(t *testing.T) {
 	t.Parallel()
 	s := confined(t, documented(), []string{"_INBOX.>"})
 	s.durable(t, func(c *jetstream.ConsumerConfig) { c.FilterSubject = "visitors.v1.event.hq.>" })
@@ -134,7 +134,7 @@ func TestATeamMayLiftTheLimitOfItsDurable(t *testing.T) {
 }
 
 // A new durable needs no permission to be found.
-func TestAStallThatCannotBeNoticedIsSaidAndEndsNothing(t *testing.T) {
+func TestPermissions_UndetectableStallsAreReportedAndEndNothing(t *testing.T) {
 	t.Parallel()
 	p := documented()
 	s := confined(t, []string{p[0], p[2], p[3]}, []string{"_INBOX.>"})
@@ -151,7 +151,7 @@ func TestAStallThatCannotBeNoticedIsSaidAndEndsNothing(t *testing.T) {
 }
 
 // A team that may make no durable receives from the one that somebody made for it.
-func TestADurableThatSomebodyElseMade(t *testing.T) {
+func TestPermissions_BindOnlyNeedsNoneToCreateADurable(t *testing.T) {
 	t.Parallel()
 	p := documented()
 	s := confined(t, p[1:], []string{"_INBOX.>"})
@@ -182,7 +182,7 @@ func TestADurableThatSomebodyElseMade(t *testing.T) {
 	}
 }
 
-func TestATeamWithItsOwnInbox(t *testing.T) {
+func TestPermissions_ATeamMayHaveItsOwnInbox(t *testing.T) {
 	t.Parallel()
 	s := confined(t, documented(), []string{"_INBOX_team.>"})
 	s.store(t, "hq", "a", 1)
@@ -192,7 +192,7 @@ func TestATeamWithItsOwnInbox(t *testing.T) {
 	r.stop(t)
 }
 
-func TestADeciderThatMayNotHearTheQuestions(t *testing.T) {
+func TestPermissions_ADeciderThatMayNotSubscribeIsDenied(t *testing.T) {
 	t.Parallel()
 	s := confined(t, nil, []string{"$SRV.>", "visitors.v1.ask.hq.default"})
 	cfg := subscriber.DeciderConfig{Sites: []string{"lab"}, Version: "1.0.0"}
@@ -203,7 +203,7 @@ func TestADeciderThatMayNotHearTheQuestions(t *testing.T) {
 	contains(t, err, "visitors.v1.ask.lab.default")
 }
 
-func TestADeciderWithTheDocumentedPermissions(t *testing.T) {
+func TestPermissions_DocumentedOnesSufficeForADecider(t *testing.T) {
 	t.Parallel()
 	s := confined(t, nil, []string{"$SRV.>", "visitors.v1.ask.hq.default"})
 	r := runDecide(t, s.Connect(asTeam()), subscriber.DeciderConfig{Sites: []string{"hq"}, Version: "1.0.0"}, accept)
@@ -214,7 +214,7 @@ func TestADeciderWithTheDocumentedPermissions(t *testing.T) {
 }
 
 // It goes on: a permission may be granted while it runs.
-func TestADeciderThatMayNotAnswerOrBeSeenSaysSo(t *testing.T) {
+func TestPermissions_ADeciderThatMayNotReplyOrBeDiscoveredReportsIt(t *testing.T) {
 	t.Parallel()
 	asks := []string{"visitors.v1.ask.hq.default"}
 	for name, c := range map[string]struct {

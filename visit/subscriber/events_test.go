@@ -14,7 +14,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit/subscriber"
 )
 
-func TestEventsComeInTheirOrder(t *testing.T) {
+func TestEvents_ArriveInOrder(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 50)
@@ -37,7 +37,7 @@ func TestEventsComeInTheirOrder(t *testing.T) {
 
 // A permission can confine a team to a site only when the consumer has exactly
 // one filter subject.
-func TestTheConsumerHasExactlyOneFilterSubject(t *testing.T) {
+func TestEvents_ConsumerHasExactlyOneFilterSubject(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for durable, c := range map[string]struct {
@@ -66,7 +66,7 @@ func TestTheConsumerHasExactlyOneFilterSubject(t *testing.T) {
 	}
 }
 
-func TestTheSourceArrivesByteForByte(t *testing.T) {
+func TestEvents_SourceArrivesByteForByte(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	source := "\r\n{ \"a\" : 1e400,\t\"b\":\"<\\u003c\" }\n "
@@ -82,7 +82,7 @@ func TestTheSourceArrivesByteForByte(t *testing.T) {
 	r.stop(t)
 }
 
-func TestANewDurableBeginsWhereItIsTold(t *testing.T) {
+func TestDurable_ANewOneBeginsAtTheConfiguredStart(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 3)
@@ -117,7 +117,7 @@ func TestANewDurableBeginsWhereItIsTold(t *testing.T) {
 	again.stop(t)
 }
 
-func TestADurableIsNotTakenFromAnotherProgram(t *testing.T) {
+func TestDurable_IsNotTakenFromAnotherProgram(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)
@@ -132,7 +132,7 @@ func TestADurableIsNotTakenFromAnotherProgram(t *testing.T) {
 	first.stop(t)
 }
 
-func TestAChangedAckWaitReachesTheConsumer(t *testing.T) {
+func TestDurable_AChangedAckWaitIsApplied(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)
@@ -151,7 +151,7 @@ func TestAChangedAckWaitReachesTheConsumer(t *testing.T) {
 	}
 }
 
-func TestWhatEventsCannotReceiveFrom(t *testing.T) {
+func TestEvents_AnInvalidConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for name, c := range map[string]struct {
@@ -177,7 +177,7 @@ func TestWhatEventsCannotReceiveFrom(t *testing.T) {
 	}
 }
 
-func TestAConsumerThatIsDeletedEndsEvents(t *testing.T) {
+func TestEvents_EndWhenTheConsumerIsDeleted(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)
@@ -193,7 +193,7 @@ func TestAConsumerThatIsDeletedEndsEvents(t *testing.T) {
 }
 
 // Nobody is told when no pull is waiting: the next one meets silence.
-func TestAConsumerThatIsDeletedWhileAHandlerRunsEndsEvents(t *testing.T) {
+func TestEvents_EndWhenTheConsumerIsDeletedWhileAHandlerRuns(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)
@@ -213,7 +213,7 @@ func TestAConsumerThatIsDeletedWhileAHandlerRunsEndsEvents(t *testing.T) {
 	}
 }
 
-func TestAClosedConnectionEndsEvents(t *testing.T) {
+func TestEvents_EndWhenTheConnectionIsClosed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)
@@ -227,7 +227,7 @@ func TestAClosedConnectionEndsEvents(t *testing.T) {
 	}
 }
 
-func TestEventsRideOutARestart(t *testing.T) {
+func TestEvents_ContinueAfterAServerRestart(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "before", 5)
@@ -251,7 +251,7 @@ func TestEventsRideOutARestart(t *testing.T) {
 	r.stop(t)
 }
 
-func TestEventsWaitForAServerThatIsNotThereYet(t *testing.T) {
+func TestEvents_WaitForTheServerToStart(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)

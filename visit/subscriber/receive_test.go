@@ -24,7 +24,7 @@ func (r *run) nextEventError(t *testing.T) *subscriber.EventError {
 	}
 }
 
-func TestAFailedEventComesAgainAfterItsBackoff(t *testing.T) {
+func TestRetry_AFailedEventIsRedeliveredAfterItsBackoff(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)
@@ -54,7 +54,7 @@ func TestAFailedEventComesAgainAfterItsBackoff(t *testing.T) {
 	r.stop(t)
 }
 
-func TestAPanicIsAFailure(t *testing.T) {
+func TestHandler_APanicIsAFailure(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 2)
@@ -78,7 +78,7 @@ func TestAPanicIsAFailure(t *testing.T) {
 	r.stop(t)
 }
 
-func TestDeliveriesEndOnlyWhenToldTo(t *testing.T) {
+func TestRetry_EndsAtMaxDeliver(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)
@@ -93,7 +93,7 @@ func TestDeliveriesEndOnlyWhenToldTo(t *testing.T) {
 	r.stop(t)
 }
 
-func TestAMessageThatIsNotAnEventComesOnce(t *testing.T) {
+func TestRetry_AnInvalidEventIsDeliveredOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	bad := []string{`Zmark`, `[]`, `{}`, `{"id":7}`, `{"id":"1"}`, `{"kind":"checked_in"}`, ``, `{"id":"1","kind":"checked_in","time":"Zmark"}`}
@@ -119,7 +119,7 @@ func TestAMessageThatIsNotAnEventComesOnce(t *testing.T) {
 	r.stop(t)
 }
 
-func TestAHandlerMayTakeLongerThanAckWait(t *testing.T) {
+func TestHandler_MayTakeLongerThanAckWait(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)
@@ -142,7 +142,7 @@ func TestAHandlerMayTakeLongerThanAckWait(t *testing.T) {
 	r.stop(t)
 }
 
-func TestHandlersRunConcurrently(t *testing.T) {
+func TestHandler_RunsConcurrently(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 4)
@@ -162,7 +162,7 @@ func TestHandlersRunConcurrently(t *testing.T) {
 }
 
 // Two runs with one durable, the first ended in the middle, see everything.
-func TestEndingTheContextLosesNothing(t *testing.T) {
+func TestShutdown_LosesNoEvents(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	const n = 200
@@ -194,7 +194,7 @@ func TestEndingTheContextLosesNothing(t *testing.T) {
 	second.stop(t)
 }
 
-func TestAHandlerThatRunsIsFinished(t *testing.T) {
+func TestShutdown_WaitsForARunningHandler(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 2)
@@ -223,7 +223,7 @@ func TestAHandlerThatRunsIsFinished(t *testing.T) {
 	}
 }
 
-func TestAHandlersContextEndsAfterTheGracePeriod(t *testing.T) {
+func TestShutdown_HandlerContextEndsAfterTheGracePeriod(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)
@@ -242,7 +242,7 @@ func TestAHandlersContextEndsAfterTheGracePeriod(t *testing.T) {
 	second.stop(t)
 }
 
-func TestAHandlerThatIgnoresItsContextIsLeftBehind(t *testing.T) {
+func TestShutdown_AHandlerThatIgnoresItsContextIsAbandoned(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "a", 1)

@@ -51,7 +51,7 @@ func replyOf(t *testing.T, sub *nats.Subscription) *nats.Msg {
 }
 
 // A program that is merely slow must not print a badge twice.
-func TestAQuestionThatComesAgainIsDecidedOnce(t *testing.T) {
+func TestDecide_ARepeatedCheckInRequestIsDecidedOnce(t *testing.T) {
 	t.Parallel()
 	asked, leave := make(chan string, 10), make(chan bool)
 	s, r := newDecider(t, hq(), func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
@@ -83,7 +83,7 @@ func TestAQuestionThatComesAgainIsDecidedOnce(t *testing.T) {
 	}
 }
 
-func TestAFailureIsNotKept(t *testing.T) {
+func TestDecide_AFailureIsNotCached(t *testing.T) {
 	t.Parallel()
 	asked, leave := make(chan bool, 10), make(chan bool)
 	s, r := newDecider(t, hq(), func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
@@ -132,7 +132,7 @@ func (s *site) stats(t *testing.T) visit.DeciderStats {
 // Nobody sees a program that hangs if its questions count when it returns. Their time
 // is long enough for the program to be asked before it is over, on a machine that is
 // busy.
-func TestAQuestionThatHangsIsCountedWhileItHangs(t *testing.T) {
+func TestStats_CountACheckInRequestWhileItHangs(t *testing.T) {
 	t.Parallel()
 	leave := make(chan bool)
 	s, r := newDecider(t, hq(), func(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
@@ -164,7 +164,7 @@ func TestAQuestionThatHangsIsCountedWhileItHangs(t *testing.T) {
 	}
 }
 
-func TestTheAverageCountsWhatFailed(t *testing.T) {
+func TestStats_AverageIncludesFailures(t *testing.T) {
 	t.Parallel()
 	const slow = 100 * time.Millisecond
 	s, r := newDecider(t, hq(), func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
@@ -179,7 +179,7 @@ func TestTheAverageCountsWhatFailed(t *testing.T) {
 }
 
 // What a program did after its time is said, unless it only heeded its context.
-func TestAFailureAfterTheTimeIsReported(t *testing.T) {
+func TestTimeout_AFailureAfterItIsReported(t *testing.T) {
 	t.Parallel()
 	failure := errors.New("the list is broken")
 	s, r := newDecider(t, hq(), func(ctx context.Context, _ visit.CheckInRequest) (visit.Decision, error) {

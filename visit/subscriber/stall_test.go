@@ -29,7 +29,7 @@ func failingFor(ids chan<- string) handler {
 
 // A server that is not told otherwise delivers nothing more once a thousand are
 // not acknowledged.
-func TestEventsThatFailStarveNoneThatAreNewer(t *testing.T) {
+func TestRetry_FailedEventsDoNotStarveNewerOnes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	const bad = 1200
@@ -54,7 +54,7 @@ func (s *site) durable(t *testing.T, change func(*jetstream.ConsumerConfig)) {
 	}
 }
 
-func TestADurableThatExistsGetsTheLimitOfTheConfiguration(t *testing.T) {
+func TestDurable_AnExistingOneGetsTheConfiguredLimit(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.durable(t, func(*jetstream.ConsumerConfig) {})
@@ -88,7 +88,7 @@ func (s *site) limit(t *testing.T, limits jetstream.StreamConsumerLimits) {
 }
 
 // Worse than a durable that stays as it is would be a program that receives nothing.
-func TestADurableThatNATSDoesNotChangeIsUsedAsItIs(t *testing.T) {
+func TestDurable_OneThatNATSCannotChangeIsUsedAsItIs(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.durable(t, func(c *jetstream.ConsumerConfig) {
@@ -102,7 +102,7 @@ func TestADurableThatNATSDoesNotChangeIsUsedAsItIs(t *testing.T) {
 	r.stop(t)
 }
 
-func TestNoLimitIsPermittedWhereALimitIs(t *testing.T) {
+func TestDurable_IsUnlimitedThoughTheStreamHasALimit(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.limit(t, jetstream.StreamConsumerLimits{MaxAckPending: 10})
@@ -118,7 +118,7 @@ func TestNoLimitIsPermittedWhereALimitIs(t *testing.T) {
 }
 
 // What somebody else chose holds, and not what the configuration says.
-func TestADurableOfSomebodyElseIsObeyed(t *testing.T) {
+func TestDurable_BindOnlyKeepsItsSettings(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.durable(t, func(c *jetstream.ConsumerConfig) { c.AckWait, c.MaxDeliver, c.MaxAckPending = 2*time.Second, 2, 50 })
@@ -144,7 +144,7 @@ func TestADurableOfSomebodyElseIsObeyed(t *testing.T) {
 	r.stop(t)
 }
 
-func TestADurableOfHeadersIsNotReceivedFrom(t *testing.T) {
+func TestDurable_OneOfHeadersOnlyIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.durable(t, func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true })
@@ -159,7 +159,7 @@ func TestADurableOfHeadersIsNotReceivedFrom(t *testing.T) {
 	}
 }
 
-func TestWhatSomebodySetOnADurableIsReported(t *testing.T) {
+func TestDurable_UnexpectedSettingsAreReported(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.durable(t, func(c *jetstream.ConsumerConfig) {
@@ -181,7 +181,7 @@ func (r *run) nextStall(t *testing.T) *subscriber.StallError {
 	}
 }
 
-func TestAStallIsReported(t *testing.T) {
+func TestStall_IsReported(t *testing.T) {
 	t.Parallel()
 	const often = 50 * time.Millisecond
 	t.Run("at the limit of what is not acknowledged", func(t *testing.T) {
@@ -247,7 +247,7 @@ func TestAStallIsReported(t *testing.T) {
 }
 
 // NATS delivers what comes again before what is new.
-func TestRetriesThatAreSlowLeaveTimeForEventsThatAreNew(t *testing.T) {
+func TestRetry_SlowRetriesLeaveTimeForNewEvents(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.store(t, "hq", "bad", 10)

@@ -63,7 +63,7 @@ func startChild(t *testing.T, s *site) *os.Process {
 
 // What waited in the socket of a program that was stopped looks new when it is
 // read.
-func TestADeciderThatWasStoppedLeavesTheQuestionsThatAreTooOld(t *testing.T) {
+func TestDecide_ASuspendedDeciderDropsExpiredCheckInRequests(t *testing.T) {
 	t.Parallel()
 	s := &site{Server: natstest.Start(t)}
 	s.js = s.JetStream()
@@ -115,7 +115,7 @@ func TestADeciderThatWasStoppedLeavesTheQuestionsThatAreTooOld(t *testing.T) {
 }
 
 // A slow OnError keeps the questions waiting that come after it.
-func TestAQuestionThatWaitedForOnErrorHasWaited(t *testing.T) {
+func TestTimeout_TheWaitForOnErrorCounts(t *testing.T) {
 	t.Parallel()
 	s := &site{Server: natstest.Start(t)}
 	s.js = s.JetStream()
@@ -165,7 +165,7 @@ func TestAQuestionThatWaitedForOnErrorHasWaited(t *testing.T) {
 
 // Until NATS drops the one of two that hangs, the other one answers what it is asked,
 // at first or at the second attempt.
-func TestOneOfTwoDecidersIsStopped(t *testing.T) {
+func TestDecide_TheOtherInstanceAnswersWhileOneIsSuspended(t *testing.T) {
 	t.Parallel()
 	s := &site{Server: natstest.Start(t, func(o *server.Options) { o.PingInterval, o.MaxPingsOut = time.Second, 2 })}
 	s.js = s.JetStream()

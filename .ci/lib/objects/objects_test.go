@@ -17,14 +17,14 @@ const pod = `{
     securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}],
   volumes: [{name: keys, secret: {secretName: keys}}, {name: more, emptyDir: {}}]}`
 
-func TestSoundObjectsHaveNoFault(t *testing.T) {
+func TestObjects_SoundOnesHaveNoProblems(t *testing.T) {
 	if faults := sound(parse(t, example(t, "", ""))); len(faults) > 0 {
 		t.Error(faults)
 	}
 }
 
 // Each row spoils one thing in the example.
-func TestWhatIsUnsound(t *testing.T) {
+func TestObjects_EveryUnsoundOneIsReported(t *testing.T) {
 	for _, c := range []struct{ name, old, spoiled, want string }{
 		{"a name twice", "name: door-admin, namespace: lobby", "name: door, namespace: lobby", "Service door: is there twice"},
 		{"a name that is too long", "name: door-test", "name: " + strings.Repeat("x", 64), "is no name for an object"},
@@ -71,7 +71,7 @@ func TestWhatIsUnsound(t *testing.T) {
 	}
 }
 
-func TestSame(t *testing.T) {
+func TestSame_IgnoresOrderAndRandomSecrets(t *testing.T) {
 	const secret = "kind: Secret\nmetadata: {name: s}\ndata: {key: random}\n"
 	for _, c := range []struct{ name, a, b, want string }{
 		{"in another order", "kind: A\n---\nkind: B\n", "kind: B\n---\nkind: A\n", ""},
@@ -112,7 +112,7 @@ func parse(t *testing.T, text string) []object {
 	return objects
 }
 
-func TestCarry(t *testing.T) {
+func TestCarry_ReportsAlertsAndDashboardsThatDiffer(t *testing.T) {
 	const (
 		alerts    = "groups: [{name: a, rules: [{alert: Down}]}]\n"
 		dashboard = `{"title": "{{integration}}"}`
@@ -136,7 +136,7 @@ func TestCarry(t *testing.T) {
 	}
 }
 
-func TestUnpack(t *testing.T) {
+func TestUnpack_WritesFilesAndReturnsTheEnvironment(t *testing.T) {
 	const relay = `kind: Deployment
 spec: {template: {spec: {containers: [{name: relay, env: [
   {name: PLAIN, value: "a b"}, {name: NODE, valueFrom: {fieldRef: {fieldPath: x}}},

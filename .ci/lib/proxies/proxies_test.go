@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestBlocksAreFoundByTheirLanguage(t *testing.T) {
+func TestSnippets_AreFoundByLanguage(t *testing.T) {
 	found := snippets([]byte("text\n```sh\none\n```\nbetween\n```yaml\ntwo\n  more\n```\n```sh\nthree\n```\n"))
 	if got := strings.Join(found["sh"], "|"); got != "one\n|three\n" {
 		t.Errorf("sh: %q", got)
@@ -19,7 +19,7 @@ func TestBlocksAreFoundByTheirLanguage(t *testing.T) {
 
 // Every configuration can be made of the page as it is, also those that are only
 // compared, which .ci/run does not run.
-func TestThePageHasEveryConfiguration(t *testing.T) {
+func TestConfigurations_AreAllOnThePage(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/behind-a-proxy.md")
 	if err != nil {
 		t.Fatal(err)
@@ -38,13 +38,13 @@ func TestThePageHasEveryConfiguration(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereCannotBeFilledIn(t *testing.T) {
+func TestFill_FailsWhenTheTextIsMissing(t *testing.T) {
 	if _, err := fill("server 10.0.0.11:8080; cert /etc/ssl/relay.pem", ports{}, "listen 443", "listen 1"); err == nil {
 		t.Error("no error")
 	}
 }
 
-func TestOnlyWhatThePageSaysIsLost(t *testing.T) {
+func TestLoss_OnlyWhatThePageDocumentsIsAllowed(t *testing.T) {
 	begin := time.Now()
 	at := func(seconds float64) span {
 		t := begin.Add(time.Duration(seconds * float64(time.Second)))

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestABrokenBoundIsFound(t *testing.T) {
+func TestAttacks_BrokenBoundIsReported(t *testing.T) {
 	within := func() result {
 		return result{
 			assault: assault{Name: "idle"}, memory: memoryLimit - 1, open: &connections{now: 10, limit: 10},
@@ -39,7 +39,7 @@ func TestABrokenBoundIsFound(t *testing.T) {
 	}
 }
 
-func TestQuantiles(t *testing.T) {
+func TestAttacks_QuantilesAreOfSortedLatencies(t *testing.T) {
 	var c calls
 	if c.quantile(.99) != 0 {
 		t.Error("of nothing")
@@ -53,7 +53,7 @@ func TestQuantiles(t *testing.T) {
 }
 
 // What is sent is as large as it is said to be, and what it is said to be.
-func TestWhatIsSent(t *testing.T) {
+func TestAttacks_PayloadsHaveTheirStatedSizes(t *testing.T) {
 	if n := len(largeBody(255, 1000)); n < bodyBytes-10 || n > bodyBytes+10 {
 		t.Errorf("a body of %d bytes", n)
 	}

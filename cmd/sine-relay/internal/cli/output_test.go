@@ -8,7 +8,7 @@ import (
 )
 
 // Tables are where most of it is printed.
-func TestOnlyPrintableTablesAreMade(t *testing.T) {
+func TestOutput_EveryTableIsMadeByNewTable(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no files: %v", err)

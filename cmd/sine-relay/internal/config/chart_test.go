@@ -28,7 +28,7 @@ var leftToExtraEnv = map[string][]string{
 	},
 }
 
-func TestTheChartSetsWhatTheProgramReads(t *testing.T) {
+func TestChart_SetsEverySettingOfTheProgram(t *testing.T) {
 	known, set := programSettings(t), chartSettings(t)
 	for name := range set {
 		secret := strings.TrimSuffix(name, "_FILE")
@@ -86,7 +86,7 @@ var valuesOfSettings = map[string]struct{ path, unit, differs string }{
 	"LOG_FORMAT":                     {path: "log.format", differs: "json"}, // there is no terminal
 }
 
-func TestTheChartsDefaultsAreTheProgramsOwn(t *testing.T) {
+func TestChart_DefaultsEqualTheProgramDefaults(t *testing.T) {
 	fixed := []string{"LISTEN", "ADMIN_LISTEN"} // the template's own, as the program's default
 	content, err := os.ReadFile(chart + "values.yaml")
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-func TestFaults(t *testing.T) {
+func TestConfig_InvalidSettingsAreReported(t *testing.T) {
 	dir := files(t, map[string]string{"text": "no PEM", "empty": " \n"})
 	for _, c := range []struct {
 		name     string
@@ -72,7 +72,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoFault(t *testing.T) {
+func TestConfig_UnusualSettingsAreValid(t *testing.T) {
 	for name, settings := range map[string][]string{
 		"every form of URL":             {"NATS_URL=nats://a, tls://b:4222,nats://[::1]:4222"},
 		"servers over WebSocket":        {"NATS_URL=ws://a:80,wss://b/nats"},

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestDefaults(t *testing.T) {
+func TestConfig_DefaultsApply(t *testing.T) {
 	s := load(t)
 	if s.Listen != ":8080" || s.BodyLimit != 256<<10 || s.EventMaxAge != 30*24*time.Hour || s.DecisionBudget != 2500*time.Millisecond || s.Level != slog.LevelInfo {
 		t.Errorf("%+v", s.Environment)
@@ -63,7 +63,7 @@ integrations:
 	}
 }
 
-func TestFaultsKeepTheirOrder(t *testing.T) {
+func TestConfig_ProblemsKeepTheirOrder(t *testing.T) {
 	settings := []string{"LISTEN=x", "ADMIN_LISTEN=y", "MAX_EVENTS=0", "JSON_DEPTH=0", "LISSEN=1", "SITEE=2", "TLS_KEY_FILE=/nowhere"}
 	first := invalid(t, settings...)
 	for range 20 {
@@ -73,7 +73,7 @@ func TestFaultsKeepTheirOrder(t *testing.T) {
 	}
 }
 
-func TestDefaultsOfTheCallerGiveWay(t *testing.T) {
+func TestConfig_EnvironmentOverridesCallerDefaults(t *testing.T) {
 	s, err := Load(environ("LISTEN=:1"), map[string]string{"SINE_RELAY_LISTEN": ":2", "SINE_RELAY_ADMIN_LISTEN": ":3"})
 	if err != nil || s.Listen != ":1" || s.AdminListen != ":3" {
 		t.Errorf("%s %s %v", s.Listen, s.AdminListen, err)
@@ -83,7 +83,7 @@ func TestDefaultsOfTheCallerGiveWay(t *testing.T) {
 	}
 }
 
-func TestASecretFromAFileCountsAsSet(t *testing.T) {
+func TestSecret_FromAFileCountsAsSet(t *testing.T) {
 	dir := files(t, map[string]string{"keys": key})
 	if s := load(t, "KEYS=", "KEYS_FILE="+dir+"/keys"); !s.IsSet("SINE_RELAY_KEYS") {
 		t.Error("it does not")
@@ -92,7 +92,7 @@ func TestASecretFromAFileCountsAsSet(t *testing.T) {
 
 // What stands in one integration's entry is its own; what others build on is
 // everybody's.
-func TestAFaultOfOneIntegrationIsContained(t *testing.T) {
+func TestIntegrations_ProblemOfOneLeavesTheOthersValid(t *testing.T) {
 	for _, c := range []struct {
 		name, content string
 		broken        []string

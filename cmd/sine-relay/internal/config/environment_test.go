@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestDocsNameEverySetting(t *testing.T) {
+func TestSettings_DocsNameEverySetting(t *testing.T) {
 	docs := Docs()
 	for f := range reflect.TypeFor[Environment]().Fields() {
 		name, initial, hasDefault := strings.Cut(f.Tag.Get("env"), ", default=")
@@ -25,7 +25,7 @@ func TestDocsNameEverySetting(t *testing.T) {
 	}
 }
 
-func TestSizesAndDurationsAreMarkedAsSuch(t *testing.T) {
+func TestSettings_SizesAndDurationsHaveAUnit(t *testing.T) {
 	for _, s := range settings {
 		_, isDuration := parseDuration(s.initial)
 		_, isSize := parseSize(s.initial)
@@ -78,13 +78,13 @@ func TestParseDuration_KnowsDays(t *testing.T) {
 	}
 }
 
-func TestServiceLinksAreNotOurs(t *testing.T) {
+func TestSettings_KubernetesServiceLinksAreIgnored(t *testing.T) {
 	load(t, "SERVICE_HOST=10.0.0.1", "SERVICE_PORT=8080", "SERVICE_PORT_HTTP=8080", "PORT=tcp://10.0.0.1:8080",
 		"PORT_8080_TCP=tcp://10.0.0.1:8080", "PORT_8080_TCP_ADDR=10.0.0.1", "PORT_8080_TCP_PORT=8080", "PORT_8080_TCP_PROTO=tcp",
 		"ADMIN_SERVICE_HOST=10.0.0.2", "ADMIN_PORT=tcp://10.0.0.2:9090", "HEADLESS_PORT_9090_TCP_ADDR=10.0.0.2", "NATS_SERVICE_PORT_CLIENT=4222")
 }
 
-func TestNoSettingLooksLikeAServiceLink(t *testing.T) {
+func TestSettings_NoneLooksLikeAServiceLink(t *testing.T) {
 	for _, name := range names() {
 		if isServiceLink(Prefix+name, "tcp://10.0.0.1:8080") {
 			t.Errorf("%s would be ignored", name)
@@ -92,7 +92,7 @@ func TestNoSettingLooksLikeAServiceLink(t *testing.T) {
 	}
 }
 
-func TestUnknownNames(t *testing.T) {
+func TestSettings_UnknownNamesGetASuggestion(t *testing.T) {
 	for name, want := range map[string]string{
 		"LISSEN":          "did you mean SINE_RELAY_LISTEN?",
 		"listen":          "did you mean SINE_RELAY_LISTEN?",
@@ -113,7 +113,7 @@ func TestUnknownNames(t *testing.T) {
 	}
 }
 
-func TestEditDistances(t *testing.T) {
+func TestSettings_EditDistanceCountsEdits(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want int
@@ -124,7 +124,7 @@ func TestEditDistances(t *testing.T) {
 	}
 }
 
-func TestSizesAndDurations(t *testing.T) {
+func TestUnits_SizesAndDurationsAreParsed(t *testing.T) {
 	for text, want := range map[string]int64{"0": 0, "65536": 65536, "64 KiB": 64 << 10, "2GiB": 2 << 30, "7B": 7, "1KB": -1, "-1": -1, "x": -1, "9999999999TiB": -1, "": -1} {
 		if got, ok := parseSize(text); ok != (want >= 0) || (ok && got != want) {
 			t.Errorf("size %q: %d %v", text, got, ok)
@@ -137,7 +137,7 @@ func TestSizesAndDurations(t *testing.T) {
 	}
 }
 
-func TestProposalsForSizesAndDurations(t *testing.T) {
+func TestUnits_InvalidValuesGetASuggestion(t *testing.T) {
 	for value, want := range map[string]string{"1MB": "1MiB", "64kb": "64KiB", "2G": "2GiB", "10m": "10MiB", "1.5GB": "such as", "x": "such as", "5XB": "such as"} {
 		if got := invalidSize(value); !strings.Contains(got, want) {
 			t.Errorf("size %s: %s", value, got)

@@ -79,7 +79,7 @@ func TestFile_SaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestAMistakeInTheDefaultsIsToldOnce(t *testing.T) {
+func TestIntegrations_ProblemInDefaultsIsReportedOnce(t *testing.T) {
 	file := "defaults: {timeZone: Mars, decisionBudget: 1h, fallbacks: {late: {decision: accept}}, responses: {reject: {a: '{b}'}}}\nintegrations: [{name: a}, {name: b}, {name: c}]"
 	text := invalid(t, withFile(t, file, "a", "b", "c")...)
 	expect(t, text, "i.yaml:1: defaults: timeZone", "i.yaml:1: defaults: decisionBudget", "i.yaml:1: defaults: fallbacks.late", "i.yaml:1: defaults: responses.reject")
@@ -89,7 +89,7 @@ func TestAMistakeInTheDefaultsIsToldOnce(t *testing.T) {
 }
 
 // What is missing may stand in the part that could not be read.
-func TestAPartThatCannotBeReadIsOneFault(t *testing.T) {
+func TestIntegrations_UnreadablePartIsOneProblem(t *testing.T) {
 	for _, file := range []string{"integrations: [{name: [a]}, {name: b}]", "integrations: [a, {name: b}]", "integrations: 7", "integrations: ["} {
 		if text := invalid(t, withFile(t, file, "a", "b")...); strings.Contains(text, "\n") {
 			t.Errorf("%s has more than one problem:\n%s", file, text)
@@ -97,7 +97,7 @@ func TestAPartThatCannotBeReadIsOneFault(t *testing.T) {
 	}
 }
 
-func TestTextsThatYAMLCouldTakeForSomethingElse(t *testing.T) {
+func TestIntegrations_UnquotedYAMLScalarsStayStrings(t *testing.T) {
 	s := load(t, withFile(t, "integrations: [{name: 007, displayName: No, site: 2026-11-23, externalId: 0x1F, rejectText: 1e3, decider: true}]", "007")...)
 	e, i := s.Entries[0], s.Integrations[0]
 	if e.Name != "007" || e.DisplayName != "No" || e.Site != "2026-11-23" || e.ExternalID != "0x1F" || i.Policy.RejectText != "1e3" || i.Deciders[0].Name != "true" {
@@ -105,7 +105,7 @@ func TestTextsThatYAMLCouldTakeForSomethingElse(t *testing.T) {
 	}
 }
 
-func TestNinetyIntegrationsAreNinetyShortEntries(t *testing.T) {
+func TestIntegrations_NinetyShareTheDefaults(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("defaults:\n  timeZone: Australia/Adelaide\n  decisionBudget: 1s\n  rejectMode: status\n" +
 		"  fallbacks: {timeout: {decision: accept}, no_decider: {visitorText: Nobody is in}}\n  kindAliases: {arrived: checked_in}\nintegrations:\n")
@@ -137,7 +137,7 @@ func TestNinetyIntegrationsAreNinetyShortEntries(t *testing.T) {
 	}
 }
 
-func TestFallbacksOverDefaults(t *testing.T) {
+func TestIntegrations_FallbacksMergeOverDefaults(t *testing.T) {
 	s := load(t, withFile(t, `
 defaults:
   kinds: [checked_in]
@@ -163,7 +163,7 @@ integrations:
 	}
 }
 
-func TestSeveralDeciders(t *testing.T) {
+func TestIntegrations_SeveralDecidersMergeOverDefaults(t *testing.T) {
 	s := load(t, withFile(t, `
 defaults:
   combine: any
@@ -193,7 +193,7 @@ integrations:
 	}
 }
 
-func TestWhoSaysWhereACallComesFrom(t *testing.T) {
+func TestSettings_TrustedProxiesAndForwardedHeaderAreChecked(t *testing.T) {
 	s := load(t, "TRUSTED_PROXIES=10.0.0.0/8, 192.0.2.1", "FORWARDED_HEADER=forwarded")
 	if len(s.Proxies.Trusted) != 2 || s.Proxies.Header != clientip.Forwarded {
 		t.Errorf("%+v", s.Proxies)
@@ -203,7 +203,7 @@ func TestWhoSaysWhereACallComesFrom(t *testing.T) {
 	expect(t, invalid(t, "TRUSTED_PROXIES=0.0.0.0/0"), "must not contain 0.0.0.0/0")
 }
 
-func TestADigestTellsWhetherFilesHaveChanged(t *testing.T) {
+func TestDigest_ChangesWithTheFiles(t *testing.T) {
 	settings := withFile(t, "integrations: [{name: a}]", "a")
 	s := load(t, settings...)
 	before, keys := s.Digest(), s.Keyring.Digest()
@@ -231,7 +231,7 @@ func TestADigestTellsWhetherFilesHaveChanged(t *testing.T) {
 
 // A problem in any file keeps a reload from being in force, so that a change in any
 // must lead to another.
-func TestADigestIsOfEveryFileThatWasRead(t *testing.T) {
+func TestDigest_CoversEveryFileThatWasRead(t *testing.T) {
 	dir := files(t, map[string]string{"i.yaml": "integrations: [{name: a}]", "keys/a": key, "token": "t", "creds": "c"})
 	for _, file := range []string{"i.yaml", "token", "creds"} {
 		settings := []string{"KEYS=", "INTEGRATIONS_FILE=" + dir + "/i.yaml", "KEYS_DIR=" + dir + "/keys"}
@@ -258,7 +258,7 @@ func TestADigestIsOfEveryFileThatWasRead(t *testing.T) {
 	}
 }
 
-func TestWhatIdentifiesAVisitorOverDefaults(t *testing.T) {
+func TestIntegrations_IdentifiedByReplacesDefaults(t *testing.T) {
 	s := load(t, withFile(t, "defaults: {identifiedBy: [email]}\nintegrations: [{name: a}, {name: b, identifiedBy: [name, mobile]}, {name: c, identifiedBy: []}]", "a", "b", "c")...)
 	for i, want := range [][]relay.Identifier{{relay.ByEmail}, {relay.ByName, relay.ByMobile}, {}} {
 		if got := s.Integrations[i].IdentifiedBy; got == nil || !slices.Equal(got, want) {
@@ -270,7 +270,7 @@ func TestWhatIdentifiesAVisitorOverDefaults(t *testing.T) {
 	}
 }
 
-func TestMoreIntegrationsThanARelayTakes(t *testing.T) {
+func TestIntegrations_TooManyAreInvalid(t *testing.T) {
 	text := invalid(t, withFile(t, "integrations: ["+strings.Repeat("{name: a},", maxIntegrations+1)+"]", "a")...)
 	if want := "  i.yaml: contains 2001 integrations, the maximum is 2000"; !strings.HasPrefix(text, want) || strings.Contains(text, "\n") {
 		t.Errorf("%s\nwant %s", text, want)
@@ -278,7 +278,7 @@ func TestMoreIntegrationsThanARelayTakes(t *testing.T) {
 	expect(t, invalid(t, withFile(t, strings.Repeat("#", largestFile+1), "a")...), "SINE_RELAY_INTEGRATIONS_FILE: cannot read the file: too large: more than 16777216 bytes")
 }
 
-func TestABlankTextIsInherited(t *testing.T) {
+func TestIntegrations_BlankTextIsInherited(t *testing.T) {
 	s := load(t, withFile(t, `
 defaults: {rejectText: Ask your host, fallbacks: {timeout: {decision: accept, visitorText: Come in, adminNote: Unchecked}}}
 integrations: [{name: a, rejectText: " ", fallbacks: {timeout: {visitorText: "\u200b", adminNote: "\t"}}}]`, "a")...)

@@ -32,7 +32,7 @@ func asNobody(t *testing.T, do func()) {
 
 // Who takes away the right to read a file takes its keys away, at a reload as at a
 // start. A disk that fails does not.
-func TestAFileOfKeysThatCannotBeRead(t *testing.T) {
+func TestAPIKeys_FileWithoutReadPermissionRevokesItsKeys(t *testing.T) {
 	dir := files(t, map[string]string{"i.yaml": "integrations: [{name: lobby}, {name: dock}]", "keys/lobby": key, "keys/dock": key + "2"})
 	s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
 	for _, path := range []string{filepath.Dir(dir), dir, dir + "/keys"} {
@@ -58,7 +58,7 @@ func TestAFileOfKeysThatCannotBeRead(t *testing.T) {
 	})
 }
 
-func TestFilesWithSecretsThatAllCanReadAreWarnedOf(t *testing.T) {
+func TestWarnings_NameSecretFilesReadableByAll(t *testing.T) {
 	const warned = "is readable by every user of this machine"
 	for _, c := range []struct {
 		name      string

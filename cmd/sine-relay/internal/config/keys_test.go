@@ -10,7 +10,7 @@ import (
 
 // Kubernetes keeps the files of a mounted secret behind links in directories
 // whose names begin with two dots.
-func TestKeysFromAMountedSecret(t *testing.T) {
+func TestAPIKeys_ReadFromAMountedKubernetesSecret(t *testing.T) {
 	dir := files(t, map[string]string{"..2026_11_23/default": key, "..2026_11_23/.hidden": "x"})
 	for link, target := range map[string]string{"..data": "..2026_11_23", "default": "..data/default"} {
 		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
@@ -24,7 +24,7 @@ func TestKeysFromAMountedSecret(t *testing.T) {
 	}
 }
 
-func TestAFileOfKeys(t *testing.T) {
+func TestAPIKeys_FileHoldsNamesAndComments(t *testing.T) {
 	dir := files(t, map[string]string{
 		"i.yaml": "integrations: [{name: a}]",
 		"keys/a": "# of the reception\n\n# name: 2026-spring\n key, with: signs #1\r\n#name:autumn\nanother-key-012345\na-third-key-012345\n#the-last-is-not-a-key",
@@ -36,7 +36,7 @@ func TestAFileOfKeys(t *testing.T) {
 }
 
 // What a label cannot hold would end the metrics of the whole relay.
-func TestANameOfAKeyThatCannotBeShownIsNotTaken(t *testing.T) {
+func TestAPIKeys_UnprintableKeyNameIsIgnored(t *testing.T) {
 	for _, name := range []string{"caf\xe9", "a\x1b[2Jb", strings.Repeat("x", 65)} {
 		dir := files(t, map[string]string{"i.yaml": "integrations: [{name: a}]", "keys/a": "# name: " + name + "\n" + key + "\n"})
 		s := load(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml", "KEYS_DIR="+dir+"/keys")
@@ -50,7 +50,7 @@ func TestANameOfAKeyThatCannotBeShownIsNotTaken(t *testing.T) {
 }
 
 // A directory may be called as a setting is.
-func TestADirectoryOfKeysThatIsCalledAsASetting(t *testing.T) {
+func TestAPIKeys_DirectoryMayBeNamedLikeASetting(t *testing.T) {
 	dir := filepath.Join(files(t, map[string]string{Prefix + "keys/a": key}), Prefix+"keys")
 	s := Settings{Environment: Environment{KeysDir: dir}}
 	before := s.ReadKeys(nil)
@@ -62,7 +62,7 @@ func TestADirectoryOfKeysThatIsCalledAsASetting(t *testing.T) {
 	}
 }
 
-func TestFaultsOfKeys(t *testing.T) {
+func TestAPIKeys_MissingAndInvalidKeysAreReported(t *testing.T) {
 	const file = "integrations: [{name: lobby}, {name: dock}]"
 	for _, c := range []struct {
 		name string
@@ -88,7 +88,7 @@ func TestFaultsOfKeys(t *testing.T) {
 	}
 }
 
-func TestWithoutADirectoryOfKeysThereIsOneFault(t *testing.T) {
+func TestAPIKeys_MissingDirectoryIsOneProblem(t *testing.T) {
 	dir := files(t, map[string]string{"i.yaml": "integrations: [{name: lobby}, {name: dock}]"})
 	text := invalid(t, "KEYS=", "INTEGRATIONS_FILE="+dir+"/i.yaml")
 	expect(t, text, "SINE_RELAY_KEYS_DIR: is required")
@@ -97,7 +97,7 @@ func TestWithoutADirectoryOfKeysThereIsOneFault(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentsIntegrationStandsBesideTheFiles(t *testing.T) {
+func TestIntegrations_EnvironmentAddsOneToTheFile(t *testing.T) {
 	settings := withFile(t, "defaults: {rejectMode: status, timeZone: Europe/Vienna}\nintegrations: [{name: lobby}]", "lobby")
 	s := load(t, append(settings, "KEYS="+key, "SITE=hq")...)
 	if len(s.Integrations) != 2 || s.Entries[1].Name != "default" || s.Entries[1].Site != "hq" || s.Entries[1].RejectMode != "status" || s.Integrations[1].Zone.String() != "Europe/Vienna" {
@@ -106,7 +106,7 @@ func TestTheEnvironmentsIntegrationStandsBesideTheFiles(t *testing.T) {
 }
 
 // The file of the environment's own integration is as any other.
-func TestAFileOfKeysOfTheEnvironment(t *testing.T) {
+func TestAPIKeys_KeysFileSurvivesAMissingVolume(t *testing.T) {
 	dir := files(t, map[string]string{"v/keys": key + ", " + key + "2"})
 	file := filepath.Join(dir, "v", "keys")
 	s := load(t, "KEYS=", "KEYS_FILE="+file)

@@ -11,7 +11,7 @@ import (
 
 // To read a pipe that nobody writes to never ends, and no key would be taken away
 // any more.
-func TestAPipeAmongTheKeysIsNotRead(t *testing.T) {
+func TestAPIKeys_NamedPipeIsNotRead(t *testing.T) {
 	dir := files(t, map[string]string{"i.yaml": "integrations: [{name: lobby}, {name: dock}]", "keys/lobby": key})
 	for _, name := range []string{"dock", "nobody"} {
 		if err := syscall.Mkfifo(filepath.Join(dir, "keys", name), 0o600); err != nil {
@@ -28,7 +28,7 @@ func TestAPipeAmongTheKeysIsNotRead(t *testing.T) {
 }
 
 // Links that lead in a circle lead to no key: what was there before is taken away.
-func TestLinksOfKeysThatLeadInACircle(t *testing.T) {
+func TestAPIKeys_CircularSymlinkRevokesTheKeys(t *testing.T) {
 	dir := files(t, map[string]string{"keys/a": key})
 	s := Settings{Environment: Environment{KeysDir: dir + "/keys"}}
 	before := s.ReadKeys(nil)
@@ -45,7 +45,7 @@ func TestLinksOfKeysThatLeadInACircle(t *testing.T) {
 }
 
 // A relay that waits for a pipe never reloads again.
-func TestWhatIsNotARegularFileIsNotRead(t *testing.T) {
+func TestConfig_OnlyRegularFilesAreRead(t *testing.T) {
 	dir := files(t, map[string]string{"keys/a": key})
 	if err := syscall.Mkfifo(dir+"/pipe", 0o600); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 )
 
 // Sixty keyWarnings that are alike are one line, which names the first few.
-func TestWarningsThatAreAlikeAreOneLine(t *testing.T) {
+func TestWarnings_SimilarOnesShareALine(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("defaults: {rejectMode: status}\nintegrations:\n")
 	contents := map[string]string{}
@@ -30,7 +30,7 @@ func TestWarningsThatAreAlikeAreOneLine(t *testing.T) {
 	expect(t, lines[2], "and 26 more: they may each send checked_out")
 }
 
-func TestWarningsAreThereBesideFaults(t *testing.T) {
+func TestWarnings_AreReportedBesideProblems(t *testing.T) {
 	for name, content := range map[string]string{
 		"of an integration": "integrations:\n- {name: a, timeZone: Mars}\n- {name: b, rejectMode: code}\n",
 		"of the whole":      "defaults: {timeZone: Mars}\nintegrations:\n- {name: b, rejectMode: code}\n",
@@ -47,7 +47,7 @@ func TestWarningsAreThereBesideFaults(t *testing.T) {
 	}
 }
 
-func TestEachFaultNamesTheLineOfItsField(t *testing.T) {
+func TestConfig_EachProblemNamesTheLineOfItsField(t *testing.T) {
 	const file = `integrations:
 - name: a
   site: hq

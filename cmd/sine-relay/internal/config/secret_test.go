@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestSecretsFromFiles(t *testing.T) {
+func TestSecret_IsReadFromAFile(t *testing.T) {
 	dir := files(t, map[string]string{
 		"token": " Zsecret-token\n",
 		"keys":  "# for the lobby, north\n# name: spring\nfirst-key-0123456789\nsecond-key-0123456789, third-key-0123456789\n",
@@ -23,7 +23,7 @@ func TestSecretsFromFiles(t *testing.T) {
 	}
 }
 
-func TestASecretPrintsAsAMask(t *testing.T) {
+func TestSecret_PrintsAsAMask(t *testing.T) {
 	s := load(t, "NATS_TOKEN=Zsecret", "KEYS=Zsecret-0123456789")
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%10v"} {
 		for _, value := range []any{s.NATSToken, &s.NATSToken, s.Environment, s, []Secret{s.Keys}, map[string]Secret{"k": s.Keys}} {
@@ -49,7 +49,7 @@ func TestASecretPrintsAsAMask(t *testing.T) {
 
 // The keyWarnings that put a secret near a problem: a file's variable that holds the
 // secret itself, a URL that does not parse, and a problem beside it.
-func TestNoFaultQuotesASecret(t *testing.T) {
+func TestSecret_IsNeverQuotedInAProblem(t *testing.T) {
 	dir := files(t, map[string]string{"binary": "Zsecret\x00\xff\n", "i.yaml": "integrations:\n- {name: a, keys: [Zsecret], key: Zsecret, kinds: Zsecret, rejectionConfirmed: Zsecret, responses: {accept: Zsecret}, fallbacks: {timeout: \"Zsecret\\nZsecret\"}}\n"})
 	if err := os.Mkdir(dir+"/keys", 0o700); err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-func TestWarnings(t *testing.T) {
+func TestWarnings_NameOverlappingIntegrationsAndSharedKeys(t *testing.T) {
 	dir := files(t, map[string]string{
 		"i.yaml": "defaults: {rejectionConfirmed: true}\nintegrations:\n" +
 			"- {name: a, site: hq, kinds: [checked_in]}\n- {name: b, site: hq}\n" +
@@ -42,7 +42,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentsIntegrationIsUnconfirmed(t *testing.T) {
+func TestWarnings_DefaultIntegrationIsUnconfirmed(t *testing.T) {
 	s := load(t)
 	if len(s.Warnings) != 1 {
 		t.Errorf("%q", s.Warnings)
@@ -50,19 +50,19 @@ func TestTheEnvironmentsIntegrationIsUnconfirmed(t *testing.T) {
 	expect(t, s.Warnings.Lines()[0], "SINE_RELAY_KEYS: integration default: no test visit has confirmed")
 }
 
-func TestSettingsForAnotherNATSAreWarnedOf(t *testing.T) {
+func TestWarnings_NameSettingsWithoutEffectOnEmbeddedNATS(t *testing.T) {
 	s := load(t, "NATS_URL=", "NATS_STORE_DIR=/x", "NATS_TOKEN=Zsecret")
 	all := strings.Join(s.Warnings.Lines(), "\n")
 	expect(t, all, "SINE_RELAY_NATS_TOKEN: has no effect: the embedded NATS is used")
 	expectNot(t, all, "Zsecret")
 }
 
-func TestAnInboxThatOthersMayHearIsWarnedOf(t *testing.T) {
+func TestWarnings_NameAnInboxPrefixThatOthersMayRead(t *testing.T) {
 	expect(t, strings.Join(load(t, "NATS_INBOX_PREFIX=_INBOX.relay").Warnings.Lines(), "\n"), "SINE_RELAY_NATS_INBOX_PREFIX: _INBOX.relay: every user with permission to subscribe to _INBOX.>")
 	expectNot(t, strings.Join(load(t).Warnings.Lines(), "\n"), "INBOX_PREFIX")
 }
 
-func TestTheURLsToEnterIntoSine(t *testing.T) {
+func TestConfig_URLTableListsTheWebhookURLs(t *testing.T) {
 	s := load(t, withFile(t, "integrations:\n- {name: a, displayName: Lobby, site: hq}\n- {name: b, kinds: [check_in_request]}\n- {name: c, kinds: [checked_in, checked_out]}\n", "a", "b", "c")...)
 	rows := s.URLTable("https://d/")
 	for i, want := range []string{"https://d/sine/a", "https://d/sine/b/check-in-request", "https://d/sine/c"} {
@@ -75,7 +75,7 @@ func TestTheURLsToEnterIntoSine(t *testing.T) {
 	}
 }
 
-func TestKeysThatLookLikeMoreThanAKeyAreWarnedOf(t *testing.T) {
+func TestWarnings_NameAPIKeysThatLookMalformed(t *testing.T) {
 	for _, c := range []struct{ name, key, want string }{
 		{"in double quotes", `"key-0123456789abc"`, "is quoted"},
 		{"in single quotes", `'key-0123456789abc'`, "is quoted"},
@@ -110,7 +110,7 @@ func TestKeysThatLookLikeMoreThanAKeyAreWarnedOf(t *testing.T) {
 	}
 }
 
-func TestAStrayFileIsWarnedOf(t *testing.T) {
+func TestWarnings_NameKeyFilesWithoutAnIntegration(t *testing.T) {
 	dir := files(t, map[string]string{
 		"i.yaml":     "integrations: [{name: lobby, rejectMode: status}, {name: dock, rejectMode: status}]",
 		"keys/lobby": key, "keys/dock": key + "2", "keys/doc": key, "keys/loby": "", "keys/lobby~": "x\x00",
@@ -123,7 +123,7 @@ func TestAStrayFileIsWarnedOf(t *testing.T) {
 	}
 }
 
-func TestIntegrationsThatMayAskNobodyAreWarnedOf(t *testing.T) {
+func TestWarnings_NameIntegrationsWhoseDecidersAreAllConditional(t *testing.T) {
 	s := load(t, withFile(t, `
 defaults: {rejectMode: status}
 integrations:
@@ -141,7 +141,7 @@ integrations:
 	expect(t, s.Warnings.Lines()[0], "i.yaml:4 (a), i.yaml:6 (c), i.yaml:8 (e): every decider has a condition: ", "unasked")
 }
 
-func TestAPasswordInClearToAnotherMachineIsWarnedOf(t *testing.T) {
+func TestWarnings_NameNATSServersThatGetAPasswordInClear(t *testing.T) {
 	dir := files(t, map[string]string{"ca": testCA(t)})
 	user := []string{"NATS_USER=Zuser", "NATS_PASSWORD=Zsecret"}
 	for _, c := range []struct {
@@ -186,7 +186,7 @@ func testCA(t *testing.T) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-func TestWhatNothingComesOfIsWarnedOf(t *testing.T) {
+func TestWarnings_NameIntegrationFieldsWithoutEffect(t *testing.T) {
 	for _, c := range []struct{ name, entry, want string }{
 		{"a capture that has ended", "{name: a, capture: {deliveries: 3, until: '2020-01-01T00:00:00Z'}}", "i.yaml:3: integration a: capture.until: is in the past, so nothing is captured"},
 		{"a capture that has not", "{name: a, capture: {deliveries: 3, until: '2999-01-01T00:00:00Z'}}", ""},
@@ -216,7 +216,7 @@ func TestWhatNothingComesOfIsWarnedOf(t *testing.T) {
 	}
 }
 
-func TestDurationsOfAnotherUnitAreWarnedOf(t *testing.T) {
+func TestWarnings_NameUnusuallyShortOrLongDurations(t *testing.T) {
 	expect(t, strings.Join(load(t, "DECISION_BUDGET=2ms", "ORDERS_MAX_AGE=100d", "OVERRIDE_MAX_DURATION=1s", "DRAIN_DELAY=5h").Warnings.Lines(), "\n"),
 		"SINE_RELAY_DECISION_BUDGET: 2ms is unusually short: less than 100ms", "SINE_RELAY_ORDERS_MAX_AGE: 2400h0m0s is unusually long: more than 1h0m0s",
 		"SINE_RELAY_OVERRIDE_MAX_DURATION: 1s is unusually short", "SINE_RELAY_DRAIN_DELAY: 5h0m0s is unusually long")

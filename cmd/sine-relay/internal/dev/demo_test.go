@@ -12,7 +12,7 @@ import (
 
 const hostileLine = "mark\x1b[2J\x1b]0;x\x07\u009b1m\r\u202eevil\nforged line\tand cell"
 
-func TestAnEventIsPrintedPrintably(t *testing.T) {
+func TestDemo_EventIsPrintedPrintably(t *testing.T) {
 	var out bytes.Buffer
 	printEvent(&out, visit.Event{
 		ID: hostileLine, Kind: hostileLine, Origin: visit.Origin{Site: hostileLine, Time: time.Now()},

@@ -14,7 +14,7 @@ import (
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 )
 
-func TestADefaultPortThatIsTakenGivesWay(t *testing.T) {
+func TestDev_OccupiedDefaultPortIsReplaced(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ func endsWith(t *testing.T, want int, environ []string, prints string, args ...s
 	}
 }
 
-func TestADoorIsTriedWithoutAVisitor(t *testing.T) {
+func TestAsk_TriesACheckInWithoutAVisitor(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)

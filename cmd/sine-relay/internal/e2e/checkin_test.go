@@ -43,7 +43,7 @@ func must(t *testing.T, environ []string, want string, args ...string) string {
 	return out
 }
 
-func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
+func TestOrders_LockdownAndOverrideReachEveryRelay(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	one := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -83,7 +83,7 @@ func TestALockdownAndAnOverrideReachEveryRelay(t *testing.T) {
 	both("nobody decides again", "REJECTED")
 }
 
-func TestOrdersThatAreRefused(t *testing.T) {
+func TestOrders_InvalidArgumentsAreUsageErrors(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
@@ -104,7 +104,7 @@ func TestOrdersThatAreRefused(t *testing.T) {
 }
 
 // A visitor reads the reference out, and the operator learns who decided.
-func TestADecisionIsExplained(t *testing.T) {
+func TestExplain_ShowsWhoDecided(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	decideAt(t, server, "default", func(q visit.CheckInRequest) visit.Decision {
@@ -131,7 +131,7 @@ func TestADecisionIsExplained(t *testing.T) {
 	}
 }
 
-func TestWhoAnswersIsListed(t *testing.T) {
+func TestDeciders_CommandListsThoseThatReply(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -150,7 +150,7 @@ func TestWhoAnswersIsListed(t *testing.T) {
 }
 
 // The relay cannot count an answer that the package does not send.
-func TestADeciderThatIsTooLateIsSeenToBe(t *testing.T) {
+func TestDeciders_CommandCountsExpiredAndLateReplies(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "DECISION_BUDGET=300ms").ready()
@@ -174,7 +174,7 @@ func TestADeciderThatIsTooLateIsSeenToBe(t *testing.T) {
 
 // Which of two verdicts a reader of JSON takes is chance. So one rejection among
 // them rejects, and two acceptances are none.
-func TestAReplyWithTwoVerdictsLetsNobodyIn(t *testing.T) {
+func TestDecision_ReplyWithTwoVerdictsNeverAccepts(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	d := newFakeDecider(t, s, "visitors.v1.ask.lobby.default")

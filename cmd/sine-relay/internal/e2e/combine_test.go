@@ -168,20 +168,20 @@ func everybodyReplies(members []member) bool {
 // again, however slowly the scrapes come that show which replies it knows.
 const ample = 5 * time.Minute
 
-func TestPairsOfDecidersWhoReplyInEveryOrder(t *testing.T) {
+func TestCombine_PairsDecideInEveryReplyOrder(t *testing.T) {
 	t.Parallel()
 	cases := casesOf(combinations(kinds(accepts, rejects, errs, lies), 2), everybodyReplies)
 	startCombine(t, ample, cases).checkAll()
 }
 
-func TestPairsOfDecidersOfWhomSomeDoNotReplyInTime(t *testing.T) {
+func TestCombine_PairsDecideDespiteMissingOrLateReplies(t *testing.T) {
 	t.Parallel()
 	all := combinations(kinds(accepts, rejects, errs, lies, stalls, comeLate, vanishes), 2)
 	cases := casesOf(all, func(members []member) bool { return !everybodyReplies(members) })
 	startCombine(t, 8*time.Second, cases).checkAll()
 }
 
-func TestThreeDecidersInEveryOrder(t *testing.T) {
+func TestCombine_ThreeDecideInEveryReplyOrder(t *testing.T) {
 	t.Parallel()
 	oneOfEach := func(members []member) bool {
 		a, b, c := members[0].does, members[1].does, members[2].does

@@ -19,7 +19,7 @@ func commandLine(environ []string, args ...string) (code int, out, errOut string
 	return code, o.String(), e.String()
 }
 
-func TestCommands(t *testing.T) {
+func TestCommands_PrintTheirResultAndExitCode(t *testing.T) {
 	t.Parallel()
 	fine := environment("NATS_URL=nats://127.0.0.1:4222", "KEYS="+testKey)
 	for _, c := range []struct {
@@ -51,7 +51,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-func TestURLsOfManyIntegrations(t *testing.T) {
+func TestConfig_URLsListsEveryIntegration(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write := func(name, content string) string {
@@ -78,7 +78,7 @@ func TestURLsOfManyIntegrations(t *testing.T) {
 	}
 }
 
-func TestHealthOfARunningRelay(t *testing.T) {
+func TestHealth_CommandReportsARunningRelay(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()

@@ -21,7 +21,7 @@ var unused = map[string]string{
 // What the dashboard asks for is there, and what is there is asked for: a query
 // about a metric, a label or a value that no relay exposes draws nothing, and
 // looks like peace.
-func TestTheDashboardAsksForWhatIsExposed(t *testing.T) {
+func TestDashboard_QueriesExactlyTheExposedMetrics(t *testing.T) {
 	t.Parallel()
 	e, file, used := expose(t), readDashboard(t), map[string]bool{}
 	for _, v := range file.Templating.List {
@@ -49,7 +49,7 @@ func TestTheDashboardAsksForWhatIsExposed(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithAQueryIsFound(t *testing.T) {
+func TestDashboard_CheckFindsFaultyQueries(t *testing.T) {
 	t.Parallel()
 	const of = `namespace=~"$namespace",job=~"$job"`
 	e := exposition{

@@ -17,7 +17,7 @@ import (
 
 // Whoever floods the search for deciders is named, and does not make it look as if
 // nobody decides.
-func TestAFloodedSearchForDecidersIsSaid(t *testing.T) {
+func TestDeciders_FloodedDiscoveryIsReported(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	flood := server.Connect()
@@ -52,7 +52,7 @@ func TestAFloodedSearchForDecidersIsSaid(t *testing.T) {
 }
 
 // Where NATS lets a user hear no answer, that is no proof that nobody decides.
-func TestASearchForDecidersThatHearsNobodySaysSo(t *testing.T) {
+func TestDeciders_DiscoveryWithoutInboxPermissionFails(t *testing.T) {
 	t.Parallel()
 	s := startDeployment(t, natsDir+"nats.conf")
 	settings := append(s.settings("relay"), "NATS_INBOX_PREFIX=_INBOX_X")

@@ -19,7 +19,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestTheTableOfPermissionsIsTheConfigurations(t *testing.T) {
+func TestPermissions_DocumentedTableMatchesTheConfiguration(t *testing.T) {
 	t.Parallel()
 	checkTable(t, "deploy/nats/README.md", "permissions", permissionsTable(t))
 }
@@ -38,7 +38,7 @@ func permissionsTable(t *testing.T) string {
 }
 
 // Lines that the tests cannot read would not be tested either.
-func TestEveryPermissionIsALineOfItsOwn(t *testing.T) {
+func TestPermissions_EachIsALineOfItsOwn(t *testing.T) {
 	t.Parallel()
 	all := permissions(t)
 	perUser := map[string]int{}
@@ -67,7 +67,7 @@ func TestEveryPermissionIsALineOfItsOwn(t *testing.T) {
 
 // What an account may reach at most is what its users may: each import is exported
 // to it, and each of a user's subjects is imported.
-func TestAnAccountReachesNothingThatNoUserNeeds(t *testing.T) {
+func TestPermissions_AccountsImportOnlyWhatTheirUsersNeed(t *testing.T) {
 	t.Parallel()
 	reached := map[string]bool{}
 	for _, u := range loadedUsers(t) {
@@ -107,7 +107,7 @@ func within(outer, inner string) bool {
 }
 
 // The relay finds nothing to complain about in what it would have made itself.
-func TestTheStreamsAreThoseThatTheRelayMakes(t *testing.T) {
+func TestDeploy_StreamFilesMatchTheStreamsOfTheRelay(t *testing.T) {
 	t.Parallel()
 	own, ours := natstest.Start(t), natstest.Start(t)
 	runServe(t, "NATS_URL="+own.URL()).ready()
@@ -144,7 +144,7 @@ func streamsOf(t *testing.T, js jetstream.JetStream) map[string]string {
 }
 
 // The image is the version that the tests run.
-func TestTheComposeFilesRunTheNATSThatIsTested(t *testing.T) {
+func TestDeploy_ComposeFilesRunTheTestedNATSVersion(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{natsDir + "../compose.yaml", natsDir + "compose.yaml"} {
 		text, err := os.ReadFile(file)
@@ -163,7 +163,7 @@ func TestTheComposeFilesRunTheNATSThatIsTested(t *testing.T) {
 	}
 }
 
-func TestTheClusterRunsFromOneFile(t *testing.T) {
+func TestCluster_RunsFromOneConfigurationFile(t *testing.T) {
 	t.Parallel()
 	nodes := startCluster(t, 3)
 	s := &deployment{Server: nodes[0], refused: &refusals{}}
@@ -198,7 +198,7 @@ func TestTheClusterRunsFromOneFile(t *testing.T) {
 }
 
 // A server that does not know the routes' password stays outside.
-func TestTheClusterTakesNoStrangers(t *testing.T) {
+func TestCluster_ServerWithAWrongRoutePasswordIsRefused(t *testing.T) {
 	t.Parallel()
 	nodes := startCluster(t, 3)
 	refused := &refusals{}
@@ -256,7 +256,7 @@ func clusterPort(node *natstest.Server) int { return node.Server().ClusterAddr()
 // A client that reads nothing any more keeps its connection, and as a member of the
 // decider's group its share of the requests. The shipped configurations drop it while
 // somebody still looks; by default that takes six minutes.
-func TestADeciderThatHangsIsDropped(t *testing.T) {
+func TestDeploy_HangingDeciderIsDisconnected(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"nats.conf", "single.conf"} {
 		t.Run(file, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
-func TestConfigCheckConnects(t *testing.T) {
+func TestConfig_CheckConnectsToNATS(t *testing.T) {
 	t.Parallel()
 	open := natstest.Start(t)
 	runServe(t, "NATS_URL="+open.URL()).ready()

@@ -90,7 +90,7 @@ func (r rule) everything() string {
 var ownSeries = regexp.MustCompile(`\bsine_relay_\w+`)
 
 // An alert on a metric, a label or a value that no relay exposes never fires.
-func TestTheAlertsAskForWhatIsExposed(t *testing.T) {
+func TestAlerts_QueryOnlyExposedMetrics(t *testing.T) {
 	t.Parallel()
 	e := expose(t)
 	for _, r := range readRules(t) {

@@ -78,7 +78,7 @@ func (p *program) accepts(what, integration, key string) {
 }
 
 // Everything that can be wrong beside it is.
-func TestAKeyThatWasTakenAwayIsRefusedWhateverElseIsWrong(t *testing.T) {
+func TestAPIKeys_RevokedKeyIsRefusedWhateverElseIsWrong(t *testing.T) {
 	t.Parallel()
 	cert, certKey, _ := certificate(t)
 	for _, c := range []struct {
@@ -143,7 +143,7 @@ func readFile(t *testing.T, path string) string {
 
 // Without the directory it is not known what was taken away. Every lobby would be
 // closed.
-func TestADirectoryOfKeysThatIsAwayClosesNoLobby(t *testing.T) {
+func TestAPIKeys_MissingDirectoryKeepsThePreviousKeys(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -179,7 +179,7 @@ func TestADirectoryOfKeysThatIsAwayClosesNoLobby(t *testing.T) {
 }
 
 // A restart finds what a reload had found.
-func TestARelayStartsWithoutAKeyForOneLobby(t *testing.T) {
+func TestAPIKeys_RelayStartsWithoutAKeyForOneIntegration(t *testing.T) {
 	t.Parallel()
 	for name, take := range map[string]func(*lobbies){
 		"the file is empty":   func(l *lobbies) { l.write("keys/lobby", "\n") },
@@ -218,7 +218,7 @@ func TestARelayStartsWithoutAKeyForOneLobby(t *testing.T) {
 	}
 }
 
-func TestOneBrokenIntegrationLeavesTheOthersAlone(t *testing.T) {
+func TestConfig_InvalidIntegrationLeavesTheOthersServing(t *testing.T) {
 	t.Parallel()
 	const broken = "integrations: [{name: lobby, timeZone: Mars}, {name: dock}, {name: gate}]"
 	l := newLobbies(t)
@@ -266,7 +266,7 @@ func TestOneBrokenIntegrationLeavesTheOthersAlone(t *testing.T) {
 }
 
 // The check of what one is about to install is as strict as ever.
-func TestConfigCheckNamesEveryFault(t *testing.T) {
+func TestConfig_CheckNamesEveryProblem(t *testing.T) {
 	t.Parallel()
 	l := newLobbies(t)
 	l.write("integrations.yaml", "integrations: [{name: lobby, timeZone: Mars}, {name: dock}, {name: gate}]")

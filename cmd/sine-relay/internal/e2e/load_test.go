@@ -19,7 +19,7 @@ func onlyAccepted(_ string, got response) (string, error) {
 	return "accepted", nil
 }
 
-func TestKeysAreChangedUnderLoad(t *testing.T) {
+func TestAPIKeys_RotationUnderLoadRefusesNoValidKey(t *testing.T) {
 	t.Parallel()
 	const spring, autumn = "first-key-0123456789", "second-key-0123456789"
 	const springFile, autumnFile = "# name: spring\n" + spring + "\n", "# name: autumn\n" + autumn + "\n"
@@ -79,7 +79,7 @@ func wholePolicy(expected string, got response) (string, error) {
 	return "", fmt.Errorf("%d %s while %q was expected", got.status, got.body, expected)
 }
 
-func TestPoliciesAreSwappedWholeUnderLoad(t *testing.T) {
+func TestReload_PoliciesAreSwappedWholeUnderLoad(t *testing.T) {
 	t.Parallel()
 	const either, key, work = "one or other", "any-key-0123456789", 20 * time.Millisecond
 	c := startReloading(t, onePolicy, key)
@@ -133,7 +133,7 @@ func lockedOrOpen(expected string, got response) (string, error) {
 	return name, nil
 }
 
-func TestALockdownHoldsUnderLoad(t *testing.T) {
+func TestOrders_LockdownHoldsUnderLoad(t *testing.T) {
 	t.Parallel()
 	const either, key = "locked or open", "any-key-0123456789"
 	c := startReloading(t, lobby, key)

@@ -199,7 +199,7 @@ func TestAttack_OldEntriesCountForNothingWhoeverReadsThem(t *testing.T) {
 }
 
 // Whoever answers as a relay without end must not keep a lockdown from being given.
-func TestRelaysWithoutEndDoNotHoldUpALockdown(t *testing.T) {
+func TestOrders_EndlessStatusRepliesDoNotDelayALockdown(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
@@ -220,7 +220,7 @@ func drip(t *testing.T, respond func([]byte) error) {
 }
 
 // A relay that would not hear of a lockdown must not look well.
-func TestARelayThatCannotFollowTheOrdersIsNotReady(t *testing.T) {
+func TestOrders_RelayThatCannotReadThemIsNotReady(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, natstest.WithUser("relay", "Zsecret"), func(o *server.Options) {
 		o.Users[0].Permissions = &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"$JS.API.CONSUMER.>"}}}
@@ -239,7 +239,7 @@ func TestARelayThatCannotFollowTheOrdersIsNotReady(t *testing.T) {
 }
 
 // Records of decisions must not take the visitors' places in the spool.
-func TestAFullStreamOfDecisionsDoesNotFillTheSpool(t *testing.T) {
+func TestRecords_FullDecisionStreamDoesNotFillTheSpool(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+s.URL(), "SPOOL_DIR="+t.TempDir(), "DECISION_STREAM_MAX_BYTES=64KiB").ready()

@@ -13,7 +13,7 @@ import (
 )
 
 // What relays obey is what is shown, and what is lifted.
-func TestALockdownThatTheBucketHasLostIsShown(t *testing.T) {
+func TestOrders_LockdownMissingFromTheBucketIsShown(t *testing.T) {
 	t.Parallel()
 	const key = "lockdown.site.default"
 	for name, lose := range map[string]func(*testing.T, jetstream.JetStream){
@@ -102,7 +102,7 @@ func remake(t *testing.T, js jetstream.JetStream) {
 }
 
 // Whoever answers as a relay may say what it likes. It fills no screen.
-func TestOrdersThatALiarObeysAreFew(t *testing.T) {
+func TestOrders_FalselyReportedOnesAreCutShort(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())

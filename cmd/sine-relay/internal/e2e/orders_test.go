@@ -24,7 +24,7 @@ func fails(t *testing.T, environ []string, want string, args ...string) {
 	}
 }
 
-func TestAnOrderThatNoRelayObeys(t *testing.T) {
+func TestOrders_CommandFailsIfNoRelayObeys(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	// An operator's machine has no integrations.
@@ -64,7 +64,7 @@ func fakeRelay(t *testing.T, server *natstest.Server, answer func(*nats.Msg)) {
 }
 
 // One that hangs is named, and the order is not said to be obeyed.
-func TestARelayThatDoesNotObeyIsNamed(t *testing.T) {
+func TestOrders_RelayThatDoesNotObeyIsNamed(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
@@ -77,7 +77,7 @@ func TestARelayThatDoesNotObeyIsNamed(t *testing.T) {
 	must(t, environ, `1 of 2 relays`, "orders")
 }
 
-func TestTheBucketWasLost(t *testing.T) {
+func TestOrders_SurviveTheLossOfTheBucket(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
@@ -111,7 +111,7 @@ func TestTheBucketWasLost(t *testing.T) {
 	fresh.ready()
 }
 
-func TestABareDeletionIsReported(t *testing.T) {
+func TestOrders_DeletionWithoutTheCommandIsReported(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
@@ -134,7 +134,7 @@ func TestABareDeletionIsReported(t *testing.T) {
 }
 
 // Orders of sites that no integration has make no series.
-func TestOnlyConfiguredSitesAreLabels(t *testing.T) {
+func TestOrders_OnlyConfiguredSitesAreMetricLabels(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
@@ -152,7 +152,7 @@ func TestOnlyConfiguredSitesAreLabels(t *testing.T) {
 }
 
 // Cut off from NATS, what is known grows old, and then no fallback lets anybody in.
-func TestARelayThatIsCutOffLetsNobodyIn(t *testing.T) {
+func TestOrders_ExpiredOnesStopFallbacksFromAccepting(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "integrations.yaml")
@@ -230,7 +230,7 @@ func delayed(from, to net.Conn, by time.Duration) {
 }
 
 // During a lockdown nobody gets in before the orders are known, however far NATS is.
-func TestAStartFarFromNATSDuringALockdown(t *testing.T) {
+func TestOrders_LockdownHoldsDuringASlowStart(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	environ := environment("NATS_URL=" + server.URL())
@@ -258,7 +258,7 @@ func TestAStartFarFromNATSDuringALockdown(t *testing.T) {
 }
 
 // A bucket with a TTL would lose lockdowns in silence.
-func TestARelayThatFindsABucketWithATTLIsNotReady(t *testing.T) {
+func TestOrders_BucketWithATTLKeepsTheRelayUnready(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	if _, err := server.JetStream().CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: visit.DefaultOrderBucket, TTL: time.Hour, History: 10}); err != nil {

@@ -70,7 +70,7 @@ var embeddedToo = map[string][]effect{
 
 // Whatever a user publishes, requests, pulls or gets directly, and wherever it has
 // the answer sent: nothing changes but what that user may change.
-func TestNobodyChangesWhatHeIsNotMeantTo(t *testing.T) {
+func TestPermissions_NoUserChangesMoreThanAllowed(t *testing.T) {
 	t.Parallel()
 	deployed := startDeployment(t, writeConf(t, withGuard(t, accounts(t))))
 	t.Run("deploy", func(t *testing.T) {

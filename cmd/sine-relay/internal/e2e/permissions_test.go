@@ -24,7 +24,7 @@ func (s *deployment) begin(t *testing.T) *fixture {
 	return d
 }
 
-func TestEveryUserMayDoWhatItMust(t *testing.T) {
+func TestPermissions_EveryUserCanDoItsWork(t *testing.T) {
 	t.Parallel()
 	s := startDeployment(t, natsDir+"nats.conf")
 	fixture := s.begin(t)
@@ -117,7 +117,7 @@ func (s *deployment) acknowledged(t *testing.T, n uint64) bool {
 
 // One server has, beside each user, one for each of its permissions who lacks
 // just that one.
-func TestEveryPermissionIsNeededAndItsLackIsNamed(t *testing.T) {
+func TestPermissions_EachIsNeededAndReportedWhenMissing(t *testing.T) {
 	t.Parallel()
 	all := permissions(t)
 	s := startDeployment(t, writeConf(t, withLesserUsers(t, accounts(t), all)))
@@ -169,7 +169,7 @@ func (s *deployment) miss(t *testing.T, fixture *fixture, user string, all []per
 
 // What a user may not do, in so many words: a wildcard too many in the
 // configuration would show here.
-func TestNobodyMayDoMore(t *testing.T) {
+func TestPermissions_EverythingElseIsDenied(t *testing.T) {
 	t.Parallel()
 	s := startDeployment(t, natsDir+"nats.conf")
 	const hearing, sending = "subscribe", "publish"
@@ -276,7 +276,7 @@ func (s *deployment) hear(t *testing.T, nc *nats.Conn, what string) {
 // NATS does not hold the reply subject of a request against permissions. Within
 // the relay's account, the answer would be an order that cannot be read, and lock
 // every site.
-func TestAConsumersAnswersStayInItsAccount(t *testing.T) {
+func TestPermissions_RepliesToAConsumerStayInItsAccount(t *testing.T) {
 	t.Parallel()
 	s := startDeployment(t, natsDir+"nats.conf")
 	const info = "$JS.API.CONSUMER.INFO.VISITORS.badges"
@@ -302,7 +302,7 @@ func TestAConsumersAnswersStayInItsAccount(t *testing.T) {
 }
 
 // Before an administrator has made the streams, the relay says which to make.
-func TestARelayThatMayMakeNoStreamsNamesThem(t *testing.T) {
+func TestPermissions_RelayNamesTheStreamsItMayNotCreate(t *testing.T) {
 	t.Parallel()
 	bare := &deployment{Server: natstest.Start(t, configured(t, natsDir+"nats.conf", nil), func(o *server.Options) {
 		o.Cluster, o.Routes = server.ClusterOpts{}, nil

@@ -43,7 +43,7 @@ func terminal(t *testing.T) (program, screen *os.File) {
 }
 
 // A body goes to a file byte for byte, and to a terminal without what that obeys.
-func TestABodyIsEscapedOnATerminalOnly(t *testing.T) {
+func TestOutput_BodyIsEscapedOnlyOnATerminal(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	runServe(t, "NATS_URL="+server.URL()).ready()

@@ -42,7 +42,7 @@ func mustBePrintable(t *testing.T, what, text string) {
 }
 
 // Whatever others wrote, no command prints what a terminal obeys.
-func TestCommandsPrintNothingThatATerminalObeys(t *testing.T) {
+func TestOutput_CommandsPrintNoControlCharacters(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	runServe(t, "NATS_URL="+server.URL()).ready()
@@ -124,7 +124,7 @@ func mustJSON(t *testing.T, v any) []byte {
 	return data
 }
 
-func TestASpoolsMessagesArePrintedPrintably(t *testing.T) {
+func TestOutput_SpooledMessagesArePrintable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s, err := spool.Open(spool.Config{Dir: dir, MaxBytes: 1 << 20})
@@ -144,7 +144,7 @@ func TestASpoolsMessagesArePrintedPrintably(t *testing.T) {
 }
 
 // What answers on an address need not be a relay.
-func TestAnswersOfOthersArePrintedPrintably(t *testing.T) {
+func TestOutput_ForeignHTTPResponsesArePrintable(t *testing.T) {
 	t.Parallel()
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, hostile) }))
 	defer stranger.Close()

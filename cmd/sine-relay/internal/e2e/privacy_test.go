@@ -169,7 +169,7 @@ func everyFile(t *testing.T, dir string) string {
 	return all.String()
 }
 
-func TestNothingPersonalLeavesTheDoor(t *testing.T) {
+func TestPrivacy_NoPersonalDataLeavesTheCheckIn(t *testing.T) {
 	t.Parallel()
 	d := startMarked(t)
 	d.comeInEverySituation()
@@ -199,7 +199,7 @@ func TestNothingPersonalLeavesTheDoor(t *testing.T) {
 
 // Whoever knows a reply subject may answer for somebody else: it is in no log, metric,
 // answer, record or stream, whatever comes over it.
-func TestReplySubjectsAreNowhereToBeRead(t *testing.T) {
+func TestPrivacy_ReplySubjectsAreNeverDisclosed(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	tokens := hearReplies(t, server)

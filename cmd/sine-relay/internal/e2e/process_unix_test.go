@@ -92,7 +92,7 @@ func (p *process) end(t *testing.T) error {
 	}
 }
 
-func TestSignals(t *testing.T) {
+func TestSignals_FirstEndsInAnOrderlyWayAndSecondAtOnce(t *testing.T) {
 	t.Parallel()
 	binary := build(t)
 	server := natstest.Start(t)
@@ -120,7 +120,7 @@ func TestSignals(t *testing.T) {
 	})
 }
 
-func TestAHangupReloadsAtOnce(t *testing.T) {
+func TestSignals_SIGHUPReloadsAtOnce(t *testing.T) {
 	t.Parallel()
 	binary := build(t)
 	server := natstest.Start(t)
@@ -167,7 +167,7 @@ func startPiped(t *testing.T, binary, command string, settings ...string) *piped
 
 // Go ends a program that writes to standard output or error when nobody reads
 // them any more. The visitors of a relay whose log collector restarts are real.
-func TestALogWhoseReaderDiesEndsNoRelay(t *testing.T) {
+func TestLog_RelaySurvivesTheDeathOfTheLogReader(t *testing.T) {
 	t.Parallel()
 	binary := build(t)
 	for _, command := range []string{"serve", "dev"} {

@@ -45,7 +45,7 @@ func naming(t *testing.T, url, event, kind string) *operator {
 
 // A vendor renames an event. What came until the configuration knew the name is
 // not lost.
-func TestWhatWasNotUnderstoodIsReplayed(t *testing.T) {
+func TestQuarantine_UnknownEventsAreReplayed(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -87,7 +87,7 @@ func TestWhatWasNotUnderstoodIsReplayed(t *testing.T) {
 
 // A webhook that was understood all along, and kept because its body was cut, or
 // that Sine sent twice: the id is the same on both ways.
-func TestAReplayRecognisesWhatTheWebhookStored(t *testing.T) {
+func TestQuarantine_ReplayDetectsDuplicatesOfTheWebhook(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -98,7 +98,7 @@ func TestAReplayRecognisesWhatTheWebhookStored(t *testing.T) {
 	naming(t, server.URL(), "visitor_arrived", "checked_in").must(`(?s)duplicate: already stored.*0 stored, 1 duplicates`, "replay", "--submit")
 }
 
-func TestAQuarantineCommandRefuses(t *testing.T) {
+func TestQuarantine_CommandFailsWithAReasonAndExitCode(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	denied := natstest.Start(t, func(o *server.Options) {
@@ -143,7 +143,7 @@ func TestAQuarantineCommandRefuses(t *testing.T) {
 
 // Of a body that is too large the beginning is kept, and no caller learns that it is
 // stored.
-func TestABodyThatIsTooLargeIsKeptAsCut(t *testing.T) {
+func TestQuarantine_KeepsTheBeginningOfATooLargeBody(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "BODY_LIMIT=8KiB").ready()
@@ -176,7 +176,7 @@ func TestABodyThatIsTooLargeIsKeptAsCut(t *testing.T) {
 }
 
 // An event that its stream refused is stored once the stream takes it.
-func TestARefusedEventIsReplayed(t *testing.T) {
+func TestQuarantine_EventRefusedByTheStreamIsReplayed(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	js := server.JetStream()
@@ -206,7 +206,7 @@ func TestARefusedEventIsReplayed(t *testing.T) {
 	o.must(`1 duplicates`, "replay", "--submit")
 }
 
-func TestWhatOthersWroteIntoTheQuarantineIsListed(t *testing.T) {
+func TestQuarantine_ForeignMessagesAreListed(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	runServe(t, "NATS_URL="+server.URL()).ready()
@@ -254,7 +254,7 @@ func (p *program) sends(encoding, body string) (*http.Response, string) {
 
 // A proxy begins to compress. What the relay reads is stored, what it does not read
 // is kept with its encoding and reported, and a replay reads what it can by then.
-func TestCompressedBodiesAreReadAndReplayed(t *testing.T) {
+func TestQuarantine_CompressedBodiesAreReadAndReplayed(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "BODY_LIMIT=8KiB").ready()

@@ -112,7 +112,7 @@ func throughAnOutage(t *testing.T, p *program, s *natstest.Server) map[string]st
 
 // What was answered while NATS went away and was away is recorded once NATS is
 // back, once each, also when the next process finds it in the spool.
-func TestRecordsSurviveAnOutage(t *testing.T) {
+func TestRecords_SurviveAnOutage(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -150,7 +150,7 @@ func TestRecordsSurviveAnOutage(t *testing.T) {
 // What a decider sends reaches Sine only where it means the same to every reader,
 // and a rejection that can be read is never taken for anything else. Here whatever
 // is no decision lets visitors in.
-func TestWhatADeciderSendsIsCheckedBeforeSineGetsIt(t *testing.T) {
+func TestDecision_IsCheckedBeforeSineGetsIt(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	dir := t.TempDir()

@@ -9,7 +9,7 @@ import (
 
 // What stands where the integrations stood may be anything. The rules before it are
 // in force, and what comes after it is read.
-func TestIntegrationsThatAreNotARegularFile(t *testing.T) {
+func TestReload_InvalidIntegrationsFileKeepsThePreviousRules(t *testing.T) {
 	t.Parallel()
 	l := newLobbies(t)
 	p := l.serve().ready()

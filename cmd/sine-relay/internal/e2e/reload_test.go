@@ -80,7 +80,7 @@ func (p *program) answers(integration, key string) int {
 	return answer.StatusCode
 }
 
-func TestTheConfigurationIsReloaded(t *testing.T) {
+func TestReload_ConfigurationAndKeysTakeEffect(t *testing.T) {
 	t.Parallel()
 	const first, second = "first-key-0123456789", "second-key-0123456789"
 	server := natstest.Start(t)
@@ -123,7 +123,7 @@ func TestTheConfigurationIsReloaded(t *testing.T) {
 	}
 }
 
-func TestTheCertificateIsReloaded(t *testing.T) {
+func TestReload_CertificateTakesEffect(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	cert, key, old := certificate(t)
@@ -194,7 +194,7 @@ func (p *program) shows(metric string) bool {
 	return strings.Contains(metrics, "\n"+metric+"\n")
 }
 
-func TestTheMetricsSayWhatExpires(t *testing.T) {
+func TestMetrics_ShowWhenCredentialsExpire(t *testing.T) {
 	t.Parallel()
 	seed := func() []byte {
 		pair, err := nkeys.CreateUser()
@@ -237,7 +237,7 @@ func TestTheMetricsSayWhatExpires(t *testing.T) {
 	}
 }
 
-func TestAChangedPasswordForNATSNeedsNoRestart(t *testing.T) {
+func TestReload_NATSPasswordNeedsNoRestart(t *testing.T) {
 	t.Parallel()
 	password := func(secret string) func(*server.Options) {
 		return natstest.WithUser("relay", secret)

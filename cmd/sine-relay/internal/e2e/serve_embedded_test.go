@@ -15,7 +15,7 @@ import (
 )
 
 // What somebody on this machine needs to sign in is in the log and in files.
-func TestSigningInToTheEmbeddedNATS(t *testing.T) {
+func TestEmbedded_CredentialsAreInTheLogAndInFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p := runServe(t, "NATS_STORE_DIR="+dir, "NATS_LISTEN=127.0.0.1:0").ready()
@@ -62,7 +62,7 @@ func signedIn(t *testing.T, p *program, dir, user string) jetstream.JetStream {
 
 // 200 means that the next start finds the event, also when the store was removed
 // under the relay just before.
-func TestAnEventIsStoredThoughTheStoreWasRemoved(t *testing.T) {
+func TestEmbedded_EventIsStoredAfterTheStoreWasRemoved(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	settings := []string{"NATS_STORE_DIR=" + dir, "NATS_LISTEN=127.0.0.1:0", "STORE_BUDGET=9s", "WRITE_TIMEOUT=20s"}
@@ -88,7 +88,7 @@ func TestAnEventIsStoredThoughTheStoreWasRemoved(t *testing.T) {
 }
 
 // The same where there is a spool: the event is there while the server is not.
-func TestASpoolBesideTheEmbeddedNATS(t *testing.T) {
+func TestEmbedded_SpoolKeepsEventsWhileTheStoreIsGone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p := runServe(t, "NATS_STORE_DIR="+dir, "NATS_LISTEN=127.0.0.1:0", "SPOOL_DIR="+t.TempDir()).ready()

@@ -48,7 +48,7 @@ func decider(t *testing.T, nats *natstest.Server, decide func(context.Context, v
 	}
 }
 
-func TestTheWholePath(t *testing.T) {
+func TestServe_StoresEventsAndRelaysDecisions(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -89,7 +89,7 @@ func TestTheWholePath(t *testing.T) {
 	}
 }
 
-func TestConcurrentRepeatsAreStoredOnceAndVisitsNeverMerged(t *testing.T) {
+func TestDuplicate_ConcurrentRepeatsAreStoredOnce(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -165,7 +165,7 @@ func TestTrap_AStopUnderLoadLosesNothing(t *testing.T) {
 	}
 }
 
-func TestASingleSiteNeedsNoNATSOfItsOwn(t *testing.T) {
+func TestEmbedded_EventsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	p := runServe(t, "NATS_STORE_DIR="+dir, "NATS_LISTEN=127.0.0.1:0").ready()
@@ -184,7 +184,7 @@ func TestASingleSiteNeedsNoNATSOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestWhenNATSIsLost(t *testing.T) {
+func TestConnection_LossDegradesTheRelay(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "STORE_BUDGET=100ms").ready()
@@ -206,7 +206,7 @@ func TestWhenNATSIsLost(t *testing.T) {
 	}
 }
 
-func TestAnUnusableStreamKeepsItUnready(t *testing.T) {
+func TestStream_UnusableOneKeepsTheRelayUnready(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	_, err := server.JetStream().CreateStream(context.Background(), jetstream.StreamConfig{
@@ -237,7 +237,7 @@ func TestTrap_AStreamOverTheQuestionsKeepsItUnready(t *testing.T) {
 	p.must(200, "REJECTED", webhook("signin_before", noon, "Ada")) // an acknowledgement is no decision
 }
 
-func TestThePublicListenerWithTLS(t *testing.T) {
+func TestServe_PublicListenerUsesTLS(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	cert, key, pool := certificate(t)
@@ -255,7 +255,7 @@ func TestThePublicListenerWithTLS(t *testing.T) {
 	}
 }
 
-func TestMetricsOfTheRunningProgram(t *testing.T) {
+func TestMetrics_OfARunningRelayPassTheLinter(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -278,7 +278,7 @@ func TestMetricsOfTheRunningProgram(t *testing.T) {
 	}
 }
 
-func TestNothingPersonalIsLoggedByTheProgram(t *testing.T) {
+func TestPrivacy_NoPersonalDataInLogsAndMetrics(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "LOG_LEVEL=debug", "STORE_BUDGET=100ms").ready()
@@ -298,7 +298,7 @@ func TestNothingPersonalIsLoggedByTheProgram(t *testing.T) {
 	}
 }
 
-func TestStartFailures(t *testing.T) {
+func TestServe_StartFailsWithAReasonAndExitCode(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -328,7 +328,7 @@ func TestStartFailures(t *testing.T) {
 	}
 }
 
-func TestANATSUserWithAWrongPassword(t *testing.T) {
+func TestConnection_WrongPasswordIsReportedAndNotLogged(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t, natstest.WithUser("relay", "right"))
 	p := runServe(t, "NATS_URL="+server.URL(), "NATS_USER=relay", "NATS_PASSWORD=Zwrong")
@@ -342,7 +342,7 @@ func TestANATSUserWithAWrongPassword(t *testing.T) {
 	}
 }
 
-func TestWhileDrainingItServesOn(t *testing.T) {
+func TestShutdown_RelayServesWhileDraining(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "DRAIN_DELAY=1s").ready()
@@ -358,7 +358,7 @@ func TestWhileDrainingItServesOn(t *testing.T) {
 }
 
 // Who has a key must not be able to make visitors nobody.
-func TestOnlyTheAdminSideMarksCallsAsSynthetic(t *testing.T) {
+func TestSynthetic_HeaderCountsOnlyOnTheAdminListener(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()
@@ -389,7 +389,7 @@ func TestOnlyTheAdminSideMarksCallsAsSynthetic(t *testing.T) {
 }
 
 // People who arrive as a group may share Sine's id and a second.
-func TestAGroupOfOneIDAndSecondIsStoredWhole(t *testing.T) {
+func TestDuplicate_GroupWithOneVisitIDIsStoredWhole(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL()).ready()

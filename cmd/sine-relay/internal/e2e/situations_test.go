@@ -158,7 +158,7 @@ func (c cell) checkRecord(t *testing.T, rec record) {
 }
 
 // Every situation is caused, for every fallback and every way of rejecting.
-func TestEveryCellOfSituationAndFallbackAndRejection(t *testing.T) {
+func TestSituations_EachFollowsItsFallbackAndRejectMode(t *testing.T) {
 	t.Parallel()
 	d := startSituations(t)
 	samples := map[string]float64{}

@@ -16,7 +16,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
-func TestWithASpoolNothingIsRefusedWhileNATSIsLost(t *testing.T) {
+func TestSpool_NoEventIsRefusedWhileNATSIsDown(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir()).ready()
@@ -50,7 +50,7 @@ func TestWithASpoolNothingIsRefusedWhileNATSIsLost(t *testing.T) {
 
 // What was answered 200 is in the stream or in the spool, whenever the relay is
 // killed, and a volume that it leaves behind can be emptied.
-func TestAKilledRelayLosesNothing(t *testing.T) {
+func TestSpool_KilledRelayLosesNoEvent(t *testing.T) {
 	t.Parallel()
 	binary := build(t)
 	server := natstest.Start(t)
@@ -117,7 +117,7 @@ func webhookOf(t *testing.T, p *process) string {
 	return ""
 }
 
-func TestASpoolCommandRefuses(t *testing.T) {
+func TestSpool_CommandFailsWithAReasonAndExitCode(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	dir := t.TempDir()
@@ -145,7 +145,7 @@ func TestASpoolCommandRefuses(t *testing.T) {
 
 // A disk that fails must not stop check-in: the relay goes on without a spool
 // where there was one, and says so. A directory that never was one is a slip.
-func TestASpoolThatCannotBeOpened(t *testing.T) {
+func TestSpool_RelayServesWithoutAnUnopenableOne(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	dir := t.TempDir()
@@ -194,7 +194,7 @@ func TestASpoolThatCannotBeOpened(t *testing.T) {
 
 // A directory that cannot be looked at may hold visitors: the relay starts, and
 // sends them once it can.
-func TestASpoolThatIsNotPermitted(t *testing.T) {
+func TestSpool_InaccessibleDirectoryIsForwardedLater(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	server.Stop()
@@ -225,7 +225,7 @@ func TestASpoolThatIsNotPermitted(t *testing.T) {
 }
 
 // What was answered 200 is found by the next relay, whatever was done to the files.
-func TestASpoolThatIsRemovedUnderARelay(t *testing.T) {
+func TestSpool_EventsSurviveRemovalOfItsFiles(t *testing.T) {
 	t.Parallel()
 	binary := build(t)
 	server := natstest.Start(t)
@@ -265,7 +265,7 @@ func TestASpoolThatIsRemovedUnderARelay(t *testing.T) {
 	}
 }
 
-func TestALimitThatTheDiskCannotHoldIsSaid(t *testing.T) {
+func TestSpool_LimitAboveTheDiskSizeIsWarnedOf(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for limit, said := range map[string]bool{"1000000GiB": true, "1MiB": false} {
@@ -283,7 +283,7 @@ func TestALimitThatTheDiskCannotHoldIsSaid(t *testing.T) {
 	}
 }
 
-func TestADamagedSpoolIsReported(t *testing.T) {
+func TestSpool_DamageIsReported(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	dir := t.TempDir()

@@ -10,7 +10,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
-func TestARunningRelayIsVerified(t *testing.T) {
+func TestVerify_PassesForARunningRelay(t *testing.T) {
 	t.Parallel()
 	nats := natstest.Start(t)
 	decideAt(t, nats, "default", acceptAll)
@@ -51,7 +51,7 @@ func TestARunningRelayIsVerified(t *testing.T) {
 	}
 }
 
-func TestVerifyNamesThePermissionThatIsMissing(t *testing.T) {
+func TestVerify_NamesTheMissingPermission(t *testing.T) {
 	t.Parallel()
 	const denied = "visitors.v1.quarantine.>"
 	nats := natstest.Start(t, natstest.WithUser("relay", "Zsecret"), func(o *server.Options) {

@@ -47,7 +47,7 @@ var checkInScenarios = []checkInScenario{
 	{"the clock steps", layout{stepped: true}, 1, clockSteps, 4, 0},
 }
 
-func TestFaultsAtTheDoor(t *testing.T) {
+func TestCheckIn_SurvivesInjectedFaults(t *testing.T) {
 	for _, s := range checkInScenarios {
 		closing.announce(s.name)
 		t.Run(s.name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 
 // A full disk refuses what it cannot hold, keeps what it could, and is of use
 // again once NATS has taken that.
-func TestADiskThatIsFull(t *testing.T) {
+func TestDisk_FullOneIsUsedAgainOnceForwarded(t *testing.T) {
 	t.Parallel()
 	const name = "the spool's disk is full"
 	if !mayMount() {
@@ -27,7 +27,7 @@ func TestADiskThatIsFull(t *testing.T) {
 
 // Where the file itself may not grow, nothing can be removed either, and all is
 // well again once there is room.
-func TestAFileThatMayNotGrow(t *testing.T) {
+func TestDisk_SpoolRecoversAfterItsFileCouldNotGrow(t *testing.T) {
 	t.Parallel()
 	const name = "the spool's file may not grow"
 	limit := func(bytes uint64) func(*fixture) {
@@ -57,7 +57,7 @@ func fillUp(t *testing.T, name string, l layout, narrow, widen func(*fixture)) {
 // Somebody else fills the disk of a spool while nobody needs it, and until it does
 // not take anything any more. The relay says so for as long as that is so, and uses
 // it again without a restart.
-func TestADiskThatSomebodyElseFills(t *testing.T) {
+func TestDisk_FilledByAnotherProgramIsReportedAndUsedAgain(t *testing.T) {
 	t.Parallel()
 	const name = "somebody else fills the spool's disk"
 	if !mayMount() {
@@ -99,7 +99,7 @@ func TestADiskThatSomebodyElseFills(t *testing.T) {
 
 // A disk fails under load, with messages on it, and comes back: the relay was never
 // ended, and uses it again.
-func TestADiskThatFailsAndComesBack(t *testing.T) {
+func TestDisk_FailedOneIsUsedAgainWithoutARestart(t *testing.T) {
 	t.Parallel()
 	const name = "the spool's disk fails and comes back"
 	if !mayBe(roleOwnDisk, t.TempDir()) {
@@ -138,7 +138,7 @@ func TestADiskThatFailsAndComesBack(t *testing.T) {
 
 // A directory that never was a spool and cannot become one is a slip that shows
 // at the start.
-func TestADirectoryThatCannotBecomeASpool(t *testing.T) {
+func TestSpool_UnusableNewDirectoryFailsTheStart(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, layout{})
 	one := newRelay(t, 1, r.relays[0].settings...)
@@ -181,7 +181,7 @@ func (r *relay) allowWriting(t *testing.T) {
 
 // A relay whose spool cannot be written any more serves without it, and what is
 // in it waits for a relay that can.
-func TestASpoolThatCannotBeWritten(t *testing.T) {
+func TestSpool_RelayServesWithoutAReadOnlyOne(t *testing.T) {
 	t.Parallel()
 	const name = "the spool cannot be written"
 	r := newFixture(t, layout{})
@@ -211,7 +211,7 @@ func TestASpoolThatCannotBeWritten(t *testing.T) {
 
 // A NATS inside whose disk was full stores again once there is room, without a
 // restart of the relay.
-func TestAStoreThatWasFull(t *testing.T) {
+func TestEmbedded_FullStoreRecoversWithoutARestart(t *testing.T) {
 	t.Parallel()
 	const name = "the disk of the NATS inside is full, and free again"
 	if !mayMount() {

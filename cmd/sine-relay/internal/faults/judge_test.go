@@ -71,7 +71,7 @@ func eventOf(t *testing.T, c *call, sequence uint64) message {
 	return message{sequence, m.Subject, nats.Header(m.Header), m.Data}
 }
 
-func TestTheAuditNotices(t *testing.T) {
+func TestAudit_FindsEveryDiscrepancy(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		tamper func(*evidence)
@@ -149,7 +149,7 @@ func TestTheAuditNotices(t *testing.T) {
 	}
 }
 
-func TestTheAuditExcuses(t *testing.T) {
+func TestAudit_ExcusesOnlyWhatAFaultDestroyed(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		excuse func(*evidence) excuse
@@ -187,7 +187,7 @@ func TestTheAuditExcuses(t *testing.T) {
 
 // Of three that waited, one fault destroyed the last, and a second one the others,
 // which had been saved from the first.
-func TestTheAuditExcusesWhatTwoFaultsDestroyed(t *testing.T) {
+func TestAudit_ExcusesWhatTwoFaultsDestroyed(t *testing.T) {
 	for most, missing := range map[int]int{1: 0, 0: 1} {
 		e := fabricated(t)
 		until := time.Now().Add(time.Hour)
@@ -204,7 +204,7 @@ func TestTheAuditExcusesWhatTwoFaultsDestroyed(t *testing.T) {
 
 // A check-in that was destroyed and comes again, behind its check-out, is no
 // inversion.
-func TestTheAuditExcusesTheOrderOfWhatWasDestroyed(t *testing.T) {
+func TestAudit_ExcusesTheOrderOfDestroyedEvents(t *testing.T) {
 	for _, destroyed := range []func(*evidence) excuse{
 		func(e *evidence) excuse { return excuse{ids: []string{e.calls[0].id}, most: 1} },
 		func(e *evidence) excuse { return excuse{from: e.calls[0].start, until: e.calls[0].end} },
@@ -224,7 +224,7 @@ func (v *verdict) faults() [6]int {
 }
 
 // What is done to a real stream behind everybody's back shows too.
-func TestTheAuditNoticesWhatHappenedToAStream(t *testing.T) {
+func TestAudit_FindsChangesToARealStream(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, layout{})
 	r.load.start(r.senders, 1)

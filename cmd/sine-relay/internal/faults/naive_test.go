@@ -27,7 +27,7 @@ const (
 
 // While NATS is away for two seconds under 32 senders, nobody is refused or kept
 // waiting. A bare handler goes through the same beside it, to compare.
-func TestNATSIsAwayForTwoSecondsUnder32Senders(t *testing.T) {
+func TestOutage_TwoSecondsUnder32SendersRefuseNothing(t *testing.T) {
 	const name, senders, pace = "away for 2 s under 32 senders", 32, 100 * time.Millisecond
 	r := newFixture(t, layout{senders: senders})
 	r.load.interval = pace

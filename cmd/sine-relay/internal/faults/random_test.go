@@ -144,7 +144,7 @@ func (p plan) mayRefuse() bool {
 	})
 }
 
-func TestRandomFaults(t *testing.T) {
+func TestFaults_RandomPlansLoseNothing(t *testing.T) {
 	for i := range *flagRuns {
 		p := planOf(*flagSeed + uint64(i))
 		t.Run(fmt.Sprintf("seed %d", p.seed), func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestRandomFaults(t *testing.T) {
 	}
 }
 
-func TestASeedIsAPlan(t *testing.T) {
+func TestFaults_SeedDeterminesThePlan(t *testing.T) {
 	for seed := range uint64(100) {
 		if a, b := planOf(seed).String(), planOf(seed).String(); a != b {
 			t.Errorf("%s\nand then %s", a, b)

@@ -78,7 +78,7 @@ var scenarios = []scenario{
 	{"each node of a cluster in turn", cluster, everyNodeInTurn, 1},
 }
 
-func TestSingleFaults(t *testing.T) {
+func TestFaults_SingleOnesLoseNothing(t *testing.T) {
 	for _, s := range scenarios {
 		closing.announce(s.name)
 		t.Run(s.name, func(t *testing.T) {
@@ -300,7 +300,7 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 // A volume that a relay leaves behind, in whatever way it ended, is emptied by
 // the command for it.
-func TestASpoolThatIsLeftBehind(t *testing.T) {
+func TestSpool_LeftoverIsEmptiedByTheCommand(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		end  func(*relay) error
@@ -337,7 +337,7 @@ func TestASpoolThatIsLeftBehind(t *testing.T) {
 
 // At the end of a day everybody leaves at once, and a cluster's leader dies in
 // the middle of it.
-func TestABurstOfCheckOutsWhileALeaderIsKilled(t *testing.T) {
+func TestCluster_CheckOutBurstSurvivesAKilledLeader(t *testing.T) {
 	const name, checkOuts, lasting = "5000 check-outs, a leader is killed", 5000, 10 * time.Second
 	r := newFixture(t, layout{nodes: 3})
 	a := &author{rng: rand.New(rand.NewPCG(1, 1)), name: r.load.mark}

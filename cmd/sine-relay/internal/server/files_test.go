@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestTooFewFilesForTheConnectionsIsSaid(t *testing.T) {
+func TestFiles_TooLowLimitIsWarnedOf(t *testing.T) {
 	if said := fewFiles(1024, 1000); !strings.Contains(said, "1024 files") || !strings.Contains(said, "SINE_RELAY_MAX_CONNECTIONS=1000") {
 		t.Errorf("it says %q", said)
 	}

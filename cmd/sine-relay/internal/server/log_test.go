@@ -12,7 +12,7 @@ import (
 )
 
 // A full pipe would hold up every visitor before the answer.
-func TestALogThatNobodyReadsHoldsNobodyUp(t *testing.T) {
+func TestLog_UnreadPipeDoesNotBlock(t *testing.T) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func TestALogThatNobodyReadsHoldsNobodyUp(t *testing.T) {
 }
 
 // Whoever reads a line sees what it says, not what an order's text makes of it.
-func TestALogLineIsPrintable(t *testing.T) {
+func TestLog_LinesArePrintable(t *testing.T) {
 	for _, format := range []string{"json", "text"} {
 		var out bytes.Buffer
 		log, _ := NewLogger(&out, 0, format)

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-func TestALogThatIsReadAgainSaysHowManyLinesAreMissing(t *testing.T) {
+func TestLog_CountsTheLinesLostWithoutAReader(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "log")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func (f *flaky) Write(line []byte) (int, error) {
 }
 
 // A disk that is full takes a part of a line, and would join the rest to the next.
-func TestALineThatIsCutSpoilsNoOther(t *testing.T) {
+func TestLog_CutLineDoesNotSpoilTheNext(t *testing.T) {
 	to := &flaky{full: true}
 	apart := detach(to, asText)
 	apart.Write([]byte("the first line\n"))

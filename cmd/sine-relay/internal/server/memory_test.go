@@ -7,7 +7,7 @@ import (
 	"testing/fstest"
 )
 
-func TestTheContainersMemory(t *testing.T) {
+func TestMemory_LimitIsReadFromTheCgroup(t *testing.T) {
 	const none = math.MaxInt64
 	for _, c := range []struct {
 		name  string
@@ -45,7 +45,7 @@ func TestTheContainersMemory(t *testing.T) {
 	}
 }
 
-func TestTheCollectorKeepsBelowTheContainersMemory(t *testing.T) {
+func TestMemory_GCLimitStaysBelowTheContainerLimit(t *testing.T) {
 	before := debug.SetMemoryLimit(math.MaxInt64)
 	defer debug.SetMemoryLimit(before)
 	root := fstest.MapFS{

@@ -15,7 +15,7 @@ import (
 )
 
 // What keeps a reload from succeeding need not show in any file's content.
-func TestAFailedReloadIsTriedAgain(t *testing.T) {
+func TestReload_FailureIsRetried(t *testing.T) {
 	environ := []string{
 		"SINE_RELAY_NATS_URL=" + natstest.Start(t).URL(), "SINE_RELAY_KEYS=test-key-0123456789",
 		"SINE_RELAY_LISTEN=127.0.0.1:0", "SINE_RELAY_ADMIN_LISTEN=127.0.0.1:0", "SINE_RELAY_DRAIN_DELAY=0s",

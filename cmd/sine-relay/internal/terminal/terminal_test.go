@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestTextsAreMadePrintable(t *testing.T) {
+func TestPrintable_EscapesControlCharacters(t *testing.T) {
 	for text, want := range map[string]string{
 		"Zoë Łukasz 山田":        "Zoë Łukasz 山田",
 		`a "quoted" \ text`:    `a "quoted" \ text`,
