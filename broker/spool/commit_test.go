@@ -13,7 +13,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestManyPutsShareACommit(t *testing.T) {
+func TestPut_ManyShareACommit(t *testing.T) {
 	const clients, each = 64, 20
 	s := openAt(t, t.TempDir())
 	var wg sync.WaitGroup
@@ -35,7 +35,7 @@ func TestManyPutsShareACommit(t *testing.T) {
 
 // Puts that trickle in share commits, too: a door that is asked meanwhile needs
 // the processor.
-func TestPutsThatTrickleInShareCommits(t *testing.T) {
+func TestPut_ThoseThatTrickleInShareCommits(t *testing.T) {
 	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, gather: time.Hour})
 	put(t, s, entry("a", "the first is not held up"))
 	var wg sync.WaitGroup
@@ -67,7 +67,7 @@ func TestPutsThatTrickleInShareCommits(t *testing.T) {
 	}
 }
 
-func TestAnIdleSpoolCommitsAtOnce(t *testing.T) {
+func TestPut_AnIdleSpoolCommitsAtOnce(t *testing.T) {
 	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, gather: time.Hour})
 	s.nudge()
 	for len(s.wake) > 0 { // until the committer has looked, and found nothing
@@ -80,7 +80,7 @@ func TestAnIdleSpoolCommitsAtOnce(t *testing.T) {
 	}
 }
 
-func TestAContextThatEndsInTheQueueStoresNothing(t *testing.T) {
+func TestPut_AContextThatEndsInTheQueueStoresNothing(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	begun, goOn := hold(s)
 	first := make(chan error, 1)
@@ -123,7 +123,7 @@ func TestAContextThatEndsInTheQueueStoresNothing(t *testing.T) {
 	}
 }
 
-func TestCloseCommitsWhatIsQueued(t *testing.T) {
+func TestClose_CommitsWhatIsQueued(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	begun, goOn := hold(s)
@@ -150,7 +150,7 @@ func TestCloseCommitsWhatIsQueued(t *testing.T) {
 	}
 }
 
-func TestASlowDiskIsRememberedForAWhile(t *testing.T) {
+func TestDisk_ASlowOneIsRememberedForAWhile(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "1"))
 	if s.Slowness() == 0 {

@@ -57,7 +57,7 @@ func putUntilKilled(dir string) error {
 	return nil
 }
 
-func TestNothingAcknowledgedIsLostByAKill(t *testing.T) {
+func TestCrash_NothingAcknowledgedIsLostByAKill(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +141,7 @@ func holdOpen(dir string) error {
 	return s.Close()
 }
 
-func TestASecondOpenerIsRefused(t *testing.T) {
+func TestLock_ASecondOpenerIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	refused := func(where string) {
 		t.Helper()

@@ -119,7 +119,7 @@ func asides(t *testing.T, root string) int {
 	return len(found)
 }
 
-func TestAFileCutAnywhere(t *testing.T) {
+func TestRecover_AFileCutAnywhere(t *testing.T) {
 	content, _ := someSpool(t, 60)
 	used := len(bytes.TrimRight(content, "\x00")) // what follows is room to grow
 	damaged := map[string][]byte{}
@@ -138,7 +138,7 @@ func TestAFileCutAnywhere(t *testing.T) {
 	}
 }
 
-func TestAFileOverwrittenAnywhere(t *testing.T) {
+func TestRecover_AFileOverwrittenAnywhere(t *testing.T) {
 	content, _ := someSpool(t, 60)
 	used := len(bytes.TrimRight(content, "\x00"))
 	random := rand.New(rand.NewPCG(1, 2))
@@ -172,7 +172,7 @@ func TestAFileOverwrittenAnywhere(t *testing.T) {
 	}
 }
 
-func TestForeignFiles(t *testing.T) {
+func TestRecover_ForeignFiles(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "other.db")
 	db, err := bolt.Open(other, 0o600, nil)
 	if err != nil {
@@ -203,7 +203,7 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
-func TestADirectoryInPlaceOfTheFile(t *testing.T) {
+func TestRecover_ADirectoryInPlaceOfTheFile(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(file(dir), "kept"), 0o700); err != nil {
 		t.Fatal(err)
@@ -215,9 +215,9 @@ func TestADirectoryInPlaceOfTheFile(t *testing.T) {
 	}
 }
 
-// TestWhatIsReadableIsRescued damages one page at a time: what was on other
+// TestRecover_WhatIsReadableIsRescued damages one page at a time: what was on other
 // pages must come back in its order, also when the page led to them.
-func TestWhatIsReadableIsRescued(t *testing.T) {
+func TestRecover_WhatIsReadableIsRescued(t *testing.T) {
 	content, want := someSpool(t, 60)
 	for page := range len(bytes.TrimRight(content, "\x00"))/pageSize + 1 {
 		c := slices.Clone(content)
@@ -243,7 +243,7 @@ func TestWhatIsReadableIsRescued(t *testing.T) {
 }
 
 // A file that is cut loses the pages that lead to the others first.
-func TestWhatIsLeftOfACutFileIsRescued(t *testing.T) {
+func TestRecover_WhatIsLeftOfACutFileIsRescued(t *testing.T) {
 	content, want := someSpool(t, 60)
 	used := len(bytes.TrimRight(content, "\x00"))
 	dir := t.TempDir()
@@ -269,7 +269,7 @@ func missing(want, got []string) (n int) {
 	return n
 }
 
-func TestACrashBetweenTheRenames(t *testing.T) {
+func TestRecover_ACrashBetweenTheRenames(t *testing.T) {
 	content, want := someSpool(t, 20)
 	dir := t.TempDir()
 	lay(t, dir, content)
@@ -284,7 +284,7 @@ func TestACrashBetweenTheRenames(t *testing.T) {
 
 // What is done to the content of a file that is open must not end the process, which
 // serves the door. The file is opened anew, with what can be read of it.
-func TestAFileSpoiltWhileItIsOpen(t *testing.T) {
+func TestRecover_AFileSpoiltWhileItIsOpen(t *testing.T) {
 	other, err := os.ReadFile(otherFile(t))
 	must(t, err)
 	for name, spoil := range map[string]func(path string) error{

@@ -282,7 +282,7 @@ func same(s *Spool, stored map[string]bool) error {
 	return err
 }
 
-func TestAFileThatMayNotGrow(t *testing.T) {
+func TestDisk_AFileThatMayNotGrow(t *testing.T) {
 	out, err := command(t, "limited", t.TempDir()).Output()
 	t.Logf("%s", out)
 	if err != nil {
@@ -301,9 +301,9 @@ func inNamespace(c *exec.Cmd) *exec.Cmd {
 	return c
 }
 
-// TestAFullDisk needs the right to mount within a namespace. Where that is
+// TestDisk_IsFull needs the right to mount within a namespace. Where that is
 // missing it makes do with the limit on files.
-func TestAFullDisk(t *testing.T) {
+func TestDisk_IsFull(t *testing.T) {
 	c := inNamespace(command(t, "tmpfs", t.TempDir()))
 	out, err := c.Output()
 	if errors.Is(err, syscall.EPERM) {
@@ -316,7 +316,7 @@ func TestAFullDisk(t *testing.T) {
 	}
 }
 
-func TestAFullDiskIsEmptied(t *testing.T) {
+func TestDisk_AFullOneIsEmptied(t *testing.T) {
 	out, err := inNamespace(command(t, "scattered", t.TempDir())).Output()
 	t.Logf("%s", out)
 	if err != nil && !errors.Is(err, syscall.EPERM) {
@@ -324,7 +324,7 @@ func TestAFullDiskIsEmptied(t *testing.T) {
 	}
 }
 
-func TestADiskThatSomebodyElseFills(t *testing.T) {
+func TestDisk_AnotherProcessFillsIt(t *testing.T) {
 	out, err := inNamespace(command(t, "shared", t.TempDir())).Output()
 	t.Logf("%s", out)
 	if err != nil && !errors.Is(err, syscall.EPERM) {

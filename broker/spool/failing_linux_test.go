@@ -55,7 +55,7 @@ func failing(t *testing.T, path string) (restore func()) {
 
 // A disk fails in the middle of a write, time and again, while messages come and
 // go. What was acknowledged is there, and nothing else.
-func TestADiskThatFailsForAWhile(t *testing.T) {
+func TestDisk_FailsForAWhile(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("first", "first"))
@@ -142,7 +142,7 @@ func (l *putAndRemove) audit(where string, got []string) {
 
 // What was sent keeps back nothing else on a disk that cannot be written any more,
 // and is removed as soon as that can be.
-func TestWhatCannotBeRemovedIsNotOfferedAgain(t *testing.T) {
+func TestRemove_WhatCannotBeRemovedIsNotOfferedAgain(t *testing.T) {
 	for name, meanwhile := range map[string]func(dir string) error{
 		"the disk is well again":        func(string) error { return nil },
 		"the file is replaced, as well": func(dir string) error { return os.Remove(file(dir)) },
@@ -205,7 +205,7 @@ func awaitPermission(dir string) error {
 
 // A directory that is not permitted is no absent one. Root is permitted everything,
 // and becomes somebody else for it.
-func TestADirectoryThatIsNotPermitted(t *testing.T) {
+func TestOpen_ADirectoryThatIsNotPermittedYet(t *testing.T) {
 	open, err := os.MkdirTemp("", "spool-") // t.TempDir is closed to others
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(open) })

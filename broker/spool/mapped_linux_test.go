@@ -23,7 +23,7 @@ func mappedResident(t *testing.T) (kb int) {
 }
 
 // A large spool is not held in memory, and what it gave up is still what was put.
-func TestALargeSpoolIsNotHeldInMemory(t *testing.T) {
+func TestMemory_ALargeSpoolIsNotHeld(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	before := mappedResident(t)
 	const entries, size = 160, 500_000

@@ -11,7 +11,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestHeadsAreTheOldestOfEachKey(t *testing.T) {
+func TestRuns_BeginWithTheOldestOfEachKey(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "a1"), entry("a", "a2"), entry("b", "b1"), entry("c", "c1"), entry("b", "b2"))
 	for _, c := range []struct {
@@ -37,7 +37,7 @@ func TestHeadsAreTheOldestOfEachKey(t *testing.T) {
 	}
 }
 
-func TestHeadsOfManyKeysComeOldestFirst(t *testing.T) {
+func TestIndex_ManyKeysComeOldestFirst(t *testing.T) {
 	x := newIndex()
 	for i := range 1000 {
 		x.add(&record{sequence: uint64(i + 1), lineKey: lineKey{order: fmt.Sprint(i * 7919 % 500)}})
@@ -62,7 +62,7 @@ func TestHeadsOfManyKeysComeOldestFirst(t *testing.T) {
 	}
 }
 
-func TestRunsKeepTheOrderOfAKey(t *testing.T) {
+func TestRuns_KeepTheOrderOfAKey(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "a1"), entry("b", "b1"), entry("a", "a2"), entry("a", "a3"),
 		sized("c", "c1", readBytes), entry("c", "c2"))
@@ -84,9 +84,9 @@ func TestRunsKeepTheOrderOfAKey(t *testing.T) {
 	}
 }
 
-// TestOrderUnderConcurrency has clients put under a key of their own while one
+// TestOrder_HoldsUnderConcurrency has clients put under a key of their own while one
 // drains by Heads.
-func TestOrderUnderConcurrency(t *testing.T) {
+func TestOrder_HoldsUnderConcurrency(t *testing.T) {
 	const clients, each = 16, 40
 	s := openAt(t, t.TempDir())
 	ctx := t.Context()
@@ -122,7 +122,7 @@ func TestOrderUnderConcurrency(t *testing.T) {
 	}
 }
 
-func TestWaitingIsExactUnderConcurrency(t *testing.T) {
+func TestWaiting_IsExactUnderConcurrency(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	ctx := t.Context()
 	var wg sync.WaitGroup
@@ -156,7 +156,7 @@ func TestWaitingIsExactUnderConcurrency(t *testing.T) {
 	wg.Wait()
 }
 
-func TestWhatIsBeingCommittedIsWaiting(t *testing.T) {
+func TestWaiting_CoversWhatIsBeingCommitted(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	begun, goOn := hold(s)
 	done := make(chan error)
@@ -182,7 +182,7 @@ func hold(s *Spool) (begun <-chan struct{}, goOn chan struct{}) {
 	return b, g
 }
 
-func TestRunsPassOverKeysThatAreParked(t *testing.T) {
+func TestRuns_PassOverParkedKeys(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	for i := range 100 {
 		put(t, s, entry(fmt.Sprint("stuck-", i), fmt.Sprint(i)), entry(fmt.Sprint("stuck-", i), fmt.Sprint(i, "b")))
@@ -217,7 +217,7 @@ func TestRunsPassOverKeysThatAreParked(t *testing.T) {
 
 // A site that NATS refuses may have a hundred thousand visits in the spool. To look
 // past them took 80 ms each time, with the spool locked.
-func TestParkedKeysCostNothing(t *testing.T) {
+func TestPark_ParkedKeysCostNothing(t *testing.T) {
 	x := newIndex()
 	for i := range 100_000 {
 		key := lineKey{visit.RootEvent, fmt.Sprint("stuck-", i)}

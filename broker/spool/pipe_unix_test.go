@@ -11,7 +11,7 @@ import (
 )
 
 // To open a pipe would wait for its other end for ever.
-func TestAPipeInPlaceOfAFile(t *testing.T) {
+func TestTrap_APipeInPlaceOfAFile(t *testing.T) {
 	for _, name := range []string{"spool.db", "spool.reserve", "spool.probe", "spool.db.new", "lock"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -85,7 +85,7 @@ func otherFile(t *testing.T) string {
 	return file(dir)
 }
 
-func TestWhatIsAcknowledgedIsAtThePath(t *testing.T) {
+func TestPut_WhatIsAcknowledgedIsAtThePath(t *testing.T) {
 	for _, m := range mishaps {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
@@ -128,7 +128,7 @@ func TestWhatIsAcknowledgedIsAtThePath(t *testing.T) {
 }
 
 // What waits is saved also while nothing is put.
-func TestAnIdleSpoolIsSaved(t *testing.T) {
+func TestRecover_AnIdleSpoolIsSaved(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
@@ -136,7 +136,7 @@ func TestAnIdleSpoolIsSaved(t *testing.T) {
 	eventually(t, "the file is at its path", func() bool { return slices.Equal(afterACrash(t, dir), []string{"1"}) })
 }
 
-func TestAFileRemovedDuringACommit(t *testing.T) {
+func TestPut_AFileRemovedDuringACommit(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
@@ -148,7 +148,7 @@ func TestAFileRemovedDuringACommit(t *testing.T) {
 	}
 }
 
-func TestClosingSavesWhatWaits(t *testing.T) {
+func TestClose_SavesWhatWaits(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
@@ -161,7 +161,7 @@ func TestClosingSavesWhatWaits(t *testing.T) {
 
 // Nothing is acknowledged that would not be found. What waits can be sent, and
 // all is well once the directory is.
-func TestADirectoryThatCannotBeUsedForAWhile(t *testing.T) {
+func TestDisk_ADirectoryThatCannotBeUsedForAWhile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"), entry("a", "2"))
@@ -184,7 +184,7 @@ func TestADirectoryThatCannotBeUsedForAWhile(t *testing.T) {
 }
 
 // Two relays never share a directory, whatever happens to its files.
-func TestADirectoryThatAnotherHasTaken(t *testing.T) {
+func TestLock_ADirectoryThatAnotherHasTaken(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
@@ -211,7 +211,7 @@ func TestADirectoryThatAnotherHasTaken(t *testing.T) {
 }
 
 // Without its lock a file that is in use is neither read nor moved aside.
-func TestALockThatIsRemovedLetsNobodyIn(t *testing.T) {
+func TestLock_ARemovedOneLetsNobodyIn(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	for range 20 {
@@ -226,7 +226,7 @@ func TestALockThatIsRemovedLetsNobodyIn(t *testing.T) {
 	}
 }
 
-func TestFilesThatAreRemovedUnderLoad(t *testing.T) {
+func TestRecover_FilesThatAreRemovedUnderLoad(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	s := openAt(t, dir)
 	var stop atomic.Bool
@@ -271,7 +271,7 @@ func TestFilesThatAreRemovedUnderLoad(t *testing.T) {
 }
 
 // What cannot be looked at is not absent: it opens by itself once it can be.
-func TestASpoolThatCannotBeOpenedYet(t *testing.T) {
+func TestOpen_ASpoolThatCannotBeOpenedYet(t *testing.T) {
 	spoilt := map[string]func(dir string) (mend func() error, err error){
 		"a file is in place of the directory": func(dir string) (func() error, error) {
 			mend := func() error { return errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)) }

@@ -15,7 +15,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestAnEntryComesBackAsItWas(t *testing.T) {
+func TestPut_AnEntryComesBackAsItWas(t *testing.T) {
 	stored := time.Date(2026, 3, 1, 9, 30, 0, 123456789, time.UTC)
 	messages := map[string]visit.Message{
 		"an event": entry("", "id").Message,
@@ -41,7 +41,7 @@ func TestAnEntryComesBackAsItWas(t *testing.T) {
 	}
 }
 
-func TestRemovedIsGoneAfterReopening(t *testing.T) {
+func TestRemove_IsGoneAfterReopening(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"), entry("a", "2"), entry("b", "3"))
@@ -56,7 +56,7 @@ func TestRemovedIsGoneAfterReopening(t *testing.T) {
 	}
 }
 
-func TestSequencesRiseAcrossRestartsOfAnEmptySpool(t *testing.T) {
+func TestOpen_SequencesRiseAcrossRestartsOfAnEmptySpool(t *testing.T) {
 	dir := t.TempDir()
 	var last uint64
 	// The large body makes a file that is replaced on opening.
@@ -73,7 +73,7 @@ func TestSequencesRiseAcrossRestartsOfAnEmptySpool(t *testing.T) {
 	}
 }
 
-func TestAnEmptyFileIsMadeSmallOnOpening(t *testing.T) {
+func TestOpen_AnEmptyFileIsMadeSmall(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, sized("a", "1", shrinkBytes))
@@ -89,7 +89,7 @@ func TestAnEmptyFileIsMadeSmallOnOpening(t *testing.T) {
 	}
 }
 
-func TestFullAtTheBoundAndRoomAfterRemove(t *testing.T) {
+func TestRoom_FullAtTheBoundAndFreeAfterRemove(t *testing.T) {
 	size := int64(keySize + len(encode(0, Entry{Stored: time.Now(), Order: "a", Message: entry("a", "1").Message})))
 	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 3 * size})
 	put(t, s, entry("a", "1"), entry("a", "2"), entry("a", "3"))
@@ -109,7 +109,7 @@ func TestFullAtTheBoundAndRoomAfterRemove(t *testing.T) {
 	}
 }
 
-func TestAttemptsSurviveARestart(t *testing.T) {
+func TestFailed_AttemptsSurviveARestart(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"), entry("b", "2"))
@@ -131,7 +131,7 @@ func TestAttemptsSurviveARestart(t *testing.T) {
 	}
 }
 
-func TestAgeIsReportedAndDropsNothing(t *testing.T) {
+func TestStats_AgeIsReportedAndDropsNothing(t *testing.T) {
 	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 20, MaxAge: time.Hour})
 	old := entry("a", "1")
 	old.Stored = time.Now().Add(-2 * time.Hour)
@@ -142,7 +142,7 @@ func TestAgeIsReportedAndDropsNothing(t *testing.T) {
 	}
 }
 
-func TestAClosedSpoolSaysSo(t *testing.T) {
+func TestClose_EveryCallAfterItSaysSo(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "1"))
 	closed(t, s)
@@ -160,7 +160,7 @@ func TestAClosedSpoolSaysSo(t *testing.T) {
 	}
 }
 
-func TestEachMayChangeTheSpool(t *testing.T) {
+func TestEach_MayChangeTheSpool(t *testing.T) {
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "1"), entry("a", "2"), entry("a", "3"))
 	err := s.Each(func(i Item) error {
@@ -176,7 +176,7 @@ func TestEachMayChangeTheSpool(t *testing.T) {
 	}
 }
 
-func TestOpenExistingMakesNothing(t *testing.T) {
+func TestOpenExisting_MakesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
 	if _, err := OpenExisting(dir, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
@@ -201,7 +201,7 @@ func TestOpenExistingMakesNothing(t *testing.T) {
 }
 
 // Where there never was a spool and none can be made, the directory is a slip.
-func TestWhatCannotBeOpened(t *testing.T) {
+func TestOpen_WhereNothingCanBeMadeIsAnError(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"no bound":              {Dir: t.TempDir()},
 		"where nothing is made": {Dir: "/proc/self/spool", MaxBytes: 1},
