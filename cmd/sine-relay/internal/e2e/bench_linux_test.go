@@ -24,7 +24,6 @@ import (
 )
 
 const (
-	benchClients = 64
 	// benchRound is how long one handler is measured before it is the next
 	// one's turn, and benchRounds how often each has its turn.
 	benchRound  = 2 * time.Second
@@ -32,17 +31,20 @@ const (
 	benchPath   = "/sine/default"
 )
 
-// handlers under measurement: the relay with everything switched on; a bare
-// handler that sends the body as it is; a bare handler that sends our finished
-// message with a fresh id.
-var handlers = []string{roleRelay, roleFloorRaw, roleFloorMessage}
+// benchOld names a binary of the relay, of another version, that is measured beside
+// the one that is built from these sources.
+var benchOld = os.Getenv("BENCH_OLD")
 
-// bench is a NATS server and the three handlers, each a process of its own.
+// bench is a NATS server and the handlers, each a process of its own.
 type bench struct {
 	nc       *nats.Conn
 	js       jetstream.JetStream
+	clients  int
+	roles    []string
 	handlers map[string]*benchHandler
 	next     atomic.Int64
+	// repeats is how many of a hundred webhooks have been sent before.
+	repeats int64
 }
 
 type benchHandler struct {
@@ -50,11 +52,17 @@ type benchHandler struct {
 	url     string
 }
 
-func newBench(b *testing.B) *bench {
+// newBench starts NATS and the relays, with everything switched on, beside the floors.
+// NATS syncs each message where natsEnv says so.
+func newBench(b *testing.B, floors []string, natsEnv ...string) *bench {
 	b.Helper()
 	natsAddress := freeAddress(b)
-	startNATS(b, natsAddress)
-	rig := &bench{handlers: map[string]*benchHandler{}}
+	startNATS(b, natsAddress, natsEnv...)
+	rig := &bench{clients: 64, roles: []string{roleRelay}, handlers: map[string]*benchHandler{}}
+	if benchOld != "" {
+		rig.roles = append(rig.roles, roleOld)
+	}
+	rig.roles = append(rig.roles, floors...)
 	await(b, "NATS", func() (err error) {
 		rig.nc, err = nats.Connect("nats://" + natsAddress)
 		return err
@@ -69,11 +77,14 @@ func newBench(b *testing.B) *bench {
 	}); err != nil {
 		b.Fatal(err)
 	}
-	for _, role := range handlers { // the relay first: it creates the streams
+	for _, role := range rig.roles { // the relay first: it creates the streams
 		address, admin := freeAddress(b), freeAddress(b)
 		program := []string{os.Args[0]}
-		if role == roleRelay {
+		switch role {
+		case roleRelay:
 			program = []string{build(b), "serve"}
+		case roleOld:
+			program = []string{benchOld, "serve"}
 		}
 		cmd := startChild(b, program, "BENCH_ROLE="+role, "BENCH_LISTEN="+address, "BENCH_NATS=nats://"+natsAddress,
 			"SINE_RELAY_LISTEN="+address, "SINE_RELAY_ADMIN_LISTEN="+admin, "SINE_RELAY_NATS_URL=nats://"+natsAddress,
@@ -84,10 +95,12 @@ func newBench(b *testing.B) *bench {
 	return rig
 }
 
-// startNATS runs a NATS server with the default of syncing every two minutes.
-func startNATS(b *testing.B, address string) {
+// natsSynced has NATS sync each message. Its default is every two minutes.
+const natsSynced = "BENCH_SYNCED=1"
+
+func startNATS(b *testing.B, address string, environ ...string) {
 	b.Helper()
-	startChild(b, []string{os.Args[0]}, "BENCH_ROLE="+roleNATS, "BENCH_LISTEN="+address, "BENCH_STORE="+b.TempDir())
+	startChild(b, []string{os.Args[0]}, append(environ, "BENCH_ROLE="+roleNATS, "BENCH_LISTEN="+address, "BENCH_STORE="+b.TempDir())...)
 }
 
 // startChild runs a program that dies with this process.
@@ -120,11 +133,15 @@ func await(b *testing.B, what string, try func() error) {
 	}
 }
 
-var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: benchClients}}
+var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 
-// call sends one webhook, which differs from all others.
+// call sends one webhook, which differs from all others unless it is a repeat.
 func (rig *bench) call(h *benchHandler, body []byte) error {
-	unique := bytes.Replace(body, benchMark, fmt.Appendf(nil, "%08d", rig.next.Add(1)), 1)
+	n := rig.next.Add(1)
+	if n%100 < rig.repeats {
+		n -= 100 // sent a moment ago
+	}
+	unique := bytes.Replace(body, benchMark, fmt.Appendf(nil, "%08d", max(n, 0)), 1)
 	req, err := http.NewRequest(http.MethodPost, h.url, bytes.NewReader(unique))
 	if err != nil {
 		return err
@@ -155,10 +172,10 @@ type figures struct {
 // load has all clients call until more returns false.
 func (rig *bench) load(b *testing.B, h *benchHandler, body []byte, more func() bool) figures {
 	b.Helper()
-	latencies := make([][]time.Duration, benchClients)
+	latencies := make([][]time.Duration, rig.clients)
 	cpuBefore, start := cpuTime(b, h.process.Process.Pid), time.Now()
 	var clients sync.WaitGroup
-	for i := range benchClients {
+	for i := range rig.clients {
 		clients.Go(func() {
 			for more() {
 				begin := time.Now()
@@ -233,12 +250,12 @@ var benchBodies = map[string][]byte{"event": benchEvent, "ask": benchAsk}
 // BenchmarkWebhook is the whole webhook over HTTP at 64 clients, beside the
 // floors. The figures are of the handler's own process.
 func BenchmarkWebhook(b *testing.B) {
-	rig := newBench(b)
+	rig := newBench(b, floors)
 	for _, path := range []string{"event", "ask"} {
-		for _, role := range handlers {
+		for _, role := range rig.roles {
 			b.Run(path+"/"+role, func(b *testing.B) {
 				var started atomic.Int64
-				f := rig.load(b, rig.handlers[role], benchBodies[path], func() bool { return started.Add(1) <= int64(max(b.N, benchClients)) })
+				f := rig.load(b, rig.handlers[role], benchBodies[path], func() bool { return started.Add(1) <= int64(max(b.N, rig.clients)) })
 				b.ReportMetric(f.perSecond, "req/s")
 				b.ReportMetric(f.p50, "p50-µs")
 				b.ReportMetric(f.p99, "p99-µs")
@@ -250,26 +267,50 @@ func BenchmarkWebhook(b *testing.B) {
 	}
 }
 
-// BenchmarkCompare lets the handlers take turns and prints the medians of the
+// BenchmarkCompare lets relay and floors take turns and prints the medians of the
 // ratios of each round: the machine's mood is in both sides of a ratio. Run it
 // with -benchtime=1x.
 func BenchmarkCompare(b *testing.B) {
-	rig := newBench(b)
-	for _, path := range []string{"event", "ask"} {
-		rounds := map[string][]figures{}
-		for round := range benchRounds {
-			for i := range handlers {
-				role := handlers[(i+round)%len(handlers)] // nobody is always first
-				end := time.Now().Add(benchRound)
-				rounds[role] = append(rounds[role], rig.load(b, rig.handlers[role], benchBodies[path], func() bool { return time.Now().Before(end) }))
-				rig.purge(b)
-			}
+	rig := newBench(b, floors)
+	all := rig.roles
+	rig.roles = slices.DeleteFunc(slices.Clone(all), func(role string) bool { return role == roleFloorBoth })
+	rig.compare(b, "event", "event")
+	rig.roles = all
+	rig.compare(b, "check-in request", "ask")
+}
+
+// BenchmarkSynced is BenchmarkCompare for events where NATS syncs each message to the
+// disk, for more clients, and where one of five webhooks is a repeat.
+func BenchmarkSynced(b *testing.B) {
+	rig := newBench(b, []string{roleFloorRaw}, natsSynced)
+	for _, clients := range []int{64, 256} {
+		rig.clients, rig.repeats = clients, 0
+		rig.compare(b, fmt.Sprintf("synced, %d clients", clients), "event")
+	}
+	rig.clients, rig.repeats = 64, 20
+	rig.compare(b, "synced, 64 clients, 20 % repeats", "event")
+}
+
+// compare prints the medians of each, CPU and times in microseconds, and the ratios of
+// the relay to each.
+func (rig *bench) compare(b *testing.B, name, path string) {
+	b.Helper()
+	rounds := map[string][]figures{}
+	for round := range benchRounds {
+		for i := range rig.roles {
+			role := rig.roles[(i+round)%len(rig.roles)] // none is always first
+			end := time.Now().Add(benchRound)
+			rounds[role] = append(rounds[role], rig.load(b, rig.handlers[role], benchBodies[path], func() bool { return time.Now().Before(end) }))
+			rig.purge(b)
 		}
-		for _, floor := range handlers[1:] {
-			compare(b, path, floor, rounds[roleRelay], rounds[floor])
-		}
-		b.Logf("%s: relay %.0f req/s, p50 %.0f µs, p99 %.0f µs, %.0f µs CPU per request, %.1f MB resident (medians of %d rounds)", path,
-			median(rounds[roleRelay], perSecond), median(rounds[roleRelay], p50), median(rounds[roleRelay], p99), median(rounds[roleRelay], cpu), median(rounds[roleRelay], resident), benchRounds)
+	}
+	// Not by the benchmark's log, which is cut after ten lines.
+	fmt.Printf("\n%-34s %9s %6s %9s %9s %6s   ratio to it: %s\n", name, "1/s", "CPU", "p50", "p99", "MB", "1/s   CPU   p50   p99")
+	for _, role := range rig.roles {
+		of := func(f func(figures) float64) float64 { return median(rounds[role], f) }
+		to := func(f func(figures) float64) float64 { return medianRatio(rounds[roleRelay], rounds[role], f) }
+		fmt.Printf("%-34s %9.0f %6.0f %9.0f %9.0f %6.1f                %.2f  %.2f  %.2f  %.2f\n", role,
+			of(perSecond), of(cpu), of(p50), of(p99), of(resident), to(perSecond), to(cpu), to(p50), to(p99))
 	}
 }
 
@@ -288,16 +329,14 @@ func median(all []figures, of func(figures) float64) float64 {
 	return values[len(values)/2]
 }
 
-func compare(b *testing.B, path, floor string, relay, other []figures) {
-	ratio := func(of func(figures) float64) float64 {
-		var ratios []float64
-		for i := range relay {
-			ratios = append(ratios, of(relay[i])/of(other[i]))
-		}
-		slices.Sort(ratios)
-		return ratios[len(ratios)/2]
+// medianRatio is the median of the ratios of each round.
+func medianRatio(relay, other []figures, of func(figures) float64) float64 {
+	var ratios []float64
+	for i := range relay {
+		ratios = append(ratios, of(relay[i])/of(other[i]))
 	}
-	b.Logf("%s: relay / %s: throughput %.2f, CPU per request %.2f, p50 %.2f, p99 %.2f", path, floor, ratio(perSecond), ratio(cpu), ratio(p50), ratio(p99))
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2]
 }
 
 // BenchmarkStart is from starting the built binary to its first 200: with a NATS

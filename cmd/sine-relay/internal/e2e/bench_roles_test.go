@@ -23,11 +23,18 @@ import (
 
 // Roles of this binary in a benchmark.
 const (
-	roleRelay        = "relay" // the built binary
+	roleRelay = "relay" // the built binary
+	roleOld   = "old"   // another one
+	roleNATS  = "nats"
+	// roleFloorRaw is a bare handler that sends the body as it is, roleFloorMessage
+	// one that sends our finished message with a fresh id, and roleFloorBoth one that
+	// sends the body of a check-in request to the decider, and then to the stream.
 	roleFloorRaw     = "floor-raw"
 	roleFloorMessage = "floor-message"
-	roleNATS         = "nats"
+	roleFloorBoth    = "floor-both"
 )
+
+var floors = []string{roleFloorRaw, roleFloorMessage, roleFloorBoth}
 
 // The bodies are of 1.5 KB; benchMark is replaced by a number of its width.
 var (
@@ -60,7 +67,7 @@ func playRole(role string) int {
 
 func playNATS() error {
 	host, port, _ := strings.Cut(os.Getenv("BENCH_LISTEN"), ":")
-	o := &natsserver.Options{Host: host, JetStream: true, StoreDir: os.Getenv("BENCH_STORE"), NoLog: true}
+	o := &natsserver.Options{Host: host, JetStream: true, StoreDir: os.Getenv("BENCH_STORE"), NoLog: true, SyncAlways: os.Getenv("BENCH_SYNCED") != ""}
 	if _, err := fmt.Sscan(port, &o.Port); err != nil {
 		return err
 	}
@@ -80,6 +87,8 @@ type floor struct {
 	js       jetstream.JetStream
 	event    func(body []byte) *nats.Msg
 	question func(body []byte) *nats.Msg
+	// both is set where a check-in request is published, too.
+	both bool
 }
 
 func playFloor(role string) error {
@@ -94,7 +103,7 @@ func playFloor(role string) error {
 	}
 	var s visit.Subjects
 	f := &floor{
-		nc: nc, js: js,
+		nc: nc, js: js, both: role == roleFloorBoth,
 		event: func(body []byte) *nats.Msg {
 			return &nats.Msg{Subject: s.Event("default", visit.KindCheckedIn), Data: body}
 		},
@@ -151,31 +160,32 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), 2*time.Second)
 	defer cancel()
-	if bytes.Contains(body[:32], []byte("signin_before")) {
-		f.ask(ctx, w, body)
-		return
+	asks := bytes.Contains(body[:32], []byte("signin_before"))
+	if asks {
+		_, err = f.nc.RequestMsgWithContext(ctx, f.question(body))
 	}
-	future, err := f.js.PublishMsgAsync(f.event(body))
+	if err == nil && (!asks || f.both) {
+		err = f.publish(ctx, body)
+	}
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return
-	}
-	select {
-	case <-future.Ok():
-		w.Header().Set("Content-Type", "application/json")
-		io.WriteString(w, `{"code":"SUCCESS"}`)
-	case err := <-future.Err():
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-	case <-ctx.Done():
-		http.Error(w, "timeout", http.StatusServiceUnavailable)
-	}
-}
-
-func (f *floor) ask(ctx context.Context, w http.ResponseWriter, body []byte) {
-	if _, err := f.nc.RequestMsgWithContext(ctx, f.question(body)); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	io.WriteString(w, `{"code":"SUCCESS"}`)
+}
+
+func (f *floor) publish(ctx context.Context, body []byte) error {
+	future, err := f.js.PublishMsgAsync(f.event(body))
+	if err != nil {
+		return err
+	}
+	select {
+	case <-future.Ok():
+		return nil
+	case err := <-future.Err():
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
