@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,10 +68,15 @@ func playRole(role string) int {
 }
 
 func playNATS() error {
-	host, port, _ := strings.Cut(os.Getenv("BENCH_LISTEN"), ":")
-	o := &natsserver.Options{Host: host, JetStream: true, StoreDir: os.Getenv("BENCH_STORE"), NoLog: true, SyncAlways: os.Getenv("BENCH_SYNCED") != ""}
-	if _, err := fmt.Sscan(port, &o.Port); err != nil {
+	o := &natsserver.Options{ServerName: "n" + os.Getenv("BENCH_NODE"), JetStream: true, StoreDir: os.Getenv("BENCH_STORE"), NoLog: true, SyncAlways: os.Getenv("BENCH_SYNCED") != ""}
+	if err := address("BENCH_LISTEN", &o.Host, &o.Port); err != nil {
 		return err
+	}
+	if routes := os.Getenv("BENCH_ROUTES"); routes != "" {
+		o.Routes, o.Cluster.Name = natsserver.RoutesFromStr(routes), "bench"
+		if err := address("BENCH_ROUTE", &o.Cluster.Host, &o.Cluster.Port); err != nil {
+			return err
+		}
 	}
 	s, err := natsserver.NewServer(o)
 	if err != nil {
@@ -78,6 +85,17 @@ func playNATS() error {
 	s.Start()
 	s.WaitForShutdown()
 	return nil
+}
+
+// address reads a variable with host and port.
+func address(variable string, host *string, port *int) error {
+	h, p, err := net.SplitHostPort(os.Getenv(variable))
+	if err != nil {
+		return err
+	}
+	*host = h
+	*port, err = strconv.Atoi(p)
+	return err
 }
 
 // floor is a bare handler without anything that makes a relay: no key, no
