@@ -152,7 +152,7 @@ func TestAsk_AsksAgainWhenTheConnectionDrops(t *testing.T) {
 			s := natstest.Start(t)
 			p := startProxy(t, s)
 			reg := prometheus.NewRegistry()
-			b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Servers = reg, []string{p.url()} })
+			b := ready(t, s, func(c *broker.Config) { c.Registerer, c.NATS.Servers = reg, []string{p.url()} })
 			const visitors = 20
 			var mu sync.Mutex
 			var all []*nats.Msg
@@ -217,9 +217,9 @@ func apart(t *testing.T) (b *broker.Broker, first, second *proxy, reg *prometheu
 	for {
 		first, second, reg = startProxy(t, servers[0]), startProxy(t, servers[1]), prometheus.NewRegistry()
 		b = connectTo(t, servers[0], func(c *broker.Config) {
-			c.Servers, c.Registerer, c.IgnoreDiscovered = []string{first.url(), second.url()}, reg, true
+			c.NATS.Servers, c.Registerer, c.NATS.IgnoreDiscovered = []string{first.url(), second.url()}, reg, true
 		})
-		eventually(t, "it is connected", func() bool { st := b.Status(); return st.DoorConnected && st.EventsConnected })
+		eventually(t, "it is connected", func() bool { st := b.Status(); return st.RequestsConnected && st.EventsConnected })
 		if b.Status().Server == second.url() { // of the connection for events
 			eventually(t, "the first server knows of the decider", func() bool {
 				_, err := b.Ask(within(t, patience), question())
@@ -248,13 +248,13 @@ func TestAsk_FallsBackToTheEventsConnection(t *testing.T) {
 	first.listener.Close()
 	second.listener.Close()
 	first.cut()
-	eventually(t, "the door's connection is down", func() bool { return !b.Status().DoorConnected })
+	eventually(t, "the door's connection is down", func() bool { return !b.Status().RequestsConnected })
 	for range 20 {
 		if _, err := b.Ask(within(t, patience), question()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if st := b.Status(); st.DoorConnected || !st.EventsConnected {
+	if st := b.Status(); st.RequestsConnected || !st.EventsConnected {
 		t.Errorf("%+v", st)
 	}
 	if n := sample(t, reg, "sine_relay_duplicate_acknowledgements_total") + sample(t, reg, ignoredReplies, "reason", "no_acknowledgement"); n != 0 {

@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 )
@@ -34,23 +36,23 @@ func TestAuth_ReportsANATSWithoutAuthentication(t *testing.T) {
 			b := ready(t, s, c.relay, func(cfg *broker.Config) {
 				cfg.Registerer, cfg.Logger = reg, slog.New(slog.NewTextHandler(log, nil))
 			})
-			eventually(t, "it is known", func() bool { return b.Status().AsksNobody == c.nobody })
+			eventually(t, "it is known", func() bool { return b.Status().Unauthenticated == c.nobody })
 			status := b.Status()
-			if status.AsksNobody != c.nobody || status.Fault != nil || status.Impaired != nil {
+			if status.Unauthenticated != c.nobody || status.Fault != nil || status.Impaired != nil {
 				t.Errorf("status: %+v", status)
 			}
-			if said := strings.Contains(strings.Join(status.Lines(), "\n"), broker.AsksNobody); said != c.nobody {
+			if said := strings.Contains(strings.Join(status.Lines(), "\n"), conn.UnauthenticatedText); said != c.nobody {
 				t.Errorf("the status says so: %t", said)
 			}
 			if n := sample(t, reg, "sine_relay_nats_unauthenticated"); (n == 1) != c.nobody {
 				t.Errorf("the gauge is %v", n)
 			}
 			want := map[bool]int{true: 2, false: 0}[c.nobody] // once for each connection
-			eventually(t, "it is logged", func() bool { return strings.Count(log.String(), "level=WARN msg=\""+broker.AsksNobody) == want })
-			cfg := broker.Config{Servers: []string{s.URL()}}
+			eventually(t, "it is logged", func() bool { return strings.Count(log.String(), "level=WARN msg=\""+conn.UnauthenticatedText) == want })
+			cfg := broker.Config{NATS: conn.Config{Servers: []string{s.URL()}}}
 			c.relay(&cfg)
-			found, err := broker.Examine(t.Context(), cfg)
-			if err != nil || found.AsksNobody != c.nobody || found.Server == "" {
+			found, err := admin.Examine(t.Context(), command(cfg))
+			if err != nil || found.Unauthenticated != c.nobody || found.Server == "" {
 				t.Errorf("examined: %+v %v", found, err)
 			}
 		})
@@ -60,8 +62,8 @@ func TestAuth_ReportsANATSWithoutAuthentication(t *testing.T) {
 func TestExamine_InspectsStreamsAndCreatesNone(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	cfg := broker.Config{Servers: []string{s.URL()}}
-	found, err := broker.Examine(t.Context(), cfg)
+	cfg := broker.Config{NATS: conn.Config{Servers: []string{s.URL()}}}
+	found, err := admin.Examine(t.Context(), command(cfg))
 	if err != nil || len(found.Streams) != 4 {
 		t.Fatalf("%+v %v", found, err)
 	}
@@ -74,7 +76,7 @@ func TestExamine_InspectsStreamsAndCreatesNone(t *testing.T) {
 		t.Error("it made a stream")
 	}
 	ready(t, s)
-	if found, err = broker.Examine(t.Context(), cfg); err != nil {
+	if found, err = admin.Examine(t.Context(), command(cfg)); err != nil {
 		t.Fatal(err)
 	}
 	for _, stream := range found.Streams {

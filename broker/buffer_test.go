@@ -17,6 +17,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -189,8 +190,8 @@ func TestSpool_RefusesMessagesWhenFull(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
-	largest := broker.LargestMessage(1000)
-	b := ready(t, s, with(openSpool(t, t.TempDir(), 4*largest), reg), func(c *broker.Config) { c.BodyLimit = 1000 })
+	largest := streams.LargestMessage(1000)
+	b := ready(t, s, with(openSpool(t, t.TempDir(), 4*largest), reg), func(c *broker.Config) { c.Streams.BodyLimit = 1000 })
 	s.Stop()
 	gauges := func(nearly, full float64) {
 		t.Helper()
@@ -311,7 +312,7 @@ func TestSpool_HoldsAnEventUntilItIsPermitted(t *testing.T) {
 		}}}
 	})
 	buffer := openSpool(t, t.TempDir(), 1<<20)
-	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Auth.User, c.Auth.Password = "relay", always("p") })
+	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.NATS.Auth.User, c.NATS.Auth.Password = "relay", always("p") })
 	mustSpool(t, b, ordered("a", "1"))
 	s.Stop()
 	s.Restart(natstest.WithUser("relay", "p"))
@@ -324,7 +325,7 @@ func TestSpool_BecomesEmptyUnderConstantLoad(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 1<<28)
-	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Events.MaxBytes = 1 << 28 })
+	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Streams.Events.MaxBytes = 1 << 28 })
 	ctx, stop := context.WithCancel(t.Context())
 	var senders sync.WaitGroup
 	defer senders.Wait()

@@ -81,7 +81,7 @@ func beside(reply string) (all []string) {
 func TestReply_SubjectsShareOnlyTheInbox(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	b := ready(t, s, func(c *broker.Config) { c.InboxPrefix = "_OURS" })
+	b := ready(t, s, func(c *broker.Config) { c.NATS.InboxPrefix = "_OURS" })
 	seen := make(chan string, 100)
 	listener := s.Connect()
 	for _, subject := range []string{"visitors.v1.ask.>", "visitors.v1.event.>"} {
@@ -128,7 +128,7 @@ func TestDuplicate_RepliesOfDecidersWithoutAQueueGroupAreReported(t *testing.T) 
 	reg, log := prometheus.NewRegistry(), &logtest.Buffer{}
 	b := ready(t, s, func(c *broker.Config) {
 		c.Registerer, c.Logger = reg, slog.New(slog.NewTextHandler(log, nil))
-		c.Questions = []string{question().Subject}
+		c.Requests = []string{question().Subject}
 	})
 	const seconds = "sine_relay_decider_duplicate_replies_total"
 	if n := sample(t, reg, seconds, "site", "hq", "decider", "watchlist"); n != 0 {
