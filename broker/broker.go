@@ -140,7 +140,7 @@ func (b *Broker) watchOrders() error {
 		return err
 	}
 	watch := b.cfg.watchConfig()
-	watch.JetStream, watch.KeptFile, watch.Logger = js, b.cfg.OrdersFile, b.cfg.Logger
+	watch.JetStream, watch.SnapshotFile, watch.Logger = js, b.cfg.OrdersFile, b.cfg.Logger
 	watch.Unused = b.streams.Unused
 	watch.Inspected = func(unfit error, differs []orders.Drift) {
 		var drift []streams.Drift

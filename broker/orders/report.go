@@ -13,7 +13,7 @@ import (
 // forgotten at the next start, or nil.
 func (w *Watcher) Deaf() error {
 	s := w.Status()
-	err := errors.Join(s.Err, s.KeptErr)
+	err := errors.Join(s.Err, s.SnapshotErr)
 	if err == nil && !s.Known && s.Source != SourceNone {
 		err = errors.New(w.unknown(s))
 	}
@@ -63,7 +63,7 @@ func (w *Watcher) Lines() []string {
 	if !s.Known {
 		lines = []string{"orders: " + w.unknown(s)}
 	}
-	for _, err := range []error{s.Err, s.KeptErr} {
+	for _, err := range []error{s.Err, s.SnapshotErr} {
 		if err != nil {
 			lines = append(lines, "orders: "+err.Error())
 		}

@@ -17,7 +17,7 @@ var wallOnly = []string{"UTC", "Local", "In", "Round", "Truncate", "Unix", "Unix
 // Where the present is written down, and nothing is measured from it.
 var writtenDown = map[string]string{
 	"broker/outbox/refused.go":                "when what was set aside was received",
-	"broker/orders/kept.go":                   "when the file was written",
+	"broker/orders/snapshot.go":               "when the file was written",
 	"broker/admin/service.go":                 "when the relay started, for operators",
 	"cmd/sine-relay/internal/cli/lockdown.go": "since when an order is in force",
 	"relay/auth.go":                           "a metric",

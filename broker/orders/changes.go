@@ -9,8 +9,8 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// herald logs what begins and ends.
-type herald struct {
+// changeLogger logs what begins and ends.
+type changeLogger struct {
 	log     *slog.Logger
 	inForce map[string]visit.Order // by key, as logged
 	faults  map[string]string      // by key, as logged
@@ -18,7 +18,7 @@ type herald struct {
 
 // tell logs how l differs from what was logged before. Time alone makes a
 // difference too.
-func (h *herald) tell(l ledger, source Source, now time.Time) {
+func (h *changeLogger) tell(l ledger, source Source, now time.Time) {
 	inForce := map[string]visit.Order{}
 	for key, r := range l {
 		if r.order != nil && r.order.InForce(now) {
@@ -40,7 +40,7 @@ func (h *herald) tell(l ledger, source Source, now time.Time) {
 	h.tellFaults(l)
 }
 
-func (h *herald) tellFaults(l ledger) {
+func (h *changeLogger) tellFaults(l ledger) {
 	faults := map[string]string{}
 	for key, r := range l {
 		switch {

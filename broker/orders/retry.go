@@ -15,9 +15,9 @@ import (
 // gone is never answered.
 const tryTimeout = 2 * time.Second
 
-// insist tries until it works, ctx ends, or trying again would not help. Whatever
+// retry tries until it works, ctx ends, or trying again would not help. Whatever
 // is tried may be done twice without harm.
-func (b *Book) insist(ctx context.Context, try func(context.Context) error) error {
+func (b *Book) retry(ctx context.Context, try func(context.Context) error) error {
 	for {
 		err := b.try(ctx, try)
 		if err == nil || !passing(err) {
@@ -33,7 +33,7 @@ func (b *Book) insist(ctx context.Context, try func(context.Context) error) erro
 func (b *Book) try(ctx context.Context, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	return heed(ctx, b.js.Conn(), toChange(b.bucket), try)
+	return watchPermissions(ctx, b.js.Conn(), toChange(b.bucket), try)
 }
 
 // passing reports whether a fault may go away by itself.

@@ -34,7 +34,7 @@ func TestChangeLog_RecordsTheLifeOfAnOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			h := herald{log: slog.New(slog.NewTextHandler(&log, nil))}
+			h := changeLogger{log: slog.New(slog.NewTextHandler(&log, nil))}
 			h.tell(c.before, SourceBucket, noon)
 			log.Reset()
 			h.tell(c.after, SourceBucket, noon.Add(c.later))

@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// heartbeat is how often the server says that it still knows of the feed;
-	// when it is silent for twice as long, the feed is dead.
+	// heartbeat is how often the server says that it still knows of the subscription;
+	// when it is silent for twice as long, the subscription is dead.
 	heartbeat = time.Second
-	// leftAlone is when the server forgets a feed that was stopped.
+	// leftAlone is when the server forgets a subscription that was stopped.
 	leftAlone = 5 * time.Second
 	// mostPerKey and mostAltogether bound what is read at once. The bucket
 	// keeps ten entries of a key.
@@ -25,13 +25,13 @@ const (
 // errGap means that something was lost on the way from the server.
 var errGap = errors.New("messages of the server did not arrive")
 
-// feed delivers all entries of some keys, and then every new one.
+// subscription delivers all entries of some keys, and then every new one.
 //
 // It has a consumer of its own, since nats.go's watcher keeps its faults to
 // itself: when the bucket is deleted and made again it hears nothing more, and says
 // nothing. And it reads what the bucket keeps of each key, not only the last: what
 // somebody put over an order that counts may count for nothing.
-type feed struct {
+type subscription struct {
 	messages    jetstream.MessagesContext
 	prefix      string // of the subjects
 	maxOverride time.Duration
@@ -40,9 +40,9 @@ type feed struct {
 	pending     uint64 // what the server had left after the last one
 }
 
-// subscribe opens a feed of some keys, or of all where there is none. It returns
+// subscribe opens a subscription of some keys, or of all where there is none. It returns
 // jetstream.ErrStreamNotFound when NATS says that there is no bucket.
-func subscribe(ctx context.Context, js jetstream.JetStream, bucket string, keys []string, maxOverride time.Duration) (*feed, error) {
+func subscribe(ctx context.Context, js jetstream.JetStream, bucket string, keys []string, maxOverride time.Duration) (*subscription, error) {
 	prefix := "$KV." + bucket + "."
 	cfg := jetstream.ConsumerConfig{
 		DeliverPolicy:     jetstream.DeliverAllPolicy,
@@ -77,14 +77,14 @@ func subscribe(ctx context.Context, js jetstream.JetStream, bucket string, keys 
 	if err != nil {
 		return nil, err
 	}
-	return &feed{messages: messages, prefix: prefix, maxOverride: maxOverride, first: first, pending: first}, nil
+	return &subscription{messages: messages, prefix: prefix, maxOverride: maxOverride, first: first, pending: first}, nil
 }
 
 // errTooMany means that somebody fills the bucket.
 var errTooMany = errors.New("the bucket has too many entries")
 
 // all waits for the entries that were there at the start.
-func (f *feed) all(ctx context.Context) (ledger, error) {
+func (f *subscription) all(ctx context.Context) (ledger, error) {
 	read := ledger{}
 	// What was there comes first, so that many are enough even if the server
 	// has had new ones meanwhile.
@@ -99,7 +99,7 @@ func (f *feed) all(ctx context.Context) (ledger, error) {
 }
 
 // next waits for one entry.
-func (f *feed) next(ctx context.Context) (entry, error) {
+func (f *subscription) next(ctx context.Context) (entry, error) {
 	m, err := f.messages.Next(jetstream.NextContext(ctx))
 	if err != nil {
 		return entry{}, err
@@ -119,6 +119,6 @@ func (f *feed) next(ctx context.Context) (entry, error) {
 
 // stop leaves the consumer to the server, which removes it: to delete it would
 // take one more permission.
-func (f *feed) stop() { f.messages.Stop() }
+func (f *subscription) stop() { f.messages.Stop() }
 
 func streamOf(bucket string) string { return "KV_" + bucket }

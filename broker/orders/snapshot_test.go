@@ -33,7 +33,7 @@ func TestKept_UnusableFileIsSetAside(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log logtest.Buffer
-			w := watch(t, s, into(&log), func(c *orders.WatchConfig) { c.KeptFile = file })
+			w := watch(t, s, into(&log), func(c *orders.WatchConfig) { c.SnapshotFile = file })
 			if all, known := w.Orders(); known || len(all) != 0 {
 				t.Errorf("%v, known %v", all, known)
 			}
@@ -48,7 +48,7 @@ func TestKept_UnusableFileIsSetAside(t *testing.T) {
 			sees(t, w, lockdown("hq"))
 			w.Close()
 			s.Stop()
-			sees(t, watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file }), lockdown("hq"))
+			sees(t, watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = file }), lockdown("hq"))
 		})
 	}
 }
@@ -57,11 +57,11 @@ func TestKept_EmptyBucketIsKeptToo(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "orders.json")
-	w := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+	w := watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = file })
 	sees(t, w)
 	w.Close()
 	s.Stop()
-	again := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+	again := watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = file })
 	sees(t, again)
 	if source := again.Status().Source; source != orders.SourceKept {
 		t.Errorf("its source is %s", source)
@@ -76,9 +76,9 @@ func TestKept_FailedWriteIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log logtest.Buffer
-	w := watch(t, s, into(&log), func(c *orders.WatchConfig) { c.KeptFile = filepath.Join(dir, "orders.json") })
+	w := watch(t, s, into(&log), func(c *orders.WatchConfig) { c.SnapshotFile = filepath.Join(dir, "orders.json") })
 	sees(t, w)
-	eventually(t, "the status says so", func() bool { return w.Status().KeptErr != nil })
+	eventually(t, "the status says so", func() bool { return w.Status().SnapshotErr != nil })
 	put(t, open(t, s), lockdown("hq"))
 	sees(t, w, lockdown("hq"))
 	if n := strings.Count(log.String(), "the next start will not know"); n != 1 {
@@ -87,10 +87,10 @@ func TestKept_FailedWriteIsReported(t *testing.T) {
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is kept without another change", func() bool { return w.Status().KeptErr == nil })
+	eventually(t, "it is kept without another change", func() bool { return w.Status().SnapshotErr == nil })
 	w.Close()
 	s.Stop()
-	sees(t, watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = filepath.Join(dir, "orders.json") }), lockdown("hq"))
+	sees(t, watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = filepath.Join(dir, "orders.json") }), lockdown("hq"))
 }
 
 // What was kept once may be gone: the file is looked at, not what was done to it.
@@ -109,7 +109,7 @@ func TestKept_RemovedOrReplacedFileIsWrittenAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "state", "orders.json")
-			sees(t, watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file }), lockdown("hq"))
+			sees(t, watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = file }), lockdown("hq"))
 			kept := func() bool {
 				content, _ := os.ReadFile(file)
 				return strings.Contains(string(content), "lockdown")

@@ -17,15 +17,15 @@ import (
 // lookEvery is how soon a denial or a lost connection is noticed.
 const lookEvery = 100 * time.Millisecond
 
-// heed runs use until NATS denies a subject that it needs or the connection drops.
+// watchPermissions runs use until NATS denies a subject that it needs or the connection drops.
 // NATS denies without an answer: a request would sit out its time, a pull would
 // wait for ever. The connection's error handler hears of it, but that is the
 // caller's.
-func heed(ctx context.Context, nc *nats.Conn, needs need, use func(context.Context) error) error {
+func watchPermissions(ctx context.Context, nc *nats.Conn, needs subjects, use func(context.Context) error) error {
 	if !nc.IsConnected() {
 		return visit.ErrDisconnected
 	}
-	s := sentry{nc: nc, needs: needs, before: nc.LastError(), reconnects: nc.Stats().Reconnects}
+	s := permissions{nc: nc, needs: needs, before: nc.LastError(), reconnects: nc.Stats().Reconnects}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go s.watch(ctx, stop)
@@ -42,15 +42,15 @@ func heed(ctx context.Context, nc *nats.Conn, needs need, use func(context.Conte
 	return err
 }
 
-// sentry watches a connection from a moment on.
-type sentry struct {
+// permissions watches a connection from a moment on.
+type permissions struct {
 	nc         *nats.Conn
-	needs      need
+	needs      subjects
 	before     error
 	reconnects uint64
 }
 
-func (s sentry) watch(ctx context.Context, stop context.CancelCauseFunc) {
+func (p permissions) watch(ctx context.Context, stop context.CancelCauseFunc) {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -58,7 +58,7 @@ func (s sentry) watch(ctx context.Context, stop context.CancelCauseFunc) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			if err := s.fault(); err != nil {
+			if err := p.fault(); err != nil {
 				stop(err)
 				return
 			}
@@ -66,23 +66,23 @@ func (s sentry) watch(ctx context.Context, stop context.CancelCauseFunc) {
 	}
 }
 
-func (s sentry) fault() error {
-	if !s.nc.IsConnected() || s.nc.Stats().Reconnects != s.reconnects {
+func (p permissions) fault() error {
+	if !p.nc.IsConnected() || p.nc.Stats().Reconnects != p.reconnects {
 		return visit.ErrDisconnected
 	}
-	err := s.nc.LastError()
-	if err == s.before {
+	err := p.nc.LastError()
+	if err == p.before {
 		return nil
 	}
-	if refused := s.inboxDenial(err); refused != nil {
+	if refused := p.inboxDenial(err); refused != nil {
 		return refused
 	}
-	return s.denial(err)
+	return p.denial(err)
 }
 
 // inboxDenial is not nil when err refuses the inbox.
-func (s sentry) inboxDenial(err error) error {
-	prefix := natsperm.Inbox(s.nc)
+func (p permissions) inboxDenial(err error) error {
+	prefix := natsperm.Inbox(p.nc)
 	v, ok := natsperm.Parse(err)
 	if !ok || v.Operation != natsperm.Subscribe || !strings.HasPrefix(v.Subject, prefix) {
 		return nil
@@ -92,9 +92,9 @@ func (s sentry) inboxDenial(err error) error {
 
 // denial is not nil when err refuses a subject that is needed: others may use the
 // connection too.
-func (s sentry) denial(err error) error {
+func (p permissions) denial(err error) error {
 	v, ok := natsperm.Parse(err)
-	if !ok || v.Operation != natsperm.Publish || !s.needs(v.Subject) {
+	if !ok || v.Operation != natsperm.Publish || !p.needs(v.Subject) {
 		return nil
 	}
 	// The name of a consumer is another one each time.
@@ -103,11 +103,11 @@ func (s sentry) denial(err error) error {
 
 var consumerName = regexp.MustCompile(`^(.*\.CONSUMER\.(?:CREATE|MSG\.NEXT)\.KV_[^.]+\.)[^.]+`)
 
-// need tells the subjects that a use of the bucket publishes to.
-type need func(subject string) bool
+// subjects tells the subjects that a use of the bucket publishes to.
+type subjects func(subject string) bool
 
 // toFollow needs the consumer, and to look at the bucket.
-func toFollow(bucket string) need {
+func toFollow(bucket string) subjects {
 	return func(subject string) bool {
 		return strings.HasSuffix(subject, ".STREAM.INFO."+streamOf(bucket)) ||
 			strings.Contains(subject, ".CONSUMER.") && strings.Contains(subject+".", "."+streamOf(bucket)+".")
@@ -115,7 +115,7 @@ func toFollow(bucket string) need {
 }
 
 // toChange may need every subject of the package comment.
-func toChange(bucket string) need {
+func toChange(bucket string) subjects {
 	follow := toFollow(bucket)
 	return func(subject string) bool {
 		return follow(subject) || strings.HasSuffix(subject, "."+streamOf(bucket)) || strings.Contains(subject, "$KV."+bucket+".")

@@ -15,8 +15,8 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// keptState is what the kept file holds.
-type keptState struct {
+// snapshot is what the kept file holds.
+type snapshot struct {
 	Version int       `json:"version"`
 	Written time.Time `json:"written"`
 	// Heard is when the bucket was last read, by this machine's clock.
@@ -28,7 +28,7 @@ type keptState struct {
 
 // inPlace reports whether the next start would find the state. It compares the
 // content: a file system gives the number of a file that is gone to the next one.
-func (s *keptState) inPlace(file string) bool {
+func (s *snapshot) inPlace(file string) bool {
 	info, err := os.Stat(file)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(s.data)) {
 		return false
@@ -37,14 +37,14 @@ func (s *keptState) inPlace(file string) bool {
 	return err == nil && bytes.Equal(now, s.data)
 }
 
-const keptVersion = 1
+const snapshotVersion = 1
 
 // restore takes over the kept state, and returns nil when there is none.
-func (w *Watcher) restore() *keptState {
-	if w.cfg.KeptFile == "" {
+func (w *Watcher) restore() *snapshot {
+	if w.cfg.SnapshotFile == "" {
 		return nil
 	}
-	state, err := load(w.cfg.KeptFile)
+	state, err := load(w.cfg.SnapshotFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -69,14 +69,14 @@ func (w *Watcher) restore() *keptState {
 		w.entries[key] = record{key: key, order: &o}
 	}
 	w.orders = w.entries.orders()
-	w.herald.tell(w.entries, w.source, time.Now())
+	w.changes.tell(w.entries, w.source, time.Now())
 	return state
 }
 
 // setAside keeps a damaged file for whoever wants to know.
 func (w *Watcher) setAside(cause error) {
-	aside := w.cfg.KeptFile + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
-	err := os.Rename(w.cfg.KeptFile, aside)
+	aside := w.cfg.SnapshotFile + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
+	err := os.Rename(w.cfg.SnapshotFile, aside)
 	w.log.Error("the snapshot of standing orders was damaged and is moved aside", "path", aside, "err", errors.Join(cause, err))
 }
 
@@ -84,13 +84,13 @@ var errDamaged = errors.New("not a snapshot of standing orders")
 
 // load returns an error that wraps errDamaged for a file that was not written
 // here, or only in part.
-func load(file string) (*keptState, error) {
+func load(file string) (*snapshot, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	state := keptState{data: data}
-	if json.Unmarshal(data, &state) != nil || state.Version != keptVersion {
+	state := snapshot{data: data}
+	if json.Unmarshal(data, &state) != nil || state.Version != snapshotVersion {
 		return nil, fmt.Errorf("%s: %w", file, errDamaged)
 	}
 	for _, o := range state.Orders {
@@ -105,30 +105,30 @@ func load(file string) (*keptState, error) {
 // has removed or replaced it, and at the end once more, with how old it is then. It has a goroutine of its own, since a slow
 // disk must not hold up an order. What fails is tried again after the bucket was
 // read again.
-func (w *Watcher) keep(kept *keptState) {
+func (w *Watcher) keep(kept *snapshot) {
 	for range w.changed {
-		if w.cfg.KeptFile == "" {
+		if w.cfg.SnapshotFile == "" {
 			continue
 		}
-		if state := w.state(); kept == nil || !slices.Equal(state.Orders, kept.Orders) || !kept.inPlace(w.cfg.KeptFile) {
-			if w.keepState(state) {
+		if state := w.state(); kept == nil || !slices.Equal(state.Orders, kept.Orders) || !kept.inPlace(w.cfg.SnapshotFile) {
+			if w.writeSnapshot(state) {
 				kept = state
 			}
 		}
 	}
-	if state := w.state(); w.cfg.KeptFile != "" && kept != nil && !state.Heard.Equal(kept.Heard) {
-		w.keepState(state)
+	if state := w.state(); w.cfg.SnapshotFile != "" && kept != nil && !state.Heard.Equal(kept.Heard) {
+		w.writeSnapshot(state)
 	}
 }
 
-func (w *Watcher) state() *keptState {
+func (w *Watcher) state() *snapshot {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return &keptState{Version: keptVersion, Written: time.Now().UTC(), Heard: w.asOf.UTC(), Orders: w.orders}
+	return &snapshot{Version: snapshotVersion, Written: time.Now().UTC(), Heard: w.asOf.UTC(), Orders: w.orders}
 }
 
-func (w *Watcher) keepState(s *keptState) bool {
-	err := s.write(w.cfg.KeptFile)
+func (w *Watcher) writeSnapshot(s *snapshot) bool {
+	err := s.write(w.cfg.SnapshotFile)
 	w.reportKept(err)
 	return err == nil
 }
@@ -138,8 +138,8 @@ func (w *Watcher) reportKept(err error) {
 		err = fmt.Errorf("store the snapshot of standing orders: %w", err)
 	}
 	w.mu.Lock()
-	was := w.keptErr
-	w.keptErr = err
+	was := w.snapshotErr
+	w.snapshotErr = err
 	w.mu.Unlock()
 	if err != nil && (was == nil || was.Error() != err.Error()) {
 		w.log.Error("cannot store the snapshot of standing orders, so the next start will not know them", "err", err)
@@ -148,7 +148,7 @@ func (w *Watcher) reportKept(err error) {
 
 // write leaves the file as it was or with the whole state, even when the power
 // goes in between.
-func (s *keptState) write(file string) error {
+func (s *snapshot) write(file string) error {
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err
