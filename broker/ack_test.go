@@ -16,7 +16,7 @@ func TestTrap_OurOwnRetryIsNoDuplicate(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	p := startProxy(t, s)
-	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
+	b := ready(t, s, func(c *broker.Config) { c.NATS.Servers = []string{p.url()} })
 	p.swallow(`{"stream":"VISITORS"`)
 	receipt, err := b.Publish(within(t, patience), event("1"))
 	if err != nil || receipt.Duplicate || receipt.Sequence != 1 {
@@ -51,8 +51,8 @@ func TestTrap_ASlowAcknowledgementStillCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := connectTo(t, s, func(c *broker.Config) {
-		c.Subjects = visit.Subjects{Prefix: "acme"}
-		c.Events.Name = "SLOW"
+		c.Streams.Subjects = visit.Subjects{Prefix: "acme"}
+		c.Streams.Events.Name = "SLOW"
 	})
 	awaitReady(t, b)
 	m := event("1")

@@ -45,7 +45,7 @@ func TestConnection_TriesAdvertisedAddressesUnlessIgnored(t *testing.T) {
 			p.advertise(address)
 			reg := prometheus.NewRegistry()
 			b := connectTo(t, s, func(c *broker.Config) {
-				c.Servers, c.Registerer, c.IgnoreDiscovered = []string{p.url()}, reg, ignored
+				c.NATS.Servers, c.Registerer, c.NATS.IgnoreDiscovered = []string{p.url()}, reg, ignored
 			})
 			awaitReady(t, b)
 			for i := range 2 {

@@ -2,96 +2,183 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
-	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Ask puts a question to a decider and returns its decision. Without one, its
+const (
+	// respondersPause is after what time deciders that were not back are asked again,
+	// after the connection dropped.
+	respondersPause = 50 * time.Millisecond
+	// maxAttempts bounds how often one request is sent, where the connection
+	// drops again and again. The last is for half of the time.
+	maxAttempts = 32
+)
+
+// Ask sends a check-in request to a decider and returns its decision. Without one, its
 // error is one of
 //
-//   - visit.ErrNoDecider: nobody listens, known within a millisecond or so;
+//   - visit.ErrNoDecider: there is no subscriber, known within a millisecond or so;
 //   - visit.ErrTimeout: the deadline of ctx passed;
 //   - visit.ErrDisconnected: there is no connection, and there has been none for a
 //     second;
-//   - visit.ErrDenied: NATS refuses the subject or the answers to the relay's user;
-//   - visit.ErrTooLarge: the question exceeds NATS' limit;
+//   - visit.ErrDenied: NATS refuses the subject or the replies to the relay's user;
+//   - visit.ErrTooLarge: the request exceeds NATS' limit;
 //   - visit.ErrBadReply: the reply was an error or an invalid decision;
 //   - the error of ctx when it was cancelled.
 //
-// It goes by the connection for questions, and by the other one when that is down or
-// brought no reply.
+// It goes by the connection for check-in requests, and by the other one when that is
+// down or brought no reply.
 //
-// A question is sent again, with the number of the attempt in the header
+// A request is sent again, with the number of the attempt in the header
 // visit.HeaderAttempt, when half of the time has passed without a reply: NATS gives
-// a question to one member of the decider's group, which may be dead without NATS
+// a request to one member of the decider's group, which may be dead without NATS
 // knowing. So it is when the connection dropped and is back. The first reply that
 // can be read counts.
 //
 // It is sent with the time that remains in the header visit.HeaderTimeout, and not
-// after the deadline (but see the package's one exception). The time is the
+// after the deadline (but see the exception of package conn). The time is the
 // caller's: a ctx without a deadline waits for as long as the connection stands.
-func (b *Broker) Ask(ctx context.Context, question visit.Message) (visit.Decision, error) {
-	b.seconds.expect(question.Subject)
-	return b.door.ask(ctx, question, b.events)
+func (b *Broker) Ask(ctx context.Context, request visit.Message) (visit.Decision, error) {
+	return ask(ctx, request, b.replies, b.requests, b.events)
 }
 
-// ask asks by l, or by the other connection where that is better.
-func (l *link) ask(ctx context.Context, question visit.Message, other *link) (visit.Decision, error) {
-	a := &asking{link: l, other: other, question: question, replies: make(chan settlement, maxAttempts)}
-	defer a.end()
-	decision, err := a.decision(ctx)
+// ask asks by a connection, or by the other one where that is better; nil for none.
+func ask(ctx context.Context, request visit.Message, r *replies, by, other *conn.Conn) (visit.Decision, error) {
+	r.expect(request.Subject)
+	q := &checkInRequest{conn: by, other: other, counted: r, message: request, replies: make(chan conn.Reply, maxAttempts)}
+	defer q.end()
+	decision, err := q.decision(ctx)
 	if err != nil {
-		return visit.Decision{}, fmt.Errorf("ask %s: %w", question.Subject, err)
+		return visit.Decision{}, fmt.Errorf("ask %s: %w", request.Subject, err)
 	}
 	return decision, nil
 }
 
-// attemptHeader returns a copy of the header for one attempt, with the milliseconds
-// that remain.
-func attemptHeader(ctx context.Context, header map[string][]string, attempt int) (nats.Header, error) {
-	if ctx.Err() != nil {
-		return nil, over(ctx)
-	}
-	own := make(nats.Header, len(header)+2)
-	maps.Copy(own, header)
-	if attempt > 1 {
-		own[visit.HeaderAttempt] = []string{strconv.Itoa(attempt)}
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		left := time.Until(deadline).Milliseconds()
-		if left <= 0 {
-			return nil, visit.ErrTimeout
-		}
-		own[visit.HeaderTimeout] = []string{strconv.FormatInt(left, 10)}
-	}
-	return own, nil
+// checkInRequest is one request on its way, which may be sent more than once. Each
+// attempt has a reply subject of its own, so that its reply is distinguished from a
+// duplicate reply to another.
+type checkInRequest struct {
+	conn *conn.Conn
+	// other is a second connection, mostly to another server. Nil for none.
+	other    *conn.Conn
+	counted  *replies
+	message  visit.Message
+	attempts []attempt
+	replies  chan conn.Reply // of all attempts, each of which has room
+	open     int             // attempts whose reply may still come
+	returned *time.Timer     // when deciders that connect anew may be back
+	bad      error           // why a reply that came is not a decision
+	decided  bool
+	// elsewhere is set when no reply came: it may be the server that hangs, which is
+	// noticed after some seconds.
+	elsewhere bool
 }
 
-// headerServiceError is on the error replies of NATS micro services.
-const headerServiceError = "Nats-Service-Error-Code"
-
-// readDecision quotes nothing of the reply, which may hold personal data.
-func readDecision(reply *nats.Msg) (visit.Decision, error) {
-	if isNoResponders(reply) {
-		return visit.Decision{}, visit.ErrNoDecider
+// decision sends the request and waits for the first reply that can be read.
+func (q *checkInRequest) decision(ctx context.Context) (visit.Decision, error) {
+	q.returned = stoppedTimer()
+	defer q.returned.Stop()
+	if err := q.send(ctx); err != nil {
+		return visit.Decision{}, err
 	}
-	decision, err := visit.ParseDecision(reply.Data)
-	// A rejection is one, whatever is wrong beside it.
-	if code := reply.Header.Get(headerServiceError); code != "" && decision.Verdict != visit.Reject {
-		n, err := strconv.Atoi(code)
-		if err != nil {
-			return visit.Decision{}, fmt.Errorf("%w: the decider reports an error", visit.ErrBadReply)
+	half := halfTime(ctx)
+	defer half.Stop()
+	for {
+		select {
+		case r := <-q.replies:
+			decision, err := q.take(ctx, r)
+			if err != errWaitOn {
+				return decision, err
+			}
+		case <-half.C:
+			q.elsewhere = true
+			// Where that fails, the reply to what was sent before may still come.
+			if err := q.sendAgain(ctx, againNoReply); err != nil && q.open == 0 {
+				return visit.Decision{}, err
+			}
+		case <-q.returned.C:
+			if err := q.send(ctx); err != nil && q.open == 0 {
+				return visit.Decision{}, err
+			}
+		case <-ctx.Done():
+			return q.overdue(ctx)
 		}
-		return visit.Decision{}, fmt.Errorf("%w: the decider reports error %d", visit.ErrBadReply, n)
 	}
-	if err != nil {
-		return visit.Decision{}, fmt.Errorf("%w: %w", visit.ErrBadReply, err)
+}
+
+// halfTime fires when half of the time is over.
+func halfTime(ctx context.Context) *time.Timer {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return stoppedTimer()
 	}
-	return decision, nil
+	return time.NewTimer(time.Until(deadline) / 2)
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+// errWaitOn is that a reply may still come.
+var errWaitOn = errors.New("a reply may still come")
+
+// take takes in what became of an attempt.
+func (q *checkInRequest) take(ctx context.Context, r conn.Reply) (visit.Decision, error) {
+	sent := q.attemptOf(r.To)
+	if sent == nil {
+		return visit.Decision{}, errWaitOn // the connection dropped before it was sent
+	}
+	q.open--
+	switch {
+	case errors.Is(r.Err, visit.ErrDisconnected):
+		return visit.Decision{}, q.dropped(ctx, sent)
+	case r.Err != nil:
+		return visit.Decision{}, r.Err
+	}
+	sent.replied = true
+	decision, err := readDecision(r.Msg)
+	switch {
+	case err == nil:
+		q.decided = true
+		return decision, nil
+	case q.bad != nil && !errors.Is(q.bad, visit.ErrNoDecider):
+	case errors.Is(err, visit.ErrNoDecider) && q.conn.InGrace() && q.mayBeSentAgain():
+		q.returned.Reset(respondersPause)
+		return visit.Decision{}, errWaitOn
+	default:
+		q.bad = err
+	}
+	if q.open > 0 {
+		return visit.Decision{}, errWaitOn
+	}
+	return visit.Decision{}, q.bad
+}
+
+// overdue takes a reply that came together with the end of the time. A reply that
+// was not a decision says more than that none came.
+func (q *checkInRequest) overdue(ctx context.Context) (visit.Decision, error) {
+	for {
+		select {
+		case r := <-q.replies:
+			if r.Err != nil {
+				continue
+			}
+			if decision, err := readDecision(r.Msg); err == nil {
+				q.decided = true
+				return decision, nil
+			}
+		default:
+			if q.bad != nil && !errors.Is(q.bad, visit.ErrNoDecider) && conn.ContextError(ctx) == visit.ErrTimeout {
+				return visit.Decision{}, q.bad
+			}
+			return visit.Decision{}, conn.ContextError(ctx)
+		}
+	}
 }

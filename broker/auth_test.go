@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 )
@@ -30,14 +31,14 @@ func TestAuth_AcceptsPasswordTokenAndNKey(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		server func(*server.Options)
-		auth   broker.Auth
+		auth   conn.Auth
 	}{
-		"user and password": {withUser(nil), broker.Auth{User: "relay", Password: always("Zsecret")}},
-		"token":             {func(o *server.Options) { o.Authorization = "Zsecret" }, broker.Auth{Token: always("Zsecret")}},
-		"NKEY seed file":    {func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }, broker.Auth{NKeySeedFile: seedFile}},
+		"user and password": {withUser(nil), conn.Auth{User: "relay", Password: always("Zsecret")}},
+		"token":             {func(o *server.Options) { o.Authorization = "Zsecret" }, conn.Auth{Token: always("Zsecret")}},
+		"NKEY seed file":    {func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }, conn.Auth{NKeySeedFile: seedFile}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ready(t, natstest.Start(t, c.server), func(cfg *broker.Config) { cfg.Auth = c.auth })
+			ready(t, natstest.Start(t, c.server), func(cfg *broker.Config) { cfg.NATS.Auth = c.auth })
 		})
 	}
 }
@@ -47,7 +48,7 @@ func TestAuth_KeepsPasswordsInURLsOutOfStatusAndLog(t *testing.T) {
 	s := natstest.Start(t, withUser(nil))
 	var log logtest.Buffer
 	b := ready(t, s, func(c *broker.Config) {
-		c.Servers = []string{strings.Replace(s.URL(), "nats://", "nats://relay:Zsecret@", 1)}
+		c.NATS.Servers = []string{strings.Replace(s.URL(), "nats://", "nats://relay:Zsecret@", 1)}
 		c.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	})
 	if at := b.Status().Server; !strings.Contains(at, "relay") || strings.Contains(at, "Zsecret") {

@@ -131,7 +131,7 @@ func TestTrap_BeforeTheFirstConnectNothingIsKeptEither(t *testing.T) {
 	if _, err := b.Publish(within(t, time.Second), event("late")); !errors.Is(err, visit.ErrDisconnected) {
 		t.Errorf("publish: %v", err)
 	}
-	if st := b.Status(); st.DoorConnected || st.EventsConnected || st.Fault != nil || st.LastError == "" {
+	if st := b.Status(); st.RequestsConnected || st.EventsConnected || st.Fault != nil || st.LastError == "" {
 		t.Errorf("%+v", st)
 	}
 	lines := strings.Join(b.Status().Lines(), "\n")

@@ -1,14 +1,13 @@
-// Package broker puts questions and events on NATS.
+// Package broker sends check-in requests and events to NATS.
 //
-// It promises that a question ends by its deadline, as soon as its end can be
-// known, with a decision or with one of visit's errors that says why there is
-// none; and that publishing returns nil only on the stream's acknowledgement.
-// Nothing that ended in an error is sent later by itself, with one exception:
-// what waits for a peer that reads nothing may leave up to a second after its
-// deadline, because a write cannot be called back.
+// It promises that a check-in request ends by its deadline, as soon as its end can be
+// known, with a decision or with one of visit's errors that says why there is none; and
+// that publishing returns nil only on the stream's acknowledgement, or once the message
+// is in the spool. Nothing that ended in an error is sent later by itself, with the one
+// exception of package conn.
 //
-// What a message says, how long one may wait, what a visitor is told when
-// nobody decides, and counting questions and events are left to others.
+// What a message says, how long one may wait, what a visitor gets as the response when
+// there is no decision, and counting requests and events are left to others.
 package broker
 
 import (
@@ -16,113 +15,94 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/orders"
+	"github.com/sine-relay/sine-relay/broker/outbox"
+	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
+)
+
+// The names of the connections, in the log and the metrics.
+const (
+	connRequests = "check_in_requests"
+	connEvents   = "events"
 )
 
 // Broker is a pair of connections to NATS and the streams behind one of them.
 // It is safe for concurrent use.
 type Broker struct {
-	cfg     Config
-	log     *slog.Logger
-	metrics *metrics
-	// door and events are apart, so that neither path waits behind the
+	cfg Config
+	log *slog.Logger
+	// requests and events are apart, so that neither path waits behind the
 	// other's bytes. More than one connection per path is slower.
-	door, events *link
-	discoverer   discoverer
-	seconds      *secondReplies
-	ignored      *ignoredReplies
-	keeper       *keeper
-	lanes        lanes
-	buffer       *buffer // nil without a spool
-	sharers      sharers
-	quarantined  *quarantineShares
-	orders       *orders.Watcher
-	ordersOnce   atomic.Bool // the orders were known
-	service      atomic.Pointer[service]
-	stop         context.CancelFunc
-	stopped      sync.WaitGroup
-	closing      sync.Once
+	requests, events *conn.Conn
+	replies          *replies
+	streams          *streams.Reconciler
+	shares           *outbox.Shares
+	outbox           *outbox.Outbox
+	orders           *orders.Watcher
+	ordersOnce       atomic.Bool // the orders were known
+	discoverer       *admin.Discoverer
+	service          atomic.Pointer[admin.Service]
+	stop             context.CancelFunc
+	stopped          sync.WaitGroup
+	closing          sync.Once
 }
 
 // Connect starts to connect. It returns an error only for a configuration that
-// can never work: an unreadable file, a bad seed, an address that is none. A
+// can never work: an unreadable file, a bad seed, an invalid address. A
 // NATS that is away is not an error; the broker keeps trying until [Broker.Close],
-// and [Broker.Status] says where it stands. A server that does not answer at all
+// and [Broker.Status] says where it stands. A server that does not reply at all
 // delays the return by about a second.
 func Connect(cfg Config) (*Broker, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	options, err := cfg.options()
-	if err != nil {
+	b := &Broker{cfg: cfg, log: cfg.Logger, replies: newReplies(cfg.Logger, cfg.Registerer), discoverer: admin.NewDiscoverer(cfg.NATS)}
+	for _, subject := range cfg.Requests {
+		b.replies.expect(subject)
+	}
+	if err := b.dial(); err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	m := newMetrics(cfg)
-	b := &Broker{cfg: cfg, log: cfg.Logger, metrics: m}
-	b.door = newLink("check_in_requests", cfg.Logger, m)
-	b.events = newLink("events", cfg.Logger, m)
-	b.door.inProcess, b.events.inProcess = cfg.InProcess != nil, cfg.InProcess != nil
-	b.door.secured(cfg.TLS)
-	b.events.secured(cfg.TLS)
-	b.discoverer.dial = func() (*nats.Conn, error) {
-		return cfg.dialOnce(nats.Name("sine-relay discovery"), nats.CustomInboxPrefix(cfg.InboxPrefix))
-	}
-	b.door.hears.stray = m.lateReplies.Inc
-	b.seconds = newSecondReplies(cfg.Logger, m)
-	b.door.hears.second, b.events.hears.second = b.seconds.secondReply, b.seconds.secondAcknowledgement
-	b.ignored = newIgnoredReplies(cfg.Logger, m)
-	b.door.repeated = b.seconds.repeated
-	b.events.hears.ignored = b.ignored.noAcknowledgement
-	b.door.hears.ignored = b.ignored.acknowledgement
-	b.ignored.found = func() { b.keeper.nudge() } // which finds the stream, where the relay may look
-	for _, subject := range cfg.Questions {
-		b.seconds.expect(subject)
-	}
-	b.watchAuthentication(cfg.Registerer)
-	if err := b.dial(cfg, options); err != nil {
-		b.door.close()
-		b.events.close()
-		return nil, fmt.Errorf("broker: %w", err)
-	}
-	b.keeper = newKeeper(cfg, b.events, m)
-	b.quarantined = newQuarantineShares(&b.sharers, m.quarantineShares)
-	b.keeper.looked[visit.RootQuarantine] = b.quarantined.looked
+	b.shares = outbox.NewShares(cfg.Registerer)
+	b.streams = streams.New(cfg.Streams, streams.Options{
+		Conn: b.events, Logger: cfg.Logger, Registerer: cfg.Registerer, Bucket: cfg.ordersStream(), Inspected: b.shares.Inspected,
+	})
+	b.outbox = outbox.New(outbox.Config{
+		Conn: b.events, Streams: b.streams, Subjects: cfg.Streams.Subjects, Shares: b.shares, Spool: cfg.Spool,
+		LargestMessage: streams.LargestMessage(cfg.Streams.BodyLimit), Logger: cfg.Logger, Registerer: cfg.Registerer,
+	})
+	b.replies.onAcknowledgedRequest(b.streams.Trigger) // which finds the stream, where the relay may look
 	ctx, stop := context.WithCancel(context.Background())
 	b.stop = stop
-	b.stopped.Go(func() { b.keeper.run(ctx) })
-	if cfg.Spool != nil {
-		b.buffer = newBuffer(cfg, b)
-		b.stopped.Go(func() { b.buffer.run(ctx) })
-	}
-	// By the door's connection: while that stands, lockdowns are heard of.
-	js, err := jetstream.New(b.door.nc)
-	if err != nil {
+	b.stopped.Go(func() { b.streams.Run(ctx) })
+	b.stopped.Go(func() { b.outbox.Run(ctx) })
+	if err := b.watchOrders(); err != nil {
 		return nil, errors.Join(fmt.Errorf("broker: %w", err), b.Close(ctx))
 	}
-	b.orders = orders.Watch(b.watchConfig(cfg, js))
-	watchOrders(cfg.Registerer, b.orders)
 	return b, nil
 }
 
-// dial opens both connections at once: a server that does not answer costs its
-// timeout only once.
-func (b *Broker) dial(cfg Config, options []nats.Option) error {
-	var doorErr, eventsErr error
-	var dialled sync.WaitGroup
-	door, events, order := cfg.urlsApart()
-	dialled.Go(func() { doorErr = b.door.dial(door, cfg.InboxPrefix, slices.Concat(order, options)) })
-	dialled.Go(func() { eventsErr = b.events.dial(events, cfg.InboxPrefix, slices.Concat(order, options)) })
-	dialled.Wait()
-	return errors.Join(doorErr, eventsErr)
+func (b *Broker) dial() (err error) {
+	metrics := conn.NewMetrics(b.cfg.Registerer, connRequests, connEvents)
+	b.requests, b.events, err = conn.DialPair(b.cfg.NATS,
+		conn.Options{Name: connRequests, Logger: b.log, Metrics: metrics, Observer: b.replies.ofDeciders},
+		conn.Options{Name: connEvents, Logger: b.log, Metrics: metrics, Observer: b.replies.ofStreams})
+	if err == nil && b.cfg.Registerer != nil {
+		b.cfg.Registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sine_relay_nats_unauthenticated",
+			Help: "1 while NATS requires no authentication: any client that reaches it can decide, acknowledge, forge events and give orders.",
+		}, b.unauthenticatedValue))
+	}
+	return err
 }
 
 // Close hands what was sent to the servers and disconnects. The caller has
@@ -134,16 +114,62 @@ func (b *Broker) Close(ctx context.Context) error {
 	b.closing.Do(func() {
 		b.stop()
 		if s := b.service.Load(); s != nil {
-			s.nc.Close()
+			s.Close()
 		}
 		if b.orders != nil {
 			b.orders.Close()
 		}
 		b.stopped.Wait()
-		b.discoverer.close()
-		err = errors.Join(b.door.flush(ctx), b.events.flush(ctx))
-		b.door.close()
-		b.events.close()
+		b.discoverer.Close()
+		err = errors.Join(b.requests.Flush(ctx), b.events.Flush(ctx))
+		b.requests.Close()
+		b.events.Close()
 	})
 	return err
+}
+
+// Share says how many integrations share what is bounded. Until then there is
+// one.
+func (b *Broker) Share(integrations int) { b.shares.Among(integrations) }
+
+// watchOrders goes by the connection of the check-in requests: while that stands,
+// lockdowns arrive.
+func (b *Broker) watchOrders() error {
+	js, err := b.requests.JetStream()
+	if err != nil {
+		return err
+	}
+	watch := b.cfg.watchConfig()
+	watch.JetStream, watch.SnapshotFile, watch.Logger = js, b.cfg.OrdersFile, b.cfg.Logger
+	watch.Unused = b.streams.Unused
+	watch.Inspected = func(unfit error, differs []orders.Drift) {
+		var drift []streams.Drift
+		for _, d := range differs {
+			drift = append(drift, streams.Drift(d))
+		}
+		b.streams.Report(b.cfg.ordersStream(), unfit, drift)
+	}
+	b.orders = orders.Watch(watch)
+	orders.Register(b.cfg.Registerer, b.orders)
+	return nil
+}
+
+// OrdersAt returns the operator's standing orders as they were last read, and
+// whether those that concern a site are known: read a short time ago. It does not
+// wait.
+func (b *Broker) OrdersAt(site string) (all []visit.Order, known bool) {
+	return b.orders.OrdersAt(site)
+}
+
+// SetSites changes the sites whose orders are followed.
+func (b *Broker) SetSites(sites []string) { b.orders.SetSites(sites) }
+
+// Deciders returns the deciders that reply until ctx ends or none has replied for a
+// while, in the order of their ids. The error wraps visit.ErrDisconnected or
+// visit.ErrDenied.
+func (b *Broker) Deciders(ctx context.Context) ([]admin.Decider, admin.Discovery, error) {
+	if !b.requests.Connected() {
+		return nil, admin.Discovery{}, fmt.Errorf("look for deciders: %w", visit.ErrDisconnected)
+	}
+	return b.discoverer.Deciders(ctx)
 }

@@ -22,7 +22,7 @@ func TestTrap_WhileALeaderIsElectedNothingIsAcknowledged(t *testing.T) {
 	for _, s := range servers {
 		urls = append(urls, s.URL())
 	}
-	b := ready(t, servers[0], func(c *broker.Config) { c.Servers, c.Replicas = urls, 3 })
+	b := ready(t, servers[0], func(c *broker.Config) { c.NATS.Servers, c.Streams.Replicas = urls, 3 })
 	const senders, each = 4, 50
 	var all sync.WaitGroup
 	var sent atomic.Int64

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 )
@@ -30,26 +31,26 @@ func TestConfig_RefusesWhatCanNeverWork(t *testing.T) {
 		change func(*broker.Config)
 		want   string
 	}{
-		"no server":               {func(c *broker.Config) { c.Servers = nil }, "no NATS server"},
-		"two kinds of servers":    {func(c *broker.Config) { c.InProcess = &server.Server{} }, "both"},
-		"an address that is none": {func(c *broker.Config) { c.Servers = []string{"nats://u:Zsecret/@h:4222"} }, "server 1 of 1 is not a URL"},
-		"another protocol":        {func(c *broker.Config) { c.Servers = []string{"http://u:Zsecret@h"} }, "server 1 of 1 is not a URL"},
-		"no credentials file":     {func(c *broker.Config) { c.Auth.CredentialsFile = absent }, "credentials file"},
-		"a bad credentials file":  {func(c *broker.Config) { c.Auth.CredentialsFile = rubbish }, "credentials file"},
-		"no seed file":            {func(c *broker.Config) { c.Auth.NKeySeedFile = absent }, "NKEY seed file"},
-		"a bad seed":              {func(c *broker.Config) { c.Auth.NKeySeedFile = rubbish }, "NKEY seed file"},
+		"no server":               {func(c *broker.Config) { c.NATS.Servers = nil }, "no NATS server"},
+		"two kinds of servers":    {func(c *broker.Config) { c.NATS.InProcess = &server.Server{} }, "both"},
+		"an address that is none": {func(c *broker.Config) { c.NATS.Servers = []string{"nats://u:Zsecret/@h:4222"} }, "server 1 of 1 is not a URL"},
+		"another protocol":        {func(c *broker.Config) { c.NATS.Servers = []string{"http://u:Zsecret@h"} }, "server 1 of 1 is not a URL"},
+		"no credentials file":     {func(c *broker.Config) { c.NATS.Auth.CredentialsFile = absent }, "credentials file"},
+		"a bad credentials file":  {func(c *broker.Config) { c.NATS.Auth.CredentialsFile = rubbish }, "credentials file"},
+		"no seed file":            {func(c *broker.Config) { c.NATS.Auth.NKeySeedFile = absent }, "NKEY seed file"},
+		"a bad seed":              {func(c *broker.Config) { c.NATS.Auth.NKeySeedFile = rubbish }, "NKEY seed file"},
 		"two ways to authenticate": {func(c *broker.Config) {
-			c.Auth = broker.Auth{Token: always("Zsecret"), User: "u", Password: always("Zsecret")}
+			c.NATS.Auth = conn.Auth{Token: always("Zsecret"), User: "u", Password: always("Zsecret")}
 		}, "only one of"},
-		"a user, no password":   {func(c *broker.Config) { c.Auth.User = "u" }, "user and password must be set together"},
-		"no CA file":            {func(c *broker.Config) { c.TLS.CAFile = absent }, "TLS"},
-		"a bad CA file":         {func(c *broker.Config) { c.TLS.CAFile = rubbish }, "TLS"},
-		"a certificate, no key": {func(c *broker.Config) { c.TLS.CertFile = rubbish }, "certificate and key must be set together"},
-		"a bad certificate":     {func(c *broker.Config) { c.TLS.CertFile, c.TLS.KeyFile = rubbish, rubbish }, "TLS"},
-		"forgotten too soon":    {func(c *broker.Config) { c.Events.MaxAge = time.Hour }, "stream VISITORS: its maximum age of 1h0m0s must not be shorter than the dedupe window of 24h"},
-		"one stream for two":    {func(c *broker.Config) { c.Events.Name = "VISITOR_QUARANTINE" }, "two of them are VISITOR_QUARANTINE"},
+		"a user, no password":   {func(c *broker.Config) { c.NATS.Auth.User = "u" }, "user and password must be set together"},
+		"no CA file":            {func(c *broker.Config) { c.NATS.TLS.CAFile = absent }, "TLS"},
+		"a bad CA file":         {func(c *broker.Config) { c.NATS.TLS.CAFile = rubbish }, "TLS"},
+		"a certificate, no key": {func(c *broker.Config) { c.NATS.TLS.CertFile = rubbish }, "certificate and key must be set together"},
+		"a bad certificate":     {func(c *broker.Config) { c.NATS.TLS.CertFile, c.NATS.TLS.KeyFile = rubbish, rubbish }, "TLS"},
+		"forgotten too soon":    {func(c *broker.Config) { c.Streams.Events.MaxAge = time.Hour }, "stream VISITORS: its maximum age of 1h0m0s must not be shorter than the dedupe window of 24h"},
+		"one stream for two":    {func(c *broker.Config) { c.Streams.Events.Name = "VISITOR_QUARANTINE" }, "two of them are VISITOR_QUARANTINE"},
 	} {
-		cfg := broker.Config{Servers: []string{"nats://127.0.0.1:1"}}
+		cfg := broker.Config{NATS: conn.Config{Servers: []string{"nats://127.0.0.1:1"}}}
 		c.change(&cfg)
 		b, err := broker.Connect(cfg)
 		if err == nil {
@@ -66,7 +67,7 @@ func TestConfig_RefusesWhatCanNeverWork(t *testing.T) {
 func TestConnection_WorksInProcess(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, func(o *server.Options) { o.DontListen = true })
-	b := ready(t, s, func(c *broker.Config) { c.Servers, c.InProcess = nil, s.Server() })
+	b := ready(t, s, func(c *broker.Config) { c.NATS.Servers, c.NATS.InProcess = nil, s.Server() })
 	if at := b.Status().Server; at != "in process" {
 		t.Errorf("server is %s", at)
 	}

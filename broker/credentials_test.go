@@ -45,7 +45,7 @@ func TestAuth_AcceptsACredentialsFile(t *testing.T) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ready(t, s, func(c *broker.Config) { c.Auth.CredentialsFile = file })
+	ready(t, s, func(c *broker.Config) { c.NATS.Auth.CredentialsFile = file })
 }
 
 type keyPair struct {

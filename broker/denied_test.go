@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -25,7 +27,7 @@ func withUser(p *server.Permissions) func(*server.Options) {
 	}
 }
 
-func asRelay(c *broker.Config) { c.Auth = broker.Auth{User: "relay", Password: always("Zsecret")} }
+func asRelay(c *broker.Config) { c.NATS.Auth = conn.Auth{User: "relay", Password: always("Zsecret")} }
 
 var asTeam = nats.UserInfo("team", "Zsecret")
 
@@ -72,9 +74,9 @@ func TestPermissions_DeniedAskNamesTheSubject(t *testing.T) {
 	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.ask.>"}},
 	}))
-	cfg := broker.Config{Servers: []string{s.URL()}}
+	cfg := broker.Config{NATS: conn.Config{Servers: []string{s.URL()}}}
 	asRelay(&cfg)
-	d, err := broker.OpenDoor(within(t, patience), cfg)
+	d, err := broker.OpenAsker(within(t, patience), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,10 +96,10 @@ func TestRecords_DeniedReadFailsSoon(t *testing.T) {
 	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.DIRECT.>"}},
 	}))
-	cfg := broker.Config{Servers: []string{s.URL()}}
+	cfg := broker.Config{NATS: conn.Config{Servers: []string{s.URL()}}}
 	asRelay(&cfg)
 	start := time.Now()
-	_, err := broker.FindRecords(within(t, patience), cfg, "K7Q2M", start)
+	_, err := admin.FindRecords(within(t, patience), command(cfg), "K7Q2M", start)
 	if !errors.Is(err, visit.ErrDenied) || !strings.Contains(err.Error(), "DIRECT.GET.VISITOR_DECISIONS") || time.Since(start) > patience/2 {
 		t.Errorf("%v after %s", err, time.Since(start))
 	}

@@ -10,7 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -69,8 +70,8 @@ func TestDeciders_SearchIsBounded(t *testing.T) {
 				defer cancel()
 				search := ready(t, s).Deciders
 				if by == "an operator" {
-					search = func(ctx context.Context) ([]broker.Decider, broker.Discovery, error) {
-						return broker.FindDeciders(ctx, broker.Config{Servers: []string{s.URL()}})
+					search = func(ctx context.Context) ([]admin.Decider, admin.Discovery, error) {
+						return admin.FindDeciders(ctx, admin.Config{NATS: conn.Config{Servers: []string{s.URL()}}})
 					}
 				}
 				found, d, err := search(ctx)
@@ -129,7 +130,7 @@ func TestDeciders_FloodedSearchDoesNotDelayAsk(t *testing.T) {
 		<-time.After(10 * time.Millisecond)
 	}
 	searching.Wait()
-	if after := b.Status(); !after.DoorConnected || after.LastError != before.LastError {
+	if after := b.Status(); !after.RequestsConnected || after.LastError != before.LastError {
 		t.Errorf("the door's connection: %+v", after)
 	}
 }

@@ -51,7 +51,7 @@ func TestDrift_ReportsTooFewReplicas(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	createStream(t, s, func(*jetstream.StreamConfig) {})
-	b := connectTo(t, s, func(c *broker.Config) { c.Replicas = 3 })
+	b := connectTo(t, s, func(c *broker.Config) { c.Streams.Replicas = 3 })
 	eventually(t, "the drift is seen", func() bool {
 		return len(b.Status().Streams[0].Drift) == 1 && strings.Contains(b.Status().Streams[0].Drift[0], "num_replicas is 1, wanted 3")
 	})

@@ -2,8 +2,8 @@ package broker
 
 import "context"
 
-// LookAgain has the streams looked at soon.
-func (b *Broker) LookAgain() { b.keeper.nudge() }
+// CheckSoon has the streams checked soon.
+func (b *Broker) CheckSoon() { b.streams.Trigger() }
 
-// LookNow looks at the streams.
-func (b *Broker) LookNow() { b.keeper.check(context.Background()) }
+// CheckNow checks the streams.
+func (b *Broker) CheckNow() { b.streams.Check(context.Background()) }

@@ -16,7 +16,7 @@ import (
 func TestTrap_AFullStreamDropsTheOldestInSilence(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	b := ready(t, s, func(c *broker.Config) { c.Events.MaxBytes = 4096 })
+	b := ready(t, s, func(c *broker.Config) { c.Streams.Events.MaxBytes = 4096 })
 	m := event("1")
 	m.Data = make([]byte, 3000)
 	if _, err := b.Publish(within(t, patience), m); err != nil {
@@ -57,7 +57,7 @@ func TestPublish_ReportsServerStorageThatIsUsedUp(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 64 << 10 })
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
-	b := connectTo(t, s, func(c *broker.Config) { c.Decisions.MaxBytes, c.Quarantine.MaxBytes = 1024, 1024 })
+	b := connectTo(t, s, func(c *broker.Config) { c.Streams.Decisions.MaxBytes, c.Streams.Quarantine.MaxBytes = 1024, 1024 })
 	awaitReady(t, b)
 	m := event("1")
 	m.Data = make([]byte, 60<<10)
@@ -75,7 +75,7 @@ func TestPublish_RefusesAMessageThatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxMsgSize = 8 << 10 })
-	b := ready(t, s, func(c *broker.Config) { c.BodyLimit = 1 << 10 })
+	b := ready(t, s, func(c *broker.Config) { c.Streams.BodyLimit = 1 << 10 })
 	for name, size := range map[string]int{"for the stream": 9 << 10, "for NATS": 2 << 20} {
 		m := event(name)
 		m.Data = make([]byte, size)

@@ -8,6 +8,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
@@ -22,30 +24,36 @@ func TestTLS_HandshakeFirstMustMatchTheServer(t *testing.T) {
 	}
 	first, later := secured(true), secured(false)
 	certFile, keyFile := ca.issue(t)
+	remedy := func(err error) string {
+		return map[error]string{conn.ErrServerSilent: "set it", conn.ErrNoHandshake: "unset it"}[err]
+	}
 	t.Run("a relay that does, too", func(t *testing.T) {
-		b := ready(t, first, func(c *broker.Config) { c.TLS = broker.TLS{CAFile: ca.file, HandshakeFirst: true} })
-		if !b.Status().AsksNobody {
+		b := ready(t, first, func(c *broker.Config) { c.NATS.TLS = conn.TLS{CAFile: ca.file, HandshakeFirst: true} })
+		if !b.Status().Unauthenticated {
 			t.Error("that the server lets everybody in is not said")
 		}
 	})
 	t.Run("with a certificate", func(t *testing.T) {
 		b := ready(t, first, func(c *broker.Config) {
-			c.TLS = broker.TLS{CAFile: ca.file, CertFile: certFile, KeyFile: keyFile, HandshakeFirst: true}
+			c.NATS.TLS = conn.TLS{CAFile: ca.file, CertFile: certFile, KeyFile: keyFile, HandshakeFirst: true}
 		})
-		if b.Status().AsksNobody {
+		if b.Status().Unauthenticated {
 			t.Error("a server that is shown a certificate is said to ask nobody")
 		}
 	})
 	t.Run("a relay that waits", func(t *testing.T) {
-		b := connectTo(t, first, func(c *broker.Config) { c.TLS = broker.TLS{CAFile: ca.file} })
-		const remedy = "if it has handshake_first, set SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST"
-		eventually(t, "the status says what to do", func() bool { return strings.Contains(b.Status().LastError, remedy) })
-		if _, err := broker.Examine(within(t, patience), broker.Config{Servers: []string{first.URL()}, TLS: broker.TLS{CAFile: ca.file}}); err == nil || !strings.Contains(err.Error(), remedy) {
+		b := connectTo(t, first, func(c *broker.Config) { c.NATS.TLS, c.NATS.Remedy = conn.TLS{CAFile: ca.file}, remedy })
+		const want = "sends nothing; set it"
+		eventually(t, "the status says what to do", func() bool { return strings.Contains(b.Status().LastError, want) })
+		operator := conn.Config{Servers: []string{first.URL()}, TLS: conn.TLS{CAFile: ca.file}, Remedy: remedy}
+		if _, err := admin.Examine(within(t, patience), admin.Config{NATS: operator}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v", err)
 		}
 	})
 	t.Run("a relay that does not wait for a server that speaks first", func(t *testing.T) {
-		b := connectTo(t, later, func(c *broker.Config) { c.TLS = broker.TLS{CAFile: ca.file, HandshakeFirst: true} })
-		awaitFault(t, b, "unset SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST")
+		b := connectTo(t, later, func(c *broker.Config) {
+			c.NATS.TLS, c.NATS.Remedy = conn.TLS{CAFile: ca.file, HandshakeFirst: true}, remedy
+		})
+		awaitFault(t, b, "does not begin with the TLS handshake; unset it")
 	})
 }

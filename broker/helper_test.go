@@ -9,7 +9,10 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/internal/promtest"
 	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
@@ -47,10 +50,12 @@ func unlessHeldUp(t *testing.T, try func() error) {
 func connectTo(t *testing.T, s *natstest.Server, change ...func(*broker.Config)) *broker.Broker {
 	t.Helper()
 	cfg := broker.Config{
-		Servers:    []string{s.URL()},
-		Events:     broker.StreamConfig{MaxBytes: 8 << 20},
-		Decisions:  broker.StreamConfig{MaxBytes: 8 << 20},
-		Quarantine: broker.StreamConfig{MaxBytes: 8 << 20},
+		NATS: conn.Config{Servers: []string{s.URL()}},
+		Streams: streams.Config{
+			Events:     streams.Limits{MaxBytes: 8 << 20},
+			Decisions:  streams.Limits{MaxBytes: 8 << 20},
+			Quarantine: streams.Limits{MaxBytes: 8 << 20},
+		},
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -61,6 +66,11 @@ func connectTo(t *testing.T, s *natstest.Server, change ...func(*broker.Config))
 	}
 	t.Cleanup(func() { b.Close(context.Background()) })
 	return b
+}
+
+// command is the configuration of an operator's command.
+func command(cfg broker.Config) admin.Config {
+	return admin.Config{NATS: cfg.NATS, Streams: cfg.Streams, Orders: cfg.Orders}
 }
 
 // ready returns a broker that has verified its streams.
@@ -75,7 +85,7 @@ func awaitReady(t *testing.T, b *broker.Broker) {
 	t.Helper()
 	eventually(t, "the broker is ready", func() bool {
 		s := b.Status()
-		return s.DoorConnected && s.EventsConnected && s.Verified && s.Fault == nil
+		return s.RequestsConnected && s.EventsConnected && s.Verified && s.Fault == nil
 	})
 }
 

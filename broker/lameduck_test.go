@@ -33,8 +33,8 @@ func TestLameDuck_RollingUpdateLosesNoRequestOrEvent(t *testing.T) {
 	}
 	reg, log := prometheus.NewRegistry(), &logtest.Buffer{}
 	b := ready(t, servers[0], func(c *broker.Config) {
-		c.Servers, c.Replicas, c.Registerer, c.Logger = urls, 3, reg, slog.New(slog.NewTextHandler(log, nil))
-		c.Questions = []string{question().Subject}
+		c.NATS.Servers, c.Streams.Replicas, c.Registerer, c.Logger = urls, 3, reg, slog.New(slog.NewTextHandler(log, nil))
+		c.Requests = []string{question().Subject}
 	})
 	for range 2 {
 		slowDecider(t, urls)

@@ -94,7 +94,7 @@ func TestStream_FullServerIsNamed(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = 64 << 10 })
 	createStream(t, s, func(c *jetstream.StreamConfig) { c.MaxBytes = -1 })
-	b := connectTo(t, s, func(c *broker.Config) { c.Decisions.MaxBytes, c.Quarantine.MaxBytes = 1024, 1024 })
+	b := connectTo(t, s, func(c *broker.Config) { c.Streams.Decisions.MaxBytes, c.Streams.Quarantine.MaxBytes = 1024, 1024 })
 	awaitReady(t, b)
 	var err error
 	for i := 0; err == nil && i < 9; i++ {
@@ -106,7 +106,7 @@ func TestStream_FullServerIsNamed(t *testing.T) {
 		t.Fatalf("%v, degraded by %q", err, impaired(b))
 	}
 	for range 3 { // looks, which show a stream without a limit
-		b.LookAgain()
+		b.CheckSoon()
 		time.Sleep(300 * time.Millisecond)
 	}
 	if !strings.Contains(impaired(b), "stream VISITORS is full") {

@@ -19,7 +19,7 @@ func TestAsk_ReachesDecidersThatReturnAfterTheRelay(t *testing.T) {
 	s := natstest.Start(t)
 	p := startProxy(t, s)
 	reg := prometheus.NewRegistry()
-	b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Servers = reg, []string{p.url()} })
+	b := ready(t, s, func(c *broker.Config) { c.Registerer, c.NATS.Servers = reg, []string{p.url()} })
 	before := s.Connect()
 	asked := make(chan *nats.Msg, 2)
 	decide(t, before, func(m *nats.Msg) { asked <- m })
@@ -42,7 +42,7 @@ func TestAsk_AsksAgainWhenTheConnectionDropsAfterABadReply(t *testing.T) {
 	s := natstest.Start(t)
 	p := startProxy(t, s)
 	reg := prometheus.NewRegistry()
-	b := ready(t, s, func(c *broker.Config) { c.Registerer, c.Servers = reg, []string{p.url()} })
+	b := ready(t, s, func(c *broker.Config) { c.Registerer, c.NATS.Servers = reg, []string{p.url()} })
 	asked := make(chan *nats.Msg, 2)
 	decide(t, s.Connect(), func(m *nats.Msg) {
 		switch m.Header.Get(visit.HeaderAttempt) {

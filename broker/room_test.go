@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -10,9 +11,10 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/broker/streams"
 )
 
-// Whoever runs the embedded NATS on a small volume is told what to set, and nothing is
+// Whoever runs the embedded NATS on a small volume reads what to set, and nothing is
 // made before that a lower setting could not take back.
 func TestEmbedded_ReportsAStoreThatIsTooSmallForItsStreams(t *testing.T) {
 	t.Parallel()
@@ -20,13 +22,21 @@ func TestEmbedded_ReportsAStoreThatIsTooSmallForItsStreams(t *testing.T) {
 	s := natstest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = limit })
 	embedded := func(each int64) func(*broker.Config) {
 		return func(c *broker.Config) {
-			c.Servers, c.InProcess, c.StoreLimit = nil, s.Server(), limit
-			c.Events.MaxBytes, c.Decisions.MaxBytes, c.Quarantine.MaxBytes = each, each, each
+			c.NATS.Servers, c.NATS.InProcess, c.Streams.StoreLimit = nil, s.Server(), limit
+			c.Streams.Events.MaxBytes, c.Streams.Decisions.MaxBytes, c.Streams.Quarantine.MaxBytes = each, each, each
 		}
 	}
-	b := connectTo(t, s, embedded(8<<20))
-	awaitFault(t, b, "SINE_RELAY_EVENT_STREAM_MAX_BYTES, SINE_RELAY_DECISION_STREAM_MAX_BYTES and SINE_RELAY_QUARANTINE_STREAM_MAX_BYTES to 20 MiB together")
-	if n := strings.Count(b.Status().Fault.Error(), "too small"); n != 1 {
+	b := connectTo(t, s, embedded(8<<20), func(c *broker.Config) {
+		c.Streams.Remedy = func(err error) string {
+			var room *streams.RoomError
+			if errors.As(err, &room) {
+				return fmt.Sprintf("lower the limits from %d to %d bytes", room.Wanted, room.Limit)
+			}
+			return ""
+		}
+	})
+	awaitFault(t, b, fmt.Sprintf("lower the limits from %d to %d bytes", 24<<20, limit))
+	if n := strings.Count(b.Status().Fault.Error(), "lower the limits"); n != 1 {
 		t.Errorf("it is said %d times: %v", n, b.Status().Fault)
 	}
 	if _, err := s.JetStream().Stream(t.Context(), "VISITORS"); !errors.Is(err, jetstream.ErrStreamNotFound) {

@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -28,9 +30,9 @@ func announced(t *testing.T, s *natstest.Server, sites ...string) *broker.Broker
 	return b
 }
 
-func book(t *testing.T, s *natstest.Server) *broker.Book {
+func book(t *testing.T, s *natstest.Server) *admin.Book {
 	t.Helper()
-	b, err := broker.OpenBook(within(t, patience), broker.Config{Servers: []string{s.URL()}})
+	b, err := admin.OpenBook(within(t, patience), admin.Config{NATS: conn.Config{Servers: []string{s.URL()}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +155,8 @@ func TestAnnounce_FloodOfDiscoveryDoesNotDelayEvents(t *testing.T) {
 func TestOrders_UserIsTheOneThatNATSKnows(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, natstest.WithUser("operator", "Zsecret"))
-	b, err := broker.OpenBook(within(t, patience), broker.Config{
-		Servers: []string{s.URL()}, Auth: broker.Auth{User: "operator", Password: func() string { return "Zsecret" }},
+	b, err := admin.OpenBook(within(t, patience), admin.Config{
+		NATS: conn.Config{Servers: []string{s.URL()}, Auth: conn.Auth{User: "operator", Password: func() string { return "Zsecret" }}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -121,7 +121,7 @@ func TestSpool_DeniedSiteDoesNotHoldBackOthers(t *testing.T) {
 		}}}
 	})
 	buffer := openSpool(t, t.TempDir(), 8<<20)
-	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Auth.User, c.Auth.Password = "relay", always("p") })
+	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.NATS.Auth.User, c.NATS.Auth.Password = "relay", always("p") })
 	const stuck = 300
 	s.Stop()
 	for i := range stuck {
@@ -232,7 +232,7 @@ func TestShares_OneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	reg := prometheus.NewRegistry()
-	b := ready(t, s, func(c *broker.Config) { c.Quarantine.MaxBytes, c.Registerer = 1<<20, reg })
+	b := ready(t, s, func(c *broker.Config) { c.Streams.Quarantine.MaxBytes, c.Registerer = 1<<20, reg })
 	b.Share(2)
 	var refusal error
 	stored := 0
@@ -254,7 +254,7 @@ func TestShares_OneIntegrationDoesNotFillTheQuarantine(t *testing.T) {
 		}
 	}
 	purge(t, s.JetStream(), "VISITOR_QUARANTINE")
-	b.LookAgain()
+	b.CheckSoon()
 	eventually(t, "the share is free again", func() bool {
 		_, err := b.Publish(within(t, patience), unreadable("hog", fmt.Sprint("again", time.Now()), 10_000))
 		return err == nil && impaired(b) == ""
@@ -266,7 +266,7 @@ func TestShares_WaitingMessagesAreForwardedOnceThereIsRoom(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	buffer := openSpool(t, t.TempDir(), 8<<20)
-	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Quarantine.MaxBytes = 1 << 20 })
+	b := ready(t, s, with(buffer, nil), func(c *broker.Config) { c.Streams.Quarantine.MaxBytes = 1 << 20 })
 	b.Share(2)
 	for i := 0; buffer.Entries(visit.RootQuarantine) < 5; i++ {
 		if _, err := b.Publish(within(t, patience), unreadable("hog", fmt.Sprint(i), 10_000)); err != nil || i > 200 {
@@ -274,6 +274,6 @@ func TestShares_WaitingMessagesAreForwardedOnceThereIsRoom(t *testing.T) {
 		}
 	}
 	purge(t, s.JetStream(), "VISITOR_QUARANTINE")
-	b.LookAgain()
+	b.CheckSoon()
 	awaitDrained(t, buffer)
 }

@@ -16,7 +16,7 @@ func TestTrap_ASilentPeerIsNoticedAfterMinutes(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	p := startProxy(t, s)
-	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
+	b := ready(t, s, func(c *broker.Config) { c.NATS.Servers = []string{p.url()} })
 	p.freeze()
 	start := time.Now()
 	_, err := b.Ask(within(t, patience), question())
@@ -25,7 +25,7 @@ func TestTrap_ASilentPeerIsNoticedAfterMinutes(t *testing.T) {
 	}
 	eventually(t, "both connections are given up", func() bool {
 		st := b.Status()
-		return !st.DoorConnected && !st.EventsConnected
+		return !st.RequestsConnected && !st.EventsConnected
 	})
 }
 
@@ -35,7 +35,7 @@ func TestTrap_APeerThatReadsNothingHoldsUpEverybody(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	p := startProxy(t, s)
-	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
+	b := ready(t, s, func(c *broker.Config) { c.NATS.Servers = []string{p.url()} })
 	p.freeze()
 	const senders = 60
 	started := time.Now()
@@ -67,7 +67,7 @@ func TestTrap_TheClientsLockOutlastsDeadlines(t *testing.T) {
 	const deadline = 50 * time.Millisecond
 	unlessHeldUp(t, func() error {
 		p := startProxy(t, s)
-		b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
+		b := ready(t, s, func(c *broker.Config) { c.NATS.Servers = []string{p.url()} })
 		p.freeze()
 		const callers = 60
 		late := make(chan error, callers)
@@ -98,7 +98,7 @@ func TestClose_SucceedsWhileThePeerIsSilent(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	p := startProxy(t, s)
-	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
+	b := ready(t, s, func(c *broker.Config) { c.NATS.Servers = []string{p.url()} })
 	p.freeze()
 	if err := b.Close(within(t, patience)); err != nil {
 		t.Error(err)

@@ -1,18 +1,22 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/outbox"
+	"github.com/sine-relay/sine-relay/broker/streams"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Status is where the broker stands at one moment. "Disconnected" is
-// !DoorConnected or !EventsConnected without a Fault; whatever only a person can
+// !RequestsConnected or !EventsConnected without a Fault; whatever only a person can
 // mend is a Fault.
 type Status struct {
-	DoorConnected, EventsConnected bool
+	RequestsConnected, EventsConnected bool
 	// Server is the URL of the server in use, without password, or empty.
 	Server string
 	// LastError is the last error of a connection since it was last made,
@@ -20,11 +24,11 @@ type Status struct {
 	LastError string
 	// LastErrorAt is when that was.
 	LastErrorAt time.Time
-	// AsksNobody is set while NATS lets everybody in, see [AsksNobody].
-	AsksNobody bool
-	Streams    []StreamStatus
+	// Unauthenticated is set while NATS requires no authentication.
+	Unauthenticated bool
+	Streams         []streams.Status
 	// Spool is nil where there is none.
-	Spool *SpoolStatus
+	Spool *outbox.Status
 	// Orders has lines about the operator's standing orders.
 	Orders []string
 	// OrdersRead is set once the orders were known; it stays set.
@@ -35,96 +39,80 @@ type Status struct {
 	// Verified is set once every stream was found fit; it stays set.
 	Verified bool
 	// Fault is set while a person must help: NATS refuses the credentials, a
-	// certificate or the answers' inbox, a stream is unusable, or one takes
-	// the questions. It names the remedy and clears by itself.
+	// certificate or the inbox, a stream is unusable, or one takes the check-in
+	// requests. It names the remedy and clears by itself.
 	Fault error
-}
-
-// SpoolStatus is how many messages wait in the spool, and what fraction is used of
-// what may wait there, or of its disk where that holds less.
-type SpoolStatus struct {
-	Messages int
-	Full     float64
-}
-
-// StreamStatus is what was last found about one stream.
-type StreamStatus struct {
-	Name string
-	// Verified is set once the stream was found fit; it stays set.
-	Verified bool
-	// Fault is why the stream is unusable, or nil.
-	Fault error
-	// Pending is why the last look at the stream brought nothing, or nil.
-	Pending error
-	// Refused is why the stream did not store the last message, or nil.
-	Refused error
-	// Drift has a line for each difference with which the stream still works.
-	Drift []string
 }
 
 // Status says where the broker stands.
 func (b *Broker) Status() Status {
 	s := Status{
-		DoorConnected:   b.door.stands(),
-		EventsConnected: b.events.stands(),
-		Server:          b.events.serverInUse(),
+		RequestsConnected: b.requests.Connected(),
+		EventsConnected:   b.events.Connected(),
+		Server:            b.events.Server(),
+		Unauthenticated:   b.unauthenticated(),
+		Spool:             b.outbox.Status(),
+		Orders:            b.orders.Lines(),
+		OrdersRead:        b.ordersRead(),
+		Verified:          true,
 	}
-	if b.buffer != nil {
-		messages, _ := b.buffer.spool.Usage()
-		s.Spool = &SpoolStatus{messages, b.buffer.spool.Full()}
-	}
-	s.AsksNobody = b.asksNobody()
-	impaired := []error{b.ignored.fault()}
-	if b.buffer != nil {
-		impaired = append(impaired, b.buffer.health.impairment())
-	}
-	if s.EventsConnected && s.DoorConnected {
-		impaired = append(impaired, b.deaf())
-	}
-	s.Orders = b.orderLines()
-	if _, known := b.orders.Orders(); known {
-		b.ordersOnce.Store(true)
-	}
-	s.OrdersRead = b.ordersOnce.Load()
-	doorErr, doorFault := b.door.state()
-	eventsErr, eventsFault := b.events.state()
-	last := doorErr
-	if eventsErr.at.After(doorErr.at) {
+	requestsErr, requestsFault := b.requests.State()
+	eventsErr, eventsFault := b.events.State()
+	last := requestsErr
+	if eventsErr.At.After(requestsErr.At) {
 		last = eventsErr
 	}
-	s.LastError, s.LastErrorAt = last.text, last.at
-	streams, streamFault := b.keeper.state()
-	s.Streams, s.Verified = streams, true
-	for _, one := range streams {
+	s.LastError, s.LastErrorAt = last.Text, last.At
+	var streamFault error
+	s.Streams, streamFault = b.streams.State()
+	for _, one := range s.Streams {
 		s.Verified = s.Verified && one.Verified
 	}
-	s.Fault = inOneLine(doorFault, eventsFault, streamFault, b.orderFault())
-	impaired = append(impaired, b.full(streams)...)
-	s.Impaired = inOneLine(impaired...)
+	s.Fault = streams.InOneLine(requestsFault, eventsFault, streamFault, b.orders.Fault())
+	s.Impaired = b.impaired(s)
 	return s
 }
 
-// full says what takes no more, by what was last refused.
-func (b *Broker) full(streams []StreamStatus) (faults []error) {
-	for _, one := range streams {
-		faults = append(faults, one.Refused)
+// impaired is what a person must mend while everything else works, or nil.
+func (b *Broker) impaired(s Status) error {
+	impaired := []error{b.replies.fault(), b.outbox.Impairment()}
+	if s.EventsConnected && s.RequestsConnected {
+		impaired = append(impaired, b.orders.Deaf())
 	}
-	faults = append(faults, b.quarantined.exhausted()...)
-	if b.buffer == nil {
-		return faults
+	for _, one := range s.Streams {
+		impaired = append(impaired, one.Refused)
 	}
-	room, disk := b.buffer.health.faults()
-	return append(append(faults, disk), room...)
+	return streams.InOneLine(append(impaired, b.outbox.Full()...)...)
+}
+
+func (b *Broker) ordersRead() bool {
+	if _, known := b.orders.Orders(); known {
+		b.ordersOnce.Store(true)
+	}
+	return b.ordersOnce.Load()
+}
+
+// unauthenticated reports whether one of the servers in use requires no
+// authentication.
+func (b *Broker) unauthenticated() bool {
+	return b.requests.Unauthenticated() || b.events.Unauthenticated()
+}
+
+func (b *Broker) unauthenticatedValue() float64 {
+	if b.unauthenticated() {
+		return 1
+	}
+	return 0
 }
 
 // Lines is the status for somebody who looks closer.
 func (s Status) Lines() []string {
-	lines := []string{fmt.Sprintf("nats: check-in requests %s, events %s", connectedOrNot(s.DoorConnected), connectedOrNot(s.EventsConnected))}
+	lines := []string{fmt.Sprintf("nats: check-in requests %s, events %s", connectedOrNot(s.RequestsConnected), connectedOrNot(s.EventsConnected))}
 	if s.Server != "" {
 		lines = append(lines, "server: "+s.Server)
 	}
-	if s.AsksNobody {
-		lines = append(lines, AsksNobody)
+	if s.Unauthenticated {
+		lines = append(lines, conn.UnauthenticatedText)
 	}
 	if s.LastError != "" {
 		lines = append(lines, fmt.Sprintf("last error at %s: %s", s.LastErrorAt.UTC().Format(time.RFC3339), s.LastError))
@@ -142,25 +130,10 @@ func (s Status) Lines() []string {
 		}
 	}
 	for _, one := range s.Streams {
-		lines = append(lines, one.line())
+		lines = append(lines, one.Line())
 		lines = append(lines, one.Drift...)
 	}
 	return lines
-}
-
-func (s StreamStatus) line() string {
-	switch {
-	case s.Fault != nil:
-		return s.Fault.Error()
-	case isWillNotLast(s.Refused):
-		return fmt.Sprintf("stream %s: %v", s.Name, s.Refused)
-	case s.Refused != nil:
-		return s.Refused.Error()
-	case s.Pending != nil:
-		return fmt.Sprintf("stream %s: %v", s.Name, s.Pending)
-	default:
-		return fmt.Sprintf("stream %s: verified", s.Name)
-	}
 }
 
 func connectedOrNot(connected bool) string {
@@ -170,52 +143,38 @@ func connectedOrNot(connected bool) string {
 	return "not connected"
 }
 
-// connError is an error of a connection.
-type connError struct {
-	text string
-	at   time.Time
+// Announcement is what a relay says of itself beside what the broker knows.
+type Announcement struct {
+	Version string
+	// State is the relay's readiness in a word, and Sites those of its
+	// integrations. They are called when the status is asked for.
+	State func() string
+	Sites func() []string
 }
 
-// state returns the last error, and what only a person can mend.
-func (l *link) state() (lastErr connError, fault error) {
-	l.mu.Lock()
-	refused, lastErr := l.refused, l.lastErr
-	l.mu.Unlock()
-	if l.live.Load() {
-		// A word of the refusal may come after the connection was made.
-		refused = nil
+// Announce makes the relay visible in NATS discovery until [Broker.Close]. Like
+// [Connect] it fails only for what can never work.
+func (b *Broker) Announce(a Announcement) error {
+	s, err := admin.Announce(b.cfg.NATS, admin.Announcement{
+		Version: a.Version, Status: func() visit.RelayStatus { return b.relayStatus(a) },
+		Reserved: []string{strings.TrimSuffix(b.cfg.Streams.Subjects.All(visit.RootEvent), "event.>")},
+	}, b.log)
+	if err != nil {
+		return fmt.Errorf("broker: %w", err)
 	}
-	if inbox := l.waiting.refusal(); refused == nil && inbox != nil {
-		refused = fmt.Errorf("connection %s: %w", l.name, inbox)
-	}
-	return lastErr, refused
+	b.service.Store(s)
+	return nil
 }
 
-func (k *keeper) state() ([]StreamStatus, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	faults := []error{k.general}
-	var streams []StreamStatus
-	for _, s := range k.streams {
-		faults = append(faults, s.fault)
-		streams = append(streams, StreamStatus{
-			Name: s.want.name, Verified: s.verified, Fault: s.fault, Pending: s.pending, Refused: s.refused(), Drift: s.drift.lines(s.want.name),
-		})
+// relayStatus is what this relay says of itself.
+func (b *Broker) relayStatus(a Announcement) visit.RelayStatus {
+	sites := a.Sites()
+	r := visit.RelayStatus{State: a.State(), SiteCount: len(sites), Sites: sites[:min(len(sites), visit.MaxRelaySites)]}
+	if spool := b.outbox.Status(); spool != nil {
+		r.Spooled = spool.Messages
 	}
-	return streams, inOneLine(faults...)
-}
-
-// inOneLine joins errors for a log line, where errors.Join would break it. What is
-// said twice stands there once.
-func inOneLine(all ...error) error {
-	var texts []string
-	for _, err := range all {
-		if err != nil && !slices.Contains(texts, err.Error()) {
-			texts = append(texts, err.Error())
-		}
-	}
-	if texts == nil {
-		return nil
-	}
-	return errors.New(strings.Join(texts, "; "))
+	st := b.orders.Status()
+	r.OrdersKnown, r.OrdersReadAt, r.OrdersRevision = st.Known, st.AsOf.UTC(), st.Revision
+	r.Orders = b.orders.Obeyed()
+	return r
 }

@@ -40,7 +40,7 @@ func TestTrap_AStreamThatStoresNothingIsFitInEveryRespect(t *testing.T) {
 	}
 	usable := func() bool { return sample(t, reg, "sine_relay_stream_usable", "stream", "VISITORS") == 1 }
 	for range 3 {
-		b.LookNow()
+		b.CheckNow()
 		if usable() || !strings.Contains(impaired(b), "stream VISITORS did not store the last message") {
 			t.Fatalf("usable %v, degraded by %q", usable(), impaired(b))
 		}
@@ -72,7 +72,7 @@ func TestStoreFault_AcknowledgementDoesNotCount(t *testing.T) {
 	var removed, asked atomic.Int64
 	b := ready(t, s, func(c *broker.Config) {
 		c.Registerer = reg
-		c.StoreFault = func(stream string) error {
+		c.Streams.StoreFault = func(stream string) error {
 			if stream == "VISITORS" && removed.Load() > 0 && asked.Add(1) > removed.Load() {
 				return errors.New("its directory was removed")
 			}
@@ -107,7 +107,7 @@ func TestStoreFault_IsDetectedWithoutPublishing(t *testing.T) {
 	var wrong atomic.Bool
 	wrong.Store(true)
 	b := connectTo(t, s, func(c *broker.Config) {
-		c.StoreFault = func(string) error {
+		c.Streams.StoreFault = func(string) error {
 			if wrong.Load() {
 				return errors.New("the clock is wrong")
 			}

@@ -191,6 +191,6 @@ func TestStream_BecomesUsableOnceCorrected(t *testing.T) {
 
 func TestStream_MoreReplicasThanServersIsReported(t *testing.T) {
 	t.Parallel()
-	b := connectTo(t, natstest.Start(t), func(c *broker.Config) { c.Replicas = 3 })
+	b := connectTo(t, natstest.Start(t), func(c *broker.Config) { c.Streams.Replicas = 3 })
 	awaitFault(t, b, "lower the 3 replicas")
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
@@ -27,17 +28,17 @@ func TestTLS_NeedsTheRightCertificates(t *testing.T) {
 	s := natstest.Start(t, func(o *server.Options) { o.TLSConfig, o.TLSVerify, o.TLSTimeout = ca.serverConfig(t), true, 5 })
 	t.Run("CA and client certificate", func(t *testing.T) {
 		certFile, keyFile := ca.issue(t)
-		b := ready(t, s, func(c *broker.Config) { c.TLS = broker.TLS{CAFile: ca.file, CertFile: certFile, KeyFile: keyFile} })
-		if b.Status().AsksNobody {
+		b := ready(t, s, func(c *broker.Config) { c.NATS.TLS = conn.TLS{CAFile: ca.file, CertFile: certFile, KeyFile: keyFile} })
+		if b.Status().Unauthenticated {
 			t.Error("a server that insists on a certificate is said to ask nobody")
 		}
 	})
 	t.Run("no client certificate", func(t *testing.T) {
-		awaitFault(t, connectTo(t, s, func(c *broker.Config) { c.TLS.CAFile = ca.file }), "TLS failed; check the certificates")
+		awaitFault(t, connectTo(t, s, func(c *broker.Config) { c.NATS.TLS.CAFile = ca.file }), "TLS failed; check the certificates")
 	})
 	t.Run("a CA that did not sign", func(t *testing.T) {
 		stranger := newAuthority(t)
-		awaitFault(t, connectTo(t, s, func(c *broker.Config) { c.TLS.CAFile = stranger.file }), "TLS failed; check the certificates")
+		awaitFault(t, connectTo(t, s, func(c *broker.Config) { c.NATS.TLS.CAFile = stranger.file }), "TLS failed; check the certificates")
 	})
 }
 

@@ -51,12 +51,12 @@ func TestTrap_UnreachableAdvertisedAddressesOutlastABudget(t *testing.T) {
 	s := natstest.Start(t)
 	p := startProxy(t, s)
 	p.advertise(unreachable(t), unreachable(t), unreachable(t))
-	b := ready(t, s, func(c *broker.Config) { c.Servers = []string{p.url()} })
+	b := ready(t, s, func(c *broker.Config) { c.NATS.Servers = []string{p.url()} })
 	decide(t, s.Connect(), func(m *nats.Msg) { m.Respond([]byte(`{"decision":"accept"}`)) })
 	unlessHeldUp(t, func() error {
-		eventually(t, "the door is connected", func() bool { return b.Status().DoorConnected })
+		eventually(t, "the door is connected", func() bool { return b.Status().RequestsConnected })
 		p.cut()
-		eventually(t, "it is not", func() bool { return !b.Status().DoorConnected })
+		eventually(t, "it is not", func() bool { return !b.Status().RequestsConnected })
 		ctx := within(t, 2500*time.Millisecond) // the default budget
 		for {
 			_, err := b.Ask(ctx, question())

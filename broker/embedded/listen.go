@@ -19,6 +19,17 @@ type listener struct {
 	tls  *tls.Config // nil: plaintext
 }
 
+var (
+	// ErrPlaintext comes from an address beyond this machine without TLS, unless that
+	// is allowed.
+	ErrPlaintext = errors.New("beyond this machine the messages would be readable on the network")
+	// ErrHalfTLS comes from a certificate without its key, or a key without its
+	// certificate.
+	ErrHalfTLS = errors.New("the certificate and the key of the listener must be set together")
+	// ErrNoStore comes from a configuration without a directory.
+	ErrNoStore = errors.New("no directory is configured")
+)
+
 func newListener(cfg Config) (listener, error) {
 	host, port, err := net.SplitHostPort(cfg.Listen)
 	if err != nil {
@@ -33,9 +44,7 @@ func newListener(cfg Config) (listener, error) {
 		return listener{}, err
 	}
 	if l.tls == nil && !cfg.AllowPlaintext && !loopback(host) {
-		return listener{}, fmt.Errorf("listen on %s: beyond this machine the messages would be readable on the network; "+
-			"set SINE_RELAY_NATS_LISTEN_TLS_CERT_FILE and SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE, "+
-			"or accept that with SINE_RELAY_NATS_LISTEN_PLAINTEXT=true", cfg.Listen)
+		return listener{}, fmt.Errorf("listen on %s: %w", cfg.Listen, ErrPlaintext)
 	}
 	if err := probe(l); err != nil {
 		return listener{}, err
@@ -60,7 +69,7 @@ func loadTLS(certFile, keyFile string) (*tls.Config, error) {
 		return nil, nil
 	}
 	if certFile == "" || keyFile == "" {
-		return nil, errors.New("SINE_RELAY_NATS_LISTEN_TLS_CERT_FILE and SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE must be set together")
+		return nil, ErrHalfTLS
 	}
 	certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {

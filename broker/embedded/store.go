@@ -31,7 +31,7 @@ type store struct {
 // files are gone: whoever has one would be shut out.
 func openStore(dir string, known map[string]string) (*store, error) {
 	if dir == "" {
-		return nil, errors.New("open store: SINE_RELAY_NATS_STORE_DIR is not set")
+		return nil, fmt.Errorf("open store: %w", ErrNoStore)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create store: %w", err)

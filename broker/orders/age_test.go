@@ -75,7 +75,7 @@ func TestKept_OldStateIsNotKnown(t *testing.T) {
 			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			w := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+			w := watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = file })
 			if all, known := w.Orders(); known != c.known || len(all) != 1 || !all[0].InForce(time.Now()) {
 				t.Errorf("%+v, known %v", all, known)
 			}

@@ -136,7 +136,7 @@ func TestKept_OldStateDoesNotMakeAPurgedBucketKnown(t *testing.T) {
 		if err := os.WriteFile(file, []byte(`{"version":1,"written":"`+at+`","heard":"`+at+`","orders":[]}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		w := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+		w := watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = file })
 		follows(t, w)
 		if all, known := w.Orders(); known != want || len(all) != 0 {
 			t.Errorf("heard %s ago: %+v, known %v", -heard, all, known)
@@ -203,7 +203,7 @@ func TestKept_OverrideThatIsTooLongIsIgnored(t *testing.T) {
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		w := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+		w := watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = file })
 		if all, known := w.Orders(); !known || len(all) != want {
 			t.Errorf("that lasts %s: %+v, known %v", lasts, all, known)
 		}

@@ -33,7 +33,7 @@ func TestKept_IsUsedAtAStartWithoutNATS(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	file := filepath.Join(t.TempDir(), "orders.json")
-	kept := func(c *orders.WatchConfig) { c.KeptFile = file }
+	kept := func(c *orders.WatchConfig) { c.SnapshotFile = file }
 	first := watch(t, s, kept)
 	b := open(t, s)
 	put(t, b, lockdown("hq"), override("branch"))

@@ -45,7 +45,7 @@ const byWhom = "lockdown, override and lift create it where their user may, and 
 
 func open(ctx context.Context, js jetstream.JetStream, bucket string, absent func(context.Context) error) (*Book, error) {
 	b, missing := &Book{js: js, bucket: bucket}, false
-	err := b.insist(ctx, func(ctx context.Context) (err error) {
+	err := b.retry(ctx, func(ctx context.Context) (err error) {
 		b.kv, err = js.KeyValue(ctx, bucket)
 		if !errors.Is(err, jetstream.ErrBucketNotFound) {
 			return err
@@ -71,7 +71,7 @@ func open(ctx context.Context, js jetstream.JetStream, bucket string, absent fun
 // Now is NATS' time, by which an order should begin and end: the relays keep to it
 // better than a laptop that has been asleep.
 func (b *Book) Now(ctx context.Context) (now time.Time, err error) {
-	err = b.insist(ctx, func(ctx context.Context) error {
+	err = b.retry(ctx, func(ctx context.Context) error {
 		stream, err := b.js.Stream(ctx, streamOf(b.bucket))
 		if err == nil {
 			now = stream.CachedInfo().TimeStamp
@@ -114,7 +114,7 @@ func (b *Book) Put(ctx context.Context, o visit.Order) (visit.Order, error) {
 // of the others.
 func (b *Book) store(ctx context.Context, key string, value func(now time.Time) any) (revision uint64, err error) {
 	unconfirmed := false
-	err = b.insist(ctx, func(ctx context.Context) error {
+	err = b.retry(ctx, func(ctx context.Context) error {
 		stream, err := b.js.Stream(ctx, streamOf(b.bucket))
 		if err != nil {
 			return err
@@ -206,7 +206,7 @@ func (b *Book) List(ctx context.Context) ([]visit.Order, error) {
 }
 
 func (b *Book) entries(ctx context.Context, keys ...string) (entries ledger, err error) {
-	err = b.insist(ctx, func(ctx context.Context) error {
+	err = b.retry(ctx, func(ctx context.Context) error {
 		f, err := subscribe(ctx, b.js, b.bucket, keys, b.MaxOverride)
 		if err != nil {
 			return err

@@ -30,8 +30,8 @@ func TestMain(m *testing.M) {
 }
 
 // numbered is the state of the nth write. Its length differs from that before.
-func numbered(n int) *keptState {
-	s := &keptState{Version: keptVersion, Written: time.Now().UTC()}
+func numbered(n int) *snapshot {
+	s := &snapshot{Version: snapshotVersion, Written: time.Now().UTC()}
 	for i := range 1 + n*7%200 {
 		s.Orders = append(s.Orders, visit.Order{
 			Kind: visit.OrderLockdown, Site: fmt.Sprint("site-", i), Reason: fmt.Sprint(n), Message: strings.Repeat("x", 500),

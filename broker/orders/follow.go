@@ -53,7 +53,7 @@ func (w *Watcher) follow(ctx context.Context) error {
 }
 
 // read takes in the whole bucket.
-func (w *Watcher) read(ctx context.Context, timeout time.Duration) (*feed, error) {
+func (w *Watcher) read(ctx context.Context, timeout time.Duration) (*subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	asked := time.Now()
@@ -77,7 +77,7 @@ func (w *Watcher) read(ctx context.Context, timeout time.Duration) (*feed, error
 }
 
 // receive takes in new entries until it is time to read everything again.
-func (w *Watcher) receive(ctx context.Context, f *feed) error {
+func (w *Watcher) receive(ctx context.Context, f *subscription) error {
 	until, cancel := context.WithTimeout(ctx, w.rereadEvery())
 	defer cancel()
 	w.mu.Lock()
@@ -118,7 +118,7 @@ func (w *Watcher) absent(ctx context.Context) error {
 		return w.createErr
 	}
 	w.createdAt = time.Now()
-	w.createErr = heed(ctx, w.cfg.JetStream.Conn(), toChange(w.cfg.Bucket), func(ctx context.Context) error {
+	w.createErr = watchPermissions(ctx, w.cfg.JetStream.Conn(), toChange(w.cfg.Bucket), func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
 		if w.cfg.Unused != nil {

@@ -55,7 +55,7 @@ func TestBucket_PurgeDoesNotLiftALockdown(t *testing.T) {
 	s := natstest.Start(t)
 	makeAsToolsDo(t, s)
 	file := filepath.Join(t.TempDir(), "orders.json")
-	w := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+	w := watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = file })
 	b := open(t, s)
 	put(t, b, lockdown("hq"))
 	sees(t, w, lockdown("hq"))
@@ -67,7 +67,7 @@ func TestBucket_PurgeDoesNotLiftALockdown(t *testing.T) {
 	if err := stream.Purge(within(t, patience)); err != nil {
 		t.Fatal(err)
 	}
-	again := watch(t, s, func(c *orders.WatchConfig) { c.KeptFile = file })
+	again := watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = file })
 	follows(t, again)
 	sees(t, again, lockdown("hq"))
 	// Keys may also be deleted with other tools.

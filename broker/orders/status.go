@@ -50,8 +50,8 @@ type Status struct {
 	Foreign int
 	// Revision is that of the newest entry that was read.
 	Revision uint64
-	// KeptErr is why the next start will not find this state, or nil.
-	KeptErr error
+	// SnapshotErr is why the next start will not find this state, or nil.
+	SnapshotErr error
 }
 
 // Status says where the watcher stands.
@@ -61,7 +61,7 @@ func (w *Watcher) Status() Status {
 	s := Status{
 		Source: w.source, Known: w.known(), AsOf: w.asOf, Err: w.err,
 		Unfit: w.look.unfit, Drift: w.look.drift,
-		Lost: w.entries.lost(), Invalid: w.entries.invalid(), Revision: w.entries.revision(), KeptErr: w.keptErr,
+		Lost: w.entries.lost(), Invalid: w.entries.invalid(), Revision: w.entries.revision(), SnapshotErr: w.snapshotErr,
 	}
 	if !w.heard.IsZero() {
 		s.Age = time.Since(w.heard)
@@ -117,7 +117,7 @@ func (w *Watcher) take(entries ledger) {
 	w.mu.Lock()
 	w.entries, w.orders = entries, entries.orders()
 	w.mu.Unlock()
-	w.herald.tell(entries, w.source, time.Now())
+	w.changes.tell(entries, w.source, time.Now())
 	select {
 	case w.changed <- struct{}{}:
 	default: // it will see this state too

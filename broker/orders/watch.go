@@ -38,10 +38,10 @@ type WatchConfig struct {
 	// Inspected is told after each reading what is wrong with the bucket, and how
 	// else it differs from one that is created here. It may be nil.
 	Inspected func(unfit error, drift []Drift)
-	// KeptFile keeps the last known state for the next start; empty for none.
+	// SnapshotFile keeps the last known state for the next start; empty for none.
 	// Its directory is made. No other relay uses the same file.
-	KeptFile string
-	Logger   *slog.Logger
+	SnapshotFile string
+	Logger       *slog.Logger
 }
 
 const (
@@ -58,7 +58,7 @@ type Watcher struct {
 	changed chan struct{} // tells the goroutine that keeps the file
 
 	// Used by the goroutine that follows, alone.
-	herald    herald
+	changes   changeLogger
 	createdAt time.Time // when creating the bucket was last tried
 	createErr error
 
@@ -73,9 +73,9 @@ type Watcher struct {
 	purged  bool
 	unread  bool // the bucket was not read for all of the sites
 	// lastKeys were read last; none is all.
-	lastKeys []string
-	err      error
-	keptErr  error
+	lastKeys    []string
+	err         error
+	snapshotErr error
 	// rereadNow ends the wait for new entries.
 	rereadNow context.CancelFunc
 }
@@ -94,7 +94,7 @@ func Watch(cfg WatchConfig) *Watcher {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Watcher{
 		cfg: cfg, log: log, stop: stop, changed: make(chan struct{}, 1), sites: cfg.Sites,
-		herald: herald{log: log}, source: SourceNone, rereadNow: func() {},
+		changes: changeLogger{log: log}, source: SourceNone, rereadNow: func() {},
 	}
 	kept := w.restore()
 	w.stopped.Go(func() { w.keep(kept) })
@@ -219,7 +219,7 @@ const (
 func (w *Watcher) run(ctx context.Context) {
 	defer close(w.changed)
 	for {
-		err := heed(ctx, w.cfg.JetStream.Conn(), toFollow(w.cfg.Bucket), w.follow)
+		err := watchPermissions(ctx, w.cfg.JetStream.Conn(), toFollow(w.cfg.Bucket), w.follow)
 		pause := retryPause
 		if errors.Is(err, visit.ErrDenied) {
 			pause = deniedPause
@@ -232,7 +232,7 @@ func (w *Watcher) run(ctx context.Context) {
 		}
 		if err != nil {
 			w.report(err)
-			w.herald.tell(w.entries, w.source, time.Now()) // of what expires meanwhile
+			w.changes.tell(w.entries, w.source, time.Now()) // of what expires meanwhile
 			rest(ctx, pause)
 		}
 	}

@@ -3,8 +3,9 @@ package spool
 import (
 	"fmt"
 
-	"github.com/sine-relay/sine-relay/visit"
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // readBytes bounds what one call of Runs brings into memory.

@@ -4,7 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -91,9 +95,9 @@ func TestImports_EachLibraryIsUsedInItsPackagesOnly(t *testing.T) {
 		"github.com/sethvargo/go-envconfig":    {"cmd/sine-relay/internal/config"},
 		"go.etcd.io/bbolt":                     {"broker/spool"},
 		"go.yaml.in/yaml/v4":                   {"cmd/sine-relay/internal/config"},
-		"github.com/nats-io/nats.go":           {"broker", "internal/natsperm", "broker/natstest", "broker/embedded", "broker/orders", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/attacks", "cmd/sine-relay/internal/load"},
-		"github.com/nats-io/nats.go/jetstream": {"broker", "broker/natstest", "broker/orders", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/load"},
-		"github.com/nats-io/nats.go/micro":     {"broker", "visit/subscriber"},
+		"github.com/nats-io/nats.go":           {"broker", "broker/admin", "broker/conn", "broker/embedded", "broker/natstest", "broker/orders", "broker/outbox", "broker/streams", "internal/natsperm", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/attacks", "cmd/sine-relay/internal/load"},
+		"github.com/nats-io/nats.go/jetstream": {"broker/admin", "broker/conn", "broker/natstest", "broker/orders", "broker/outbox", "broker/streams", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/load"},
+		"github.com/nats-io/nats.go/micro":     {"broker/admin", "visit/subscriber"},
 		"github.com/nats-io/nats-server/v2":    {"broker/embedded", "broker/natstest"},
 	}
 	for name, p := range goList(t, "./...") {
@@ -104,6 +108,59 @@ func TestImports_EachLibraryIsUsedInItsPackagesOnly(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Within broker calls go down: the picture in CONTRIBUTING.md shows each arrow, and no
+// two of them make a circle.
+func TestImports_BrokerIsAsInThePicture(t *testing.T) {
+	text, err := os.ReadFile("../../CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, picture, _ := strings.Cut(string(text), "```mermaid")
+	picture, _, _ = strings.Cut(picture, "```")
+	var drawn, found []string
+	for line := range strings.Lines(picture) {
+		if from, to, ok := strings.Cut(strings.TrimSpace(line), " --> "); ok {
+			for target := range strings.SplitSeq(to, " & ") {
+				drawn = append(drawn, from+" -> "+target)
+			}
+		}
+	}
+	for name, p := range goList(t, "./broker/...") {
+		for _, path := range p.Imports {
+			if target, ok := strings.CutPrefix(path, module+"broker/"); ok {
+				found = append(found, filepath.Base(name)+" -> "+filepath.Base(target))
+			}
+		}
+	}
+	slices.Sort(drawn)
+	slices.Sort(found)
+	if len(found) == 0 || !slices.Equal(drawn, found) {
+		t.Errorf("CONTRIBUTING.md shows %q, the packages import %q", drawn, found)
+	}
+}
+
+// The settings have names in cmd alone: elsewhere an error says what is wrong, and cmd
+// what to set.
+func TestSettings_AreNamedInCmdAlone(t *testing.T) {
+	variable := regexp.MustCompile(`SINE_RELAY_[A-Z_]+`)
+	const stream = "SINE_RELAY_REHEARSAL" // which does not exist
+	err := filepath.WalkDir("../../broker", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".go" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, name := range variable.FindAllString(string(text), -1) {
+			if name != stream {
+				t.Errorf("%s names %s", path, name)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -16,9 +16,9 @@ var wallOnly = []string{"UTC", "Local", "In", "Round", "Truncate", "Unix", "Unix
 
 // Where the present is written down, and nothing is measured from it.
 var writtenDown = map[string]string{
-	"broker/drain.go":                         "when what was set aside was received",
-	"broker/orders/kept.go":                   "when the file was written",
-	"broker/service.go":                       "when the relay started, for operators",
+	"broker/outbox/refused.go":                "when what was set aside was received",
+	"broker/orders/snapshot.go":               "when the file was written",
+	"broker/admin/service.go":                 "when the relay started, for operators",
 	"cmd/sine-relay/internal/cli/lockdown.go": "since when an order is in force",
 	"relay/auth.go":                           "a metric",
 }

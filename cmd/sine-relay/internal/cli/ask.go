@@ -97,7 +97,7 @@ func (c checkIn) run(ctx context.Context, in Process, format string) error {
 	if err != nil {
 		return err
 	}
-	opened, err := broker.OpenDoor(ctx, server.BrokerConfig(settings, nil, nil, nil))
+	opened, err := broker.OpenAsker(ctx, server.BrokerConfig(settings, nil, nil, nil))
 	if err != nil {
 		return err
 	}

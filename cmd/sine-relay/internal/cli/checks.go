@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
@@ -71,7 +71,7 @@ func (c *checks) permissions(ctx context.Context, s config.Settings) {
 			continue
 		}
 		seen[i.Site] = true
-		found, err := broker.Rehearse(ctx, server.BrokerConfig(s, nil, nil, nil), i.Site)
+		found, err := admin.Preflight(ctx, server.AdminConfig(s), i.Site)
 		if err != nil {
 			c.add("NATS", err)
 			return

@@ -12,7 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
@@ -119,15 +120,15 @@ func (c *checkedConfig) connect(ctx context.Context, s config.Settings) error {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	defer func() { c.NATS = c.all }()
-	found, err := broker.Examine(ctx, server.BrokerConfig(s, nil, nil, nil))
+	found, err := admin.Examine(ctx, server.AdminConfig(s))
 	c.add("NATS: connected", err)
 	if err != nil {
 		return nil // it is reported
 	}
 	c.Server = found.Server
 	c.detail(found.Server)
-	if found.AsksNobody {
-		c.warn(broker.AsksNobody)
+	if found.Unauthenticated {
+		c.warn(conn.UnauthenticatedText)
 	} else {
 		c.add("NATS authenticates its clients", nil)
 	}
@@ -144,7 +145,7 @@ func (c *checkedConfig) connect(ctx context.Context, s config.Settings) error {
 // unanswered are warnings for the deciders that nobody is seen to answer for. No
 // check-in request is made.
 func unanswered(ctx context.Context, s config.Settings) (warnings config.Problems) {
-	found, discovery, err := broker.FindDeciders(ctx, server.BrokerConfig(s, nil, nil, nil))
+	found, discovery, err := admin.FindDeciders(ctx, server.AdminConfig(s))
 	switch {
 	case err != nil:
 		return config.Problems{{Where: "deciders", What: "who answers is not known: " + err.Error()}}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -18,16 +18,16 @@ const confirmInterval = 100 * time.Millisecond
 
 // confirmation is what relays are asked after an order.
 type confirmation struct {
-	before []broker.Relay // those that were there before it
-	asked  error          // why they could not be asked
+	before []admin.Relay // those that were there before it
+	asked  error         // why they could not be asked
 	site   string
 	wait   time.Duration
-	obeys  func(broker.Relay) bool
+	obeys  func(admin.Relay) bool
 }
 
 // confirm waits until every relay that an order concerns obeys it, and shows which
 // do. It returns an error where one does not, or none is there.
-func confirm(ctx context.Context, in Process, b *broker.Book, c confirmation) error {
+func confirm(ctx context.Context, in Process, b *admin.Book, c confirmation) error {
 	if c.asked != nil {
 		return fmt.Errorf("it is stored, and whether a relay obeys it could not be asked: %w", c.asked)
 	}
@@ -54,7 +54,7 @@ type answers struct {
 	obey, disobey, silent, elsewhere []string
 }
 
-func (c confirmation) answers(now []broker.Relay) answers {
+func (c confirmation) answers(now []admin.Relay) answers {
 	var a answers
 	for _, r := range now {
 		switch {
@@ -67,7 +67,7 @@ func (c confirmation) answers(now []broker.Relay) answers {
 		}
 	}
 	for _, r := range c.before {
-		gone := !slices.ContainsFunc(now, func(n broker.Relay) bool { return n.ID == r.ID })
+		gone := !slices.ContainsFunc(now, func(n admin.Relay) bool { return n.ID == r.ID })
 		if gone && concerns(r, c.site) {
 			a.silent = append(a.silent, terminal.Printable(r.ID))
 		}
@@ -103,6 +103,6 @@ func (a answers) show(in Process, site string) error {
 }
 
 // concerns reports whether a relay has a site, or may have it.
-func concerns(r broker.Relay, site string) bool {
+func concerns(r admin.Relay, site string) bool {
 	return site == visit.AllSites || r.SiteCount > len(r.Sites) || slices.Contains(r.Sites, site)
 }

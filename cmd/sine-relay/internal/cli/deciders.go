@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
@@ -65,7 +65,7 @@ func listDeciders(ctx context.Context, in Process, format string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
 	defer cancel()
-	found, discovery, err := broker.FindDeciders(ctx, server.BrokerConfig(settings, nil, nil, nil))
+	found, discovery, err := admin.FindDeciders(ctx, server.AdminConfig(settings))
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (l deciderList) print(out io.Writer, format string) (err error) {
 	return err
 }
 
-func instancesOf(found []broker.Decider, subject string) []deciderInstance {
+func instancesOf(found []admin.Decider, subject string) []deciderInstance {
 	all := []deciderInstance{}
 	for _, d := range server.AnsweringFor(found, subject) {
 		all = append(all, deciderInstance{
@@ -161,7 +161,7 @@ func askedBy(integrations []relay.Integration, s visit.Subjects) (all []askedDec
 }
 
 // answered are the deciders for which somebody answers, in the order of their subjects.
-func answered(found []broker.Decider, s visit.Subjects) (all []askedDecider) {
+func answered(found []admin.Decider, s visit.Subjects) (all []askedDecider) {
 	var answered []string
 	for _, d := range found {
 		answered = append(answered, d.Subjects...)

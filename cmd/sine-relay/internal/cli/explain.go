@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 	"github.com/sine-relay/sine-relay/visit"
@@ -49,7 +49,7 @@ func explain(ctx context.Context, in Process, format, reference string, since ti
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
-	found, err := broker.FindRecords(ctx, server.BrokerConfig(settings, nil, nil, nil), reference, time.Now().Add(-since))
+	found, err := admin.FindRecords(ctx, server.AdminConfig(settings), reference, time.Now().Add(-since))
 	if err != nil {
 		return err
 	}

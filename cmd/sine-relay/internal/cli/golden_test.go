@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
@@ -89,7 +89,7 @@ var (
 		{Kind: visit.OrderLockdown, Site: visit.AllSites, Message: "Please leave.", By: "ann", User: "operator", Account: "OPERATORS", ID: "A1", Since: noon},
 		{Kind: visit.OrderOverride, Site: "hq", Reason: "badges", By: "bob", ID: "B2", Since: noon, Until: noon.Add(time.Hour)},
 	}
-	someRelays = []broker.Relay{{ID: "R1", Version: "1.2.3", Started: noon, RelayStatus: visit.RelayStatus{
+	someRelays = []admin.Relay{{ID: "R1", Version: "1.2.3", Started: noon, RelayStatus: visit.RelayStatus{
 		State: "ready", OrdersKnown: true, OrdersReadAt: noon, OrdersRevision: 7, Sites: []string{"hq"}, SiteCount: 1, Spooled: 3,
 		Orders: []visit.RelayOrder{{Kind: visit.OrderLockdown, Site: visit.AllSites, ID: "A1"}, {Kind: visit.OrderLockdown, Site: "hq", ID: "C3", Lost: true}},
 	}}}
@@ -107,7 +107,7 @@ var (
 		{Integration: "lobby", Site: "hq", Decider: "watchlist", Instances: []deciderInstance{{ID: "I1", Version: "1.0.0", Started: noon, Answered: 17, Failed: 1, Expired: 2, Late: 3, Stalls: 4, AverageMs: 12.5, DistanceMs: 0.3}}},
 		{Integration: "dock", Site: "hq", Decider: "hr", Instances: []deciderInstance{}},
 	}}
-	someKept = []broker.Kept{
+	someKept = []admin.Kept{
 		{Sequence: 17, Stored: noon, Size: 9000, Quarantined: visit.Quarantined{
 			RequestID: "K7Q2MHRQPMH9YVK86ZMX", Site: "hq", Integration: "lobby", Reason: visit.ReasonTooLarge, Kind: visit.KindCheckedIn,
 			Received: noon, Cut: true, ContentLength: 300000, ContentEncoding: "gzip", EventID: "4711", RefusedSubject: "visitors.v1.event.hq.checked_in",

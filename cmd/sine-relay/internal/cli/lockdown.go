@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
@@ -140,7 +140,7 @@ func (s *startOrder) run(ctx context.Context, in Process) (err error) {
 	if err := o.Validate(); err != nil {
 		return usageError{err}
 	}
-	return withOrders(ctx, in, s.wait, func(ctx context.Context, settings config.Settings, b *broker.Book) error {
+	return withOrders(ctx, in, s.wait, func(ctx context.Context, settings config.Settings, b *admin.Book) error {
 		if o.Kind == visit.OrderOverride && s.lasts > settings.OverrideMax {
 			return fmt.Errorf("nothing was ordered: no override may last longer than SINE_RELAY_OVERRIDE_MAX_DURATION, %s", formatDuration(settings.OverrideMax))
 		}
@@ -155,14 +155,14 @@ func (s *startOrder) run(ctx context.Context, in Process) (err error) {
 			return notOrdered(err)
 		}
 		fmt.Fprintf(in.Stdout, "%s is in force %s.\n%s", orderName(o.Kind, o.Site), untilWords(o), replaces)
-		obeys := func(r broker.Relay) bool { return slices.ContainsFunc(r.Orders, isOrder(o.ID)) }
+		obeys := func(r admin.Relay) bool { return slices.ContainsFunc(r.Orders, isOrder(o.ID)) }
 		return errors.Join(showRest(ctx, in, b, o.Kind, o.Site), confirm(ctx, in, b, confirmation{before, asked, o.Site, s.wait, obeys}))
 	})
 }
 
 // liftOrder ends an order.
 func liftOrder(ctx context.Context, in Process, l visit.Lift, wait time.Duration) error {
-	return withOrders(ctx, in, wait, func(ctx context.Context, s config.Settings, b *broker.Book) error {
+	return withOrders(ctx, in, wait, func(ctx context.Context, s config.Settings, b *admin.Book) error {
 		before, asked := b.Relays(ctx)
 		held := obeyedIDs(before, l.Kind, l.Site)
 		l.User, l.Account = identify(ctx, in, b)
@@ -181,7 +181,7 @@ func liftOrder(ctx context.Context, in Process, l visit.Lift, wait time.Duration
 		default:
 			fmt.Fprintf(in.Stdout, "%s is lifted.\n", orderName(l.Kind, l.Site))
 		}
-		obeys := func(r broker.Relay) bool {
+		obeys := func(r admin.Relay) bool {
 			return r.OrdersRevision >= revision && !slices.ContainsFunc(r.Orders, isOf(l.Kind, l.Site))
 		}
 		return errors.Join(showRest(ctx, in, b, l.Kind, l.Site), confirm(ctx, in, b, confirmation{before, asked, l.Site, wait, obeys}))
@@ -190,14 +190,14 @@ func liftOrder(ctx context.Context, in Process, l visit.Lift, wait time.Duration
 
 // withOrders connects, does something within the time that NATS gets and wait, and
 // disconnects.
-func withOrders(ctx context.Context, in Process, wait time.Duration, do func(context.Context, config.Settings, *broker.Book) error) error {
+func withOrders(ctx context.Context, in Process, wait time.Duration, do func(context.Context, config.Settings, *admin.Book) error) error {
 	settings, err := operatorSettings(in)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, natsTimeout+wait)
 	defer cancel()
-	book, err := broker.OpenBook(ctx, server.BrokerConfig(settings, nil, nil, nil))
+	book, err := admin.OpenBook(ctx, server.AdminConfig(settings))
 	if err != nil {
 		return fmt.Errorf("nothing was ordered: %w", err)
 	}
@@ -216,7 +216,7 @@ func notOrdered(err error) error {
 
 // identify is who NATS takes the operator for. An order without it is given all the
 // same: a lockdown must not wait for a permission.
-func identify(ctx context.Context, in Process, b *broker.Book) (user, account string) {
+func identify(ctx context.Context, in Process, b *admin.Book) (user, account string) {
 	user, account, err := b.User(ctx)
 	if err != nil {
 		fmt.Fprintln(in.Stderr, "sine-relay: the order is given without a NATS user:", terminal.PrintableError(err))
@@ -233,7 +233,7 @@ func isOf(kind visit.OrderKind, site string) func(visit.RelayOrder) bool {
 }
 
 // obeyedIDs are the orders of a kind and a site that relays obey.
-func obeyedIDs(relays []broker.Relay, kind visit.OrderKind, site string) (ids []string) {
+func obeyedIDs(relays []admin.Relay, kind visit.OrderKind, site string) (ids []string) {
 	for _, r := range relays {
 		for _, o := range r.Orders {
 			if isOf(kind, site)(o) {
@@ -256,7 +256,7 @@ func beginning(o visit.Order, since time.Time, lasts time.Duration) visit.Order 
 
 // replacedBy looks meanwhile which order in force another one is about to replace, and
 // returns what to print about it. An order waits a moment for that at most.
-func replacedBy(ctx context.Context, b *broker.Book, o visit.Order) func() string {
+func replacedBy(ctx context.Context, b *admin.Book, o visit.Order) func() string {
 	ctx, cancel := context.WithTimeout(ctx, replacedTimeout)
 	found := make(chan string, 1)
 	go func() {
@@ -293,7 +293,7 @@ func quotedText(name, text string) string {
 }
 
 // showRest prints what else is in force for those whom an order concerns.
-func showRest(ctx context.Context, in Process, b *broker.Book, kind visit.OrderKind, site string) error {
+func showRest(ctx context.Context, in Process, b *admin.Book, kind visit.OrderKind, site string) error {
 	all, err := b.List(ctx)
 	if errors.Is(err, orders.ErrInvalid) { // none of which changes what was ordered
 		fmt.Fprintln(in.Stderr, "sine-relay:", terminal.PrintableError(err))
@@ -315,14 +315,14 @@ func showRest(ctx context.Context, in Process, b *broker.Book, kind visit.OrderK
 
 // hasSite takes every site for known where neither an integration is configured
 // nor a relay says which sites there are.
-func hasSite(s config.Settings, relays []broker.Relay, site string) bool {
+func hasSite(s config.Settings, relays []admin.Relay, site string) bool {
 	known := knownSites(s, relays)
-	incomplete := slices.ContainsFunc(relays, func(r broker.Relay) bool { return r.SiteCount > len(r.Sites) })
+	incomplete := slices.ContainsFunc(relays, func(r admin.Relay) bool { return r.SiteCount > len(r.Sites) })
 	return site == visit.AllSites || len(known) == 0 || incomplete || slices.Contains(known, site)
 }
 
 // knownSites are those of the configuration here and of the relays, each once.
-func knownSites(s config.Settings, relays []broker.Relay) []string {
+func knownSites(s config.Settings, relays []admin.Relay) []string {
 	known := s.Sites()
 	for _, r := range relays {
 		for _, site := range r.Sites {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
@@ -55,21 +55,21 @@ func (s *selection) parse(args []string) error {
 	return nil
 }
 
-func (s *selection) holds(k broker.Kept) bool {
+func (s *selection) holds(k admin.Kept) bool {
 	return (s.reason == "" || string(k.Reason) == s.reason) &&
 		(s.integration == "" || k.Integration == s.integration) &&
 		(len(s.sequences) == 0 || slices.Contains(s.sequences, k.Sequence))
 }
 
 // openQuarantine connects as the settings say.
-func openQuarantine(ctx context.Context, in Process, read func(Process) (config.Settings, error)) (*broker.Quarantine, config.Settings, error) {
+func openQuarantine(ctx context.Context, in Process, read func(Process) (config.Settings, error)) (*admin.Quarantine, config.Settings, error) {
 	settings, err := read(in)
 	if err != nil {
 		return nil, settings, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
 	defer cancel()
-	q, err := broker.OpenQuarantine(ctx, server.BrokerConfig(settings, nil, nil, nil))
+	q, err := admin.OpenQuarantine(ctx, server.AdminConfig(settings))
 	return q, settings, err
 }
 
@@ -109,7 +109,7 @@ type quarantinedMessage struct {
 	Body   []byte `json:"body,omitempty"` // as base64, with --body
 }
 
-func messageOf(k broker.Kept) quarantinedMessage {
+func messageOf(k admin.Kept) quarantinedMessage {
 	m := quarantinedMessage{
 		Sequence: k.Sequence, Stored: k.Stored, Reason: string(k.Reason), Integration: k.Integration, Site: k.Site,
 		RequestID: k.RequestID, Bytes: k.Size, Cut: k.Cut,
@@ -139,8 +139,8 @@ func listQuarantine(ctx context.Context, in Process, format string, s selection,
 		return err
 	}
 	defer q.Close()
-	found := []broker.Kept{}
-	err = q.Each(ctx, func(k broker.Kept) error {
+	found := []admin.Kept{}
+	err = q.Each(ctx, func(k admin.Kept) error {
 		if s.holds(k) {
 			found = append(found, k)
 		}
@@ -152,7 +152,7 @@ func listQuarantine(ctx context.Context, in Process, format string, s selection,
 	return errors.Join(showQuarantine(in.Stdout, format, all, found), err)
 }
 
-func showQuarantine(out io.Writer, format string, all bool, found []broker.Kept) error {
+func showQuarantine(out io.Writer, format string, all bool, found []admin.Kept) error {
 	switch {
 	case format == asJSON && all:
 		list := struct {
@@ -175,7 +175,7 @@ func showQuarantine(out io.Writer, format string, all bool, found []broker.Kept)
 	return nil
 }
 
-func showEach(out io.Writer, found []broker.Kept) {
+func showEach(out io.Writer, found []admin.Kept) {
 	table := newTable(out, "SEQUENCE", "STORED", "REASON", "INTEGRATION", "SITE", "SIZE", "REQUEST")
 	for _, k := range found {
 		table.row(k.Sequence, formatTime(k.Stored), reasonOf(k), k.Integration, k.Site, formatBytes(k.Size), k.RequestID)
@@ -183,7 +183,7 @@ func showEach(out io.Writer, found []broker.Kept) {
 	table.flush()
 }
 
-func reasonOf(k broker.Kept) string {
+func reasonOf(k admin.Kept) string {
 	m := messageOf(k)
 	return reasonWords(m.Reason, m.Error)
 }
@@ -196,7 +196,7 @@ func reasonWords(reason, err string) string {
 }
 
 // grouped sums up by reason and integration.
-func grouped(found []broker.Kept) []quarantinedGroup {
+func grouped(found []admin.Kept) []quarantinedGroup {
 	groups := []quarantinedGroup{}
 	for _, k := range found {
 		m := messageOf(k)
@@ -262,7 +262,7 @@ func showQuarantined(ctx context.Context, in Process, format string, sequence ui
 }
 
 // showMessage prints a message, with its body unless that is nil.
-func showMessage(out io.Writer, format string, k broker.Kept, replay string, body []byte) error {
+func showMessage(out io.Writer, format string, k admin.Kept, replay string, body []byte) error {
 	m := messageOf(k)
 	m.Received, m.Announced, m.Trace, m.URLKind = k.Received, k.ContentLength, k.Trace, k.Kind
 	m.EventID, m.RefusedSubject, m.Encoding, m.Replay = k.EventID, k.RefusedSubject, k.ContentEncoding, replay

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/relay"
@@ -40,7 +40,7 @@ func newQuarantineReplay(in Process) *cobra.Command {
 }
 
 // reread reads a quarantined body as the relay with these settings would.
-func reread(settings config.Settings, k broker.Kept) (*visit.Event, error) {
+func reread(settings config.Settings, k admin.Kept) (*visit.Event, error) {
 	if k.Fault != nil {
 		return nil, k.Fault
 	}
@@ -52,7 +52,7 @@ func reread(settings config.Settings, k broker.Kept) (*visit.Event, error) {
 }
 
 // replayOf says what a replay would make of a message.
-func replayOf(settings config.Settings, k broker.Kept) string {
+func replayOf(settings config.Settings, k admin.Kept) string {
 	e, err := reread(settings, k)
 	if err != nil {
 		return "would stay: " + err.Error()
@@ -66,7 +66,7 @@ type replay struct {
 	submit, again, delete bool
 
 	settings config.Settings
-	q        *broker.Quarantine
+	q        *admin.Quarantine
 	table    *table
 
 	ready, stored, duplicates, stays, failed int
@@ -94,7 +94,7 @@ func (r *replay) run(ctx context.Context, in Process) (err error) {
 func (r *replay) all(ctx context.Context, p *progress) (n int, err error) {
 	defer p.clear()
 	var chosen []uint64
-	err = r.q.Each(ctx, func(k broker.Kept) error {
+	err = r.q.Each(ctx, func(k admin.Kept) error {
 		if r.holds(k) {
 			chosen = append(chosen, k.Sequence)
 		}
@@ -119,7 +119,7 @@ func (r *replay) all(ctx context.Context, p *progress) (n int, err error) {
 }
 
 // one says what became of a message.
-func (r *replay) one(ctx context.Context, k broker.Kept) string {
+func (r *replay) one(ctx context.Context, k admin.Kept) string {
 	e, err := reread(r.settings, k)
 	if err != nil {
 		r.stays++
@@ -153,7 +153,7 @@ func (r *replay) one(ctx context.Context, k broker.Kept) string {
 	return result
 }
 
-func (r *replay) remove(ctx context.Context, k broker.Kept) string {
+func (r *replay) remove(ctx context.Context, k admin.Kept) string {
 	if err := r.q.Delete(ctx, k.Sequence); err != nil {
 		r.failed++
 		return ", but: " + err.Error()

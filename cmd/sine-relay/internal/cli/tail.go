@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 )
@@ -32,7 +32,7 @@ func tail(ctx context.Context, in Process, f *visitFlags) error {
 	if err != nil {
 		return err
 	}
-	history, err := broker.OpenHistory(server.BrokerConfig(settings, nil, nil, nil))
+	history, err := admin.OpenHistory(server.AdminConfig(settings))
 	if err != nil {
 		return err
 	}

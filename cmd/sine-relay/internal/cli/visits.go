@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 	"github.com/sine-relay/sine-relay/visit"
@@ -75,11 +75,11 @@ func addVisitFlags(cmd *cobra.Command) *visitFlags {
 	return f
 }
 
-func (f *visitFlags) filter() (broker.HistoryFilter, error) {
+func (f *visitFlags) filter() (admin.HistoryFilter, error) {
 	if f.site != "" && !visit.ValidName(f.site) {
-		return broker.HistoryFilter{}, usagef("%q is not the name of a site: it must match %s", f.site, visit.NamePattern)
+		return admin.HistoryFilter{}, usagef("%q is not the name of a site: it must match %s", f.site, visit.NamePattern)
 	}
-	filter := broker.HistoryFilter{Site: f.site}
+	filter := admin.HistoryFilter{Site: f.site}
 	if f.kind != "" {
 		filter.Kinds = []visit.Kind{visit.Kind(f.kind)}
 	}
@@ -127,7 +127,7 @@ func listVisits(ctx context.Context, in Process, f *visitFlags, since time.Durat
 	if err != nil {
 		return err
 	}
-	history, err := broker.OpenHistory(server.BrokerConfig(settings, nil, nil, nil))
+	history, err := admin.OpenHistory(server.AdminConfig(settings))
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func listVisits(ctx context.Context, in Process, f *visitFlags, since time.Durat
 	out, progress, rows := newVisitPrinter(in.Stdout, f), newProgress(in.Stderr), 0
 	out.hold = heldRows
 	progress.show("reading …")
-	err = history.Each(ctx, filter, func(e broker.HistoryEntry) error {
+	err = history.Each(ctx, filter, func(e admin.HistoryEntry) error {
 		switch rows++; {
 		case terminal.Is(in.Stdout) && rows == 1:
 			progress.clear() // from now on, the rows themselves are
@@ -174,7 +174,7 @@ func newVisitPrinter(out io.Writer, f *visitFlags) *visitPrinter {
 	return p
 }
 
-func (p *visitPrinter) print(e broker.HistoryEntry) error {
+func (p *visitPrinter) print(e admin.HistoryEntry) error {
 	row := rowOf(e, p.names)
 	if *p.format == asJSON {
 		return printJSONLine(p.out, row)
@@ -186,7 +186,7 @@ func (p *visitPrinter) print(e broker.HistoryEntry) error {
 	return p.row(cells)
 }
 
-func rowOf(e broker.HistoryEntry, names bool) visitRow {
+func rowOf(e admin.HistoryEntry, names bool) visitRow {
 	row := visitRow{Time: e.Time.UTC(), Kind: e.Kind, Site: e.Site, Stored: e.Stored.UTC()}
 	switch {
 	case e.Fault != nil:

@@ -9,7 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
@@ -31,7 +31,7 @@ func TestConfig_CheckConnectsToNATS(t *testing.T) {
 	}
 	shipped := startDeployment(t, natsDir+"nats.conf")
 	p := runServe(t, "NATS_URL="+open.URL()).ready()
-	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, broker.AsksNobody) || !strings.HasPrefix(body, "ready") {
+	if _, body := p.get("/readyz?verbose"); !strings.Contains(body, conn.UnauthenticatedText) || !strings.HasPrefix(body, "ready") {
 		t.Errorf("readiness does not say so, or is not ready:\n%s", body)
 	}
 	for name, c := range map[string]struct {

@@ -18,7 +18,7 @@ func registerExpiry(srv *Server, reg prometheus.Registerer) {
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sine_relay_nats_credentials_expiry_timestamp_seconds",
 		Help: "Time at which the NATS credentials file expires, 0 if it does not or there is none, 1 if it cannot be read.",
-	}, func() float64 { return timestamp(natsAuth.Auth.Expiry()) })
+	}, func() float64 { return timestamp(natsAuth.NATS.Auth.Expiry()) })
 
 	certificates := func(name string, expiry func() (time.Time, error)) {
 		f.NewGaugeFunc(prometheus.GaugeOpts{
@@ -39,8 +39,8 @@ func registerExpiry(srv *Server, reg prometheus.Registerer) {
 			return certificate.Leaf.NotAfter, nil
 		})
 	}
-	if natsAuth.TLS.CertFile != "" {
-		certificates("nats_client", natsAuth.TLS.Expiry)
+	if natsAuth.NATS.TLS.CertFile != "" {
+		certificates("nats_client", natsAuth.NATS.TLS.Expiry)
 	}
 }
 

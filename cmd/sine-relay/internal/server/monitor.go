@@ -10,7 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	"github.com/sine-relay/sine-relay/broker"
+
+	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -72,7 +73,7 @@ func (m *monitor) run(ctx context.Context) {
 }
 
 // report logs what the search missed, and why. A NATS that is away is reported elsewhere.
-func (m *monitor) report(d broker.Discovery, err error) {
+func (m *monitor) report(d admin.Discovery, err error) {
 	m.ignored.WithLabelValues("too_large").Add(float64(d.Oversize))
 	if d.Cut {
 		m.ignored.WithLabelValues("too_many").Inc()
@@ -123,7 +124,7 @@ func (m *monitor) count(ctx context.Context) {
 }
 
 // AnsweringFor returns those that answer the check-in requests on a subject.
-func AnsweringFor(found []broker.Decider, subject string) (answering []broker.Decider) {
+func AnsweringFor(found []admin.Decider, subject string) (answering []admin.Decider) {
 	for _, d := range found {
 		if slices.ContainsFunc(d.Subjects, func(pattern string) bool { return Covers(pattern, subject) }) {
 			answering = append(answering, d)

@@ -94,7 +94,7 @@ func Start(o Options) (_ *Server, err error) {
 
 	if s.NATSURL == "" {
 		if srv.Embedded, err = embedded.Start(embeddedConfig(s, log)); err != nil {
-			return nil, fmt.Errorf("embedded NATS (SINE_RELAY_NATS_LISTEN %s, SINE_RELAY_NATS_STORE_DIR %s): %w", s.NATSListen, s.NATSStoreDir, err)
+			return nil, fmt.Errorf("embedded NATS (SINE_RELAY_NATS_LISTEN %s, SINE_RELAY_NATS_STORE_DIR %s): %w", s.NATSListen, s.NATSStoreDir, withRemedy(err))
 		}
 	}
 	cfg := BrokerConfig(s, srv.Embedded, log, registry)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -9,7 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
+	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/embedded"
+	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 	"github.com/sine-relay/sine-relay/relay"
@@ -25,7 +29,7 @@ func embeddedConfig(s config.Settings, log *slog.Logger) embedded.Config {
 		TLSCertFile:    s.NATSListenTLSCert,
 		TLSKeyFile:     s.NATSListenTLSKey,
 		AllowPlaintext: s.NATSListenPlaintext,
-		MaxPayload:     broker.LargestMessage(int(s.BodyLimit)),
+		MaxPayload:     streams.LargestMessage(int(s.BodyLimit)),
 		Names: embedded.Names{
 			SubjectPrefix: s.SubjectPrefix, InboxPrefix: s.NATSInboxPrefix, OrderBucket: s.OrderBucket,
 			EventStream: s.EventStream, DecisionStream: s.DecisionStream, QuarantineStream: s.QuarantineStream,
@@ -38,41 +42,93 @@ func embeddedConfig(s config.Settings, log *slog.Logger) embedded.Config {
 // NATS nor a logger nor metrics.
 func BrokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, reg prometheus.Registerer) broker.Config {
 	cfg := broker.Config{
+		NATS:         natsConfig(s),
+		Streams:      streamsConfig(s),
+		Requests:     askSubjects(s),
+		Orders:       s.OrderBucket,
+		OrderSites:   append([]string{}, s.Sites()...), // none is not all
+		OrdersMaxAge: s.OrdersMaxAge, OverrideMaxDuration: s.OverrideMax,
+		Logger:     log,
+		Registerer: reg,
+	}
+	if dir := cmp.Or(s.StateDir, s.SpoolDir, s.NATSStoreDir); dir != "" {
+		cfg.OrdersFile = filepath.Join(dir, "orders.json")
+	}
+	if nats != nil {
+		cfg.NATS.InProcess, cfg.Streams.StoreFault, cfg.Streams.StoreLimit = nats.InProcess(), nats.StoreFault, nats.StoreLimit()
+		password := func() string { return nats.Password(embedded.UserRelay) }
+		cfg.NATS.Auth = conn.Auth{User: embedded.UserRelay, Password: password}
+		cfg.NATS.TLS = conn.TLS{} // in process there is none
+	}
+	return cfg
+}
+
+// AdminConfig is for a command that connects to NATS for itself.
+func AdminConfig(s config.Settings) admin.Config {
+	return admin.Config{NATS: natsConfig(s), Streams: streamsConfig(s), Orders: s.OrderBucket, OverrideMaxDuration: s.OverrideMax}
+}
+
+func natsConfig(s config.Settings) conn.Config {
+	return conn.Config{
 		Servers: s.NATSServers(),
-		Auth: broker.Auth{
+		Auth: conn.Auth{
 			CredentialsFile: s.NATSCredentialsFile,
 			NKeySeedFile:    s.NATSNKeyFile,
 			Token:           s.NATSTokenNow(),
 			User:            s.NATSUser,
 			Password:        s.NATSPasswordNow(),
 		},
-		TLS:              broker.TLS{CAFile: s.NATSCAFile, CertFile: s.NATSCertFile, KeyFile: s.NATSKeyFile, HandshakeFirst: s.NATSHandshakeFirst},
+		TLS:              conn.TLS{CAFile: s.NATSCAFile, CertFile: s.NATSCertFile, KeyFile: s.NATSKeyFile, HandshakeFirst: s.NATSHandshakeFirst},
 		IgnoreDiscovered: s.NATSIgnoreDiscovered,
 		InboxPrefix:      s.NATSInboxPrefix,
-		Subjects:         visit.Subjects{Prefix: s.SubjectPrefix},
-		Questions:        askSubjects(s),
-		Events:           broker.StreamConfig{Name: s.EventStream, MaxAge: s.EventMaxAge, MaxBytes: s.EventMaxBytes},
-		Decisions:        broker.StreamConfig{Name: s.DecisionStream, MaxAge: s.DecisionMaxAge, MaxBytes: s.DecisionMaxBytes},
-		Quarantine:       broker.StreamConfig{Name: s.QuarantineStream, MaxAge: s.QuarantineMaxAge, MaxBytes: s.QuarantineMaxBytes},
-		Orders:           s.OrderBucket,
-		OrderSites:       append([]string{}, s.Sites()...), // none is not all
-		OrdersMaxAge:     s.OrdersMaxAge, OverrideMaxDuration: s.OverrideMax,
+		Remedy:           remedy,
+	}
+}
+
+func streamsConfig(s config.Settings) streams.Config {
+	return streams.Config{
+		Subjects:     visit.Subjects{Prefix: s.SubjectPrefix},
+		Events:       streams.Limits{Name: s.EventStream, MaxAge: s.EventMaxAge, MaxBytes: s.EventMaxBytes},
+		Decisions:    streams.Limits{Name: s.DecisionStream, MaxAge: s.DecisionMaxAge, MaxBytes: s.DecisionMaxBytes},
+		Quarantine:   streams.Limits{Name: s.QuarantineStream, MaxAge: s.QuarantineMaxAge, MaxBytes: s.QuarantineMaxBytes},
 		DedupeWindow: s.DedupeWindow,
 		Replicas:     s.NATSReplicas,
 		BodyLimit:    int(s.BodyLimit),
-		Logger:       log,
-		Registerer:   reg,
+		Remedy:       remedy,
 	}
-	if dir := cmp.Or(s.StateDir, s.SpoolDir, s.NATSStoreDir); dir != "" {
-		cfg.OrdersFile = filepath.Join(dir, "orders.json")
+}
+
+// remedy names the settings that mend an error of NATS, or is empty.
+func remedy(err error) string {
+	var room *streams.RoomError
+	switch {
+	case errors.Is(err, conn.ErrServerSilent):
+		return "if it has handshake_first, set SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST"
+	case errors.Is(err, conn.ErrNoHandshake):
+		return "unset SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST, or set handshake_first there"
+	case errors.Is(err, embedded.ErrPlaintext):
+		return "set SINE_RELAY_NATS_LISTEN_TLS_CERT_FILE and SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE, or accept that with SINE_RELAY_NATS_LISTEN_PLAINTEXT=true"
+	case errors.Is(err, embedded.ErrHalfTLS):
+		return "set SINE_RELAY_NATS_LISTEN_TLS_CERT_FILE and SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE"
+	case errors.Is(err, embedded.ErrNoStore):
+		return "set SINE_RELAY_NATS_STORE_DIR"
+	case errors.As(err, &room):
+		const mib = 1 << 20
+		return fmt.Sprintf("the volume of SINE_RELAY_NATS_STORE_DIR is too small for the embedded NATS, which reserves what its streams may take: "+
+			"they may take %d MiB, and there was room for %d MiB at the start, three quarters of what was free; give it a larger volume, "+
+			"or lower SINE_RELAY_EVENT_STREAM_MAX_BYTES, SINE_RELAY_DECISION_STREAM_MAX_BYTES and SINE_RELAY_QUARANTINE_STREAM_MAX_BYTES to %[2]d MiB together",
+			room.Wanted/mib, room.Limit/mib)
+	default:
+		return ""
 	}
-	if nats != nil {
-		cfg.InProcess, cfg.StoreFault, cfg.StoreLimit = nats.InProcess(), nats.StoreFault, nats.StoreLimit()
-		password := func() string { return nats.Password(embedded.UserRelay) }
-		cfg.Auth = broker.Auth{User: embedded.UserRelay, Password: password}
-		cfg.TLS = broker.TLS{} // in process there is none
+}
+
+// withRemedy adds the settings that mend an error, if there are any.
+func withRemedy(err error) error {
+	if what := remedy(err); what != "" {
+		return fmt.Errorf("%w; %s", err, what)
 	}
-	return cfg
+	return err
 }
 
 // askSubjects are those of every decider that is asked.
@@ -120,7 +176,7 @@ func Limits(s config.Settings) relay.Limits {
 func (srv *Server) health() relay.Health {
 	s := srv.Broker.Status()
 	h := relay.Health{
-		Connected: s.DoorConnected && s.EventsConnected, Verified: s.Verified, OrdersPending: !s.OrdersRead,
+		Connected: s.RequestsConnected && s.EventsConnected, Verified: s.Verified, OrdersPending: !s.OrdersRead,
 		Err: s.Fault, Warning: s.Impaired, Details: s.Lines(),
 	}
 	open, limit := srv.relay.Connections()

@@ -1,0 +1,130 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const (
+	pollInterval = 500 * time.Millisecond
+	// looksForAnotherStream is how many polls may find nothing before one looks
+	// whether the stream was made anew and counts from 1 again.
+	looksForAnotherStream = 20
+)
+
+// Follow calls fn for each entry that is stored from now on, as long as ctx lasts,
+// each once, also where the connection is lost meanwhile; then it returns nil. It calls
+// state with nil when it begins, with what keeps it from reading, and with nil when it
+// reads again. It returns what fn returns, and an error where it cannot begin or is not
+// permitted to read.
+func (h *History) Follow(ctx context.Context, f HistoryFilter, fn func(HistoryEntry) error, state func(error)) error {
+	sources := h.sources(f)
+	for _, s := range sources {
+		if err := s.toEnd(ctx); err != nil {
+			return err
+		}
+	}
+	state(nil)
+	var failing bool
+	for tick := time.NewTicker(pollInterval); ; {
+		found, more, err := poll(ctx, sources)
+		if (err != nil) != failing && ctx.Err() == nil && !errors.Is(err, visit.ErrDenied) {
+			failing = err != nil
+			state(err)
+		}
+		slices.SortStableFunc(found, byTime)
+		for _, e := range found {
+			if err := fn(e); err != nil {
+				return err
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, visit.ErrDenied):
+			return err
+		}
+		if more {
+			continue
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// poll returns what the sources have that is new, and whether there is more.
+func poll(ctx context.Context, sources []*source) (found []HistoryEntry, more bool, err error) {
+	for _, s := range sources {
+		again, failed := s.poll(ctx)
+		found, s.page = append(found, s.page...), nil
+		more = more || again
+		if err == nil {
+			err = failed
+		}
+	}
+	return found, more && err == nil, err
+}
+
+// poll reads what is new.
+func (s *source) poll(ctx context.Context) (more bool, err error) {
+	if s.idle++; s.idle >= looksForAnotherStream {
+		s.idle = 0
+		err = s.lookForAnother(ctx)
+	}
+	if err == nil {
+		more, err = s.read(ctx)
+	}
+	if err != nil {
+		s.idle = looksForAnotherStream // at the next poll: it may have been made anew
+	}
+	for _, e := range s.page {
+		s.idle = 0
+		if e.Stored.After(s.newest) {
+			s.newest = e.Stored
+		}
+	}
+	return more, err
+}
+
+// toEnd goes behind what there is.
+func (s *source) toEnd(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pullWait)
+	defer cancel()
+	question, err := json.Marshal(map[string]string{"last_by_subj": s.next.Subject})
+	if err != nil {
+		return err
+	}
+	s.next.Sequence = 1
+	reply, err := s.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+s.stream, question)
+	if err != nil {
+		return s.failed(err)
+	}
+	last, err := directly(reply)
+	if err != nil {
+		return s.failed(err)
+	}
+	if last != nil {
+		s.next.Sequence, s.newest = last.Sequence+1, last.Time
+	}
+	return nil
+}
+
+// lookForAnother begins with the messages that are newer than all that were read and
+// have a lower number: a stream that was made anew counts from 1.
+func (s *source) lookForAnother(ctx context.Context) error {
+	newer := s.newest.Add(1)
+	return s.get(ctx, batch{StartTime: &newer, Subject: s.next.Subject, Batch: 1, MaxBytes: batchBytes}, func(m *jetstream.RawStreamMsg) {
+		s.next.Sequence = min(s.next.Sequence, m.Sequence)
+	}, func(*nats.Msg) {})
+}

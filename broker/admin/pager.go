@@ -1,0 +1,175 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker/conn"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// pullWait is how long NATS may take to open a stream for reading, and then for
+// each message that there is. A refusal is silence.
+const pullWait = 5 * time.Second
+
+// scan calls fn for each message of a stream from a time on, oldest first, until fn
+// returns an error, which it returns. What is deleted meanwhile is left out.
+func scan(ctx context.Context, nc *nats.Conn, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
+	p := &pager{nc: nc, stream: stream, next: batch{StartTime: &since}}
+	for more := true; more; {
+		var page []*jetstream.RawStreamMsg
+		var err error
+		page, more, err = p.read(ctx)
+		for _, m := range page {
+			if err := fn(m); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pager reads a stream in its order, a page at a time.
+//
+// It gets the messages directly, by no consumer: whoever may make one may have
+// messages delivered to any subject of the stream's account, as a push consumer
+// does, and so under the key of a standing order.
+type pager struct {
+	nc     *nats.Conn
+	stream string
+	next   batch // where the next page begins
+}
+
+// read returns the next page, and whether there is more behind it by now. Beside an
+// error there is what came before it; the page after that begins behind it.
+func (p *pager) read(ctx context.Context) (page []*jetstream.RawStreamMsg, more bool, err error) {
+	p.next.Batch, p.next.MaxBytes = batchMessages, batchBytes
+	err = p.get(ctx, p.next, func(m *jetstream.RawStreamMsg) { page = append(page, m) }, func(end *nats.Msg) {
+		more = len(page) > 0 && end.Header.Get("Nats-Num-Pending") != "0"
+	})
+	if len(page) > 0 {
+		p.next = batch{Sequence: page[len(page)-1].Sequence + 1, Subject: p.next.Subject}
+	}
+	return page, more, err
+}
+
+// get calls fn for each message of a batch, and end for what ends it. Each batch has
+// an inbox of its own: what comes late belongs to no other one.
+func (p *pager) get(ctx context.Context, b batch, fn func(*jetstream.RawStreamMsg), end func(*nats.Msg)) error {
+	inbox := conn.NewInbox(p.nc)
+	replies, err := p.nc.SubscribeSync(inbox)
+	if err != nil {
+		return p.failed(err)
+	}
+	defer replies.Unsubscribe()
+	data, err := json.Marshal(b)
+	if err != nil {
+		return p.failed(err)
+	}
+	if err := p.nc.PublishRequest("$JS.API.DIRECT.GET."+p.stream, inbox, data); err != nil {
+		return p.failed(err)
+	}
+	for {
+		m, err := nextWithin(ctx, replies)
+		if err != nil {
+			return p.failed(err)
+		}
+		one, err := directly(m)
+		if err != nil {
+			return p.failed(err)
+		}
+		if one == nil { // the end of the batch, or of the stream
+			end(m)
+			return nil
+		}
+		fn(one)
+	}
+}
+
+// failed says what keeps the stream from being read.
+func (p *pager) failed(err error) error {
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		err = fmt.Errorf("%w, or it does not allow direct access: nats stream edit %s --allow-direct", visit.ErrStreamMissing, p.stream)
+	case !p.nc.IsConnected(): // what the library says then is about its buffer
+		err = visit.ErrDisconnected
+	}
+	return fmt.Errorf("read stream %s: %w", p.stream, conn.Explain(p.nc, err))
+}
+
+const (
+	batchMessages = 256
+	batchBytes    = 4 << 20 // within what a client buffers
+)
+
+// batch asks for several messages in a row, of one subject or of all.
+type batch struct {
+	Sequence  uint64     `json:"seq,omitempty"`
+	StartTime *time.Time `json:"start_time,omitempty"`
+	Subject   string     `json:"next_by_subj,omitempty"`
+	Batch     int        `json:"batch"`
+	MaxBytes  int        `json:"max_bytes"`
+}
+
+func nextWithin(ctx context.Context, replies *nats.Subscription) (*nats.Msg, error) {
+	ctx, cancel := context.WithTimeout(ctx, pullWait)
+	defer cancel()
+	return replies.NextMsgWithContext(ctx)
+}
+
+// directly reads a message that was got, or returns nil at the end of them.
+func directly(m *nats.Msg) (*jetstream.RawStreamMsg, error) {
+	switch status := m.Header.Get("Status"); status {
+	case "":
+	case "204", "404": // end of the batch, no message
+		return nil, nil
+	default:
+		return nil, fmt.Errorf("NATS replied %s %s", status, m.Header.Get("Description"))
+	}
+	sequence, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("a message without its sequence number: %w", err)
+	}
+	stored, err := time.Parse(time.RFC3339Nano, m.Header.Get(jetstream.TimeStampHeaer))
+	if err != nil {
+		return nil, fmt.Errorf("a message without its time: %w", err)
+	}
+	return &jetstream.RawStreamMsg{
+		Subject: m.Header.Get(jetstream.SubjectHeader), Sequence: sequence, Header: m.Header, Data: m.Data, Time: stored,
+	}, nil
+}
+
+// FindRecords returns the records of decisions since a time whose request id
+// begins with reference, oldest first.
+func FindRecords(ctx context.Context, cfg Config, reference string, since time.Time) ([]visit.Record, error) {
+	cfg, nc, err := connect(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	var found []visit.Record
+	err = scan(ctx, nc, cfg.Streams.Decisions.Name, since, func(m *jetstream.RawStreamMsg) error {
+		if !strings.HasPrefix(m.Header.Get(visit.HeaderRequestID), reference) {
+			return nil
+		}
+		var r visit.Record
+		if err := json.Unmarshal(m.Data, &r); err != nil {
+			return fmt.Errorf("message %d of stream %s is not a decision record: %w", m.Sequence, cfg.Streams.Decisions.Name, err)
+		}
+		found = append(found, r)
+		return nil
+	})
+	return found, err
+}

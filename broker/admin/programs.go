@@ -1,0 +1,151 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker/conn"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Decider is a program that answers questions, as NATS discovery shows it. One
+// that is no NATS micro service is not seen.
+type Decider struct {
+	ID, Version, Description string
+	Started                  time.Time
+	// Subjects are those whose questions it answers.
+	Subjects []string
+	// These count questions since the start, and Average is how long one took;
+	// visit.DeciderStats says which is which. They are zero for a program that
+	// does not use visit/subscriber.
+	Answered, Failed, Overloaded, Expired, Late, Stalls int64
+
+	Average time.Duration
+	// Distance is how long discovery took to reach it and come back.
+	Distance time.Duration
+}
+
+// Deciders returns the deciders that reply until ctx ends or none has replied for a
+// while, in the order of their ids. The error wraps visit.ErrDisconnected or
+// visit.ErrDenied.
+func (l *Discoverer) Deciders(ctx context.Context) ([]Decider, Discovery, error) {
+	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
+		return l.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
+	})
+}
+
+// FindDeciders does the same for an operator.
+func FindDeciders(ctx context.Context, cfg Config) ([]Decider, Discovery, error) {
+	_, nc, err := connect(cfg)
+	if err != nil {
+		return nil, Discovery{}, err
+	}
+	defer nc.Close()
+	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
+		return discover(ctx, nc, micro.StatsVerb, visit.DeciderService, each)
+	})
+}
+
+func deciders(search func(each func([]byte, time.Duration)) (Discovery, error)) (all []Decider, d Discovery, err error) {
+	d, err = search(func(data []byte, after time.Duration) {
+		if one, ok := deciderFrom(data); ok {
+			one.Distance = after
+			all = append(all, one)
+		}
+	})
+	slices.SortFunc(all, func(a, b Decider) int { return strings.Compare(a.ID, b.ID) })
+	return all, d, err
+}
+
+// deciderStats is what is read of a reply. micro.Stats is the whole, and takes
+// sixty bytes for each three of a reply that is made to be large.
+type deciderStats struct {
+	micro.ServiceIdentity
+	Started   time.Time `json:"started"`
+	Endpoints []struct {
+		Subject string          `json:"subject"`
+		Data    json.RawMessage `json:"data"`
+	} `json:"endpoints"`
+}
+
+func deciderFrom(data []byte) (Decider, bool) {
+	var s deciderStats
+	if err := json.Unmarshal(data, &s); err != nil || s.Name != visit.DeciderService {
+		return Decider{}, false
+	}
+	d := Decider{ID: s.ID, Version: s.Version, Started: s.Started}
+	for _, e := range s.Endpoints {
+		d.Subjects = append(d.Subjects, e.Subject)
+		var own visit.DeciderStats
+		if json.Unmarshal(e.Data, &own) == nil && own.Decided+own.Failed+own.Overloaded+own.Expired+own.Stalls > 0 {
+			d.Answered, d.Failed, d.Overloaded = own.Decided, own.Failed, own.Overloaded
+			d.Expired, d.Late, d.Stalls = own.Expired, own.Late, own.Stalls
+			d.Average = time.Duration(own.AverageMs * float64(time.Millisecond))
+		}
+	}
+	return d, true
+}
+
+// Relay is a relay as NATS discovery shows it.
+type Relay struct {
+	ID, Version string
+	Started     time.Time
+	visit.RelayStatus
+}
+
+// Relays returns the relays that answer until ctx ends, none has for a while, or two
+// seconds are over, in the order of their ids. The error wraps visit.ErrDenied.
+func (b *Book) Relays(ctx context.Context) ([]Relay, error) {
+	return findRelays(ctx, b.nc)
+}
+
+// FindRelays does the same where there is no bucket to open.
+func FindRelays(ctx context.Context, cfg Config) ([]Relay, error) {
+	nc, err := conn.ConnectOnce(cfg.NATS)
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	return findRelays(ctx, nc)
+}
+
+// maxRelayLook bounds a look, of which there are two around each order.
+const maxRelayLook = 2 * time.Second
+
+func findRelays(ctx context.Context, nc *nats.Conn) ([]Relay, error) {
+	// Whoever answers without end must not keep an order from being given.
+	ctx, cancel := context.WithTimeout(ctx, maxRelayLook)
+	defer cancel()
+	found := map[string]Relay{}
+	_, err := discover(ctx, nc, micro.StatsVerb, visit.RelayService, func(data []byte, _ time.Duration) {
+		if r, ok := relayFrom(data); ok {
+			found[r.ID] = r
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b Relay) int { return strings.Compare(a.ID, b.ID) }), nil
+}
+
+func relayFrom(data []byte) (Relay, bool) {
+	var s micro.Stats
+	if err := json.Unmarshal(data, &s); err != nil || s.Name != visit.RelayService {
+		return Relay{}, false
+	}
+	r := Relay{ID: s.ID, Version: s.Version, Started: s.Started}
+	for _, e := range s.Endpoints {
+		if e != nil && e.Name == statusEndpoint && json.Unmarshal(e.Data, &r.RelayStatus) == nil {
+			return r, true
+		}
+	}
+	return Relay{}, false
+}

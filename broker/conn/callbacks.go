@@ -1,0 +1,177 @@
+package conn
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Metrics are those of the connections of one relay.
+type Metrics struct {
+	connected  *prometheus.GaugeVec
+	reconnects *prometheus.CounterVec
+	errors     *prometheus.CounterVec
+}
+
+// NewMetrics registers the metrics of connections of these names; nil registers none.
+func NewMetrics(reg prometheus.Registerer, names ...string) *Metrics {
+	f := promauto.With(reg)
+	m := &Metrics{
+		connected: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sine_relay_nats_connected",
+			Help: "1 while connected to NATS.",
+		}, []string{"connection"}),
+		reconnects: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_nats_reconnects_total",
+			Help: "Reconnections to NATS.",
+		}, []string{"connection"}),
+		errors: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_nats_errors_total",
+			Help: "Errors of a connection to NATS, including failed attempts to connect.",
+		}, []string{"connection", "reason"}),
+	}
+	for _, name := range names {
+		m.connected.WithLabelValues(name)
+		m.reconnects.WithLabelValues(name)
+		for _, kind := range errorKinds {
+			m.errors.WithLabelValues(name, kind)
+		}
+	}
+	return m
+}
+
+func (m *Metrics) setConnected(name string, up bool) {
+	value := 0.0
+	if up {
+		value = 1
+	}
+	m.connected.WithLabelValues(name).Set(value)
+}
+
+// handlers follow what happens to the connection. nats.go calls them one after
+// another, in the order of the events.
+func (c *Conn) handlers() []nats.Option {
+	return []nats.Option{
+		nats.Name("sine-relay " + c.name),
+		nats.ConnectHandler(func(nc *nats.Conn) { c.onConnect(nc, "connected to NATS") }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			c.metrics.reconnects.WithLabelValues(c.name).Inc()
+			c.onConnect(nc, "reconnected to NATS")
+		}),
+		nats.DisconnectErrHandler(c.onDisconnect),
+		nats.CustomReconnectDelay(c.reconnectDelay),
+		nats.LameDuckModeHandler(func(*nats.Conn) { go c.handOver() }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.onError(err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.onError(err) }),
+		nats.ClosedHandler(func(*nats.Conn) {
+			c.metrics.setConnected(c.name, false)
+			c.log.Info("connection to NATS closed")
+		}),
+	}
+}
+
+// followStatus fails all that is pending as soon as the connection drops. It ends
+// when the connection is closed.
+func (c *Conn) followStatus() {
+	for status := range c.statuses {
+		c.down()
+		c.pending.fail(visit.ErrDisconnected)
+		if status == nats.CLOSED {
+			c.nc.RemoveStatusListener(c.statuses)
+			return
+		}
+		// Until the first connect nats.go calls no handler when the server refused
+		// the credentials.
+		if err := c.nc.LastError(); needsPerson(err) && !c.wasConnected() {
+			c.onError(err)
+		}
+		c.refreshUp() // it may have been made again meanwhile
+	}
+}
+
+func (c *Conn) onConnect(nc *nats.Conn, text string) {
+	// Rights may have changed; a refusal of the inbox follows at once if not.
+	c.pending.admit()
+	now := time.Now()
+	c.connectedAt.Store(&now)
+	c.up.Store(true)
+	server := c.noteServer(nc)
+	c.mu.Lock()
+	close(c.connected)
+	c.connected, c.made = make(chan struct{}), true
+	c.refused, c.last = nil, LastError{}
+	clear(c.logged)
+	c.mu.Unlock()
+	c.metrics.setConnected(c.name, true)
+	c.log.Info(text, "server", server)
+}
+
+// noteServer takes in what the server says of itself.
+func (c *Conn) noteServer(nc *nats.Conn) (server string) {
+	server = nc.ConnectedUrlRedacted()
+	if c.cfg.InProcess != nil {
+		server = "in process" // where nats.go would name its default address
+	}
+	c.checkAuthentication(nc)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.server = server
+	return server
+}
+
+func (c *Conn) onDisconnect(nc *nats.Conn, err error) {
+	c.down()
+	c.metrics.setConnected(c.name, c.Connected())
+	if nc.IsClosed() {
+		return
+	}
+	if c.next.Load() != nil {
+		c.log.Info("disconnected from the NATS server that is shutting down")
+		return
+	}
+	text := "closed by the server"
+	if err != nil {
+		text = err.Error()
+	}
+	c.mu.Lock()
+	c.last = LastError{text, time.Now()}
+	c.mu.Unlock()
+	c.log.Warn("disconnected from NATS", "err", text)
+}
+
+func (c *Conn) onError(err error) {
+	err = c.cfg.explained(err)
+	kind := errorKind(err)
+	c.metrics.errors.WithLabelValues(c.name, kind).Inc()
+	c.mu.Lock()
+	c.last = LastError{err.Error(), time.Now()}
+	if needsPerson(err) {
+		c.refused = fmt.Errorf("connection %s: %w: %w", c.name, adviceFor(kind), err)
+	}
+	c.mu.Unlock()
+	c.logOnce(kind, err)
+	if kind == kindPermission {
+		c.failDenied(err)
+	}
+}
+
+// maxLogged bounds the log while the connection is away: errors may carry a port
+// that is another one each time.
+const maxLogged = 20
+
+// logOnce logs an error once between two connects.
+func (c *Conn) logOnce(kind string, err error) {
+	text := err.Error()
+	c.mu.Lock()
+	again := c.logged[text] || len(c.logged) >= maxLogged
+	c.logged[text] = c.logged[text] || !again
+	c.mu.Unlock()
+	if !again {
+		c.log.Warn("NATS error", "kind", kind, "err", text)
+	}
+}

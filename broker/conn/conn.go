@@ -1,0 +1,252 @@
+// Package conn is one connection to NATS with an inbox of its own.
+//
+// It promises that waiting for a reply ends as soon as its end can be known: with the
+// reply, when the connection drops, or when NATS refuses the subject or the inbox; and
+// that nothing is kept to be sent later, with one exception: what waits for a peer
+// that reads nothing may leave up to a second after its deadline, because a write
+// cannot be called back. It moves to another server before the one in use is shut
+// down.
+//
+// What messages mean is left to others: it knows no stream and no decider.
+package conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Conn is one connection, its inbox, and the replies that are awaited in it. It is
+// safe for concurrent use.
+//
+// The inbox is our own because nats.go's request waits out its time when the
+// connection drops, and lets a late reply vanish without a trace; its
+// PublishMsgAsync retries behind the caller's back and forgets the
+// acknowledgement of an attempt once it has timed out.
+type Conn struct {
+	name     string
+	cfg      Config
+	log      *slog.Logger
+	metrics  *Metrics
+	observer *Observer
+	pending  *pending
+
+	nc       *nats.Conn
+	inbox    string // prefix of the reply subjects, with its dot
+	statuses chan nats.Status
+
+	// up is whether the connection stands. Asking nats.go would not do: it
+	// holds its lock while it shakes hands, for a second with a peer that
+	// accepts connections and sends nothing.
+	up, closed atomic.Bool
+	ended      context.Context // when it is closed
+	end        context.CancelFunc
+	// next is used in place of this one while it moves to another server.
+	next   atomic.Pointer[Conn]
+	moving atomic.Bool
+	// isBridge is set where this is such a one.
+	isBridge bool
+	urls     string
+	// options are those of the connection, but for its own handlers.
+	options []nats.Option
+
+	droppedAt   atomic.Pointer[time.Time] // when the connection last did
+	connectedAt atomic.Pointer[time.Time] // when it was last made
+
+	greeting        greeting
+	unauthenticated atomic.Bool
+
+	mu        sync.Mutex
+	connected chan struct{} // closed and replaced at each connect
+	made      bool          // connected at least once
+	refused   error         // why a person must help before it can connect
+	last      LastError
+	server    string          // the last that was connected to
+	logged    map[string]bool // errors since the last connect
+}
+
+// Options are what differs between the connections of one configuration.
+type Options struct {
+	// Name of the connection in the log, the metrics and NATS' monitoring.
+	Name    string
+	Logger  *slog.Logger
+	Metrics *Metrics
+	// Observer is called with replies that are not awaited, or do not count. Nil
+	// ignores them.
+	Observer *Observer
+}
+
+// LastError is an error of a connection, and when it came.
+type LastError struct {
+	Text string
+	At   time.Time
+}
+
+func newConn(cfg Config, o Options) *Conn {
+	ended, end := context.WithCancel(context.Background())
+	if o.Observer == nil {
+		o.Observer = &Observer{}
+	}
+	c := &Conn{
+		name: o.Name, cfg: cfg, log: o.Logger.With("connection", o.Name), metrics: o.Metrics, observer: o.Observer,
+		pending: newPending(), ended: ended, end: end,
+		connected: make(chan struct{}), logged: make(map[string]bool),
+	}
+	c.greeting.certificate = cfg.TLS.HandshakeFirst && cfg.TLS.CertFile != ""
+	return c
+}
+
+// DialPair starts to connect twice, at once: a server that does not reply costs its
+// timeout only once. An error is of a configuration that can never work; a NATS that
+// is away is tried until [Conn.Close]. Each connection begins with another server.
+func DialPair(cfg Config, one, other Options) (*Conn, *Conn, error) {
+	options, err := cfg.options()
+	if err != nil {
+		return nil, nil, err
+	}
+	a, b := newConn(cfg, one), newConn(cfg, other)
+	var errA, errB error
+	var dialled sync.WaitGroup
+	urlsA, urlsB, order := cfg.urlsApart()
+	dialled.Go(func() { errA = a.dial(urlsA, slices.Concat(order, options)) })
+	dialled.Go(func() { errB = b.dial(urlsB, slices.Concat(order, options)) })
+	dialled.Wait()
+	if err := errors.Join(errA, errB); err != nil {
+		a.Close()
+		b.Close()
+		return nil, nil, fmt.Errorf("connect: %w", err)
+	}
+	return a, b, nil
+}
+
+// DialOnce connects for a command, which fails at once without a server. Its inbox is
+// below the prefix of cfg.
+func DialOnce(cfg Config, name string, o *Observer) (*Conn, error) {
+	options, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(cfg, Options{Name: name, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(nil), Observer: o})
+	if err := c.dial(cfg.urls(), append(options, nats.RetryOnFailedConnect(false))); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("connect to NATS at %s: %w", cfg.hosts(), cfg.explained(err))
+	}
+	c.noteServer(c.nc) // the handler for that may not have been called yet
+	return c, nil
+}
+
+// dial connects. The inbox is below the prefix, with a random name of its own.
+func (c *Conn) dial(urls string, options []nats.Option) error {
+	c.urls, c.options = urls, options
+	c.inbox = c.cfg.InboxPrefix + "." + newToken() + "."
+	own := append(c.handlers(), nats.SetCustomDialer(&c.greeting),
+		nats.CustomInboxPrefix(c.cfg.InboxPrefix)) // also for what JetStream's client asks
+	nc, err := nats.Connect(urls, append(own, options...)...)
+	if err != nil {
+		return err
+	}
+	c.nc = nc
+	c.refreshUp()
+	c.statuses = nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	go c.followStatus()
+	// Established again by nats.go at each reconnect.
+	if _, err := nc.Subscribe(c.inbox+"*", c.receive); err != nil {
+		return fmt.Errorf("subscribe to the inbox: %w", err)
+	}
+	return nil
+}
+
+// refreshUp asks nats.go whether the connection stands. It may wait for a handshake.
+func (c *Conn) refreshUp() {
+	if c.nc.IsConnected() {
+		c.up.Store(true)
+	}
+}
+
+// JetStream is a client on the connection.
+func (c *Conn) JetStream() (jetstream.JetStream, error) { return jetstream.New(c.nc) }
+
+// MaxPayload is NATS' limit in bytes, or 0 while it is unknown.
+func (c *Conn) MaxPayload() int64 { return c.nc.MaxPayload() }
+
+// Connected reports whether messages can be sent.
+func (c *Conn) Connected() bool { return c.current().up.Load() }
+
+// NextConnect is closed at the next connect.
+func (c *Conn) NextConnect() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.connected
+}
+
+// Server is the URL of the server in use, without password, or "in process", or empty.
+func (c *Conn) Server() string {
+	c = c.current()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.up.Load() {
+		return ""
+	}
+	return c.server
+}
+
+// State returns the last error since the connection was last made, and what only a
+// person can mend.
+func (c *Conn) State() (last LastError, fault error) {
+	c.mu.Lock()
+	refused, last := c.refused, c.last
+	c.mu.Unlock()
+	if c.up.Load() {
+		// A line about the refusal may come after the connection was made.
+		refused = nil
+	}
+	if inbox := c.pending.refusal(); refused == nil && inbox != nil {
+		refused = fmt.Errorf("connection %s: %w", c.name, inbox)
+	}
+	return last, refused
+}
+
+func (c *Conn) wasConnected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.made
+}
+
+// Flush waits until the server has everything that was sent, or for a moment. What it
+// then does not have was not promised: a promise follows a reply.
+func (c *Conn) Flush(ctx context.Context) error {
+	c = c.current()
+	if !c.up.Load() {
+		return nil // and so nothing is buffered
+	}
+	waiting, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	err := c.nc.FlushWithContext(waiting)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("flush the %s connection: %w", c.name, err)
+	}
+	if err != nil {
+		c.log.Warn("not flushed", "err", err.Error())
+	}
+	return nil
+}
+
+// Close disconnects for good. What is pending fails.
+func (c *Conn) Close() {
+	c.closed.Store(true)
+	c.end()
+	if next := c.next.Load(); next != nil {
+		next.Close()
+	}
+	if c.nc != nil {
+		c.nc.Close()
+	}
+}

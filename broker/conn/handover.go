@@ -1,0 +1,181 @@
+package conn
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	// handOverWait is for how long replies are waited for on a connection that is
+	// given up. It is longer than the default budgets, and shorter than the ten
+	// seconds after which a server that is taken down closes its first connection.
+	handOverWait = 3 * time.Second
+	// handOverPoll is how often it is checked whether any are pending, and bridgePause
+	// is between two attempts to reach another server.
+	handOverPoll = 5 * time.Millisecond
+	bridgePause  = time.Second
+	// reconnectGrace is for how long after a connection dropped a request waits for
+	// it to be back, and "no responders" is not believed: deciders connect anew, too.
+	// In a cluster both take milliseconds.
+	reconnectGrace = time.Second
+	// dropPoll is how soon it is noticed that a connection which refused a message did
+	// drop.
+	dropPoll = 5 * time.Millisecond
+)
+
+// handOver moves to another server when the one in use says that it will be taken
+// down (lame duck mode). nats.go would close the connection and make another, and
+// what is on its way between would be lost. So a second connection, the bridge, is
+// made before, and is used until the first one is on another server. Each of the two
+// is left when nothing is pending on it.
+func (c *Conn) handOver() {
+	if c.isBridge || !c.moving.CompareAndSwap(false, true) {
+		return
+	}
+	defer c.moving.Store(false)
+	connected := c.NextConnect()
+	c.log.Info("the NATS server is shutting down", "server", c.Server())
+	bridge := c.bridge(connected)
+	if bridge == nil {
+		return // the server closes the connection, and it is made again
+	}
+	defer bridge.Close()
+	c.next.Store(bridge)
+	c.awaitReplies(c.pending)
+	c.leave(connected)
+	c.next.Store(nil)
+	c.awaitReplies(bridge.pending)
+}
+
+// leave has nats.go connect to another server, unless the one in use was faster.
+func (c *Conn) leave(connected <-chan struct{}) {
+	select {
+	case <-connected:
+		return
+	default:
+	}
+	if c.up.Load() {
+		c.nc.ForceReconnect()
+	}
+	select {
+	case <-connected:
+	case <-c.ended.Done():
+	}
+}
+
+// bridge makes a second connection, or returns nil when the first one dropped before.
+func (c *Conn) bridge(connected <-chan struct{}) *Conn {
+	for c.up.Load() {
+		for _, urls := range []string{c.urls, c.pool()} {
+			if b := c.bridgeTo(urls); b != nil {
+				return b
+			}
+		}
+		select {
+		case <-time.After(bridgePause):
+		case <-connected:
+			return nil
+		case <-c.ended.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+func (c *Conn) bridgeTo(urls string) *Conn {
+	b := newConn(c.cfg, Options{Name: c.name, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(nil), Observer: c.observer})
+	b.isBridge = true
+	err := b.dial(urls, slices.Concat(c.options, []nats.Option{nats.RetryOnFailedConnect(false)}))
+	if err == nil && b.up.Load() && b.nc.FlushTimeout(writeTimeout) == nil { // the server has the inbox
+		return b
+	}
+	b.Close()
+	return nil
+}
+
+// pool are the addresses that nats.go knows of, advertised ones included.
+func (c *Conn) pool() string {
+	var urls []string
+	for _, server := range c.nc.ServerPool() {
+		urls = append(urls, server.URL.String())
+	}
+	return strings.Join(urls, ",")
+}
+
+// awaitReplies waits until nothing is pending, but not for ever.
+func (c *Conn) awaitReplies(p *pending) {
+	ctx, cancel := context.WithTimeout(c.ended, handOverWait)
+	defer cancel()
+	p.awaitEmpty(ctx)
+}
+
+// current is the connection to send by.
+func (c *Conn) current() *Conn {
+	if next := c.next.Load(); next != nil && next.up.Load() {
+		return next
+	}
+	return c
+}
+
+// down notes that the connection dropped.
+func (c *Conn) down() {
+	if c.up.Swap(false) {
+		now := time.Now()
+		c.droppedAt.Store(&now)
+	}
+}
+
+// InGrace reports whether the connection dropped a moment ago, so that others may
+// still be connecting anew.
+func (c *Conn) InGrace() bool { return c.graceLeft() > 0 }
+
+// graceLeft is for how much longer others may be connecting anew, or not positive.
+func (c *Conn) graceLeft() time.Duration {
+	if dropped := c.droppedAt.Load(); dropped != nil {
+		return reconnectGrace - time.Since(*dropped)
+	}
+	return 0
+}
+
+// Regained waits until it is worth another attempt to send, and reports false when
+// the connection is not back soon.
+func (c *Conn) Regained(ctx context.Context) bool {
+	connected := c.NextConnect()
+	if c.closed.Load() {
+		return false
+	}
+	wait, up := c.graceLeft(), c.Connected()
+	if up {
+		wait = dropPoll
+	}
+	if wait <= 0 {
+		return false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-connected:
+		return true
+	case <-timer.C:
+		return up || c.Connected()
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// reconnectDelay is the pause before all servers are tried again. Where one name
+// stands for several servers, nats.go knows one and would pause before the first try:
+// that is at once, unless the connection was made a moment ago and may drop again.
+func (c *Conn) reconnectDelay(round int) time.Duration {
+	made := c.connectedAt.Load()
+	if round <= 1 && made != nil && time.Since(*made) > reconnectGrace {
+		return 0
+	}
+	return reconnectWait + rand.N(reconnectJitter)
+}

@@ -1,0 +1,79 @@
+package conn
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// delivery is what became of a reply.
+type delivery int
+
+const (
+	delivered delivery = iota
+	// late is a reply that is no longer awaited.
+	late
+	// surplus replies to what was sent once more and was replied to before.
+	surplus
+	// duplicate is a reply too many: whoever got the message had replied already.
+	duplicate
+	// ignored is a reply that does not count.
+	ignored
+)
+
+const (
+	// rememberReplied and maxReplied bound how long, and of how many messages, it is
+	// remembered that there was a reply.
+	rememberReplied = 30 * time.Second
+	maxReplied      = 8192
+)
+
+// replied remembers for a while what was replied to, so that a duplicate reply is
+// distinguished from a late one.
+type replied struct {
+	all  map[string]*former
+	ring []string // their tokens, oldest at next
+	next int
+}
+
+// former is a reply that was awaited.
+type former struct {
+	subject  string
+	accepts  func(*nats.Msg) bool
+	observer *Observer
+	then     delivery // of a reply that is still to come
+	left     int      // replies that are still to come, to what was sent more than once
+	at       time.Time
+}
+
+func (r *replied) add(one *PendingReply, now time.Time) { r.remember(one, one.sent-1, surplus, now) }
+
+func (r *replied) remember(one *PendingReply, left int, then delivery, now time.Time) {
+	if r.all == nil {
+		r.all = make(map[string]*former)
+	}
+	if len(r.ring) < maxReplied {
+		r.ring = append(r.ring, one.token)
+	} else {
+		delete(r.all, r.ring[r.next])
+		r.ring[r.next] = one.token
+		r.next = (r.next + 1) % maxReplied
+	}
+	r.all[one.token] = &former{subject: one.subject, accepts: one.accepts, observer: one.observer, then: then, left: left, at: now}
+}
+
+// again says what a reply is that is no longer awaited.
+func (r *replied) again(token string, reply *nats.Msg, now time.Time) (delivery, *Observer, string) {
+	before := r.all[token]
+	switch {
+	case before == nil, now.Sub(before.at) > rememberReplied:
+		return late, nil, ""
+	case !before.accepts(reply):
+		return ignored, before.observer, before.subject
+	case before.left > 0:
+		before.left--
+		return before.then, before.observer, before.subject
+	default:
+		return duplicate, before.observer, before.subject
+	}
+}

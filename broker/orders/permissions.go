@@ -1,0 +1,123 @@
+package orders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/internal/natsperm"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// lookEvery is how soon a denial or a lost connection is noticed.
+const lookEvery = 100 * time.Millisecond
+
+// watchPermissions runs use until NATS denies a subject that it needs or the connection drops.
+// NATS denies without an answer: a request would sit out its time, a pull would
+// wait for ever. The connection's error handler hears of it, but that is the
+// caller's.
+func watchPermissions(ctx context.Context, nc *nats.Conn, needs subjects, use func(context.Context) error) error {
+	if !nc.IsConnected() {
+		return visit.ErrDisconnected
+	}
+	s := permissions{nc: nc, needs: needs, before: nc.LastError(), reconnects: nc.Stats().Reconnects}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go s.watch(ctx, stop)
+	err := use(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		// The inbox for answers is refused once, as the connection is made.
+		if refused := s.inboxDenial(nc.LastError()); refused != nil {
+			return refused
+		}
+	}
+	return err
+}
+
+// permissions watches a connection from a moment on.
+type permissions struct {
+	nc         *nats.Conn
+	needs      subjects
+	before     error
+	reconnects uint64
+}
+
+func (p permissions) watch(ctx context.Context, stop context.CancelCauseFunc) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := p.fault(); err != nil {
+				stop(err)
+				return
+			}
+		}
+	}
+}
+
+func (p permissions) fault() error {
+	if !p.nc.IsConnected() || p.nc.Stats().Reconnects != p.reconnects {
+		return visit.ErrDisconnected
+	}
+	err := p.nc.LastError()
+	if err == p.before {
+		return nil
+	}
+	if refused := p.inboxDenial(err); refused != nil {
+		return refused
+	}
+	return p.denial(err)
+}
+
+// inboxDenial is not nil when err refuses the inbox.
+func (p permissions) inboxDenial(err error) error {
+	prefix := natsperm.Inbox(p.nc)
+	v, ok := natsperm.Parse(err)
+	if !ok || v.Operation != natsperm.Subscribe || !strings.HasPrefix(v.Subject, prefix) {
+		return nil
+	}
+	return fmt.Errorf("%w: the user may not subscribe to %s>", visit.ErrDenied, prefix)
+}
+
+// denial is not nil when err refuses a subject that is needed: others may use the
+// connection too.
+func (p permissions) denial(err error) error {
+	v, ok := natsperm.Parse(err)
+	if !ok || v.Operation != natsperm.Publish || !p.needs(v.Subject) {
+		return nil
+	}
+	// The name of a consumer is another one each time.
+	return fmt.Errorf("%w: the user may not publish to %s", visit.ErrDenied, consumerName.ReplaceAllString(v.Subject, "$1*"))
+}
+
+var consumerName = regexp.MustCompile(`^(.*\.CONSUMER\.(?:CREATE|MSG\.NEXT)\.KV_[^.]+\.)[^.]+`)
+
+// subjects tells the subjects that a use of the bucket publishes to.
+type subjects func(subject string) bool
+
+// toFollow needs the consumer, and to look at the bucket.
+func toFollow(bucket string) subjects {
+	return func(subject string) bool {
+		return strings.HasSuffix(subject, ".STREAM.INFO."+streamOf(bucket)) ||
+			strings.Contains(subject, ".CONSUMER.") && strings.Contains(subject+".", "."+streamOf(bucket)+".")
+	}
+}
+
+// toChange may need every subject of the package comment.
+func toChange(bucket string) subjects {
+	follow := toFollow(bucket)
+	return func(subject string) bool {
+		return follow(subject) || strings.HasSuffix(subject, "."+streamOf(bucket)) || strings.Contains(subject, "$KV."+bucket+".")
+	}
+}

@@ -1,0 +1,184 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const (
+	// forwardTimeout is how long one message from the spool may take.
+	forwardTimeout = 10 * time.Second
+	// forwardKeys messages of different ordering keys are on their way at once, and
+	// forwardRound altogether are sent before they are removed from the spool.
+	forwardKeys  = 32
+	forwardRound = 1024
+	// idlePoll is how often an empty spool is checked without a trigger.
+	idlePoll = 250 * time.Millisecond
+	// longestForwardPause is between two attempts while nothing can be stored.
+	longestForwardPause = time.Second
+)
+
+// forwarder empties the spool of the messages of one root. Each root has a stream of
+// its own and a forwarder of its own: a stream that is full, or has no leader, holds
+// up no other.
+type forwarder struct {
+	root      visit.Root
+	publisher *publisher
+	spooler   *spooler
+	ramp      *ramp
+
+	mu    sync.Mutex
+	later map[string]postponed // ordering keys that are left alone, or were
+	next  time.Time            // when one of them has its turn again; zero for never
+}
+
+func newForwarder(root visit.Root, p *publisher, s *spooler) *forwarder {
+	return &forwarder{root: root, publisher: p, spooler: s, ramp: newRamp(), later: make(map[string]postponed)}
+}
+
+// run sends what waits whenever there is a connection, until ctx ends. A stop at
+// any instant only means that a message is sent again, with the same id.
+func (f *forwarder) run(ctx context.Context) {
+	pause := time.Duration(0)
+	for ctx.Err() == nil {
+		connected := f.publisher.conn.NextConnect()
+		r, began := result{}, time.Now()
+		if f.publisher.conn.Connected() {
+			r = f.round(ctx)
+		}
+		moved := len(r.forwarded) + len(r.setAside)
+		switch {
+		case r.stuck:
+			f.ramp.reset()
+			pause = min(max(2*pause, firstPause), longestForwardPause)
+			sleep(ctx, pause, connected)
+		case moved > 0:
+			pause = 0
+			f.ramp.well(moved, time.Since(began))
+		case r.postponed > 0: // and so the next ones have their turn
+		default:
+			pause = 0
+			f.idle(ctx, connected)
+		}
+	}
+}
+
+// idle waits until there may be something to do.
+func (f *forwarder) idle(ctx context.Context, connected <-chan struct{}) {
+	timer := time.NewTimer(idlePoll/2 + rand.N(idlePoll))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-f.spooler.wake[f.root]:
+	case <-connected:
+		f.retryAll() // perhaps with other rights
+	case <-timer.C:
+	}
+}
+
+// round sends what may be sent now, and tells what left the spool.
+func (f *forwarder) round(ctx context.Context) (all result) {
+	f.resume(time.Now())
+	batch, err := f.spooler.spool.Runs(f.root, forwardKeys, forwardRound)
+	if err != nil {
+		f.spooler.log.Error("the spool cannot be read", "err", err.Error())
+		return result{stuck: true}
+	}
+	results := make([]result, len(batch))
+	var sending sync.WaitGroup
+	for i, run := range batch {
+		sending.Go(func() { results[i] = f.send(ctx, run) })
+	}
+	sending.Wait()
+	for _, r := range results {
+		all.forwarded = append(all.forwarded, r.forwarded...)
+		all.setAside = append(all.setAside, r.setAside...)
+		all.stuck = all.stuck || r.stuck
+		all.postponed += r.postponed
+	}
+	gone := slices.Concat(all.forwarded, all.setAside)
+	if len(gone) == 0 {
+		return all
+	}
+	// Not given up with ctx: what is not forgotten here is sent again.
+	if err := f.spooler.spool.Remove(context.WithoutCancel(ctx), gone...); err != nil {
+		f.spooler.health.notRemoved(err)
+		f.spooler.log.Error("cannot remove forwarded messages from the spool", "err", err.Error())
+		if errors.Is(err, spool.ErrClosed) {
+			return result{stuck: true}
+		}
+	}
+	// The ledger counts what the spool offers no more, and so not before.
+	f.spooler.metrics.forwarded.Add(float64(len(all.forwarded)))
+	f.spooler.metrics.setAside.Add(float64(len(all.setAside)))
+	return all
+}
+
+// result is what became of messages: their sequences, how many orders are left
+// alone for a while, and whether nothing more can be stored at the moment.
+type result struct {
+	forwarded, setAside []uint64
+	postponed           int
+	stuck               bool
+}
+
+// send sends messages of one order, one after another, up to the first that
+// cannot be.
+func (f *forwarder) send(ctx context.Context, run []spool.Item) (r result) {
+	for _, item := range run {
+		if !f.ramp.leave(ctx) {
+			return r
+		}
+		switch err := f.sendOne(ctx, item.Message); {
+		case err == nil:
+			f.publisher.unresponsive.Store(false)
+			f.retry(item.Order)
+			r.forwarded = append(r.forwarded, item.Sequence)
+		case ofSubject(err):
+			f.postpone(item.Order)
+			r.postponed++
+			return r
+		case passes(err):
+			r.stuck = true
+			return r
+		case f.moveAside(ctx, item, err):
+			r.setAside = append(r.setAside, item.Sequence)
+		default:
+			return r
+		}
+	}
+	return r
+}
+
+func (f *forwarder) sendOne(ctx context.Context, m visit.Message) error {
+	if err := f.spooler.shares.allowsQuarantine(m); err != nil {
+		return &ownShare{err}
+	}
+	sending, cancel := context.WithTimeout(ctx, forwardTimeout)
+	defer cancel()
+	_, err := f.publisher.publish(sending, m, isDisconnected)
+	return err
+}
+
+// ownShare is that an integration has its share of a stream, and others not.
+type ownShare struct{ error }
+
+func (s *ownShare) Unwrap() error { return s.error }
+
+// ofSubject reports whether what NATS refuses to one order it may well take of
+// another: rights and some limits are by subject, which names the site.
+func ofSubject(err error) bool {
+	var share *ownShare
+	return errors.Is(err, visit.ErrDenied) || errors.As(err, &share) ||
+		errors.Is(err, visit.ErrStreamFull) && strings.Contains(err.Error(), "per subject")
+}
+
+func isDisconnected(err error) bool { return errors.Is(err, visit.ErrDisconnected) }

@@ -1,0 +1,142 @@
+// Package outbox is the one way for an event, a record of a decision and a quarantined
+// body: into its stream, or else into the spool, and from there into the stream.
+//
+// It promises that [Outbox.Store] returns nil only once the message is stored, that
+// what is in the spool is sent as soon as NATS takes it, and that messages with one
+// ordering key reach the stream in the order in which their calls returned, within one
+// relay. Across relays there is no order: readers go by ce-time.
+package outbox
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/streams"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Outbox stores messages in NATS or in the spool, and moves them from there. It is safe
+// for concurrent use.
+type Outbox struct {
+	publisher  *publisher
+	shares     *Shares
+	keys       keyedMutex
+	spooler    *spooler // nil without a spool
+	forwarders map[visit.Root]*forwarder
+}
+
+// Config is what an outbox is made of. Without a spool, what NATS does not store is
+// refused.
+type Config struct {
+	Conn     *conn.Conn
+	Streams  *streams.Reconciler
+	Subjects visit.Subjects
+	Shares   *Shares
+	Spool    *spool.Spool
+	// LargestMessage is the size in bytes of the largest message that there may be.
+	LargestMessage int64
+	Logger         *slog.Logger
+	Registerer     prometheus.Registerer
+}
+
+// New returns an outbox. It does not close the spool.
+func New(cfg Config) *Outbox {
+	o := &Outbox{publisher: &publisher{conn: cfg.Conn, streams: cfg.Streams, shares: cfg.Shares}, shares: cfg.Shares}
+	if cfg.Spool == nil {
+		return o
+	}
+	o.spooler = newSpooler(cfg)
+	o.forwarders = make(map[visit.Root]*forwarder)
+	for root := range o.spooler.wake {
+		o.forwarders[root] = newForwarder(root, o.publisher, o.spooler)
+	}
+	return o
+}
+
+// Run empties the spool, if there is one, until ctx ends.
+func (o *Outbox) Run(ctx context.Context) {
+	if o.spooler == nil {
+		return
+	}
+	var all sync.WaitGroup
+	for _, f := range o.forwarders {
+		all.Go(func() { f.run(ctx) })
+	}
+	all.Go(func() { o.spooler.health.probe(ctx) })
+	o.followRoots(ctx, &all)
+	all.Wait()
+}
+
+// followRoots empties the spool of roots that only another release knows, whenever
+// a file is opened that holds such messages.
+func (o *Outbox) followRoots(ctx context.Context, all *sync.WaitGroup) {
+	known := maps.Clone(o.forwarders)
+	tick := time.NewTicker(idlePoll)
+	defer tick.Stop()
+	for {
+		for _, root := range o.spooler.spool.Roots() {
+			if known[root] == nil {
+				f := newForwarder(root, o.publisher, o.spooler)
+				known[root] = f
+				all.Go(func() { f.run(ctx) })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// spooler puts messages into the spool.
+type spooler struct {
+	spool    *spool.Spool
+	shares   *Shares
+	subjects visit.Subjects
+	log      *slog.Logger
+	metrics  *metrics
+	health   *health
+	wake     map[visit.Root]chan struct{} // the forwarders; never changed
+}
+
+func newSpooler(cfg Config) *spooler {
+	s := &spooler{spool: cfg.Spool, shares: cfg.Shares, subjects: cfg.Subjects, log: cfg.Logger, wake: make(map[visit.Root]chan struct{})}
+	s.health = newHealth(s.spool, s.shares, cfg.LargestMessage)
+	s.metrics = newMetrics(cfg.Registerer, s.spool, s.health)
+	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision, visit.RootQuarantine} {
+		s.wake[root] = make(chan struct{}, 1)
+	}
+	return s
+}
+
+// wakeFor tells the forwarder of a root that there is something to send.
+func (s *spooler) wakeFor(root visit.Root) {
+	select {
+	case s.wake[root] <- struct{}{}:
+	default:
+	}
+}
+
+// put spools a message if the integration's share has room for it.
+func (s *spooler) put(ctx context.Context, m visit.Message) error {
+	owner, wanted := spoolOwner{m.Root, integrationOf(m)}, int64(0)
+	err := s.spool.PutIf(ctx, spool.Entry{Message: m, Order: m.OrderingKey}, func(r spool.Room) error {
+		wanted = r.Size
+		return s.shares.allowsSpool(owner, r)
+	})
+	s.health.note(owner, wanted, err)
+	if err != nil {
+		return err
+	}
+	s.metrics.spooled.Inc()
+	s.wakeFor(m.Root)
+	return nil
+}

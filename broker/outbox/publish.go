@@ -1,0 +1,254 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/streams"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const (
+	// resendAfter is when an acknowledgement is given up for lost. A change
+	// of the stream's leader swallows what is published meanwhile.
+	resendAfter = 500 * time.Millisecond
+
+	firstPause   = 10 * time.Millisecond
+	longestPause = 250 * time.Millisecond
+)
+
+// publisher puts messages into their streams.
+type publisher struct {
+	conn    *conn.Conn
+	streams *streams.Reconciler
+	shares  *Shares
+	lastAck atomic.Pointer[time.Time] // when the last message was stored
+	// unresponsive is set while NATS is connected and acknowledges nothing: it hangs,
+	// or the stream has no leader. Then the forwarders try, and nobody else waits.
+	unresponsive atomic.Bool
+}
+
+// neverGiveUp tries until the context ends.
+func neverGiveUp(error) bool { return false }
+
+// publish tries until the message is stored, cannot be, ctx ends, or an attempt has
+// failed and giveUp says that others would, too.
+func (p *publisher) publish(ctx context.Context, m visit.Message, giveUp func(error) bool) (visit.Receipt, error) {
+	stream, ok := p.streams.StreamOf(m.Root)
+	if !ok {
+		return visit.Receipt{}, fmt.Errorf("no stream is configured for the root %q", m.Root)
+	}
+	header := make(nats.Header, len(m.Header)+1)
+	maps.Copy(header, m.Header)
+	header[jetstream.ExpectedStreamHeader] = []string{stream}
+	a := attempt{conn: p.conn, stream: stream, msg: nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}}
+	defer a.cancel()
+	receipt, err := p.retry(ctx, &a, giveUp)
+	if err == nil && m.Root == visit.RootQuarantine {
+		p.shares.stored(m)
+	}
+	p.streams.Published(m, p.aboutStream(err), err == nil)
+	return receipt, err
+}
+
+// aboutStream returns what an error says about the stream, or nil: that there was no
+// connection, or too little time, says nothing.
+func (p *publisher) aboutStream(err error) error {
+	unresponsive := errors.Is(err, visit.ErrTimeout) && p.sinceAck() >= resendAfter
+	if unresponsive || errors.Is(err, visit.ErrStreamFull) || errors.Is(err, visit.ErrStreamMissing) || errors.Is(err, visit.ErrDenied) {
+		return err
+	}
+	return nil
+}
+
+func (p *publisher) retry(ctx context.Context, a *attempt, giveUp func(error) bool) (visit.Receipt, error) {
+	var last error
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		if ctx.Err() != nil {
+			return visit.Receipt{}, ended(ctx, last)
+		}
+		connected := p.conn.NextConnect()
+		ack, err := p.attempt(ctx, a)
+		if err == nil {
+			p.acknowledged()
+			return a.receipt(ack), nil
+		}
+		var passing *streams.Retryable
+		switch {
+		case err == errNoResult:
+			return visit.Receipt{}, ended(ctx, last)
+		case !errors.As(err, &passing):
+			return visit.Receipt{}, err
+		}
+		last = passing.Cause
+		if errors.Is(last, visit.ErrStreamMissing) {
+			p.streams.Trigger()
+		}
+		if giveUp(last) {
+			return visit.Receipt{}, last
+		}
+		if !passing.AtOnce {
+			sleep(ctx, pause, connected)
+		}
+	}
+}
+
+// attempt makes one attempt, and takes an acknowledgement for nothing where the server
+// in this process says that what it stores will not last.
+func (p *publisher) attempt(ctx context.Context, a *attempt) (*streams.Ack, error) {
+	if err := p.streams.StoreFault(a.stream); err != nil {
+		return nil, &streams.Retryable{Cause: err}
+	}
+	ack, err := a.try(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.streams.StoreFault(a.stream); err != nil {
+		a.uncertain = true
+		return nil, &streams.Retryable{Cause: err}
+	}
+	return ack, nil
+}
+
+func (p *publisher) acknowledged() {
+	now := time.Now()
+	p.lastAck.Store(&now)
+}
+
+// sinceAck is for how long no message was stored.
+func (p *publisher) sinceAck() time.Duration {
+	if last := p.lastAck.Load(); last != nil {
+		return time.Since(*last)
+	}
+	return math.MaxInt64
+}
+
+// ended says why nothing was stored before ctx ended: the last thing that went
+// wrong, if anything did.
+func ended(ctx context.Context, last error) error {
+	if reason := conn.ContextError(ctx); last == nil || !errors.Is(reason, visit.ErrTimeout) {
+		return reason
+	}
+	return last
+}
+
+// sleep waits for about the pause, but no longer than until the connection is back.
+func sleep(ctx context.Context, pause time.Duration, connected <-chan struct{}) {
+	timer := time.NewTimer(pause/2 + rand.N(pause)) // spread, or all who wait come back at once
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-connected:
+	case <-ctx.Done():
+	}
+}
+
+// errNoResult is that ctx ended before anything came of an attempt.
+var errNoResult = errors.New("no acknowledgement before the deadline")
+
+// attempt is one message on its way into its stream, which may be sent more than once.
+type attempt struct {
+	conn   *conn.Conn
+	stream string
+	msg    nats.Msg
+
+	pending *conn.PendingReply // kept while there is no reply, so that a slow one still counts
+	replies chan conn.Reply
+	// uncertain is set once something was sent and no reply came: then a duplicate may
+	// be of our own making.
+	uncertain bool
+}
+
+// try sends the message once and waits for a reply to this or an earlier try.
+func (a *attempt) try(ctx context.Context) (*streams.Ack, error) {
+	if err := a.send(ctx); err != nil {
+		return nil, err
+	}
+	timer := time.NewTimer(resendAfter)
+	defer timer.Stop()
+	select {
+	case r := <-a.replies:
+		a.pending = nil
+		return a.classify(r)
+	case <-timer.C:
+		a.uncertain = true
+		return nil, &streams.Retryable{Cause: visit.ErrTimeout, AtOnce: true}
+	case <-ctx.Done():
+		return a.finalPoll()
+	}
+}
+
+func (a *attempt) send(ctx context.Context) error {
+	if a.pending == nil {
+		a.replies = make(chan conn.Reply, 1)
+		one, err := a.conn.Expect(a.msg.Subject, acksOf(a.stream), a.replies, nil)
+		if err != nil {
+			return err
+		}
+		a.pending = one
+	}
+	switch err := a.pending.Send(ctx, &a.msg); {
+	case err == visit.ErrDisconnected:
+		return &streams.Retryable{Cause: err}
+	case err != nil && err == conn.ContextError(ctx):
+		return errNoResult
+	default:
+		return err
+	}
+}
+
+// acksOf accepts a stream's replies, and NATS' own. It outlives the message.
+func acksOf(stream string) func(*nats.Msg) bool {
+	return func(reply *nats.Msg) bool {
+		if conn.IsNoResponders(reply) {
+			return true
+		}
+		_, err := streams.ParseAck(reply.Data, stream)
+		return err != streams.ErrNoAck
+	}
+}
+
+// classify says what a reply means for the message.
+func (a *attempt) classify(r conn.Reply) (*streams.Ack, error) {
+	switch {
+	case r.Err == visit.ErrDisconnected:
+		a.uncertain = true
+		return nil, &streams.Retryable{Cause: r.Err}
+	case r.Err != nil:
+		return nil, r.Err
+	case conn.IsNoResponders(r.Msg):
+		return nil, &streams.Retryable{Cause: fmt.Errorf("%w: expected %s", visit.ErrStreamMissing, a.stream)}
+	}
+	return streams.ParseAck(r.Msg.Data, a.stream)
+}
+
+// finalPoll takes a reply that came together with the end of the time.
+func (a *attempt) finalPoll() (*streams.Ack, error) {
+	cancelled := a.pending.Cancel()
+	a.pending = nil
+	if cancelled {
+		return nil, errNoResult
+	}
+	return a.classify(<-a.replies)
+}
+
+// cancel forgets whatever replies are still to come.
+func (a *attempt) cancel() {
+	if a.pending != nil {
+		a.pending.Cancel()
+	}
+}
+
+func (a *attempt) receipt(ack *streams.Ack) visit.Receipt {
+	return visit.Receipt{Stream: ack.Stream, Sequence: ack.Sequence, Duplicate: ack.Duplicate && !a.uncertain}
+}

@@ -1,0 +1,174 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const (
+	// diskShare is what part of the time that remains is kept for the disk; more
+	// where it has been slow, up to slowDiskShare.
+	diskShare, slowDiskShare = 4, 2
+	// recordsShare is how full the spool may be for a record of a decision to go there.
+	recordsShare = 0.25
+)
+
+// Store stores a message in the stream of its root, or in the spool. An error means
+// that neither took it until ctx ended; see broker.Publish.
+func (o *Outbox) Store(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	if o.spooler == nil {
+		return o.storeInStream(ctx, m)
+	}
+	receipt, err := o.storeOrSpool(ctx, m)
+	if errors.Is(err, errNotSpooled) {
+		o.spooler.metrics.refused.Inc()
+	}
+	return receipt, err
+}
+
+func (o *Outbox) storeInStream(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	if err := o.shares.allowsQuarantine(m); err != nil {
+		return visit.Receipt{}, err
+	}
+	unlock, err := o.keys.lock(ctx, m)
+	if err != nil {
+		return visit.Receipt{}, err
+	}
+	defer unlock()
+	return o.publisher.publish(ctx, m, neverGiveUp)
+}
+
+// errNotSpooled is wrapped where the spool was the last resort.
+var errNotSpooled = errors.New("the spool refused the message")
+
+func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Receipt, error) {
+	early, cancel := o.publishDeadline(ctx)
+	defer cancel()
+	// With all of the time: the one in front gives up early, and with it the
+	// lock, and then there is a margin left.
+	unlock, err := o.keys.lock(ctx, m)
+	if err != nil {
+		return visit.Receipt{}, err
+	}
+	defer unlock()
+	if _, known := o.forwarders[m.Root]; !known {
+		return o.publisher.publish(ctx, m, neverGiveUp) // which says what is wrong
+	}
+	if err := o.shares.allowsQuarantine(m); err != nil {
+		return o.spoolMessage(ctx, m, err)
+	}
+	if o.isUnresponsive() || o.mustQueue(early, m) {
+		receipt, err := o.spoolMessage(ctx, m, nil)
+		if err == nil || !o.mayReorder(early, m) {
+			return receipt, err
+		}
+		return o.publishAnyway(ctx, m, err)
+	}
+	receipt, err := o.publisher.publish(early, m, o.giveUp)
+	if err == nil {
+		return receipt, nil
+	}
+	if errors.Is(err, visit.ErrTimeout) {
+		o.noteUnresponsive() // which an event that has little time does not live to see
+	}
+	receipt, err = o.spoolMessage(ctx, m, err)
+	if err == nil {
+		return receipt, nil
+	}
+	return o.publishAnyway(ctx, m, err)
+}
+
+// publishAnyway publishes a message that the spool did not take, until its time is up.
+func (o *Outbox) publishAnyway(ctx context.Context, m visit.Message, refusal error) (visit.Receipt, error) {
+	receipt, err := o.publisher.publish(ctx, m, neverGiveUp)
+	if err != nil {
+		return visit.Receipt{}, errors.Join(err, refusal)
+	}
+	o.publisher.unresponsive.Store(false)
+	return receipt, nil
+}
+
+// giveUp reports, when an attempt to publish has failed, whether others would, too:
+// then the spool need not wait.
+func (o *Outbox) giveUp(failure error) bool {
+	return errors.Is(failure, visit.ErrDisconnected) || o.noteUnresponsive()
+}
+
+// noteUnresponsive says, when an attempt to publish has failed, whether NATS has stored
+// nothing for a while, so that nobody else need try.
+func (o *Outbox) noteUnresponsive() bool {
+	if o.publisher.sinceAck() < resendAfter {
+		return false
+	}
+	o.publisher.unresponsive.Store(true)
+	return true
+}
+
+// isUnresponsive reports whether a forwarder is waiting for NATS to store something.
+// Then nobody else needs to.
+func (o *Outbox) isUnresponsive() bool {
+	if !o.publisher.unresponsive.Load() {
+		return false
+	}
+	n, _ := o.spooler.spool.Usage()
+	return n > 0
+}
+
+// mustQueue reports whether a message has to queue in the spool behind others with its
+// ordering key. While they leave, that is decided with some patience: what is nearly
+// empty would otherwise never be.
+func (o *Outbox) mustQueue(ctx context.Context, m visit.Message) bool {
+	waiting := func() bool { return o.spooler.spool.Waiting(m.Root, m.OrderingKey) }
+	if !waiting() {
+		return false
+	}
+	if !o.publisher.conn.Connected() {
+		return true
+	}
+	return !o.forwarders[m.Root].ramp.hold(ctx, o.spooler.spool.Entries(m.Root), waiting)
+}
+
+// mayReorder reports whether a message that the spool does not take may be published
+// although others with its ordering key waited there: when they have left, or when it
+// is better stored out of order than lost. A visit's order is kept.
+func (o *Outbox) mayReorder(ctx context.Context, m visit.Message) bool {
+	if !o.publisher.conn.Connected() {
+		return false
+	}
+	return !m.OfVisit() || o.forwarders[m.Root].ramp.gone(ctx, func() bool { return o.spooler.spool.Waiting(m.Root, m.OrderingKey) })
+}
+
+// publishDeadline ends early enough to leave time for the disk: for the commit under
+// way, for the message's own, and as much again.
+func (o *Outbox) publishDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	remaining := time.Until(deadline)
+	margin := min(max(remaining/diskShare, 4*o.spooler.spool.Slowness()), remaining/slowDiskShare)
+	return context.WithDeadline(ctx, deadline.Add(-margin))
+}
+
+// roomForRecords: a record must not take a visitor's place. One that its stream
+// will not take before somebody does something would only wait there.
+func (o *Outbox) roomForRecords(cause error) bool {
+	_, full := o.spooler.spool.Usage()
+	return full < recordsShare && !errors.Is(cause, visit.ErrStreamFull) && !errors.Is(cause, visit.ErrDenied)
+}
+
+// spoolMessage spools a message that could not be published because of cause, if the
+// integration's share has room for it.
+func (o *Outbox) spoolMessage(ctx context.Context, m visit.Message, cause error) (visit.Receipt, error) {
+	if m.Root == visit.RootDecision && !o.roomForRecords(cause) {
+		return visit.Receipt{}, errors.Join(cause, errNotSpooled)
+	}
+	if err := o.spooler.put(ctx, m); err != nil {
+		return visit.Receipt{}, errors.Join(cause, fmt.Errorf("%w: %w", errNotSpooled, err))
+	}
+	return visit.Receipt{Spooled: true}, nil
+}

@@ -1,0 +1,219 @@
+package streams
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const (
+	apiPrefix = "$JS.API."
+	// apiTimeout bounds one request to JetStream's API.
+	apiTimeout = 5 * time.Second
+)
+
+var errNoJetStream = errors.New("JetStream is not enabled")
+
+// Info is the part of JetStream's reply that is read.
+type Info struct {
+	Config jetstream.StreamConfig `json:"config"`
+	State  struct {
+		Bytes   uint64 `json:"bytes"`
+		Msgs    uint64 `json:"messages"`
+		LastSeq uint64 `json:"last_seq"`
+	} `json:"state"`
+}
+
+// Get returns the configuration and the state of a stream.
+func Get(ctx context.Context, c *conn.Conn, stream string) (info Info, err error) {
+	return info, api(ctx, c, "STREAM.INFO."+stream, nil, &info)
+}
+
+// IsAbsent reports whether err is JetStream's that there is no such stream.
+func IsAbsent(err error) bool {
+	var refused *jetstream.APIError
+	return errors.As(err, &refused) && refused.ErrorCode == codeStreamNotFound
+}
+
+// api makes one request to JetStream. nats.go's own waits out its time when a
+// subject is denied or the connection drops.
+func api(ctx context.Context, c *conn.Conn, subject string, request, response any) error {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	var data []byte
+	if request != nil {
+		var err error
+		if data, err = json.Marshal(request); err != nil {
+			return err
+		}
+	}
+	reply, err := c.Request(ctx, &nats.Msg{Subject: apiPrefix + subject, Data: data})
+	if err != nil {
+		return err
+	}
+	if conn.IsNoResponders(reply) {
+		return errNoJetStream
+	}
+	var status struct {
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Data, &status); err != nil {
+		return fmt.Errorf("read the reply to %s: %w", subject, err)
+	}
+	switch e := status.Error; {
+	case e == nil:
+		return json.Unmarshal(reply.Data, response)
+	case e.ErrorCode == codeNotEnabled || e.ErrorCode == codeNotEnabledForAccount:
+		return errNoJetStream
+	default:
+		return e
+	}
+}
+
+// Error codes of JetStream, named as in nats-server's errors.json.
+const (
+	codeAccountResourcesExceeded = 10002
+	codeNoSuitablePeers          = 10005
+	codeInsufficientResources    = 10023
+	codeMemoryResourcesExceeded  = 10028
+	codeNotEnabledForAccount     = 10039
+	codeStorageResourcesExceeded = 10047
+	codeMessageExceedsMaximum    = 10054
+	codeStreamNameExists         = 10058
+	codeStreamNotFound           = 10059
+	codeStreamNotMatch           = 10060
+	codeReplicasNotSupported     = 10074
+	codeNotEnabled               = 10076
+	codeStoreFailed              = 10077
+	codeHeaderExceedsMaximum     = 10097
+	codeStreamSealed             = 10109
+	codeDuplicateInProcess       = 10158
+)
+
+// ErrNoAck is a reply to a message that is not an acknowledgement: something else than
+// a stream listens to the subject and replies.
+var ErrNoAck = errors.New("the reply is not an acknowledgement")
+
+// Retryable is an error after which another attempt to publish may succeed.
+type Retryable struct {
+	Cause error
+	// AtOnce is set where the attempt took its time already.
+	AtOnce bool
+}
+
+func (r *Retryable) Error() string { return fmt.Sprintf("may be retried: %v", r.Cause) }
+
+// errStoresNothing is wrapped where a stream is there, and does not store.
+var errStoresNothing = errors.New("the stream stores nothing")
+
+// Ack says where a message was stored.
+type Ack struct {
+	Stream    string
+	Sequence  uint64
+	Duplicate bool
+}
+
+// ParseAck returns the acknowledgement of the stream, or what the reply means
+// instead.
+func ParseAck(data []byte, stream string) (*Ack, error) {
+	var reply struct {
+		Error     *jetstream.APIError `json:"error"`
+		Stream    string              `json:"stream"`
+		Sequence  uint64              `json:"seq"`
+		Duplicate bool                `json:"duplicate"`
+	}
+	if err := json.Unmarshal(data, &reply); err != nil {
+		return nil, ErrNoAck
+	}
+	if reply.Error != nil {
+		return nil, refusalOfStream(reply.Error, reply.Stream, stream)
+	}
+	if reply.Stream != stream || reply.Sequence == 0 {
+		return nil, ErrNoAck
+	}
+	return &Ack{reply.Stream, reply.Sequence, reply.Duplicate}, nil
+}
+
+// refusalOfStream turns JetStream's error into visit's. It is [*Retryable] when it
+// may pass.
+func refusalOfStream(e *jetstream.APIError, found, expected string) error {
+	switch e.ErrorCode {
+	case codeAccountResourcesExceeded, codeInsufficientResources, codeMemoryResourcesExceeded, codeStorageResourcesExceeded:
+		return fmt.Errorf("%w: %s", visit.ErrStreamFull, e.Description)
+	case codeMessageExceedsMaximum, codeHeaderExceedsMaximum:
+		return fmt.Errorf("%w: %s", visit.ErrTooLarge, e.Description)
+	case codeStreamNotMatch:
+		return fmt.Errorf("%w: expected %s, but it is stored by %s", visit.ErrStreamMissing, expected, found)
+	case codeStreamSealed:
+		return fmt.Errorf("%w: %w: %s is sealed", visit.ErrStreamMissing, errStoresNothing, expected)
+	case codeStoreFailed:
+		return storeFailure(e)
+	case codeDuplicateInProcess:
+		return &Retryable{Cause: fmt.Errorf("%w: %s", visit.ErrTimeout, e.Description)}
+	}
+	if e.Code >= 500 {
+		return &Retryable{Cause: fmt.Errorf("%w: %s: %s", visit.ErrStreamMissing, expected, e.Description)}
+	}
+	return fmt.Errorf("stream %s refuses: %s (%d)", expected, e.Description, e.ErrorCode)
+}
+
+// storeFailure reads the description: one code stands for a stream that is full
+// and for a store that fails.
+func storeFailure(e *jetstream.APIError) error {
+	switch {
+	case strings.Contains(e.Description, "exceeded"), strings.Contains(e.Description, "no space left"):
+		return fmt.Errorf("%w: %s", visit.ErrStreamFull, e.Description)
+	case strings.Contains(e.Description, "too large"), strings.Contains(e.Description, "to large"):
+		return fmt.Errorf("%w: %s", visit.ErrTooLarge, e.Description)
+	default:
+		return &Retryable{Cause: fmt.Errorf("%w: %w: %s", visit.ErrStreamMissing, errStoresNothing, e.Description)}
+	}
+}
+
+// longestAck is more than any acknowledgement has.
+const longestAck = 4096
+
+// AcknowledgedBy reports whether the reply to a check-in request is a stream's
+// acknowledgement, or its error, and returns the stream's name. A reply with a decision
+// is neither.
+func AcknowledgedBy(reply *nats.Msg) (stream string, is bool) {
+	var r struct {
+		Decision json.RawMessage `json:"decision"`
+		Stream   string          `json:"stream"`
+		Sequence *uint64         `json:"seq"`
+		Error    *struct {
+			Code      int `json:"code"`
+			ErrorCode int `json:"err_code"`
+		} `json:"error"`
+	}
+	if len(reply.Data) > longestAck || json.Unmarshal(reply.Data, &r) != nil || r.Decision != nil {
+		return "", false
+	}
+	stores := r.Stream != "" && r.Sequence != nil
+	refuses := r.Error != nil && r.Error.Code > 0 && r.Error.ErrorCode > 0
+	if !stores && !refuses {
+		return "", false
+	}
+	if !plainStream.MatchString(r.Stream) {
+		return "(unnamed)", true // its name may be anything
+	}
+	return r.Stream, true
+}
+
+// plainStream are the names of streams that are shown.
+var plainStream = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+
+// AcknowledgesRequests is the fault of a stream that replied to a check-in request.
+func AcknowledgesRequests(stream, subject string) error {
+	return fmt.Errorf("stream %s acknowledges check-in requests on %s: its acknowledgements are ignored, but it keeps personal data, and that nobody decides is not known at once: nats stream edit %s --subjects <without them>", stream, subject, stream)
+}
