@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// benchDocs is where BenchmarkGrowth writes growth.md, a table, and growth.svg, a plot.
+// benchDocs is where BenchmarkGrowth writes the table of cost.md, and cost.svg, a plot.
 // Without it, it prints the table.
 var benchDocs = os.Getenv("BENCH_DOCS")
 
@@ -79,12 +79,25 @@ func BenchmarkGrowth(b *testing.B) {
 		fmt.Print(table)
 		return
 	}
-	for name, content := range map[string]string{"growth.md": table, "growth.svg": growthPlot(all)} {
-		if err := os.WriteFile(filepath.Join(benchDocs, name), []byte(content), 0o644); err != nil {
+	page := filepath.Join(benchDocs, "cost.md")
+	text, err := os.ReadFile(page)
+	if err != nil {
+		b.Fatal(err)
+	}
+	before, _, found := strings.Cut(string(text), tableBegin)
+	_, after, foundEnd := strings.Cut(string(text), tableEnd)
+	if !found || !foundEnd {
+		b.Fatalf("%s: no table between %s and %s", page, tableBegin, tableEnd)
+	}
+	for name, content := range map[string]string{page: before + tableBegin + "\n" + table + tableEnd + after, filepath.Join(benchDocs, "cost.svg"): growthPlot(all)} {
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
+
+// The table of cost.md is between these lines.
+const tableBegin, tableEnd = "<!-- growth -->", "<!-- /growth -->"
 
 // sized is an event of about so many bytes: its last answer is longer.
 func sized(b *testing.B, body []byte, size int) []byte {
