@@ -55,6 +55,12 @@ func connect(cfg Config, more ...nats.Option) (Config, *nats.Conn, error) {
 	return cfg, nc, err
 }
 
+// whilePermitted ends as soon as NATS refuses what a command does. A command has its
+// connection to itself, and so every refusal concerns it.
+func whilePermitted(ctx context.Context, nc *nats.Conn, use func(context.Context) error) error {
+	return conn.WhilePermitted(ctx, nc, func(string) bool { return true }, use)
+}
+
 // Book is where an operator gives orders.
 type Book struct {
 	*orders.Book
@@ -95,7 +101,7 @@ func openBook(cfg Config, open func(jetstream.JetStream, Config) (*orders.Book, 
 	return nil, err
 }
 
-// userTimeout bounds asking NATS for the user: a refusal is silence.
+// userTimeout bounds asking NATS for the user.
 const userTimeout = 2 * time.Second
 
 // User is who NATS takes this connection for.
@@ -103,7 +109,11 @@ func (b *Book) User(ctx context.Context) (user, account string, err error) {
 	const subject = "$SYS.REQ.USER.INFO"
 	ctx, cancel := context.WithTimeout(ctx, userTimeout)
 	defer cancel()
-	reply, err := b.nc.RequestWithContext(ctx, subject, nil)
+	var reply *nats.Msg
+	err = whilePermitted(ctx, b.nc, func(ctx context.Context) (err error) {
+		reply, err = b.nc.RequestWithContext(ctx, subject, nil)
+		return err
+	})
 	if err != nil {
 		return "", "", fmt.Errorf("ask NATS for the user who gives the order: %w (requires permission to publish to %s)", conn.Explain(b.nc, err), subject)
 	}

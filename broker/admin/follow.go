@@ -106,7 +106,11 @@ func (s *source) toEnd(ctx context.Context) error {
 		return err
 	}
 	s.next.Sequence = 1
-	reply, err := s.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+s.stream, question)
+	var reply *nats.Msg
+	err = whilePermitted(ctx, s.nc, func(ctx context.Context) (err error) {
+		reply, err = s.nc.RequestWithContext(ctx, s.subject(), question)
+		return err
+	})
 	if err != nil {
 		return s.failed(err)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // pullWait is how long NATS may take to open a stream for reading, and then for
-// each message that there is. A refusal is silence.
+// each message that there is.
 const pullWait = 5 * time.Second
 
 // scan calls fn for each message of a stream from a time on, oldest first, until fn
@@ -68,27 +68,35 @@ func (p *pager) read(ctx context.Context) (page []*jetstream.RawStreamMsg, more 
 // get calls fn for each message of a batch, and end for what ends it. Each batch has
 // an inbox of its own: what comes late belongs to no other one.
 func (p *pager) get(ctx context.Context, b batch, fn func(*jetstream.RawStreamMsg), end func(*nats.Msg)) error {
+	err := whilePermitted(ctx, p.nc, func(ctx context.Context) error { return p.receive(ctx, b, fn, end) })
+	if err != nil {
+		return p.failed(err)
+	}
+	return nil
+}
+
+func (p *pager) receive(ctx context.Context, b batch, fn func(*jetstream.RawStreamMsg), end func(*nats.Msg)) error {
 	inbox := conn.NewInbox(p.nc)
 	replies, err := p.nc.SubscribeSync(inbox)
 	if err != nil {
-		return p.failed(err)
+		return err
 	}
 	defer replies.Unsubscribe()
 	data, err := json.Marshal(b)
 	if err != nil {
-		return p.failed(err)
+		return err
 	}
-	if err := p.nc.PublishRequest("$JS.API.DIRECT.GET."+p.stream, inbox, data); err != nil {
-		return p.failed(err)
+	if err := p.nc.PublishRequest(p.subject(), inbox, data); err != nil {
+		return err
 	}
 	for {
 		m, err := nextWithin(ctx, replies)
 		if err != nil {
-			return p.failed(err)
+			return err
 		}
 		one, err := directly(m)
 		if err != nil {
-			return p.failed(err)
+			return err
 		}
 		if one == nil { // the end of the batch, or of the stream
 			end(m)
@@ -97,6 +105,8 @@ func (p *pager) get(ctx context.Context, b batch, fn func(*jetstream.RawStreamMs
 		fn(one)
 	}
 }
+
+func (p *pager) subject() string { return "$JS.API.DIRECT.GET." + p.stream }
 
 // failed says what keeps the stream from being read.
 func (p *pager) failed(err error) error {

@@ -43,7 +43,10 @@ func OpenQuarantine(ctx context.Context, cfg Config) (*Quarantine, error) {
 	}
 	q := &Quarantine{cfg: cfg, nc: nc}
 	if q.js, err = jetstream.New(nc); err == nil {
-		q.stream, err = q.js.Stream(ctx, cfg.Streams.Quarantine.Name)
+		err = whilePermitted(ctx, nc, func(ctx context.Context) (err error) {
+			q.stream, err = q.js.Stream(ctx, cfg.Streams.Quarantine.Name)
+			return err
+		})
 	}
 	if err != nil {
 		nc.Close()
@@ -65,7 +68,11 @@ func (q *Quarantine) Each(ctx context.Context, fn func(Kept) error) error {
 
 // Get returns one message with its body.
 func (q *Quarantine) Get(ctx context.Context, sequence uint64) (Kept, error) {
-	m, err := q.stream.GetMsg(ctx, sequence)
+	var m *jetstream.RawStreamMsg
+	err := whilePermitted(ctx, q.nc, func(ctx context.Context) (err error) {
+		m, err = q.stream.GetMsg(ctx, sequence)
+		return err
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return Kept{}, fmt.Errorf("stream %s has no message %d", q.cfg.Streams.Quarantine.Name, sequence)
 	}
@@ -87,7 +94,11 @@ func (q *Quarantine) Submit(ctx context.Context, e *visit.Event) (visit.Receipt,
 	if err != nil {
 		return visit.Receipt{}, err
 	}
-	ack, err := q.js.PublishMsg(ctx, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, jetstream.WithExpectStream(q.cfg.Streams.Events.Name))
+	var ack *jetstream.PubAck
+	err = whilePermitted(ctx, q.nc, func(ctx context.Context) (err error) {
+		ack, err = q.js.PublishMsg(ctx, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, jetstream.WithExpectStream(q.cfg.Streams.Events.Name))
+		return err
+	})
 	if err != nil {
 		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, conn.Explain(q.nc, err))
 	}
@@ -96,7 +107,8 @@ func (q *Quarantine) Submit(ctx context.Context, e *visit.Event) (visit.Receipt,
 
 // Delete takes a message out of the quarantine for good.
 func (q *Quarantine) Delete(ctx context.Context, sequence uint64) error {
-	if err := q.stream.SecureDeleteMsg(ctx, sequence); err != nil {
+	err := whilePermitted(ctx, q.nc, func(ctx context.Context) error { return q.stream.SecureDeleteMsg(ctx, sequence) })
+	if err != nil {
 		return fmt.Errorf("delete message %d of stream %s: %w", sequence, q.cfg.Streams.Quarantine.Name, conn.Explain(q.nc, err))
 	}
 	return nil

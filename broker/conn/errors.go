@@ -131,7 +131,7 @@ func (c *Conn) failDenied(err error) {
 // Explain returns what NATS refused to the connection of a command, or else err: the
 // client library only says that the time was up.
 func Explain(nc *nats.Conn, err error) error {
-	if v, refused := natsperm.Last(nc); refused {
+	if v, refused := natsperm.Last(nc); refused && !errors.Is(err, visit.ErrDenied) {
 		return fmt.Errorf("%w: %w", visit.ErrDenied, v.Err)
 	}
 	return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sine-relay/sine-relay/broker/conn"
 )
 
 const (
@@ -118,7 +119,7 @@ func (w *Watcher) absent(ctx context.Context) error {
 		return w.createErr
 	}
 	w.createdAt = time.Now()
-	w.createErr = watchPermissions(ctx, w.cfg.JetStream.Conn(), toChange(w.cfg.Bucket), func(ctx context.Context) error {
+	w.createErr = conn.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toChange(w.cfg.Bucket), func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
 		if w.cfg.Unused != nil {

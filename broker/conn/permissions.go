@@ -1,4 +1,4 @@
-package orders
+package conn
 
 import (
 	"context"
@@ -15,13 +15,14 @@ import (
 )
 
 // lookEvery is how soon a denial or a lost connection is noticed.
-const lookEvery = 100 * time.Millisecond
+const lookEvery = 20 * time.Millisecond
 
-// watchPermissions runs use until NATS denies a subject that it needs or the connection drops.
-// NATS denies without an answer: a request would sit out its time, a pull would
-// wait for ever. The connection's error handler hears of it, but that is the
-// caller's.
-func watchPermissions(ctx context.Context, nc *nats.Conn, needs subjects, use func(context.Context) error) error {
+// WhilePermitted runs use until NATS denies a subject that it needs or the connection
+// drops. NATS denies without a reply: a request would sit out its timeout, a pull would
+// wait for ever. The connection's error handler hears of it, but that is the caller's.
+//
+// The error wraps visit.ErrDenied and names the subject, or is visit.ErrDisconnected.
+func WhilePermitted(ctx context.Context, nc *nats.Conn, needs func(subject string) bool, use func(context.Context) error) error {
 	if !nc.IsConnected() {
 		return visit.ErrDisconnected
 	}
@@ -34,7 +35,7 @@ func watchPermissions(ctx context.Context, nc *nats.Conn, needs subjects, use fu
 		err = context.Cause(ctx)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		// The inbox for answers is refused once, as the connection is made.
+		// The inbox is refused once, as the connection is made.
 		if refused := s.inboxDenial(nc.LastError()); refused != nil {
 			return refused
 		}
@@ -45,7 +46,7 @@ func watchPermissions(ctx context.Context, nc *nats.Conn, needs subjects, use fu
 // permissions watches a connection from a moment on.
 type permissions struct {
 	nc         *nats.Conn
-	needs      subjects
+	needs      func(subject string) bool
 	before     error
 	reconnects uint64
 }
@@ -102,22 +103,3 @@ func (p permissions) denial(err error) error {
 }
 
 var consumerName = regexp.MustCompile(`^(.*\.CONSUMER\.(?:CREATE|MSG\.NEXT)\.KV_[^.]+\.)[^.]+`)
-
-// subjects tells the subjects that a use of the bucket publishes to.
-type subjects func(subject string) bool
-
-// toFollow needs the consumer, and to look at the bucket.
-func toFollow(bucket string) subjects {
-	return func(subject string) bool {
-		return strings.HasSuffix(subject, ".STREAM.INFO."+streamOf(bucket)) ||
-			strings.Contains(subject, ".CONSUMER.") && strings.Contains(subject+".", "."+streamOf(bucket)+".")
-	}
-}
-
-// toChange may need every subject of the package comment.
-func toChange(bucket string) subjects {
-	follow := toFollow(bucket)
-	return func(subject string) bool {
-		return follow(subject) || strings.HasSuffix(subject, "."+streamOf(bucket)) || strings.Contains(subject, "$KV."+bucket+".")
-	}
-}
