@@ -110,7 +110,7 @@ func deliver(client *http.Client, t target, body string) (id string, err error) 
 	}
 	var said struct{ EventID string }
 	if err := json.Unmarshal(text, &said); err != nil {
-		return "", errors.New("the answer is no JSON")
+		return "", errors.New("the response is not JSON")
 	}
 	return said.EventID, nil
 }
