@@ -102,10 +102,12 @@ func (r *Relay) pollDeciders(ctx context.Context, cancel context.CancelFunc, x *
 		p.err = err
 		return p
 	}
+	if len(asked) == 1 && !p.ballot.Settled() {
+		p.count(r.ask(ctx, x.in, asked[0], m))
+		return p
+	}
 	for _, decider := range asked {
 		p.pending++
-		m := m
-		m.Subject = r.subjects.Ask(x.in.Site, decider)
 		go func() { p.votes <- r.ask(ctx, x.in, decider, m) }()
 	}
 	for p.pending > 0 && !p.ballot.Settled() {
@@ -118,6 +120,10 @@ func (r *Relay) pollDeciders(ctx context.Context, cancel context.CancelFunc, x *
 func (p *poll) collect() {
 	v := <-p.votes
 	p.pending--
+	p.count(v)
+}
+
+func (p *poll) count(v vote) {
 	p.ballot.Add(v.Vote)
 	p.versions[v.Decider] = v.Decision.Version
 	if v.err != nil && p.err == nil {
@@ -158,6 +164,7 @@ func (r *Relay) applicable(x *exchange, d *delivery) (asked []string) {
 }
 
 func (r *Relay) ask(ctx context.Context, in *Integration, decider string, request visit.Message) vote {
+	request.Subject = r.subjects.Ask(in.Site, decider)
 	start := time.Now()
 	decision, err := r.asker.Ask(ctx, request)
 	v := vote{err: err, Vote: policy.Vote{Decider: decider, Situation: policy.SituationOf(err), Decision: decision, Took: time.Since(start)}}

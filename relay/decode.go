@@ -2,8 +2,6 @@ package relay
 
 import (
 	"bytes"
-	"errors"
-	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -29,7 +27,7 @@ type delivery struct {
 	unreadAnswers bool
 	status        string
 	ids           [idCount]string
-	wrapped       []jsontext.Value // values that may hold the same object once more
+	wrapped       []string // values that may hold the same object once more
 
 	maxDepth int
 }
@@ -57,8 +55,8 @@ func decode(source []byte, maxDepth int) (delivery, visit.Reason) {
 	if tooDeep(source, maxDepth) {
 		return delivery{}, visit.ReasonTooDeep
 	}
-	text := source
-	if inner := object(source, maxDepth); inner != nil {
+	text := string(source)
+	if inner := object(text, maxDepth); inner != "" {
 		text = inner
 	}
 	d, err := readDelivery(text, maxDepth)
@@ -82,23 +80,40 @@ func isWide(body []byte) bool { return bytes.IndexByte(body[:min(4, len(body))],
 // tooDeep reports whether brackets are nested deeper than max, without parsing:
 // it runs before the parser does.
 func tooDeep(body []byte, max int) bool {
-	depth, inText := 0, false
+	depth := 0
 	for i := 0; i < len(body); i++ {
-		switch b := body[i]; {
-		case inText && b == '\\':
-			i++
-		case b == '"':
-			inText = !inText
-		case inText:
-		case b == '{' || b == '[':
+		switch body[i] {
+		case '"':
+			i = endOfText(body, i+1)
+		case '{', '[':
 			if depth++; depth > max {
 				return true
 			}
-		case b == '}' || b == ']':
+		case '}', ']':
 			depth--
 		}
 	}
 	return false
+}
+
+// endOfText returns where the quote is that ends the text that begins at start, or the
+// length of the body. It looks at the backslashes before each quote, and so at each
+// byte twice at most.
+func endOfText(body []byte, start int) int {
+	for at := start; ; at++ {
+		quote := bytes.IndexByte(body[at:], '"')
+		if quote < 0 {
+			return len(body)
+		}
+		at += quote
+		backslashes := 0
+		for body[at-backslashes-1] == '\\' {
+			backslashes++
+		}
+		if backslashes%2 == 0 {
+			return at
+		}
+	}
 }
 
 // passID is Sine's own id of the visit or the pass, or empty.
@@ -130,11 +145,11 @@ func eventOfBeginning(beginning []byte, maxDepth int) string {
 		return ""
 	}
 	outer, inner := delivery{maxDepth: maxDepth}, delivery{maxDepth: maxDepth}
-	in := jsontext.NewDecoder(bytes.NewBuffer(beginning), lenient...)
+	in := &jsonReader{text: string(beginning)}
 	// An error is sure to come: the end is missing.
-	_ = eachField(in, func(in *jsontext.Decoder, name jsontext.Value) error {
-		if s := string(name); s == `"payload"` || s == `"body"` {
-			return eachField(in, inner.readField)
+	_ = in.eachField(func(name string) error {
+		if name == "payload" || name == "body" {
+			return in.eachField(func(name string) error { return inner.readField(in, name) })
 		}
 		return outer.readField(in, name)
 	})
@@ -149,157 +164,158 @@ func eventOfBeginning(beginning []byte, maxDepth int) string {
 
 // readDelivery reads one object. An error means that the whole is not JSON; any
 // other JSON than an object is an empty delivery.
-func readDelivery(body []byte, maxDepth int) (delivery, error) {
+func readDelivery(body string, maxDepth int) (delivery, error) {
 	d := delivery{maxDepth: maxDepth}
-	in := jsontext.NewDecoder(bytes.NewBuffer(body), lenient...)
-	if err := eachField(in, d.readField); err != nil {
+	in := &jsonReader{text: body}
+	if err := in.eachField(func(name string) error { return d.readField(in, name) }); err != nil {
 		return d, err
 	}
-	if _, err := in.ReadToken(); !errors.Is(err, io.EOF) {
-		return d, errors.New("something follows the object")
-	}
-	return d, nil
+	return d, in.end()
 }
 
-func (d *delivery) readField(in *jsontext.Decoder, name jsontext.Value) error {
-	switch string(name) {
-	case `"event"`:
+func (d *delivery) readField(in *jsonReader, name string) error {
+	switch name {
+	case "event":
 		err := readText(in, &d.event)
 		d.isEvent = d.isEvent || d.event != ""
 		return err
-	case `"date"`:
+	case "date":
 		return readScalar(in, &d.date)
-	case `"data"`:
+	case "data":
 		return d.readPass(in)
-	case `"visitId"`:
+	case "visitId":
 		return readID(in, &d.ids[idOuterVisit])
-	case `"passId"`:
+	case "passId":
 		return readID(in, &d.ids[idOuterPass])
-	case `"payload"`, `"body"`:
-		value, err := in.ReadValue()
-		if inner := object(value, d.maxDepth); inner != nil {
-			d.wrapped = append(d.wrapped, inner.Clone())
+	case "payload", "body":
+		value, err := in.value()
+		if err != nil {
+			return err
 		}
-		return err
+		if inner := object(value, d.maxDepth); inner != "" {
+			d.wrapped = append(d.wrapped, inner)
+		}
+		return nil
 	default:
-		return in.SkipValue()
+		return in.skip()
 	}
 }
 
 // readPass reads the pass, an object or the JSON text of one.
-func (d *delivery) readPass(in *jsontext.Decoder) error {
-	d.hasPass = in.PeekKind() == '{'
-	if in.PeekKind() == '"' {
-		value, err := in.ReadValue()
-		inner := object(value, d.maxDepth)
-		if err != nil || inner == nil {
+func (d *delivery) readPass(in *jsonReader) error {
+	d.hasPass = in.peek() == '{'
+	if in.peek() == '"' {
+		value, err := in.value()
+		if err != nil {
 			return err
+		}
+		inner := object(value, d.maxDepth)
+		if inner == "" {
+			return nil
 		}
 		d.hasPass = true
-		in = jsontext.NewDecoder(bytes.NewBuffer(inner), lenient...)
+		in = &jsonReader{text: inner}
 	}
 	d.isEvent = d.isEvent || d.hasPass
-	return eachField(in, d.readPassField)
+	return in.eachField(func(name string) error { return d.readPassField(in, name) })
 }
 
-func (d *delivery) readPassField(in *jsontext.Decoder, name jsontext.Value) error {
+func (d *delivery) readPassField(in *jsonReader, name string) error {
 	p := &d.pass
-	switch string(name) {
-	case `"firstName"`:
+	switch name {
+	case "firstName":
 		return readText(in, &p.Person.FirstName)
-	case `"lastName"`:
+	case "lastName":
 		return readText(in, &p.Person.LastName)
-	case `"email"`:
+	case "email":
 		return readScalar(in, &p.Person.Email)
-	case `"mobile"`:
+	case "mobile":
 		return readScalar(in, &p.Person.Mobile)
-	case `"photoURL"`:
+	case "photoURL":
 		return readText(in, &p.Person.PhotoURL)
-	case `"company"`:
+	case "company":
 		return readText(in, &p.Company)
-	case `"passType"`:
+	case "passType":
 		return readText(in, &p.VisitorType)
-	case `"status"`:
+	case "status":
 		return readText(in, &d.status)
-	case `"visitId"`:
+	case "visitId":
 		return readID(in, &d.ids[idVisit])
-	case `"passId"`:
+	case "passId":
 		return readID(in, &d.ids[idPass])
-	case `"id"`:
+	case "id":
 		return readID(in, &d.ids[idBare])
-	case `"pass"`:
-		return eachField(in, d.readNestedPassField)
-	case `"host"`:
-		if in.PeekKind() == '{' {
+	case "pass":
+		return in.eachField(func(name string) error { return d.readNestedPassField(in, name) })
+	case "host":
+		if in.peek() == '{' {
 			p.Host = &visit.Host{}
 		}
-		return eachField(in, d.readHostField)
-	case `"formResponses"`:
-		return eachField(in, d.readFormField)
+		return in.eachField(func(name string) error { return d.readHostField(in, name) })
+	case "formResponses":
+		return in.eachField(func(name string) error { return d.readFormField(in, name) })
 	default:
-		return in.SkipValue()
+		return in.skip()
 	}
 }
 
-func (d *delivery) readNestedPassField(in *jsontext.Decoder, name jsontext.Value) error {
-	if string(name) == `"id"` {
+func (d *delivery) readNestedPassField(in *jsonReader, name string) error {
+	if name == "id" {
 		return readID(in, &d.ids[idNested])
 	}
-	return in.SkipValue()
+	return in.skip()
 }
 
-func (d *delivery) readHostField(in *jsontext.Decoder, name jsontext.Value) error {
-	switch string(name) {
-	case `"firstName"`:
+func (d *delivery) readHostField(in *jsonReader, name string) error {
+	switch name {
+	case "firstName":
 		return readText(in, &d.pass.Host.FirstName)
-	case `"lastName"`:
+	case "lastName":
 		return readText(in, &d.pass.Host.LastName)
-	case `"hostGroupName"`:
+	case "hostGroupName":
 		return readText(in, &d.pass.Host.Group)
 	default:
-		return in.SkipValue()
+		return in.skip()
 	}
 }
 
-func (d *delivery) readFormField(in *jsontext.Decoder, name jsontext.Value) error {
-	if string(name) != `"responses"` || in.PeekKind() != '[' {
-		return in.SkipValue()
+func (d *delivery) readFormField(in *jsonReader, name string) error {
+	if name != "responses" {
+		return in.skip()
 	}
-	if _, err := in.ReadToken(); err != nil {
+	return in.eachElement(func() error { return d.readAnswer(in) })
+}
+
+func (d *delivery) readAnswer(in *jsonReader) error {
+	answers := d.pass.FormAnswers
+	if in.peek() == '{' {
+		d.pass.FormAnswers = append(answers, visit.FormAnswer{})
+	}
+	if err := in.eachField(func(name string) error { return d.readAnswerField(in, name) }); err != nil {
 		return err
 	}
-	for in.PeekKind() != ']' {
-		answers := d.pass.FormAnswers
-		if in.PeekKind() == '{' {
-			d.pass.FormAnswers = append(answers, visit.FormAnswer{})
-		}
-		if err := eachField(in, d.readAnswerField); err != nil {
-			return err
-		}
-		// An answer that says nothing would be longer in our words than in
-		// Sine's, and the largest message longer than was checked.
-		if n := len(d.pass.FormAnswers); n == len(answers) || d.pass.FormAnswers[n-1] == (visit.FormAnswer{}) {
-			d.pass.FormAnswers, d.unreadAnswers = answers, true
-		}
+	// An answer that says nothing would be longer in our words than in
+	// Sine's, and the largest message longer than was checked.
+	if n := len(d.pass.FormAnswers); n == len(answers) || d.pass.FormAnswers[n-1] == (visit.FormAnswer{}) {
+		d.pass.FormAnswers, d.unreadAnswers = answers, true
 	}
-	_, err := in.ReadToken()
-	return err
+	return nil
 }
 
-func (d *delivery) readAnswerField(in *jsontext.Decoder, name jsontext.Value) error {
+func (d *delivery) readAnswerField(in *jsonReader, name string) error {
 	answer := &d.pass.FormAnswers[len(d.pass.FormAnswers)-1]
-	switch string(name) {
-	case `"label"`:
+	switch name {
+	case "label":
 		return readText(in, &answer.Label)
-	case `"value"`:
-		value, err := in.ReadValue()
-		if err != nil || value.Kind() == 'n' {
+	case "value":
+		value, err := in.value()
+		if err != nil || value == "null" {
 			return err
 		}
 		answer.Value = content(value)
 		return nil
 	default:
-		return in.SkipValue()
+		return in.skip()
 	}
 }
 
@@ -314,75 +330,46 @@ var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.Al
 
 // object returns the object that a value is, or that it is the JSON text of:
 // programs that build JSON out of JSON send the inner one as a text. It returns
-// nil for anything else, and for a text that is nested deeper than maxDepth.
-func object(value jsontext.Value, maxDepth int) jsontext.Value {
+// "" for anything else, and for a text that is nested deeper than maxDepth.
+func object(value string, maxDepth int) string {
 	for range maxTexts {
-		if value.Kind() != '"' || !value.IsValid(lenient...) {
+		if kindOf(value) != '"' || !isJSON([]byte(value)) {
 			break
 		}
-		value = inText(value)
-		if tooDeep(value, maxDepth) || !value.IsValid(lenient...) {
-			return nil
+		value = strings.TrimPrefix(content(strings.TrimSpace(value)), string(byteOrderMark))
+		if tooDeep([]byte(value), maxDepth) || !isJSON([]byte(value)) {
+			return ""
 		}
 	}
-	if value.Kind() != '{' {
-		return nil
+	if kindOf(value) != '{' {
+		return ""
 	}
 	return value
 }
 
-func inText(value jsontext.Value) jsontext.Value {
-	text := content(bytes.TrimSpace(value))
-	return bytes.TrimPrefix([]byte(text), byteOrderMark)
-}
-
-// eachField calls read for each field of an object, with the name in quotes, and
-// without escapes that it need not have; read takes the value. Anything but an object is
-// skipped.
-func eachField(in *jsontext.Decoder, read func(in *jsontext.Decoder, name jsontext.Value) error) error {
-	if in.PeekKind() != '{' {
-		return in.SkipValue()
-	}
-	if _, err := in.ReadToken(); err != nil {
-		return err
-	}
-	for in.PeekKind() != '}' {
-		name, err := in.ReadValue()
-		if err != nil {
-			return err
-		}
-		if bytes.IndexByte(name, '\\') >= 0 {
-			// A name that is not UTF-8 is an error, and not one of ours.
-			name, _ = jsontext.AppendQuote(nil, content(name))
-		}
-		if err := read(in, name); err != nil {
-			return err
-		}
-	}
-	_, err := in.ReadToken()
-	return err
-}
+// kindOf is the first byte of a value.
+func kindOf(value string) byte { return (&jsonReader{text: value}).peek() }
 
 // readText reads a text, and skips anything else.
-func readText(in *jsontext.Decoder, into *string) error {
-	if in.PeekKind() != '"' {
-		return in.SkipValue()
+func readText(in *jsonReader, into *string) error {
+	if in.peek() != '"' {
+		return in.skip()
 	}
 	return readScalar(in, into)
 }
 
 // readScalar reads a text's content, or a number or boolean as it is written,
 // and skips null, objects and lists.
-func readScalar(in *jsontext.Decoder, into *string) error {
-	switch in.PeekKind() {
-	case '"', '0', 't', 'f':
-		value, err := in.ReadValue()
+func readScalar(in *jsonReader, into *string) error {
+	switch b := in.peek(); {
+	case b == '"', b == 't', b == 'f', in.isNumber():
+		value, err := in.value()
 		if err == nil {
 			*into = content(value)
 		}
 		return err
 	default:
-		return in.SkipValue()
+		return in.skip()
 	}
 }
 
@@ -391,28 +378,15 @@ func readScalar(in *jsontext.Decoder, into *string) error {
 var placeholders = []string{"0", "-1", "null", "undefined", "none", "00000000-0000-0000-0000-000000000000"}
 
 // readID reads an id, text or number, and leaves a placeholder out.
-func readID(in *jsontext.Decoder, into *string) error {
-	if kind := in.PeekKind(); kind != '"' && kind != '0' {
-		return in.SkipValue()
+func readID(in *jsonReader, into *string) error {
+	if in.peek() != '"' && !in.isNumber() {
+		return in.skip()
 	}
 	var id string
 	err := readScalar(in, &id)
 	if id = strings.TrimSpace(id); !slices.Contains(placeholders, strings.ToLower(id)) {
-		*into = id
+		// The id may outlive the exchange, and would keep the whole body.
+		*into = strings.Clone(id)
 	}
 	return err
-}
-
-// content is what a text says, and anything else as it is written.
-func content(value jsontext.Value) string {
-	if value.Kind() != '"' {
-		return string(value)
-	}
-	if bytes.IndexByte(value, '\\') < 0 {
-		return string(value[1 : len(value)-1])
-	}
-	// Half a surrogate pair becomes the replacement character, and is an
-	// error that changes nothing.
-	text, _ := jsontext.AppendUnquote(nil, value)
-	return string(text)
 }

@@ -227,7 +227,7 @@ func TestDate_TimeBasisAndPrecisionFollowItsText(t *testing.T) {
 		{"a boolean", `true`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			sent, err := readDelivery([]byte(`{"date":`+cmp.Or(c.raw, "null")+`}`), 32)
+			sent, err := readDelivery(`{"date":`+cmp.Or(c.raw, "null")+`}`, 32)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -20,13 +20,16 @@ const remembered = 16384
 // oldest of the integration that has most.
 type duplicates struct {
 	seed  maphash.Seed
+	start time.Time
 	mu    sync.Mutex
-	first map[uint64]time.Time
+	// first is when a body came, after start: a map of times would be searched by each
+	// garbage collection.
+	first map[uint64]time.Duration
 	of    map[string][]uint64 // by integration, the oldest first
 }
 
 func newDuplicates() *duplicates {
-	return &duplicates{seed: maphash.MakeSeed(), first: make(map[uint64]time.Time), of: make(map[string][]uint64)}
+	return &duplicates{seed: maphash.MakeSeed(), start: time.Now(), first: make(map[uint64]time.Duration), of: make(map[string][]uint64)}
 }
 
 // seen notes a body and returns how long before now it first came, if it did.
@@ -36,18 +39,18 @@ func (d *duplicates) seen(integration string, body []byte, now time.Time) (since
 	h.WriteString(integration)
 	h.WriteByte(0)
 	h.Write(body)
-	sum := h.Sum64()
+	sum, came := h.Sum64(), now.Sub(d.start)
 
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if first, ok := d.first[sum]; ok {
-		return now.Sub(first), true
+		return came - first, true
 	}
 	if len(d.first) >= remembered {
 		d.forget()
 	}
 	d.of[integration] = append(d.of[integration], sum)
-	d.first[sum] = now
+	d.first[sum] = came
 	return 0, false
 }
 

@@ -86,17 +86,15 @@ func (l *limiter) acquireBody(ctx context.Context, integration string, kind visi
 	if length < 0 || length > l.limits.Body {
 		length = l.limits.Body
 	}
-	ctx, cancel := context.WithDeadline(ctx, deadline)
-	defer cancel()
 	r := &bodyReservation{}
 	if kind.IsEvent() || kind == "" && length > smallBody {
-		if err := r.acquire(ctx, l.eventBodies, integration, length); err != nil {
+		if err := r.acquire(ctx, l.eventBodies, integration, deadline, length); err != nil {
 			return nil, err
 		}
 		r.ofEvent = true
 	}
 	// Who holds memory for bodies never waits for that of events.
-	if err := r.acquire(ctx, l.bodies, integration, length); err != nil {
+	if err := r.acquire(ctx, l.bodies, integration, deadline, length); err != nil {
 		r.Release()
 		return nil, err
 	}
@@ -109,10 +107,15 @@ type bodyReservation struct {
 	ofEvent bool // the part that events may have is among them
 }
 
-func (r *bodyReservation) acquire(ctx context.Context, l *share.Limiter, integration string, length int64) error {
-	part, err := l.Acquire(ctx, integration, BodyCost(length))
-	if err != nil {
-		return noMemory(l, length)
+func (r *bodyReservation) acquire(ctx context.Context, l *share.Limiter, integration string, deadline time.Time, length int64) error {
+	part, ok := l.TryAcquire(integration, BodyCost(length))
+	if !ok {
+		ctx, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		var err error
+		if part, err = l.Acquire(ctx, integration, BodyCost(length)); err != nil {
+			return noMemory(l, length)
+		}
 	}
 	r.parts = append(r.parts, part)
 	return nil

@@ -24,6 +24,7 @@ type recorder struct {
 	budget    time.Duration
 	metrics   *metrics
 	places    *share.Limiter
+	workers   *workers
 
 	mu      sync.Mutex
 	closed  bool
@@ -34,7 +35,7 @@ type recorder struct {
 func newRecorder(cfg Config, m *metrics) *recorder {
 	return &recorder{
 		publisher: cfg.Publisher, subjects: cfg.Subjects, budget: cfg.Limits.StoreBudget, metrics: m,
-		places: share.NewLimiter(maxRecords), idle: make(chan struct{}),
+		places: share.NewLimiter(maxRecords), workers: newWorkers(), idle: make(chan struct{}),
 	}
 }
 
@@ -80,8 +81,14 @@ func (r *recorder) done() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.pending--; r.pending == 0 && r.closed {
-		close(r.idle)
+		r.end()
 	}
+}
+
+// end is for when nothing is pending and nothing can come.
+func (r *recorder) end() {
+	r.workers.close()
+	close(r.idle)
 }
 
 // close waits until every record is stored or given up, or ctx ends.
@@ -90,7 +97,7 @@ func (r *recorder) close(ctx context.Context) {
 	if !r.closed {
 		r.closed = true
 		if r.pending == 0 {
-			close(r.idle)
+			r.end()
 		}
 	}
 	r.mu.Unlock()
@@ -118,13 +125,13 @@ func (r *Relay) recordDecision(x *exchange, key visit.VisitKey, order policy.Act
 		}
 		return
 	}
-	go func() {
+	r.recorder.workers.run(func() {
 		if p != nil {
 			p.drain()
 			rec.Votes = r.votes(p)
 		}
 		r.recorder.store(rec, reserved)
-	}()
+	})
 }
 
 // votes are the deciders' parts for the record.

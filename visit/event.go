@@ -34,9 +34,17 @@ const (
 // MarshalEvent returns the wire form of e. Source is spliced in byte for byte;
 // the caller guarantees that it is valid JSON in UTF-8.
 func MarshalEvent(e *Event) ([]byte, error) {
-	head := *e
-	head.Source = nil
-	return marshal(&head, e.Source)
+	w := newEncoder()
+	defer w.release()
+	w.begin()
+	w.text("id", e.ID)
+	w.text("kind", string(e.Kind))
+	e.Origin.encode(w)
+	e.Pass.encode(w)
+	w.optional("cause", string(e.Cause))
+	w.source(e.Source)
+	w.end()
+	return w.bytes()
 }
 
 // UnmarshalJSON reads the wire form and keeps Source byte for byte.
@@ -63,9 +71,14 @@ type CheckInRequest struct {
 // MarshalCheckInRequest returns the wire form of r. Source is spliced in byte for
 // byte; the caller guarantees that it is valid JSON in UTF-8.
 func MarshalCheckInRequest(r *CheckInRequest) ([]byte, error) {
-	head := *r
-	head.Source = nil
-	return marshal(&head, r.Source)
+	w := newEncoder()
+	defer w.release()
+	w.begin()
+	r.Origin.encode(w)
+	r.Pass.encode(w)
+	w.source(r.Source)
+	w.end()
+	return w.bytes()
 }
 
 // UnmarshalJSON reads the wire form and keeps Source byte for byte.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -41,18 +40,18 @@ func (e *Event) Message(s Subjects) (Message, error) {
 	if err != nil {
 		return Message{}, fmt.Errorf("encode event %s: %w", e.ID, err)
 	}
-	h := map[string][]string{
-		HeaderSpecVersion:     {SpecVersion},
-		HeaderID:              {e.ID},
-		HeaderMsgID:           {e.ID},
-		HeaderType:            {EventType(e.Kind)},
-		HeaderSource:          {EventSource(e.Site, e.Integration)},
-		HeaderTime:            {e.Time.Format(time.RFC3339Nano)},
-		HeaderDataContentType: {ContentJSON},
-		HeaderContentType:     {ContentJSON},
-		HeaderRequestID:       {e.RequestID},
-		HeaderIntegration:     {e.Integration},
-	}
+	h := headers(
+		HeaderSpecVersion, SpecVersion,
+		HeaderID, e.ID,
+		HeaderMsgID, e.ID,
+		HeaderType, EventType(e.Kind),
+		HeaderSource, EventSource(e.Site, e.Integration),
+		HeaderTime, e.Time.Format(time.RFC3339Nano),
+		HeaderDataContentType, ContentJSON,
+		HeaderContentType, ContentJSON,
+		HeaderRequestID, e.RequestID,
+		HeaderIntegration, e.Integration,
+	)
 	e.Trace.addTo(h)
 	order := orderIntegration + e.Integration
 	if e.Visit.Basis == VisitKeyFromSine {
@@ -68,49 +67,25 @@ func (r *CheckInRequest) Message(s Subjects, decider string) (Message, error) {
 	if err != nil {
 		return Message{}, fmt.Errorf("encode check-in request %s: %w", r.RequestID, err)
 	}
-	h := map[string][]string{
-		HeaderContentType: {ContentJSON},
-		HeaderRequestID:   {r.RequestID},
-		HeaderIntegration: {r.Integration},
-	}
+	h := headers(
+		HeaderContentType, ContentJSON,
+		HeaderRequestID, r.RequestID,
+		HeaderIntegration, r.Integration,
+	)
 	r.Trace.addTo(h)
 	return Message{Root: RootAsk, Subject: s.Ask(r.Site, decider), Header: h, Data: data}, nil
 }
 
+// headers makes a header of names and values by turns. The values share one array.
+func headers(pairs ...string) map[string][]string {
+	h := make(map[string][]string, len(pairs)/2+2)
+	for i := 0; i < len(pairs); i += 2 {
+		h[pairs[i]] = pairs[i+1 : i+2 : i+2]
+	}
+	return h
+}
+
 const sourceField = `,"source":`
-
-// marshal encodes head, an object with at least one field, and splices source
-// in as its last field. json.Marshal would compact a RawMessage and escape
-// parts of it, so that the bytes would not be those that Sine sent.
-func marshal(head any, source Source) ([]byte, error) {
-	b := heads.Get().(*bytes.Buffer)
-	defer keepHead(b)
-	b.Reset()
-	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(head); err != nil {
-		return nil, err
-	}
-	encoded := bytes.TrimSuffix(b.Bytes(), []byte("}\n"))
-	// Of the exact size: it may wait for seconds to be stored.
-	out := make([]byte, 0, len(encoded)+len(sourceField)+len(source)+1)
-	out = append(out, encoded...)
-	if len(source) > 0 {
-		out = append(out, sourceField...)
-		out = append(out, source...)
-	}
-	return append(out, '}'), nil
-}
-
-// heads are reused buffers.
-var heads = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// keepHead returns a buffer to the pool, unless it has become large.
-func keepHead(b *bytes.Buffer) {
-	if b.Cap() <= 32<<10 {
-		heads.Put(b)
-	}
-}
 
 func unmarshal(data []byte, into any) error { return json.Unmarshal(data, into) }
 

@@ -1,7 +1,6 @@
 package visit
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -88,7 +87,7 @@ const (
 
 // Message returns the record as a CloudEvent in binary mode. Its id is RequestID.
 func (r *Record) Message(s Subjects) (Message, error) {
-	data, err := json.Marshal(r)
+	data, err := r.marshal()
 	if err != nil {
 		return Message{}, fmt.Errorf("encode the decision record of %s: %w", r.RequestID, err)
 	}
@@ -96,18 +95,18 @@ func (r *Record) Message(s Subjects) (Message, error) {
 	if r.Verdict == Reject {
 		result = ResultRejected
 	}
-	h := map[string][]string{
-		HeaderSpecVersion:     {SpecVersion},
-		HeaderID:              {r.RequestID},
-		HeaderMsgID:           {r.RequestID},
-		HeaderType:            {recordType},
-		HeaderSource:          {EventSource(r.Site, r.Integration)},
-		HeaderTime:            {r.Received.Format(time.RFC3339Nano)},
-		HeaderDataContentType: {ContentJSON},
-		HeaderContentType:     {ContentJSON},
-		HeaderRequestID:       {r.RequestID},
-		HeaderIntegration:     {r.Integration},
-	}
+	h := headers(
+		HeaderSpecVersion, SpecVersion,
+		HeaderID, r.RequestID,
+		HeaderMsgID, r.RequestID,
+		HeaderType, recordType,
+		HeaderSource, EventSource(r.Site, r.Integration),
+		HeaderTime, r.Received.Format(time.RFC3339Nano),
+		HeaderDataContentType, ContentJSON,
+		HeaderContentType, ContentJSON,
+		HeaderRequestID, r.RequestID,
+		HeaderIntegration, r.Integration,
+	)
 	r.Trace.addTo(h)
 	if r.Visit.Basis == VisitKeyFromSine {
 		h[HeaderSubject] = []string{r.Visit.Value}
@@ -116,4 +115,66 @@ func (r *Record) Message(s Subjects) (Message, error) {
 		Root: RootDecision, Subject: s.Decision(r.Site, result), ID: r.RequestID,
 		OrderingKey: orderDecision + r.Integration, Header: h, Data: data,
 	}, nil
+}
+
+// marshal returns what json.Marshal would.
+func (r *Record) marshal() ([]byte, error) {
+	w := newEncoder()
+	defer w.release()
+	w.html = true
+	w.begin()
+	w.text("requestId", r.RequestID)
+	w.text("reference", r.Reference)
+	r.Trace.encode(w)
+	w.text("site", r.Site)
+	w.text("integration", r.Integration)
+	w.time("received", r.Received)
+	r.Visit.encode(w)
+	w.mark("synthetic", r.Synthetic)
+	w.text("verdict", string(r.Verdict))
+	w.text("situation", r.Situation)
+	w.text("rule", r.Rule)
+	w.optional("decider", r.Decider)
+	w.mark("fallback", r.Fallback)
+	if r.Order != nil {
+		r.Order.encode(w)
+	}
+	w.number("tookMs", r.TookMs)
+	if len(r.Votes) > 0 {
+		encodeVotes(w, r.Votes)
+	}
+	w.text("policy", r.Policy)
+	w.end()
+	return w.bytes()
+}
+
+func (o *OrderNote) encode(w *encoder) {
+	w.name("order")
+	w.begin()
+	w.text("kind", string(o.Kind))
+	w.optional("id", o.ID)
+	w.optional("by", o.By)
+	w.optional("user", o.User)
+	w.optional("account", o.Account)
+	w.time("since", o.Since)
+	w.end()
+}
+
+func encodeVotes(w *encoder, votes []Vote) {
+	w.name("votes")
+	w.json = append(w.json, '[')
+	for _, v := range votes {
+		w.begin()
+		w.text("decider", v.Decider)
+		w.optional("version", v.Version)
+		w.mark("shadow", v.Shadow)
+		w.text("situation", v.Situation)
+		w.optional("verdict", string(v.Verdict))
+		w.mark("fallback", v.Fallback)
+		if v.TookMs != 0 {
+			w.number("tookMs", v.TookMs)
+		}
+		w.end()
+	}
+	w.json = append(w.json, ']')
 }

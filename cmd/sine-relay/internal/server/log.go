@@ -1,40 +1,114 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
-	"sync/atomic"
+	"slices"
 	"syscall"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 )
 
 // NewLogger writes JSON, or text where a person looks on. What it writes to a file
-// or a pipe is written apart from those who log; flush waits for it for a moment.
+// or a pipe is written apart from those who log, the lines of [collectTime] together;
+// warnings and errors are written without delay. flush waits for what is still to be
+// written for a moment. What ends the process without it, such as SIGKILL or a panic
+// outside of a request, loses the lines of that time.
 //
 // From then on a pipe that nobody reads any more is an error of the write and no
 // more the end of the program: Go obeys SIGPIPE on standard output and standard
 // error, and a relay would die at its next line of a log collector's restart.
 func NewLogger(w io.Writer, level slog.Level, format string) (log *slog.Logger, flush func()) {
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: printableAttr}
-	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, options) }
+	handler := func(w io.Writer, o slog.HandlerOptions) slog.Handler { return slog.NewJSONHandler(w, &o) }
 	if format == "text" || (format != "json" && terminal.Is(w)) {
-		handler = func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, options) }
+		handler = func(w io.Writer, o slog.HandlerOptions) slog.Handler { return slog.NewTextHandler(w, &o) }
+	}
+	lines := func(w io.Writer) lineHandler {
+		return lineHandler{
+			plain:    handler(w, slog.HandlerOptions{Level: level}),
+			escaping: handler(w, slog.HandlerOptions{Level: level, ReplaceAttr: printableAttr}),
+			hurry:    func() {},
+		}
 	}
 	f, ok := w.(*os.File)
 	if !ok {
-		return slog.New(handler(w)), func() {}
+		return slog.New(lines(w)), func() {}
 	}
 	signal.Ignore(syscall.SIGPIPE)
-	apart := detach(f, handler)
-	return slog.New(handler(apart)), apart.flush
+	apart := detach(f, func(w io.Writer) slog.Handler { return lines(w) }, collectTime)
+	h := lines(apart)
+	h.hurry = apart.hurry
+	return slog.New(h), apart.flush
+}
+
+// lineHandler escapes what cannot be printed, and has warnings and errors written
+// without delay.
+type lineHandler struct {
+	// plain and escaping write the same, but for what escaping escapes; to look for it
+	// in each attribute takes escaping longer.
+	plain, escaping slog.Handler
+	hurry           func()
+}
+
+// Enabled, Handle, WithAttrs and WithGroup make it a slog.Handler.
+func (h lineHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.plain.Enabled(ctx, level)
+}
+
+func (h lineHandler) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelWarn {
+		defer h.hurry()
+	}
+	plain := isPlain(r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		plain = plain && isPlainAttr(a)
+		return plain
+	})
+	if plain {
+		return h.plain.Handle(ctx, r)
+	}
+	return h.escaping.Handle(ctx, r)
+}
+
+func (h lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	h.escaping = h.escaping.WithAttrs(attrs)
+	if slices.ContainsFunc(attrs, func(a slog.Attr) bool { return !isPlainAttr(a) }) {
+		h.plain = h.escaping
+		return h
+	}
+	h.plain = h.plain.WithAttrs(attrs)
+	return h
+}
+
+func (h lineHandler) WithGroup(name string) slog.Handler {
+	h.plain, h.escaping = h.plain.WithGroup(name), h.escaping.WithGroup(name)
+	return h
+}
+
+// isPlainAttr reports whether nothing in an attribute can need an escape. It does not
+// look into what is composed.
+func isPlainAttr(a slog.Attr) bool {
+	switch a.Value.Kind() {
+	case slog.KindString:
+		return isPlain(a.Value.String())
+	case slog.KindAny, slog.KindGroup, slog.KindLogValuer:
+		return false
+	default:
+		return true
+	}
+}
+
+// isPlain reports whether a text is printable ASCII.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // printableAttr escapes what cannot be printed in a text, which may come from an
@@ -56,114 +130,4 @@ func printableAttr(_ []string, a slog.Attr) slog.Attr {
 		return a
 	}
 	return slog.String(a.Key, terminal.PrintableLines(text))
-}
-
-const (
-	// detachedLines may wait to be written: some 2 MB.
-	detachedLines = 4096
-	// flushTimeout is how long the end waits for a log that is not read.
-	flushTimeout = time.Second
-)
-
-// detached writes lines in a goroutine of its own. A log that nobody reads, a full
-// pipe or a disk that hangs, would otherwise hold up every visitor before the
-// answer. When too many lines wait, further ones are dropped, as are those that
-// cannot be written: a pipe without a reader, a disk that is full. Their number is
-// written once there is room again.
-type detached struct {
-	w     io.Writer
-	lines chan []byte
-	// dropped is of those who log, lost of the one who writes.
-	waiting, dropped atomic.Int64
-	lost             int64
-	// torn is set while a line that was written in part ends what is there.
-	torn bool
-	// notice makes the line that says how many are missing.
-	notice func(io.Writer) slog.Handler
-}
-
-// linesLost counts for this process, whose standard output is one.
-var linesLost atomic.Int64
-
-func registerLog(reg prometheus.Registerer) {
-	promauto.With(reg).NewCounterFunc(prometheus.CounterOpts{
-		Name: "sine_relay_log_lines_lost_total", Help: "Lines of the log that were not written: nobody read it, its pipe was broken or its disk was full.",
-	}, func() float64 { return float64(linesLost.Load()) })
-}
-
-func detach(w io.Writer, notice func(io.Writer) slog.Handler) *detached {
-	d := &detached{w: w, lines: make(chan []byte, detachedLines), notice: notice}
-	go func() {
-		for line := range d.lines {
-			d.put(line)
-			d.waiting.Add(-1)
-		}
-	}()
-	return d
-}
-
-// put writes a line, behind the number of those that are missing before it.
-func (d *detached) put(line []byte) {
-	d.lost += d.dropped.Swap(0)
-	if d.lost > 0 {
-		if !d.whole(d.missing()) {
-			d.lose()
-			return
-		}
-		d.lost = 0
-	}
-	if !d.whole(line) {
-		d.lose()
-	}
-}
-
-func (d *detached) lose() {
-	d.lost++
-	linesLost.Add(1)
-}
-
-// missing is the line that says so.
-func (d *detached) missing() []byte {
-	var line bytes.Buffer
-	r := slog.NewRecord(time.Now(), slog.LevelWarn, "the log could not be written, and lines are missing", 0)
-	r.AddAttrs(slog.Int64("lines", d.lost))
-	_ = d.notice(&line).Handle(context.Background(), r) // a buffer takes everything
-	return line.Bytes()
-}
-
-// whole reports whether a line was written. One that was cut ends with the next.
-func (d *detached) whole(line []byte) bool {
-	if d.torn {
-		line = append([]byte{'\n'}, line...)
-	}
-	n, err := d.w.Write(line)
-	if n > 0 {
-		d.torn = n < len(line)
-	}
-	return err == nil
-}
-
-// Write never waits and never fails.
-func (d *detached) Write(line []byte) (int, error) {
-	d.waiting.Add(1)
-	select {
-	case d.lines <- bytes.Clone(line):
-	default:
-		d.waiting.Add(-1)
-		d.dropped.Add(1)
-		linesLost.Add(1)
-	}
-	return len(line), nil
-}
-
-func (d *detached) flush() {
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for giveUp := time.After(flushTimeout); d.waiting.Load() > 0; {
-		select {
-		case <-tick.C:
-		case <-giveUp:
-			return
-		}
-	}
 }
