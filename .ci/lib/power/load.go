@@ -73,11 +73,11 @@ func (l *load) post(body []byte) (id string) {
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	var said struct{ EventID string }
-	if err != nil || response.StatusCode != http.StatusOK || json.Unmarshal(text, &said) != nil {
+	var stored struct{ EventID string }
+	if err != nil || response.StatusCode != http.StatusOK || json.Unmarshal(text, &stored) != nil {
 		return ""
 	}
-	return said.EventID
+	return stored.EventID
 }
 
 // visitor is a body that no other one equals.

@@ -52,9 +52,6 @@ func (m *machine) data() string { return filepath.Join(m.dir, "data") }
 
 // format gives it an empty file system.
 func (m *machine) format() error {
-	if err := os.RemoveAll(m.image()); err != nil {
-		return err
-	}
 	if err := os.WriteFile(m.image(), nil, 0o600); err != nil {
 		return err
 	}
@@ -90,8 +87,8 @@ func (m *machine) startDisk() error {
 	}
 	cmd := exec.Command(filepath.Join(m.programs, "disk"), fmt.Sprintf("-lie=%t", m.lying), m.image())
 	cmd.ExtraFiles = []*os.File{fuse}
-	// Whoever leaves a mount namespace last unmounts what is in it. The disk must not
-	// be last in the one of the file system on it: it would wait for itself.
+	// The last process of a mount namespace unmounts what is in it. The disk must not be
+	// the last in the namespace of the file system on it: it would wait for itself.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	if err := m.launchDisk(cmd); err != nil {
 		return errors.Join(err, unmount(m.device()))
@@ -163,12 +160,16 @@ func unmount(path string) error {
 }
 
 // available reports why the power of a disk cannot be cut on this machine.
-func available(programs, dir, system string) error {
-	m, err := newMachine(programs, filepath.Join(dir, "probe-"+system), filepath.Join(dir, "probe-"+system, "logs"), system, false)
+func available(programs, system string) error {
+	dir, err := os.MkdirTemp(programs, "probe-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(m.dir)
+	defer os.RemoveAll(dir)
+	m, err := newMachine(programs, dir, filepath.Join(dir, "logs"), system, false)
+	if err != nil {
+		return err
+	}
 	if err := m.on(); err != nil {
 		return err
 	}

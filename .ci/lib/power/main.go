@@ -1,6 +1,6 @@
 // Command power cuts the power of a disk under running relays: ext4 or xfs, on a loop
-// device, on a disk that keeps in memory what was not flushed, and loses it. It holds
-// what was acknowledged before each cut against what is there after it.
+// device, on a disk that keeps in memory what was not flushed, and loses it. It compares
+// what was acknowledged before each cut with what is there after it.
 //
 //	power -programs DIR [-fs ext4|xfs] [-loss all|random] [SCENARIO...] [CUTS]
 //

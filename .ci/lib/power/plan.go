@@ -22,7 +22,6 @@ type plan struct {
 	systems, losses []string
 	scenarios       []scenario
 	cuts            int
-	series          int
 }
 
 // read takes names of scenarios, and a number at the end.
@@ -47,7 +46,7 @@ func (p *plan) read(words []string) bool {
 
 func (p *plan) run(ctx context.Context) (code int) {
 	for _, system := range p.systems {
-		if err := available(p.programs, p.programs, system); err != nil {
+		if err := available(p.programs, system); err != nil {
 			fmt.Fprintf(os.Stderr, "power: the power of a disk with %s cannot be cut here: %v\n", system, err)
 			return unavailable
 		}
@@ -88,24 +87,25 @@ func (p *plan) try(ctx context.Context, s scenario) row {
 }
 
 func (p *plan) trial(ctx context.Context, s scenario, cuts int) *trial {
-	p.series++
-	dir := filepath.Join(p.programs, fmt.Sprintf("%03d-%s", p.series, s.name))
-	return &trial{scenario: s, ctx: ctx, programs: p.programs, dir: dir, cuts: cuts, losses: p.losses, ledger: newLedger()}
+	return &trial{scenario: s, ctx: ctx, programs: p.programs, cuts: cuts, losses: p.losses, ledger: newLedger()}
 }
 
 // do makes the cuts, on a new disk.
 func (t *trial) do(system string, lying bool) (err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%s on %s, cut %d: %w", t.name, system, t.done.cuts, err)
+			err = fmt.Errorf("%s on %s, cut %d: %w", t.name, system, t.done.cuts+1, err)
 		}
 		t.done.acknowledged = t.ledger.total + t.orders.total + t.keys
 	}()
-	logs := filepath.Join(t.dir, "logs")
-	if kept := os.Getenv("ARTIFACTS"); kept != "" {
-		logs = filepath.Join(kept, filepath.Base(t.dir)+"-"+system)
+	if t.dir, err = os.MkdirTemp(t.programs, t.name+"-"+system+"-"); err != nil {
+		return err
 	}
-	if t.machine, err = newMachine(t.programs, t.dir, logs, system, lying); err != nil {
+	logs := t.dir
+	if kept := os.Getenv("ARTIFACTS"); kept != "" {
+		logs = kept
+	}
+	if t.machine, err = newMachine(t.programs, t.dir, filepath.Join(logs, filepath.Base(t.dir)), system, lying); err != nil {
 		return err
 	}
 	if t.nats, err = newServer(t.program("nats-server")); err != nil {

@@ -47,7 +47,7 @@ func environment(settings ...string) []string {
 	return all
 }
 
-// listens returns once the relay has said where it listens.
+// listens returns once the relay has logged where it listens.
 func (r *relay) listens(ctx context.Context) error {
 	err := await(ctx, "the relay listens", startTimeout, func() bool { return r.announced() || !r.running() })
 	if err == nil && !r.announced() {

@@ -95,8 +95,8 @@ const (
 	loseRandom loss = "random" // each with the same chance, which differs from cut to cut
 )
 
-// cut is the loss of power. The disk stays locked: whoever waits for it, or calls it
-// later, waits for ever. It returns how many sectors were lost.
+// cut is the loss of power. The disk stays locked: a call that waits for it, or comes
+// later, never returns. It returns how many sectors were lost.
 func (d *disk) cut(what loss) (sectors int, err error) {
 	d.mu.Lock()
 	chance := 1.0

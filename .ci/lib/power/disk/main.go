@@ -6,8 +6,7 @@
 // Whoever starts it has mounted the file system. A line "all" or "random" on its
 // standard input is the cut: at that moment the sectors that were not flushed are lost,
 // all or a random part of them, and from then on nothing is answered. It prints how many
-// were lost. When the standard input ends, it ends, and whoever waits for the disk
-// gets an error.
+// were lost. When the standard input ends, it ends, and every pending request fails.
 package main
 
 import (
@@ -25,7 +24,7 @@ const flushTime = 2 * time.Millisecond
 // fuse is the file descriptor of the connection to the kernel.
 const fuse = 3
 
-// servers answer at once, so that nobody who reads waits for a flush.
+// servers answer at the same time, so that a read does not wait for a flush.
 const servers = 4
 
 func main() {
@@ -76,7 +75,7 @@ func control(d *disk) error {
 		fmt.Println(sectors)
 	}
 	for lines.Scan() {
-		// A disk without power hears nothing.
+		// After the cut, only the end of the input matters.
 	}
 	return lines.Err()
 }
