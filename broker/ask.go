@@ -50,7 +50,7 @@ func (b *Broker) Ask(ctx context.Context, request visit.Message) (visit.Decision
 // ask asks by a connection, or by the other one where that is better; nil for none.
 func ask(ctx context.Context, request visit.Message, r *replies, by, other *conn.Conn) (visit.Decision, error) {
 	r.expect(request.Subject)
-	q := &checkInRequest{conn: by, other: other, counted: r, message: request, replies: make(chan conn.Reply, maxAttempts)}
+	q := &checkInRequest{conn: by, other: other, counted: r, message: request, replies: conn.NewReplies()}
 	defer q.end()
 	decision, err := q.decision(ctx)
 	if err != nil {
@@ -69,11 +69,13 @@ type checkInRequest struct {
 	counted  *replies
 	message  visit.Message
 	attempts []attempt
-	replies  chan conn.Reply // of all attempts, each of which has room
-	open     int             // attempts whose reply may still come
-	returned *time.Timer     // when deciders that connect anew may be back
-	bad      error           // why a reply that came is not a decision
+	replies  *conn.Replies    // of all attempts
+	open     int              // attempts whose reply may still come
+	returned <-chan time.Time // when deciders that connect anew may be back
+	bad      error            // why a reply that came is not a decision
 	decided  bool
+	// deadline is when the time is over, and half is half of it; zero for never.
+	deadline, half time.Time
 	// elsewhere is set when no reply came: it may be the server that hangs, which is
 	// noticed after some seconds.
 	elsewhere bool
@@ -81,49 +83,38 @@ type checkInRequest struct {
 
 // decision sends the request and waits for the first reply that can be read.
 func (q *checkInRequest) decision(ctx context.Context) (visit.Decision, error) {
-	q.returned = stoppedTimer()
-	defer q.returned.Stop()
+	q.deadline, q.half = halfTime(ctx)
 	if err := q.send(ctx); err != nil {
 		return visit.Decision{}, err
 	}
-	half := halfTime(ctx)
-	defer half.Stop()
 	for {
-		select {
-		case r := <-q.replies:
+		if r, ok := q.replies.Take(); ok {
 			decision, err := q.take(ctx, r)
 			if err != errWaitOn {
 				return decision, err
 			}
-		case <-half.C:
-			q.elsewhere = true
-			// Where that fails, the reply to what was sent before may still come.
-			if err := q.sendAgain(ctx, againNoReply); err != nil && q.open == 0 {
-				return visit.Decision{}, err
-			}
-		case <-q.returned.C:
+			continue
+		}
+		select {
+		case <-q.replies.Ready():
+		case <-q.returned:
 			if err := q.send(ctx); err != nil && q.open == 0 {
 				return visit.Decision{}, err
 			}
 		case <-ctx.Done():
-			return q.overdue(ctx)
+			return q.overdue(conn.ContextError(ctx))
 		}
 	}
 }
 
-// halfTime fires when half of the time is over.
-func halfTime(ctx context.Context) *time.Timer {
+// halfTime is when the time is over, and half of it; zero for never.
+func halfTime(ctx context.Context) (deadline, half time.Time) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return stoppedTimer()
+		return deadline, half
 	}
-	return time.NewTimer(time.Until(deadline) / 2)
-}
-
-func stoppedTimer() *time.Timer {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return t
+	now := time.Now()
+	return deadline, now.Add(deadline.Sub(now) / 2)
 }
 
 // errWaitOn is that a reply may still come.
@@ -132,13 +123,18 @@ var errWaitOn = errors.New("a reply may still come")
 // take takes in what became of an attempt.
 func (q *checkInRequest) take(ctx context.Context, r conn.Reply) (visit.Decision, error) {
 	sent := q.attemptOf(r.To)
-	if sent == nil {
-		return visit.Decision{}, errWaitOn // the connection dropped before it was sent
+	switch {
+	case r.Err == conn.ErrNoReplyYet:
+		return visit.Decision{}, q.remind(ctx)
+	case sent == nil:
+		return visit.Decision{}, errWaitOn
 	}
 	q.open--
 	switch {
 	case errors.Is(r.Err, visit.ErrDisconnected):
-		return visit.Decision{}, q.dropped(ctx, sent)
+		return visit.Decision{}, q.dropped(ctx, sent, r.Sent)
+	case r.Err == visit.ErrTimeout:
+		return q.overdue(r.Err)
 	case r.Err != nil:
 		return visit.Decision{}, r.Err
 	}
@@ -150,7 +146,7 @@ func (q *checkInRequest) take(ctx context.Context, r conn.Reply) (visit.Decision
 		return decision, nil
 	case q.bad != nil && !errors.Is(q.bad, visit.ErrNoDecider):
 	case errors.Is(err, visit.ErrNoDecider) && q.conn.InGrace() && q.mayBeSentAgain():
-		q.returned.Reset(respondersPause)
+		q.returned = time.After(respondersPause)
 		return visit.Decision{}, errWaitOn
 	default:
 		q.bad = err
@@ -161,24 +157,33 @@ func (q *checkInRequest) take(ctx context.Context, r conn.Reply) (visit.Decision
 	return visit.Decision{}, q.bad
 }
 
+// remind sends the request again when half of the time is over.
+func (q *checkInRequest) remind(ctx context.Context) error {
+	if q.elsewhere {
+		return errWaitOn
+	}
+	q.elsewhere = true
+	// Where that fails, the reply to what was sent before may still come.
+	if err := q.sendAgain(ctx, againNoReply); err != nil && q.open == 0 {
+		return err
+	}
+	return errWaitOn
+}
+
 // overdue takes a reply that came together with the end of the time. A reply that
 // was not a decision says more than that none came.
-func (q *checkInRequest) overdue(ctx context.Context) (visit.Decision, error) {
-	for {
-		select {
-		case r := <-q.replies:
-			if r.Err != nil {
-				continue
-			}
-			if decision, err := readDecision(r.Msg); err == nil {
-				q.decided = true
-				return decision, nil
-			}
-		default:
-			if q.bad != nil && !errors.Is(q.bad, visit.ErrNoDecider) && conn.ContextError(ctx) == visit.ErrTimeout {
-				return visit.Decision{}, q.bad
-			}
-			return visit.Decision{}, conn.ContextError(ctx)
+func (q *checkInRequest) overdue(reason error) (visit.Decision, error) {
+	for r, ok := q.replies.Take(); ok; r, ok = q.replies.Take() {
+		if r.Err != nil {
+			continue
+		}
+		if decision, err := readDecision(r.Msg); err == nil {
+			q.decided = true
+			return decision, nil
 		}
 	}
+	if q.bad != nil && !errors.Is(q.bad, visit.ErrNoDecider) && reason == visit.ErrTimeout {
+		return visit.Decision{}, q.bad
+	}
+	return visit.Decision{}, reason
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -28,12 +29,16 @@ type attempt struct {
 
 // dropped asks again once the connection is back, unless that was done since. A reply
 // to what was sent before still counts: the inbox is the same.
-func (q *checkInRequest) dropped(ctx context.Context, sent *attempt) error {
-	sent.Restore()
-	q.open++
+func (q *checkInRequest) dropped(ctx context.Context, by *attempt, sent bool) error {
 	newest := false // of those without a reply
 	for _, other := range q.attempts {
-		newest = other.PendingReply == sent.PendingReply || newest && other.replied
+		newest = other.PendingReply == by.PendingReply || newest && other.replied
+	}
+	if sent {
+		by.Restore()
+		q.open++
+	} else {
+		q.attempts = slices.DeleteFunc(q.attempts, func(a attempt) bool { return a.PendingReply == by.PendingReply })
 	}
 	switch {
 	case !newest:
@@ -70,7 +75,7 @@ func (q *checkInRequest) sendAgain(ctx context.Context, reason string) error {
 // send makes one attempt. Without a connection it waits for one, if there was one a
 // moment ago.
 func (q *checkInRequest) send(ctx context.Context) error {
-	q.returned.Stop()
+	q.returned = nil
 	for {
 		err := q.try(ctx)
 		if !errors.Is(err, visit.ErrDisconnected) || !q.conn.Regained(ctx) {
@@ -88,20 +93,27 @@ func (q *checkInRequest) by() *conn.Conn {
 }
 
 func (q *checkInRequest) try(ctx context.Context) error {
+	by := q.by()
+	if !by.Connected() {
+		return visit.ErrDisconnected
+	}
 	header, err := attemptHeader(ctx, q.message.Header, len(q.attempts)+1)
 	if err != nil {
 		return err
 	}
-	one, err := q.by().Expect(q.message.Subject, isNoAcknowledgement, q.replies, q.counted.ofDeciders)
-	if err != nil {
-		return err
+	expected := conn.Expectation{
+		Subject: q.message.Subject, Accepts: isNoAcknowledgement, Replies: q.replies, Observer: q.counted.ofDeciders, Deadline: q.deadline,
 	}
-	if err := one.Send(ctx, &nats.Msg{Subject: q.message.Subject, Header: header, Data: q.message.Data}); err != nil {
-		one.Cancel()
+	if !q.elsewhere {
+		expected.Remind = q.half
+	}
+	one, err := by.Expect(expected)
+	if err != nil {
 		return err
 	}
 	q.attempts = append(q.attempts, attempt{PendingReply: one})
 	q.open++
+	one.Send(&nats.Msg{Subject: q.message.Subject, Header: header, Data: q.message.Data})
 	return nil
 }
 

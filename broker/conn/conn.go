@@ -2,8 +2,8 @@
 //
 // It promises that waiting for a reply ends as soon as its end can be known: with the
 // reply, when the connection drops, or when NATS refuses the subject or the inbox; and
-// that nothing is kept to be sent later, with one exception: what waits for a peer
-// that reads nothing may leave up to a second after its deadline, because a write
+// that nothing is kept to be sent later, with one exception: what was handed to a
+// peer that reads nothing may leave up to a second after its deadline, because a write
 // cannot be called back. It moves to another server before the one in use is shut
 // down.
 //
@@ -38,6 +38,7 @@ type Conn struct {
 	metrics  *Metrics
 	observer *Observer
 	pending  *pending
+	outgoing *collector
 
 	nc       *nats.Conn
 	inbox    string // prefix of the reply subjects, with its dot
@@ -97,7 +98,7 @@ func newConn(cfg Config, o Options) *Conn {
 	}
 	c := &Conn{
 		name: o.Name, cfg: cfg, log: o.Logger.With("connection", o.Name), metrics: o.Metrics, observer: o.Observer,
-		pending: newPending(), ended: ended, end: end,
+		pending: newPending(), outgoing: newCollector(), ended: ended, end: end,
 		connected: make(chan struct{}), logged: make(map[string]bool),
 	}
 	c.greeting.certificate = cfg.TLS.HandshakeFirst && cfg.TLS.CertFile != ""
@@ -157,6 +158,8 @@ func (c *Conn) dial(urls string, options []nats.Option) error {
 	c.refreshUp()
 	c.statuses = nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	go c.followStatus()
+	go c.write()
+	go c.pending.sweepUntil(c.ended.Done())
 	// Established again by nats.go at each reconnect.
 	if _, err := nc.Subscribe(c.inbox+"*", c.receive); err != nil {
 		return fmt.Errorf("subscribe to the inbox: %w", err)

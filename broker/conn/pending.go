@@ -7,7 +7,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/visit"
 )
+
+// sweepInterval is how late a deadline is noticed at most. One sweep costs less than a
+// timer for each message.
+const sweepInterval = 5 * time.Millisecond
 
 // pending is the table of the replies that are awaited on one connection. An entry
 // leaves it exactly once: with a reply, with an error, or cancelled by its owner.
@@ -17,32 +23,28 @@ type pending struct {
 	replied replied
 	// refused is set while no reply can arrive at all.
 	refused error
+	// filled has a token after the table was empty, for the sweep.
+	filled chan struct{}
 }
 
 // PendingReply is a reply that is awaited on one connection.
 type PendingReply struct {
+	Expectation
 	conn *Conn
 	// token is the last part of the reply subject. With a number that counts up,
 	// a client that got one message could reply to the next, which went to another.
-	token    string
-	subject  string
-	accepts  func(*nats.Msg) bool // whether a reply counts
-	sent     int                  // how often, and so how many replies may come
-	replies  chan Reply           // has room, so that delivering never blocks
-	observer *Observer
-}
-
-// Reply is what became of a message that was sent: the reply, or why there is none.
-type Reply struct {
-	To  *PendingReply
-	Msg *nats.Msg
-	Err error
+	token string
+	// sent is how often the message was handed to the client, and so how many replies
+	// may come; guarded by the table's mutex.
+	sent int
 }
 
 // newToken has 130 random bits, which take about 100 ns.
 func newToken() string { return rand.Text() }
 
-func newPending() *pending { return &pending{all: make(map[string]*PendingReply)} }
+func newPending() *pending {
+	return &pending{all: make(map[string]*PendingReply), filled: make(chan struct{}, 1)}
+}
 
 // Observer is called with replies that do not count, or come too late or too often.
 // A nil function ignores them.
@@ -70,8 +72,19 @@ func (p *pending) add(one *PendingReply) error {
 	if p.refused != nil {
 		return p.refused
 	}
-	p.all[one.token] = one
+	p.enter(one)
 	return nil
+}
+
+// enter is called with the lock held.
+func (p *pending) enter(one *PendingReply) {
+	p.all[one.token] = one
+	if len(p.all) == 1 {
+		select {
+		case p.filled <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (p *pending) empty() bool {
@@ -104,14 +117,83 @@ func (p *pending) forget(one *PendingReply, then delivery) {
 func (p *pending) restore(one *PendingReply) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.all[one.token] = one
+	p.enter(one)
 }
 
-// sending notes that the message is sent once more.
-func (p *pending) sending(one *PendingReply) {
+// handOver reports whether the message is still to be sent, and notes that it is.
+func (p *pending) handOver(one *PendingReply) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if _, found := p.all[one.token]; !found || passed(one.Deadline, time.Now()) {
+		return false // the sweep says so
+	}
 	one.sent++
+	return true
+}
+
+// unsent ends the waiting for the reply to what was handed over and not sent after all.
+func (p *pending) unsent(one *PendingReply, err error) {
+	p.mu.Lock()
+	one.sent--
+	p.mu.Unlock()
+	p.reject(one, err)
+}
+
+// reject ends the waiting for one reply.
+func (p *pending) reject(one *PendingReply, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, found := p.all[one.token]; found {
+		p.end(one, Reply{Err: err})
+	}
+}
+
+func (p *pending) remindAt(one *PendingReply, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	one.Remind = at
+}
+
+func passed(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
+// sweep ends the waiting for replies whose deadline has passed, and reminds of others.
+func (p *pending) sweep(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range p.all {
+		switch {
+		case passed(one.Deadline, now):
+			p.replied.remember(one, one.sent, late, now)
+			p.end(one, Reply{Err: visit.ErrTimeout})
+		case passed(one.Remind, now):
+			one.Remind = time.Time{}
+			one.Replies.deliver(Reply{To: one, Err: ErrNoReplyYet, Sent: one.sent > 0})
+		}
+	}
+}
+
+// sweepUntil sweeps while replies are pending, until done is closed.
+func (p *pending) sweepUntil(done <-chan struct{}) {
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-done:
+			return
+		}
+		p.sweep(time.Now())
+		if !p.empty() {
+			continue
+		}
+		tick.Stop()
+		select {
+		case <-p.filled:
+			tick.Reset(sweepInterval)
+		case <-done:
+			return
+		}
+	}
 }
 
 // deliver hands a reply to its owner, and returns who observes it otherwise and what
@@ -120,12 +202,12 @@ func (p *pending) deliver(token string, reply *nats.Msg) (became delivery, o *Ob
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if one, found := p.all[token]; found {
-		if !one.accepts(reply) {
-			return ignored, one.observer, one.subject
+		if one.Accepts != nil && !one.Accepts(reply) {
+			return ignored, one.Observer, one.Subject
 		}
 		p.end(one, Reply{Msg: reply})
 		p.replied.add(one, time.Now())
-		return delivered, nil, one.subject
+		return delivered, nil, one.Subject
 	}
 	return p.replied.again(token, reply, time.Now())
 }
@@ -144,7 +226,7 @@ func (p *pending) failSubject(subject string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, one := range p.all {
-		if one.subject == subject {
+		if one.Subject == subject {
 			p.end(one, Reply{Err: err})
 		}
 	}
@@ -173,8 +255,8 @@ func (p *pending) refusal() error {
 // end is called with the lock held.
 func (p *pending) end(one *PendingReply, r Reply) {
 	delete(p.all, one.token)
-	r.To = one
-	one.replies <- r
+	r.To, r.Sent = one, one.sent > 0
+	one.Replies.deliver(r)
 }
 
 // awaitEmpty waits until nothing is pending, or ctx ends.

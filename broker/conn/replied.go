@@ -59,7 +59,7 @@ func (r *replied) remember(one *PendingReply, left int, then delivery, now time.
 		r.ring[r.next] = one.token
 		r.next = (r.next + 1) % maxReplied
 	}
-	r.all[one.token] = &former{subject: one.subject, accepts: one.accepts, observer: one.observer, then: then, left: left, at: now}
+	r.all[one.token] = &former{subject: one.Subject, accepts: one.Accepts, observer: one.Observer, then: then, left: left, at: now}
 }
 
 // again says what a reply is that is no longer awaited.
@@ -68,7 +68,7 @@ func (r *replied) again(token string, reply *nats.Msg, now time.Time) (delivery,
 	switch {
 	case before == nil, now.Sub(before.at) > rememberReplied:
 		return late, nil, ""
-	case !before.accepts(reply):
+	case before.accepts != nil && !before.accepts(reply):
 		return ignored, before.observer, before.subject
 	case before.left > 0:
 		before.left--

@@ -18,7 +18,7 @@ func BenchmarkToken(b *testing.B) {
 func TestReply_MemoryOfRepliedMessagesIsBounded(t *testing.T) {
 	var r replied
 	start := time.Now()
-	first := &PendingReply{token: newToken(), subject: "s", accepts: AnyReply, sent: 1}
+	first := &PendingReply{token: newToken(), Expectation: Expectation{Subject: "s"}, sent: 1}
 	r.add(first, start)
 	if became, _, subject := r.again(first.token, &nats.Msg{}, start); became != duplicate || subject != "s" {
 		t.Errorf("%v %q", became, subject)
@@ -28,7 +28,7 @@ func TestReply_MemoryOfRepliedMessagesIsBounded(t *testing.T) {
 	}
 	var last *PendingReply
 	for range maxReplied {
-		last = &PendingReply{token: newToken(), subject: "s", accepts: AnyReply, sent: 1}
+		last = &PendingReply{token: newToken(), Expectation: Expectation{Subject: "s"}, sent: 1}
 		r.add(last, start)
 	}
 	if became, _, _ := r.again(first.token, &nats.Msg{}, start); became != late {

@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
-
-// AnyReply accepts every reply.
-func AnyReply(*nats.Msg) bool { return true }
 
 // IsNoResponders reports whether a reply is the server's own, which says that there is
 // no subscriber.
@@ -21,20 +20,19 @@ func IsNoResponders(m *nats.Msg) bool {
 	return len(m.Data) == 0 && m.Header.Get("Status") == "503"
 }
 
-// Expect prepares for a reply to what will be sent to subject. Replies that accepts
-// refuses are left out. The channel has room for one [Reply]; o observes what does not
-// count. It fails while NATS refuses the inbox.
-func (c *Conn) Expect(subject string, accepts func(*nats.Msg) bool, replies chan Reply, o *Observer) (*PendingReply, error) {
+// Expect prepares for a reply. It fails while NATS refuses the inbox.
+func (c *Conn) Expect(e Expectation) (*PendingReply, error) {
 	c = c.current()
-	one := &PendingReply{conn: c, token: newToken(), subject: subject, accepts: accepts, replies: replies, observer: cmp.Or(o, c.observer)}
+	e.Observer = cmp.Or(e.Observer, c.observer)
+	one := &PendingReply{Expectation: e, conn: c, token: newToken()}
 	if err := c.pending.add(one); err != nil {
 		return nil, err
 	}
 	return one, nil
 }
 
-// Cancel ends the waiting, and reports false when it had ended: then the [Reply] lies
-// in its channel.
+// Cancel ends the waiting, and reports false when it had ended. What was not sent yet
+// is not sent.
 func (p *PendingReply) Cancel() bool { return p.conn.pending.remove(p) }
 
 // CancelLate ends the waiting; a reply that comes all the same is late.
@@ -48,50 +46,126 @@ func (p *PendingReply) CancelSurplus() { p.conn.pending.forget(p, surplus) }
 // reply may come all the same.
 func (p *PendingReply) Restore() { p.conn.pending.restore(p) }
 
-// Send sends m, to be replied to p, and returns when ctx ends at the latest. An error
-// other than that of ctx means that nothing was sent.
-//
-// The client may be writing to a peer that reads nothing, and holds its lock
-// meanwhile, for writeTimeout at most; those who only want to send wait for the
-// lock, whatever their deadline. So another goroutine waits for it, and sends m late
-// when ctx ended meanwhile.
-func (p *PendingReply) Send(ctx context.Context, m *nats.Msg) error {
-	sent := make(chan error, 1)
-	go func() { sent <- p.conn.send(ctx, m, p) }()
-	select {
-	case err := <-sent:
-		return err
-	case <-ctx.Done():
-		return ContextError(ctx)
+// RemindAt has the owner reminded once more.
+func (p *PendingReply) RemindAt(at time.Time) { p.conn.pending.remindAt(p, at) }
+
+// Send has m sent, to be replied to p, and does not wait for that. It may be called
+// again for the same message. The caller leaves m alone from then on.
+func (p *PendingReply) Send(m *nats.Msg) {
+	m.Reply = p.conn.inbox + p.token
+	if err := p.conn.sendable(); err != nil {
+		p.conn.pending.reject(p, err)
+		return
+	}
+	if !p.conn.outgoing.add(outgoing{p, m}) {
+		p.conn.pending.reject(p, errClosed)
 	}
 }
 
-// send gives m to the client.
-func (c *Conn) send(ctx context.Context, m *nats.Msg, one *PendingReply) error {
-	// Before the first connect nats.go takes the server for one without
-	// headers and says so.
+// sendable says why nothing can be sent now, or nil. Before the first connect nats.go
+// takes the server for one without headers and says so.
+func (c *Conn) sendable() error {
 	switch {
 	case c.closed.Load():
 		return errClosed
 	case !c.up.Load():
 		return visit.ErrDisconnected
+	default:
+		return nil
 	}
-	if ctx.Err() != nil {
-		return ContextError(ctx)
+}
+
+// outgoing is a message that is to be sent.
+type outgoing struct {
+	pending *PendingReply
+	msg     *nats.Msg
+}
+
+// collector takes the messages that are to be sent. One writer hands them to the
+// client: that may be writing to a peer that reads nothing, and holds its lock
+// meanwhile, for writeTimeout at most, whatever the deadlines of those who wait for
+// the lock.
+type collector struct {
+	mu      sync.Mutex
+	waiting []outgoing
+	closed  bool
+	wake    chan struct{} // holds a token while something waits
+}
+
+func newCollector() *collector { return &collector{wake: make(chan struct{}, 1)} }
+
+// add reports false when nothing is sent any more.
+func (c *collector) add(o outgoing) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
 	}
-	addressed := *m // an earlier attempt may still be being sent
-	addressed.Reply = c.inbox + one.token
-	c.pending.sending(one)
-	err := c.nc.PublishMsg(&addressed)
+	if c.waiting = append(c.waiting, o); len(c.waiting) == 1 {
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
+	}
+	return true
+}
+
+// close returns what is not sent any more.
+func (c *collector) close() []outgoing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	return c.waiting
+}
+
+// swap returns all that waits, and takes the room of what was sent for what comes.
+func (c *collector) swap(sent []outgoing) []outgoing {
+	clear(sent)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.waiting
+	c.waiting = sent[:0]
+	return all
+}
+
+// write hands what waits to the client, until the connection is closed. The client
+// flushes what it has as soon as it can: what comes together leaves together, and a
+// message that is alone leaves at once.
+func (c *Conn) write() {
+	var batch []outgoing
+	for {
+		select {
+		case <-c.outgoing.wake:
+		case <-c.ended.Done():
+			for _, one := range c.outgoing.close() {
+				c.pending.reject(one.pending, errClosed)
+			}
+			return
+		}
+		batch = c.outgoing.swap(batch)
+		for _, one := range batch {
+			c.send(one)
+		}
+	}
+}
+
+// send gives one message to the client, unless its reply is not awaited any more.
+func (c *Conn) send(o outgoing) {
+	if !c.pending.handOver(o.pending) {
+		return
+	}
+	err := c.sendable()
+	if err == nil {
+		err = c.nc.PublishMsg(o.msg)
+	}
 	switch {
 	case err == nil:
-		return nil
 	case errors.Is(err, nats.ErrMaxPayload):
-		return fmt.Errorf("%w: NATS accepts at most %d bytes", visit.ErrTooLarge, c.nc.MaxPayload())
-	case errors.Is(err, nats.ErrBadSubject):
-		return err
+		c.pending.unsent(o.pending, fmt.Errorf("%w: NATS accepts at most %d bytes", visit.ErrTooLarge, c.nc.MaxPayload()))
+	case errors.Is(err, nats.ErrBadSubject), err == errClosed:
+		c.pending.unsent(o.pending, err)
 	default:
-		return visit.ErrDisconnected
+		c.pending.unsent(o.pending, visit.ErrDisconnected)
 	}
 }
 
@@ -104,23 +178,16 @@ func (c *Conn) receive(m *nats.Msg) {
 // Request sends m and waits for a reply. It ends at once when the connection drops or
 // NATS refuses the subject.
 func (c *Conn) Request(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	replies := make(chan Reply, 1)
-	one, err := c.Expect(m.Subject, AnyReply, replies, nil)
+	replies := NewReplies()
+	deadline, _ := ctx.Deadline()
+	one, err := c.Expect(Expectation{Subject: m.Subject, Replies: replies, Deadline: deadline})
 	if err != nil {
 		return nil, err
 	}
-	if err := one.Send(ctx, m); err != nil {
-		one.Cancel()
-		return nil, err
-	}
-	select {
-	case r := <-replies:
+	defer one.Cancel()
+	one.Send(m)
+	if r, ok := replies.Next(ctx); ok {
 		return r.Msg, r.Err
-	case <-ctx.Done():
 	}
-	if one.Cancel() {
-		return nil, ContextError(ctx)
-	}
-	r := <-replies
-	return r.Msg, r.Err
+	return nil, ContextError(ctx)
 }

@@ -162,9 +162,7 @@ func (f *forwarder) sendOne(ctx context.Context, m visit.Message) error {
 	if err := f.spooler.shares.allowsQuarantine(m); err != nil {
 		return &ownShare{err}
 	}
-	sending, cancel := context.WithTimeout(ctx, forwardTimeout)
-	defer cancel()
-	_, err := f.publisher.publish(sending, m, isDisconnected)
+	_, err := f.publisher.publish(ctx, m, time.Now().Add(forwardTimeout), isDisconnected)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,9 +42,9 @@ type publisher struct {
 // neverGiveUp tries until the context ends.
 func neverGiveUp(error) bool { return false }
 
-// publish tries until the message is stored, cannot be, ctx ends, or an attempt has
-// failed and giveUp says that others would, too.
-func (p *publisher) publish(ctx context.Context, m visit.Message, giveUp func(error) bool) (visit.Receipt, error) {
+// publish tries until the message is stored, cannot be, the deadline, which is before
+// that of ctx or zero, or an attempt has failed and giveUp says that others would, too.
+func (p *publisher) publish(ctx context.Context, m visit.Message, deadline time.Time, giveUp func(error) bool) (visit.Receipt, error) {
 	stream, ok := p.streams.StreamOf(m.Root)
 	if !ok {
 		return visit.Receipt{}, fmt.Errorf("no stream is configured for the root %q", m.Root)
@@ -51,7 +52,13 @@ func (p *publisher) publish(ctx context.Context, m visit.Message, giveUp func(er
 	header := make(nats.Header, len(m.Header)+1)
 	maps.Copy(header, m.Header)
 	header[jetstream.ExpectedStreamHeader] = []string{stream}
-	a := attempt{conn: p.conn, stream: stream, msg: nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}}
+	if deadline.IsZero() {
+		deadline, _ = ctx.Deadline()
+	}
+	a := attempt{
+		conn: p.conn, stream: stream, deadline: deadline, replies: conn.NewReplies(),
+		msg: nats.Msg{Subject: m.Subject, Header: header, Data: m.Data},
+	}
 	defer a.cancel()
 	receipt, err := p.retry(ctx, &a, giveUp)
 	if err == nil && m.Root == visit.RootQuarantine {
@@ -74,7 +81,7 @@ func (p *publisher) aboutStream(err error) error {
 func (p *publisher) retry(ctx context.Context, a *attempt, giveUp func(error) bool) (visit.Receipt, error) {
 	var last error
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		if ctx.Err() != nil {
+		if a.over(ctx) {
 			return visit.Receipt{}, ended(ctx, last)
 		}
 		connected := p.conn.NextConnect()
@@ -98,7 +105,7 @@ func (p *publisher) retry(ctx context.Context, a *attempt, giveUp func(error) bo
 			return visit.Receipt{}, last
 		}
 		if !passing.AtOnce {
-			sleep(ctx, pause, connected)
+			sleep(ctx, a.within(pause), connected)
 		}
 	}
 }
@@ -133,13 +140,13 @@ func (p *publisher) sinceAck() time.Duration {
 	return math.MaxInt64
 }
 
-// ended says why nothing was stored before ctx ended: the last thing that went
-// wrong, if anything did.
+// ended says why nothing was stored in time: the last thing that went wrong, if
+// anything did.
 func ended(ctx context.Context, last error) error {
-	if reason := conn.ContextError(ctx); last == nil || !errors.Is(reason, visit.ErrTimeout) {
-		return reason
+	if cancelled := conn.ContextError(ctx); cancelled != nil && !errors.Is(cancelled, visit.ErrTimeout) {
+		return cancelled
 	}
-	return last
+	return cmp.Or(last, visit.ErrTimeout)
 }
 
 // sleep waits for about the pause, but no longer than until the connection is back.
@@ -153,7 +160,7 @@ func sleep(ctx context.Context, pause time.Duration, connected <-chan struct{}) 
 	}
 }
 
-// errNoResult is that ctx ended before anything came of an attempt.
+// errNoResult is that the time was up before anything came of an attempt.
 var errNoResult = errors.New("no acknowledgement before the deadline")
 
 // attempt is one message on its way into its stream, which may be sent more than once.
@@ -163,48 +170,63 @@ type attempt struct {
 	msg    nats.Msg
 
 	pending *conn.PendingReply // kept while there is no reply, so that a slow one still counts
-	replies chan conn.Reply
+	replies *conn.Replies
+	// deadline ends the attempts before the context does, where it is not zero.
+	deadline time.Time
 	// uncertain is set once something was sent and no reply came: then a duplicate may
 	// be of our own making.
 	uncertain bool
+	// queued is set while it was not sent yet: the peer reads nothing.
+	queued bool
+}
+
+// over reports whether the time is up.
+func (a *attempt) over(ctx context.Context) bool {
+	return ctx.Err() != nil || !a.deadline.IsZero() && !time.Now().Before(a.deadline)
+}
+
+// within shortens a pause where the time is up before its end.
+func (a *attempt) within(pause time.Duration) time.Duration {
+	if a.deadline.IsZero() {
+		return pause
+	}
+	return max(1, min(pause, time.Until(a.deadline)))
 }
 
 // try sends the message once and waits for a reply to this or an earlier try.
 func (a *attempt) try(ctx context.Context) (*streams.Ack, error) {
-	if err := a.send(ctx); err != nil {
+	if err := a.send(); err != nil {
 		return nil, err
 	}
-	timer := time.NewTimer(resendAfter)
-	defer timer.Stop()
-	select {
-	case r := <-a.replies:
-		a.pending = nil
-		return a.classify(r)
-	case <-timer.C:
-		a.uncertain = true
+	r, ok := a.replies.Next(ctx)
+	switch {
+	case !ok:
+		return nil, errNoResult
+	case r.Err == conn.ErrNoReplyYet:
+		a.uncertain, a.queued = a.uncertain || r.Sent, !r.Sent
 		return nil, &streams.Retryable{Cause: visit.ErrTimeout, AtOnce: true}
-	case <-ctx.Done():
-		return a.finalPoll()
 	}
+	a.pending, a.queued = nil, false
+	return a.classify(r)
 }
 
-func (a *attempt) send(ctx context.Context) error {
+func (a *attempt) send() error {
+	remind := time.Now().Add(resendAfter)
 	if a.pending == nil {
-		a.replies = make(chan conn.Reply, 1)
-		one, err := a.conn.Expect(a.msg.Subject, acksOf(a.stream), a.replies, nil)
+		one, err := a.conn.Expect(conn.Expectation{
+			Subject: a.msg.Subject, Accepts: acksOf(a.stream), Replies: a.replies, Deadline: a.deadline, Remind: remind,
+		})
 		if err != nil {
 			return err
 		}
 		a.pending = one
+	} else {
+		a.pending.RemindAt(remind)
 	}
-	switch err := a.pending.Send(ctx, &a.msg); {
-	case err == visit.ErrDisconnected:
-		return &streams.Retryable{Cause: err}
-	case err != nil && err == conn.ContextError(ctx):
-		return errNoResult
-	default:
-		return err
+	if !a.queued {
+		a.pending.Send(&a.msg)
 	}
+	return nil
 }
 
 // acksOf accepts a stream's replies, and NATS' own. It outlives the message.
@@ -220,26 +242,18 @@ func acksOf(stream string) func(*nats.Msg) bool {
 
 // classify says what a reply means for the message.
 func (a *attempt) classify(r conn.Reply) (*streams.Ack, error) {
+	a.uncertain = a.uncertain || r.Sent && r.Err != nil
 	switch {
 	case r.Err == visit.ErrDisconnected:
-		a.uncertain = true
 		return nil, &streams.Retryable{Cause: r.Err}
+	case r.Err == visit.ErrTimeout:
+		return nil, errNoResult
 	case r.Err != nil:
 		return nil, r.Err
 	case conn.IsNoResponders(r.Msg):
 		return nil, &streams.Retryable{Cause: fmt.Errorf("%w: expected %s", visit.ErrStreamMissing, a.stream)}
 	}
 	return streams.ParseAck(r.Msg.Data, a.stream)
-}
-
-// finalPoll takes a reply that came together with the end of the time.
-func (a *attempt) finalPoll() (*streams.Ack, error) {
-	cancelled := a.pending.Cancel()
-	a.pending = nil
-	if cancelled {
-		return nil, errNoResult
-	}
-	return a.classify(<-a.replies)
 }
 
 // cancel forgets whatever replies are still to come.

@@ -124,10 +124,8 @@ func (f *forwarder) moveAside(ctx context.Context, item spool.Item, refusal erro
 // nothing now, among those that wait for it: what comes behind the message in its
 // order has waited long enough.
 func (f *forwarder) quarantine(ctx context.Context, m visit.Message) error {
-	sending, cancel := context.WithTimeout(ctx, forwardTimeout)
-	defer cancel()
 	refused := f.spooler.quarantined(m)
-	_, err := f.publisher.publish(sending, refused, passes)
+	_, err := f.publisher.publish(ctx, refused, time.Now().Add(forwardTimeout), passes)
 	if err == nil || m.Root == visit.RootQuarantine {
 		return err
 	}

@@ -39,15 +39,14 @@ func (o *Outbox) storeInStream(ctx context.Context, m visit.Message) (visit.Rece
 		return visit.Receipt{}, err
 	}
 	defer unlock()
-	return o.publisher.publish(ctx, m, neverGiveUp)
+	return o.publisher.publish(ctx, m, time.Time{}, neverGiveUp)
 }
 
 // errNotSpooled is wrapped where the spool was the last resort.
 var errNotSpooled = errors.New("the spool refused the message")
 
 func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Receipt, error) {
-	early, cancel := o.publishDeadline(ctx)
-	defer cancel()
+	early := o.publishDeadline(ctx)
 	// With all of the time: the one in front gives up early, and with it the
 	// lock, and then there is a margin left.
 	unlock, err := o.keys.lock(ctx, m)
@@ -56,19 +55,19 @@ func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Recei
 	}
 	defer unlock()
 	if _, known := o.forwarders[m.Root]; !known {
-		return o.publisher.publish(ctx, m, neverGiveUp) // which says what is wrong
+		return o.publisher.publish(ctx, m, time.Time{}, neverGiveUp) // which says what is wrong
 	}
 	if err := o.shares.allowsQuarantine(m); err != nil {
 		return o.spoolMessage(ctx, m, err)
 	}
-	if o.isUnresponsive() || o.mustQueue(early, m) {
+	if o.isUnresponsive() || o.mustQueue(ctx, early, m) {
 		receipt, err := o.spoolMessage(ctx, m, nil)
-		if err == nil || !o.mayReorder(early, m) {
+		if err == nil || !o.mayReorder(ctx, early, m) {
 			return receipt, err
 		}
 		return o.publishAnyway(ctx, m, err)
 	}
-	receipt, err := o.publisher.publish(early, m, o.giveUp)
+	receipt, err := o.publisher.publish(ctx, m, early, o.giveUp)
 	if err == nil {
 		return receipt, nil
 	}
@@ -84,7 +83,7 @@ func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Recei
 
 // publishAnyway publishes a message that the spool did not take, until its time is up.
 func (o *Outbox) publishAnyway(ctx context.Context, m visit.Message, refusal error) (visit.Receipt, error) {
-	receipt, err := o.publisher.publish(ctx, m, neverGiveUp)
+	receipt, err := o.publisher.publish(ctx, m, time.Time{}, neverGiveUp)
 	if err != nil {
 		return visit.Receipt{}, errors.Join(err, refusal)
 	}
@@ -121,7 +120,7 @@ func (o *Outbox) isUnresponsive() bool {
 // mustQueue reports whether a message has to queue in the spool behind others with its
 // ordering key. While they leave, that is decided with some patience: what is nearly
 // empty would otherwise never be.
-func (o *Outbox) mustQueue(ctx context.Context, m visit.Message) bool {
+func (o *Outbox) mustQueue(ctx context.Context, deadline time.Time, m visit.Message) bool {
 	waiting := func() bool { return o.spooler.spool.Waiting(m.Root, m.OrderingKey) }
 	if !waiting() {
 		return false
@@ -129,29 +128,41 @@ func (o *Outbox) mustQueue(ctx context.Context, m visit.Message) bool {
 	if !o.publisher.conn.Connected() {
 		return true
 	}
+	ctx, cancel := until(ctx, deadline)
+	defer cancel()
 	return !o.forwarders[m.Root].ramp.hold(ctx, o.spooler.spool.Entries(m.Root), waiting)
 }
 
 // mayReorder reports whether a message that the spool does not take may be published
 // although others with its ordering key waited there: when they have left, or when it
 // is better stored out of order than lost. A visit's order is kept.
-func (o *Outbox) mayReorder(ctx context.Context, m visit.Message) bool {
+func (o *Outbox) mayReorder(ctx context.Context, deadline time.Time, m visit.Message) bool {
 	if !o.publisher.conn.Connected() {
 		return false
 	}
+	ctx, cancel := until(ctx, deadline)
+	defer cancel()
 	return !m.OfVisit() || o.forwarders[m.Root].ramp.gone(ctx, func() bool { return o.spooler.spool.Waiting(m.Root, m.OrderingKey) })
 }
 
 // publishDeadline ends early enough to leave time for the disk: for the commit under
-// way, for the message's own, and as much again.
-func (o *Outbox) publishDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+// way, for the message's own, and as much again. It is zero without a deadline of ctx.
+func (o *Outbox) publishDeadline(ctx context.Context) time.Time {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return context.WithCancel(ctx)
+		return time.Time{}
 	}
 	remaining := time.Until(deadline)
 	margin := min(max(remaining/diskShare, 4*o.spooler.spool.Slowness()), remaining/slowDiskShare)
-	return context.WithDeadline(ctx, deadline.Add(-margin))
+	return deadline.Add(-margin)
+}
+
+// until is ctx with a deadline, unless that is zero.
+func until(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+	if deadline.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline)
 }
 
 // roomForRecords: a record must not take a visitor's place. One that its stream

@@ -1,0 +1,229 @@
+package conn_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/wait"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func TestMain(m *testing.M) { wait.Main(m) }
+
+// dial returns a connection that is up.
+func dial(t *testing.T, url string) *conn.Conn {
+	t.Helper()
+	cfg, err := conn.Config{Servers: []string{url}}.WithDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := conn.Options{Name: "test", Logger: slog.New(slog.DiscardHandler), Metrics: conn.NewMetrics(nil)}
+	c, other, err := conn.DialPair(cfg, options, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Close()
+	t.Cleanup(c.Close)
+	wait.Until(t, "it is connected", c.Connected)
+	return c
+}
+
+func expect(t *testing.T, c *conn.Conn, e conn.Expectation) *conn.PendingReply {
+	t.Helper()
+	one, err := c.Expect(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return one
+}
+
+// next is the next reply, which must come.
+func next(t *testing.T, r *conn.Replies) conn.Reply {
+	t.Helper()
+	reply, ok := r.Next(wait.Context(t, wait.Limit))
+	if !ok {
+		t.Fatal("no reply")
+	}
+	return reply
+}
+
+func TestSend_RepliesGoToTheirCallers(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	peer := s.Connect()
+	if _, err := peer.Subscribe("echo.>", func(m *nats.Msg) { m.Respond(m.Data) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := peer.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, s.URL())
+	var calls sync.WaitGroup
+	for n := range 500 {
+		calls.Go(func() {
+			want := fmt.Sprint("message ", n)
+			reply, err := c.Request(wait.Context(t, wait.Limit), &nats.Msg{Subject: "echo.a", Data: []byte(want)})
+			if err != nil || string(reply.Data) != want {
+				t.Errorf("%v %v, want %q", reply, err, want)
+			}
+		})
+	}
+	calls.Wait()
+}
+
+func TestSend_EndsAtTheDeadlineAndRemindsBefore(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	if _, err := s.Connect().SubscribeSync("silent"); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, s.URL())
+	replies, start := conn.NewReplies(), time.Now()
+	one := expect(t, c, conn.Expectation{Subject: "silent", Replies: replies, Remind: start.Add(50 * time.Millisecond), Deadline: start.Add(150 * time.Millisecond)})
+	one.Send(&nats.Msg{Subject: "silent"})
+	if r := next(t, replies); r.Err != conn.ErrNoReplyYet || !r.Sent || r.To != one || time.Since(start) < 50*time.Millisecond {
+		t.Errorf("%+v after %s", r, time.Since(start))
+	}
+	if r := next(t, replies); r.Err != visit.ErrTimeout || !r.Sent || time.Since(start) < 150*time.Millisecond {
+		t.Errorf("%+v after %s", r, time.Since(start))
+	}
+	if one.Cancel() {
+		t.Error("it was still awaited")
+	}
+}
+
+func TestSend_FailsWithoutAConnection(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	c := dial(t, s.URL())
+	s.Stop()
+	wait.Until(t, "it is not connected", func() bool { return !c.Connected() })
+	send := func() conn.Reply {
+		replies := conn.NewReplies()
+		expect(t, c, conn.Expectation{Subject: "a", Replies: replies}).Send(&nats.Msg{Subject: "a"})
+		return next(t, replies)
+	}
+	if r := send(); r.Err != visit.ErrDisconnected || r.Sent {
+		t.Errorf("%+v", r)
+	}
+	c.Close()
+	if r := send(); !errors.Is(r.Err, visit.ErrDisconnected) || r.Err == visit.ErrDisconnected || r.Sent {
+		t.Errorf("after it was closed: %+v", r)
+	}
+}
+
+// stalling is a server that reads nothing after a connection was made, until it is
+// told to.
+type stalling struct {
+	address string
+	resume  chan struct{}
+	lines   chan string // that it read then
+}
+
+func startStalling(t *testing.T) *stalling {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	s := &stalling{address: listener.Addr().String(), resume: make(chan struct{}), lines: make(chan string, 1<<16)}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(client)
+		}
+	}()
+	return s
+}
+
+func (s *stalling) serve(client net.Conn) {
+	defer client.Close()
+	fmt.Fprint(client, `INFO {"server_id":"S","version":"2.12.0","headers":true,"max_payload":8388608,"proto":1}`+"\r\n")
+	r := bufio.NewReader(client)
+	for pings := 0; pings < 1; { // after the handshake
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if strings.HasPrefix(line, "PING") {
+			pings++
+			fmt.Fprint(client, "PONG\r\n")
+		}
+	}
+	<-s.resume
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if strings.HasPrefix(line, "PUB") {
+			s.lines <- line
+		}
+	}
+}
+
+// The client's lock is held over a write to such a peer, for up to a second.
+func TestSend_PeerThatReadsNothingHoldsNobodyBeyondTheDeadline(t *testing.T) {
+	t.Parallel()
+	s := startStalling(t)
+	c := dial(t, "nats://"+s.address)
+	filling := conn.NewReplies()
+	for range 64 { // more than the buffers of both sides hold
+		expect(t, c, conn.Expectation{Subject: "fill", Replies: filling}).Send(&nats.Msg{Subject: "fill", Data: make([]byte, 1<<20)})
+	}
+	var calls sync.WaitGroup
+	var mu sync.Mutex
+	unsent := 0
+	for n := range 32 {
+		calls.Go(func() {
+			replies, subject, start := conn.NewReplies(), fmt.Sprintf("late.%d.", n), time.Now()
+			expect(t, c, conn.Expectation{Subject: subject + "x", Replies: replies, Deadline: start.Add(100 * time.Millisecond)}).Send(&nats.Msg{Subject: subject + "x"})
+			r := next(t, replies)
+			if r.Err != visit.ErrTimeout && r.Err != visit.ErrDisconnected {
+				t.Errorf("%+v", r)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if !r.Sent {
+				unsent++
+			}
+		})
+	}
+	calls.Wait()
+	if unsent == 0 {
+		t.Fatal("all were handed to the client: the peer did not hold it up")
+	}
+	close(s.resume)
+	end := conn.NewReplies()
+	expect(t, c, conn.Expectation{Subject: "end", Replies: end}).Send(&nats.Msg{Subject: "end"})
+	late := 0
+	for ended := false; !ended; {
+		select {
+		case line := <-s.lines:
+			if strings.Contains(line, "late.") {
+				late++
+			}
+			ended = strings.Contains(line, "PUB end")
+		case <-end.Ready(): // it was held up for so long that the client gave the connection up
+			ended = true
+		}
+	}
+	if late > 32-unsent {
+		t.Errorf("%d were sent after their deadline, %d had not been handed over", late, unsent)
+	}
+}
