@@ -144,13 +144,15 @@ func (s *Spool) marks(batch []*operation) (marks []mark) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range batch {
+		if r := o.count; r != nil && s.index.records[r.sequence] == r {
+			marks = append(marks, mark{r.place, r.sequence, stateWaiting, o.attempts})
+		}
+	}
+	for _, o := range batch { // last, or an attempt would have it wait again
 		for _, sequence := range o.remove {
 			if r := s.index.records[sequence]; r != nil {
 				marks = append(marks, mark{r.place, sequence, stateSent, 0})
 			}
-		}
-		if r := o.count; r != nil && s.index.records[r.sequence] == r {
-			marks = append(marks, mark{r.place, r.sequence, stateWaiting, o.attempts})
 		}
 	}
 	return marks

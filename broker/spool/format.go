@@ -81,6 +81,8 @@ func checksum(parts ...[]byte) (sum uint32) {
 
 func segmentName(number uint64) string { return fmt.Sprintf("%016x%s", number, suffixSegment) }
 
+func draftName(number uint64) string { return fmt.Sprintf("%016x%s", number, suffixDraft) }
+
 // numberOf is the number in the name of a segment, a draft or a damaged segment; 0
 // where it is neither.
 func numberOf(name string) uint64 {

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"path/filepath"
@@ -28,21 +29,24 @@ func (s *Spool) Damaged() *Damage {
 	return s.damage
 }
 
-// move copies an entry to the end of the log.
-type move struct {
-	record *record
-	from   place
-	to     *frame // nil where it cannot be read
-}
-
 // finish copies forward what waits in segments that leave, and takes over what was
-// read. On an error all is as before, and copies are of no effect.
+// read. On an error all is as before, and copies leave again.
 func (r *recovery) finish() error {
-	moves := r.moves()
-	if err := r.forward(moves); err != nil {
-		return err
+	var copies []*segment
+	moved := make(map[*record]place)
+	for from, records := range r.moves() {
+		g, err := r.copy(from, records, moved)
+		if err != nil {
+			for _, g := range copies {
+				r.s.leave(g, "")
+			}
+			return err
+		}
+		if g != nil {
+			copies = append(copies, g)
+		}
 	}
-	r.s.account(r, moves)
+	r.account(copies, moved)
 	for g, aside := range r.leaving {
 		r.s.leave(g, aside)
 	}
@@ -50,109 +54,102 @@ func (r *recovery) finish() error {
 	return nil
 }
 
-// moves are what must be copied, oldest first. What is foreign gets a new sequence.
-func (r *recovery) moves() (moves []*move) {
+// moves are what waits in the segments that leave, oldest first. What is foreign gets
+// a new sequence.
+func (r *recovery) moves() map[*segment][]*record {
+	all := slices.SortedFunc(maps.Values(r.waiting), bySequence)
+	slices.SortStableFunc(r.foreign, bySequence)
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	r.s.last = max(r.s.last, r.last)
-	for _, sequence := range r.s.index.sequences() {
-		record := r.s.index.records[sequence]
-		from, ok := r.places[sequence]
-		if !ok {
-			from = record.place
-		}
-		if !r.stays(from) {
-			moves = append(moves, &move{record: record, from: from})
-		}
-	}
-	for _, sequence := range slices.Sorted(maps.Keys(r.waiting)) {
-		if record := r.waiting[sequence]; !r.stays(record.place) {
-			moves = append(moves, &move{record: record, from: record.place})
-		}
-	}
-	slices.SortStableFunc(r.foreign, func(a, b *record) int { return int(int64(a.sequence) - int64(b.sequence)) })
 	for _, record := range r.foreign {
 		r.s.last++
 		record.sequence = r.s.last
-		moves = append(moves, &move{record: record, from: record.place})
+	}
+	for _, sequence := range r.s.index.sequences() {
+		all = append(all, r.s.index.records[sequence])
+	}
+	moves := make(map[*segment][]*record)
+	for _, record := range slices.Concat(all, r.foreign) {
+		if _, leaves := r.leaving[record.segment]; leaves {
+			moves[record.segment] = append(moves[record.segment], record)
+		}
 	}
 	return moves
 }
 
-func (r *recovery) stays(p place) bool {
-	_, leaves := r.leaving[p.segment]
-	return !leaves
-}
+func bySequence(a, b *record) int { return cmp.Compare(a.sequence, b.sequence) }
 
-// forward appends copies, and has them synced.
-func (r *recovery) forward(moves []*move) error {
-	for rest := moves; len(rest) > 0; {
-		var frames []*frame
-		bytes, n := int64(0), 0
-		for ; n < len(rest) && bytes < batchBytes; n++ {
-			m := rest[n]
-			value, err := m.from.segment.read(m.from, int64(m.record.size))
-			if err != nil {
-				r.s.log.Error("cannot read a spooled message", "sequence", m.record.sequence, "err", err)
-				continue
-			}
-			m.to = &frame{sequence: m.record.sequence, attempts: int(m.record.attempts), value: value}
-			frames = append(frames, m.to)
-			bytes += int64(len(value))
+// copy makes a segment of what can be read of entries of another, and notes where
+// they are then. It is nil where nothing can.
+func (r *recovery) copy(from *segment, records []*record, moved map[*record]place) (*segment, error) {
+	var frames []*frame
+	var kept []*record
+	bytes := int64(0)
+	for _, rec := range records {
+		value, err := from.read(rec.place, int64(rec.size))
+		if err != nil {
+			r.s.log.Error("cannot read a spooled message", "sequence", rec.sequence, "err", err)
+			continue
 		}
-		for len(frames) > 0 {
-			done, err := r.s.append(frames)
+		frames = append(frames, &frame{sequence: rec.sequence, attempts: int(rec.attempts), value: value})
+		kept = append(kept, rec)
+		bytes += int64(len(value))
+	}
+	if len(frames) == 0 {
+		return nil, nil
+	}
+	return r.s.newSegment(0, bytes, func(g *segment) error {
+		for rest := frames; len(rest) > 0; {
+			n, err := g.fill(rest)
 			if err != nil {
 				return err
 			}
-			frames = frames[done:]
+			rest = rest[n:]
 		}
-		rest = rest[n:]
-		for _, m := range moves[:len(moves)-len(rest)] {
-			if m.to != nil {
-				m.to.value = nil // it is on the disk
-			}
+		for i, rec := range kept {
+			moved[rec] = frames[i].place
 		}
-	}
-	return nil
+		return g.finish()
+	})
 }
 
-// account takes over what a recovery has found and moved.
-func (s *Spool) account(r *recovery, moves []*move) {
+// account takes over what a recovery has found and copied.
+func (r *recovery) account(copies []*segment, moved map[*record]place) {
+	s := r.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	added := slices.Concat(slices.Collect(maps.Values(r.waiting)), r.foreign)
-	for sequence, p := range r.places {
-		if known := s.index.records[sequence]; known != nil {
-			known.place = p
-		} else if known := s.unmarked[sequence]; known != nil {
-			known.place = p
-		}
-	}
 	var damage Damage
-	for _, m := range moves {
-		if m.to != nil {
-			m.record.place = m.to.place
-			if r.leaving[m.from.segment] != "" {
-				damage.Rescued++
-			}
-			continue
+	stays := func(rec *record) bool {
+		aside, leaves := r.leaving[rec.segment]
+		to, copied := moved[rec]
+		switch {
+		case !leaves:
+			return true
+		case !copied:
+			damage.Lost++
+			return false
+		case aside != "":
+			damage.Rescued++
 		}
-		damage.Lost++
-		if s.index.records[m.record.sequence] == m.record {
-			s.owned.remove(m.record)
-			s.index.remove(m.record.sequence)
+		rec.place = to
+		return true
+	}
+	for sequence, rec := range s.index.records {
+		if !stays(rec) {
+			s.owned.remove(rec)
+			s.index.remove(sequence)
 		}
-		added = slices.DeleteFunc(added, func(lost *record) bool { return lost == m.record })
 	}
-	slices.SortFunc(added, func(a, b *record) int { return int(int64(a.sequence) - int64(b.sequence)) })
-	for _, record := range added {
-		s.index.add(record)
-		s.owned.add(record)
+	for _, rec := range slices.SortedFunc(slices.Values(slices.Concat(slices.Collect(maps.Values(r.waiting)), r.foreign)), bySequence) {
+		if stays(rec) {
+			s.index.add(rec)
+			s.owned.add(rec)
+			s.found++
+		}
 	}
-	s.found += len(added)
-	s.segments = slices.SortedFunc(slices.Values(slices.Concat(s.segments, r.read)), func(a, b *segment) int {
-		return int(int64(a.number) - int64(b.number))
+	s.segments = slices.SortedFunc(slices.Values(slices.Concat(s.segments, r.read, copies)), func(a, b *segment) int {
+		return cmp.Compare(a.number, b.number)
 	})
 	s.countLive()
 	r.report(damage)

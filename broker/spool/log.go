@@ -42,29 +42,46 @@ func (s *Spool) makeRoom(record int64) error {
 	return s.turn(record)
 }
 
-// turn begins a new segment.
+// turn begins a new active segment.
 func (s *Spool) turn(record int64) error {
-	names, err := s.disk.list()
-	if err != nil {
-		return err
-	}
-	for _, name := range names { // a file that another put there is not replaced
-		s.number = max(s.number, numberOf(name))
-	}
-	s.mu.Lock()
-	h := header{number: s.number + 1, last: s.last, size: s.segmentSize()}
-	s.mu.Unlock()
-	g, err := createSegment(s.disk, h, record)
+	g, err := s.newSegment(s.segmentSize(), record, func(*segment) error { return nil })
 	if err != nil {
 		return fmt.Errorf("begin a segment: %w", err)
 	}
-	s.number = g.number
 	s.retire()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.segments = append(s.segments, g)
 	s.active = g
 	return nil
+}
+
+// newSegment makes a segment, which has its name once it was filled and synced.
+func (s *Spool) newSegment(size, records int64, fill func(*segment) error) (*segment, error) {
+	names, err := s.disk.list()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names { // a file that another put there is not replaced
+		s.number = max(s.number, numberOf(name))
+	}
+	s.number++
+	s.mu.Lock()
+	h := header{number: s.number, last: s.last, size: size}
+	s.mu.Unlock()
+	g, err := createSegment(s.disk, h, records)
+	if err != nil {
+		return nil, err
+	}
+	if err = fill(g); err == nil {
+		err = g.publish(s.disk)
+	}
+	if err != nil {
+		_ = s.disk.remove(draftName(g.number)) // or the next start does
+		s.leave(g, "")
+		return nil, err
+	}
+	return g, nil
 }
 
 // retire ends the active segment. Where that cannot be written down, what was torn
@@ -247,11 +264,4 @@ func (s *Spool) emptiest() (least *segment) {
 		return nil
 	}
 	return least
-}
-
-func ignoreAbsence(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

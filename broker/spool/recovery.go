@@ -16,31 +16,25 @@ type recovery struct {
 	s     *Spool
 	first bool // nothing was ever open
 
-	kept    map[*segment]bool // they stay as they are
 	read    []*segment
 	leaving map[*segment]string // and under which name the file is kept, if it is
 	damage  []error
 	waiting map[uint64]*record // read, and not known before
 	sent    map[uint64]bool    // read as such
 	foreign []*record          // read with a sequence that is another entry's
-	places  map[uint64]place   // where entries that are known were read
 	last    uint64             // the highest sequence that was read
 }
 
 func newRecovery(s *Spool) *recovery {
 	r := &recovery{
-		s: s, first: !s.opened, kept: make(map[*segment]bool), leaving: make(map[*segment]string),
-		waiting: make(map[uint64]*record), sent: make(map[uint64]bool), places: make(map[uint64]place),
-	}
-	for _, g := range s.segments {
-		r.kept[g] = true
+		s: s, first: !s.opened, leaving: make(map[*segment]string),
+		waiting: make(map[uint64]*record), sent: make(map[uint64]bool),
 	}
 	return r
 }
 
 // replace has a segment leave once what waits in it is copied forward.
 func (r *recovery) replace(g *segment) {
-	delete(r.kept, g)
 	if r.leaving[g] == "" {
 		r.leaving[g] = ""
 	}
@@ -60,6 +54,9 @@ func (r *recovery) look() error {
 		return err
 	}
 	ours := make(map[string]bool)
+	for _, d := range r.s.leaving {
+		ours[d.name()] = true
+	}
 	for _, g := range r.s.segments {
 		_, err := r.s.disk.check(g.name(), g.file)
 		ours[g.name()] = err == nil
@@ -138,17 +135,9 @@ func (r *recovery) take(g *segment, found located) {
 	e.Attempts = found.attempts
 	rec := recordOf(e, found.size())
 	rec.sequence, rec.place = found.sequence, place{g, uint32(found.offset)}
-	known := r.known(rec)
 	switch {
-	case r.sent[rec.sequence]:
+	case r.sent[rec.sequence] || r.known(rec):
 		r.replace(g)
-	case known != nil && r.kept[known.segment]:
-		r.replace(g)
-	case known != nil:
-		if p, ok := r.places[rec.sequence]; ok {
-			r.replace(p.segment)
-		}
-		r.places[rec.sequence] = rec.place
 	case earlier != nil && earlier.same(rec):
 		r.replace(earlier.segment)
 		r.waiting[rec.sequence] = rec
@@ -160,16 +149,15 @@ func (r *recovery) take(g *segment, found located) {
 	}
 }
 
-// known is the entry that a record is of, among those of which this process knows.
-func (r *recovery) known(rec *record) *record {
+// known reports whether a record is of an entry that this process has, or had.
+func (r *recovery) known(rec *record) bool {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	for _, mine := range []*record{r.s.index.records[rec.sequence], r.s.unmarked[rec.sequence]} {
-		if mine != nil && mine.same(rec) {
-			return mine
-		}
+	mine := r.s.index.records[rec.sequence]
+	if mine == nil {
+		mine = r.s.unmarked[rec.sequence]
 	}
-	return nil
+	return mine != nil && mine.same(rec)
 }
 
 // abandon closes what was opened in vain.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // scan is what reading a segment from end to end has found.
@@ -80,19 +79,12 @@ func nextRecord(b []byte, at int64) int64 {
 
 // readSegment reads all of a file that can be read. What cannot is left zero.
 func readSegment(f file, size int64) (b []byte, failed error) {
+	const step = 16 << 10
 	b = make([]byte, size)
-	for at, step := int64(0), int64(1<<20); at < size; {
-		n, err := f.ReadAt(b[at:min(at+step, size)], at)
-		switch {
-		case err == nil || errors.Is(err, io.EOF) && at+int64(n) == size:
-			at, step = at+int64(n), 1<<20
-		case errors.Is(err, io.EOF): // it was cut meanwhile
-			return b[:at+int64(n)], failed
-		case step > 4096:
-			step = 4096
-		default:
+	for at := int64(0); at < size; at += step {
+		part := b[at:min(at+step, size)]
+		if n, err := f.ReadAt(part, at); n < len(part) {
 			failed = err
-			at += step
 		}
 	}
 	return b, failed

@@ -38,15 +38,15 @@ type place struct {
 	offset  uint32
 }
 
-// createSegment makes a segment with room for a record of so many bytes, of the
-// preferred size if the disk has that much. It has its name once it is synced.
-func createSegment(d disk, h header, record int64) (*segment, error) {
-	draft := fmt.Sprintf("%016x%s", h.number, suffixDraft)
-	least := (record + headerBytes + 4095) &^ 4095
+// createSegment makes the draft of a segment with room for so many bytes of records:
+// of the size in the header, or less where the disk has too little.
+func createSegment(d disk, h header, records int64) (*segment, error) {
+	least := (records + headerBytes + 4095) &^ 4095
 	if free, _, err := d.space(); err == nil && free > 0 { // a small disk is not taken up by what is empty
 		h.size = min(h.size, max(free/4, minSegmentBytes))
 	}
 	h.size, h.id = max(h.size&^4095, least), rand.Uint64()|1
+	draft := draftName(h.number)
 	f, err := d.create(draft, h.size)
 	for noRoom(err) && h.size > least {
 		h.size = max(h.size/2&^4095, least)
@@ -55,21 +55,22 @@ func createSegment(d disk, h header, record int64) (*segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &segment{header: h, file: f, end: headerBytes}
-	_, err = f.WriteAt(h.encode(), 0)
-	if err == nil {
-		err = f.Sync()
+	if _, err = f.WriteAt(h.encode(), 0); err != nil {
+		return nil, errors.Join(err, f.Close(), d.remove(draft))
 	}
+	return &segment{header: h, file: f, end: headerBytes}, nil
+}
+
+// publish syncs a draft, and then gives it its name.
+func (g *segment) publish(d disk) error {
+	err := g.file.Sync()
 	if err == nil {
-		err = d.rename(draft, g.name())
+		err = d.rename(draftName(g.number), g.name())
 	}
 	if err == nil {
 		err = d.sync()
 	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close(), ignoreAbsence(d.remove(draft)), ignoreAbsence(d.remove(g.name())))
-	}
-	return g, nil
+	return err
 }
 
 // check returns why the segment would not be found at its path as it was written, or
