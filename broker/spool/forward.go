@@ -32,6 +32,12 @@ func (s *Spool) Damaged() *Damage {
 // finish copies forward what waits in segments that leave, and takes over what was
 // read. On an error all is as before, and copies leave again.
 func (r *recovery) finish() error {
+	if err := r.s.dispose(); err != nil {
+		return err // a copy that is of no effect must not outlive the original
+	}
+	if err := writeMarks(r.marks); err != nil {
+		return err
+	}
 	var copies []*segment
 	moved := make(map[*record]place)
 	for from, records := range r.moves() {
@@ -50,7 +56,7 @@ func (r *recovery) finish() error {
 	for g, aside := range r.leaving {
 		r.s.leave(g, aside)
 	}
-	r.s.dispose()
+	_ = r.s.dispose() // or it is tried again
 	return nil
 }
 

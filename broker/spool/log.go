@@ -147,7 +147,7 @@ func (s *Spool) retryRemovals() {
 // sweep deletes the segments in which nothing waits, once what leaves before them
 // has left for good: of what was copied forward the copy must not go first.
 func (s *Spool) sweep() {
-	if !s.dispose() {
+	if s.dispose() != nil {
 		return
 	}
 	var empty []*segment
@@ -161,7 +161,7 @@ func (s *Spool) sweep() {
 	for _, g := range empty {
 		s.leave(g, "")
 	}
-	s.dispose()
+	_ = s.dispose() // or it is tried again
 }
 
 // departure is a segment of which nothing is needed any more.
@@ -178,37 +178,45 @@ func (s *Spool) leave(g *segment, aside string) {
 	s.segments = slices.DeleteFunc(s.segments, func(other *segment) bool { return other == g })
 }
 
-// dispose has the files of segments leave, and reports whether they have for good.
-func (s *Spool) dispose() bool {
-	n := len(s.leaving)
-	s.leaving = slices.DeleteFunc(s.leaving, s.depart)
-	s.unsynced = s.unsynced || len(s.leaving) < n
-	if s.unsynced && s.disk.sync() == nil {
-		s.unsynced = false
+// dispose has the files of segments leave for good.
+func (s *Spool) dispose() (err error) {
+	left := s.leaving[:0]
+	for _, d := range s.leaving {
+		if failed := s.depart(d); failed != nil {
+			err = failed
+			left = append(left, d)
+			continue
+		}
+		s.unsynced = true
 	}
-	return len(s.leaving) == 0 && !s.unsynced
+	clear(s.leaving[len(left):])
+	s.leaving = left
+	if s.unsynced && err == nil {
+		err = s.disk.sync()
+		s.unsynced = err != nil
+	}
+	return err
 }
 
-// depart reports whether the file is gone from its path. That of another that has
-// taken the name is left alone.
-func (s *Spool) depart(d departure) bool {
+// depart has the file go from its path. That of another that has taken the name is
+// left alone.
+func (s *Spool) depart(d departure) error {
 	if d.file == nil { // what is not a file was not opened
-		return s.disk.rename(d.name(), d.aside) == nil
+		return s.disk.rename(d.name(), d.aside)
 	}
 	_, err := s.disk.check(d.name(), d.file)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errReplaced):
-		err = nil
+	case err != nil:
 	case d.aside != "":
 		err = s.disk.rename(d.name(), d.aside)
 	default:
 		err = s.disk.remove(d.name())
 	}
-	if err != nil {
-		return false
+	if err == nil || errors.Is(err, errReplaced) || errors.Is(err, fs.ErrNotExist) {
+		d.file.Close()
+		return nil
 	}
-	d.file.Close()
-	return true
+	return fmt.Errorf("remove a segment: %w", err)
 }
 
 // renew replaces the active segment once nothing waits in it, so that nothing that

@@ -21,6 +21,7 @@ type recovery struct {
 	damage  []error
 	waiting map[uint64]*record // read, and not known before
 	sent    map[uint64]bool    // read as such
+	marks   []mark             // for one of two copies: it was sent or tried from the other
 	foreign []*record          // read with a sequence that is another entry's
 	last    uint64             // the highest sequence that was read
 }
@@ -49,6 +50,10 @@ func (r *recovery) setAside(g *segment, why error) {
 
 // look checks the segments that are open and reads those that are not.
 func (r *recovery) look() error {
+	// What an earlier process has deleted must not come back once its copy is gone.
+	if err := r.s.disk.sync(); err != nil {
+		return err
+	}
 	names, err := r.s.disk.list()
 	if err != nil {
 		return err
@@ -115,7 +120,7 @@ func (r *recovery) open(name string) error {
 }
 
 // take decides what a record is. The same entry is in two segments where a copy
-// forward was cut off before the older one was gone: then that goes on.
+// forward was cut off, or the older one could not be deleted.
 func (r *recovery) take(g *segment, found located) {
 	r.last = max(r.last, found.sequence)
 	earlier := r.waiting[found.sequence]
@@ -123,7 +128,7 @@ func (r *recovery) take(g *segment, found located) {
 		r.sent[found.sequence] = true
 		if earlier != nil {
 			delete(r.waiting, found.sequence)
-			r.replace(earlier.segment)
+			r.marks = append(r.marks, mark{earlier.place, found.sequence, stateSent, 0})
 		}
 		return
 	}
@@ -136,9 +141,15 @@ func (r *recovery) take(g *segment, found located) {
 	rec := recordOf(e, found.size())
 	rec.sequence, rec.place = found.sequence, place{g, uint32(found.offset)}
 	switch {
-	case r.sent[rec.sequence] || r.known(rec):
+	case r.sent[rec.sequence]:
+		r.marks = append(r.marks, mark{rec.place, rec.sequence, stateSent, 0})
+	case r.known(rec):
 		r.replace(g)
 	case earlier != nil && earlier.same(rec):
+		if rec.attempts < earlier.attempts {
+			rec.attempts = earlier.attempts
+			r.marks = append(r.marks, mark{rec.place, rec.sequence, stateWaiting, int(rec.attempts)})
+		}
 		r.replace(earlier.segment)
 		r.waiting[rec.sequence] = rec
 	case earlier != nil || !r.first:
