@@ -39,7 +39,7 @@ func BenchmarkPut(b *testing.B) {
 	for _, clients := range []int{1, 64} {
 		b.Run(fmt.Sprint("clients=", clients), func(b *testing.B) {
 			dir := b.TempDir()
-			s := openWith(b, Config{Dir: dir, MaxBytes: 1 << 30, gather: gatherTime})
+			s := openWith(b, Config{Dir: dir, MaxBytes: 1 << 30, window: batchWindow})
 			before := syncs(b, dir, 200)
 			b.ResetTimer()
 			var n atomic.Int64

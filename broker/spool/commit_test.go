@@ -36,10 +36,10 @@ func TestPut_ManyShareACommit(t *testing.T) {
 // Puts that trickle in share commits, too: a door that is asked meanwhile needs
 // the processor.
 func TestPut_ThoseThatTrickleInShareCommits(t *testing.T) {
-	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, gather: time.Hour})
+	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, window: time.Hour})
 	put(t, s, entry("a", "the first is not held up"))
 	var wg sync.WaitGroup
-	for i := range company {
+	for i := range batchReady {
 		wg.Go(func() {
 			if err := s.Put(t.Context(), entry("a", fmt.Sprint(i))); err != nil {
 				t.Error(err)
@@ -48,11 +48,11 @@ func TestPut_ThoseThatTrickleInShareCommits(t *testing.T) {
 	}
 	wg.Wait()
 	if st := s.Stats(); st.Commits != 2 {
-		t.Errorf("%d puts in %d commits", company+1, st.Commits)
+		t.Errorf("%d puts in %d commits", batchReady+1, st.Commits)
 	}
 	closing := make(chan error)
 	go func() { closing <- s.Put(context.Background(), entry("a", "last")) }()
-	for { // until it is queued: then Close must not wait for company
+	for { // until it is queued: then Close must not wait for batchReady
 		s.mu.Lock()
 		queued := len(s.queue) > 0
 		s.mu.Unlock()
@@ -68,8 +68,8 @@ func TestPut_ThoseThatTrickleInShareCommits(t *testing.T) {
 }
 
 func TestPut_AnIdleSpoolCommitsAtOnce(t *testing.T) {
-	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, gather: time.Hour})
-	s.nudge()
+	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, window: time.Hour})
+	s.signal()
 	for len(s.wake) > 0 { // until the committer has looked, and found nothing
 		runtime.Gosched()
 	}

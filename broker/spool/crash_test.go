@@ -19,7 +19,7 @@ const crashClients = 8
 // putUntilKilled puts from several clients and prints each id once its Put has
 // returned, and now and then removes a head, which it announces before.
 func putUntilKilled(dir string) error {
-	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, gather: time.Nanosecond})
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, window: time.Nanosecond})
 	if err != nil {
 		return err
 	}

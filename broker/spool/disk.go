@@ -1,78 +1,59 @@
 package spool
 
 import (
-	"os"
-	"path/filepath"
-	"time"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
 )
 
-// Disk is the room on the disk of a spool. All is zero where the system does not
-// tell.
-type Disk struct {
-	// Free bytes may still be written to it, of Size altogether.
-	Free, Size int64
-	// Left is what the spool may still take up: Free, and what is free within its
-	// file.
-	Left int64
+// disk is the directory of a spool. All that the spool does to files goes through
+// it, and through [file].
+type disk interface {
+	// lock makes the directory where it is absent and keeps others out. It returns
+	// [ErrInUse] where another has it.
+	lock() (dirLock, error)
+	// list returns the names in the directory.
+	list() ([]string, error)
+	// create makes a file of that size, which takes up its room.
+	create(name string, size int64) (file, error)
+	// open opens a file to read and write it: errNotAFile where the name is that of
+	// something else, and [ErrInUse] where another process has it open.
+	open(name string) (file, error)
+	// check returns the size of the file that the name leads to, and errReplaced
+	// where that is not f.
+	check(name string, f file) (size int64, err error)
+	rename(from, to string) error
+	remove(name string) error
+	// sync makes the names in the directory last.
+	sync() error
+	// space is what may still be written to the disk, and what may altogether.
+	space() (free, size int64, err error)
 }
 
-// DiskOf looks at the disk of a directory in which there is a spool, or will be.
-func DiskOf(dir string) (Disk, error) {
-	free, size, err := diskSpace(dir)
-	if err != nil {
-		return Disk{}, err
-	}
-	d := Disk{Free: free, Size: size, Left: free}
-	if info, err := os.Stat(file(dir)); err == nil {
-		d.Left += info.Size()
-	}
-	return d, nil
+// file is a file of a [disk]. What was written lasts once Sync has returned nil.
+type file interface {
+	io.ReaderAt
+	io.WriterAt
+	Sync() error
+	Close() error
 }
 
-// Disk is the room on the spool's disk, as it was a second ago at most: who asks
-// must not wait for a disk that does not answer. What is in pieces within the file
-// counts as if it were not.
-func (s *Spool) Disk() Disk {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.disk
+// dirLock keeps others out of a directory, and goes with the process.
+type dirLock interface {
+	inPlace() error
+	release()
 }
 
-// lookAtDisk is the committer's.
-func (s *Spool) lookAtDisk() {
-	if time.Since(s.looked) < verifyEvery/4 {
-		return
-	}
-	s.looked = time.Now()
-	free, size, err := diskSpace(s.cfg.Dir)
-	d := Disk{Free: free, Size: size, Left: free}
-	if err != nil {
-		d = Disk{}
-	} else if db := s.db.Load(); db != nil {
-		stats := db.Stats()
-		d.Left += int64(stats.FreeAlloc)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.disk = d
-}
+var (
+	errNotAFile = errors.New("not a regular file")
+	errReplaced = errors.New("it is not the file that is open")
+)
 
-// Full is what fraction of what the spool may hold, and its disk can, is used.
-func (s *Spool) Full() float64 { return s.fullOn(s.Disk()) }
+// ErrDiskFull comes from a put for which the disk has no room. It is an [ErrFull].
+var ErrDiskFull = fmt.Errorf("%w: no space left on its disk", ErrFull)
 
-func (s *Spool) fullOn(d Disk) float64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	limit, left := s.cfg.MaxBytes, s.cfg.MaxBytes-s.index.bytes-s.reserved
-	if d.Size > 0 {
-		limit, left = min(limit, d.Size), min(left, d.Left)
-	}
-	return 1 - float64(max(left, 0))/float64(limit)
-}
-
-// tryRoom returns why the disk has no room for so many bytes, or nil.
-func (s *Spool) tryRoom(bytes int64) error {
-	path := filepath.Join(s.cfg.Dir, "spool.probe")
-	defer os.Remove(path)
-	return fillFile(path, bytes)
+// noRoom reports whether an error says that a disk, a quota or a file is full.
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }

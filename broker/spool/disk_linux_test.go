@@ -23,19 +23,56 @@ func init() {
 	children["shared"] = shareTmpfs
 }
 
-// fillLimited runs out of room at a limit on the size of files, which any user
-// may set, and lifts it.
+// fillLimited has files that may not grow beyond a limit, which any user may set, and
+// lifts it.
 func fillLimited(dir string) error {
 	signal.Ignore(syscall.SIGXFSZ)
 	var was syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
 		return err
 	}
-	now := syscall.Rlimit{Cur: 2 << 20, Max: was.Max}
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &now); err != nil {
+	limit := func(bytes uint64) error {
+		return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: bytes, Max: was.Max})
+	}
+	if err := limit(2 << 20); err != nil {
 		return err
 	}
-	return fill(dir, nil, func() error { return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was) })
+	ctx := context.Background()
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, window: time.Nanosecond})
+	if err != nil {
+		return err
+	}
+	stored := map[string]bool{}
+	for n := range 200 { // which are more than fit into one file
+		id := fmt.Sprint("id-", n)
+		if err := s.Put(ctx, sized("a", id, 20_000)); err != nil {
+			return fmt.Errorf("into smaller files: %w", err)
+		}
+		stored[id] = true
+	}
+	if err := limit(16 << 10); err != nil {
+		return err
+	}
+	var refused error
+	for n := 0; refused == nil && n < 1000; n++ {
+		refused = s.Put(ctx, sized("a", "refused", 20_000))
+	}
+	if !errors.Is(refused, ErrDiskFull) || s.Fault() != nil {
+		return fmt.Errorf("beyond the limit: %w, fault %w", refused, s.Fault())
+	}
+	if err := s.Put(ctx, entry("b", "small")); err != nil {
+		return fmt.Errorf("within the limit: %w", err)
+	}
+	stored["small"] = true
+	if err := s.Remove(ctx, 10); err == nil { // which lies beyond
+		return errors.New("it is removed")
+	}
+	delete(stored, "id-9")
+	if err := errors.Join(same(s, stored), limit(was.Cur), s.Put(ctx, sized("a", "after", 20_000))); err != nil {
+		return err
+	}
+	stored["after"] = true
+	return sameAfterReopening(s, dir, stored)
 }
 
 // fillTmpfs runs out of room on a small file system in a mount namespace of its
@@ -64,7 +101,7 @@ func shareTmpfs(dir string) error {
 		fmt.Println("no right to mount:", err)
 		return nil
 	}
-	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, gather: time.Nanosecond})
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, window: time.Nanosecond})
 	if err != nil {
 		return err
 	}
@@ -90,7 +127,7 @@ func shareTmpfs(dir string) error {
 		if err := untilDisk(s, func(d Disk) bool { return d.Free < 1<<20 && d.Left < largest && s.Full() > 0.8 }); err != nil {
 			return fmt.Errorf("without room: %w", err)
 		}
-		if probe := s.Probe(ctx, largest); !noRoom(probe) {
+		if probe := s.Probe(ctx, largest); !errors.Is(probe, ErrDiskFull) {
 			return fmt.Errorf("a probe without room: %w", probe)
 		}
 		if err = os.Remove(other); err != nil {
@@ -118,7 +155,7 @@ func emptyTmpfs(dir string) error {
 		fmt.Println("no right to mount:", err)
 		return nil
 	}
-	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, gather: time.Nanosecond})
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, window: time.Nanosecond})
 	if err != nil {
 		return err
 	}
@@ -161,7 +198,7 @@ func fillAndEmpty(s *Spool) error {
 // audits. cause is what the refusal must wrap, where it is known.
 func fill(dir string, cause error, makeRoom func() error) error {
 	ctx := context.Background()
-	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, gather: time.Nanosecond})
+	s, err := Open(Config{Dir: dir, MaxBytes: 1 << 30, window: time.Nanosecond})
 	if err != nil {
 		return err
 	}
@@ -179,11 +216,12 @@ func fill(dir string, cause error, makeRoom func() error) error {
 	for err == nil {
 		err = putOne()
 	}
-	if errors.Is(err, ErrDiskFull) != (cause != nil) || errors.Is(err, ErrDamaged) || cause != nil && !errors.Is(err, cause) {
+	if !errors.Is(err, ErrDiskFull) || errors.Is(err, ErrDamaged) || !errors.Is(err, cause) {
 		return fmt.Errorf("on a full disk: %w", err)
 	}
 	fmt.Println("full after", len(stored), ":", err)
-	for range 10 {
+	// A segment has left once all that was in it is removed.
+	for s.Put(ctx, sized("a", fmt.Sprint("id-", next), 20_000)) != nil {
 		items, err := s.Heads(1)
 		if err != nil {
 			return err
@@ -193,9 +231,8 @@ func fill(dir string, cause error, makeRoom func() error) error {
 		}
 		delete(stored, items[0].Message.ID)
 	}
-	if err := putOne(); err != nil {
-		return fmt.Errorf("after removing: %w", err)
-	}
+	stored[fmt.Sprint("id-", next)] = true
+	next++
 	for err = nil; err == nil; {
 		err = putOne()
 	}
@@ -210,6 +247,10 @@ func fill(dir string, cause error, makeRoom func() error) error {
 			return fmt.Errorf("with room again: %w", err)
 		}
 	}
+	return sameAfterReopening(s, dir, stored)
+}
+
+func sameAfterReopening(s *Spool, dir string, stored map[string]bool) (err error) {
 	for range 2 {
 		if err := same(s, stored); err != nil {
 			return err

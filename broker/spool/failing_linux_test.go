@@ -2,6 +2,7 @@ package spool
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,41 +24,68 @@ import (
 
 func init() { children["unpermitted"] = awaitPermission }
 
-// descriptor finds the one with which the process has a spool's file open.
-func descriptor(t *testing.T, path string) int {
-	t.Helper()
-	all, err := os.ReadDir("/proc/self/fd")
-	must(t, err)
-	for _, e := range all {
-		var fd int
-		fmt.Sscan(e.Name(), &fd)
-		if at, _ := os.Readlink("/proc/self/fd/" + e.Name()); at == path {
-			return fd
-		}
-	}
-	t.Fatal("it is not open: ", path)
-	return 0
+// failingDisk is a directory whose disk cannot be written while it fails.
+type failingDisk struct {
+	disk
+	fails atomic.Bool
 }
 
-// failing has each write to an open file fail, as on a disk that cannot be written,
-// until restore is called.
-func failing(t *testing.T, path string) (restore func()) {
-	t.Helper()
-	fd := descriptor(t, path)
-	kept, err := syscall.Dup(fd)
-	must(t, err)
-	other, err := os.Open(path)
-	must(t, err, syscall.Dup3(int(other.Fd()), fd, syscall.O_CLOEXEC))
-	return func() {
-		must(t, syscall.Dup3(kept, fd, syscall.O_CLOEXEC), syscall.Close(kept), other.Close())
-	}
+type failingFile struct {
+	file
+	disk *failingDisk
 }
+
+// failingAt is a spool on such a disk.
+func failingAt(t *testing.T, dir string) (*Spool, *failingDisk) {
+	d := &failingDisk{disk: osDisk{dir}}
+	return openWith(t, Config{Dir: dir, MaxBytes: 1 << 30, disk: d}), d
+}
+
+func (d *failingDisk) failure() error {
+	if d.fails.Load() {
+		return syscall.EIO
+	}
+	return nil
+}
+
+func (d *failingDisk) wrap(f file, err error) (file, error) {
+	if err != nil {
+		return nil, err
+	}
+	return failingFile{f, d}, nil
+}
+
+func (d *failingDisk) create(name string, size int64) (file, error) {
+	if err := d.failure(); err != nil {
+		return nil, err
+	}
+	return d.wrap(d.disk.create(name, size))
+}
+
+func (d *failingDisk) open(name string) (file, error) { return d.wrap(d.disk.open(name)) }
+func (d *failingDisk) rename(from, to string) error {
+	return cmp.Or(d.failure(), d.disk.rename(from, to))
+}
+func (d *failingDisk) remove(name string) error { return cmp.Or(d.failure(), d.disk.remove(name)) }
+
+func (d *failingDisk) check(name string, f file) (int64, error) {
+	return d.disk.check(name, f.(failingFile).file)
+}
+
+func (f failingFile) WriteAt(b []byte, at int64) (int, error) {
+	if err := f.disk.failure(); err != nil {
+		return 0, err
+	}
+	return f.file.WriteAt(b, at)
+}
+
+func (f failingFile) Sync() error { return cmp.Or(f.disk.failure(), f.file.Sync()) }
 
 // A disk fails in the middle of a write, time and again, while messages come and
 // go. What was acknowledged is there, and nothing else.
 func TestDisk_FailsForAWhile(t *testing.T) {
 	dir := t.TempDir()
-	s := openAt(t, dir)
+	s, disk := failingAt(t, dir)
 	put(t, s, entry("first", "first"))
 	l := &putAndRemove{t: t, spool: s, acknowledged: map[string]bool{"first": true}, removing: map[string]bool{}}
 	for sender := range 4 {
@@ -65,10 +93,10 @@ func TestDisk_FailsForAWhile(t *testing.T) {
 	}
 	l.all.Go(l.remove)
 	for range 5 {
-		restore := failing(t, file(dir))
+		disk.fails.Store(true)
 		at := l.refused.Load()
 		eventually(t, "puts are refused", func() bool { return l.refused.Load() > at+20 })
-		restore()
+		disk.fails.Store(false)
 		done := l.count()
 		eventually(t, "puts are taken again", func() bool { return l.count() > done+50 })
 	}
@@ -145,15 +173,15 @@ func (l *putAndRemove) audit(where string, got []string) {
 func TestRemove_WhatCannotBeRemovedIsNotOfferedAgain(t *testing.T) {
 	for name, meanwhile := range map[string]func(dir string) error{
 		"the disk is well again":        func(string) error { return nil },
-		"the file is replaced, as well": func(dir string) error { return os.Remove(file(dir)) },
-		"the lock is replaced, as well": func(dir string) error { return os.Remove(filepath.Join(dir, "lock")) },
+		"the file is replaced, as well": func(dir string) error { return os.Remove(newest(dir)) },
+		"the lock is replaced, as well": func(dir string) error { return os.Remove(filepath.Join(dir, lockName)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			s := openAt(t, dir)
+			s, disk := failingAt(t, dir)
 			put(t, s, entry("a", "1"), entry("a", "2"), entry("b", "3"))
-			restore := failing(t, file(dir))
+			disk.fails.Store(true)
 			if err := s.Remove(t.Context(), 1); err == nil {
 				t.Error("it is removed")
 			}
@@ -166,7 +194,7 @@ func TestRemove_WhatCannotBeRemovedIsNotOfferedAgain(t *testing.T) {
 			if got := afterACrash(t, dir); len(got) != 3 {
 				t.Errorf("after a crash: %v", got)
 			}
-			restore()
+			disk.fails.Store(false)
 			must(t, meanwhile(dir))
 			eventually(t, "it is removed", func() bool { return slices.Equal(afterACrash(t, dir), []string{"2", "3"}) })
 			if got := ids(heads(t, s, 9)); !slices.Equal(got, []string{"2", "3"}) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -52,13 +53,31 @@ func openAt(t testing.TB, dir string) *Spool {
 
 func openWith(t testing.TB, cfg Config) *Spool {
 	t.Helper()
-	cfg.gather = cmp.Or(cfg.gather, time.Nanosecond) // most tests put one by one
+	cfg.window = cmp.Or(cfg.window, time.Nanosecond) // most tests put one by one
 	s, err := Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// newest is the newest segment of a spool.
+func newest(dir string) string {
+	if all := segmentsIn(dir); len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return filepath.Join(dir, segmentName(1))
+}
+
+func segmentsIn(dir string) []string {
+	all, _ := filepath.Glob(filepath.Join(dir, "*"+suffixSegment)) // the pattern is good
+	return all
+}
+
+func asidesIn(dir string) []string {
+	all, _ := filepath.Glob(filepath.Join(dir, "*"+suffixDamaged+"*"))
+	return all
 }
 
 func closed(t testing.TB, s *Spool) {

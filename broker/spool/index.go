@@ -3,7 +3,6 @@ package spool
 import (
 	"container/heap"
 	"slices"
-	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -11,11 +10,17 @@ import (
 // record is what is kept in memory of one entry: no part of the message.
 type record struct {
 	sequence uint64
-	size     int64
-	stored   time.Time
-	attempts int
+	place
+	size     uint32 // in its segment
+	attempts uint32
+	stored   int64 // nanoseconds of the Unix time
 	lineKey
 	integration string
+}
+
+// same reports whether two records are of the same entry, though in two places.
+func (r *record) same(other *record) bool {
+	return r.sequence == other.sequence && r.size == other.size && r.stored == other.stored && r.lineKey == other.lineKey
 }
 
 // lineKey is what entries have in common that leave in their order: a root, since
@@ -54,7 +59,7 @@ func newIndex() *index {
 
 func (x *index) add(r *record) {
 	x.records[r.sequence] = r
-	x.bytes += r.size
+	x.bytes += int64(r.size)
 	x.entries[r.root]++
 	if l := x.lines[r.lineKey]; l != nil {
 		l.records = append(l.records, r)
@@ -74,7 +79,7 @@ func (x *index) remove(sequence uint64) {
 		return
 	}
 	delete(x.records, sequence)
-	x.bytes -= r.size
+	x.bytes -= int64(r.size)
 	x.entries[r.root]--
 	l, heads := x.lines[r.lineKey], x.heads[r.root]
 	if l.records[0] == r {

@@ -12,7 +12,7 @@ import (
 
 // To open a pipe would wait for its other end for ever.
 func TestTrap_APipeInPlaceOfAFile(t *testing.T) {
-	for _, name := range []string{"spool.db", "spool.reserve", "spool.probe", "spool.db.new", "lock"} {
+	for _, name := range []string{segmentName(1), segmentName(2), "0000000000000002.new", lockName} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()

@@ -17,15 +17,16 @@ import (
 // afterACrash returns the ids that a relay would find that starts now.
 func afterACrash(t *testing.T, dir string) []string {
 	t.Helper()
-	content, err := os.ReadFile(file(dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	copied := t.TempDir()
-	lay(t, copied, content)
+	for _, path := range segmentsIn(dir) {
+		if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if !errors.Is(err, fs.ErrNotExist) {
+			must(t, err, os.WriteFile(filepath.Join(copied, filepath.Base(path)), content, 0o600))
+		}
+	}
 	s := openAt(t, copied)
 	defer s.Close()
 	return ids(all(t, s))
@@ -47,26 +48,25 @@ var mishaps = []struct {
 	do   func(dir, other string) error
 	with []string // what is there beside
 }{
-	{"the file is removed", func(dir, _ string) error { return os.Remove(file(dir)) }, nil},
-	{"the file is renamed", func(dir, _ string) error { return os.Rename(file(dir), file(dir)+".away") }, nil},
-	{"the lock is removed", func(dir, _ string) error { return os.Remove(filepath.Join(dir, "lock")) }, nil},
-	{"the reserve is removed", func(dir, _ string) error { return os.Remove(filepath.Join(dir, "spool.reserve")) }, nil},
+	{"the file is removed", func(dir, _ string) error { return os.Remove(newest(dir)) }, nil},
+	{"the file is renamed", func(dir, _ string) error { return os.Rename(newest(dir), newest(dir)+".away") }, nil},
+	{"the lock is removed", func(dir, _ string) error { return os.Remove(filepath.Join(dir, lockName)) }, nil},
 	{"the directory is removed", func(dir, _ string) error {
 		return errors.Join(os.Rename(dir, dir+".gone"), os.RemoveAll(dir+".gone")) // at once
 	}, nil},
 	{"the directory is renamed", func(dir, _ string) error { return os.Rename(dir, dir+".away") }, nil},
-	{"the file is replaced by another spool's", func(dir, other string) error { return os.Rename(other, file(dir)) }, []string{"x", "y"}},
+	{"the file is replaced by another spool's", func(dir, other string) error { return os.Rename(other, newest(dir)) }, []string{"x", "y"}},
 	{"the file is replaced by something else", func(dir, other string) error {
-		return errors.Join(os.WriteFile(other, []byte("not a spool"), 0o600), os.Rename(other, file(dir)))
+		return errors.Join(os.WriteFile(other, []byte("not a spool"), 0o600), os.Rename(other, newest(dir)))
 	}, nil},
 	{"the file is replaced by a copy of itself", func(dir, other string) error {
-		content, err := os.ReadFile(file(dir))
-		return errors.Join(err, os.WriteFile(other, content, 0o600), os.Rename(other, file(dir)))
+		content, err := os.ReadFile(newest(dir))
+		return errors.Join(err, os.WriteFile(other, content, 0o600), os.Rename(other, newest(dir)))
 	}, nil},
 	{"a directory is in place of the file", func(dir, _ string) error {
 		err := fs.ErrExist
 		for errors.Is(err, fs.ErrExist) { // the spool may be faster
-			err = errors.Join(os.Remove(file(dir)), os.Mkdir(file(dir), 0o700))
+			err = errors.Join(os.Remove(newest(dir)), os.Mkdir(newest(dir), 0o700))
 		}
 		return err
 	}, nil},
@@ -82,7 +82,7 @@ func otherFile(t *testing.T) string {
 		t.Fatal(err)
 	}
 	closed(t, s)
-	return file(dir)
+	return newest(dir)
 }
 
 func TestPut_WhatIsAcknowledgedIsAtThePath(t *testing.T) {
@@ -105,9 +105,6 @@ func TestPut_WhatIsAcknowledgedIsAtThePath(t *testing.T) {
 			}
 			if _, err := Open(Config{Dir: dir, MaxBytes: 1}); !errors.Is(err, ErrInUse) {
 				t.Errorf("a second one opens it: %v", err)
-			}
-			if info, err := os.Stat(filepath.Join(dir, "spool.reserve")); err != nil || info.Size() != reserveBytes {
-				t.Errorf("reserve: %v", err)
 			}
 			// What is on its way at that time keeps its sequence.
 			remove(t, s, 1, 2)
@@ -132,7 +129,7 @@ func TestRecover_AnIdleSpoolIsSaved(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
-	must(t, os.Remove(file(dir)))
+	must(t, os.Remove(newest(dir)))
 	eventually(t, "the file is at its path", func() bool { return slices.Equal(afterACrash(t, dir), []string{"1"}) })
 }
 
@@ -141,7 +138,7 @@ func TestPut_AFileRemovedDuringACommit(t *testing.T) {
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
 	var once sync.Once
-	s.holdCommit = func() { once.Do(func() { must(t, os.Remove(file(dir))) }) }
+	s.holdCommit = func() { once.Do(func() { must(t, os.Remove(newest(dir))) }) }
 	put(t, s, entry("a", "2"))
 	if got := afterACrash(t, dir); !slices.Equal(got, []string{"1", "2"}) {
 		t.Errorf("after a crash: %v", got)
@@ -152,7 +149,7 @@ func TestClose_SavesWhatWaits(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
-	must(t, os.Remove(file(dir)))
+	must(t, os.Remove(newest(dir)))
 	closed(t, s)
 	if got := afterACrash(t, dir); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("after closing: %v", got)
@@ -192,7 +189,7 @@ func TestLock_ADirectoryThatAnotherHasTaken(t *testing.T) {
 	removed := make(chan error)
 	go func() { removed <- s.Remove(t.Context()) }()
 	<-begun
-	must(t, os.Remove(file(dir)), os.Remove(filepath.Join(dir, "lock")))
+	must(t, os.Remove(newest(dir)), os.Remove(filepath.Join(dir, lockName)))
 	other := openAt(t, dir)
 	close(goOn)
 	must(t, <-removed)
@@ -215,13 +212,13 @@ func TestLock_ARemovedOneLetsNobodyIn(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	for range 20 {
-		os.Remove(filepath.Join(dir, "lock"))
+		os.Remove(filepath.Join(dir, lockName))
 		if second, err := Open(Config{Dir: dir, MaxBytes: 1 << 30}); !errors.Is(err, ErrInUse) {
 			t.Fatalf("opened: %v, %v", second, err)
 		}
 		put(t, s, entry("a", "1"))
 	}
-	if aside, _ := filepath.Glob(file(dir) + ".*"); len(aside) > 0 {
+	if aside := asidesIn(dir); len(aside) > 0 {
 		t.Errorf("there is %v", aside)
 	}
 }
@@ -252,9 +249,9 @@ func TestRecover_FilesThatAreRemovedUnderLoad(t *testing.T) {
 		at := count()
 		switch i % 3 {
 		case 0:
-			os.Remove(file(dir))
+			os.Remove(newest(dir))
 		case 1:
-			os.Remove(filepath.Join(dir, "lock"))
+			os.Remove(filepath.Join(dir, lockName))
 		default:
 			os.Rename(dir, fmt.Sprint(dir, i))
 		}
@@ -282,11 +279,11 @@ func TestOpen_ASpoolThatCannotBeOpenedYet(t *testing.T) {
 			return mend, errors.Join(os.Rename(dir, dir+".away"), os.Symlink(dir, dir))
 		},
 		"the file is a loop of links": func(dir string) (func() error, error) {
-			mend := func() error { return errors.Join(os.Remove(file(dir)), os.Rename(file(dir)+".away", file(dir))) }
-			return mend, errors.Join(os.Rename(file(dir), file(dir)+".away"), os.Symlink(file(dir), file(dir)))
+			mend := func() error { return errors.Join(os.Remove(newest(dir)), os.Rename(newest(dir)+".away", newest(dir))) }
+			return mend, errors.Join(os.Rename(newest(dir), newest(dir)+".away"), os.Symlink(newest(dir), newest(dir)))
 		},
 		"the lock is a directory": func(dir string) (func() error, error) {
-			lock := filepath.Join(dir, "lock")
+			lock := filepath.Join(dir, lockName)
 			return func() error { return os.Remove(lock) }, errors.Join(os.Remove(lock), os.Mkdir(lock, 0o700))
 		},
 	}

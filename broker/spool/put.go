@@ -2,19 +2,16 @@ package spool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // operation is one change that waits for a commit: an entry to add, entries to
-// remove, an attempt to write down, or nothing, to see whether the disk takes it.
+// remove, an attempt to write down, or bytes for which the disk is tried.
 type operation struct {
-	probe  bool
 	add    *record
-	value  []byte
+	frame  *frame
+	probe  int64
 	remove []uint64
 	count  *record
 
@@ -25,31 +22,8 @@ type operation struct {
 	err       error // may be read once done is closed
 }
 
-// apply makes the change within a transaction.
-func (o *operation) apply(tx *bolt.Tx) error {
-	entries, attempts := tx.Bucket(bucketEntries), tx.Bucket(bucketAttempts)
-	switch {
-	case o.add != nil:
-		if err := entries.SetSequence(o.add.sequence); err != nil {
-			return err
-		}
-		return entries.Put(key(o.add.sequence), o.value)
-	case o.probe:
-		return entries.SetSequence(entries.Sequence()) // which writes the bucket anew
-	case o.count != nil:
-		if entries.Get(key(o.count.sequence)) == nil {
-			return nil // removed meanwhile
-		}
-		return attempts.Put(key(o.count.sequence), key(uint64(o.attempts)))
-	}
-	for _, sequence := range o.remove {
-		err := errors.Join(entries.Delete(key(sequence)), attempts.Delete(key(sequence)))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// needsRoom reports whether the operation is refused while the spool is unusable.
+func (o *operation) needsRoom() bool { return o.add != nil || o.probe > 0 }
 
 // Put stores an entry, and returns nil only once it is on the disk. It shares
 // its commit with all others that wait at that time.
@@ -75,11 +49,9 @@ func (s *Spool) PutIf(ctx context.Context, e Entry, allows func(Room) error) err
 	if e.Attempts < 0 {
 		return fmt.Errorf("put into spool: %d attempts", e.Attempts)
 	}
-	// The sequence is known in the queue only; the committer puts it into the
-	// checksum.
-	value := encode(0, e)
-	o := &operation{value: value, done: make(chan struct{})}
-	o.add = recordOf(e, len(value))
+	value := encode(e)
+	o := &operation{frame: &frame{attempts: e.Attempts, value: value}, done: make(chan struct{})}
+	o.add = recordOf(e, int64(len(value)))
 	if err := s.enqueue(ctx, o, allows); err != nil {
 		return fmt.Errorf("put into spool: %w", err)
 	}
@@ -102,10 +74,7 @@ func (s *Spool) Remove(ctx context.Context, sequences ...uint64) error {
 // Probe stores nothing, and returns what Put would say about the disk for an entry
 // of so many bytes.
 func (s *Spool) Probe(ctx context.Context, bytes int64) error {
-	if err := s.tryRoom(bytes); err != nil {
-		return fmt.Errorf("probe spool: %w", err)
-	}
-	o := &operation{probe: true, done: make(chan struct{})}
+	o := &operation{probe: recordSize(int(max(bytes, 1))), done: make(chan struct{})}
 	if err := s.enqueue(ctx, o, nil); err != nil {
 		return fmt.Errorf("probe spool: %w", err)
 	}
@@ -121,8 +90,8 @@ func (s *Spool) Failed(ctx context.Context, sequence uint64) (attempts int, err 
 	s.mu.Lock()
 	r := s.index.records[sequence]
 	if r != nil {
-		r.attempts++
-		attempts = r.attempts
+		r.attempts = min(r.attempts+1, maxAttempts)
+		attempts = int(r.attempts)
 	}
 	s.mu.Unlock()
 	if r == nil {
@@ -146,28 +115,28 @@ func (s *Spool) enqueue(ctx context.Context, o *operation, allows func(Room) err
 	if s.closed {
 		return ErrClosed
 	}
-	if s.fault != nil && (o.add != nil || o.probe) {
+	if s.fault != nil && o.needsRoom() {
 		return s.fault
 	}
 	if r := o.add; r != nil {
-		if r.size > s.cfg.MaxBytes-s.index.bytes-s.reserved {
+		if int64(r.size) > s.cfg.MaxBytes-s.index.bytes-s.reserved {
 			return ErrFull
 		}
-		if err := allows(s.room(r.root, r.integration, r.size)); err != nil {
+		if err := allows(s.room(r.root, r.integration, int64(r.size))); err != nil {
 			return err
 		}
 		s.last++
-		r.sequence = s.last
+		r.sequence, o.frame.sequence = s.last, s.last
 		s.pending[r.lineKey]++
-		s.reserved += r.size
+		s.reserved += int64(r.size)
 		s.owned.add(r)
 	}
 	s.queue = append(s.queue, o)
-	s.nudge()
+	s.signal()
 	return nil
 }
 
-func (s *Spool) nudge() {
+func (s *Spool) signal() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -207,7 +176,7 @@ func (s *Spool) release(o *operation) {
 	if r == nil {
 		return
 	}
-	s.reserved -= r.size
+	s.reserved -= int64(r.size)
 	s.owned.remove(r)
 	if s.pending[r.lineKey]--; s.pending[r.lineKey] == 0 {
 		delete(s.pending, r.lineKey)

@@ -1,9 +1,9 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
-
-	bolt "go.etcd.io/bbolt"
+	"os"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -46,17 +46,17 @@ func (s *Spool) Unpark(root visit.Root, orders ...string) {
 // more than 4 MiB, but at least one where there is one.
 func (s *Spool) Runs(root visit.Root, max, total int) ([][]Item, error) {
 	s.mu.Lock()
-	var wanted [][]record
+	var wanted [][]uint64
 	var bytes int64
 	lines := s.index.oldest(root, max)
 	for _, l := range lines {
 		depth := (total + len(lines) - 1) / len(lines)
-		var run []record
+		var run []uint64
 		for _, r := range l.records[:min(depth, len(l.records))] {
-			if bytes += r.size; bytes > readBytes && bytes > r.size {
+			if bytes += int64(r.size); bytes > readBytes && bytes > int64(r.size) {
 				break
 			}
-			run = append(run, *r)
+			run = append(run, r.sequence)
 		}
 		if len(run) > 0 {
 			wanted = append(wanted, run)
@@ -84,16 +84,7 @@ func (s *Spool) Each(fn func(Item) error) error {
 	sequences := s.index.sequences()
 	s.mu.Unlock()
 	for _, sequence := range sequences {
-		s.mu.Lock()
-		r := s.index.records[sequence]
-		var run []record
-		if r != nil {
-			run = []record{*r}
-		}
-		s.mu.Unlock()
-		// Read one by one: bbolt cannot grow its file while somebody reads,
-		// so fn must not be called within a transaction.
-		items, err := s.read(run)
+		items, err := s.read([]uint64{sequence})
 		if err != nil {
 			return fmt.Errorf("read spool: %w", err)
 		}
@@ -107,24 +98,64 @@ func (s *Spool) Each(fn func(Item) error) error {
 }
 
 // read returns those of the entries that are still there.
-func (s *Spool) read(records []record) ([]Item, error) {
-	var items []Item
-	err := s.view(func(tx *bolt.Tx) error {
-		items = nil
-		entries := tx.Bucket(bucketEntries)
-		for _, r := range records {
-			value := entries.Get(key(r.sequence))
-			if value == nil {
-				continue
-			}
-			e, err := decode(r.sequence, value)
-			if err != nil {
-				return fmt.Errorf("%w: entry %d: %w", ErrDamaged, r.sequence, err)
-			}
-			e.Attempts = r.attempts
-			items = append(items, Item{Sequence: r.sequence, Entry: e})
+func (s *Spool) read(sequences []uint64) (items []Item, err error) {
+	for _, sequence := range sequences {
+		e, there, err := s.readOne(sequence)
+		if err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	return items, err
+		if there {
+			items = append(items, Item{Sequence: sequence, Entry: e})
+		}
+	}
+	return items, nil
+}
+
+// readOne reads an entry from where it is by then: it may be copied forward at any
+// time. One that is not as it was written has its segment read anew.
+func (s *Spool) readOne(sequence uint64) (Entry, bool, error) {
+	for {
+		r, there := s.lookUp(sequence)
+		if !there {
+			return Entry{}, false, nil
+		}
+		e, err := r.read()
+		if err == nil {
+			return e, true, nil
+		}
+		if now, there := s.lookUp(sequence); !there || now.place != r.place {
+			continue
+		}
+		if errors.Is(err, os.ErrClosed) {
+			return Entry{}, false, ErrClosed
+		}
+		if errors.Is(err, ErrDamaged) {
+			r.segment.distrust(err)
+			s.signal()
+		}
+		return Entry{}, false, err
+	}
+}
+
+// lookUp returns a copy of what is known of an entry.
+func (s *Spool) lookUp(sequence uint64) (record, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.index.records[sequence]; r != nil {
+		return *r, true
+	}
+	return record{}, false
+}
+
+func (r *record) read() (Entry, error) {
+	b, err := r.segment.read(r.place, int64(r.size))
+	if err != nil {
+		return Entry{}, err
+	}
+	e, err := decode(payloadOf(b))
+	if err != nil || little.Uint64(b[16:]) != r.sequence {
+		return Entry{}, fmt.Errorf("%w: what is at the place of entry %d is another", ErrDamaged, r.sequence)
+	}
+	e.Attempts = int(r.attempts)
+	return e, nil
 }

@@ -17,9 +17,9 @@ type Room struct {
 	OfIntegration int64 // and, among them, of the same integration
 }
 
-func recordOf(e Entry, encoded int) *record {
+func recordOf(e Entry, size int64) *record {
 	return &record{
-		size: keySize + int64(encoded), stored: e.Stored, attempts: e.Attempts,
+		size: uint32(size), stored: e.Stored.UnixNano(), attempts: uint32(min(e.Attempts, maxAttempts)),
 		lineKey:     lineKey{e.Message.Root, e.Order},
 		integration: strings.Join(e.Message.Header[visit.HeaderIntegration], ""),
 	}
@@ -34,8 +34,8 @@ type owner struct {
 	all         bool
 }
 
-func (b ownedBytes) add(r *record)    { b.change(r, r.size) }
-func (b ownedBytes) remove(r *record) { b.change(r, -r.size) }
+func (b ownedBytes) add(r *record)    { b.change(r, int64(r.size)) }
+func (b ownedBytes) remove(r *record) { b.change(r, -int64(r.size)) }
 
 func (b ownedBytes) change(r *record, bytes int64) {
 	for _, o := range []owner{{root: r.root, all: true}, {root: r.root, integration: r.integration}} {

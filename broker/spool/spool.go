@@ -2,33 +2,39 @@
 //
 // It promises that what [Spool.Put] has taken is on the disk, survives a crash
 // of the process and of the machine, comes back byte for byte, and leaves only
-// by [Spool.Remove]; that messages of one order key are offered in the order in
-// which they came; and that one process at a time has a spool open. A file that
-// cannot be trusted is moved aside, never deleted, and what is still readable
-// in it is carried over. One that is removed, renamed or replaced while it is
-// open is noticed before the next acknowledgement: what waits is carried over to
-// the file that is at the path from then on.
+// by [Spool.Remove]; that messages of one ordering key are offered in the order in
+// which they came; and that one process at a time has a spool open. What is removed
+// leaves the disk with the last entry of its segment.
+//
+// It is a log of segments, which are appended to and synced for many entries at once;
+// see format.go. To open it is to read the segments. A segment that is damaged, or
+// was removed, renamed or replaced while it was open, is recovered in one way: what
+// waits in it and can be read is copied forward into a fresh segment and synced, and
+// then the damaged file gets another name. It is never deleted. That the active
+// segment is at its path is verified before each acknowledgement, and that the others
+// are once a second.
 //
 // It is the store only. When to put, to send and to give up is its user's to
 // decide, and it knows neither NATS nor HTTP.
 package spool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 var (
-	// ErrInUse comes from opening a spool that somebody has open, in this
+	// ErrInUse comes from opening a spool that is open elsewhere, in this
 	// process or another.
 	ErrInUse = errors.New("the spool is in use")
 	// ErrFull comes from Put when the entry would not fit into MaxBytes.
@@ -38,8 +44,8 @@ var (
 	// ErrUnusable comes from Put while the files cannot be opened, or not be
 	// verified to be those that are open. It wraps the reason; see [Spool.Fault].
 	ErrUnusable = errors.New("the spool cannot be used")
-	// ErrDamaged comes from OpenExisting when the file is damaged or is not a
-	// spool, and from any other call when that shows later.
+	// ErrDamaged comes from OpenExisting when a segment is damaged, and from any
+	// other call when that shows later.
 	ErrDamaged = errors.New("the spool is damaged")
 )
 
@@ -47,9 +53,9 @@ var (
 type Config struct {
 	// Dir is created with mode 0700 where it is absent.
 	Dir string
-	// MaxBytes bounds the live entries as they are stored, and must be
-	// positive. The file is larger, up to about twice, and does not shrink
-	// while it is open.
+	// MaxBytes bounds the entries that wait, as they are stored, and must be
+	// positive. The segments take up twice as much at most, and a few segments
+	// more.
 	MaxBytes int64
 	// MaxAge is the age beyond which entries count as expired in [Stats]; 0
 	// means never. Age neither drops what is stored nor refuses what is new:
@@ -58,7 +64,10 @@ type Config struct {
 	MaxAge time.Duration
 	Logger *slog.Logger
 
-	gather time.Duration // gatherTime, but in tests
+	// In tests only:
+	window  time.Duration // in place of batchWindow
+	segment int64         // the size of a segment
+	disk    disk          // in place of the directory
 }
 
 // Entry is a message that waits, and what is known about its waiting.
@@ -82,51 +91,52 @@ type Item struct {
 
 // Spool is an open spool. It is safe for concurrent use.
 type Spool struct {
-	cfg   Config
-	log   *slog.Logger
-	ready func(Config) (*contents, *Damage, error) // see openFiles
-
-	wake      chan struct{}
-	stopped   chan struct{}
-	touched   int64     // the committer's own, and so are the next five
-	tried     time.Time // to open the files, in vain
-	forgotten time.Time // when that was last tried
-	looked    time.Time // at the disk
-	lock      *dirLock
-	reserve   *reserve // room for removals on a full disk
+	cfg      Config
+	log      *slog.Logger
+	disk     disk
+	existing bool // see OpenExisting
+	wake     chan struct{}
+	stopped  chan struct{}
 	// holdCommit is for tests: it is called before each commit, after the
 	// operations in it were marked as started.
 	holdCommit func()
 
-	// db is changed by the committer alone. It is nil until the file could be opened.
-	db atomic.Pointer[openDB]
-	// broken is set once the file that is open cannot be trusted. Nobody may ask
-	// bbolt anything then: after a panic it has locks that nobody gives free.
-	broken atomic.Pointer[error]
+	// These are the committer's own.
+	held     dirLock
+	opened   bool
+	active   *segment // which is appended to; nil where none could be made
+	number   uint64   // of the newest segment
+	leaving  []departure
+	unsynced bool // files have left and the directory was not synced
+	// unmarked is what Remove could not mark. It is not offered any more, and marked
+	// once the disk lets it.
+	unmarked map[uint64]*record
+	tried    time.Time // to open the files, in vain
+	verified time.Time // that all segments are in their place
+	retried  time.Time // to mark what is unmarked
+	measured time.Time // how much room the disk has
 
-	mu     sync.Mutex
-	disk   Disk
-	fault  error // why nothing is taken, or nil
-	damage *Damage
-	found  int // entries that were in a file when it was opened
-	index  *index
-	// unforgotten is what Remove could not remove from the file. It is not offered
-	// any more, and removed once the disk lets it.
-	unforgotten map[uint64]*record
-	pending     map[lineKey]int // puts that are queued or being committed, by order
-	reserved    int64           // bytes of those puts
-	owned       ownedBytes      // those of entries and of those puts
-	last        uint64          // the last sequence that was given out
-	queue       []*operation
-	closed      bool
-	commits     uint64
-	slowness    time.Duration // see Slowness
+	mu       sync.Mutex
+	segments []*segment // changed by the committer alone
+	space    Disk
+	fault    error // why nothing is taken, or nil
+	damage   *Damage
+	found    int // entries that were in files when they were opened
+	index    *index
+	pending  map[lineKey]int // puts that are queued or being committed, by ordering key
+	reserved int64           // bytes of those puts
+	owned    ownedBytes      // those of entries and of those puts
+	last     uint64          // the last sequence that was given out
+	queue    []*operation
+	closed   bool
+	commits  uint64
+	slowness time.Duration // see Slowness
 }
 
 // Open opens the spool in cfg.Dir, and makes one where there is none. It
-// returns [ErrInUse] when somebody has it open. A damaged or foreign file is
-// moved aside and an ordinary spool is returned; see [Spool.Damaged]. Reading
-// the file takes about a second for each gigabyte.
+// returns [ErrInUse] when another has it open. What waits in damaged files is
+// recovered, and an ordinary spool is returned; see [Spool.Damaged]. Reading the
+// segments takes about a second for each gigabyte.
 //
 // A spool that is there, or may be, and cannot be opened now, is returned as
 // well: it takes nothing, [Spool.Fault] says why, and it opens by itself once it
@@ -135,26 +145,27 @@ func Open(cfg Config) (*Spool, error) {
 	if cfg.MaxBytes <= 0 {
 		return nil, errors.New("open spool: MaxBytes must be positive")
 	}
-	s := newSpool(cfg, prepare)
+	s := newSpool(cfg)
 	err := s.openFiles()
-	if err != nil && (errors.Is(err, ErrInUse) || errors.Is(exists(cfg.Dir), fs.ErrNotExist)) {
+	if err != nil && (errors.Is(err, ErrInUse) || errors.Is(s.exists(), fs.ErrNotExist)) {
 		return nil, err
 	}
 	s.opening(err)
-	s.lookAtDisk()
+	s.measureDisk()
 	go s.commitAll()
 	return s, nil
 }
 
 // OpenExisting opens the spool in dir without a bound on its size, to look at
 // it or to empty it. It returns [ErrInUse] when a relay has it open, an error
-// that is fs.ErrNotExist when there is none, and [ErrDamaged] when the file
-// cannot be trusted, which is then left as it is.
+// that is fs.ErrNotExist when there is none, and [ErrDamaged] when a segment
+// is damaged; then all is left as it is.
 func OpenExisting(dir string, logger *slog.Logger) (*Spool, error) {
-	if err := exists(dir); err != nil {
+	s := newSpool(Config{Dir: dir, MaxBytes: math.MaxInt64, Logger: logger})
+	if err := s.exists(); err != nil {
 		return nil, fmt.Errorf("open spool %s: %w", dir, err)
 	}
-	s := newSpool(Config{Dir: dir, MaxBytes: math.MaxInt64, Logger: logger}, examine)
+	s.existing = true
 	if err := s.openFiles(); err != nil {
 		return nil, err
 	}
@@ -162,18 +173,30 @@ func OpenExisting(dir string, logger *slog.Logger) (*Spool, error) {
 	return s, nil
 }
 
-func newSpool(cfg Config, ready func(Config) (*contents, *Damage, error)) *Spool {
+func newSpool(cfg Config) *Spool {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.gather == 0 {
-		cfg.gather = gatherTime
+	if cfg.disk == nil {
+		cfg.disk = osDisk{cfg.Dir}
 	}
+	cfg.window = cmp.Or(cfg.window, batchWindow)
 	return &Spool{
-		cfg: cfg, log: cfg.Logger, ready: ready, reserve: newReserve(cfg.Dir),
-		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		index: newIndex(), unforgotten: make(map[uint64]*record), pending: make(map[lineKey]int), owned: make(ownedBytes),
+		cfg: cfg, log: cfg.Logger, disk: cfg.disk, wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		index: newIndex(), unmarked: make(map[uint64]*record), pending: make(map[lineKey]int), owned: make(ownedBytes),
 	}
+}
+
+// exists returns an error that is fs.ErrNotExist where there never was a spool.
+func (s *Spool) exists() error {
+	names, err := s.disk.list()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(names, func(name string) bool { return numberOf(name) > 0 }) {
+		return fmt.Errorf("there is no segment: %w", fs.ErrNotExist)
+	}
+	return nil
 }
 
 // Close commits what was put before it, waits for that, and gives the spool
@@ -187,7 +210,7 @@ func (s *Spool) Close() error {
 		<-s.stopped
 		return nil
 	}
-	s.nudge()
+	s.signal()
 	<-s.stopped
 	return s.closeFiles()
 }

@@ -59,8 +59,7 @@ func TestRemove_IsGoneAfterReopening(t *testing.T) {
 func TestOpen_SequencesRiseAcrossRestartsOfAnEmptySpool(t *testing.T) {
 	dir := t.TempDir()
 	var last uint64
-	// The large body makes a file that is replaced on opening.
-	for i, bytes := range []int{10, shrinkBytes, 10, 10} {
+	for i, bytes := range []int{10, segmentBytes, 10, 10} {
 		s := openAt(t, dir)
 		put(t, s, sized("a", fmt.Sprint(i), bytes))
 		got := all(t, s)
@@ -73,24 +72,8 @@ func TestOpen_SequencesRiseAcrossRestartsOfAnEmptySpool(t *testing.T) {
 	}
 }
 
-func TestOpen_AnEmptyFileIsMadeSmall(t *testing.T) {
-	dir := t.TempDir()
-	s := openAt(t, dir)
-	put(t, s, sized("a", "1", shrinkBytes))
-	closed(t, s)
-	s = openAt(t, dir)
-	if st := s.Stats(); st.FileBytes < shrinkBytes || st.Entries != 1 {
-		t.Fatalf("a file in use was replaced: %+v", st)
-	}
-	remove(t, s, all(t, s)[0].Sequence)
-	closed(t, s)
-	if st := openAt(t, dir).Stats(); st.FileBytes >= shrinkBytes {
-		t.Errorf("file has %d bytes", st.FileBytes)
-	}
-}
-
 func TestRoom_FullAtTheBoundAndFreeAfterRemove(t *testing.T) {
-	size := int64(keySize + len(encode(0, Entry{Stored: time.Now(), Order: "a", Message: entry("a", "1").Message})))
+	size := int64(len(encode(Entry{Stored: time.Now(), Order: "a", Message: entry("a", "1").Message})))
 	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 3 * size})
 	put(t, s, entry("a", "1"), entry("a", "2"), entry("a", "3"))
 	if st := s.Stats(); st.Full != 1 || st.Bytes != 3*size {

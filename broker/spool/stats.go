@@ -1,7 +1,7 @@
 package spool
 
 import (
-	"os"
+	"math"
 	"time"
 )
 
@@ -20,7 +20,7 @@ type Stats struct {
 	Oldest time.Time
 	// Expired entries are older than MaxAge. They are kept.
 	Expired int
-	// FileBytes is the size of the file, which may have holes.
+	// FileBytes is the size of the segments, which take up their room from the start.
 	FileBytes int64
 	// Commits were tried since the spool was opened.
 	Commits uint64
@@ -53,10 +53,6 @@ func (s *Spool) took(d time.Duration) {
 // Stats returns the spool's numbers. It looks at each entry in memory: some
 // milliseconds for 100,000.
 func (s *Spool) Stats() Stats {
-	var size int64
-	if info, err := os.Stat(file(s.cfg.Dir)); err == nil {
-		size = info.Size()
-	}
 	disk := s.Disk()
 	full := s.fullOn(disk)
 	s.mu.Lock()
@@ -64,16 +60,20 @@ func (s *Spool) Stats() Stats {
 	st := Stats{
 		Entries: len(s.index.records), Orders: len(s.index.lines),
 		Bytes: s.index.bytes + s.reserved, MaxBytes: s.cfg.MaxBytes,
-		FileBytes: size, Commits: s.commits, Full: full, Disk: disk,
+		Commits: s.commits, Full: full, Disk: disk,
 	}
-	limit := time.Now().Add(-s.cfg.MaxAge)
+	for _, g := range s.segments {
+		st.FileBytes += g.size
+	}
+	oldest, limit := int64(math.MaxInt64), time.Now().Add(-s.cfg.MaxAge).UnixNano()
 	for _, r := range s.index.records {
-		if st.Oldest.IsZero() || r.stored.Before(st.Oldest) {
-			st.Oldest = r.stored
-		}
-		if s.cfg.MaxAge > 0 && r.stored.Before(limit) {
+		oldest = min(oldest, r.stored)
+		if s.cfg.MaxAge > 0 && r.stored < limit {
 			st.Expired++
 		}
+	}
+	if st.Entries > 0 {
+		st.Oldest = time.Unix(0, oldest)
 	}
 	return st
 }

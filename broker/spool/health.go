@@ -1,0 +1,194 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+)
+
+const (
+	// verifyEvery is between two looks at all segments, and reopenEvery between two
+	// tries to open them.
+	verifyEvery = time.Second
+	reopenEvery = 5 * time.Second
+)
+
+// Fault is why the spool takes nothing now, or nil. It wraps [ErrUnusable].
+func (s *Spool) Fault() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fault
+}
+
+// unusable is an [ErrUnusable] that its reason names.
+type unusable struct{ error }
+
+func (u *unusable) Unwrap() []error { return []error{ErrUnusable, u.error} }
+
+// setFault keeps the fault, and logs it when it comes, changes and ends.
+func (s *Spool) setFault(err error) {
+	s.mu.Lock()
+	was := s.fault
+	s.fault = nil
+	if err != nil {
+		s.fault = &unusable{err}
+	}
+	now := s.fault
+	s.mu.Unlock()
+	switch {
+	case now != nil && (was == nil || was.Error() != now.Error()):
+		s.log.Error("the spool is unusable: it accepts no messages", "err", err)
+	case now == nil && was != nil:
+		s.log.Info("the spool is usable again", "dir", s.cfg.Dir)
+	}
+}
+
+// inPlace returns why what is open would not be found at the next start, or nil. It
+// looks at the active segment each time, and at the others once a second.
+func (s *Spool) inPlace() error {
+	if !s.opened {
+		return fmt.Errorf("%w: it is not open", ErrUnusable)
+	}
+	all := time.Since(s.verified) >= verifyEvery
+	for _, g := range s.segments {
+		if all || g == s.active || g.suspect.Load() != nil {
+			if err := g.check(s.disk); err != nil {
+				return err
+			}
+		}
+	}
+	if all {
+		s.verified = time.Now()
+	}
+	return nil
+}
+
+// verify has the segments in their place, or says why they are not.
+func (s *Spool) verify() {
+	if s.inPlace() == nil && s.held.inPlace() == nil {
+		s.setFault(nil)
+		return
+	}
+	// What is not cheap is not tried each time.
+	if s.tried.IsZero() || time.Since(s.tried) >= reopenEvery {
+		s.opening(s.openFiles())
+	}
+}
+
+// opening takes what became of opening the files.
+func (s *Spool) opening(err error) {
+	s.tried = time.Time{}
+	if err != nil && !errors.Is(err, ErrInUse) {
+		s.tried = time.Now()
+	}
+	s.setFault(err)
+}
+
+// openFiles opens what is at the path, under the lock of the directory, and has it
+// hold what waits. On an error what was open stays so.
+func (s *Spool) openFiles() error {
+	held, err := s.acquire()
+	if err == nil && s.inPlace() != nil {
+		err = s.recover()
+	}
+	if err != nil {
+		if held != nil && held != s.held {
+			held.release()
+		}
+		if s.inPlace() == nil {
+			return nil // it is the lock only, which is tried again
+		}
+		return fmt.Errorf("open spool %s: %w", s.cfg.Dir, err)
+	}
+	if s.held != nil && held != s.held {
+		s.held.release()
+	}
+	s.held = held
+	return nil
+}
+
+// acquire returns the lock that is held, or another where its file is gone.
+func (s *Spool) acquire() (dirLock, error) {
+	if s.held != nil && s.held.inPlace() == nil {
+		return s.held, nil
+	}
+	return s.disk.lock()
+}
+
+func (s *Spool) recover() error {
+	r := newRecovery(s)
+	err := r.look()
+	if err == nil && s.existing && len(r.damage) > 0 {
+		err = fmt.Errorf("%w: %w", ErrDamaged, errors.Join(r.damage...))
+	}
+	if err == nil {
+		err = r.begin()
+	}
+	if err == nil {
+		err = r.finish()
+	}
+	if err != nil {
+		r.abandon()
+		return err
+	}
+	if !r.first {
+		n, _ := s.Usage()
+		s.log.Error("segments of the spool were removed, replaced or damaged while it was open, and are opened anew",
+			"dir", s.cfg.Dir, "waiting", n, "found", len(r.waiting)+len(r.foreign))
+	}
+	s.opened, s.verified = true, time.Time{}
+	s.sweep()
+	return nil
+}
+
+// begin has an active segment. A full disk can still be read and emptied: then what
+// is damaged stays where it is until there is room.
+func (r *recovery) begin() error {
+	if _, leaves := r.leaving[r.s.active]; leaves {
+		r.s.retire()
+	}
+	if r.s.existing || r.s.active != nil {
+		return nil
+	}
+	r.s.mu.Lock()
+	r.s.last = max(r.s.last, r.last)
+	r.s.mu.Unlock()
+	err := r.s.turn(0)
+	if !noRoom(err) || len(r.read) == 0 {
+		return err
+	}
+	maps.DeleteFunc(r.leaving, func(g *segment, aside string) bool { return aside != "" && g.file != nil })
+	r.damage = nil
+	return nil
+}
+
+// lastTry saves what waits in files that are not in their place, before they are
+// closed.
+func (s *Spool) lastTry() {
+	s.tried, s.retried = time.Time{}, time.Time{}
+	s.verify()
+	s.retryRemovals()
+	s.renew()
+	if n, _ := s.Usage(); n > 0 && s.Fault() != nil {
+		s.log.Error("spooled messages are in files that are no longer at their path: they may be lost", "dir", s.cfg.Dir, "messages", n)
+	}
+}
+
+func (s *Spool) closeFiles() error {
+	s.retire()
+	var err error
+	if n := len(s.unmarked); n > 0 {
+		err = fmt.Errorf("%d entries that were removed are still in the files", n)
+	}
+	for _, g := range s.segments {
+		err = errors.Join(err, g.file.Close())
+	}
+	if s.held != nil {
+		s.held.release()
+	}
+	if err != nil {
+		return fmt.Errorf("close spool %s: %w", s.cfg.Dir, err)
+	}
+	return nil
+}

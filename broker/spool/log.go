@@ -1,0 +1,275 @@
+package spool
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"time"
+)
+
+// What follows is the committer's alone.
+
+// frame is an entry on its way into a segment.
+type frame struct {
+	sequence uint64
+	attempts int
+	value    []byte // as encode returns it
+	place    place  // where it is, once it was appended
+}
+
+// append writes and syncs as many of the frames as make one batch, and returns how
+// many that are, with what became of them. After an error their segment is not
+// appended to any more: nobody knows what of it is on the disk.
+func (s *Spool) append(frames []*frame) (int, error) {
+	if err := s.makeRoom(int64(len(frames[0].value))); err != nil {
+		return 1, err
+	}
+	n, err := s.active.fill(frames)
+	if err != nil {
+		s.retire()
+	}
+	return n, err
+}
+
+// makeRoom has an active segment with room for a record of so many bytes.
+func (s *Spool) makeRoom(record int64) error {
+	if g := s.active; g != nil && g.end+record <= g.size {
+		return nil
+	}
+	return s.turn(record)
+}
+
+// turn begins a new active segment.
+func (s *Spool) turn(record int64) error {
+	g, err := s.newSegment(s.segmentSize(), record, func(*segment) error { return nil })
+	if err != nil {
+		return fmt.Errorf("begin a segment: %w", err)
+	}
+	s.retire()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.segments = append(s.segments, g)
+	s.active = g
+	return nil
+}
+
+// newSegment makes a segment, which has its name once it was filled and synced.
+func (s *Spool) newSegment(size, records int64, fill func(*segment) error) (*segment, error) {
+	names, err := s.disk.list()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names { // a file that another put there is not replaced
+		s.number = max(s.number, numberOf(name))
+	}
+	s.number++
+	s.mu.Lock()
+	h := header{number: s.number, last: s.last, size: size}
+	s.mu.Unlock()
+	g, err := createSegment(s.disk, h, records)
+	if err != nil {
+		return nil, err
+	}
+	if err = fill(g); err == nil {
+		err = g.publish(s.disk)
+	}
+	if err != nil {
+		_ = s.disk.remove(draftName(g.number)) // or the next start does
+		s.leave(g, "")
+		return nil, err
+	}
+	return g, nil
+}
+
+// retire ends the active segment. Where that cannot be written down, what was torn
+// at its end is found by the next start, and may be sent although it was refused.
+func (s *Spool) retire() {
+	if s.active == nil {
+		return
+	}
+	if err := s.active.finish(); err != nil {
+		s.log.Debug("cannot finish a segment of the spool", "err", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active = nil
+}
+
+func (s *Spool) segmentSize() int64 {
+	return cmp.Or(s.cfg.segment, min(max(segmentBytes, s.cfg.MaxBytes/segmentsOpen), maxSegmentBytes))
+}
+
+// mark is a state that is to be written.
+type mark struct {
+	place
+	sequence uint64
+	state    state
+	attempts int
+}
+
+// writeMarks writes states in place, and syncs each segment once.
+func writeMarks(marks []mark) (err error) {
+	touched := make(map[*segment]bool)
+	for _, m := range marks {
+		if failed := m.segment.mark(m.offset, m.sequence, m.state, m.attempts); failed != nil {
+			err = errors.Join(failed, err)
+			break
+		}
+		touched[m.segment] = true
+	}
+	for g := range touched {
+		err = errors.Join(err, g.file.Sync())
+	}
+	return err
+}
+
+// forgetEvery is between two tries to remove what a disk did not let be removed.
+const forgetEvery = time.Second
+
+// retryRemovals marks what was to be removed before and is not marked yet.
+func (s *Spool) retryRemovals() {
+	if len(s.unmarked) == 0 || time.Since(s.retried) < forgetEvery {
+		return
+	}
+	s.retried = time.Now()
+	var marks []mark
+	for _, r := range s.unmarked {
+		marks = append(marks, mark{r.place, r.sequence, stateSent, 0})
+	}
+	if writeMarks(marks) == nil {
+		clear(s.unmarked)
+	}
+}
+
+// sweep deletes the segments in which nothing waits, once what leaves before them
+// has left for good: of what was copied forward the copy must not go first.
+func (s *Spool) sweep() {
+	if s.dispose() != nil {
+		return
+	}
+	var empty []*segment
+	s.mu.Lock()
+	for _, g := range s.segments {
+		if g.live == 0 && g != s.active {
+			empty = append(empty, g)
+		}
+	}
+	s.mu.Unlock()
+	for _, g := range empty {
+		s.leave(g, "")
+	}
+	_ = s.dispose() // or it is tried again
+}
+
+// departure is a segment of which nothing is needed any more.
+type departure struct {
+	*segment
+	aside string // the name under which the file is kept; without one it is deleted
+}
+
+func (s *Spool) leave(g *segment, aside string) {
+	s.leaving = append(s.leaving, departure{g, aside})
+	maps.DeleteFunc(s.unmarked, func(_ uint64, r *record) bool { return r.segment == g })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.segments = slices.DeleteFunc(s.segments, func(other *segment) bool { return other == g })
+}
+
+// dispose has the files of segments leave for good.
+func (s *Spool) dispose() (err error) {
+	left := s.leaving[:0]
+	for _, d := range s.leaving {
+		if failed := s.depart(d); failed != nil {
+			err = failed
+			left = append(left, d)
+			continue
+		}
+		s.unsynced = true
+	}
+	clear(s.leaving[len(left):])
+	s.leaving = left
+	if s.unsynced && err == nil {
+		err = s.disk.sync()
+		s.unsynced = err != nil
+	}
+	return err
+}
+
+// depart has the file go from its path. That of another that has taken the name is
+// left alone.
+func (s *Spool) depart(d departure) error {
+	if d.file == nil { // what is not a file was not opened
+		return s.disk.rename(d.name(), d.aside)
+	}
+	_, err := s.disk.check(d.name(), d.file)
+	switch {
+	case err != nil:
+	case d.aside != "":
+		err = s.disk.rename(d.name(), d.aside)
+	default:
+		err = s.disk.remove(d.name())
+	}
+	if err == nil || errors.Is(err, errReplaced) || errors.Is(err, fs.ErrNotExist) {
+		d.file.Close()
+		return nil
+	}
+	return fmt.Errorf("remove a segment: %w", err)
+}
+
+// renew replaces the active segment once nothing waits in it, so that nothing that
+// was sent stays on the disk. Without room for two, the old one goes first.
+func (s *Spool) renew() {
+	g := s.active
+	if g == nil || g.end == headerBytes {
+		return
+	}
+	s.mu.Lock()
+	waits := g.live > 0
+	s.mu.Unlock()
+	if waits {
+		return
+	}
+	if err := s.turn(0); noRoom(err) {
+		s.retire()
+		s.sweep()
+		_ = s.turn(0) // or with the next entry
+	}
+	s.sweep()
+}
+
+// spareSegments may be taken up beside twice what waits.
+const spareSegments = 4
+
+// compact copies what waits in the emptiest segment forward, once the segments take
+// up twice the room of what waits, and some more.
+func (s *Spool) compact() {
+	g := s.emptiest()
+	if g == nil {
+		return
+	}
+	r := newRecovery(s)
+	r.replace(g)
+	if err := r.finish(); err != nil {
+		s.log.Debug("cannot compact the spool", "err", err)
+	}
+}
+
+// emptiest is the segment that is worth copying forward, or nil.
+func (s *Spool) emptiest() (least *segment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var total int64
+	for _, g := range s.segments {
+		total += g.size
+		if g != s.active && (least == nil || g.size-g.live > least.size-least.live) {
+			least = g
+		}
+	}
+	if total <= 2*s.index.bytes+spareSegments*s.segmentSize() {
+		return nil
+	}
+	return least
+}

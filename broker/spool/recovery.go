@@ -1,0 +1,179 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// recovery is how a spool is opened, and opened anew when something was done to its
+// files: segments that are not open yet are read, what waits in those that cannot
+// stay is copied forward into a fresh one and synced, and only then they leave.
+// Until finish has taken it over, nothing of it is offered or forgotten.
+type recovery struct {
+	s     *Spool
+	first bool // nothing was ever open
+
+	read    []*segment
+	leaving map[*segment]string // and under which name the file is kept, if it is
+	damage  []error
+	waiting map[uint64]*record // read, and not known before
+	sent    map[uint64]bool    // read as such
+	marks   []mark             // for one of two copies: it was sent or tried from the other
+	foreign []*record          // read with a sequence that is another entry's
+	last    uint64             // the highest sequence that was read
+}
+
+func newRecovery(s *Spool) *recovery {
+	r := &recovery{
+		s: s, first: !s.opened, leaving: make(map[*segment]string),
+		waiting: make(map[uint64]*record), sent: make(map[uint64]bool),
+	}
+	return r
+}
+
+// replace has a segment leave once what waits in it is copied forward.
+func (r *recovery) replace(g *segment) {
+	if r.leaving[g] == "" {
+		r.leaving[g] = ""
+	}
+}
+
+// setAside is replace for a segment whose file is kept, under another name.
+func (r *recovery) setAside(g *segment, why error) {
+	r.replace(g)
+	r.leaving[g] = g.name() + suffixDamaged + time.Now().UTC().Format("-20060102T150405.000000000Z")
+	r.damage = append(r.damage, fmt.Errorf("%s: %w", g.name(), why))
+}
+
+// look checks the segments that are open and reads those that are not.
+func (r *recovery) look() error {
+	// What an earlier process has deleted must not come back once its copy is gone.
+	if err := r.s.disk.sync(); err != nil {
+		return err
+	}
+	names, err := r.s.disk.list()
+	if err != nil {
+		return err
+	}
+	ours := make(map[string]bool)
+	for _, d := range r.s.leaving {
+		ours[d.name()] = true
+	}
+	for _, g := range r.s.segments {
+		_, err := r.s.disk.check(g.name(), g.file)
+		ours[g.name()] = err == nil
+		if err := g.check(r.s.disk); err != nil && ours[g.name()] {
+			r.setAside(g, err)
+		} else if err != nil {
+			r.replace(g) // another file, or none, has its name
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		switch {
+		case numberOf(name) == 0 || ours[name]: // it is not read
+		case strings.HasSuffix(name, suffixSegment):
+			if err := r.open(name); err != nil {
+				return fmt.Errorf("open %s: %w", name, err)
+			}
+		case strings.HasSuffix(name, suffixDraft):
+			_ = r.s.disk.remove(name) // a crash left it, and it is in nobody's way
+		}
+	}
+	return nil
+}
+
+// open reads a segment and decides whether it can stay.
+func (r *recovery) open(name string) error {
+	g := &segment{header: header{number: numberOf(name)}}
+	f, err := r.s.disk.open(name)
+	if errors.Is(err, errNotAFile) {
+		r.setAside(g, err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	size, err := r.s.disk.check(name, f)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	g.file = f
+	r.read = append(r.read, g)
+	content, failed := readSegment(f, size)
+	found := scanSegment(content)
+	if found.damage == nil && found.number != g.number {
+		found.damage = fmt.Errorf("it is segment %x", found.number)
+	}
+	if err := errors.Join(found.damage, failed); err != nil {
+		r.setAside(g, err)
+	}
+	g.id, g.size, g.last, g.end = found.id, size, found.last, size
+	r.last = max(r.last, found.last)
+	for _, record := range found.records {
+		r.take(g, record)
+	}
+	return nil
+}
+
+// take decides what a record is. The same entry is in two segments where a copy
+// forward was cut off, or the older one could not be deleted.
+func (r *recovery) take(g *segment, found located) {
+	r.last = max(r.last, found.sequence)
+	earlier := r.waiting[found.sequence]
+	if found.state == stateSent {
+		r.sent[found.sequence] = true
+		if earlier != nil {
+			delete(r.waiting, found.sequence)
+			r.marks = append(r.marks, mark{earlier.place, found.sequence, stateSent, 0})
+		}
+		return
+	}
+	e, err := decode(found.payload)
+	if err != nil {
+		r.setAside(g, fmt.Errorf("entry %d: %w", found.sequence, err))
+		return
+	}
+	e.Attempts = found.attempts
+	rec := recordOf(e, found.size())
+	rec.sequence, rec.place = found.sequence, place{g, uint32(found.offset)}
+	switch {
+	case r.sent[rec.sequence]:
+		r.marks = append(r.marks, mark{rec.place, rec.sequence, stateSent, 0})
+	case r.known(rec):
+		r.replace(g)
+	case earlier != nil && earlier.same(rec):
+		if rec.attempts < earlier.attempts {
+			rec.attempts = earlier.attempts
+			r.marks = append(r.marks, mark{rec.place, rec.sequence, stateWaiting, int(rec.attempts)})
+		}
+		r.replace(earlier.segment)
+		r.waiting[rec.sequence] = rec
+	case earlier != nil || !r.first:
+		r.foreign = append(r.foreign, rec)
+		r.replace(g)
+	default:
+		r.waiting[rec.sequence] = rec
+	}
+}
+
+// known reports whether a record is of an entry that this process has, or had.
+func (r *recovery) known(rec *record) bool {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	mine := r.s.index.records[rec.sequence]
+	if mine == nil {
+		mine = r.s.unmarked[rec.sequence]
+	}
+	return mine != nil && mine.same(rec)
+}
+
+// abandon closes what was opened in vain.
+func (r *recovery) abandon() {
+	for _, g := range r.read {
+		g.file.Close()
+	}
+}
