@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -143,6 +144,9 @@ type Ack struct {
 // ParseAck returns the acknowledgement of the stream, or what the reply means
 // instead.
 func ParseAck(data []byte, stream string) (*Ack, error) {
+	if sequence, ok := plainAck(data, stream); ok {
+		return &Ack{Stream: stream, Sequence: sequence}, nil
+	}
 	var reply struct {
 		Error     *jetstream.APIError `json:"error"`
 		Stream    string              `json:"stream"`
@@ -160,6 +164,27 @@ func ParseAck(data []byte, stream string) (*Ack, error) {
 		return nil, ErrNoAck
 	}
 	return &Ack{reply.Stream, reply.Sequence, reply.Duplicate, reply.Batch}, nil
+}
+
+// plainAck reads what NATS writes for a message that it stored, which is nearly all that
+// there is to read: encoding/json takes ten times as long.
+func plainAck(data []byte, stream string) (sequence uint64, ok bool) {
+	rest, ok := bytes.CutPrefix(data, []byte(`{"stream":"`))
+	if !ok || !bytes.HasPrefix(rest, []byte(stream)) {
+		return 0, false
+	}
+	rest, ok = bytes.CutPrefix(rest[len(stream):], []byte(`","seq":`))
+	digits, end := bytes.CutSuffix(rest, []byte("}"))
+	if !ok || !end || len(digits) == 0 || len(digits) > 18 || digits[0] == '0' {
+		return 0, false
+	}
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0, false
+		}
+		sequence = 10*sequence + uint64(d-'0')
+	}
+	return sequence, true
 }
 
 // refusalOfStream turns JetStream's error into visit's. It is [*Retryable] when it
