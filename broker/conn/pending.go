@@ -148,10 +148,25 @@ func (p *pending) reject(one *PendingReply, err error) {
 	}
 }
 
-func (p *pending) remindAt(one *PendingReply, at time.Time) {
+// resolve ends the waiting for a reply that somebody else received.
+func (p *pending) resolve(one *PendingReply, r Reply) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, found := p.all[one.token]; !found {
+		return false
+	}
+	delete(p.all, one.token)
+	r.To = one
+	one.Replies.deliver(r)
+	return true
+}
+
+func (p *pending) remindAt(one *PendingReply, at time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	one.Remind = at
+	_, found := p.all[one.token]
+	return found
 }
 
 func passed(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }

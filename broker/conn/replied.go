@@ -31,13 +31,14 @@ const (
 // replied remembers for a while what was replied to, so that a duplicate reply is
 // distinguished from a late one.
 type replied struct {
-	all  map[string]*former
-	ring []string // their tokens, oldest at next
+	all  map[string]int // the place in the ring, by token
+	ring []former       // oldest at next
 	next int
 }
 
 // former is a reply that was awaited.
 type former struct {
+	token    string
 	subject  string
 	accepts  func(*nats.Msg) bool
 	observer *Observer
@@ -50,24 +51,27 @@ func (r *replied) add(one *PendingReply, now time.Time) { r.remember(one, one.se
 
 func (r *replied) remember(one *PendingReply, left int, then delivery, now time.Time) {
 	if r.all == nil {
-		r.all = make(map[string]*former)
+		r.all = make(map[string]int)
 	}
+	f := former{token: one.token, subject: one.Subject, accepts: one.Accepts, observer: one.Observer, then: then, left: left, at: now}
 	if len(r.ring) < maxReplied {
-		r.ring = append(r.ring, one.token)
-	} else {
-		delete(r.all, r.ring[r.next])
-		r.ring[r.next] = one.token
-		r.next = (r.next + 1) % maxReplied
+		r.all[one.token] = len(r.ring)
+		r.ring = append(r.ring, f)
+		return
 	}
-	r.all[one.token] = &former{subject: one.Subject, accepts: one.Accepts, observer: one.Observer, then: then, left: left, at: now}
+	delete(r.all, r.ring[r.next].token)
+	r.all[one.token], r.ring[r.next] = r.next, f
+	r.next = (r.next + 1) % maxReplied
 }
 
 // again says what a reply is that is no longer awaited.
 func (r *replied) again(token string, reply *nats.Msg, now time.Time) (delivery, *Observer, string) {
-	before := r.all[token]
-	switch {
-	case before == nil, now.Sub(before.at) > rememberReplied:
+	place, found := r.all[token]
+	if !found || now.Sub(r.ring[place].at) > rememberReplied {
 		return late, nil, ""
+	}
+	before := &r.ring[place]
+	switch {
 	case before.accepts != nil && !before.accepts(reply):
 		return ignored, before.observer, before.subject
 	case before.left > 0:

@@ -13,6 +13,8 @@ import (
 type Reply struct {
 	To  *PendingReply
 	Msg *nats.Msg
+	// Value is what [PendingReply.Resolve] gave instead of a message.
+	Value any
 	// Err is why there is no reply: visit.ErrTimeout after the deadline,
 	// visit.ErrDisconnected, a [*Denial], or why the message could not be sent.
 	Err error

@@ -46,18 +46,37 @@ func (p *PendingReply) CancelSurplus() { p.conn.pending.forget(p, surplus) }
 // reply may come all the same.
 func (p *PendingReply) Restore() { p.conn.pending.restore(p) }
 
-// RemindAt has the owner reminded once more.
-func (p *PendingReply) RemindAt(at time.Time) { p.conn.pending.remindAt(p, at) }
+// RemindAt has the owner reminded once more, and reports false when the waiting had
+// ended.
+func (p *PendingReply) RemindAt(at time.Time) bool { return p.conn.pending.remindAt(p, at) }
 
 // Send has m sent, to be replied to p, and does not wait for that. It may be called
 // again for the same message. The caller leaves m alone from then on.
 func (p *PendingReply) Send(m *nats.Msg) {
-	m.Reply = p.conn.inbox + p.token
+	p.send(outgoing{pending: p, msg: m})
+}
+
+// SendBatch is [PendingReply.Send] for messages that leave one after another, with no
+// other in between; the last one is replied to p. They come from a function that is
+// called when they leave: it leaves out the messages of whose own pending reply takes
+// reports that it is not awaited any more. None is [ErrNothingToSend].
+func (p *PendingReply) SendBatch(messages func(takes func(*PendingReply) bool) []*nats.Msg) {
+	p.send(outgoing{pending: p, batch: messages})
+}
+
+// ErrNothingToSend is what becomes of an empty batch.
+var ErrNothingToSend = errors.New("nothing to send")
+
+// Resolve ends the waiting for a message that left in a batch, and reports false when
+// it had ended.
+func (p *PendingReply) Resolve(r Reply) bool { return p.conn.pending.resolve(p, r) }
+
+func (p *PendingReply) send(o outgoing) {
 	if err := p.conn.sendable(); err != nil {
 		p.conn.pending.reject(p, err)
 		return
 	}
-	if !p.conn.outgoing.add(outgoing{p, m}) {
+	if !p.conn.outgoing.add(o) {
 		p.conn.pending.reject(p, errClosed)
 	}
 }
@@ -75,10 +94,11 @@ func (c *Conn) sendable() error {
 	}
 }
 
-// outgoing is a message that is to be sent.
+// outgoing is a message that is to be sent, or a batch of them.
 type outgoing struct {
 	pending *PendingReply
 	msg     *nats.Msg
+	batch   func(takes func(*PendingReply) bool) []*nats.Msg
 }
 
 // collector takes the messages that are to be sent. One writer hands them to the
@@ -149,25 +169,47 @@ func (c *Conn) write() {
 	}
 }
 
-// send gives one message to the client, unless its reply is not awaited any more.
+// send gives one message or batch to the client, unless its reply is not awaited any
+// more.
 func (c *Conn) send(o outgoing) {
 	if !c.pending.handOver(o.pending) {
 		return
 	}
 	err := c.sendable()
 	if err == nil {
-		err = c.nc.PublishMsg(o.msg)
+		err = c.publish(o)
 	}
 	switch {
 	case err == nil:
 	case errors.Is(err, nats.ErrMaxPayload):
 		c.pending.unsent(o.pending, fmt.Errorf("%w: NATS accepts at most %d bytes", visit.ErrTooLarge, c.nc.MaxPayload()))
-	case errors.Is(err, nats.ErrBadSubject), err == errClosed:
+	case errors.Is(err, nats.ErrBadSubject), err == errClosed, err == ErrNothingToSend:
 		c.pending.unsent(o.pending, err)
 	default:
 		c.pending.unsent(o.pending, visit.ErrDisconnected)
 	}
 }
+
+func (c *Conn) publish(o outgoing) error {
+	if o.batch == nil {
+		o.msg.Reply = c.inbox + o.pending.token
+		return c.nc.PublishMsg(o.msg)
+	}
+	all := o.batch(takes)
+	if len(all) == 0 {
+		return ErrNothingToSend
+	}
+	all[len(all)-1].Reply = c.inbox + o.pending.token
+	for _, m := range all {
+		if err := c.nc.PublishMsg(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takes is for a message that leaves in a batch.
+func takes(p *PendingReply) bool { return p.conn.pending.handOver(p) }
 
 // receive delivers a reply.
 func (c *Conn) receive(m *nats.Msg) {

@@ -43,15 +43,15 @@ func TestListen_InvalidConfigurationIsRefused(t *testing.T) {
 		cfg  embedded.Config
 		want string
 	}{
-		"every address without TLS":  {embedded.Config{Listen: "0.0.0.0:0"}, "readable on the network"},
-		"every address of both kinds":      {embedded.Config{Listen: ":0"}, "readable on the network"},
-		"a name that is not certain": {embedded.Config{Listen: "relay.example.com:0"}, "readable on the network"},
-		"a certificate without key":  {embedded.Config{Listen: "127.0.0.1:0", TLSCertFile: cert}, "must be set together"},
-		"a key without certificate":  {embedded.Config{Listen: "127.0.0.1:0", TLSKeyFile: key}, "must be set together"},
-		"a certificate that is none": {embedded.Config{Listen: "127.0.0.1:0", TLSCertFile: key, TLSKeyFile: key}, key},
-		"an address without port":    {embedded.Config{Listen: "127.0.0.1"}, "127.0.0.1"},
-		"a port that is none":        {embedded.Config{Listen: "127.0.0.1:x"}, "127.0.0.1:x"},
-		"no store":                   {embedded.Config{Listen: "127.0.0.1:0"}, "no directory is configured"},
+		"every address without TLS":   {embedded.Config{Listen: "0.0.0.0:0"}, "readable on the network"},
+		"every address of both kinds": {embedded.Config{Listen: ":0"}, "readable on the network"},
+		"a name that is not certain":  {embedded.Config{Listen: "relay.example.com:0"}, "readable on the network"},
+		"a certificate without key":   {embedded.Config{Listen: "127.0.0.1:0", TLSCertFile: cert}, "must be set together"},
+		"a key without certificate":   {embedded.Config{Listen: "127.0.0.1:0", TLSKeyFile: key}, "must be set together"},
+		"a certificate that is none":  {embedded.Config{Listen: "127.0.0.1:0", TLSCertFile: key, TLSKeyFile: key}, key},
+		"an address without port":     {embedded.Config{Listen: "127.0.0.1"}, "127.0.0.1"},
+		"a port that is none":         {embedded.Config{Listen: "127.0.0.1:x"}, "127.0.0.1:x"},
+		"no store":                    {embedded.Config{Listen: "127.0.0.1:0"}, "no directory is configured"},
 	} {
 		if name != "no store" {
 			c.cfg.StoreDir = t.TempDir()

@@ -22,6 +22,9 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
+// roots are those that this release knows.
+var roots = []visit.Root{visit.RootEvent, visit.RootDecision, visit.RootQuarantine}
+
 // Outbox stores messages in NATS or in the spool, and moves them from there. It is safe
 // for concurrent use.
 type Outbox struct {
@@ -48,7 +51,7 @@ type Config struct {
 
 // New returns an outbox. It does not close the spool.
 func New(cfg Config) *Outbox {
-	o := &Outbox{publisher: &publisher{conn: cfg.Conn, streams: cfg.Streams, shares: cfg.Shares}, shares: cfg.Shares}
+	o := &Outbox{publisher: newPublisher(cfg), shares: cfg.Shares}
 	if cfg.Spool == nil {
 		return o
 	}
@@ -111,7 +114,7 @@ func newSpooler(cfg Config) *spooler {
 	s := &spooler{spool: cfg.Spool, shares: cfg.Shares, subjects: cfg.Subjects, log: cfg.Logger, wake: make(map[visit.Root]chan struct{})}
 	s.health = newHealth(s.spool, s.shares, cfg.LargestMessage)
 	s.metrics = newMetrics(cfg.Registerer, s.spool, s.health)
-	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision, visit.RootQuarantine} {
+	for _, root := range roots {
 		s.wake[root] = make(chan struct{}, 1)
 	}
 	return s

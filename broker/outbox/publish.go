@@ -33,10 +33,19 @@ type publisher struct {
 	conn    *conn.Conn
 	streams *streams.Reconciler
 	shares  *Shares
+	groups  map[visit.Root]*group     // never changed
 	lastAck atomic.Pointer[time.Time] // when the last message was stored
 	// unresponsive is set while NATS is connected and acknowledges nothing: it hangs,
 	// or the stream has no leader. Then the forwarders try, and nobody else waits.
 	unresponsive atomic.Bool
+}
+
+func newPublisher(cfg Config) *publisher {
+	p := &publisher{conn: cfg.Conn, streams: cfg.Streams, shares: cfg.Shares, groups: make(map[visit.Root]*group)}
+	for _, root := range roots {
+		p.groups[root] = newGroup(root, p.conn, p.streams)
+	}
+	return p
 }
 
 // neverGiveUp tries until the context ends.
@@ -58,6 +67,9 @@ func (p *publisher) publish(ctx context.Context, m visit.Message, deadline time.
 	a := attempt{
 		conn: p.conn, stream: stream, deadline: deadline, replies: conn.NewReplies(),
 		msg: nats.Msg{Subject: m.Subject, Header: header, Data: m.Data},
+	}
+	if p.streams.Batches(m.Root) {
+		a.group = p.groups[m.Root]
 	}
 	defer a.cancel()
 	receipt, err := p.retry(ctx, &a, giveUp)
@@ -158,111 +170,4 @@ func sleep(ctx context.Context, pause time.Duration, connected <-chan struct{}) 
 	case <-connected:
 	case <-ctx.Done():
 	}
-}
-
-// errNoResult is that the time was up before anything came of an attempt.
-var errNoResult = errors.New("no acknowledgement before the deadline")
-
-// attempt is one message on its way into its stream, which may be sent more than once.
-type attempt struct {
-	conn   *conn.Conn
-	stream string
-	msg    nats.Msg
-
-	pending *conn.PendingReply // kept while there is no reply, so that a slow one still counts
-	replies *conn.Replies
-	// deadline ends the attempts before the context does, where it is not zero.
-	deadline time.Time
-	// uncertain is set once something was sent and no reply came: then a duplicate may
-	// be of our own making.
-	uncertain bool
-	// queued is set while it was not sent yet: the peer reads nothing.
-	queued bool
-}
-
-// over reports whether the time is up.
-func (a *attempt) over(ctx context.Context) bool {
-	return ctx.Err() != nil || !a.deadline.IsZero() && !time.Now().Before(a.deadline)
-}
-
-// within shortens a pause where the time is up before its end.
-func (a *attempt) within(pause time.Duration) time.Duration {
-	if a.deadline.IsZero() {
-		return pause
-	}
-	return max(1, min(pause, time.Until(a.deadline)))
-}
-
-// try sends the message once and waits for a reply to this or an earlier try.
-func (a *attempt) try(ctx context.Context) (*streams.Ack, error) {
-	if err := a.send(); err != nil {
-		return nil, err
-	}
-	r, ok := a.replies.Next(ctx)
-	switch {
-	case !ok:
-		return nil, errNoResult
-	case r.Err == conn.ErrNoReplyYet:
-		a.uncertain, a.queued = a.uncertain || r.Sent, !r.Sent
-		return nil, &streams.Retryable{Cause: visit.ErrTimeout, AtOnce: true}
-	}
-	a.pending, a.queued = nil, false
-	return a.classify(r)
-}
-
-func (a *attempt) send() error {
-	remind := time.Now().Add(resendAfter)
-	if a.pending == nil {
-		one, err := a.conn.Expect(conn.Expectation{
-			Subject: a.msg.Subject, Accepts: acksOf(a.stream), Replies: a.replies, Deadline: a.deadline, Remind: remind,
-		})
-		if err != nil {
-			return err
-		}
-		a.pending = one
-	} else {
-		a.pending.RemindAt(remind)
-	}
-	if !a.queued {
-		a.pending.Send(&a.msg)
-	}
-	return nil
-}
-
-// acksOf accepts a stream's replies, and NATS' own. It outlives the message.
-func acksOf(stream string) func(*nats.Msg) bool {
-	return func(reply *nats.Msg) bool {
-		if conn.IsNoResponders(reply) {
-			return true
-		}
-		_, err := streams.ParseAck(reply.Data, stream)
-		return err != streams.ErrNoAck
-	}
-}
-
-// classify says what a reply means for the message.
-func (a *attempt) classify(r conn.Reply) (*streams.Ack, error) {
-	a.uncertain = a.uncertain || r.Sent && r.Err != nil
-	switch {
-	case r.Err == visit.ErrDisconnected:
-		return nil, &streams.Retryable{Cause: r.Err}
-	case r.Err == visit.ErrTimeout:
-		return nil, errNoResult
-	case r.Err != nil:
-		return nil, r.Err
-	case conn.IsNoResponders(r.Msg):
-		return nil, &streams.Retryable{Cause: fmt.Errorf("%w: expected %s", visit.ErrStreamMissing, a.stream)}
-	}
-	return streams.ParseAck(r.Msg.Data, a.stream)
-}
-
-// cancel forgets whatever replies are still to come.
-func (a *attempt) cancel() {
-	if a.pending != nil {
-		a.pending.Cancel()
-	}
-}
-
-func (a *attempt) receipt(ack *streams.Ack) visit.Receipt {
-	return visit.Receipt{Stream: ack.Stream, Sequence: ack.Sequence, Duplicate: ack.Duplicate && !a.uncertain}
 }

@@ -18,6 +18,7 @@ type finding struct {
 	fault   error
 	drift   drifts
 	pending error
+	batches bool // it allows atomic batches, and they are wanted
 	level
 }
 
@@ -90,7 +91,12 @@ func (r *Reconciler) create(ctx context.Context, want spec) finding {
 	}
 	subject := "STREAM.CREATE." + want.name
 	var info Info
-	if err := api(ctx, r.conn, subject, want.config(), &info); err != nil {
+	err := api(ctx, r.conn, subject, want.config(), &info)
+	if want.batches && isInvalidJSON(err) { // a NATS that refuses a field that it does not know
+		want.batches = false
+		err = api(ctx, r.conn, subject, want.config(), &info)
+	}
+	if err != nil {
 		return failure(want, "create", subject, err)
 	}
 	r.log.Info("stream created", "stream", want.name, "subject", want.subject)
@@ -115,6 +121,7 @@ func (r *Reconciler) Unused(ctx context.Context) (bool, error) {
 func found(want spec, info Info) finding {
 	return finding{
 		fault: validate(want, info.Config), drift: compare(want, info.Config),
+		batches: want.batches && info.Config.AllowAtomicPublish,
 		level: level{
 			int64(info.State.Bytes), max(0, info.Config.MaxBytes),
 			int64(info.State.Msgs), max(0, info.Config.MaxMsgs),

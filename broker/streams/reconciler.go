@@ -59,6 +59,8 @@ type stream struct {
 	refusal  *refusal
 	// troubled is set while refusal is.
 	troubled atomic.Bool
+	// batches is set while the stream allows atomic batches and they are wanted.
+	batches atomic.Bool
 }
 
 // Options are what a reconciler needs beside the configuration.
@@ -104,6 +106,20 @@ func (r *Reconciler) streamFor(root visit.Root) *stream {
 		}
 	}
 	return nil
+}
+
+// Batches reports whether a stream takes atomic batches and they are wanted.
+func (r *Reconciler) Batches(root visit.Root) bool {
+	s := r.streamFor(root)
+	return s != nil && s.batches.Load()
+}
+
+// NoBatches notes that a stream refused an atomic batch because it does not allow them.
+func (r *Reconciler) NoBatches(root visit.Root) {
+	if s := r.streamFor(root); s != nil && s.batches.Swap(false) {
+		r.log.Warn("the stream does not allow atomic batches any more", "stream", s.want.name)
+		r.Trigger()
+	}
 }
 
 // Trigger has the streams checked soon.
@@ -208,6 +224,7 @@ func (r *Reconciler) conclude(s *stream, f finding) {
 	s.pending = f.pending
 	if f.pending == nil {
 		s.fault, s.drift = f.fault, f.drift
+		s.batches.Store(f.batches)
 		r.doubt(s)
 		r.relieve(s, f.level)
 	} else if s.refusal != nil {
@@ -228,6 +245,10 @@ func (r *Reconciler) conclude(s *stream, f finding) {
 	}
 	if fresh {
 		r.log.Info("stream verified", "stream", s.want.name)
+	}
+	if fresh && s.want.batches && !f.batches {
+		r.log.Info("the stream does not allow atomic batches: each message is stored alone", "stream", s.want.name,
+			"remedy", "nats stream edit "+s.want.name+" --allow-batch")
 	}
 }
 

@@ -31,6 +31,9 @@ type Config struct {
 	// BodyLimit is the largest webhook body in bytes. Default 256 KiB. NATS
 	// and the streams must take the largest message that follows from it.
 	BodyLimit int
+	// GroupCommit has messages stored in atomic batches, in streams that allow it. It is
+	// for servers that sync each message: elsewhere it costs half of the throughput.
+	GroupCommit bool
 	// StoreFault says why a message would not last that the server in this process
 	// stores in a stream now, or nil. It is called before a message is sent and after
 	// its acknowledgement. Nil for a server elsewhere.
@@ -121,6 +124,7 @@ type spec struct {
 	dedupe   time.Duration
 	replicas int
 	largest  int64
+	batches  bool
 	// room is nil unless the server in this process has a limit for all streams.
 	room   *RoomError
 	remedy func(error) string
@@ -145,7 +149,7 @@ func specs(cfg Config) []spec {
 		return spec{
 			root: root, name: s.Name, subject: cfg.Subjects.All(root), about: about,
 			maxAge: s.MaxAge, maxBytes: s.MaxBytes,
-			dedupe: cfg.DedupeWindow, replicas: cfg.Replicas, largest: LargestMessage(cfg.BodyLimit), room: room, remedy: cfg.Remedy,
+			dedupe: cfg.DedupeWindow, replicas: cfg.Replicas, largest: LargestMessage(cfg.BodyLimit), batches: cfg.GroupCommit, room: room, remedy: cfg.Remedy,
 		}
 	}
 	return []spec{
@@ -178,5 +182,7 @@ func (p spec) config() jetstream.StreamConfig {
 		MaxConsumers:         -1,
 		AllowDirect:          true,
 		DiscardNewPerSubject: false,
+		// A NATS before 2.12 does not know it, and leaves it out.
+		AllowAtomicPublish: p.batches,
 	}
 }

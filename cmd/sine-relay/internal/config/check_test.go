@@ -55,6 +55,7 @@ func TestConfig_InvalidSettingsAreReported(t *testing.T) {
 		{"repeats known for longer than the quarantine is kept", []string{"STREAM_DEDUPE_WINDOW=31d"}, "SINE_RELAY_QUARANTINE_STREAM_MAX_AGE: must not be shorter"},
 		{"a stream of no size", []string{"EVENT_STREAM_MAX_BYTES=0"}, "SINE_RELAY_EVENT_STREAM_MAX_BYTES"},
 		{"too many replicas", []string{"NATS_REPLICAS=7"}, "SINE_RELAY_NATS_REPLICAS: must be between 1 and 5, got 7"},
+		{"an unknown group commit", []string{"GROUP_COMMIT=always"}, `SINE_RELAY_GROUP_COMMIT: must be auto, on or off, got "always"`},
 		{"replicas in the embedded NATS", []string{"NATS_URL=", "NATS_STORE_DIR=/x", "NATS_REPLICAS=3"}, "SINE_RELAY_NATS_REPLICAS: must be 1 for the embedded NATS"},
 		{"a site that is no name", []string{"SITE=Head Office"}, `SINE_RELAY_SITE: must match [A-Za-z0-9_-]{1,64}, got "Head Office"; did you mean "head-office"?`},
 		{"an unknown zone", []string{"TIME_ZONE=Mars"}, `SINE_RELAY_TIME_ZONE: must be a time zone of the IANA database such as Australia/Adelaide, got "Mars"`},

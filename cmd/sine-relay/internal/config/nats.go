@@ -13,6 +13,13 @@ var (
 	subjectPrefix = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 )
 
+// Whether messages are stored in batches.
+const (
+	GroupCommitAuto = "auto"
+	GroupCommitOn   = "on"
+	GroupCommitOff  = "off"
+)
+
 // NATSServers are the servers of the existing NATS, or none.
 func (s Settings) NATSServers() []string {
 	var servers []string
@@ -48,6 +55,11 @@ func (s *Settings) checkServers(f *Problems) {
 		f.setting("NATS_REPLICAS", "must be between 1 and 5, got %d", s.NATSReplicas)
 	case s.NATSReplicas > 1 && s.NATSStoreDir != "":
 		f.setting("NATS_REPLICAS", "must be 1 for the embedded NATS, which is a single server, got %d", s.NATSReplicas)
+	}
+	switch s.GroupCommit {
+	case GroupCommitAuto, GroupCommitOn, GroupCommitOff:
+	default:
+		f.setting("GROUP_COMMIT", "must be auto, on or off, got %q", s.GroupCommit)
 	}
 }
 
