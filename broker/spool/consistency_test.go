@@ -333,7 +333,7 @@ func (c *crashTest) live(l *life) (next *life) {
 		if at > 0 {
 			p.apply(l.disk.events[at-1])
 		}
-		p.each(c.random, 24, func(d *memDisk) {
+		p.each(c.random, 10, func(d *memDisk) {
 			if at == after && next == nil {
 				copied := newPlatter(d).crash(nil)
 				next = l.follow(copied, at)

@@ -60,18 +60,11 @@ func (r *recovery) finish() error {
 	return nil
 }
 
-// moves are what waits in the segments that leave, oldest first. What is foreign gets
-// a new sequence.
+// moves are what waits in the segments that leave, oldest first.
 func (r *recovery) moves() map[*segment][]*record {
 	all := slices.SortedFunc(maps.Values(r.waiting), bySequence)
-	slices.SortStableFunc(r.foreign, bySequence)
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	r.s.last = max(r.s.last, r.last)
-	for _, record := range r.foreign {
-		r.s.last++
-		record.sequence = r.s.last
-	}
 	for _, sequence := range r.s.index.sequences() {
 		all = append(all, r.s.index.records[sequence])
 	}

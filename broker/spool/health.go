@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 )
 
@@ -114,53 +113,6 @@ func (s *Spool) acquire() (dirLock, error) {
 		return s.held, nil
 	}
 	return s.disk.lock()
-}
-
-func (s *Spool) recover() error {
-	r := newRecovery(s)
-	err := r.look()
-	if err == nil && s.existing && len(r.damage) > 0 {
-		err = fmt.Errorf("%w: %w", ErrDamaged, errors.Join(r.damage...))
-	}
-	if err == nil {
-		err = r.begin()
-	}
-	if err == nil {
-		err = r.finish()
-	}
-	if err != nil {
-		r.abandon()
-		return err
-	}
-	if !r.first {
-		n, _ := s.Usage()
-		s.log.Error("segments of the spool were removed, replaced or damaged while it was open, and are opened anew",
-			"dir", s.cfg.Dir, "waiting", n, "found", len(r.waiting)+len(r.foreign))
-	}
-	s.opened, s.verified = true, time.Time{}
-	s.sweep()
-	return nil
-}
-
-// begin has an active segment. A full disk can still be read and emptied: then what
-// is damaged stays where it is until there is room.
-func (r *recovery) begin() error {
-	if _, leaves := r.leaving[r.s.active]; leaves {
-		r.s.retire()
-	}
-	if r.s.existing || r.s.active != nil {
-		return nil
-	}
-	r.s.mu.Lock()
-	r.s.last = max(r.s.last, r.last)
-	r.s.mu.Unlock()
-	err := r.s.turn(0)
-	if !noRoom(err) || len(r.read) == 0 {
-		return err
-	}
-	maps.DeleteFunc(r.leaving, func(g *segment, aside string) bool { return aside != "" && g.file != nil })
-	r.damage = nil
-	return nil
 }
 
 // lastTry saves what waits in files that are not in their place, before they are

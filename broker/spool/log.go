@@ -98,7 +98,11 @@ func (s *Spool) retire() {
 	s.active = nil
 }
 
+// segmentSize is 0, and so as small as can be, where nothing is to be put.
 func (s *Spool) segmentSize() int64 {
+	if s.existing {
+		return 0
+	}
 	return cmp.Or(s.cfg.segment, min(max(segmentBytes, s.cfg.MaxBytes/segmentsOpen), maxSegmentBytes))
 }
 
@@ -145,7 +149,8 @@ func (s *Spool) retryRemovals() {
 }
 
 // sweep deletes the segments in which nothing waits, once what leaves before them
-// has left for good: of what was copied forward the copy must not go first.
+// has left for good: of what was copied forward the copy must not go first. The last
+// segment stays, because it says which sequences were given out.
 func (s *Spool) sweep() {
 	if s.dispose() != nil {
 		return
@@ -153,7 +158,7 @@ func (s *Spool) sweep() {
 	var empty []*segment
 	s.mu.Lock()
 	for _, g := range s.segments {
-		if g.live == 0 && g != s.active {
+		if g.live == 0 && g != s.lastSegment() {
 			empty = append(empty, g)
 		}
 	}
@@ -219,25 +224,35 @@ func (s *Spool) depart(d departure) error {
 	return fmt.Errorf("remove a segment: %w", err)
 }
 
-// renew replaces the active segment once nothing waits in it, so that nothing that
+// lastSegment is the active segment, or else the one with the highest number, or nil.
+func (s *Spool) lastSegment() *segment {
+	if s.active != nil || len(s.segments) == 0 {
+		return s.active
+	}
+	return s.segments[len(s.segments)-1]
+}
+
+// renew replaces the last segment once nothing waits in it, so that nothing that
 // was sent stays on the disk. Without room for two, the old one goes first.
 func (s *Spool) renew() {
-	g := s.active
-	if g == nil || g.end == headerBytes {
+	g := s.lastSegment()
+	if g == nil || g.end == headerBytes || s.waits(g) {
 		return
 	}
-	s.mu.Lock()
-	waits := g.live > 0
-	s.mu.Unlock()
-	if waits {
-		return
-	}
-	if err := s.turn(0); noRoom(err) {
+	err := s.turn(0)
+	if noRoom(err) && s.dispose() == nil {
 		s.retire()
-		s.sweep()
+		s.leave(g, "")
+		_ = s.dispose()
 		_ = s.turn(0) // or with the next entry
 	}
 	s.sweep()
+}
+
+func (s *Spool) waits(g *segment) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return g.live > 0
 }
 
 // spareSegments may be taken up beside twice what waits.
@@ -247,7 +262,7 @@ const spareSegments = 4
 // up twice the room of what waits, and some more.
 func (s *Spool) compact() {
 	g := s.emptiest()
-	if g == nil {
+	if g == nil || s.existing {
 		return
 	}
 	r := newRecovery(s)

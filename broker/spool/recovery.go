@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +33,63 @@ func newRecovery(s *Spool) *recovery {
 		waiting: make(map[uint64]*record), sent: make(map[uint64]bool),
 	}
 	return r
+}
+
+func (s *Spool) recover() error {
+	r := newRecovery(s)
+	err := r.look()
+	if err == nil && s.existing && len(r.damage) > 0 {
+		err = fmt.Errorf("%w: %w", ErrDamaged, errors.Join(r.damage...))
+	}
+	if err == nil {
+		r.number()
+		err = r.begin()
+	}
+	if err == nil {
+		err = r.finish()
+	}
+	if err != nil {
+		r.abandon()
+		return err
+	}
+	if !r.first {
+		n, _ := s.Usage()
+		s.log.Error("segments of the spool were removed, replaced or damaged while it was open, and are opened anew",
+			"dir", s.cfg.Dir, "waiting", n, "found", len(r.waiting)+len(r.foreign))
+	}
+	s.opened, s.verified = true, time.Time{}
+	s.sweep()
+	return nil
+}
+
+// number gives new sequences to entries whose own ones are others'.
+func (r *recovery) number() {
+	slices.SortStableFunc(r.foreign, bySequence)
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	r.s.last = max(r.s.last, r.last)
+	for _, record := range r.foreign {
+		r.s.last++
+		record.sequence = r.s.last
+	}
+}
+
+// begin has an active segment. A full disk can still be read and emptied: then what
+// is damaged stays where it is until there is room.
+func (r *recovery) begin() error {
+	if _, leaves := r.leaving[r.s.active]; leaves {
+		r.s.retire()
+	}
+	if r.s.existing || r.s.active != nil {
+		return nil
+	}
+	err := r.s.turn(0)
+	if !noRoom(err) || len(r.read) == 0 {
+		return err
+	}
+	maps.DeleteFunc(r.leaving, func(g *segment, aside string) bool { return aside != "" && g.file != nil })
+	r.damage = nil
+	return nil
 }
 
 // replace has a segment leave once what waits in it is copied forward.
@@ -111,9 +169,10 @@ func (r *recovery) open(name string) error {
 	if err := errors.Join(found.damage, failed); err != nil {
 		r.setAside(g, err)
 	}
-	g.id, g.size, g.last, g.end = found.id, size, found.last, size
+	g.id, g.size, g.last, g.end = found.id, size, found.last, headerBytes
 	r.last = max(r.last, found.last)
 	for _, record := range found.records {
+		g.end = record.offset + record.size()
 		r.take(g, record)
 	}
 	return nil

@@ -177,9 +177,17 @@ func TestOpenExisting_MakesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer left.Close()
 	if got := ids(all(t, left)); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("left behind: %v", got)
+	}
+	remove(t, left, 1)
+	closed(t, left)
+	if left, err = OpenExisting(dir, nil); err != nil || left.Stats().Entries > 0 {
+		t.Fatalf("once it is empty: %v", err)
+	}
+	closed(t, left)
+	if st := left.Stats(); st.FileBytes > 4096 {
+		t.Errorf("%d bytes are left", st.FileBytes)
 	}
 }
 
