@@ -77,9 +77,13 @@ func decode(source []byte, maxDepth int) (delivery, visit.Reason) {
 // of JSON in UTF-16 and UTF-32 do.
 func isWide(body []byte) bool { return bytes.IndexByte(body[:min(4, len(body))], 0) >= 0 }
 
-// tooDeep reports whether brackets are nested deeper than max, without parsing:
-// it runs before the parser does.
+// deepest is how deep encoding/json reads, and with it those who get the message.
+const deepest = 10_000
+
+// tooDeep reports whether brackets are nested deeper than max or deepest, without
+// parsing: it runs before the parser does.
 func tooDeep(body []byte, max int) bool {
+	max = min(max, deepest)
 	depth := 0
 	for i := 0; i < len(body); i++ {
 		switch body[i] {

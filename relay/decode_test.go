@@ -113,6 +113,19 @@ func TestDecode_DepthIsCountedOutsideTexts(t *testing.T) {
 	}
 }
 
+// A setting beyond what encoding/json reads would store what no subscriber can read.
+func TestDecode_NoSettingAllowsMoreDepthThanSubscribersRead(t *testing.T) {
+	for depth, want := range map[int]visit.Reason{deepest: "", deepest + 1: visit.ReasonTooDeep} {
+		body := []byte(`{"event":"signin_after","x":` + strings.Repeat("[", depth-1) + strings.Repeat("]", depth-1) + `}`)
+		if _, reason := decode(body, 1<<20); reason != want {
+			t.Errorf("depth %d: %q", depth, reason)
+		}
+		if err := json.Unmarshal(body, new(any)); (err == nil) != (want == "") {
+			t.Errorf("depth %d: encoding/json says %v", depth, err)
+		}
+	}
+}
+
 func TestEventID_IsTheSameForRepeatsOnly(t *testing.T) {
 	publish := func(body string) string {
 		r := newRig(t)

@@ -8,8 +8,8 @@
 //
 // A webhook's way: middleware.go makes an [exchange] of the request, handler.go
 // authenticates it (auth.go), reads its body (body.go) and what Sine says in it
-// (decode.go, json.go), and passes it on by its kind to checkin.go, event.go or quarantine.go.
-// Each returns a response (response.go), which the exchange writes.
+// (decode.go, json.go), and passes it on by its kind to checkin.go, event.go or
+// quarantine.go. Each returns a response (response.go), which the exchange writes.
 //
 // It knows Sine's JSON and HTTP, and nothing of NATS.
 package relay
