@@ -80,7 +80,7 @@ func (b *Broker) impaired(s Status) error {
 		impaired = append(impaired, b.orders.Deaf())
 	}
 	for _, one := range s.Streams {
-		impaired = append(impaired, one.Refused)
+		impaired = append(impaired, one.Refused, one.Lost)
 	}
 	return streams.InOneLine(append(impaired, b.outbox.Full()...)...)
 }

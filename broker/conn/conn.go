@@ -201,6 +201,10 @@ func (c *Conn) Server() string {
 	return c.server
 }
 
+// ServerID identifies the process of the server in use: one that starts anew has another.
+// It is empty without a connection.
+func (c *Conn) ServerID() string { return c.current().nc.ConnectedServerId() }
+
 // State returns the last error since the connection was last made, and what only a
 // person can mend.
 func (c *Conn) State() (last LastError, fault error) {

@@ -33,6 +33,7 @@ type Outbox struct {
 	keys       keyedMutex
 	spooler    *spooler // nil without a spool
 	forwarders map[visit.Root]*forwarder
+	resender   *resender // nil without a window
 }
 
 // Config is what an outbox is made of. Without a spool, what NATS does not store is
@@ -43,13 +44,16 @@ type Config struct {
 	Subjects visit.Subjects
 	Shares   *Shares
 	Spool    *spool.Spool
+	// Window keeps what NATS acknowledges before it syncs it. It needs a spool. Nil
+	// where every message is synced.
+	Window *spool.Window
 	// LargestMessage is the size in bytes of the largest message that there may be.
 	LargestMessage int64
 	Logger         *slog.Logger
 	Registerer     prometheus.Registerer
 }
 
-// New returns an outbox. It does not close the spool.
+// New returns an outbox. It does not close spool and window.
 func New(cfg Config) *Outbox {
 	o := &Outbox{publisher: newPublisher(cfg), shares: cfg.Shares}
 	if cfg.Spool == nil {
@@ -60,7 +64,19 @@ func New(cfg Config) *Outbox {
 	for root := range o.spooler.wake {
 		o.forwarders[root] = newForwarder(root, o.publisher, o.spooler)
 	}
+	if cfg.Window != nil {
+		o.resender = newResender(cfg, o.spooler)
+		o.publisher.acked = o.resender.keep
+	}
 	return o
+}
+
+// Resend has what NATS acknowledged lately sent again, if it is kept: a stream has lost
+// messages.
+func (o *Outbox) Resend() {
+	if o.resender != nil {
+		o.resender.resend()
+	}
 }
 
 // Run empties the spool, if there is one, until ctx ends.
@@ -73,6 +89,9 @@ func (o *Outbox) Run(ctx context.Context) {
 		all.Go(func() { f.run(ctx) })
 	}
 	all.Go(func() { o.spooler.health.probe(ctx) })
+	if o.resender != nil {
+		all.Go(func() { o.resender.run(ctx) })
+	}
 	o.followRoots(ctx, &all)
 	all.Wait()
 }

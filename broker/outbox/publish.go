@@ -33,7 +33,9 @@ type publisher struct {
 	conn    *conn.Conn
 	streams *streams.Reconciler
 	shares  *Shares
-	groups  map[visit.Root]*group     // never changed
+	groups  map[visit.Root]*group // never changed
+	// acked is called with each message that its stream has acknowledged.
+	acked   func(visit.Message)
 	lastAck atomic.Pointer[time.Time] // when the last message was stored
 	// unresponsive is set while NATS is connected and acknowledges nothing: it hangs,
 	// or the stream has no leader. Then the forwarders try, and nobody else waits.
@@ -41,7 +43,7 @@ type publisher struct {
 }
 
 func newPublisher(cfg Config) *publisher {
-	p := &publisher{conn: cfg.Conn, streams: cfg.Streams, shares: cfg.Shares, groups: make(map[visit.Root]*group)}
+	p := &publisher{conn: cfg.Conn, streams: cfg.Streams, shares: cfg.Shares, groups: make(map[visit.Root]*group), acked: func(visit.Message) {}}
 	for _, root := range roots {
 		p.groups[root] = newGroup(root, p.conn, p.streams)
 	}
@@ -73,6 +75,10 @@ func (p *publisher) publish(ctx context.Context, m visit.Message, deadline time.
 	}
 	defer a.cancel()
 	receipt, err := p.retry(ctx, &a, giveUp)
+	if err == nil {
+		p.acked(m)
+		p.streams.Acknowledged(m.Root, receipt.Sequence)
+	}
 	if err == nil && m.Root == visit.RootQuarantine {
 		p.shares.stored(m)
 	}

@@ -19,6 +19,7 @@ type finding struct {
 	drift   drifts
 	pending error
 	batches bool // it allows atomic batches, and they are wanted
+	created bool // it was absent
 	level
 }
 
@@ -100,7 +101,9 @@ func (r *Reconciler) create(ctx context.Context, want spec) finding {
 		return failure(want, "create", subject, err)
 	}
 	r.log.Info("stream created", "stream", want.name, "subject", want.subject)
-	return found(want, info)
+	f := found(want, info)
+	f.created = true
+	return f
 }
 
 // Unused reports whether none of the streams has ever had a message.

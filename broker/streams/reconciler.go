@@ -41,6 +41,8 @@ type Reconciler struct {
 	wanted  chan struct{}
 	// inspected is called with what an inspection found in the stream of a root.
 	inspected func(root visit.Root, bytes, limit int64)
+	// lost is called when a stream has lost what it had acknowledged.
+	lost func()
 
 	mu      sync.Mutex
 	general error           // a fault that is not that of a single stream
@@ -61,6 +63,9 @@ type stream struct {
 	troubled atomic.Bool
 	// batches is set while the stream allows atomic batches and they are wanted.
 	batches atomic.Bool
+	// acknowledged is the highest sequence that was.
+	acknowledged atomic.Uint64
+	loss         loss
 }
 
 // Options are what a reconciler needs beside the configuration.
@@ -74,12 +79,15 @@ type Options struct {
 	// Inspected is called with what an inspection found in the stream of a root: how
 	// many bytes, of how many.
 	Inspected func(root visit.Root, bytes, limit int64)
+	// Lost is called when a stream no longer has what it had acknowledged. It must not
+	// wait.
+	Lost func()
 }
 
 // New returns a reconciler for a complete configuration.
 func New(cfg Config, o Options) *Reconciler {
 	r := &Reconciler{
-		conn: o.Conn, cfg: cfg, log: o.Logger, inspected: o.Inspected,
+		conn: o.Conn, cfg: cfg, log: o.Logger, inspected: o.Inspected, lost: o.Lost,
 		wanted: make(chan struct{}, 1), warned: make(map[string]bool),
 	}
 	names := []string{o.Bucket}
@@ -156,7 +164,7 @@ func (r *Reconciler) interval() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.streams {
-		if s.fault != nil || s.pending != nil || s.refusal != nil {
+		if s.fault != nil || s.pending != nil || s.refusal != nil || s.loss.suspected {
 			return recheckInterval
 		}
 	}
@@ -188,7 +196,10 @@ func (r *Reconciler) Check(ctx context.Context) {
 		r.warn(fault)
 	}
 	for _, s := range r.streams {
-		r.conclude(s, r.inspectOrCreate(ctx, s))
+		acknowledged := s.acknowledged.Load() // before, or the stream may seem to be behind
+		f := r.inspectOrCreate(ctx, s)
+		r.conclude(s, f)
+		r.compareLast(s, acknowledged, f)
 	}
 }
 

@@ -21,6 +21,9 @@ type Status struct {
 	Pending error
 	// Refused is why the stream did not store the last message, or nil.
 	Refused error
+	// Lost is that the stream lost messages that it had acknowledged, in the last hour,
+	// or nil.
+	Lost error
 	// Drift has a line for each difference with which the stream still works.
 	Drift []string
 }
@@ -49,7 +52,7 @@ func (r *Reconciler) State() (all []Status, fault error) {
 	for _, s := range r.streams {
 		faults = append(faults, s.fault)
 		all = append(all, Status{
-			Name: s.want.name, Verified: s.verified, Fault: s.fault, Pending: s.pending, Refused: s.refused(), Drift: s.drift.lines(s.want.name),
+			Name: s.want.name, Verified: s.verified, Fault: s.fault, Pending: s.pending, Refused: s.refused(), Lost: s.loss.recent(), Drift: s.drift.lines(s.want.name),
 		})
 	}
 	return all, InOneLine(faults...)
@@ -87,6 +90,7 @@ type metrics struct {
 	full   *prometheus.GaugeVec
 	bytes  *prometheus.GaugeVec
 	limit  *prometheus.GaugeVec
+	losses *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, streams []string) *metrics {
@@ -100,11 +104,15 @@ func newMetrics(reg prometheus.Registerer, streams []string) *metrics {
 		full:   gauge("full", "1 while the stream refuses messages because it is full, by the last reply.", "stream"),
 		bytes:  gauge("bytes", "Bytes in the stream at the last check.", "stream"),
 		limit:  gauge("limit_bytes", "Maximum bytes of the stream, 0 without a limit or before the first check.", "stream"),
+		losses: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_stream_losses_total", Help: "How often the stream no longer had messages that it had acknowledged to this relay: NATS lost them, or the stream was deleted.",
+		}, []string{"stream"}),
 	}
 	for _, stream := range streams {
 		m.setStream(stream, finding{})
 		m.usable.WithLabelValues(stream).Set(0)
 		m.full.WithLabelValues(stream).Set(0)
+		m.losses.WithLabelValues(stream)
 	}
 	return m
 }
