@@ -149,7 +149,7 @@ func (w *Window) Stats() WindowStats {
 }
 
 // Close writes what waits, and gives the directory free for others.
-func (w *Window) Close() error {
+func (w *Window) Close() {
 	close(w.stop)
 	<-w.stopped
 	w.files.Lock()
@@ -159,7 +159,6 @@ func (w *Window) Close() error {
 		g.file.Close()
 	}
 	w.held.release()
-	return nil
 }
 
 // run writes what was added, and forgets what is old, until the window is closed.

@@ -137,11 +137,14 @@ func (w *Window) begin(record int64) error {
 		total -= w.segments[0].size
 		w.forget(w.segments[0])
 	}
-	g, err := createSegment(w.disk, header{number: w.number + 1, size: w.cfg.segment}, record)
+	w.number++
+	g, err := createSegment(w.disk, header{number: w.number, size: w.cfg.segment}, record)
+	if err == nil {
+		err = w.disk.rename(draftName(g.number), g.name()) // without a sync: it need not outlast this machine
+	}
 	if err != nil {
 		return fmt.Errorf("begin a segment: %w", err)
 	}
-	w.number++
 	w.active = &windowSegment{segment: g}
 	w.segments = append(w.segments, w.active)
 	return nil

@@ -38,6 +38,7 @@ SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST: {{ $v.nats.tls.handshakeFirst | quote }}
 SINE_RELAY_NATS_IGNORE_DISCOVERED_SERVERS: {{ $v.nats.ignoreDiscoveredServers | quote }}
 SINE_RELAY_NATS_INBOX_PREFIX: {{ $v.nats.inboxPrefix | quote }}
 SINE_RELAY_NATS_REPLICAS: {{ $v.streams.replicas | quote }}
+SINE_RELAY_NATS_SYNC_INTERVAL: {{ $v.streams.syncInterval | quote }}
 SINE_RELAY_GROUP_COMMIT: {{ $v.streams.groupCommit | quote }}
 SINE_RELAY_SUBJECT_PREFIX: {{ $v.subjectPrefix | quote }}
 SINE_RELAY_STREAM_DEDUPE_WINDOW: {{ $v.streams.dedupeWindow | quote }}

@@ -59,6 +59,7 @@ var valuesOfSettings = map[string]struct{ path, unit, differs string }{
 	"NATS_INBOX_PREFIX":              {path: "nats.inboxPrefix"},
 	"PLAIN_HTTP":                     {path: "plainHTTP"},
 	"NATS_REPLICAS":                  {path: "streams.replicas"},
+	"NATS_SYNC_INTERVAL":             {path: "streams.syncInterval"},
 	"GROUP_COMMIT":                   {path: "streams.groupCommit"},
 	"SUBJECT_PREFIX":                 {path: "subjectPrefix"},
 	"EVENT_STREAM":                   {path: "streams.events.name"},

@@ -20,6 +20,44 @@ const (
 	GroupCommitOff  = "off"
 )
 
+// syncAlways is that NATS syncs every message before it acknowledges it.
+const syncAlways = "always"
+
+// NATSSynced reports whether NATS syncs every message before it acknowledges it.
+func (s Settings) NATSSynced() bool { return s.NATSURL == "" || s.NATSSyncInterval == syncAlways }
+
+// WindowAge is for how long a message is kept that NATS has acknowledged: one and a half
+// times as long as NATS may take to sync it. It is 0 where NATS syncs every message.
+func (s Settings) WindowAge() time.Duration {
+	interval, _ := parseDuration(s.NATSSyncInterval) // which was checked
+	if s.NATSSynced() {
+		return 0
+	}
+	return interval + interval/2
+}
+
+// Batches reports whether messages that wait together are stored in one batch.
+func (s Settings) Batches() bool {
+	return s.GroupCommit == GroupCommitOn || s.GroupCommit == GroupCommitAuto && s.NATSSynced()
+}
+
+func (s *Settings) checkSync(f *Problems) {
+	interval, ok := parseDuration(s.NATSSyncInterval)
+	switch {
+	case s.NATSSyncInterval == syncAlways:
+	case !ok || interval <= 0:
+		f.setting("NATS_SYNC_INTERVAL", "must be always or a duration such as 2m, got %q", s.NATSSyncInterval)
+	case s.WindowAge() >= s.DedupeWindow:
+		// What is sent again would be stored again.
+		f.setting("NATS_SYNC_INTERVAL", "must be shorter than two thirds of SINE_RELAY_STREAM_DEDUPE_WINDOW (%s), got %s", s.DedupeWindow, interval)
+	}
+	switch s.GroupCommit {
+	case GroupCommitAuto, GroupCommitOn, GroupCommitOff:
+	default:
+		f.setting("GROUP_COMMIT", "must be auto, on or off, got %q", s.GroupCommit)
+	}
+}
+
 // NATSServers are the servers of the existing NATS, or none.
 func (s Settings) NATSServers() []string {
 	var servers []string
@@ -56,11 +94,7 @@ func (s *Settings) checkServers(f *Problems) {
 	case s.NATSReplicas > 1 && s.NATSStoreDir != "":
 		f.setting("NATS_REPLICAS", "must be 1 for the embedded NATS, which is a single server, got %d", s.NATSReplicas)
 	}
-	switch s.GroupCommit {
-	case GroupCommitAuto, GroupCommitOn, GroupCommitOff:
-	default:
-		f.setting("GROUP_COMMIT", "must be auto, on or off, got %q", s.GroupCommit)
-	}
+	s.checkSync(f)
 }
 
 // checkURLs returns which kinds of connection the servers' URLs ask for, and

@@ -79,6 +79,9 @@ func (srv *Server) release() {
 		cancel()
 		srv.Broker.Close(ended)
 	}
+	if srv.window != nil {
+		srv.window.Close()
+	}
 	if srv.spool != nil {
 		if err := srv.spool.Close(); err != nil {
 			srv.Log.Error("close the spool", "err", err.Error())

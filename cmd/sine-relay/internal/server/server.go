@@ -7,12 +7,14 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -38,7 +40,8 @@ type Server struct {
 	Readiness *relay.Readiness
 
 	version  string
-	spool    *spool.Spool // nil where there is none
+	spool    *spool.Spool  // nil where there is none
+	window   *spool.Window // likewise
 	relay    *relay.Relay
 	reloader *reloader
 	monitor  *monitor
@@ -102,6 +105,10 @@ func Start(o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	srv.spool = cfg.Spool
+	if cfg.Window, err = openWindow(s, log); err != nil {
+		return nil, err
+	}
+	srv.window = cfg.Window
 	if srv.Broker, err = broker.Connect(cfg); err != nil {
 		return nil, err
 	}
@@ -163,6 +170,32 @@ func openSpool(s config.Settings, log *slog.Logger) (*spool.Spool, error) {
 	}
 	if warning := SmallDisk(s); warning != "" {
 		log.Warn(warning)
+	}
+	return opened, nil
+}
+
+// windowShare is what part of the spool's bytes the window may take up, beside them, and
+// maxWindow how many bytes at most.
+const (
+	windowShare = 4
+	maxWindow   = 256 << 20
+)
+
+// openWindow opens the window of messages that NATS has acknowledged and may not have
+// synced, beside the spool. Without it visitors are served all the same.
+func openWindow(s config.Settings, log *slog.Logger) (*spool.Window, error) {
+	if s.SpoolDir == "" || s.WindowAge() == 0 {
+		return nil, nil
+	}
+	opened, err := spool.OpenWindow(spool.WindowConfig{
+		Dir: filepath.Join(s.SpoolDir, "window"), MaxAge: s.WindowAge(), MaxBytes: min(s.SpoolMaxBytes/windowShare, maxWindow), Logger: log,
+	})
+	if errors.Is(err, spool.ErrInUse) {
+		return nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
+	}
+	if err != nil {
+		log.Error("messages that NATS acknowledges are not kept until it has synced them", "err", err.Error())
+		return nil, nil
 	}
 	return opened, nil
 }

@@ -56,7 +56,6 @@ func BrokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 	}
 	if nats != nil {
 		cfg.NATS.InProcess, cfg.Streams.StoreFault, cfg.Streams.StoreLimit = nats.InProcess(), nats.StoreFault, nats.StoreLimit()
-		cfg.Streams.GroupCommit = s.GroupCommit != config.GroupCommitOff // it syncs each message
 		password := func() string { return nats.Password(embedded.UserRelay) }
 		cfg.NATS.Auth = conn.Auth{User: embedded.UserRelay, Password: password}
 		cfg.NATS.TLS = conn.TLS{} // in process there is none
@@ -95,7 +94,7 @@ func streamsConfig(s config.Settings) streams.Config {
 		DedupeWindow: s.DedupeWindow,
 		Replicas:     s.NATSReplicas,
 		BodyLimit:    int(s.BodyLimit),
-		GroupCommit:  s.GroupCommit == config.GroupCommitOn,
+		GroupCommit:  s.Batches(),
 		Remedy:       remedy,
 	}
 }
