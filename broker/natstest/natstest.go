@@ -78,7 +78,8 @@ func (s *Server) start() {
 // Connect returns a connection that is closed when the test ends.
 func (s *Server) Connect(o ...nats.Option) *nats.Conn {
 	s.t.Helper()
-	nc, err := nats.Connect(s.URL(), o...)
+	patient := []nats.Option{nats.Timeout(wait.Limit)} // the machine may be busy
+	nc, err := nats.Connect(s.URL(), append(patient, o...)...)
 	if err != nil {
 		s.t.Fatalf("connect to NATS: %v", err)
 	}

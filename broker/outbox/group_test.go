@@ -247,14 +247,14 @@ func TestGroupCommit_ServerWithALowerLimitStoresSmallerBatches(t *testing.T) {
 	t.Parallel()
 	s := synced(t, func(o *server.Options) { o.JetStreamLimits.MaxBatchSize = 10 })
 	r := open(t, s.URL())
-	results := r.storeAll(t, events("e", 10*many))
+	results := r.storeAll(t, events("e", 2*many))
 	for id, one := range results {
 		if one.err != nil {
 			t.Errorf("%s: %v", id, one.err)
 		}
 	}
 	checkStored(t, s, results)
-	if ids, _ := stored(t, s); len(ids) != 10*many {
+	if ids, _ := stored(t, s); len(ids) != 2*many {
 		t.Errorf("%d are stored", len(ids))
 	}
 }

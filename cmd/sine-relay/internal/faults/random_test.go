@@ -98,6 +98,10 @@ func planOf(seed uint64) plan {
 	if rng.IntN(5) == 0 {
 		p.layout.settings = hurry
 	}
+	if rng.IntN(2) == 0 { // with so many that there are batches
+		p.layout.settings = append(slices.Clone(p.layout.settings), "GROUP_COMMIT=on")
+		p.layout.senders += 24
+	}
 	return p
 }
 
