@@ -209,8 +209,7 @@ func (r *recovery) take(g *segment, found located) {
 			rec.attempts = earlier.attempts
 			r.marks = append(r.marks, mark{rec.place, rec.sequence, stateWaiting, int(rec.attempts)})
 		}
-		r.replace(earlier.segment)
-		r.waiting[rec.sequence] = rec
+		r.waiting[rec.sequence] = rec // and in the earlier segment nothing waits any more
 	case earlier != nil || !r.first:
 		r.foreign = append(r.foreign, rec)
 		r.replace(g)

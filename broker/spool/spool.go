@@ -26,8 +26,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -194,7 +196,7 @@ func (s *Spool) exists() error {
 		return err
 	}
 	if !slices.ContainsFunc(names, func(name string) bool { return numberOf(name) > 0 }) {
-		return fmt.Errorf("there is no segment: %w", fs.ErrNotExist)
+		return &fs.PathError{Op: "open", Path: filepath.Join(s.cfg.Dir, "*"+suffixSegment), Err: syscall.ENOENT}
 	}
 	return nil
 }
