@@ -154,7 +154,8 @@ func payloadOf(b []byte) []byte { return b[recordBytes : recordBytes+int(little.
 // stored is a record as it was found.
 type stored struct {
 	id, sequence uint64
-	begin        int64
+	offset       int64 // in the segment
+	begin        int64 // of the batch
 	state        state
 	attempts     int
 	payload      []byte

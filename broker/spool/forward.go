@@ -3,6 +3,7 @@ package spool
 import (
 	"cmp"
 	"errors"
+	"iter"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -62,17 +63,21 @@ func (r *recovery) finish() error {
 
 // moves are what waits in the segments that leave, oldest first.
 func (r *recovery) moves() map[*segment][]*record {
-	all := slices.SortedFunc(maps.Values(r.waiting), bySequence)
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
-	for _, sequence := range r.s.index.sequences() {
-		all = append(all, r.s.index.records[sequence])
-	}
 	moves := make(map[*segment][]*record)
-	for _, record := range slices.Concat(all, r.foreign) {
-		if _, leaves := r.leaving[record.segment]; leaves {
-			moves[record.segment] = append(moves[record.segment], record)
+	add := func(all iter.Seq[*record]) {
+		for rec := range all {
+			if _, leaves := r.leaving[rec.segment]; leaves {
+				moves[rec.segment] = append(moves[rec.segment], rec)
+			}
 		}
+	}
+	add(maps.Values(r.waiting))
+	add(slices.Values(r.foreign))
+	r.s.mu.Lock()
+	add(maps.Values(r.s.index.records))
+	r.s.mu.Unlock()
+	for _, records := range moves {
+		slices.SortFunc(records, bySequence)
 	}
 	return moves
 }

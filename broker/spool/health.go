@@ -3,6 +3,8 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -133,8 +135,10 @@ func (s *Spool) closeFiles() error {
 	if n := len(s.unmarked); n > 0 {
 		err = fmt.Errorf("%d entries that were removed are still in the files", n)
 	}
-	for _, g := range s.segments {
-		err = errors.Join(err, g.file.Close())
+	for _, g := range slices.AppendSeq(s.segments, maps.Keys(s.leaving)) {
+		if g.file != nil {
+			err = errors.Join(err, g.file.Close())
+		}
 	}
 	if s.held != nil {
 		s.held.release()

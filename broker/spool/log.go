@@ -155,13 +155,9 @@ func (s *Spool) sweep() {
 	if s.dispose() != nil {
 		return
 	}
-	var empty []*segment
 	s.mu.Lock()
-	for _, g := range s.segments {
-		if g.live == 0 && g != s.lastSegment() {
-			empty = append(empty, g)
-		}
-	}
+	empty := slices.Clone(s.segments)
+	empty = slices.DeleteFunc(empty, func(g *segment) bool { return g.live > 0 || g == s.lastSegment() })
 	s.mu.Unlock()
 	for _, g := range empty {
 		s.leave(g, "")
@@ -169,33 +165,26 @@ func (s *Spool) sweep() {
 	_ = s.dispose() // or it is tried again
 }
 
-// departure is a segment of which nothing is needed any more.
-type departure struct {
-	*segment
-	aside string // the name under which the file is kept; without one it is deleted
-}
-
+// leave has the file of a segment go, of which nothing is needed any more: under
+// another name, or else it is deleted.
 func (s *Spool) leave(g *segment, aside string) {
-	s.leaving = append(s.leaving, departure{g, aside})
+	s.leaving[g] = aside
 	maps.DeleteFunc(s.unmarked, func(_ uint64, r *record) bool { return r.segment == g })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.segments = slices.DeleteFunc(s.segments, func(other *segment) bool { return other == g })
 }
 
-// dispose has the files of segments leave for good.
+// dispose has the files that leave gone for good.
 func (s *Spool) dispose() (err error) {
-	left := s.leaving[:0]
-	for _, d := range s.leaving {
-		if failed := s.depart(d); failed != nil {
-			err = failed
-			left = append(left, d)
+	for g, aside := range s.leaving {
+		if failed := s.depart(g, aside); failed != nil {
+			err = fmt.Errorf("remove a segment: %w", failed)
 			continue
 		}
+		delete(s.leaving, g)
 		s.unsynced = true
 	}
-	clear(s.leaving[len(left):])
-	s.leaving = left
 	if s.unsynced && err == nil {
 		err = s.disk.sync()
 		s.unsynced = err != nil
@@ -205,23 +194,24 @@ func (s *Spool) dispose() (err error) {
 
 // depart has the file go from its path. That of another that has taken the name is
 // left alone.
-func (s *Spool) depart(d departure) error {
-	if d.file == nil { // what is not a file was not opened
-		return s.disk.rename(d.name(), d.aside)
+func (s *Spool) depart(g *segment, aside string) error {
+	if g.file == nil { // what is not a file was not opened
+		return s.disk.rename(g.name(), aside)
 	}
-	_, err := s.disk.check(d.name(), d.file)
+	_, err := s.disk.check(g.name(), g.file)
 	switch {
+	case errors.Is(err, errReplaced), errors.Is(err, fs.ErrNotExist):
+		err = nil
 	case err != nil:
-	case d.aside != "":
-		err = s.disk.rename(d.name(), d.aside)
+	case aside != "":
+		err = s.disk.rename(g.name(), aside)
 	default:
-		err = s.disk.remove(d.name())
+		err = s.disk.remove(g.name())
 	}
-	if err == nil || errors.Is(err, errReplaced) || errors.Is(err, fs.ErrNotExist) {
-		d.file.Close()
-		return nil
+	if err == nil {
+		g.file.Close()
 	}
-	return fmt.Errorf("remove a segment: %w", err)
+	return err
 }
 
 // lastSegment is the active segment, or else the one with the highest number, or nil.
@@ -236,7 +226,10 @@ func (s *Spool) lastSegment() *segment {
 // was sent stays on the disk. Without room for two, the old one goes first.
 func (s *Spool) renew() {
 	g := s.lastSegment()
-	if g == nil || g.end == headerBytes || s.waits(g) {
+	s.mu.Lock()
+	stays := g == nil || g.end == headerBytes || g.live > 0
+	s.mu.Unlock()
+	if stays {
 		return
 	}
 	err := s.turn(0)
@@ -247,12 +240,6 @@ func (s *Spool) renew() {
 		_ = s.turn(0) // or with the next entry
 	}
 	s.sweep()
-}
-
-func (s *Spool) waits(g *segment) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return g.live > 0
 }
 
 // spareSegments may be taken up beside twice what waits.

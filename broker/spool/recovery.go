@@ -117,8 +117,8 @@ func (r *recovery) look() error {
 		return err
 	}
 	ours := make(map[string]bool)
-	for _, d := range r.s.leaving {
-		ours[d.name()] = true
+	for g := range r.s.leaving {
+		ours[g.name()] = true
 	}
 	for _, g := range r.s.segments {
 		_, err := r.s.disk.check(g.name(), g.file)
@@ -180,7 +180,7 @@ func (r *recovery) open(name string) error {
 
 // take decides what a record is. The same entry is in two segments where a copy
 // forward was cut off, or the older one could not be deleted.
-func (r *recovery) take(g *segment, found located) {
+func (r *recovery) take(g *segment, found stored) {
 	r.last = max(r.last, found.sequence)
 	earlier := r.waiting[found.sequence]
 	if found.state == stateSent {
@@ -209,8 +209,7 @@ func (r *recovery) take(g *segment, found located) {
 			rec.attempts = earlier.attempts
 			r.marks = append(r.marks, mark{rec.place, rec.sequence, stateWaiting, int(rec.attempts)})
 		}
-		r.replace(earlier.segment)
-		r.waiting[rec.sequence] = rec
+		r.waiting[rec.sequence] = rec // and in the earlier segment nothing waits any more
 	case earlier != nil || !r.first:
 		r.foreign = append(r.foreign, rec)
 		r.replace(g)

@@ -9,15 +9,10 @@ import (
 // scan is what reading a segment from end to end has found.
 type scan struct {
 	header
-	records []located
+	records []stored
 	// damage is why not all that was acknowledged could be read, or nil. A torn
 	// tail is not damage.
 	damage error
-}
-
-type located struct {
-	stored
-	offset int64
 }
 
 // scanSegment takes the bytes of a segment apart. Bytes that are not a record are
@@ -49,7 +44,8 @@ func scanSegment(b []byte) (s scan) {
 			bad = -1
 		}
 		s.id = r.id
-		s.records = append(s.records, located{r, at})
+		r.offset = at
+		s.records = append(s.records, r)
 		at += r.size()
 	}
 	if bad >= 0 && sealed {

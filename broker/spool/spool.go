@@ -26,8 +26,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -104,10 +106,10 @@ type Spool struct {
 	// These are the committer's own.
 	held     dirLock
 	opened   bool
-	active   *segment // which is appended to; nil where none could be made
-	number   uint64   // of the newest segment
-	leaving  []departure
-	unsynced bool // files have left and the directory was not synced
+	active   *segment            // which is appended to; nil where none could be made
+	number   uint64              // of the newest segment
+	leaving  map[*segment]string // see leave
+	unsynced bool                // files have left and the directory was not synced
 	// unmarked is what Remove could not mark. It is not offered any more, and marked
 	// once the disk lets it.
 	unmarked map[uint64]*record
@@ -183,7 +185,7 @@ func newSpool(cfg Config) *Spool {
 	cfg.window = cmp.Or(cfg.window, batchWindow)
 	return &Spool{
 		cfg: cfg, log: cfg.Logger, disk: cfg.disk, wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		index: newIndex(), unmarked: make(map[uint64]*record), pending: make(map[lineKey]int), owned: make(ownedBytes),
+		index: newIndex(), unmarked: make(map[uint64]*record), leaving: make(map[*segment]string), pending: make(map[lineKey]int), owned: make(ownedBytes),
 	}
 }
 
@@ -194,7 +196,7 @@ func (s *Spool) exists() error {
 		return err
 	}
 	if !slices.ContainsFunc(names, func(name string) bool { return numberOf(name) > 0 }) {
-		return fmt.Errorf("there is no segment: %w", fs.ErrNotExist)
+		return &fs.PathError{Op: "open", Path: filepath.Join(s.cfg.Dir, "*"+suffixSegment), Err: syscall.ENOENT}
 	}
 	return nil
 }
