@@ -99,11 +99,12 @@ func (c *Conn) onConnect(nc *nats.Conn, text string) {
 	c.pending.admit()
 	now := time.Now()
 	c.connectedAt.Store(&now)
-	c.up.Store(true)
 	server := c.noteServer(nc)
 	c.mu.Lock()
-	close(c.connected)
+	was := c.connected
 	c.connected, c.made = make(chan struct{}), true
+	c.up.Store(true) // after that, so that it is not taken for the connection before
+	close(was)
 	c.refused, c.last = nil, LastError{}
 	clear(c.logged)
 	c.mu.Unlock()

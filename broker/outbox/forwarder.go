@@ -51,7 +51,7 @@ func (f *forwarder) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		connected := f.publisher.conn.NextConnect()
 		r, began := result{}, time.Now()
-		if f.publisher.conn.Connected() {
+		if f.publisher.conn.Connected() && !f.spooler.paused() {
 			r = f.round(ctx)
 		}
 		moved := len(r.forwarded) + len(r.setAside)

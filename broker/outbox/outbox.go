@@ -65,8 +65,8 @@ func New(cfg Config) *Outbox {
 		o.forwarders[root] = newForwarder(root, o.publisher, o.spooler)
 	}
 	if cfg.Window != nil {
-		o.resender = newResender(cfg, o.spooler)
-		o.publisher.acked = o.resender.keep
+		o.resender = newResender(cfg, o.publisher, o.spooler.wakeAll)
+		o.publisher.acked, o.spooler.paused = cfg.Window.Add, o.resender.comesFirst
 	}
 	return o
 }
@@ -127,10 +127,13 @@ type spooler struct {
 	metrics  *metrics
 	health   *health
 	wake     map[visit.Root]chan struct{} // the forwarders; never changed
+	// paused reports whether what is in the spool must wait. It is set before Run.
+	paused func() bool
 }
 
 func newSpooler(cfg Config) *spooler {
 	s := &spooler{spool: cfg.Spool, shares: cfg.Shares, subjects: cfg.Subjects, log: cfg.Logger, wake: make(map[visit.Root]chan struct{})}
+	s.paused = func() bool { return false }
 	s.health = newHealth(s.spool, s.shares, cfg.LargestMessage)
 	s.metrics = newMetrics(cfg.Registerer, s.spool, s.health)
 	for _, root := range roots {
@@ -144,6 +147,12 @@ func (s *spooler) wakeFor(root visit.Root) {
 	select {
 	case s.wake[root] <- struct{}{}:
 	default:
+	}
+}
+
+func (s *spooler) wakeAll() {
+	for root := range s.wake {
+		s.wakeFor(root)
 	}
 }
 

@@ -2,49 +2,40 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// resendRetry is between two attempts to put a message of the window into a spool that
-// is full or fails.
-const resendRetry = time.Second
-
 // resender sends again what NATS has acknowledged and may have lost: a server syncs
-// after it acknowledges, unless it is configured otherwise. When a server that is not
-// known to have run since is connected to, or a stream has become shorter, what is in
-// the window goes through the spool, in its order and with the same ids. The streams
-// recognise what they have.
+// after it acknowledges, unless it is configured otherwise. When a server is connected
+// to that is not known to have run since, or a stream has become shorter, it sends what
+// is in the window, in its order and with the same ids. The streams recognise what they
+// have. Meanwhile the spool waits, and new messages go there: what is sent again comes
+// before them.
 type resender struct {
-	conn    *conn.Conn
-	window  *spool.Window
-	spooler *spooler
-	log     *slog.Logger
-	// moving is set while the window is being emptied. Then new messages queue up
-	// behind it.
-	moving  atomic.Bool
-	trigger chan struct{}
-	resent  prometheus.Counter
+	publisher *publisher
+	window    *spool.Window
+	wake      func() // the forwarders
+	log       *slog.Logger
+	resent    prometheus.Counter
+	trigger   chan struct{}
+	sending   atomic.Bool
+	// decided is the value of conn.NextConnect for which it is known that nothing is
+	// to be sent again, or was.
+	decided atomic.Value
 }
 
-func newResender(cfg Config, s *spooler) *resender {
+func newResender(cfg Config, p *publisher, wake func()) *resender {
 	f := promauto.With(cfg.Registerer)
-	r := &resender{
-		conn: cfg.Conn, window: cfg.Window, spooler: s, log: cfg.Logger, trigger: make(chan struct{}, 1),
-		resent: f.NewCounter(prometheus.CounterOpts{
-			Name: "sine_relay_window_resent_total", Help: "Acknowledged messages that were sent again, because NATS may have lost them: they are in the ledger of the spool.",
-		}),
-	}
 	gauge := func(name, help string, value func(spool.WindowStats) float64) {
 		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sine_relay_window_" + name, Help: help}, func() float64 { return value(cfg.Window.Stats()) })
 	}
@@ -53,17 +44,17 @@ func newResender(cfg Config, s *spooler) *resender {
 	f.NewCounterFunc(prometheus.CounterOpts{
 		Name: "sine_relay_window_left_out_total", Help: "Acknowledged messages that are not kept, because the disk was too slow or failed.",
 	}, func() float64 { return float64(cfg.Window.Stats().LeftOut) })
-	return r
+	return &resender{
+		publisher: p, window: cfg.Window, wake: wake, log: cfg.Logger, trigger: make(chan struct{}, 1),
+		resent: f.NewCounter(prometheus.CounterOpts{
+			Name: "sine_relay_window_resent_total", Help: "Acknowledged messages that were sent again, because NATS may have lost them.",
+		}),
+	}
 }
 
-// isMoving reports whether new messages must queue up behind the window.
-func (r *resender) isMoving() bool { return r != nil && r.moving.Load() }
-
-// keep keeps a message that was acknowledged.
-func (r *resender) keep(m visit.Message) {
-	if r != nil {
-		r.window.Add(m)
-	}
+// comesFirst reports whether other messages must wait, in the spool.
+func (r *resender) comesFirst() bool {
+	return r != nil && (r.sending.Load() || r.decided.Load() != r.publisher.conn.NextConnect())
 }
 
 // resend has the window sent again soon.
@@ -77,56 +68,104 @@ func (r *resender) resend() {
 // run follows the servers that are connected to, until ctx ends.
 func (r *resender) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		connected := r.conn.NextConnect()
-		if server := r.conn.ServerID(); server != "" && !r.window.Knows(server) {
-			r.move(ctx, "connected to a NATS server that started anew, or was not used before")
-			if err := r.window.Remember(server); err != nil && ctx.Err() == nil {
-				r.log.Warn("the NATS server is not remembered: what it acknowledged is sent again after a restart", "err", err.Error())
+		connected := r.publisher.conn.NextConnect()
+		if server := r.publisher.conn.ServerID(); r.publisher.conn.Connected() && server != "" {
+			if !r.window.Knows(server) && !r.started(ctx, server, connected) {
+				continue
 			}
+			r.decided.Store(connected)
+			r.wake()
 		}
 		select {
 		case <-connected:
 		case <-r.trigger:
-			r.move(ctx, "a stream lost messages")
+			if !r.send(ctx, connected, "a stream lost messages") {
+				r.resend()
+			}
+			r.wake()
 		case <-ctx.Done():
 		}
 	}
 }
 
-// move puts what is in the window into the spool.
-func (r *resender) move(ctx context.Context, reason string) {
-	r.moving.Store(true)
-	defer r.moving.Store(false)
-	n := 0
-	err := r.window.Take(ctx, func(m visit.Message) error {
-		if err := r.put(ctx, m); err != nil {
-			return err
-		}
-		n++
-		return nil
-	})
-	if n > 0 {
-		r.log.Warn("messages that NATS had acknowledged are sent again, in case it had not synced them", "reason", reason, "messages", n)
+// started sends the window to a server that has started anew, as far as is known. It
+// reports false where that is to be tried again.
+func (r *resender) started(ctx context.Context, server string, connected <-chan struct{}) bool {
+	if !r.send(ctx, connected, "connected to a NATS server that started anew, or was not in use before") {
+		return false
 	}
-	if err != nil && ctx.Err() == nil {
-		r.log.Error("cannot send all messages again that NATS may have lost", "err", err.Error())
+	if err := r.window.Remember(server); err != nil {
+		r.log.Warn("the NATS server is not remembered: what it acknowledged is sent again after a restart of the relay", "err", err.Error())
 	}
+	return true
 }
 
-// put waits for a spool that has no room: it is being emptied.
-func (r *resender) put(ctx context.Context, m visit.Message) error {
-	for {
-		err := r.spooler.spool.Put(ctx, spool.Entry{Message: m, Order: m.OrderingKey})
+// send sends what is in the window. It reports false, after a pause, where that is to be
+// tried again.
+func (r *resender) send(ctx context.Context, connected <-chan struct{}, reason string) bool {
+	r.sending.Store(true)
+	defer r.sending.Store(false)
+	var n atomic.Int64
+	err := r.window.Take(func(some []visit.Message) error { return r.sendAll(ctx, some, &n) })
+	if sent := n.Load(); sent > 0 {
+		r.resent.Add(float64(sent))
+		r.log.Warn("messages that NATS had acknowledged are sent again: it may have lost them", "reason", reason, "messages", sent)
+	}
+	if err == nil {
+		return true
+	}
+	if ctx.Err() == nil && !isDisconnected(err) {
+		r.log.Error("not all messages could be sent again that NATS may have lost", "err", err.Error())
+	}
+	sleep(ctx, longestForwardPause, connected)
+	return false
+}
+
+// sendAll sends messages, those with one ordering key one after another.
+func (r *resender) sendAll(ctx context.Context, all []visit.Message, n *atomic.Int64) error {
+	var keys [][]visit.Message
+	byKey := make(map[string]int)
+	for _, m := range all {
+		key := string(m.Root) + " " + m.OrderingKey
+		i, known := byKey[key]
+		if !known {
+			i = len(keys)
+			byKey[key], keys = i, append(keys, nil)
+		}
+		keys[i] = append(keys[i], m)
+	}
+	failed := make([]error, len(keys))
+	places := make(chan struct{}, forwardKeys)
+	var sending sync.WaitGroup
+	for i, run := range keys {
+		places <- struct{}{}
+		sending.Go(func() {
+			defer func() { <-places }()
+			failed[i] = r.sendRun(ctx, run, n)
+		})
+	}
+	sending.Wait()
+	for _, err := range failed { // one stands for all
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendRun passes over a message that its stream refuses for its own sake: it took it
+// before.
+func (r *resender) sendRun(ctx context.Context, run []visit.Message, n *atomic.Int64) error {
+	for _, m := range run {
+		_, err := r.publisher.publish(ctx, m, time.Now().Add(forwardTimeout), isDisconnected)
 		switch {
 		case err == nil:
-			r.resent.Inc()
-			r.spooler.metrics.spooled.Inc()
-			r.spooler.wakeFor(m.Root)
-			return nil
-		case errors.Is(err, spool.ErrClosed), ctx.Err() != nil:
-			return fmt.Errorf("put message %s into the spool: %w", m.ID, err)
+			n.Add(1)
+		case passes(err):
+			return fmt.Errorf("send message %s again: %w", m.ID, err)
+		default:
+			r.log.Error("a message that NATS may have lost is refused when it is sent again", "id", m.ID, "err", err.Error())
 		}
-		r.moving.Store(false) // new messages need not wait for it
-		sleep(ctx, resendRetry, nil)
 	}
+	return nil
 }

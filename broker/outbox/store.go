@@ -60,7 +60,7 @@ func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Recei
 	if err := o.shares.allowsQuarantine(m); err != nil {
 		return o.spoolMessage(ctx, m, err)
 	}
-	if o.isUnresponsive() || o.resender.isMoving() || o.mustQueue(ctx, early, m) {
+	if o.isUnresponsive() || o.resender.comesFirst() || o.mustQueue(ctx, early, m) {
 		receipt, err := o.spoolMessage(ctx, m, nil)
 		if err == nil || !o.mayReorder(ctx, early, m) {
 			return receipt, err

@@ -2,7 +2,6 @@ package spool
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -104,25 +103,18 @@ func (w *Window) Add(m visit.Message) {
 	w.queue = append(w.queue, m)
 }
 
-// Take calls fn for each message that was added before, oldest first, and forgets those
-// of a segment once fn has returned nil for all of them. It returns fn's error; what
-// was not forgotten then comes again with the next call. Messages that cannot be read
-// are passed over.
-func (w *Window) Take(ctx context.Context, fn func(visit.Message) error) error {
+// Take calls fn with the messages that were added before, oldest first, some thousand
+// at a time, and forgets them when fn returns nil. It returns fn's error; those
+// messages come again with the next call. Messages that cannot be read are passed over.
+func (w *Window) Take(fn func([]visit.Message) error) error {
 	w.files.Lock()
 	w.flush()
 	w.active = nil
 	taken := slices.Clone(w.segments)
 	w.files.Unlock()
 	for _, g := range taken {
-		for _, e := range g.read() {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			e.Message.OrderingKey = e.Order
-			if err := fn(e.Message); err != nil {
-				return err
-			}
+		if err := fn(g.read()); err != nil {
+			return err
 		}
 		w.files.Lock()
 		w.forget(g)

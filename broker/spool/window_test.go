@@ -38,8 +38,8 @@ func numbered(n int) visit.Message {
 
 func take(t *testing.T, w *Window) (all []visit.Message) {
 	t.Helper()
-	err := w.Take(t.Context(), func(m visit.Message) error {
-		all = append(all, m)
+	err := w.Take(func(some []visit.Message) error {
+		all = append(all, some...)
 		return nil
 	})
 	if err != nil {
@@ -92,12 +92,7 @@ func TestWindow_WhatWasNotTakenComesAgain(t *testing.T) {
 		w.Add(numbered(i))
 	}
 	stop := errors.New("stop")
-	err := w.Take(t.Context(), func(m visit.Message) error {
-		if m.ID == "5" {
-			return stop
-		}
-		return nil
-	})
+	err := w.Take(func([]visit.Message) error { return stop })
 	if !errors.Is(err, stop) {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/internal/atomicfile"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Called with the lock of the files held, but for what says otherwise.
@@ -23,16 +24,24 @@ type windowSegment struct {
 	oldest, newest time.Time
 }
 
-// read returns the entries that can be read. It needs no lock: a segment that is read is
+// entries returns those that can be read. It needs no lock: a segment that is read is
 // not appended to.
-func (g *windowSegment) read() (entries []Entry) {
+func (g *windowSegment) entries() (all []Entry) {
 	content, _ := readSegment(g.file, g.size)
 	for _, r := range scanSegment(content).records {
-		if e, err := decode(r.payload); err == nil && r.state == stateWaiting {
-			entries = append(entries, e)
+		if e, err := decode(r.payload); err == nil {
+			all = append(all, e)
 		}
 	}
-	return entries
+	return all
+}
+
+func (g *windowSegment) read() (all []visit.Message) {
+	for _, e := range g.entries() {
+		e.Message.OrderingKey = e.Order
+		all = append(all, e.Message)
+	}
+	return all
 }
 
 func (g *windowSegment) note(at time.Time) {
@@ -80,7 +89,7 @@ func (w *Window) open(name string, number uint64) bool {
 		return false
 	}
 	g := &windowSegment{segment: &segment{header: header{number: number, size: size}, file: f, end: size}}
-	for _, e := range g.read() {
+	for _, e := range g.entries() {
 		g.note(e.Stored)
 	}
 	if g.messages == 0 {

@@ -1,0 +1,241 @@
+package outbox_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/broker/outbox"
+	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/streams"
+	"github.com/sine-relay/sine-relay/internal/logtest"
+	"github.com/sine-relay/sine-relay/internal/promtest"
+	"github.com/sine-relay/sine-relay/internal/wait"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// keeping is an outbox with a spool and a window, as a relay has them.
+type keeping struct {
+	room
+	log      *logtest.Buffer
+	registry *prometheus.Registry
+	close    func()
+}
+
+func openKeeping(t *testing.T, url, dir string) *keeping {
+	t.Helper()
+	k := &keeping{log: &logtest.Buffer{}, registry: prometheus.NewRegistry()}
+	log := slog.New(slog.NewTextHandler(k.log, nil))
+	kept, err := spool.Open(spool.Config{Dir: dir, MaxBytes: 64 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	window, err := spool.OpenWindow(spool.WindowConfig{Dir: filepath.Join(dir, "window"), MaxAge: time.Hour, MaxBytes: 64 << 20, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nats, err := conn.Config{Servers: []string{url}}.WithDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := streams.Limits{MaxBytes: 64 << 20}
+	cfg, err := streams.Config{Events: small, Decisions: small, Quarantine: small}.WithDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := conn.Options{Name: "events", Logger: log, Metrics: conn.NewMetrics(nil)}
+	c, other, err := conn.DialPair(nats, options, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Close()
+	k.conn = c
+	k.streams = streams.New(cfg, streams.Options{Conn: c, Logger: log, Bucket: "KV_ORDERS", Registerer: k.registry, Lost: func() { k.Resend() }})
+	k.Outbox = outbox.New(outbox.Config{
+		Conn: c, Streams: k.streams, Shares: outbox.NewShares(nil), LargestMessage: streams.LargestMessage(cfg.BodyLimit), Logger: log,
+		Spool: kept, Window: window, Registerer: k.registry,
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { k.streams.Run(ctx) })
+	running.Go(func() { k.Run(ctx) })
+	k.close = sync.OnceFunc(func() {
+		stop()
+		running.Wait()
+		c.Close()
+		window.Close()
+		if err := kept.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(k.close)
+	wait.Until(t, "the streams are verified", func() bool {
+		all, _ := k.streams.State()
+		return !slices.ContainsFunc(all, func(s streams.Status) bool { return !s.Verified })
+	})
+	return k
+}
+
+// ofVisit is one of several events of a visit.
+func ofVisit(v, n int) visit.Message {
+	m := event(fmt.Sprintf("%d-%03d", v, n))
+	m.OrderingKey = fmt.Sprint("visit/", v)
+	return m
+}
+
+// storeVisits stores events of eight visits, those of each one after another.
+func (k *keeping) storeVisits(t *testing.T, from, to int) {
+	t.Helper()
+	var calls sync.WaitGroup
+	for v := range 8 {
+		calls.Go(func() {
+			for n := from; n < to; n++ {
+				if r := k.store(t, ofVisit(v, n)); r.err != nil {
+					t.Error(r.err)
+				}
+			}
+		})
+	}
+	calls.Wait()
+}
+
+// checkVisits waits until all events are stored, and checks that each is there once, and
+// that those of a visit are in their order.
+func checkVisits(t *testing.T, s *natstest.Server, to int) {
+	t.Helper()
+	wait.Until(t, "everything is stored", func() bool {
+		stream, err := s.JetStream().Stream(t.Context(), visit.DefaultEventStream)
+		return err == nil && stream.CachedInfo().State.Msgs >= uint64(8*to)
+	})
+	ids, _ := stored(t, s)
+	last := make(map[string]string)
+	for _, sequence := range sequences(ids) {
+		id := ids[sequence]
+		v, _, _ := strings.Cut(id, "-")
+		if id <= last[v] {
+			t.Errorf("%s is stored after %s", id, last[v])
+		}
+		last[v] = id
+	}
+	if len(ids) != 8*to {
+		t.Errorf("%d are stored, want %d", len(ids), 8*to)
+	}
+}
+
+func sequences(ids map[uint64]string) (all []uint64) {
+	for sequence := range ids {
+		all = append(all, sequence)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// losePower stops a server, and takes away what it had not synced: everything, or what
+// came after a copy of its files.
+func losePower(t *testing.T, s *natstest.Server, dir, copied string) {
+	t.Helper()
+	s.Stop()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if copied != "" {
+		if err := os.CopyFS(dir, os.DirFS(copied)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Restart()
+}
+
+func TestResend_WhatAServerLostWithItsPowerIsStoredAgain(t *testing.T) {
+	for name, partly := range map[string]bool{"with the streams": false, "the newest messages": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, copied := t.TempDir(), ""
+			s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
+			k := openKeeping(t, s.URL(), t.TempDir())
+			k.storeVisits(t, 0, 20)
+			if partly {
+				copied = t.TempDir()
+				s.Stop() // so that the files are whole
+				if err := os.CopyFS(copied, os.DirFS(store)); err != nil {
+					t.Fatal(err)
+				}
+				s.Restart()
+			}
+			k.storeVisits(t, 20, 40)
+			losePower(t, s, store, copied)
+			k.storeVisits(t, 40, 50)
+			checkVisits(t, s, 50)
+			if got := promtest.Sum(t, k.registry, "sine_relay_window_resent_total"); got < 8*20 {
+				t.Errorf("%v were sent again", got)
+			}
+			if !strings.Contains(k.log.String(), "messages that NATS had acknowledged are sent again") {
+				t.Errorf("the log says\n%s", k.log)
+			}
+		})
+	}
+}
+
+// Relay and NATS are away at the same time, as when one machine runs both.
+func TestResend_ARelayThatStartsAnewSendsWhatAnotherHasKept(t *testing.T) {
+	t.Parallel()
+	store, dir := t.TempDir(), t.TempDir()
+	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
+	k := openKeeping(t, s.URL(), dir)
+	k.storeVisits(t, 0, 20)
+	k.close()
+	losePower(t, s, store, "")
+	openKeeping(t, s.URL(), dir)
+	checkVisits(t, s, 20)
+}
+
+func TestResend_NothingIsSentAgainToAServerThatHasRunSince(t *testing.T) {
+	t.Parallel()
+	s, dir := natstest.Start(t), t.TempDir()
+	k := openKeeping(t, s.URL(), dir)
+	k.storeVisits(t, 0, 5)
+	k.close()
+	k = openKeeping(t, s.URL(), dir)
+	k.storeVisits(t, 5, 10)
+	checkVisits(t, s, 10)
+	if got := promtest.Sum(t, k.registry, "sine_relay_window_resent_total"); got != 0 {
+		t.Errorf("%v were sent again", got)
+	}
+	if got := promtest.Sum(t, k.registry, "sine_relay_window_messages"); got != 80 {
+		t.Errorf("%v are kept", got)
+	}
+}
+
+func TestResend_AStreamThatIsGoneIsAnAlarmAndFilledAgain(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	k := openKeeping(t, s.URL(), t.TempDir())
+	k.storeVisits(t, 0, 10)
+	if err := s.JetStream().DeleteStream(t.Context(), visit.DefaultEventStream); err != nil {
+		t.Fatal(err)
+	}
+	k.streams.Trigger()
+	checkVisits(t, s, 10)
+	all, _ := k.streams.State()
+	if lost := all[0].Lost; lost == nil || !strings.Contains(lost.Error(), "had acknowledged messages up to sequence 80") {
+		t.Errorf("the status says %v", lost)
+	}
+	if got := promtest.Sum(t, k.registry, "sine_relay_stream_losses_total", "stream", visit.DefaultEventStream); got != 1 {
+		t.Errorf("%v losses", got)
+	}
+	if !strings.Contains(k.log.String(), `level=ERROR msg="NATS lost messages that it had acknowledged" stream=VISITORS acknowledged=80`) {
+		t.Errorf("the log says\n%s", k.log)
+	}
+}
