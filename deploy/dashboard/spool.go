@@ -59,4 +59,25 @@ var spool = []panel{
 			{legend: "{{pod}} {{instance}} unusable", expr: `1 - min by (pod, instance) (sine_relay_spool_usable{<relay>})`},
 		},
 	},
+	{
+		show: lines, title: "Kept until NATS has synced it", unit: number, wide: 12, high: 7, none: "no spool",
+		about: "Acknowledged messages that each relay keeps in case NATS loses them with its power. It follows the events of the last minutes. Not kept is bad: the disk fails or is too slow.",
+		ask: []query{
+			{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (sine_relay_window_messages{<relay>})`},
+			{legend: "{{pod}} {{instance}} not kept", expr: `sum by (pod, instance) (increase(sine_relay_window_left_out_total{<relay>}[$__rate_interval])) > 0`},
+		},
+	},
+	{
+		show: bars, title: "Sent again", unit: perMinute, wide: 12, high: 7,
+		about: "Acknowledged messages that were sent again, and how often a stream lost what it had acknowledged. The first is harmless after each start of NATS, the second is bad at any height.",
+		ask: []query{
+			{legend: "sent again", expr: `60 * sum(rate(sine_relay_window_resent_total{<relay>}[$__rate_interval]))`},
+			{legend: "{{stream}} lost messages", expr: `60 * sum by (stream) (rate(sine_relay_stream_losses_total{<relay>}[$__rate_interval])) > 0`},
+		},
+	},
+	{
+		show: lines, title: "Bytes of what is kept", unit: size, wide: 24, high: 6, none: "no spool",
+		about: "Bytes of the files of acknowledged messages that are kept. A quarter of the spool's limit at most, 256 MiB at most.",
+		ask:   []query{{legend: "{{pod}} {{instance}}", expr: `sum by (pod, instance) (sine_relay_window_bytes{<relay>})`}},
+	},
 }

@@ -75,6 +75,8 @@ func ofRelays() []check {
 		{name: "messages are set aside", world: counted("sine_relay_spool_quarantined_total", nil), at: 50, fires: []string{named("SpoolMessagesQuarantined", second)}},
 		{name: "a stream is unfit", world: one("sine_relay_stream_usable", visitors, 0, 1), at: 50, fires: []string{named("StreamUnusable", visitors)}},
 		{name: "a stream is full", world: one("sine_relay_stream_full", visitors, 1, 0), at: 50, fires: []string{named("StreamFull", visitors)}},
+		{name: "a stream lost messages", world: counted("sine_relay_stream_losses_total", visitors), at: 50, fires: []string{named("MessagesLost", visitors)}},
+		{name: "acknowledged messages are not kept", world: counted("sine_relay_window_left_out_total", nil), at: 50, fires: []string{named("WindowIncomplete", second)}},
 		{name: "an integration has its share of the spool", world: one("sine_relay_spool_shares_exhausted", nil, 1, 0), at: 50, fires: []string{named("ShareExhausted", second)}},
 		{name: "an integration has its share of the quarantine", world: one("sine_relay_quarantine_shares_exhausted", nil, 1, 0), at: 50, fires: []string{named("ShareExhausted", second)}},
 		{name: "a stream differs", world: one("sine_relay_stream_drift", visitors.with(labels{"field": "max_age"}), 1, 0), at: 50, fires: []string{named("StreamDrift", visitors.with(labels{"field": "max_age"}))}},

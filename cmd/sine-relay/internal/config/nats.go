@@ -20,20 +20,16 @@ const (
 	GroupCommitOff  = "off"
 )
 
-// syncAlways is that NATS syncs every message before it acknowledges it.
-const syncAlways = "always"
-
 // NATSSynced reports whether NATS syncs every message before it acknowledges it.
-func (s Settings) NATSSynced() bool { return s.NATSURL == "" || s.NATSSyncInterval == syncAlways }
+func (s Settings) NATSSynced() bool { return s.NATSURL == "" || s.NATSSyncInterval == 0 }
 
 // WindowAge is for how long a message is kept that NATS has acknowledged: one and a half
 // times as long as NATS may take to sync it. It is 0 where NATS syncs every message.
 func (s Settings) WindowAge() time.Duration {
-	interval, _ := parseDuration(s.NATSSyncInterval) // which was checked
 	if s.NATSSynced() {
 		return 0
 	}
-	return interval + interval/2
+	return s.NATSSyncInterval + s.NATSSyncInterval/2
 }
 
 // Batches reports whether messages that wait together are stored in one batch.
@@ -42,14 +38,12 @@ func (s Settings) Batches() bool {
 }
 
 func (s *Settings) checkSync(f *Problems) {
-	interval, ok := parseDuration(s.NATSSyncInterval)
 	switch {
-	case s.NATSSyncInterval == syncAlways:
-	case !ok || interval <= 0:
-		f.setting("NATS_SYNC_INTERVAL", "must be always or a duration such as 2m, got %q", s.NATSSyncInterval)
-	case s.WindowAge() >= s.DedupeWindow:
+	case s.NATSSyncInterval < 0:
+		f.setting("NATS_SYNC_INTERVAL", "must not be negative, got %s", s.NATSSyncInterval)
+	case s.WindowAge() >= s.DedupeWindow && s.DedupeWindow > 0:
 		// What is sent again would be stored again.
-		f.setting("NATS_SYNC_INTERVAL", "must be shorter than two thirds of SINE_RELAY_STREAM_DEDUPE_WINDOW (%s), got %s", s.DedupeWindow, interval)
+		f.setting("NATS_SYNC_INTERVAL", "must be shorter than two thirds of SINE_RELAY_STREAM_DEDUPE_WINDOW (%s), got %s", s.DedupeWindow, s.NATSSyncInterval)
 	}
 	switch s.GroupCommit {
 	case GroupCommitAuto, GroupCommitOn, GroupCommitOff:

@@ -79,7 +79,7 @@ func startMarked(t *testing.T) *markedRelay {
 			i["decisionBudget"] = "100ms"
 		}
 	}
-	settings := slices.Concat(integrationsOf(t, integrations), asRelay(d.nats), []string{"SPOOL_DIR=" + d.spool, "LOG_LEVEL=debug", "MAX_CHECK_IN_REQUESTS=1"})
+	settings := slices.Concat(integrationsOf(t, integrations), asRelay(d.nats), []string{"SPOOL_DIR=" + d.spool, "NATS_SYNC_INTERVAL=200ms", "LOG_LEVEL=debug", "MAX_CHECK_IN_REQUESTS=1"})
 	d.environ = environment(settings...)
 	d.program = runIntegrations(t, settings)
 	d.held = newFakeDecider(t, d.nats, "visitors.v1.ask.hq.held", asTeam)
@@ -145,6 +145,10 @@ func (d *markedRelay) traces() map[string]string {
 		_, out, errOut := commandLine(d.environ, command)
 		all[command] = out + errOut
 	}
+	eventually(d.t, "what NATS had not synced is deleted", func() bool {
+		left, err := filepath.Glob(filepath.Join(d.spool, "window", "*.log"))
+		return err == nil && len(left) == 0
+	})
 	d.end()
 	all["log"] = d.out.String() + d.err.String()
 	all["spool"] = everyFile(d.t, d.spool)
