@@ -40,7 +40,7 @@ type Environment struct {
 	NATSIgnoreDiscovered bool   `env:"NATS_IGNORE_DISCOVERED_SERVERS, default=false" help:"connections to the servers of NATS_URL only, never to those that the cluster advertises"`
 	NATSInboxPrefix      string `env:"NATS_INBOX_PREFIX, default=_INBOX_SINE_RELAY" help:"subject prefix of replies to the relay; no other user should have permission to subscribe to it"`
 	NATSReplicas         int    `env:"NATS_REPLICAS, default=1" help:"replicas of the streams that the relay creates, 1 to 5"`
-	GroupCommit          string `env:"GROUP_COMMIT, default=auto" help:"storing messages that wait together in one atomic batch: on, off, or auto, which is on for the embedded NATS. On is for an external NATS 2.12 or newer that syncs every message (sync_interval: always); elsewhere it halves the throughput"`
+	GroupCommit          string `env:"GROUP_COMMIT, default=auto" help:"storing messages that wait together in one atomic batch: on, off, or auto, which is on for the embedded NATS. On is for an external NATS 2.15 or newer that syncs every message (sync_interval: always); elsewhere it halves the throughput"`
 
 	SubjectPrefix      string        `env:"SUBJECT_PREFIX, default=visitors" help:"prefix of every NATS subject"`
 	EventStream        string        `env:"EVENT_STREAM, default=VISITORS" help:"name of the stream of events"`
