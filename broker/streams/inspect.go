@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -124,13 +125,24 @@ func (r *Reconciler) Unused(ctx context.Context) (bool, error) {
 func found(want spec, info Info) finding {
 	return finding{
 		fault: validate(want, info.Config), drift: compare(want, info.Config),
-		batches: want.batches && info.Config.AllowAtomicPublish,
+		batches: want.batches && takesBatches(info.Config),
 		level: level{
 			int64(info.State.Bytes), max(0, info.Config.MaxBytes),
 			int64(info.State.Msgs), max(0, info.Config.MaxMsgs),
 			info.State.LastSeq,
 		},
 	}
+}
+
+// groupLevel is the API level of NATS 2.15, which syncs an atomic batch once. NATS from
+// 2.12 on knows batches, and syncs each of their messages: they would be slower.
+const groupLevel = 5
+
+// takesBatches reports whether the stream allows atomic batches, on a server where they
+// pay. The server that replies adds its level.
+func takesBatches(found jetstream.StreamConfig) bool {
+	level, err := strconv.Atoi(found.Metadata["_nats.level"])
+	return err == nil && level >= groupLevel && found.AllowAtomicPublish
 }
 
 // failure distinguishes what passes from what a person must mend.

@@ -258,7 +258,7 @@ func (r *Reconciler) conclude(s *stream, f finding) {
 		r.log.Info("stream verified", "stream", s.want.name)
 	}
 	if fresh && s.want.batches && !f.batches {
-		r.log.Info("the stream does not allow atomic batches: each message is stored alone", "stream", s.want.name,
+		r.log.Info("no group commit: it requires NATS 2.15, and a stream that allows atomic batches", "stream", s.want.name,
 			"remedy", "nats stream edit "+s.want.name+" --allow-batch")
 	}
 }

@@ -31,8 +31,9 @@ type Config struct {
 	// BodyLimit is the largest webhook body in bytes. Default 256 KiB. NATS
 	// and the streams must take the largest message that follows from it.
 	BodyLimit int
-	// GroupCommit has messages stored in atomic batches, in streams that allow it. It is
-	// for servers that sync each message: elsewhere it costs half of the throughput.
+	// GroupCommit has messages stored in atomic batches, in streams of NATS 2.15 that
+	// allow it. It is for servers that sync each message: elsewhere it costs half of the
+	// throughput.
 	GroupCommit bool
 	// StoreFault says why a message would not last that the server in this process
 	// stores in a stream now, or nil. It is called before a message is sent and after

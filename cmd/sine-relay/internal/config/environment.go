@@ -40,7 +40,7 @@ type Environment struct {
 	NATSIgnoreDiscovered bool   `env:"NATS_IGNORE_DISCOVERED_SERVERS, default=false" help:"connections to the servers of NATS_URL only, never to those that the cluster advertises"`
 	NATSInboxPrefix      string `env:"NATS_INBOX_PREFIX, default=_INBOX_SINE_RELAY" help:"subject prefix of replies to the relay; no other user should have permission to subscribe to it"`
 	NATSReplicas         int    `env:"NATS_REPLICAS, default=1" help:"replicas of the streams that the relay creates, 1 to 5"`
-	GroupCommit          string `env:"GROUP_COMMIT, default=auto" help:"storing messages that wait together in one atomic batch: on, off, or auto, which is on where every message is synced: by the embedded NATS, and by an external NATS 2.12 or newer if SINE_RELAY_NATS_SYNC_INTERVAL is 0s. Elsewhere it halves the throughput"`
+	GroupCommit          string `env:"GROUP_COMMIT, default=auto" help:"storing messages that wait together in one atomic batch: on, off, or auto, which is on where every message is synced: by the embedded NATS, and by an external NATS 2.15 or newer if SINE_RELAY_NATS_SYNC_INTERVAL is 0s. Elsewhere it halves the throughput"`
 
 	NATSSyncInterval   time.Duration `env:"NATS_SYNC_INTERVAL, default=2m" unit:"duration" help:"sync_interval of an external NATS; 0s if it is always. What NATS acknowledged is kept with the spool for half as long again, and sent once more when NATS may have lost it"`
 	SubjectPrefix      string        `env:"SUBJECT_PREFIX, default=visitors" help:"prefix of every NATS subject"`
