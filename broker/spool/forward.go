@@ -66,8 +66,8 @@ func (r *recovery) moves() map[*segment][]*record {
 	moves := make(map[*segment][]*record)
 	add := func(all iter.Seq[*record]) {
 		for rec := range all {
-			if _, leaves := r.leaving[rec.segment]; leaves {
-				moves[rec.segment] = append(moves[rec.segment], rec)
+			if g := r.at(rec).segment; r.leaves(g) {
+				moves[g] = append(moves[g], rec)
 			}
 		}
 	}
@@ -91,7 +91,7 @@ func (r *recovery) copy(from *segment, records []*record, moved map[*record]plac
 	var kept []*record
 	bytes := int64(0)
 	for _, rec := range records {
-		value, err := from.read(rec.place, int64(rec.size))
+		value, err := from.read(r.at(rec), int64(rec.size))
 		if err != nil {
 			r.s.log.Error("cannot read a spooled message", "sequence", rec.sequence, "err", err)
 			continue
@@ -123,6 +123,9 @@ func (r *recovery) account(copies []*segment, moved map[*record]place) {
 	s := r.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for rec, p := range r.places {
+		rec.place = p
+	}
 	var damage Damage
 	stays := func(rec *record) bool {
 		aside, leaves := r.leaving[rec.segment]

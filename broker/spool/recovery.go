@@ -22,6 +22,7 @@ type recovery struct {
 	damage  []error
 	waiting map[uint64]*record // read, and not known before
 	sent    map[uint64]bool    // read as such
+	places  map[*record]place  // where what is known was read, in a file in place of ours
 	marks   []mark             // for one of two copies: it was sent or tried from the other
 	foreign []*record          // read with a sequence that is another entry's
 	last    uint64             // the highest sequence that was read
@@ -30,7 +31,7 @@ type recovery struct {
 func newRecovery(s *Spool) *recovery {
 	r := &recovery{
 		s: s, first: !s.opened, leaving: make(map[*segment]string),
-		waiting: make(map[uint64]*record), sent: make(map[uint64]bool),
+		waiting: make(map[uint64]*record), sent: make(map[uint64]bool), places: make(map[*record]place),
 	}
 	return r
 }
@@ -199,10 +200,13 @@ func (r *recovery) take(g *segment, found stored) {
 	e.Attempts = found.attempts
 	rec := recordOf(e, found.size())
 	rec.sequence, rec.place = found.sequence, place{g, uint32(found.offset)}
+	known := r.known(rec)
 	switch {
 	case r.sent[rec.sequence]:
 		r.marks = append(r.marks, mark{rec.place, rec.sequence, stateSent, 0})
-	case r.known(rec):
+	case known != nil && r.leaves(known.segment):
+		r.places[known] = rec.place
+	case known != nil:
 		r.replace(g)
 	case earlier != nil && earlier.same(rec):
 		if rec.attempts < earlier.attempts {
@@ -218,15 +222,31 @@ func (r *recovery) take(g *segment, found stored) {
 	}
 }
 
-// known reports whether a record is of an entry that this process has, or had.
-func (r *recovery) known(rec *record) bool {
+// known is the entry that a record is of, if this process has it, or had.
+func (r *recovery) known(rec *record) *record {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	mine := r.s.index.records[rec.sequence]
 	if mine == nil {
 		mine = r.s.unmarked[rec.sequence]
 	}
-	return mine != nil && mine.same(rec)
+	if mine == nil || !mine.same(rec) {
+		return nil
+	}
+	return mine
+}
+
+func (r *recovery) leaves(g *segment) bool {
+	_, leaves := r.leaving[g]
+	return leaves
+}
+
+// at is where an entry is read.
+func (r *recovery) at(rec *record) place {
+	if p, ok := r.places[rec]; ok {
+		return p
+	}
+	return rec.place
 }
 
 // abandon closes what was opened in vain.
