@@ -127,21 +127,37 @@ func spool(t *trial) error {
 		}
 	}
 	t.nats.store = filepath.Join(t.dir, "jetstream") // its disk keeps its power
-	return t.last(audit, t.startNATS, t.withSpool, t.forwarded)
+	return t.last(audit, t.startNATS, t.withSpool, t.emptied)
 }
 
 func forwardSynced(t *trial) error {
 	t.nats.store, t.nats.sync = t.data("jetstream"), "always"
 	for t.more() {
-		if err := t.life(t.startNATS, t.auditBoth, t.stopNATS, t.withSpool, t.listens, t.call, t.away, t.startNATS, t.wait); err != nil {
+		if err := t.life(t.startNATS, t.auditBoth, t.stopNATS, t.withSpool, t.listens, t.call, t.away, t.startNATS, t.forward, t.wait); err != nil {
 			return err
 		}
 	}
-	return t.last(t.startNATS, t.auditBoth, t.withSpool, t.forwarded)
+	return t.last(t.startNATS, t.auditBoth, t.withSpool, t.emptied)
 }
 
 // away is while NATS is not there, and the spool fills.
-func (t *trial) away() error { return t.sleep(50*time.Millisecond, 300*time.Millisecond) }
+func (t *trial) away() error {
+	t.forwarded = t.relay.forwarded()
+	return t.sleep(50*time.Millisecond, 300*time.Millisecond)
+}
+
+// forward waits in every second life until the spool is being forwarded. The power of
+// the others may go before that.
+func (t *trial) forward() error {
+	if t.done.cuts%2 != 0 {
+		return nil
+	}
+	err := await(t.ctx, "the spool is forwarded", startTimeout, func() bool { return t.relay.forwarded() > t.forwarded })
+	if err != nil {
+		return fmt.Errorf("%w:\n%s", err, t.relay.tail())
+	}
+	return nil
+}
 
 func (t *trial) auditBoth() error {
 	ids, err := t.listSpool()
@@ -162,8 +178,8 @@ func (t *trial) startNATS() (err error) {
 
 func (t *trial) stopNATS() error { return t.server.kill() }
 
-// forwarded waits until the spool is empty, and looks at the stream alone.
-func (t *trial) forwarded() error {
+// emptied waits until the spool is, and looks at the stream alone.
+func (t *trial) emptied() error {
 	if err := t.listens(); err != nil {
 		return err
 	}
@@ -190,7 +206,7 @@ func forwardDefault(t *trial) error {
 		return err
 	}
 	for t.more() {
-		if err := t.life(t.startNATS, t.reconciled, t.stopNATS, t.call, t.away, t.startNATS, t.wait); err != nil {
+		if err := t.life(t.startNATS, t.reconciled, t.stopNATS, t.call, t.away, t.startNATS, t.forward, t.wait); err != nil {
 			return err
 		}
 	}
