@@ -97,9 +97,9 @@ func TestPrintTable_CountsWhatIsAllowedApart(t *testing.T) {
 	if err := printTable(&out, rows); err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if total := strings.Fields(lines[len(lines)-1]); !slices.Equal(total[:6], []string{"TOTAL", "3", "0", "30", "0", "7"}) {
-		t.Errorf("the last line is %q", total)
+	_, last, _ := strings.Cut(out.String(), "TOTAL")
+	if total := strings.Fields("TOTAL" + last); !slices.Equal(total[:6], []string{"TOTAL", "3", "0", "30", "0", "7"}) {
+		t.Errorf("the last lines are %q", total)
 	}
 }
 
