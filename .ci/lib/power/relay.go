@@ -123,15 +123,6 @@ func (r *relay) idle() bool {
 	return len(connected) > 0 && !slices.Contains(connected, 0) && slices.Equal(waiting, []float64{0})
 }
 
-// forwarded is how many messages went from its spool into their stream.
-func (r *relay) forwarded() float64 {
-	all := r.metric("sine_relay_spool_forwarded_total")
-	if len(all) == 0 {
-		return 0
-	}
-	return all[0]
-}
-
 // metric returns the values of a metric, one for each of its labels; none while the
 // relay does not answer.
 func (r *relay) metric(name string) []float64 {

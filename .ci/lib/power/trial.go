@@ -27,15 +27,15 @@ type trial struct {
 	server  *process // of nats
 	stops   []func() // of what calls the relay
 
-	ledger    *ledger
-	orders    orders
-	devKey    string
-	keys      int           // that dev made
-	took      time.Duration // by the last start
-	before    int           // what was acknowledged before this load
-	forwarded float64       // what the relay had forwarded before NATS came back
-	lastCut   string
-	done      counts
+	ledger  *ledger
+	orders  orders
+	devKey  string
+	keys    int           // that dev made
+	took    time.Duration // by the last start
+	before  int           // what was acknowledged before this load
+	stored  int           // what was last found in the stream
+	lastCut string
+	done    counts
 }
 
 // steps are what happens between power on and the cut.
@@ -155,6 +155,7 @@ func (t *trial) auditEmbedded() error {
 
 // settle compares what is stored with what was acknowledged.
 func (t *trial) settle(stream []stored, spooled []string) error {
+	t.stored = len(stream)
 	t.note(t.ledger.settle(stream, spooled))
 	return nil
 }
