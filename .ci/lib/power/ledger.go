@@ -38,6 +38,13 @@ func (l *ledger) acknowledge(id string, d digest) {
 	l.total++
 }
 
+// answered is how many acknowledgements there were.
+func (l *ledger) answered() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total
+}
+
 // forget is for a new disk.
 func (l *ledger) forget() {
 	l.mu.Lock()

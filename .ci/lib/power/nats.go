@@ -78,19 +78,38 @@ func freeAddress() (string, error) {
 	return socket.Addr().String(), socket.Close()
 }
 
+// countStream is how many events are stored.
+func countStream(ctx context.Context, url string) (int, error) {
+	js, disconnect, err := connect(url)
+	if err != nil {
+		return 0, err
+	}
+	defer disconnect()
+	stream, err := js.Stream(ctx, visit.DefaultEventStream)
+	if err != nil {
+		return 0, fmt.Errorf("look at the stream: %w", err)
+	}
+	return int(stream.CachedInfo().State.Msgs), nil
+}
+
+func connect(url string, options ...nats.Option) (js jetstream.JetStream, disconnect func(), err error) {
+	nc, err := nats.Connect(url, options...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connect to NATS: %w", err)
+	}
+	js, err = jetstream.New(nc)
+	return js, nc.Close, err
+}
+
 // readStream returns every event that is stored. A stream that does not exist has none.
 func readStream(ctx context.Context, url string, options ...nats.Option) ([]stored, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	nc, err := nats.Connect(url, options...)
+	js, disconnect, err := connect(url, options...)
 	if err != nil {
-		return nil, fmt.Errorf("read the stream: %w", err)
+		return nil, err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return nil, fmt.Errorf("read the stream: %w", err)
-	}
+	defer disconnect()
 	consumer, err := js.OrderedConsumer(ctx, visit.DefaultEventStream, jetstream.OrderedConsumerConfig{})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil

@@ -96,7 +96,7 @@ func (t *trial) do(system string, lying bool) (err error) {
 		if err != nil {
 			err = fmt.Errorf("%s on %s, cut %d: %w", t.name, system, t.done.cuts+1, err)
 		}
-		t.done.acknowledged = t.ledger.total + t.orders.total + t.keys
+		t.done.acknowledged = t.ledger.answered() + t.orders.total + t.keys
 	}()
 	if t.dir, err = os.MkdirTemp(t.programs, t.name+"-"+system+"-"); err != nil {
 		return err

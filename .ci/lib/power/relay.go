@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -117,27 +119,31 @@ func (r *relay) get(path string, to io.Writer) error {
 
 // idle reports whether it is connected to NATS, and nothing waits in its spool.
 func (r *relay) idle() bool {
-	var text strings.Builder
-	if r.get("/metrics", &text) != nil {
-		return false
-	}
-	return allAre(text.String(), "sine_relay_nats_connected", "1") && allAre(text.String(), "sine_relay_spool_messages", "0")
+	connected, waiting := r.metric("sine_relay_nats_connected"), r.metric("sine_relay_spool_messages")
+	return len(connected) > 0 && !slices.Contains(connected, 0) && slices.Equal(waiting, []float64{0})
 }
 
-// allAre reports whether a metric is there, and has the value for all its labels.
-func allAre(metrics, name, value string) bool {
-	found := false
+// metric returns the values of a metric, one for each of its labels; none while the
+// relay does not answer.
+func (r *relay) metric(name string) []float64 {
+	var text strings.Builder
+	if r.get("/metrics", &text) != nil {
+		return nil
+	}
+	return values(text.String(), name)
+}
+
+func values(metrics, name string) (all []float64) {
 	for line := range strings.Lines(metrics) {
 		words := strings.Fields(line)
-		if series, _, _ := strings.Cut(line, "{"); len(words) == 0 || series != name && words[0] != name {
+		if series, _, _ := strings.Cut(line, "{"); len(words) < 2 || series != name && words[0] != name {
 			continue
 		}
-		if words[len(words)-1] != value {
-			return false
+		if v, err := strconv.ParseFloat(words[len(words)-1], 64); err == nil {
+			all = append(all, v)
 		}
-		found = true
 	}
-	return found
+	return all
 }
 
 // as is how another program signs in to the embedded NATS of a directory.

@@ -2,12 +2,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // scenario is a way to run a relay, and what its disk's loss of power meets.
@@ -127,94 +124,5 @@ func spool(t *trial) error {
 		}
 	}
 	t.nats.store = filepath.Join(t.dir, "jetstream") // its disk keeps its power
-	return t.last(audit, t.startNATS, t.withSpool, t.forwarded)
-}
-
-func forwardSynced(t *trial) error {
-	t.nats.store, t.nats.sync = t.data("jetstream"), "always"
-	for t.more() {
-		if err := t.life(t.startNATS, t.auditBoth, t.stopNATS, t.withSpool, t.listens, t.call, t.away, t.startNATS, t.wait); err != nil {
-			return err
-		}
-	}
-	return t.last(t.startNATS, t.auditBoth, t.withSpool, t.forwarded)
-}
-
-// away is while NATS is not there, and the spool fills.
-func (t *trial) away() error { return t.sleep(50*time.Millisecond, 300*time.Millisecond) }
-
-func (t *trial) auditBoth() error {
-	ids, err := t.listSpool()
-	if err != nil {
-		return err
-	}
-	stream, err := readStream(t.ctx, t.nats.url())
-	if err != nil {
-		return err
-	}
-	return t.settle(stream, ids)
-}
-
-func (t *trial) startNATS() (err error) {
-	t.server, err = t.nats.start(t.ctx, t.machine.logs, t.machine.launch)
-	return err
-}
-
-func (t *trial) stopNATS() error { return t.server.kill() }
-
-// forwarded waits until the spool is empty, and looks at the stream alone.
-func (t *trial) forwarded() error {
-	if err := t.listens(); err != nil {
-		return err
-	}
-	if err := await(t.ctx, "the spool is empty", startTimeout, t.relay.idle); err != nil {
-		return fmt.Errorf("%w:\n%s", err, t.relay.tail())
-	}
-	stream, err := readStream(t.ctx, t.nats.url())
-	if err != nil {
-		return err
-	}
-	return t.settle(stream, nil)
-}
-
-// forwardDefault has a relay that lives on, on a disk that keeps its power.
-func forwardDefault(t *trial) error {
-	t.nats.store = t.data("jetstream")
-	beside := func(name string, cmd *exec.Cmd) (*process, error) { return launch(t.machine.log(name), cmd) }
-	err := t.run(beside, "serve", "KEYS="+key, "NATS_URL="+t.nats.url(), "SPOOL_DIR="+filepath.Join(t.dir, "spool"))
-	if err != nil {
-		return err
-	}
-	defer t.relay.kill()
-	if err := t.listens(); err != nil {
-		return err
-	}
-	for t.more() {
-		if err := t.life(t.startNATS, t.reconciled, t.stopNATS, t.call, t.away, t.startNATS, t.wait); err != nil {
-			return err
-		}
-	}
-	return t.last(t.startNATS, t.reconciled)
-}
-
-// quietTime without a new message means that no more come.
-const quietTime = 500 * time.Millisecond
-
-// reconciled waits until the relay has sent what it has, and what it may send again.
-func (t *trial) reconciled() error {
-	var stream []stored
-	quiet := time.Now().Add(quietTime)
-	err := await(t.ctx, "the relay has sent what it has", startTimeout, func() bool {
-		now, err := readStream(t.ctx, t.nats.url())
-		idle := err == nil && t.relay.idle()
-		if !idle || len(now) != len(stream) {
-			quiet = time.Now().Add(quietTime)
-		}
-		stream = now
-		return idle && (t.ledger.missing(stream, nil) == 0 || time.Now().After(quiet))
-	})
-	if err != nil {
-		return err
-	}
-	return t.settle(stream, nil)
+	return t.last(audit, t.startNATS, t.withSpool, t.emptied)
 }

@@ -70,7 +70,13 @@ func printTable(out io.Writer, rows []row) error {
 		allowed += excused
 	}
 	total.print(w, allowed)
-	return errors.Join(append(failures, w.Flush())...)
+	failures = append(failures, w.Flush())
+	for _, r := range rows {
+		if r.allowed != "" && r.missing > 0 {
+			fmt.Fprintf(out, "%s: docs/durability.md allows a loss of %s\n", r.name, r.allowed)
+		}
+	}
+	return errors.Join(failures...)
 }
 
 func (r row) print(w io.Writer, excused int) {

@@ -32,6 +32,8 @@ type trial struct {
 	devKey  string
 	keys    int           // that dev made
 	took    time.Duration // by the last start
+	before  int           // what was acknowledged before this load
+	stored  int           // what was last found in the stream
 	lastCut string
 	done    counts
 }
@@ -82,7 +84,7 @@ func (t *trial) cut() error {
 	loss := t.losses[t.done.cuts%len(t.losses)]
 	sectors, err := t.machine.cut(loss)
 	t.done.sectors += sectors
-	t.lastCut = fmt.Sprintf("cut %d on %s, which lost %s that was not flushed: %d sectors", t.done.cuts+1, t.machine.system, loss, sectors)
+	t.lastCut = fmt.Sprintf("cut %d on %s (loss %s: %d sectors)", t.done.cuts+1, t.machine.system, loss, sectors)
 	return err
 }
 
@@ -153,6 +155,7 @@ func (t *trial) auditEmbedded() error {
 
 // settle compares what is stored with what was acknowledged.
 func (t *trial) settle(stream []stored, spooled []string) error {
+	t.stored = len(stream)
 	t.note(t.ledger.settle(stream, spooled))
 	return nil
 }
@@ -167,12 +170,19 @@ func (t *trial) note(f findings) {
 
 // call begins to call the relay.
 func (t *trial) call() error {
+	t.before = t.ledger.answered()
 	t.stops = append(t.stops, startLoad(t.ctx, t.relay, t.ledger))
 	return nil
 }
 
-// wait lets the load go on for a while.
-func (t *trial) wait() error { return t.sleep(100*time.Millisecond, 700*time.Millisecond) }
+// wait lets the load go on for a while after the first acknowledgement.
+func (t *trial) wait() error {
+	err := await(t.ctx, "the relay acknowledges an event", startTimeout, func() bool { return t.ledger.answered() > t.before })
+	if err != nil {
+		return fmt.Errorf("%w:\n%s", err, t.relay.tail())
+	}
+	return t.sleep(0, 600*time.Millisecond)
+}
 
 // moment is while a relay starts, or soon after.
 func (t *trial) moment() error {
