@@ -71,13 +71,18 @@ func (r *Reconciler) inspectOrCreate(ctx context.Context, s *stream) finding {
 	case !IsAbsent(err):
 		return failure(s.want, "look at", "STREAM.INFO."+s.want.name, err)
 	}
-	if r.wasVerified(s) {
+	known := r.wasVerified(s)
+	if known {
 		select {
 		case <-time.After(afterDeletion):
 		case <-ctx.Done():
 		}
 	}
-	return r.create(ctx, s.want)
+	f := r.create(ctx, s.want)
+	if f.created && !known {
+		s.ours.Store(true)
+	}
+	return f
 }
 
 func (r *Reconciler) wasVerified(s *stream) bool {
@@ -107,7 +112,8 @@ func (r *Reconciler) create(ctx context.Context, want spec) finding {
 	return f
 }
 
-// Unused reports whether none of the streams has ever had a message.
+// Unused reports whether none of the streams had a message before this process came: each
+// is absent or empty, or was created by it.
 func (r *Reconciler) Unused(ctx context.Context) (bool, error) {
 	for _, s := range r.streams {
 		info, err := Get(ctx, r.conn, s.want.name)
@@ -115,7 +121,7 @@ func (r *Reconciler) Unused(ctx context.Context) (bool, error) {
 		case IsAbsent(err):
 		case err != nil:
 			return false, fmt.Errorf("check whether stream %s was used: %w", s.want.name, err)
-		case info.State.LastSeq > 0:
+		case info.State.LastSeq > 0 && !s.ours.Load():
 			return false, nil
 		}
 	}
