@@ -61,7 +61,7 @@ type Config struct {
 	MaxBytes int64
 	// MaxAge is the age beyond which entries count as expired in [Stats]; 0
 	// means never. Age neither drops what is stored nor refuses what is new:
-	// either would lose a visitor, and a single message that nobody takes
+	// either would lose a visitor, and a single message that no stream takes
 	// would close the spool for all others.
 	MaxAge time.Duration
 	Logger *slog.Logger

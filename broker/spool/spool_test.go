@@ -106,7 +106,7 @@ func TestFailed_AttemptsSurviveARestart(t *testing.T) {
 		t.Errorf("attempt of nothing: %d, %v", n, err)
 	}
 	for range 2 {
-		if got := heads(t, s, 9); got[0].Attempts != 0 || got[1].Attempts != 3 {
+		if got := nextOfEach(t, s, 9); got[0].Attempts != 0 || got[1].Attempts != 3 {
 			t.Errorf("attempts %d and %d", got[0].Attempts, got[1].Attempts)
 		}
 		closed(t, s)
@@ -131,11 +131,11 @@ func TestClose_EveryCallAfterItSaysSo(t *testing.T) {
 	closed(t, s)
 	closed(t, s)
 	ctx := context.Background()
-	_, headsErr := s.Heads(1)
+	_, nextErr := s.NextOfEach(1)
 	_, failedErr := s.Failed(ctx, 1)
 	for name, err := range map[string]error{
 		"Put": s.Put(ctx, entry("a", "2")), "Remove": s.Remove(ctx, 1), "Failed": failedErr,
-		"Heads": headsErr, "Each": s.Each(func(Item) error { return nil }),
+		"NextOfEach": nextErr, "Each": s.Each(func(Item) error { return nil }),
 	} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("%s after Close: %v", name, err)
