@@ -366,8 +366,8 @@ func (c *crashTest) audit(l *life, d *memDisk, at int, deep bool) {
 	}
 }
 
-// A crash that comes between two batches of a copy leaves some entries twice. What is
-// removed then stays so, whichever of the two segments goes first.
+// A crash between a copy and the deletion of the original leaves both. What is removed
+// then stays so, whichever of the two segments goes first.
 func TestCrash_WhileEntriesAreCopiedForward(t *testing.T) {
 	l := &life{random: rand.New(rand.NewPCG(1, 1)), disk: newMemDisk(), fates: make(map[int]*fate)}
 	must(t, l.begin())

@@ -121,10 +121,15 @@ func (r *recovery) look() error {
 	for _, g := range r.s.segments {
 		_, err := r.s.disk.check(g.name(), g.file)
 		ours[g.name()] = err == nil
-		if err := g.check(r.s.disk); err != nil && ours[g.name()] {
+		err = g.check(r.s.disk)
+		switch {
+		case err == nil:
+		case !ours[g.name()]: // another file, or none, has its name
+			r.replace(g)
+		case errors.Is(err, ErrDamaged):
 			r.keepDamaged(g, err)
-		} else if err != nil {
-			r.replace(g) // another file, or none, has its name
+		default: // it may be readable later
+			return err
 		}
 	}
 	slices.Sort(names)
