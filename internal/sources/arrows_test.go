@@ -89,7 +89,6 @@ func TestLibrariesKeepToTheirRooms(t *testing.T) {
 		"github.com/spf13/pflag":               {"cmd/sine-relay/internal/cli"},
 		"github.com/spf13/cobra":               {"cmd/sine-relay/internal/cli"},
 		"github.com/sethvargo/go-envconfig":    {"cmd/sine-relay/internal/config"},
-		"go.etcd.io/bbolt":                     {"broker/spool"},
 		"go.yaml.in/yaml/v4":                   {"cmd/sine-relay/internal/config"},
 		"github.com/nats-io/nats.go":           {"broker", "internal/natsperm", "broker/natstest", "broker/embedded", "broker/orders", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/attacks", "cmd/sine-relay/internal/load"},
 		"github.com/nats-io/nats.go/jetstream": {"broker", "broker/natstest", "broker/orders", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/load"},
