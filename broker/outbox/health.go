@@ -100,7 +100,7 @@ func (h *health) impairment() error {
 	case d == nil:
 		return nil
 	case d.Path == "":
-		return fmt.Errorf("the spool's file was removed while it was open: its %d messages are lost", d.Lost)
+		return fmt.Errorf("files of the spool were removed while it was open: %d messages are lost", d.Lost)
 	default:
 		return fmt.Errorf("the spool was damaged: %d messages were recovered, and the damaged file is kept as %s", d.Rescued, d.Path)
 	}

@@ -62,7 +62,7 @@ var (
 	spoolDisk    = spoolGauge("disk_free_bytes", "Free bytes of the spool's disk. Absent if the system does not report them.")
 	spoolFull    = spoolGauge("full", "1 while there is no space for the largest message, or the disk had none for the last one.")
 	spoolUsable  = spoolGauge("usable", "1 while the spool is open and its disk works; otherwise events are refused while NATS cannot store them.")
-	spoolDamaged = spoolGauge("damaged", "1 when the spool's file was damaged and moved aside, or was removed while it had messages.")
+	spoolDamaged = spoolGauge("damaged", "1 when a file of the spool was damaged, or was removed while it had messages.")
 	spoolShares  = spoolGauge("shares_exhausted", "Integrations and kinds of messages that the spool refuses, because it is full or their share is exhausted.")
 )
 

@@ -38,7 +38,7 @@ func putUntilKilled(dir string) error {
 				}
 				fmt.Println("put", id)
 				if n%5 == 4 {
-					items, err := s.Heads(1)
+					items, err := s.NextOfEach(1)
 					if err != nil {
 						panic(err)
 					}

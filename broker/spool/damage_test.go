@@ -96,7 +96,7 @@ func audit(t *testing.T, damaged map[string][]byte) (kept int) {
 		t.Fatalf("%v %s", err, out)
 	}
 	for name, content := range damaged {
-		found := asidesIn(filepath.Join(root, name))
+		found := damagedIn(filepath.Join(root, name))
 		if len(found) == 0 {
 			continue
 		}
@@ -237,7 +237,7 @@ func TestRecover_WhatIsLeftOfACutFileIsRescued(t *testing.T) {
 	}
 }
 
-// What was never acknowledged is no damage, and nobody need read about it.
+// What was never acknowledged is not damage, and not reported.
 func TestRecover_ATornTailIsCutInSilence(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
@@ -278,8 +278,8 @@ func TestRecover_ACrashBetweenCopyAndRename(t *testing.T) {
 	clear(damaged[:headerBytes])
 	lay(t, dir, damaged)
 	s := openAt(t, dir)
-	must(t, os.Rename(asidesIn(dir)[0], filepath.Join(dir, segmentName(1))))
-	remove(t, s, heads(t, s, 1)[0].Sequence)
+	must(t, os.Rename(damagedIn(dir)[0], filepath.Join(dir, segmentName(1))))
+	remove(t, s, nextOfEach(t, s, 1)[0].Sequence)
 	closed(t, s)
 	s = openAt(t, dir)
 	if got := ids(all(t, s)); !slices.Equal(got, want[1:]) {
@@ -307,10 +307,10 @@ func TestRecover_AFileSpoiltWhileItIsOpen(t *testing.T) {
 			}
 			must(t, spoil(newest(dir)))
 			for range 4 { // readers must get over it, too
-				go s.Heads(9)
+				go s.NextOfEach(9)
 			}
 			eventually(t, "something is put", func() bool { return s.Put(t.Context(), entry("a", "new")) == nil })
-			eventually(t, "it is read", func() bool { _, err := s.Heads(9); return err == nil })
+			eventually(t, "it is read", func() bool { _, err := s.NextOfEach(9); return err == nil })
 			got := ids(all(t, s))
 			if d := s.Damaged(); d == nil || d.Lost == 0 || !slices.Contains(got, "new") {
 				t.Errorf("%d of 51 are there, damage %+v", len(got), d)

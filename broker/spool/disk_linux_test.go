@@ -94,7 +94,7 @@ func mountSmall(dir, size string) error {
 	return syscall.Mount("tmpfs", dir, "tmpfs", 0, size)
 }
 
-// shareTmpfs has somebody else fill the disk, and free it again.
+// shareTmpfs has another process fill the disk, and free it again.
 func shareTmpfs(dir string) error {
 	const largest = 800_000
 	if err := mountSmall(dir, "size=6m"); err != nil {
@@ -222,7 +222,7 @@ func fill(dir string, cause error, makeRoom func() error) error {
 	fmt.Println("full after", len(stored), ":", err)
 	// A segment has left once all that was in it is removed.
 	for s.Put(ctx, sized("a", fmt.Sprint("id-", next), 20_000)) != nil {
-		items, err := s.Heads(1)
+		items, err := s.NextOfEach(1)
 		if err != nil {
 			return err
 		}
@@ -268,7 +268,7 @@ func sameAfterReopening(s *Spool, dir string, stored map[string]bool) (err error
 // removeBesidePut has a removal share its commit with a put that finds no room.
 func removeBesidePut(s *Spool, stored map[string]bool) error {
 	ctx := context.Background()
-	items, err := s.Heads(1)
+	items, err := s.NextOfEach(1)
 	if err != nil {
 		return err
 	}

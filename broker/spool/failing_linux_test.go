@@ -217,7 +217,7 @@ func TestRemove_WhatCannotBeRemovedIsNotOfferedAgain(t *testing.T) {
 			if err := s.Remove(t.Context(), 1); err == nil {
 				t.Error("it is removed")
 			}
-			if got := ids(heads(t, s, 9)); !slices.Equal(got, []string{"2", "3"}) {
+			if got := ids(nextOfEach(t, s, 9)); !slices.Equal(got, []string{"2", "3"}) {
 				t.Errorf("offered: %v", got)
 			}
 			if n, _ := s.Usage(); n != 2 {
@@ -229,7 +229,7 @@ func TestRemove_WhatCannotBeRemovedIsNotOfferedAgain(t *testing.T) {
 			disk.fails.Store(false)
 			must(t, meanwhile(dir))
 			eventually(t, "it is removed", func() bool { return slices.Equal(afterACrash(t, dir), []string{"2", "3"}) })
-			if got := ids(heads(t, s, 9)); !slices.Equal(got, []string{"2", "3"}) {
+			if got := ids(nextOfEach(t, s, 9)); !slices.Equal(got, []string{"2", "3"}) {
 				t.Errorf("offered: %v", got)
 			}
 			closed(t, s)
@@ -264,7 +264,7 @@ func awaitPermission(dir string) error {
 }
 
 // A directory that is not permitted is no absent one. Root is permitted everything,
-// and becomes somebody else for it.
+// and becomes another user for it.
 func TestOpen_ADirectoryThatIsNotPermittedYet(t *testing.T) {
 	open, err := os.MkdirTemp("", "spool-") // t.TempDir is closed to others
 	must(t, err)

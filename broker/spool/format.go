@@ -39,9 +39,9 @@ import (
 //
 // A batch begins only once the one before it is acknowledged. So bytes that are not
 // a record are damage where a record of a later batch follows, or where the end
-// says that they were acknowledged. Otherwise they are a torn tail, which nobody was
-// answered for. What was overwritten at the end of a segment that was neither full
-// nor closed cannot be told from that. A file that is cut always can: its size is in
+// says that they were acknowledged. Otherwise they are a torn tail, which was never
+// acknowledged. What was overwritten at the end of a segment that was neither full
+// nor closed cannot be distinguished from that. A file that is cut always can: its size is in
 // its header, and the segment has its name only once that is synced.
 const (
 	segmentMagic = "SINEspl\x01"

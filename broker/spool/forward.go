@@ -33,9 +33,6 @@ func (s *Spool) Damaged() *Damage {
 // finish copies forward what waits in segments that leave, and takes over what was
 // read. On an error all is as before, and copies leave again.
 func (r *recovery) finish() error {
-	if err := r.s.dispose(); err != nil {
-		return err // a copy that is of no effect must not outlive the original
-	}
 	if err := writeMarks(r.marks); err != nil {
 		return err
 	}
@@ -54,8 +51,8 @@ func (r *recovery) finish() error {
 		}
 	}
 	r.account(copies, moved)
-	for g, aside := range r.leaving {
-		r.s.leave(g, aside)
+	for g, keptAs := range r.leaving {
+		r.s.leave(g, keptAs)
 	}
 	_ = r.s.dispose() // or it is tried again
 	return nil
@@ -128,7 +125,7 @@ func (r *recovery) account(copies []*segment, moved map[*record]place) {
 	}
 	var damage Damage
 	stays := func(rec *record) bool {
-		aside, leaves := r.leaving[rec.segment]
+		keptAs, leaves := r.leaving[rec.segment]
 		to, copied := moved[rec]
 		switch {
 		case !leaves:
@@ -136,7 +133,7 @@ func (r *recovery) account(copies []*segment, moved map[*record]place) {
 		case !copied:
 			damage.Lost++
 			return false
-		case aside != "":
+		case keptAs != "":
 			damage.Rescued++
 		}
 		rec.place = to
@@ -174,9 +171,9 @@ func (s *Spool) countLive() {
 // report keeps and logs what was damaged or lost. It is called with the lock held.
 func (r *recovery) report(d Damage) {
 	var paths []string
-	for _, aside := range r.leaving {
-		if aside != "" {
-			paths = append(paths, filepath.Join(r.s.cfg.Dir, aside))
+	for _, keptAs := range r.leaving {
+		if keptAs != "" {
+			paths = append(paths, filepath.Join(r.s.cfg.Dir, keptAs))
 		}
 	}
 	slices.Sort(paths)

@@ -75,7 +75,7 @@ func segmentsIn(dir string) []string {
 	return all
 }
 
-func asidesIn(dir string) []string {
+func damagedIn(dir string) []string {
 	all, _ := filepath.Glob(filepath.Join(dir, "*"+suffixDamaged+"*"))
 	return all
 }
@@ -125,8 +125,8 @@ func ids(items []Item) []string {
 	return got
 }
 
-// Heads returns the oldest event of each order key, oldest first, at most max.
-func (s *Spool) Heads(max int) ([]Item, error) {
+// NextOfEach returns the oldest event of each ordering key, oldest first, at most max.
+func (s *Spool) NextOfEach(max int) ([]Item, error) {
 	runs, err := s.Runs(visit.RootEvent, max, 1) // one of each
 	items := make([]Item, len(runs))
 	for i, run := range runs {
@@ -135,9 +135,9 @@ func (s *Spool) Heads(max int) ([]Item, error) {
 	return items, err
 }
 
-func heads(t testing.TB, s *Spool, max int) []Item {
+func nextOfEach(t testing.TB, s *Spool, max int) []Item {
 	t.Helper()
-	items, err := s.Heads(max)
+	items, err := s.NextOfEach(max)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,13 +24,13 @@ func (r *record) same(other *record) bool {
 }
 
 // lineKey is what entries have in common that leave in their order: a root, since
-// each has a stream of its own, and within it the order key.
+// each has a stream of its own, and within it the ordering key.
 type lineKey struct {
 	root  visit.Root
 	order string
 }
 
-// index knows all entries by sequence and by order key. Its user locks.
+// index knows all entries by sequence and by ordering key. Its user locks.
 type index struct {
 	records map[uint64]*record
 	lines   map[lineKey]*line
@@ -42,7 +42,7 @@ type index struct {
 	entries map[visit.Root]int
 }
 
-// line is the entries of one order key, oldest first. It is never empty while
+// line is the entries of one ordering key, oldest first. It is never empty while
 // it is in the index.
 type line struct {
 	records  []*record

@@ -22,7 +22,7 @@ type frame struct {
 
 // append writes and syncs as many of the frames as make one batch, and returns how
 // many that are, with what became of them. After an error their segment is not
-// appended to any more: nobody knows what of it is on the disk.
+// appended to any more: what of it is on the disk is not known.
 func (s *Spool) append(frames []*frame) (int, error) {
 	if err := s.makeRoom(int64(len(frames[0].value))); err != nil {
 		return 1, err
@@ -167,8 +167,8 @@ func (s *Spool) sweep() {
 
 // leave has the file of a segment go, of which nothing is needed any more: under
 // another name, or else it is deleted.
-func (s *Spool) leave(g *segment, aside string) {
-	s.leaving[g] = aside
+func (s *Spool) leave(g *segment, keptAs string) {
+	s.leaving[g] = keptAs
 	maps.DeleteFunc(s.unmarked, func(_ uint64, r *record) bool { return r.segment == g })
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,8 +177,8 @@ func (s *Spool) leave(g *segment, aside string) {
 
 // dispose has the files that leave gone for good.
 func (s *Spool) dispose() (err error) {
-	for g, aside := range s.leaving {
-		if failed := s.depart(g, aside); failed != nil {
+	for g, keptAs := range s.leaving {
+		if failed := s.depart(g, keptAs); failed != nil {
 			err = fmt.Errorf("remove a segment: %w", failed)
 			continue
 		}
@@ -194,17 +194,17 @@ func (s *Spool) dispose() (err error) {
 
 // depart has the file go from its path. That of another that has taken the name is
 // left alone.
-func (s *Spool) depart(g *segment, aside string) error {
+func (s *Spool) depart(g *segment, keptAs string) error {
 	if g.file == nil { // what is not a file was not opened
-		return s.disk.rename(g.name(), aside)
+		return s.disk.rename(g.name(), keptAs)
 	}
 	_, err := s.disk.check(g.name(), g.file)
 	switch {
 	case errors.Is(err, errReplaced), errors.Is(err, fs.ErrNotExist):
 		err = nil
 	case err != nil:
-	case aside != "":
-		err = s.disk.rename(g.name(), aside)
+	case keptAs != "":
+		err = s.disk.rename(g.name(), keptAs)
 	default:
 		err = s.disk.remove(g.name())
 	}
@@ -254,7 +254,11 @@ func (s *Spool) compact() {
 	}
 	r := newRecovery(s)
 	r.replace(g)
-	if err := r.finish(); err != nil {
+	err := s.dispose() // a copy that is of no effect must not outlive the original
+	if err == nil {
+		err = r.finish()
+	}
+	if err != nil {
 		s.log.Debug("cannot compact the spool", "err", err)
 	}
 }

@@ -31,7 +31,7 @@ func TestRuns_BeginWithTheOldestOfEachKey(t *testing.T) {
 		if c.remove > 0 {
 			remove(t, s, c.remove)
 		}
-		if got := ids(heads(t, s, c.max)); !slices.Equal(got, c.want) {
+		if got := ids(nextOfEach(t, s, c.max)); !slices.Equal(got, c.want) {
 			t.Errorf("max %d after removing %d: %v, want %v", c.max, c.remove, got, c.want)
 		}
 	}
@@ -85,7 +85,7 @@ func TestRuns_KeepTheOrderOfAKey(t *testing.T) {
 }
 
 // TestOrder_HoldsUnderConcurrency has clients put under a key of their own while one
-// drains by Heads.
+// drains by NextOfEach.
 func TestOrder_HoldsUnderConcurrency(t *testing.T) {
 	const clients, each = 16, 40
 	s := openAt(t, t.TempDir())
@@ -104,7 +104,7 @@ func TestOrder_HoldsUnderConcurrency(t *testing.T) {
 	next := map[string]int{}
 	for sent := 0; sent < clients*each; {
 		var gone []uint64
-		for _, i := range heads(t, s, 10) {
+		for _, i := range nextOfEach(t, s, 10) {
 			if want := fmt.Sprint(next[i.Order]); i.Message.ID != want {
 				t.Fatalf("key %s: %s, want %s", i.Order, i.Message.ID, want)
 			}
@@ -139,7 +139,7 @@ func TestWaiting_IsExactUnderConcurrency(t *testing.T) {
 				if !s.Waiting(visit.RootEvent, order) {
 					t.Errorf("key %s does not wait after put %d", order, n)
 				}
-				items, err := s.Heads(100)
+				items, err := s.NextOfEach(100)
 				if err != nil {
 					t.Error(err)
 				}
@@ -192,7 +192,7 @@ func TestRuns_PassOverParkedKeys(t *testing.T) {
 	s.Park(visit.RootEvent, "no such key")
 	next := func(want ...string) {
 		t.Helper()
-		if got := ids(heads(t, s, 3)); !slices.Equal(got, want) {
+		if got := ids(nextOfEach(t, s, 3)); !slices.Equal(got, want) {
 			t.Errorf("next are %v, want %v", got, want)
 		}
 	}

@@ -50,7 +50,7 @@ func (d osDisk) create(name string, size int64) (file, error) {
 
 func (d osDisk) open(name string) (file, error) {
 	// Not to wait for the other end of a pipe, and not to follow a link to a file
-	// whose directory nobody syncs.
+	// whose directory is not synced.
 	f, err := d.openFile(name, openFlags)
 	if err != nil {
 		if info, infoErr := os.Lstat(d.path(name)); infoErr == nil && info.IsDir() {
@@ -119,7 +119,7 @@ func (d osDisk) lock() (dirLock, error) {
 		return nil, err
 	}
 	l := osLock{d, f}
-	if err := l.inPlace(); err != nil { // somebody may have removed it in between
+	if err := l.inPlace(); err != nil { // it may have been removed in between
 		l.release()
 		return nil, err
 	}

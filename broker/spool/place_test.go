@@ -171,7 +171,7 @@ func TestDisk_ADirectoryThatCannotBeUsedForAWhile(t *testing.T) {
 	if fault := s.Fault(); !errors.Is(fault, ErrUnusable) {
 		t.Errorf("fault: %v", fault)
 	}
-	remove(t, s, heads(t, s, 1)[0].Sequence)
+	remove(t, s, nextOfEach(t, s, 1)[0].Sequence)
 	must(t, os.Remove(dir), os.Rename(dir+".away", dir))
 	eventually(t, "it can be used again", func() bool { return s.Fault() == nil })
 	put(t, s, entry("a", "3"))
@@ -207,7 +207,7 @@ func TestLock_ADirectoryThatAnotherHasTaken(t *testing.T) {
 	}
 }
 
-// Without its lock a file that is in use is neither read nor moved aside.
+// Without its lock a file that is in use is neither read nor renamed.
 func TestLock_ARemovedOneLetsNobodyIn(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)
@@ -218,8 +218,8 @@ func TestLock_ARemovedOneLetsNobodyIn(t *testing.T) {
 		}
 		put(t, s, entry("a", "1"))
 	}
-	if aside := asidesIn(dir); len(aside) > 0 {
-		t.Errorf("there is %v", aside)
+	if damaged := damagedIn(dir); len(damaged) > 0 {
+		t.Errorf("there is %v", damaged)
 	}
 }
 

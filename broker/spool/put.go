@@ -84,7 +84,7 @@ func (s *Spool) Probe(ctx context.Context, bytes int64) error {
 // Failed counts an attempt to send an entry that its receiver refused, and
 // returns how many there were. The count survives a restart unless there is an
 // error; in this process it holds in either case, so that a full disk does not
-// make a message that nobody takes be tried for ever. It is 0 for an entry that
+// make a message that no stream takes be tried for ever. It is 0 for an entry that
 // is not there.
 func (s *Spool) Failed(ctx context.Context, sequence uint64) (attempts int, err error) {
 	s.mu.Lock()

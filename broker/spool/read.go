@@ -11,7 +11,7 @@ import (
 // readBytes bounds what one call of Runs brings into memory.
 const readBytes = 4 << 20
 
-// Waiting reports whether anything of a root and an order key is in the spool, is
+// Waiting reports whether anything of a root and an ordering key is in the spool, is
 // being committed or waits for its commit. A new message behind it must be put
 // too, lest it overtake. It reads memory only.
 func (s *Spool) Waiting(root visit.Root, order string) bool {
@@ -21,7 +21,7 @@ func (s *Spool) Waiting(root visit.Root, order string) bool {
 	return s.index.lines[key] != nil || s.pending[key] > 0
 }
 
-// Park leaves the entries of an order key out of [Spool.Runs], until [Spool.Unpark]
+// Park leaves the entries of an ordering key out of [Spool.Runs], until [Spool.Unpark]
 // or until all of them are removed. To pass over them in each run would take the
 // longer the more there are.
 func (s *Spool) Park(root visit.Root, order string) {
@@ -30,7 +30,7 @@ func (s *Spool) Park(root visit.Root, order string) {
 	s.index.park(lineKey{root, order})
 }
 
-// Unpark undoes Park, for any number of order keys.
+// Unpark undoes Park, for any number of ordering keys.
 func (s *Spool) Unpark(root visit.Root, orders ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +39,7 @@ func (s *Spool) Unpark(root visit.Root, orders ...string) {
 	}
 }
 
-// Runs returns the oldest entries of each of at most max order keys of a root,
+// Runs returns the oldest entries of each of at most max ordering keys of a root,
 // that with the oldest entry first: about total altogether, in even shares. Keys
 // that are parked are passed over. Runs may be sent at the same time, but the
 // entries of one only one after another. It returns fewer where they would take

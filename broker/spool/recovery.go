@@ -29,11 +29,10 @@ type recovery struct {
 }
 
 func newRecovery(s *Spool) *recovery {
-	r := &recovery{
+	return &recovery{
 		s: s, first: !s.opened, leaving: make(map[*segment]string),
 		waiting: make(map[uint64]*record), sent: make(map[uint64]bool), places: make(map[*record]place),
 	}
-	return r
 }
 
 func (s *Spool) recover() error {
@@ -78,7 +77,7 @@ func (r *recovery) number() {
 // begin has an active segment. A full disk can still be read and emptied: then what
 // is damaged stays where it is until there is room.
 func (r *recovery) begin() error {
-	if _, leaves := r.leaving[r.s.active]; leaves {
+	if r.leaves(r.s.active) {
 		r.s.retire()
 	}
 	if r.s.existing || r.s.active != nil {
@@ -88,7 +87,7 @@ func (r *recovery) begin() error {
 	if !noRoom(err) || len(r.read) == 0 {
 		return err
 	}
-	maps.DeleteFunc(r.leaving, func(g *segment, aside string) bool { return aside != "" && g.file != nil })
+	maps.DeleteFunc(r.leaving, func(g *segment, keptAs string) bool { return keptAs != "" && g.file != nil })
 	r.damage = nil
 	return nil
 }
@@ -100,8 +99,8 @@ func (r *recovery) replace(g *segment) {
 	}
 }
 
-// setAside is replace for a segment whose file is kept, under another name.
-func (r *recovery) setAside(g *segment, why error) {
+// keepDamaged is replace for a segment whose file is kept, under another name.
+func (r *recovery) keepDamaged(g *segment, why error) {
 	r.replace(g)
 	r.leaving[g] = g.name() + suffixDamaged + time.Now().UTC().Format("-20060102T150405.000000000Z")
 	r.damage = append(r.damage, fmt.Errorf("%s: %w", g.name(), why))
@@ -110,7 +109,8 @@ func (r *recovery) setAside(g *segment, why error) {
 // look checks the segments that are open and reads those that are not.
 func (r *recovery) look() error {
 	// What an earlier process has deleted must not come back once its copy is gone.
-	if err := r.s.disk.sync(); err != nil {
+	r.s.unsynced = true
+	if err := r.s.dispose(); err != nil {
 		return err
 	}
 	names, err := r.s.disk.list()
@@ -118,16 +118,18 @@ func (r *recovery) look() error {
 		return err
 	}
 	ours := make(map[string]bool)
-	for g := range r.s.leaving {
-		ours[g.name()] = true
-	}
 	for _, g := range r.s.segments {
 		_, err := r.s.disk.check(g.name(), g.file)
 		ours[g.name()] = err == nil
-		if err := g.check(r.s.disk); err != nil && ours[g.name()] {
-			r.setAside(g, err)
-		} else if err != nil {
-			r.replace(g) // another file, or none, has its name
+		err = g.check(r.s.disk)
+		switch {
+		case err == nil:
+		case !ours[g.name()]: // another file, or none, has its name
+			r.replace(g)
+		case errors.Is(err, ErrDamaged):
+			r.keepDamaged(g, err)
+		default: // it may be readable later
+			return err
 		}
 	}
 	slices.Sort(names)
@@ -139,7 +141,7 @@ func (r *recovery) look() error {
 				return fmt.Errorf("open %s: %w", name, err)
 			}
 		case strings.HasSuffix(name, suffixDraft):
-			_ = r.s.disk.remove(name) // a crash left it, and it is in nobody's way
+			_ = r.s.disk.remove(name) // a crash left it; if it stays, it does no harm
 		}
 	}
 	return nil
@@ -150,7 +152,7 @@ func (r *recovery) open(name string) error {
 	g := &segment{header: header{number: numberOf(name)}}
 	f, err := r.s.disk.open(name)
 	if errors.Is(err, errNotAFile) {
-		r.setAside(g, err)
+		r.keepDamaged(g, err)
 		return nil
 	}
 	if err != nil {
@@ -168,7 +170,7 @@ func (r *recovery) open(name string) error {
 		found.damage = fmt.Errorf("it is segment %x", found.number)
 	}
 	if err := errors.Join(found.damage, failed); err != nil {
-		r.setAside(g, err)
+		r.keepDamaged(g, err)
 	}
 	g.id, g.size, g.last, g.end = found.id, size, found.last, headerBytes
 	r.last = max(r.last, found.last)
@@ -194,7 +196,7 @@ func (r *recovery) take(g *segment, found stored) {
 	}
 	e, err := decode(found.payload)
 	if err != nil {
-		r.setAside(g, fmt.Errorf("entry %d: %w", found.sequence, err))
+		r.keepDamaged(g, fmt.Errorf("entry %d: %w", found.sequence, err))
 		return
 	}
 	e.Attempts = found.attempts

@@ -4,7 +4,8 @@
 // of the process and of the machine, comes back byte for byte, and leaves only
 // by [Spool.Remove]; that messages of one ordering key are offered in the order in
 // which they came; and that one process at a time has a spool open. What is removed
-// leaves the disk with the last entry of its segment.
+// leaves the disk with the last entry of its segment, and that of the active segment
+// once nothing has come for a second.
 //
 // It is a log of segments, which are appended to and synced for many entries at once;
 // see format.go. To open it is to read the segments. A segment that is damaged, or
@@ -61,7 +62,7 @@ type Config struct {
 	MaxBytes int64
 	// MaxAge is the age beyond which entries count as expired in [Stats]; 0
 	// means never. Age neither drops what is stored nor refuses what is new:
-	// either would lose a visitor, and a single message that nobody takes
+	// either would lose a visitor, and a single message that no stream takes
 	// would close the spool for all others.
 	MaxAge time.Duration
 	Logger *slog.Logger
@@ -138,7 +139,7 @@ type Spool struct {
 // Open opens the spool in cfg.Dir, and makes one where there is none. It
 // returns [ErrInUse] when another has it open. What waits in damaged files is
 // recovered, and an ordinary spool is returned; see [Spool.Damaged]. Reading the
-// segments takes about a second for each gigabyte.
+// segments takes some seconds for each gigabyte.
 //
 // A spool that is there, or may be, and cannot be opened now, is returned as
 // well: it takes nothing, [Spool.Fault] says why, and it opens by itself once it

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -106,7 +108,7 @@ func TestFailed_AttemptsSurviveARestart(t *testing.T) {
 		t.Errorf("attempt of nothing: %d, %v", n, err)
 	}
 	for range 2 {
-		if got := heads(t, s, 9); got[0].Attempts != 0 || got[1].Attempts != 3 {
+		if got := nextOfEach(t, s, 9); got[0].Attempts != 0 || got[1].Attempts != 3 {
 			t.Errorf("attempts %d and %d", got[0].Attempts, got[1].Attempts)
 		}
 		closed(t, s)
@@ -131,11 +133,11 @@ func TestClose_EveryCallAfterItSaysSo(t *testing.T) {
 	closed(t, s)
 	closed(t, s)
 	ctx := context.Background()
-	_, headsErr := s.Heads(1)
+	_, nextErr := s.NextOfEach(1)
 	_, failedErr := s.Failed(ctx, 1)
 	for name, err := range map[string]error{
 		"Put": s.Put(ctx, entry("a", "2")), "Remove": s.Remove(ctx, 1), "Failed": failedErr,
-		"Heads": headsErr, "Each": s.Each(func(Item) error { return nil }),
+		"NextOfEach": nextErr, "Each": s.Each(func(Item) error { return nil }),
 	} {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("%s after Close: %v", name, err)
@@ -201,5 +203,59 @@ func TestOpen_WhereNothingCanBeMadeIsAnError(t *testing.T) {
 			s.Close()
 			t.Errorf("%s was opened", name)
 		}
+	}
+}
+
+// A large spool is not held in memory, and comes back as it was put.
+func TestMemory_ALargeSpoolIsNotHeld(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	const entries, size = 160, 500_000
+	for i := range entries {
+		e := sized("a", fmt.Sprint(i), size)
+		for at := range e.Message.Data {
+			e.Message.Data[at] = byte(i)
+		}
+		put(t, s, e)
+	}
+	if held := heap() - before; held > 4<<20 {
+		t.Errorf("of a spool of %d KB %d KB are in memory", entries*size>>10, held>>10)
+	}
+	for i, item := range all(t, s) {
+		if want := bytes.Repeat([]byte{byte(i)}, size); !bytes.Equal(item.Message.Data, want) {
+			t.Fatalf("entry %d is another", i)
+		}
+	}
+}
+
+// One entry in each segment that cannot be sent does not keep the room of the others.
+func TestRoom_IsBoundedWhereSomeEntriesStay(t *testing.T) {
+	const segment = 64 << 10
+	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, segment: segment})
+	var stay []string
+	for i := range 1000 {
+		put(t, s, sized("sent", fmt.Sprint("sent-", i), 3000))
+		if i%20 == 0 {
+			stay = append(stay, fmt.Sprint("stays-", i))
+			put(t, s, entry("stays", stay[len(stay)-1]))
+		}
+		for _, i := range nextOfEach(t, s, 9) {
+			if i.Order == "sent" {
+				remove(t, s, i.Sequence)
+			}
+		}
+		st := s.Stats()
+		if st.FileBytes > 2*st.Bytes+(spareSegments+1)*segment {
+			t.Fatalf("%d bytes wait, %d are taken up", st.Bytes, st.FileBytes)
+		}
+	}
+	if got := ids(all(t, s)); !slices.Equal(got, stay) {
+		t.Errorf("waiting: %v", got)
 	}
 }

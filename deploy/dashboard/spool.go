@@ -50,7 +50,7 @@ var spool = []panel{
 	},
 	{
 		show: states, title: "Condition", unit: "bool", wide: 24, high: 6, means: yesIsBad, none: "no spool",
-		about: "Whether a spool is nearly full or full, or refuses an integration that has its share of it, cannot be used, or was found damaged. Each is bad; a damaged one was moved aside, and what could be read of it carried over.",
+		about: "Whether a spool is nearly full or full, or refuses an integration that has its share of it, cannot be used, or was found damaged. Each is bad; a damaged file is kept under another name, and what could be read of it was recovered.",
 		ask: []query{
 			{legend: "{{pod}} {{instance}} nearly full", expr: `max by (pod, instance) (sine_relay_spool_nearly_full{<relay>})`},
 			{legend: "{{pod}} {{instance}} full", expr: `max by (pod, instance) (sine_relay_spool_full{<relay>})`},

@@ -84,7 +84,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("Memory of the relay at its highest, limit %d MiB: what the kernel cannot take back, the program, and in brackets all that was resident, pages of the spool's file included; an honest caller's p50 and p99; load of the machine before: %s\n\n%s",
+	fmt.Printf("Memory of the relay at its highest, limit %d MiB: what the kernel cannot take back, the program, and in brackets all that was resident; an honest caller's p50 and p99; load of the machine before: %s\n\n%s",
 		memoryLimit>>20, strings.Join(strings.Fields(string(load))[:3], " "), heading)
 	var broken []error
 	for _, a := range assaults(o.short) {

@@ -151,8 +151,8 @@ func TestSpool_RelayServesWithoutAnUnopenableOne(t *testing.T) {
 	dir := t.TempDir()
 	spoil := func() {
 		t.Helper()
-		os.Remove(filepath.Join(dir, "lock"))
-		if err := os.MkdirAll(filepath.Join(dir, "lock"), 0o700); err != nil {
+		os.Remove(filepath.Join(dir, "spool.lock"))
+		if err := os.MkdirAll(filepath.Join(dir, "spool.lock"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -162,7 +162,7 @@ func TestSpool_RelayServesWithoutAnUnopenableOne(t *testing.T) {
 	if code != exitFailed || !strings.Contains(errOut, "SINE_RELAY_SPOOL_DIR: open spool "+dir) {
 		t.Errorf("a directory that never was a spool: ended with %d: %s", code, errOut)
 	}
-	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+	if err := os.Remove(filepath.Join(dir, "spool.lock")); err != nil {
 		t.Fatal(err)
 	}
 	runServe(t, settings...).ready().end()
@@ -180,7 +180,7 @@ func TestSpool_RelayServesWithoutAnUnopenableOne(t *testing.T) {
 	server.Stop()
 	eventually(t, "events are refused", func() bool { code, _, _ := p.post(webhook("signin_after", noon, "Bob")); return code == 503 })
 
-	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+	if err := os.Remove(filepath.Join(dir, "spool.lock")); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "events are spooled", func() bool { code, _, _ := p.post(webhook("signin_after", noon, "Cleo")); return code == 200 })
@@ -224,6 +224,15 @@ func TestSpool_InaccessibleDirectoryIsForwardedLater(t *testing.T) {
 	}
 }
 
+// removeSegments deletes the files in which a spool keeps its messages.
+func removeSegments(dir string) error {
+	segments, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	for _, path := range segments {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
 // What was answered 200 is found by the next relay, whatever was done to the files.
 func TestSpool_EventsSurviveRemovalOfItsFiles(t *testing.T) {
 	t.Parallel()
@@ -241,8 +250,8 @@ func TestSpool_EventsSurviveRemovalOfItsFiles(t *testing.T) {
 	}
 	post()
 	for name, harm := range map[string]func() error{
-		"the file is removed":      func() error { return os.Remove(filepath.Join(dir, "spool.db")) },
-		"the lock is removed":      func() error { return os.Remove(filepath.Join(dir, "lock")) },
+		"the file is removed":      func() error { return removeSegments(dir) },
+		"the lock is removed":      func() error { return os.Remove(filepath.Join(dir, "spool.lock")) },
 		"the directory is removed": func() error { return errors.Join(os.Rename(dir, dir+".gone"), os.RemoveAll(dir+".gone")) },
 		"the directory is renamed": func() error { return os.Rename(dir, dir+".away") },
 	} {
@@ -260,7 +269,7 @@ func TestSpool_EventsSurviveRemovalOfItsFiles(t *testing.T) {
 	if code != exitOK || !strings.Contains(listed, fmt.Sprintf("%d messages in the spool", waiting)) {
 		t.Errorf("spool ls: %d %s %s, want %d", code, listed, errOut, waiting)
 	}
-	if out := p.out.String(); !strings.Contains(out, "was removed, replaced or damaged while it was open") {
+	if out := p.out.String(); !strings.Contains(out, "were removed, replaced or damaged while it was open") {
 		t.Error("the log does not say so")
 	}
 }
@@ -287,14 +296,14 @@ func TestSpool_DamageIsReported(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "spool.db"), []byte("not a spool"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "0000000000000001.log"), []byte("not a spool"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+dir)
 	eventually(t, "it is up", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
 	eventually(t, "it says so", func() bool {
 		_, body := p.get("/readyz?verbose")
-		return strings.HasPrefix(body, "degraded") && strings.Contains(body, "the spool was damaged") && strings.Contains(body, "spool.db.damaged-")
+		return strings.HasPrefix(body, "degraded") && strings.Contains(body, "the spool was damaged") && strings.Contains(body, "0000000000000001.log.damaged-")
 	})
 	if _, metrics := p.get("/metrics"); !strings.Contains(metrics, "\nsine_relay_spool_damaged 1\n") {
 		t.Error("the metric does not say so")

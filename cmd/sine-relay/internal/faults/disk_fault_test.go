@@ -25,15 +25,15 @@ func TestDisk_FullOneIsUsedAgainOnceForwarded(t *testing.T) {
 	fillUp(t, name, layout{role: roleSmallDisk}, func(*fixture) {}, func(*fixture) {})
 }
 
-// Where the file itself may not grow, nothing can be removed either, and all is
-// well again once there is room.
+// Where no file may be made, and what is there only be written at its beginning,
+// nothing can be removed either, and all is well again once there is room.
 func TestDisk_SpoolRecoversAfterItsFileCouldNotGrow(t *testing.T) {
 	t.Parallel()
 	const name = "the spool's file may not grow"
 	limit := func(bytes uint64) func(*fixture) {
 		return func(r *fixture) { r.report(limitFiles(r.relays[0].process.cmd.Process.Pid, bytes)) }
 	}
-	fillUp(t, name, layout{role: roleBoundedFiles}, limit(2<<20), limit(1<<62))
+	fillUp(t, name, layout{role: roleBoundedFiles}, limit(1<<10), limit(1<<62))
 }
 
 func fillUp(t *testing.T, name string, l layout, narrow, widen func(*fixture)) {
@@ -54,9 +54,9 @@ func fillUp(t *testing.T, name string, l layout, narrow, widen func(*fixture)) {
 	}
 }
 
-// Somebody else fills the disk of a spool while nobody needs it, and until it does
-// not take anything any more. The relay says so for as long as that is so, and uses
-// it again without a restart.
+// Another process fills the disk of a spool. The relay takes what its newest segment
+// has room for. From then on it says that the disk is full, for as long as that is so,
+// and it uses the disk again without a restart.
 func TestDisk_FilledByAnotherProgramIsReportedAndUsedAgain(t *testing.T) {
 	t.Parallel()
 	const name = "somebody else fills the spool's disk"
@@ -79,12 +79,11 @@ func TestDisk_FilledByAnotherProgramIsReportedAndUsedAgain(t *testing.T) {
 		if err := os.WriteFile(other, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 			r.report(fmt.Errorf("fill the disk: %w", err))
 		}
-		r.report(await("it says that the disk is full", says(1, "degraded")))
 		r.nodes[0].process.kill()
 		for range 3 {
 			from := r.load.refused.Load()
 			r.report(await("calls are refused", func() bool { return r.load.refused.Load() > from+20 }))
-			r.report(await("it says so still", says(1, "degraded")))
+			r.report(await("it says that the disk is full", says(1, "degraded")))
 		}
 		r.report(os.Remove(other))
 		r.report(await("it is well again", says(0, "degraded: not connected to NATS")))
@@ -163,7 +162,7 @@ func (r *relay) forbidWriting(t *testing.T) {
 	case os.Getuid() == 0:
 		t.Fatal("root can write everywhere and may not mount here: run this as another user, or with the right to mount")
 	default:
-		for path, mode := range map[string]os.FileMode{r.spool: 0o500, filepath.Join(r.spool, "spool.db"): 0o400} {
+		for path, mode := range map[string]os.FileMode{r.spool: 0o500} {
 			if err := os.Chmod(path, mode); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				t.Fatal(err)
 			}
@@ -174,7 +173,7 @@ func (r *relay) forbidWriting(t *testing.T) {
 func (r *relay) allowWriting(t *testing.T) {
 	t.Helper()
 	r.role = ""
-	if err := errors.Join(os.Chmod(r.spool, 0o700), os.Chmod(filepath.Join(r.spool, "spool.db"), 0o600)); err != nil {
+	if err := os.Chmod(r.spool, 0o700); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -23,12 +23,18 @@ func filesBounded(r *fixture, lasting time.Duration, pick int) error {
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	pid := one.process.cmd.Process.Pid
-	err := limitFiles(pid, 16<<10)
+	err := limitFiles(pid, 1<<10)
 	hold(lasting)
 	return errors.Join(err, limitFiles(pid, 1<<62))
 }
 
-// spoolRemoved takes the file of a spool away, or its directory, while the relay
+// segments are the files in which a relay's spool keeps its messages, oldest first.
+func (r *relay) segments() []string {
+	files, _ := filepath.Glob(filepath.Join(r.spool, "*.log")) // the pattern is good
+	return files
+}
+
+// spoolRemoved takes the files of a spool away, or its directory, while the relay
 // has it open, and returns once what waits is at its path again.
 func spoolRemoved(r *fixture, _ time.Duration, pick int) error {
 	one := r.oneRelay(pick)
@@ -39,18 +45,20 @@ func spoolRemoved(r *fixture, _ time.Duration, pick int) error {
 	var err error
 	switch pick % 3 {
 	case 0:
-		err = os.Remove(filepath.Join(one.spool, "spool.db"))
+		for _, segment := range one.segments() {
+			err = errors.Join(err, os.Remove(segment))
+		}
 	case 1: // at once: one by one, the relay would make them anew meanwhile
 		err = errors.Join(os.Rename(one.spool, away), os.RemoveAll(away))
 	default:
 		err = os.Rename(one.spool, away)
 	}
 	return errors.Join(err, await("the spool is opened anew", func() bool {
-		return strings.Contains(one.out.since(from), "was removed, replaced or damaged while it was open")
+		return strings.Contains(one.out.since(from), "were removed, replaced or damaged while it was open")
 	}))
 }
 
-// harm is done to the file of a spool.
+// harm is done to a segment of a spool, of which so many bytes are in use.
 type harm func(file *os.File, size int64, rng *rand.Rand) error
 
 // truncated cuts off between a tenth and nearly all.
@@ -69,7 +77,8 @@ func overwritten(file *os.File, size int64, rng *rand.Rand) error {
 }
 
 // spoolDamaged kills a relay, harms what is in its spool and starts it again:
-// what can be read must still be kept, and nothing be deleted.
+// what can be read must still be kept, and nothing be deleted. What was overwritten
+// at the very end cannot be told from a write that a crash has cut off.
 func spoolDamaged(do harm) fault {
 	return func(r *fixture, lasting time.Duration, pick int) error {
 		one := r.oneRelay(pick)
@@ -79,18 +88,14 @@ func spoolDamaged(do harm) fault {
 		waiting, err := one.waiting(r.programs)
 		err = errors.Join(err, one.harm(do, uint64(pick)))
 		hold(lasting)
-		x := excuse{ids: waiting, until: time.Now()}
+		// One whose body is there may have lost its head.
+		x := excuse{ids: waiting, most: len(waiting) - max(0, r.legible(one.segments(), waiting)-2), until: time.Now()}
 		from, before := one.out.length(), len(one.damaged())
 		if err := errors.Join(err, one.start(r.programs)); err != nil {
 			return err
 		}
-		aside, err := one.movedAside(from, before)
-		if aside != "" {
-			// Some whose bytes are there lie in a page that has lost its head.
-			x.most = len(waiting) - max(0, r.legible(aside, waiting)*8/10-20)
-		}
 		r.excuse(x)
-		return err
+		return one.reportsDamage(from, before)
 	}
 }
 
@@ -111,43 +116,55 @@ func (r *relay) waiting(b binaries) (ids []string, err error) {
 }
 
 func (r *relay) harm(do harm, seed uint64) error {
-	file, err := os.OpenFile(filepath.Join(r.spool, "spool.db"), os.O_RDWR, 0)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	all := r.segments()
+	if len(all) == 0 {
+		return errors.New("there is no segment")
+	}
+	path := all[rng.IntN(len(all))]
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	info, err := file.Stat()
-	if err == nil {
-		err = do(file, info.Size(), rand.New(rand.NewPCG(seed, 0)))
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, file.Close())
+	used := len(bytes.TrimRight(content, "\x00")) // what follows is room
+	return errors.Join(do(file, int64(used), rng), file.Close())
 }
 
-// damaged are the files that were moved aside.
+// damaged are the files that were set apart.
 func (r *relay) damaged() []string {
-	files, _ := filepath.Glob(filepath.Join(r.spool, "spool.db.damaged-*")) // the pattern is good
+	files, _ := filepath.Glob(filepath.Join(r.spool, "*.damaged-*")) // the pattern is good
 	return files
 }
 
-// movedAside is the file that the relay says was damaged. A harm that hit
-// nothing of use goes without a word, and everything is there.
-func (r *relay) movedAside(from, before int) (path string, err error) {
-	var said struct{ Msg, Path string }
+// reportsDamage returns an error where files were found damaged and the log does not
+// name one that is kept. A harm that hit nothing of use goes without a word.
+func (r *relay) reportsDamage(from, before int) error {
+	var entry struct{ Msg, Path string }
 	for line := range strings.Lines(r.out.since(from)) {
-		if json.Unmarshal([]byte(line), &said) == nil && strings.Contains(said.Msg, "damaged and is moved aside") {
-			_, err := os.Stat(said.Path)
-			return said.Path, err
+		if json.Unmarshal([]byte(line), &entry) == nil && strings.Contains(entry.Msg, "the spool was damaged") {
+			path, _, _ := strings.Cut(entry.Path, ", ")
+			_, err := os.Stat(path)
+			return err
 		}
 	}
 	if len(r.damaged()) > before {
-		err = fmt.Errorf("relay %d moved its spool aside and did not say so", r.number)
+		return fmt.Errorf("the spool of relay %d was damaged and the log does not say so", r.number)
 	}
-	return "", err
+	return nil
 }
 
-// legible is how many of the events that waited are byte for byte in a file.
-func (r *fixture) legible(file string, waiting []string) (count int) {
-	left, err := os.ReadFile(file)
-	r.report(err)
+// legible is how many of the events that waited are byte for byte in files.
+func (r *fixture) legible(files, waiting []string) (count int) {
+	var left []byte
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		r.report(err)
+		left = append(left, content...)
+	}
 	bodies := map[string][]byte{}
 	for _, c := range r.load.record() {
 		bodies[c.id] = c.body
