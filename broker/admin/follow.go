@@ -101,12 +101,12 @@ func (s *source) poll(ctx context.Context) (more bool, err error) {
 func (s *source) toEnd(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
-	request, err := json.Marshal(map[string]string{"last_by_subj": s.next.Subject})
+	question, err := json.Marshal(map[string]string{"last_by_subj": s.next.Subject})
 	if err != nil {
 		return err
 	}
 	s.next.Sequence = 1
-	reply, err := s.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+s.stream, request)
+	reply, err := s.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+s.stream, question)
 	if err != nil {
 		return s.failed(err)
 	}
