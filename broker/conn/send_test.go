@@ -227,3 +227,57 @@ func TestSend_PeerThatReadsNothingHoldsNobodyBeyondTheDeadline(t *testing.T) {
 		t.Errorf("%d were sent after their deadline, %d had not been handed over", late, unsent)
 	}
 }
+
+func TestSendBatch_LeavesInOrderWithoutWhatIsNotAwaited(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	peer := s.Connect()
+	got := make(chan *nats.Msg, 10)
+	if _, err := peer.ChanSubscribe("batch", got); err != nil {
+		t.Fatal(err)
+	}
+	if err := peer.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, s.URL())
+	own, whole := conn.NewReplies(), conn.NewReplies()
+	var members []*conn.PendingReply
+	for range 4 {
+		members = append(members, expect(t, c, conn.Expectation{Subject: "batch", Replies: own}))
+	}
+	members[1].Cancel()
+	expect(t, c, conn.Expectation{Subject: "batch", Replies: whole}).SendBatch(func(takes func(*conn.PendingReply) bool) (all []*nats.Msg) {
+		for n, m := range members {
+			if takes(m) {
+				all = append(all, &nats.Msg{Subject: "batch", Data: fmt.Append(nil, n)})
+			}
+		}
+		return all
+	})
+	for _, want := range []string{"0", "2", "3"} {
+		m := <-got
+		if string(m.Data) != want || (m.Reply != "") != (want == "3") {
+			t.Errorf("%s with the reply subject %q, want %s", m.Data, m.Reply, want)
+		}
+		m.Respond([]byte("stored")) // which nobody asked for, but of the last
+	}
+	if r := next(t, whole); r.Err != nil || string(r.Msg.Data) != "stored" {
+		t.Errorf("%+v", r)
+	}
+	if !members[0].Resolve(conn.Reply{Value: 7, Sent: true}) || members[1].Resolve(conn.Reply{}) {
+		t.Error("the awaited one was not resolved, or the cancelled one was")
+	}
+	if r := next(t, own); r.Value != 7 || r.To != members[0] {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestSendBatch_OfNothingIsAnError(t *testing.T) {
+	t.Parallel()
+	c := dial(t, natstest.Start(t).URL())
+	replies := conn.NewReplies()
+	expect(t, c, conn.Expectation{Subject: "batch", Replies: replies}).SendBatch(func(func(*conn.PendingReply) bool) []*nats.Msg { return nil })
+	if r := next(t, replies); r.Err != conn.ErrNothingToSend || r.Sent {
+		t.Errorf("%+v", r)
+	}
+}

@@ -1,12 +1,8 @@
 package outbox
 
 import (
-	"context"
-	"crypto/rand"
 	"errors"
 	"hash/maphash"
-	"maps"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,17 +32,6 @@ const (
 	rememberIDs = 8192
 )
 
-// The headers of an atomic batch.
-const (
-	headerBatchID       = "Nats-Batch-Id"
-	headerBatchSequence = "Nats-Batch-Sequence"
-	headerBatchCommit   = "Nats-Batch-Commit"
-)
-
-// errAlone is that the batch was refused: each of its messages goes alone, and so
-// learns its own result.
-var errAlone = errors.New("the batch was refused")
-
 // group gathers the messages for one stream.
 type group struct {
 	root    visit.Root
@@ -69,12 +54,13 @@ type member struct {
 	stream   string
 	id       string // by which the stream recognises a repeat
 	deadline time.Time
-	// holds is set while it holds up others; whoever clears it calls leave.
+	// holds is set while it holds up others; the one that clears it calls leave.
 	holds *atomic.Bool
 }
 
 func newGroup(root visit.Root, c *conn.Conn, s *streams.Reconciler) *group {
-	return &group{root: root, conn: c, streams: s, limit: maxBatch, recent: newRecentIDs()}
+	recent := recentIDs{seed: maphash.MakeSeed(), all: make(map[uint64]struct{})}
+	return &group{root: root, conn: c, streams: s, limit: maxBatch, recent: recent}
 }
 
 // enter has a message sent: alone, if nothing is being stored, or else with those that
@@ -83,7 +69,7 @@ func (g *group) enter(m member) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.recent.has(m.id):
+	case g.recent.has(m.id), g.limit < minBatch:
 		m.sendAlone()
 	case g.holding > 0:
 		g.waiting = append(g.waiting, m)
@@ -176,147 +162,12 @@ func (g *group) refused(err error) {
 	}
 }
 
-// batch is several messages on their way.
-type batch struct {
-	group   *group
-	members []member
-	repeats []member // they go alone, behind it
-
-	mu       sync.Mutex
-	sent     []member // those that were still awaited, in the order of the stream
-	resolved bool
-}
-
-// store sends the batch and gives each member its result. It reports false when it
-// took so long that another goroutine leads.
-func (b *batch) store() (leads bool) {
-	replies := conn.NewReplies()
-	if err := b.send(replies); err != nil {
-		b.resolve(conn.Reply{Err: err})
-		return true
-	}
-	leads = true
-	r, _ := replies.Next(context.Background())
-	if r.Err == conn.ErrNoReplyYet {
-		leads = false
-		b.group.leave()
-		r, _ = replies.Next(context.Background())
-	}
-	b.resolve(r)
-	return leads
-}
-
-func (b *batch) send(replies *conn.Replies) error {
-	defer b.sendRepeats()
-	now := time.Now()
-	latest := now.Add(forwardTimeout)
-	for _, m := range b.members {
-		if m.deadline.After(latest) {
-			latest = m.deadline
-		}
-	}
-	last := b.members[len(b.members)-1]
-	one, err := b.group.conn.Expect(conn.Expectation{
-		Subject: last.msg.Subject, Accepts: acksOf(last.stream), Replies: replies, Deadline: latest, Remind: now.Add(slowCommit),
-	})
-	if err == nil {
-		one.SendBatch(b.messages)
-	}
-	return err
-}
-
-func (b *batch) sendRepeats() {
-	for _, m := range b.repeats {
-		m.sendAlone()
-	}
-}
-
-// messages is called by the connection's writer.
-func (b *batch) messages(takes func(*conn.PendingReply) bool) []*nats.Msg {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.resolved {
-		return nil
-	}
-	for _, m := range b.members {
-		if takes(m.pending) {
-			b.sent = append(b.sent, m)
-		}
-	}
-	all, id := make([]*nats.Msg, len(b.sent)), rand.Text()
-	for i, m := range b.sent {
-		one := m.msg
-		if all[i] = &one; len(b.sent) > 1 {
-			one.Header = make(nats.Header, len(m.msg.Header)+3)
-			maps.Copy(one.Header, m.msg.Header)
-			one.Header[headerBatchID] = []string{id}
-			one.Header[headerBatchSequence] = []string{strconv.Itoa(i + 1)}
-		}
-	}
-	if n := len(all); n > 1 {
-		all[n-1].Header[headerBatchCommit] = []string{"1"}
-	}
-	return all
-}
-
-// resolve gives each member its result, or has it sent alone.
-func (b *batch) resolve(r conn.Reply) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.resolved = true
-	alone := conn.Reply{Err: errAlone, Sent: r.Sent && r.Err != nil}
-	switch acks, err := b.acks(r); {
-	case errors.Is(r.Err, visit.ErrDisconnected):
-		alone.Err = r.Err
-	case len(b.sent) == 1 && r.Err == nil:
-		b.sent[0].pending.Resolve(conn.Reply{Msg: r.Msg, Sent: true})
-	case err == nil:
-		for i, m := range b.sent {
-			m.pending.Resolve(conn.Reply{Value: &acks[i], Sent: true})
-		}
-	default:
-		alone.Sent = alone.Sent || err == streams.ErrNoAck
-		b.group.refused(err)
-	}
-	// Those that have a result, or that nobody waits for, it does not concern.
-	for _, m := range b.members {
-		m.pending.Resolve(alone)
-	}
-}
-
-// acks are those of the members that were sent, or why there are none.
-func (b *batch) acks(r conn.Reply) ([]streams.Ack, error) {
-	switch {
-	case r.Err != nil:
-		return nil, r.Err
-	case conn.IsNoResponders(r.Msg):
-		return nil, visit.ErrStreamMissing
-	}
-	ack, err := streams.ParseAck(r.Msg.Data, b.sent[0].stream)
-	if err != nil {
-		return nil, err
-	}
-	n := uint64(len(b.sent))
-	if ack.Batch != n || ack.Sequence < n {
-		return nil, streams.ErrNoAck
-	}
-	acks := make([]streams.Ack, n)
-	for i := range acks {
-		acks[i] = streams.Ack{Stream: ack.Stream, Sequence: ack.Sequence - n + 1 + uint64(i)}
-	}
-	return acks, nil
-}
-
 // recentIDs are the ids of the messages that were sent last.
 type recentIDs struct {
 	seed maphash.Seed
 	all  map[uint64]struct{}
-	ring [rememberIDs]uint64
+	ring []uint64 // oldest at next
 	next int
-}
-
-func newRecentIDs() recentIDs {
-	return recentIDs{seed: maphash.MakeSeed(), all: make(map[uint64]struct{}, rememberIDs)}
 }
 
 // has reports whether an id is known. Without an id nothing is.
@@ -327,10 +178,14 @@ func (r *recentIDs) has(id string) bool {
 
 func (r *recentIDs) add(id string) {
 	hash := maphash.String(r.seed, id)
+	r.all[hash] = struct{}{}
+	if len(r.ring) < rememberIDs {
+		r.ring = append(r.ring, hash)
+		return
+	}
 	delete(r.all, r.ring[r.next])
 	r.ring[r.next] = hash
 	r.next = (r.next + 1) % rememberIDs
-	r.all[hash] = struct{}{}
 }
 
 // idOf is the id by which a stream recognises a repeat.

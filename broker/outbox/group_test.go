@@ -290,3 +290,22 @@ func TestGroupCommit_MessagesOfAVisitKeepTheirOrder(t *testing.T) {
 		}
 	}
 }
+
+// In a cluster the sequences are those of the leader.
+func TestGroupCommit_ClusterGivesEachMessageItsReceipt(t *testing.T) {
+	t.Parallel()
+	nodes := natstest.Cluster(t, 3)
+	r := open(t, nodes[0].URL(), func(_ *conn.Config, cfg *streams.Config) { cfg.Replicas = 3 })
+	results := r.storeAll(t, events("e", many))
+	for id, one := range results {
+		if one.err != nil {
+			t.Errorf("%s: %v", id, one.err)
+		}
+	}
+	if batched := checkStored(t, nodes[0], results); batched == 0 {
+		t.Error("none came in a batch")
+	}
+	if ids, _ := stored(t, nodes[0]); len(ids) != many {
+		t.Errorf("%d are stored", len(ids))
+	}
+}

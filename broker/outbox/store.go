@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -98,7 +100,7 @@ func (o *Outbox) giveUp(failure error) bool {
 }
 
 // noteUnresponsive says, when an attempt to publish has failed, whether NATS has stored
-// nothing for a while, so that nobody else need try.
+// nothing for a while, so that no other caller need try.
 func (o *Outbox) noteUnresponsive() bool {
 	if o.publisher.sinceAck() < resendAfter {
 		return false
@@ -108,7 +110,7 @@ func (o *Outbox) noteUnresponsive() bool {
 }
 
 // isUnresponsive reports whether a forwarder is waiting for NATS to store something.
-// Then nobody else needs to.
+// Then no caller needs to.
 func (o *Outbox) isUnresponsive() bool {
 	if !o.publisher.unresponsive.Load() {
 		return false
@@ -166,7 +168,7 @@ func until(ctx context.Context, deadline time.Time) (context.Context, context.Ca
 }
 
 // roomForRecords: a record must not take a visitor's place. One that its stream
-// will not take before somebody does something would only wait there.
+// will not take before a person does something would only wait there.
 func (o *Outbox) roomForRecords(cause error) bool {
 	_, full := o.spooler.spool.Usage()
 	return full < recordsShare && !errors.Is(cause, visit.ErrStreamFull) && !errors.Is(cause, visit.ErrDenied)
@@ -182,4 +184,57 @@ func (o *Outbox) spoolMessage(ctx context.Context, m visit.Message, cause error)
 		return visit.Receipt{}, errors.Join(cause, fmt.Errorf("%w: %w", errNotSpooled, err))
 	}
 	return visit.Receipt{Spooled: true}, nil
+}
+
+// keyedMutex lets messages of one visit pass one at a time, in the order in which
+// they came: while the first is being stored, or finds its way into the spool,
+// the second must not overtake it. Other messages pass at once: those of an
+// integration are many at a time. The zero value is ready.
+type keyedMutex struct {
+	mu   sync.Mutex
+	busy map[string]*keyLock
+}
+
+type keyLock struct {
+	held  chan struct{} // holds a token while it is locked
+	users int
+}
+
+// lock waits for the message's turn, or until ctx ends. The one that has the lock calls
+// unlock.
+func (k *keyedMutex) lock(ctx context.Context, m visit.Message) (unlock func(), err error) {
+	if !m.OfVisit() {
+		return func() {}, nil
+	}
+	one := k.join(m.OrderingKey)
+	select {
+	case one.held <- struct{}{}:
+		return func() { <-one.held; k.quit(m.OrderingKey, one) }, nil
+	case <-ctx.Done():
+		k.quit(m.OrderingKey, one)
+		return nil, conn.ContextError(ctx)
+	}
+}
+
+func (k *keyedMutex) join(key string) *keyLock {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.busy == nil {
+		k.busy = make(map[string]*keyLock)
+	}
+	one := k.busy[key]
+	if one == nil {
+		one = &keyLock{held: make(chan struct{}, 1)}
+		k.busy[key] = one
+	}
+	one.users++
+	return one
+}
+
+func (k *keyedMutex) quit(key string, one *keyLock) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if one.users--; one.users == 0 {
+		delete(k.busy, key)
+	}
 }
