@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,7 +16,7 @@ const (
 	// forwardTimeout is how long one message from the spool may take.
 	forwardTimeout = 10 * time.Second
 	// forwardKeys messages of different ordering keys are on their way at once, and
-	// forwardRound altogether are sent before they are removed from the spool.
+	// forwardRound altogether are read from the spool at once.
 	forwardKeys  = 32
 	forwardRound = 1024
 	// idlePoll is how often an empty spool is checked without a trigger.
@@ -54,15 +53,14 @@ func (f *forwarder) run(ctx context.Context) {
 		if f.publisher.conn.Connected() && !f.spooler.paused() {
 			r = f.round(ctx)
 		}
-		moved := len(r.forwarded) + len(r.setAside)
 		switch {
 		case r.stuck:
 			f.ramp.reset()
 			pause = min(max(2*pause, firstPause), longestForwardPause)
 			sleep(ctx, pause, connected)
-		case moved > 0:
+		case r.moved > 0:
 			pause = 0
-			f.ramp.well(moved, time.Since(began))
+			f.ramp.well(r.moved, time.Since(began))
 		case r.postponed > 0: // and so the next ones have their turn
 		default:
 			pause = 0
@@ -92,47 +90,34 @@ func (f *forwarder) round(ctx context.Context) (all result) {
 		f.spooler.log.Error("the spool cannot be read", "err", err.Error())
 		return result{stuck: true}
 	}
+	leaving := newDeparture(f.spooler)
 	results := make([]result, len(batch))
 	var sending sync.WaitGroup
 	for i, run := range batch {
-		sending.Go(func() { results[i] = f.send(ctx, run) })
+		sending.Go(func() { results[i] = f.send(ctx, run, leaving) })
 	}
 	sending.Wait()
 	for _, r := range results {
-		all.forwarded = append(all.forwarded, r.forwarded...)
-		all.setAside = append(all.setAside, r.setAside...)
+		all.moved += r.moved
 		all.stuck = all.stuck || r.stuck
 		all.postponed += r.postponed
 	}
-	gone := slices.Concat(all.forwarded, all.setAside)
-	if len(gone) == 0 {
-		return all
+	if !leaving.end() {
+		return result{stuck: true}
 	}
-	// Not given up with ctx: what is not forgotten here is sent again.
-	if err := f.spooler.spool.Remove(context.WithoutCancel(ctx), gone...); err != nil {
-		f.spooler.health.notRemoved(err)
-		f.spooler.log.Error("cannot remove forwarded messages from the spool", "err", err.Error())
-		if errors.Is(err, spool.ErrClosed) {
-			return result{stuck: true}
-		}
-	}
-	// The ledger counts what the spool offers no more, and so not before.
-	f.spooler.metrics.forwarded.Add(float64(len(all.forwarded)))
-	f.spooler.metrics.setAside.Add(float64(len(all.setAside)))
 	return all
 }
 
-// result is what became of messages: their sequences, how many orders are left
-// alone for a while, and whether nothing more can be stored at the moment.
+// result is what became of messages: how many left the spool, how many ordering keys
+// are left alone for a while, and whether nothing more can be stored at the moment.
 type result struct {
-	forwarded, setAside []uint64
-	postponed           int
-	stuck               bool
+	moved, postponed int
+	stuck            bool
 }
 
-// send sends messages of one order, one after another, up to the first that
+// send sends messages of one ordering key, one after another, up to the first that
 // cannot be.
-func (f *forwarder) send(ctx context.Context, run []spool.Item) (r result) {
+func (f *forwarder) send(ctx context.Context, run []spool.Item, leaving *departure) (r result) {
 	for _, item := range run {
 		if !f.ramp.leave(ctx) {
 			return r
@@ -141,7 +126,8 @@ func (f *forwarder) send(ctx context.Context, run []spool.Item) (r result) {
 		case err == nil:
 			f.publisher.unresponsive.Store(false)
 			f.retry(item.Order)
-			r.forwarded = append(r.forwarded, item.Sequence)
+			r.moved++
+			leaving.forwarded(item.Sequence)
 		case ofSubject(err):
 			f.postpone(item.Order)
 			r.postponed++
@@ -150,7 +136,8 @@ func (f *forwarder) send(ctx context.Context, run []spool.Item) (r result) {
 			r.stuck = true
 			return r
 		case f.moveAside(ctx, item, err):
-			r.setAside = append(r.setAside, item.Sequence)
+			r.moved++
+			leaving.setAside(item.Sequence)
 		default:
 			return r
 		}
