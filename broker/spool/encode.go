@@ -16,7 +16,13 @@ var errEncoding = errors.New("the entry is cut short")
 
 // encode returns an entry as a record that is to be sealed.
 func encode(e Entry) []byte {
-	b := make([]byte, recordBytes, recordBytes+512+len(e.Message.Data))
+	return appendRecord(make([]byte, 0, recordBytes+512+len(e.Message.Data)), e)
+}
+
+// appendRecord is encode behind what is in b.
+func appendRecord(b []byte, e Entry) []byte {
+	start := len(b)
+	b = append(b, make([]byte, recordBytes)...)
 	b = binary.AppendVarint(b, e.Stored.UnixNano())
 	for _, s := range []string{e.Order, string(e.Message.Root), e.Message.Subject, e.Message.ID} {
 		b = appendString(b, s)
@@ -30,9 +36,9 @@ func encode(e Entry) []byte {
 		}
 	}
 	b = append(b, e.Message.Data...)
-	payload := len(b) - recordBytes
-	little.PutUint32(b[28:], uint32(payload))
-	return append(b, make([]byte, recordSize(payload)-int64(len(b)))...)
+	payload := len(b) - start - recordBytes
+	little.PutUint32(b[start+28:], uint32(payload))
+	return append(b, make([]byte, recordSize(payload)-int64(len(b)-start))...)
 }
 
 // decode returns the entry of a payload. Its data is part of b.

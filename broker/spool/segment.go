@@ -115,21 +115,9 @@ func (g *segment) mark(offset uint32, sequence uint64, s state, attempts int) er
 	return err
 }
 
-// fill is write, and has the batch synced.
+// fill writes as many of the frames as fit into the segment as one batch, and syncs
+// them. It returns how many that are.
 func (g *segment) fill(frames []*frame) (n int, err error) {
-	before := g.end
-	if n, err = g.write(frames); err == nil {
-		err = g.file.Sync()
-	}
-	if err != nil {
-		g.end = before
-	}
-	return n, err
-}
-
-// write writes as many of the frames as fit into the segment as one batch. It returns
-// how many that are.
-func (g *segment) write(frames []*frame) (n int, err error) {
 	begin, at := g.end, g.end
 	for n < len(frames) && at+int64(len(frames[n].value)) <= g.size && at-begin < batchBytes {
 		f := frames[n]
@@ -146,6 +134,9 @@ func (g *segment) write(frames []*frame) (n int, err error) {
 		}
 	}
 	if _, err := g.file.WriteAt(batch, begin); err != nil {
+		return n, err
+	}
+	if err := g.file.Sync(); err != nil {
 		return n, err
 	}
 	g.end = at

@@ -17,6 +17,8 @@ const (
 	// many may. More are left out: those who store must not wait for the disk.
 	windowFlush  = 50 * time.Millisecond
 	maxUnwritten = 4096
+	// maxWindowWrite is how many bytes are written at once, unless one message has more.
+	maxWindowWrite = 256 << 10
 )
 
 // Window keeps for a while what a receiver has acknowledged, so that it can be sent
@@ -43,6 +45,7 @@ type Window struct {
 	segments []*windowSegment
 	active   *windowSegment // one of them, or nil
 	number   uint64
+	buffer   []byte // of what is written
 	servers  []string
 }
 

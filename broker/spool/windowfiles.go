@@ -103,44 +103,54 @@ func (w *Window) open(name string, number uint64) bool {
 // flush writes what was added. What cannot be written is left out.
 func (w *Window) flush() {
 	queue := w.waiting()
-	if len(queue) == 0 {
-		return
-	}
 	now := time.Now()
-	frames := make([]*frame, len(queue))
-	for i, m := range queue {
-		frames[i] = &frame{sequence: uint64(i) + 1, value: encode(Entry{Message: m, Order: m.OrderingKey, Stored: now})}
-	}
-	for len(frames) > 0 {
-		n, err := w.append(frames, now)
+	for len(queue) > 0 {
+		n, err := w.append(queue, now)
 		if err != nil {
-			w.omit(len(frames), err)
+			w.omit(len(queue), err)
 			return
 		}
-		frames = frames[n:]
+		queue = queue[n:]
 	}
 }
 
-func (w *Window) append(frames []*frame, now time.Time) (int, error) {
-	record := int64(len(frames[0].value))
-	if g := w.active; g == nil || g.end+record > g.size {
-		if err := w.begin(record); err != nil {
-			return 0, err
+// append writes as many messages as fit into the active segment, and returns how many
+// that are.
+func (w *Window) append(queue []visit.Message, now time.Time) (n int, err error) {
+	b := w.buffer[:0]
+	g := w.active
+	for n < len(queue) {
+		start := len(b)
+		b = appendRecord(b, Entry{Message: queue[n], Order: queue[n].OrderingKey, Stored: now})
+		if n == 0 && (g == nil || g.end+int64(len(b)) > g.size) {
+			if g, err = w.begin(int64(len(b))); err != nil {
+				return 0, err
+			}
 		}
+		if g.end+int64(len(b)) > g.size || len(b) > maxWindowWrite && n > 0 {
+			b = b[:start]
+			break
+		}
+		seal(b[start:], g.id, uint64(n)+1, g.end, 0)
+		n++
 	}
-	n, err := w.active.write(frames)
-	if err != nil {
+	w.buffer = b
+	if cap(b) > 2*maxWindowWrite {
+		w.buffer = nil
+	}
+	if _, err := g.file.WriteAt(b, g.end); err != nil {
 		w.active = nil
 		return 0, err
 	}
+	g.end += int64(len(b))
 	for range n {
-		w.active.note(now)
+		g.note(now)
 	}
 	return n, nil
 }
 
 // begin makes a segment, and forgets the oldest ones where there would be too many.
-func (w *Window) begin(record int64) error {
+func (w *Window) begin(record int64) (*windowSegment, error) {
 	w.active = nil
 	for total := w.total() + max(w.cfg.segment, record); total > w.cfg.MaxBytes && len(w.segments) > 0; {
 		total -= w.segments[0].size
@@ -152,11 +162,11 @@ func (w *Window) begin(record int64) error {
 		err = w.disk.rename(draftName(g.number), g.name()) // without a sync: it need not outlast this machine
 	}
 	if err != nil {
-		return fmt.Errorf("begin a segment: %w", err)
+		return nil, fmt.Errorf("begin a segment: %w", err)
 	}
 	w.active = &windowSegment{segment: g}
 	w.segments = append(w.segments, w.active)
-	return nil
+	return w.active, nil
 }
 
 func (w *Window) total() (bytes int64) {
