@@ -23,8 +23,8 @@ const (
 )
 
 // replies counts and logs replies that do not count, or come too late or too often. A
-// reply says nothing about who sent it; that there are two does. Whoever replies what
-// does not count is faster than the one who is meant to reply.
+// reply says nothing about who sent it; that there are two does. A client whose reply
+// does not count is faster than the one that is meant to reply.
 type replies struct {
 	log     *slog.Logger
 	metrics *replyMetrics

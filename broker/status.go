@@ -105,7 +105,7 @@ func (b *Broker) unauthenticatedValue() float64 {
 	return 0
 }
 
-// Lines is the status for somebody who looks closer.
+// Lines is the status in detail, for people.
 func (s Status) Lines() []string {
 	lines := []string{fmt.Sprintf("nats: check-in requests %s, events %s", connectedOrNot(s.RequestsConnected), connectedOrNot(s.EventsConnected))}
 	if s.Server != "" {

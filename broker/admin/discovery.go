@@ -17,10 +17,10 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Bounds of one discovery. Anybody whom NATS lets answer may do so as often and
-// at such length as he likes.
+// Bounds of one discovery. A client that NATS permits to reply may do so as often and
+// at such length as it likes.
 const (
-	// discoverySilence ends it: nobody knows how many there are.
+	// discoverySilence ends it: how many there are is not known.
 	discoverySilence = 300 * time.Millisecond
 	discoveryReplies = 1000
 	// discoveryReplyBytes holds a program with an endpoint for each of some
@@ -34,7 +34,7 @@ type Discovery struct {
 	// Oversize counts replies that were larger than is looked at.
 	Oversize int
 	// Cut is set when more came than is taken: the search ended early, and
-	// somebody may be missing.
+	// some may be missing.
 	Cut bool
 }
 
@@ -51,7 +51,7 @@ func (d Discovery) String() string {
 }
 
 // discover asks the programs of a service, or of all for an empty name, for what
-// verb stands for, and calls each with a reply until ctx ends, nobody has answered
+// verb stands for, and calls each with a reply until ctx ends, none has replied
 // for a while, or too much was said. The error wraps visit.ErrDisconnected or
 // visit.ErrDenied.
 func discover(ctx context.Context, nc *nats.Conn, verb micro.Verb, service string, each func(data []byte, after time.Duration)) (d Discovery, err error) {
@@ -77,7 +77,7 @@ func discover(ctx context.Context, nc *nats.Conn, verb micro.Verb, service strin
 	if err := nc.PublishRequest(subject, inbox, nil); err != nil {
 		return fail(err)
 	}
-	// A server that says nothing has not said that there is nobody.
+	// A server that sends nothing has not said that there is none.
 	if err := flushWithin(ctx, nc); err != nil {
 		return fail(err)
 	}
@@ -121,7 +121,7 @@ func denied(nc *nats.Conn, subject string) error {
 	return nil
 }
 
-// unheard tells silence from answers that could not be heard, as with the relay's
+// unheard distinguishes silence from replies that were not permitted, as with the relay's
 // own user, which may not subscribe to an operator's inbox.
 func unheard(nc *nats.Conn, inbox string) error {
 	if conn.Denied(nc, inbox) {

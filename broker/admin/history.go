@@ -47,7 +47,7 @@ type HistoryEntry struct {
 	Record *visit.Record
 	// Event is without what Sine sent and without form answers.
 	Event *visit.Event
-	// Fault is why it cannot be read: somebody else than the relay wrote it.
+	// Fault is why it cannot be read: another client than the relay wrote it.
 	Fault error
 
 	size int

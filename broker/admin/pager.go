@@ -43,7 +43,7 @@ func scan(ctx context.Context, nc *nats.Conn, stream string, since time.Time, fn
 
 // pager reads a stream in its order, a page at a time.
 //
-// It gets the messages directly, by no consumer: whoever may make one may have
+// It gets the messages directly, by no consumer: a user who may make one may have
 // messages delivered to any subject of the stream's account, as a push consumer
 // does, and so under the key of a standing order.
 type pager struct {

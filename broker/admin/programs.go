@@ -16,14 +16,14 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Decider is a program that answers questions, as NATS discovery shows it. One
+// Decider is a program that replies to check-in requests, as NATS discovery shows it. One
 // that is no NATS micro service is not seen.
 type Decider struct {
 	ID, Version, Description string
 	Started                  time.Time
-	// Subjects are those whose questions it answers.
+	// Subjects are those whose requests it replies to.
 	Subjects []string
-	// These count questions since the start, and Average is how long one took;
+	// These count check-in requests since the start, and Average is how long one took;
 	// visit.DeciderStats says which is which. They are zero for a program that
 	// does not use visit/subscriber.
 	Answered, Failed, Overloaded, Expired, Late, Stalls int64
@@ -121,7 +121,7 @@ func FindRelays(ctx context.Context, cfg Config) ([]Relay, error) {
 const maxRelayLook = 2 * time.Second
 
 func findRelays(ctx context.Context, nc *nats.Conn) ([]Relay, error) {
-	// Whoever answers without end must not keep an order from being given.
+	// A client that replies without end must not keep an order from being given.
 	ctx, cancel := context.WithTimeout(ctx, maxRelayLook)
 	defer cancel()
 	found := map[string]Relay{}

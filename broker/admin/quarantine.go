@@ -29,7 +29,7 @@ type Kept struct {
 	Stored   time.Time
 	Size     int // of the body in bytes
 	visit.Quarantined
-	// Fault is why the rest of it cannot be read, or nil: somebody else than
+	// Fault is why the rest of it cannot be read, or nil: another client than
 	// the relay wrote it.
 	Fault error
 }

@@ -29,7 +29,7 @@ func Connect(cfg Config, more ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// ConnectOnce connects for somebody at a terminal, who wants to know at once when
+// ConnectOnce connects for a person at a terminal, who wants to know at once when
 // there is no server, where the relay would wait.
 func ConnectOnce(cfg Config, more ...nats.Option) (*nats.Conn, error) {
 	options, err := cfg.options()

@@ -79,8 +79,8 @@ func (c *greetedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// read takes in a line. A certificate that the server insists on is an answer to
-// who somebody is.
+// read takes in a line. A certificate that the server insists on is a way to
+// authenticate.
 func (g *greeting) read(line []byte) {
 	text, isInfo := bytes.CutPrefix(line, []byte("INFO "))
 	var info struct {

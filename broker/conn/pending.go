@@ -148,7 +148,7 @@ func (p *pending) reject(one *PendingReply, err error) {
 	}
 }
 
-// resolve ends the waiting for a reply that somebody else received.
+// resolve ends the waiting for a reply that its owner gets from elsewhere.
 func (p *pending) resolve(one *PendingReply, r Reply) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,7 +15,7 @@ const (
 	late
 	// surplus replies to what was sent once more and was replied to before.
 	surplus
-	// duplicate is a reply too many: whoever got the message had replied already.
+	// duplicate is a reply too many: the message had its reply already.
 	duplicate
 	// ignored is a reply that does not count.
 	ignored

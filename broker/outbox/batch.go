@@ -135,7 +135,7 @@ func (b *batch) resolve(r conn.Reply) {
 		alone.Sent = alone.Sent || err == streams.ErrNoAck
 		b.group.refused(err)
 	}
-	// Those that have a result, or that nobody waits for, it does not concern.
+	// Those that have a result, or are not awaited any more, it does not concern.
 	for _, m := range b.members {
 		m.pending.Resolve(alone)
 	}

@@ -54,7 +54,7 @@ type member struct {
 	stream   string
 	id       string // by which the stream recognises a repeat
 	deadline time.Time
-	// holds is set while it holds up others; whoever clears it calls leave.
+	// holds is set while it holds up others; the one that clears it calls leave.
 	holds *atomic.Bool
 }
 

@@ -73,7 +73,7 @@ func (h *health) notRemoved(err error) {
 }
 
 // probe tries a disk that failed until it takes something: while NATS takes
-// everything nothing is put, and nobody would learn that the disk is well.
+// everything nothing is put, and it would not show that the disk is well.
 func (h *health) probe(ctx context.Context) {
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()

@@ -36,7 +36,7 @@ type room struct {
 }
 
 // open returns an outbox with group commit on the server.
-func open(t *testing.T, url string, change ...func(*conn.Config, *streams.Config)) room {
+func open(t testing.TB, url string, change ...func(*conn.Config, *streams.Config)) room {
 	t.Helper()
 	small := streams.Limits{MaxBytes: 64 << 20}
 	nats := conn.Config{Servers: []string{url}}

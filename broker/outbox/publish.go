@@ -36,7 +36,7 @@ type publisher struct {
 	groups  map[visit.Root]*group     // never changed
 	lastAck atomic.Pointer[time.Time] // when the last message was stored
 	// unresponsive is set while NATS is connected and acknowledges nothing: it hangs,
-	// or the stream has no leader. Then the forwarders try, and nobody else waits.
+	// or the stream has no leader. Then the forwarders try, and no caller waits.
 	unresponsive atomic.Bool
 }
 

@@ -39,7 +39,7 @@ func newRamp() *ramp {
 	}
 }
 
-// reset returns to the slowest. Until the next round nobody is held up.
+// reset returns to the slowest. Until the next round no message is held up.
 func (r *ramp) reset() {
 	r.leaving.SetLimit(slowest)
 	r.since = time.Now()

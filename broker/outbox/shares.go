@@ -18,7 +18,7 @@ import (
 )
 
 // An integration has its share of what is bounded: of the spool, and of the
-// stream of what could not be understood, which whoever has its key can fill.
+// stream of what could not be understood, which every owner of its key can fill.
 
 // partOfSpool is how much of the spool messages of a root may fill together, one
 // in so many. Events may fill it all: what could not be understood, and records,
@@ -27,7 +27,7 @@ var partOfSpool = map[visit.Root]int64{visit.RootQuarantine: 4, visit.RootDecisi
 
 // Shares keeps an integration from filling the spool, or the quarantine's stream. Of
 // the stream it counts what this relay has put there since its start, and learns from
-// inspections what there is altogether: nobody has to be asked what of it is whose.
+// inspections what there is altogether: no message has to be read again to know whose it is.
 type Shares struct {
 	integrations atomic.Int64
 	exhausted    prometheus.Gauge

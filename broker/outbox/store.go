@@ -100,7 +100,7 @@ func (o *Outbox) giveUp(failure error) bool {
 }
 
 // noteUnresponsive says, when an attempt to publish has failed, whether NATS has stored
-// nothing for a while, so that nobody else need try.
+// nothing for a while, so that no other caller need try.
 func (o *Outbox) noteUnresponsive() bool {
 	if o.publisher.sinceAck() < resendAfter {
 		return false
@@ -110,7 +110,7 @@ func (o *Outbox) noteUnresponsive() bool {
 }
 
 // isUnresponsive reports whether a forwarder is waiting for NATS to store something.
-// Then nobody else needs to.
+// Then no caller needs to.
 func (o *Outbox) isUnresponsive() bool {
 	if !o.publisher.unresponsive.Load() {
 		return false
@@ -168,7 +168,7 @@ func until(ctx context.Context, deadline time.Time) (context.Context, context.Ca
 }
 
 // roomForRecords: a record must not take a visitor's place. One that its stream
-// will not take before somebody does something would only wait there.
+// will not take before a person does something would only wait there.
 func (o *Outbox) roomForRecords(cause error) bool {
 	_, full := o.spooler.spool.Usage()
 	return full < recordsShare && !errors.Is(cause, visit.ErrStreamFull) && !errors.Is(cause, visit.ErrDenied)
@@ -200,7 +200,7 @@ type keyLock struct {
 	users int
 }
 
-// lock waits for the message's turn, or until ctx ends. Whoever has the lock calls
+// lock waits for the message's turn, or until ctx ends. The one that has the lock calls
 // unlock.
 func (k *keyedMutex) lock(ctx context.Context, m visit.Message) (unlock func(), err error) {
 	if !m.OfVisit() {

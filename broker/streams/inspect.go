@@ -181,7 +181,7 @@ func remedyFor(want spec, subject string, err error) string {
 	return "see which streams take the subject: nats stream find --subject '" + want.subject + "'"
 }
 
-// roomFault is for somebody who has set up no NATS, and cannot change the one in this
+// roomFault is for a person who has set up no NATS, and cannot change the one in this
 // process but by the relay's settings.
 func (p spec) roomFault() error {
 	if remedy := p.remedy(p.room); remedy != "" {

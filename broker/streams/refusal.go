@@ -26,7 +26,7 @@ type refusal struct {
 }
 
 // willNotLast is that a stream stores, or would, and what it stores will be gone. To
-// whoever publishes it is a stream that is missing.
+// a publisher it is a stream that is missing.
 type willNotLast struct{ cause error }
 
 func (w *willNotLast) Error() string { return "what is stored now would be lost: " + w.cause.Error() }
@@ -74,7 +74,7 @@ func (r *Reconciler) newRefusal(err error, size int64) *refusal {
 	return &refusal{err: err, size: size, connected: r.conn.NextConnect()}
 }
 
-// doubt takes what will not last for a refusal before anybody publishes. The reconciler's
+// doubt takes what will not last for a refusal before anything is published. The reconciler's
 // lock is held.
 func (r *Reconciler) doubt(s *stream) {
 	if err := r.StoreFault(s.want.name); err != nil && s.refusal == nil {
@@ -83,7 +83,7 @@ func (r *Reconciler) doubt(s *stream) {
 }
 
 // relieve forgets that a stream refused a message when an inspection shows that it would
-// not again: nobody may publish for hours after it was emptied. The reconciler's lock
+// not again: it may be hours until something is published after it was emptied. The reconciler's lock
 // is held.
 func (r *Reconciler) relieve(s *stream, found level) {
 	if before := s.refusal; before != nil {
