@@ -49,10 +49,10 @@ func (s *Spool) turn(record int64) error {
 		return fmt.Errorf("begin a segment: %w", err)
 	}
 	s.retire()
+	s.active = g
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.segments = append(s.segments, g)
-	s.active = g
 	return nil
 }
 
@@ -87,14 +87,9 @@ func (s *Spool) newSegment(size, records int64, fill func(*segment) error) (*seg
 // retire ends the active segment. Where that cannot be written down, what was torn
 // at its end is found by the next start, and may be sent although it was refused.
 func (s *Spool) retire() {
-	if s.active == nil {
-		return
+	if g := s.active; g != nil && g.check(s.disk) == nil {
+		_ = g.finish()
 	}
-	if err := s.active.finish(); err != nil {
-		s.log.Debug("cannot finish a segment of the spool", "err", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.active = nil
 }
 
@@ -226,10 +221,13 @@ func (s *Spool) lastSegment() *segment {
 // was sent stays on the disk. Without room for two, the old one goes first.
 func (s *Spool) renew() {
 	g := s.lastSegment()
+	if g == nil || g.end == headerBytes || s.Fault() != nil {
+		return
+	}
 	s.mu.Lock()
-	stays := g == nil || g.end == headerBytes || g.live > 0
+	waits := g.live > 0
 	s.mu.Unlock()
-	if stays {
+	if waits {
 		return
 	}
 	err := s.turn(0)
@@ -249,7 +247,7 @@ const spareSegments = 4
 // up twice the room of what waits, and some more.
 func (s *Spool) compact() {
 	g := s.emptiest()
-	if g == nil || s.existing {
+	if g == nil || s.existing || s.Fault() != nil {
 		return
 	}
 	r := newRecovery(s)
