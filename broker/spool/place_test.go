@@ -312,3 +312,22 @@ func TestOpen_ASpoolThatCannotBeOpenedYet(t *testing.T) {
 		})
 	}
 }
+
+// A directory that another process has is left alone, also by the end of this one.
+func TestClose_WritesNothingIntoADirectoryThatAnotherHas(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	s := openAt(t, dir)
+	put(t, s, entry("a", "1"))
+	must(t, os.Rename(dir, dir+".away"))
+	other := openAt(t, dir)
+	put(t, other, entry("a", "theirs"))
+	had := segmentsIn(dir)
+	remove(t, s, 1)
+	closed(t, s)
+	if got := segmentsIn(dir); !slices.Equal(got, had) {
+		t.Errorf("there are %v, and were %v", got, had)
+	}
+	if got := ids(all(t, other)); !slices.Equal(got, []string{"theirs"}) {
+		t.Errorf("theirs: %v", got)
+	}
+}

@@ -78,7 +78,7 @@ func (r *recovery) number() {
 // is damaged stays where it is until there is room.
 func (r *recovery) begin() error {
 	if r.leaves(r.s.active) {
-		r.s.retire()
+		r.s.active = nil
 	}
 	if r.s.existing || r.s.active != nil {
 		return nil

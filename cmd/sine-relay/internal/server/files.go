@@ -7,9 +7,9 @@ import (
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 )
 
-// otherFiles is what the relay has open beside Sine's connections: NATS, the spool,
-// the admin listener.
-const otherFiles = 128
+// otherFiles is what the relay has open beside Sine's connections: NATS, the segments
+// of the spool, the admin listener.
+const otherFiles = 512
 
 // fewFiles says that the limit of open files is reached before that of connections:
 // then nobody makes room, and newcomers wait until somebody leaves. Otherwise it is

@@ -9,7 +9,7 @@ func TestFiles_TooLowLimitIsWarnedOf(t *testing.T) {
 	if said := fewFiles(1024, 1000); !strings.Contains(said, "1024 files") || !strings.Contains(said, "SINE_RELAY_MAX_CONNECTIONS=1000") {
 		t.Errorf("it says %q", said)
 	}
-	if said := fewFiles(1128, 1000); said != "" {
+	if said := fewFiles(1512, 1000); said != "" {
 		t.Errorf("it says %q", said)
 	}
 	if limit, known := openFiles(); known && limit == 0 {
