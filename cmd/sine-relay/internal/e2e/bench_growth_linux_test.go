@@ -169,7 +169,7 @@ func plotY(ratio float64) float64 {
 func writePanel(w *strings.Builder, left int, p []growth) {
 	const width = panelWidth - 24
 	for i := range int(plotMax) + 1 {
-		fmt.Fprintf(w, `<line x1="%d" x2="%d" y1="%.0f" y2="%[3].0f" stroke="#ddd"/>`+"\n", left, left+width, plotY(float64(i)))
+		fmt.Fprintf(w, `<line x1="%d" x2="%d" y1="%.0f" y2="%.0f" stroke="#ddd"/>`+"\n", left, left+width, plotY(float64(i)), plotY(float64(i)))
 	}
 	fmt.Fprintf(w, `<text x="%d" y="%d" text-anchor="middle" font-weight="bold">%s</text>`+"\n", left+width/2, panelTop-8, p[0].axis)
 	for _, line := range []struct {
