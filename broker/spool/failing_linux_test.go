@@ -28,6 +28,7 @@ func init() { children["unpermitted"] = awaitPermission }
 type failingDisk struct {
 	disk
 	fails  atomic.Bool
+	full   atomic.Bool  // for new files
 	mounts atomic.Int64 // what was opened before the last of them cannot be read any more
 }
 
@@ -60,6 +61,9 @@ func (d *failingDisk) wrap(f file, err error) (file, error) {
 func (d *failingDisk) create(name string, size int64) (file, error) {
 	if err := d.failure(); err != nil {
 		return nil, err
+	}
+	if d.full.Load() {
+		return nil, syscall.ENOSPC
 	}
 	return d.wrap(d.disk.create(name, size))
 }
@@ -175,6 +179,43 @@ func (l *putAndRemove) audit(where string, got []string, unsynced bool) {
 		if there[id] == 0 && !l.removing[id] {
 			l.t.Errorf("%s: %s was acknowledged and is missing, of %d", where, id, len(slices.Collect(maps.Keys(there))))
 		}
+	}
+}
+
+// What waits on a full disk can be sent after a restart, be it damaged or not. What is
+// damaged is recovered once there is room.
+func TestOpen_AFullDisk(t *testing.T) {
+	content, want := someSpool(t, 20)
+	for name, damage := range map[string]func(b []byte){
+		"all is well":             func([]byte) {},
+		"the segment is damaged":  func(b []byte) { clear(b[8:100]) },
+		"nothing of it is usable": func(b []byte) { clear(b) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			c := slices.Clone(content)
+			damage(c)
+			lay(t, dir, c)
+			d := &failingDisk{disk: osDisk{dir}}
+			d.full.Store(true)
+			s := openWith(t, Config{Dir: dir, MaxBytes: 1 << 30, disk: d})
+			got := ids(all(t, s))
+			if len(got) != len(want) && used(c) > 0 {
+				t.Errorf("offered: %v, want %v", got, want)
+			}
+			if err := s.Put(t.Context(), entry("a", "new")); err == nil || s.Damaged() != nil {
+				t.Errorf("put: %v, damage %v", err, s.Damaged())
+			}
+			d.full.Store(false)
+			eventually(t, "puts are taken", func() bool { return s.Put(t.Context(), entry("a", "new")) == nil })
+			if after := ids(all(t, s)); !slices.Equal(after, append(got, "new")) || (s.Damaged() != nil) != (name != "all is well") {
+				t.Errorf("with room: %v, damage %+v", after, s.Damaged())
+			}
+			if damage := s.Damaged(); damage != nil && (damage.Rescued != len(got) || damage.Lost > 0) {
+				t.Errorf("damage: %+v", damage)
+			}
+		})
 	}
 }
 
