@@ -19,6 +19,8 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
+func TestMain(m *testing.M) { wait.Main(m) }
+
 const testKey = "lobby-key-0123456789"
 
 // fakeBroker stands in for NATS. It keeps what it was given and does what its
