@@ -14,7 +14,8 @@ import (
 // numbers. A segment has its full size from the start: a header in a sector of its
 // own, and records, each at a multiple of 8 bytes. All numbers are little-endian.
 //
-// The header, of which the last word is overwritten in place:
+// The header, of which the last word is overwritten in place, and all of it where a
+// segment begins anew:
 //
 //	 0  magic, with the version of the layout
 //	 8  number, as in the name

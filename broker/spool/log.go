@@ -90,11 +90,7 @@ func (s *Spool) retire() {
 	s.active = nil
 }
 
-// segmentSize is 0, and so as small as can be, where nothing is to be put.
 func (s *Spool) segmentSize() int64 {
-	if s.existing {
-		return 0
-	}
 	return cmp.Or(s.cfg.segment, min(max(segmentBytes, s.cfg.MaxBytes/segmentsOpen), maxSegmentBytes))
 }
 

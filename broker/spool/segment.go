@@ -143,6 +143,23 @@ func (g *segment) fill(frames []*frame) (n int, err error) {
 	return n, nil
 }
 
+// rewind has the segment begin anew, under another id: then its records do not count
+// any more, whatever a crash leaves of the zeros that are written over them.
+func (g *segment) rewind(last uint64) (*segment, error) {
+	fresh := &segment{header: g.header, file: g.file, end: headerBytes}
+	fresh.id, fresh.last = rand.Uint64()|1, last
+	if _, err := g.file.WriteAt(fresh.encode(), 0); err != nil {
+		return g, err
+	}
+	if err := g.file.Sync(); err != nil {
+		return fresh, err
+	}
+	if _, err := g.file.WriteAt(make([]byte, g.end-headerBytes), headerBytes); err != nil {
+		return fresh, err
+	}
+	return fresh, g.file.Sync()
+}
+
 // finish writes down how far the segment goes. Nothing is appended afterwards.
 func (g *segment) finish() error {
 	if _, err := g.file.WriteAt(word(g.id, endOffset, uint32(g.end)), endOffset); err != nil {

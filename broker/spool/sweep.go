@@ -82,27 +82,28 @@ func (s *Spool) lastSegment() *segment {
 	return s.segments[len(s.segments)-1]
 }
 
-// renew replaces the last segment once nothing waits in it, so that nothing that
-// was sent stays on the disk. Without room for two, the old one goes first.
+// renew empties the last segment once nothing waits in it, so that nothing that was
+// sent stays on the disk, be it full.
 func (s *Spool) renew() {
 	g := s.lastSegment()
-	if g == nil || g.end == headerBytes || s.Fault() != nil {
+	if g == nil || g.end == headerBytes || s.Fault() != nil || s.dispose() != nil {
 		return
 	}
 	s.mu.Lock()
-	waits := g.live > 0
+	waits, last := g.live > 0, s.last
 	s.mu.Unlock()
 	if waits {
 		return
 	}
-	err := s.turn(0)
-	if noRoom(err) && s.dispose() == nil {
-		s.retire()
-		s.leave(g, "")
-		_ = s.dispose()
-		_ = s.turn(0) // or with the next entry
+	fresh, err := g.rewind(last)
+	if err == nil && s.active == g {
+		s.active = fresh
+	} else {
+		s.active = nil // and it is deleted once there is another
 	}
-	s.sweep()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.segments[slices.Index(s.segments, g)] = fresh
 }
 
 // spareSegments may be taken up beside twice what waits.
