@@ -75,10 +75,10 @@ func Connect(cfg Config) (*Broker, error) {
 	b.shares = outbox.NewShares(cfg.Registerer)
 	b.streams = streams.New(cfg.Streams, streams.Options{
 		Conn: b.events, Logger: cfg.Logger, Registerer: cfg.Registerer, Bucket: cfg.ordersStream(), Inspected: b.shares.Inspected,
-		Lost: func() { b.outbox.Resend() }, // it is set before the streams are checked
+		Lost: func(root visit.Root) { b.outbox.Resend(root) }, // it is set before the streams are checked
 	})
 	b.outbox = outbox.New(outbox.Config{
-		Conn: b.events, Streams: b.streams, Subjects: cfg.Streams.Subjects, Shares: b.shares, Spool: cfg.Spool, Window: cfg.Window,
+		Conn: b.events, Streams: b.streams, Subjects: cfg.Streams.Subjects, Shares: b.shares, Spool: cfg.Spool, Windows: cfg.Windows,
 		LargestMessage: streams.LargestMessage(cfg.Streams.BodyLimit), Logger: cfg.Logger, Registerer: cfg.Registerer,
 	})
 	b.replies.onAcknowledgedRequest(b.streams.Trigger) // which finds the stream, where the relay may look

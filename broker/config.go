@@ -37,10 +37,10 @@ type Config struct {
 	// Spool takes what NATS cannot take right now; nil for none. The broker
 	// empties it while there is a connection, and does not close it.
 	Spool *spool.Spool
-	// Window keeps what NATS acknowledges before it syncs it, and sends it again where
-	// NATS may have lost it. It needs a spool. Nil where every message is synced.
-	Window *spool.Window
-	Logger *slog.Logger
+	// Windows keep what NATS acknowledges before it syncs it, by root, and send it again
+	// where NATS may have lost it. They need a spool. None where every message is synced.
+	Windows map[visit.Root]*spool.Window
+	Logger  *slog.Logger
 	// Registerer gets the broker's metrics; nil registers none.
 	Registerer prometheus.Registerer
 }

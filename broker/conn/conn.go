@@ -203,7 +203,12 @@ func (c *Conn) Server() string {
 
 // ServerID identifies the process of the server in use: one that starts anew has another.
 // It is empty without a connection.
-func (c *Conn) ServerID() string { return c.current().nc.ConnectedServerId() }
+func (c *Conn) ServerID() string {
+	if c.up.Load() { // and not that of a bridge, which is on its way out
+		return c.nc.ConnectedServerId()
+	}
+	return c.current().nc.ConnectedServerId()
+}
 
 // State returns the last error since the connection was last made, and what only a
 // person can mend.

@@ -50,7 +50,7 @@ func (f *forwarder) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		connected := f.publisher.conn.NextConnect()
 		r, began := result{}, time.Now()
-		if f.publisher.conn.Connected() && !f.spooler.paused() {
+		if f.publisher.conn.Connected() && !f.spooler.paused(f.root) {
 			r = f.round(ctx)
 		}
 		switch {
@@ -119,7 +119,7 @@ type result struct {
 // cannot be.
 func (f *forwarder) send(ctx context.Context, run []spool.Item, leaving *departure) (r result) {
 	for _, item := range run {
-		if !f.ramp.leave(ctx) {
+		if !f.ramp.leave(ctx) || f.spooler.paused(f.root) {
 			return r
 		}
 		switch err := f.sendOne(ctx, item.Message); {

@@ -33,7 +33,7 @@ type Outbox struct {
 	keys       keyedMutex
 	spooler    *spooler // nil without a spool
 	forwarders map[visit.Root]*forwarder
-	resender   *resender // nil without a window
+	resenders  map[visit.Root]*resender // of roots that have a window
 }
 
 // Config is what an outbox is made of. Without a spool, what NATS does not store is
@@ -44,16 +44,16 @@ type Config struct {
 	Subjects visit.Subjects
 	Shares   *Shares
 	Spool    *spool.Spool
-	// Window keeps what NATS acknowledges before it syncs it. It needs a spool. Nil
-	// where every message is synced.
-	Window *spool.Window
+	// Windows keep what NATS acknowledges before it syncs it, by root. They need a
+	// spool. None where every message is synced.
+	Windows map[visit.Root]*spool.Window
 	// LargestMessage is the size in bytes of the largest message that there may be.
 	LargestMessage int64
 	Logger         *slog.Logger
 	Registerer     prometheus.Registerer
 }
 
-// New returns an outbox. It does not close spool and window.
+// New returns an outbox. It does not close spool and windows.
 func New(cfg Config) *Outbox {
 	o := &Outbox{publisher: newPublisher(cfg), shares: cfg.Shares}
 	if cfg.Spool == nil {
@@ -64,18 +64,30 @@ func New(cfg Config) *Outbox {
 	for root := range o.spooler.wake {
 		o.forwarders[root] = newForwarder(root, o.publisher, o.spooler)
 	}
-	if cfg.Window != nil {
-		o.resender = newResender(cfg, o.publisher, o.spooler.wakeAll)
-		o.publisher.acked, o.spooler.paused = cfg.Window.Add, o.resender.comesFirst
-	}
+	o.resenders = newResenders(cfg, o.publisher, o.spooler)
+	o.publisher.acked, o.spooler.paused = o.keep, o.resendsFirst
 	return o
 }
 
-// Resend has what NATS acknowledged lately sent again, if it is kept: a stream has lost
-// messages.
-func (o *Outbox) Resend() {
-	if o.resender != nil {
-		o.resender.resend()
+// keep keeps a message that was acknowledged, until NATS has synced it.
+func (o *Outbox) keep(m visit.Message) {
+	if r := o.resenders[m.Root]; r != nil {
+		r.window.Add(m)
+	}
+}
+
+// resendsFirst reports whether messages of a root must wait, in the spool, for what is
+// sent again.
+func (o *Outbox) resendsFirst(root visit.Root) bool {
+	r := o.resenders[root]
+	return r != nil && r.comesFirst()
+}
+
+// Resend has what the stream of a root acknowledged lately sent again, if it is kept: the
+// stream has lost messages.
+func (o *Outbox) Resend(root visit.Root) {
+	if r := o.resenders[root]; r != nil {
+		r.resend()
 	}
 }
 
@@ -89,8 +101,8 @@ func (o *Outbox) Run(ctx context.Context) {
 		all.Go(func() { f.run(ctx) })
 	}
 	all.Go(func() { o.spooler.health.probe(ctx) })
-	if o.resender != nil {
-		all.Go(func() { o.resender.run(ctx) })
+	for _, r := range o.resenders {
+		all.Go(func() { r.run(ctx) })
 	}
 	o.followRoots(ctx, &all)
 	all.Wait()
@@ -127,13 +139,14 @@ type spooler struct {
 	metrics  *metrics
 	health   *health
 	wake     map[visit.Root]chan struct{} // the forwarders; never changed
-	// paused reports whether what is in the spool must wait. It is set before Run.
-	paused func() bool
+	// paused reports whether what is in the spool of a root must wait. It is set before
+	// Run.
+	paused func(visit.Root) bool
 }
 
 func newSpooler(cfg Config) *spooler {
 	s := &spooler{spool: cfg.Spool, shares: cfg.Shares, subjects: cfg.Subjects, log: cfg.Logger, wake: make(map[visit.Root]chan struct{})}
-	s.paused = func() bool { return false }
+	s.paused = func(visit.Root) bool { return false }
 	s.health = newHealth(s.spool, s.shares, cfg.LargestMessage)
 	s.metrics = newMetrics(cfg.Registerer, s.spool, s.health)
 	for _, root := range roots {
@@ -147,12 +160,6 @@ func (s *spooler) wakeFor(root visit.Root) {
 	select {
 	case s.wake[root] <- struct{}{}:
 	default:
-	}
-}
-
-func (s *spooler) wakeAll() {
-	for root := range s.wake {
-		s.wakeFor(root)
 	}
 }
 

@@ -56,6 +56,18 @@ func neverGiveUp(error) bool { return false }
 // publish tries until the message is stored, cannot be, the deadline, which is before
 // that of ctx or zero, or an attempt has failed and giveUp says that others would, too.
 func (p *publisher) publish(ctx context.Context, m visit.Message, deadline time.Time, giveUp func(error) bool) (visit.Receipt, error) {
+	receipt, err := p.send(ctx, m, deadline, giveUp)
+	if err == nil {
+		p.acked(m)
+	}
+	if err == nil && m.Root == visit.RootQuarantine {
+		p.shares.stored(m)
+	}
+	return receipt, err
+}
+
+// send is publish for a message that was acknowledged and counted before, too.
+func (p *publisher) send(ctx context.Context, m visit.Message, deadline time.Time, giveUp func(error) bool) (visit.Receipt, error) {
 	stream, ok := p.streams.StreamOf(m.Root)
 	if !ok {
 		return visit.Receipt{}, fmt.Errorf("no stream is configured for the root %q", m.Root)
@@ -74,16 +86,14 @@ func (p *publisher) publish(ctx context.Context, m visit.Message, deadline time.
 		a.group = p.groups[m.Root]
 	}
 	defer a.cancel()
-	receipt, err := p.retry(ctx, &a, giveUp)
-	if err == nil {
-		p.acked(m)
-		p.streams.Acknowledged(m.Root, receipt.Sequence)
-	}
-	if err == nil && m.Root == visit.RootQuarantine {
-		p.shares.stored(m)
-	}
+	before := p.streams.LastAcknowledged(m.Root)
+	ack, err := p.retry(ctx, &a, giveUp)
 	p.streams.Published(m, p.aboutStream(err), err == nil)
-	return receipt, err
+	if err != nil {
+		return visit.Receipt{}, err
+	}
+	p.streams.Acknowledged(m.Root, before, ack)
+	return a.receipt(ack), nil
 }
 
 // aboutStream returns what an error says about the stream, or nil: that there was no
@@ -96,31 +106,31 @@ func (p *publisher) aboutStream(err error) error {
 	return nil
 }
 
-func (p *publisher) retry(ctx context.Context, a *attempt, giveUp func(error) bool) (visit.Receipt, error) {
+func (p *publisher) retry(ctx context.Context, a *attempt, giveUp func(error) bool) (*streams.Ack, error) {
 	var last error
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		if a.over(ctx) {
-			return visit.Receipt{}, ended(ctx, last)
+			return nil, ended(ctx, last)
 		}
 		connected := p.conn.NextConnect()
 		ack, err := p.attempt(ctx, a)
 		if err == nil {
 			p.acknowledged()
-			return a.receipt(ack), nil
+			return ack, nil
 		}
 		var passing *streams.Retryable
 		switch {
 		case err == errNoResult:
-			return visit.Receipt{}, ended(ctx, last)
+			return nil, ended(ctx, last)
 		case !errors.As(err, &passing):
-			return visit.Receipt{}, err
+			return nil, err
 		}
 		last = passing.Cause
 		if errors.Is(last, visit.ErrStreamMissing) {
 			p.streams.Trigger()
 		}
 		if giveUp(last) {
-			return visit.Receipt{}, last
+			return nil, last
 		}
 		if !passing.AtOnce {
 			sleep(ctx, a.within(pause), connected)

@@ -15,47 +15,71 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// resender sends again what NATS has acknowledged and may have lost: a server syncs
-// after it acknowledges, unless it is configured otherwise. When a server is connected
-// to that is not known to have run since, or a stream has become shorter, it sends what
-// is in the window, in its order and with the same ids. The streams recognise what they
-// have. Meanwhile the spool waits, and new messages go there: what is sent again comes
-// before them.
+const (
+	// resendPause is between two attempts to send the window again, and between two
+	// looks at the connection.
+	resendPause = time.Second
+	// resendTimeout is how long one message may take.
+	resendTimeout = 5 * time.Second
+)
+
+// resender sends again what the stream of a root has acknowledged and NATS may have
+// lost: a server syncs after it acknowledges, unless it is configured otherwise. When a
+// server is connected to that is not known to have run since, or the stream has become
+// shorter, it sends what is in the window, in its order and with the same ids. The
+// stream recognises what it has. Meanwhile the spool waits, and new messages go there:
+// what is sent again comes before them. Each root has its own: a stream that takes
+// nothing holds up no other.
 type resender struct {
+	root      visit.Root
 	publisher *publisher
+	spooler   *spooler
 	window    *spool.Window
-	wake      func() // the forwarders
 	log       *slog.Logger
 	resent    prometheus.Counter
 	trigger   chan struct{}
-	sending   atomic.Bool
 	// decided is the value of conn.NextConnect for which it is known that nothing is
 	// to be sent again, or was.
 	decided atomic.Value
 }
 
-func newResender(cfg Config, p *publisher, wake func()) *resender {
+func newResenders(cfg Config, p *publisher, s *spooler) map[visit.Root]*resender {
+	all := make(map[visit.Root]*resender)
+	if len(cfg.Windows) == 0 {
+		return all
+	}
 	f := promauto.With(cfg.Registerer)
-	gauge := func(name, help string, value func(spool.WindowStats) float64) {
-		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sine_relay_window_" + name, Help: help}, func() float64 { return value(cfg.Window.Stats()) })
+	resent := f.NewCounter(prometheus.CounterOpts{
+		Name: "sine_relay_window_resent_total", Help: "Acknowledged messages that were sent again, because NATS may have lost them.",
+	})
+	sum := func(value func(spool.WindowStats) int64) func() float64 {
+		return func() (sum float64) {
+			for _, w := range cfg.Windows {
+				sum += float64(value(w.Stats()))
+			}
+			return sum
+		}
 	}
-	gauge("messages", "Acknowledged messages that are kept for as long as NATS may take to sync them.", func(s spool.WindowStats) float64 { return float64(s.Messages) })
-	gauge("bytes", "Bytes of the files of these messages.", func(s spool.WindowStats) float64 { return float64(s.Bytes) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sine_relay_window_messages", Help: "Acknowledged messages that are kept for as long as NATS may take to sync them.",
+	}, sum(func(s spool.WindowStats) int64 { return s.Messages }))
+	f.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sine_relay_window_bytes", Help: "Bytes of the files of these messages.",
+	}, sum(func(s spool.WindowStats) int64 { return s.Bytes }))
 	f.NewCounterFunc(prometheus.CounterOpts{
-		Name: "sine_relay_window_left_out_total", Help: "Acknowledged messages that are not kept, because the disk was too slow or failed.",
-	}, func() float64 { return float64(cfg.Window.Stats().LeftOut) })
-	return &resender{
-		publisher: p, window: cfg.Window, wake: wake, log: cfg.Logger, trigger: make(chan struct{}, 1),
-		resent: f.NewCounter(prometheus.CounterOpts{
-			Name: "sine_relay_window_resent_total", Help: "Acknowledged messages that were sent again, because NATS may have lost them.",
-		}),
+		Name: "sine_relay_window_left_out_total", Help: "Acknowledged messages that are not kept, because the disk was full, too slow or failed.",
+	}, sum(func(s spool.WindowStats) int64 { return s.LeftOut }))
+	for root, w := range cfg.Windows {
+		all[root] = &resender{
+			root: root, publisher: p, spooler: s, window: w, log: cfg.Logger, resent: resent,
+			trigger: make(chan struct{}, 1),
+		}
 	}
+	return all
 }
 
-// comesFirst reports whether other messages must wait, in the spool.
-func (r *resender) comesFirst() bool {
-	return r != nil && (r.sending.Load() || r.decided.Load() != r.publisher.conn.NextConnect())
-}
+// comesFirst reports whether other messages must wait.
+func (r *resender) comesFirst() bool { return r.decided.Load() != r.publisher.conn.NextConnect() }
 
 // resend has the window sent again soon.
 func (r *resender) resend() {
@@ -67,81 +91,113 @@ func (r *resender) resend() {
 
 // run follows the servers that are connected to, until ctx ends.
 func (r *resender) run(ctx context.Context) {
+	tick := time.NewTicker(resendPause)
+	defer tick.Stop()
 	for ctx.Err() == nil {
 		connected := r.publisher.conn.NextConnect()
-		if server := r.publisher.conn.ServerID(); r.publisher.conn.Connected() && server != "" {
-			if !r.window.Knows(server) && !r.started(ctx, server, connected) {
-				continue
-			}
-			r.decided.Store(connected)
-			r.wake()
+		if r.decided.Load() != connected {
+			r.decide(ctx, connected)
+		} else {
+			r.confirm()
 		}
 		select {
 		case <-connected:
 		case <-r.trigger:
-			if !r.send(ctx, connected, "a stream lost messages") {
-				r.resend()
-			}
-			r.wake()
+			r.forgetServers()
+		case <-tick.C:
 		case <-ctx.Done():
 		}
 	}
 }
 
-// started sends the window to a server that has started anew, as far as is known. It
-// reports false where that is to be tried again.
-func (r *resender) started(ctx context.Context, server string, connected <-chan struct{}) bool {
-	if !r.send(ctx, connected, "connected to a NATS server that started anew, or was not in use before") {
-		return false
+// confirm has the window forget what is old enough, as far as the stream is known to be
+// complete.
+func (r *resender) confirm() {
+	if r.window.Stats().Messages == 0 || !r.publisher.conn.Connected() {
+		return
+	}
+	complete := r.publisher.streams.Complete(r.root)
+	r.window.Confirm(complete)
+	if time.Since(complete) > r.window.MaxAge()/4 {
+		r.publisher.streams.Trigger()
+	}
+}
+
+// forgetServers has the window sent again, also by the next process if this one ends
+// before that.
+func (r *resender) forgetServers() {
+	if err := r.window.ForgetServers(); err != nil {
+		r.log.Warn("what NATS lost is sent again by this process only", "err", err.Error())
+	}
+	var undecided <-chan struct{}
+	r.decided.Store(undecided)
+}
+
+// decide sends the window if the server may have lost something. It returns without a
+// decision where that fails, and is called again.
+func (r *resender) decide(ctx context.Context, connected <-chan struct{}) {
+	server := r.publisher.conn.ServerID()
+	if !r.publisher.conn.Connected() || server == "" {
+		return
+	}
+	known := r.window.Knows(server)
+	if !known && !r.send(ctx) {
+		return
+	}
+	r.decided.Store(connected)
+	r.spooler.wakeFor(r.root)
+	if known {
+		return
 	}
 	if err := r.window.Remember(server); err != nil {
 		r.log.Warn("the NATS server is not remembered: what it acknowledged is sent again after a restart of the relay", "err", err.Error())
 	}
-	return true
 }
 
-// send sends what is in the window. It reports false, after a pause, where that is to be
-// tried again.
-func (r *resender) send(ctx context.Context, connected <-chan struct{}, reason string) bool {
-	r.sending.Store(true)
-	defer r.sending.Store(false)
+// send sends what is in the window, and reports whether that is done.
+func (r *resender) send(ctx context.Context) bool {
 	var n atomic.Int64
-	err := r.window.Take(func(some []visit.Message) error { return r.sendAll(ctx, some, &n) })
+	err := r.window.Take(func(some []spool.Acknowledged) error { return r.sendAll(ctx, some, &n) })
 	if sent := n.Load(); sent > 0 {
 		r.resent.Add(float64(sent))
-		r.log.Warn("messages that NATS had acknowledged are sent again: it may have lost them", "reason", reason, "messages", sent)
+		r.log.Warn("messages that NATS had acknowledged are sent again: it may have lost them", "messages", sent, "root", string(r.root))
 	}
-	if err == nil {
-		return true
-	}
-	if ctx.Err() == nil && !isDisconnected(err) {
+	if err != nil && ctx.Err() == nil && !isDisconnected(err) {
 		r.log.Error("not all messages could be sent again that NATS may have lost", "err", err.Error())
 	}
-	sleep(ctx, longestForwardPause, connected)
-	return false
+	return err == nil
 }
 
 // sendAll sends messages, those with one ordering key one after another.
-func (r *resender) sendAll(ctx context.Context, all []visit.Message, n *atomic.Int64) error {
-	var keys [][]visit.Message
+func (r *resender) sendAll(ctx context.Context, all []spool.Acknowledged, n *atomic.Int64) error {
+	var keys [][]spool.Acknowledged
 	byKey := make(map[string]int)
+	window := r.publisher.streams.DedupeWindow(r.root)
 	for _, m := range all {
-		key := string(m.Root) + " " + m.OrderingKey
-		i, known := byKey[key]
+		if time.Since(m.At) > window {
+			continue // the stream would not recognise it
+		}
+		i, known := byKey[m.Message.OrderingKey]
 		if !known {
 			i = len(keys)
-			byKey[key], keys = i, append(keys, nil)
+			byKey[m.Message.OrderingKey], keys = i, append(keys, nil)
 		}
 		keys[i] = append(keys[i], m)
 	}
 	failed := make([]error, len(keys))
 	places := make(chan struct{}, forwardKeys)
 	var sending sync.WaitGroup
+	var ended atomic.Bool // what takes nothing now takes nothing of the others
 	for i, run := range keys {
 		places <- struct{}{}
 		sending.Go(func() {
 			defer func() { <-places }()
-			failed[i] = r.sendRun(ctx, run, n)
+			if !ended.Load() {
+				failed[i] = r.sendRun(ctx, run, n)
+			}
+			if failed[i] != nil {
+				ended.Store(true)
+			}
 		})
 	}
 	sending.Wait()
@@ -153,19 +209,30 @@ func (r *resender) sendAll(ctx context.Context, all []visit.Message, n *atomic.I
 	return nil
 }
 
-// sendRun passes over a message that its stream refuses for its own sake: it took it
-// before.
-func (r *resender) sendRun(ctx context.Context, run []visit.Message, n *atomic.Int64) error {
-	for _, m := range run {
-		_, err := r.publisher.publish(ctx, m, time.Now().Add(forwardTimeout), isDisconnected)
+// sendRun sends messages of one ordering key. What NATS refuses to that key, or to one
+// message for its own sake, goes to the spool, which knows what to do about it.
+func (r *resender) sendRun(ctx context.Context, run []spool.Acknowledged, n *atomic.Int64) error {
+	for i, m := range run {
+		_, err := r.publisher.send(ctx, m.Message, time.Now().Add(resendTimeout), isDisconnected)
 		switch {
 		case err == nil:
 			n.Add(1)
-		case passes(err):
-			return fmt.Errorf("send message %s again: %w", m.ID, err)
+			r.window.AddAgain(m)
+		case passes(err) && !ofSubject(err):
+			return fmt.Errorf("send message %s again: %w", m.Message.ID, err)
 		default:
-			r.log.Error("a message that NATS may have lost is refused when it is sent again", "id", m.ID, "err", err.Error())
+			return r.spool(ctx, run[i:])
 		}
+	}
+	return nil
+}
+
+func (r *resender) spool(ctx context.Context, run []spool.Acknowledged) error {
+	for _, m := range run {
+		if err := r.spooler.spool.Put(ctx, spool.Entry{Message: m.Message, Order: m.Message.OrderingKey}); err != nil {
+			return fmt.Errorf("spool message %s, which NATS may have lost: %w", m.Message.ID, err)
+		}
+		r.spooler.metrics.spooled.Inc()
 	}
 	return nil
 }

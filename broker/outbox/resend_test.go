@@ -34,7 +34,7 @@ type keeping struct {
 	close    func()
 }
 
-func openKeeping(t *testing.T, url, dir string) *keeping {
+func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 	t.Helper()
 	k := &keeping{log: &logtest.Buffer{}, registry: prometheus.NewRegistry()}
 	log := slog.New(slog.NewTextHandler(k.log, nil))
@@ -42,9 +42,12 @@ func openKeeping(t *testing.T, url, dir string) *keeping {
 	if err != nil {
 		t.Fatal(err)
 	}
-	window, err := spool.OpenWindow(spool.WindowConfig{Dir: filepath.Join(dir, "window"), MaxAge: time.Hour, MaxBytes: 64 << 20, Logger: log})
-	if err != nil {
-		t.Fatal(err)
+	windows := make(map[visit.Root]*spool.Window)
+	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision} {
+		windows[root], err = spool.OpenWindow(spool.WindowConfig{Dir: filepath.Join(dir, "window", string(root)), MaxAge: maxAge, MaxBytes: 64 << 20, Logger: log})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	nats, err := conn.Config{Servers: []string{url}}.WithDefaults()
 	if err != nil {
@@ -62,10 +65,10 @@ func openKeeping(t *testing.T, url, dir string) *keeping {
 	}
 	other.Close()
 	k.conn = c
-	k.streams = streams.New(cfg, streams.Options{Conn: c, Logger: log, Bucket: "KV_ORDERS", Registerer: k.registry, Lost: func() { k.Resend() }})
+	k.streams = streams.New(cfg, streams.Options{Conn: c, Logger: log, Bucket: "KV_ORDERS", Registerer: k.registry, Lost: func(root visit.Root) { k.Resend(root) }})
 	k.Outbox = outbox.New(outbox.Config{
 		Conn: c, Streams: k.streams, Shares: outbox.NewShares(nil), LargestMessage: streams.LargestMessage(cfg.BodyLimit), Logger: log,
-		Spool: kept, Window: window, Registerer: k.registry,
+		Spool: kept, Windows: windows, Registerer: k.registry,
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -75,7 +78,9 @@ func openKeeping(t *testing.T, url, dir string) *keeping {
 		stop()
 		running.Wait()
 		c.Close()
-		window.Close()
+		for _, w := range windows {
+			w.Close()
+		}
 		if err := kept.Close(); err != nil {
 			t.Error(err)
 		}
@@ -164,7 +169,7 @@ func TestResend_WhatAServerLostWithItsPowerIsStoredAgain(t *testing.T) {
 			t.Parallel()
 			store, copied := t.TempDir(), ""
 			s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
-			k := openKeeping(t, s.URL(), t.TempDir())
+			k := openKeeping(t, s.URL(), t.TempDir(), time.Hour)
 			k.storeVisits(t, 0, 20)
 			if partly {
 				copied = t.TempDir()
@@ -193,21 +198,21 @@ func TestResend_ARelayThatStartsAnewSendsWhatAnotherHasKept(t *testing.T) {
 	t.Parallel()
 	store, dir := t.TempDir(), t.TempDir()
 	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
-	k := openKeeping(t, s.URL(), dir)
+	k := openKeeping(t, s.URL(), dir, time.Hour)
 	k.storeVisits(t, 0, 20)
 	k.close()
 	losePower(t, s, store, "")
-	openKeeping(t, s.URL(), dir)
+	openKeeping(t, s.URL(), dir, time.Hour)
 	checkVisits(t, s, 20)
 }
 
 func TestResend_NothingIsSentAgainToAServerThatHasRunSince(t *testing.T) {
 	t.Parallel()
 	s, dir := natstest.Start(t), t.TempDir()
-	k := openKeeping(t, s.URL(), dir)
+	k := openKeeping(t, s.URL(), dir, time.Hour)
 	k.storeVisits(t, 0, 5)
 	k.close()
-	k = openKeeping(t, s.URL(), dir)
+	k = openKeeping(t, s.URL(), dir, time.Hour)
 	k.storeVisits(t, 5, 10)
 	checkVisits(t, s, 10)
 	if got := promtest.Sum(t, k.registry, "sine_relay_window_resent_total"); got != 0 {
@@ -221,7 +226,7 @@ func TestResend_NothingIsSentAgainToAServerThatHasRunSince(t *testing.T) {
 func TestResend_AStreamThatIsGoneIsAnAlarmAndFilledAgain(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	k := openKeeping(t, s.URL(), t.TempDir())
+	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour)
 	k.storeVisits(t, 0, 10)
 	if err := s.JetStream().DeleteStream(t.Context(), visit.DefaultEventStream); err != nil {
 		t.Fatal(err)
@@ -237,5 +242,90 @@ func TestResend_AStreamThatIsGoneIsAnAlarmAndFilledAgain(t *testing.T) {
 	}
 	if !strings.Contains(k.log.String(), `level=ERROR msg="NATS lost messages that it had acknowledged" stream=VISITORS acknowledged=80`) {
 		t.Errorf("the log says\n%s", k.log)
+	}
+}
+
+// A machine that lost its power may be away for longer than NATS takes to sync.
+func TestResend_NothingIsForgottenWhileNATSIsAway(t *testing.T) {
+	t.Parallel()
+	const age = 300 * time.Millisecond
+	store := t.TempDir()
+	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
+	k := openKeeping(t, s.URL(), t.TempDir(), age)
+	k.storeVisits(t, 0, 10)
+	s.Stop()
+	stopped := time.Now()
+	wait.Until(t, "it would be old enough", func() bool { return time.Since(stopped) > 3*age })
+	losePower(t, s, store, "")
+	checkVisits(t, s, 10)
+	wait.Until(t, "what NATS has synced by now is forgotten", func() bool {
+		return promtest.Sum(t, k.registry, "sine_relay_window_messages") == 0
+	})
+}
+
+func record(id string) visit.Message {
+	m := event(id)
+	m.Root, m.Subject, m.OrderingKey = visit.RootDecision, "visitors.v1.decision.hq.accepted", "decision/lobby"
+	return m
+}
+
+func TestResend_AStreamThatTakesNothingHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour)
+	for i := range 5 {
+		if r := k.store(t, record(fmt.Sprint("r", i))); r.err != nil {
+			t.Fatal(r.err)
+		}
+	}
+	stream, err := s.JetStream().Stream(t.Context(), visit.DefaultDecisionStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	cfg.MaxMsgs = 1 // and one is there
+	cfg.Duplicates = time.Second
+	if err := stream.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.JetStream().UpdateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.JetStream().Publish(t.Context(), "visitors.v1.decision.hq.accepted", nil); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	s.Restart()
+	wait.Until(t, "events are stored directly", func() bool {
+		r := k.store(t, event(fmt.Sprint("e", time.Now().UnixNano())))
+		return r.err == nil && !r.receipt.Spooled
+	})
+}
+
+// Another has made the stream anew before the relay looks at it.
+func TestResend_ASequenceThatComesTwiceIsALoss(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour)
+	k.storeVisits(t, 0, 10)
+	js := s.JetStream()
+	stream, err := js.Stream(t.Context(), visit.DefaultEventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := stream.CachedInfo().Config
+	if err := js.DeleteStream(t.Context(), cfg.Name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	k.storeVisits(t, 10, 11)
+	wait.Until(t, "everything is there again", func() bool {
+		stream, err := js.Stream(t.Context(), visit.DefaultEventStream)
+		return err == nil && stream.CachedInfo().State.Msgs == 88
+	})
+	if got := promtest.Sum(t, k.registry, "sine_relay_stream_losses_total", "stream", visit.DefaultEventStream); got != 1 {
+		t.Errorf("%v losses", got)
 	}
 }

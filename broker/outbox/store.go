@@ -62,7 +62,17 @@ func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Recei
 	if err := o.shares.allowsQuarantine(m); err != nil {
 		return o.spoolMessage(ctx, m, err)
 	}
-	if o.isUnresponsive() || o.resender.comesFirst() || o.mustQueue(ctx, early, m) {
+	if o.resendsFirst(m.Root) {
+		// Not until the time is up: a disk that hangs must not keep the message from NATS.
+		inTime, cancel := until(ctx, early)
+		receipt, err := o.spoolMessage(inTime, m, nil)
+		cancel()
+		if err == nil {
+			return receipt, nil
+		}
+		return o.publishAnyway(ctx, m, err)
+	}
+	if o.isUnresponsive() || o.mustQueue(ctx, early, m) {
 		receipt, err := o.spoolMessage(ctx, m, nil)
 		if err == nil || !o.mayReorder(ctx, early, m) {
 			return receipt, err

@@ -25,7 +25,10 @@ func DiskOf(dir string) (Disk, error) {
 		return Disk{}, err
 	}
 	d := Disk{Free: free, Size: size, Left: free}
-	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && path != dir {
+			return fs.SkipDir // the window's
+		}
 		if err == nil && strings.HasSuffix(e.Name(), suffixSegment) {
 			if info, err := e.Info(); err == nil {
 				d.Left += info.Size()

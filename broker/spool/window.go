@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sine-relay/sine-relay/internal/logthrottle"
@@ -27,8 +28,10 @@ const (
 // It is a log of segments like the spool, in a directory of its own, but is appended to
 // without a sync: what is written survives a crash of the process, and a loss of power
 // here only by chance. A segment is deleted as a whole when its newest message is old
-// enough, or when the log is too large: then the window is shorter. What goes wrong
-// with its files is logged, and never returned to those who store.
+// enough, or when the log is too large: then the window is shorter. Time counts only as
+// far as [Window.Confirm] says that the receiver still has what it acknowledged: one
+// that is away may have lost it. What goes wrong with the files is logged, and never
+// returned to those who store.
 type Window struct {
 	cfg      WindowConfig
 	throttle *logthrottle.Throttle
@@ -37,16 +40,25 @@ type Window struct {
 	stop     chan struct{}
 	stopped  chan struct{}
 
-	mu      sync.Mutex // of what waits to be written
-	queue   []visit.Message
-	leftOut uint64
+	// messages and bytes are in the files; leftOut were not kept.
+	messages, bytes, leftOut atomic.Int64
+
+	mu        sync.Mutex // of what needs no file, and so waits for no disk
+	queue     []kept
+	servers   []string
+	confirmed time.Time
 
 	files    sync.Mutex // of all below, and of the files
 	segments []*windowSegment
 	active   *windowSegment // one of them, or nil
 	number   uint64
 	buffer   []byte // of what is written
-	servers  []string
+}
+
+// kept is a message, and when it was first acknowledged.
+type kept struct {
+	visit.Message
+	at time.Time
 }
 
 // WindowConfig says where a window is, for how long it keeps a message, and how many
@@ -61,13 +73,13 @@ type WindowConfig struct {
 }
 
 // WindowStats are the numbers of a window. LeftOut messages were not kept, because the
-// disk was too slow or failed.
-type WindowStats struct {
-	Messages int
-	Bytes    int64
-	// Oldest is when the oldest message was added, or zero.
-	Oldest  time.Time
-	LeftOut uint64
+// disk was full, too slow or failed.
+type WindowStats struct{ Messages, Bytes, LeftOut int64 }
+
+// Acknowledged is a message that a receiver has acknowledged, at first at a time.
+type Acknowledged struct {
+	Message visit.Message
+	At      time.Time
 }
 
 // OpenWindow opens the window in cfg.Dir, with what an earlier process has left there,
@@ -95,52 +107,69 @@ func OpenWindow(cfg WindowConfig) (*Window, error) {
 	return w, nil
 }
 
-// Add keeps a message. It does not wait for the disk.
-func (w *Window) Add(m visit.Message) {
+// Add keeps a message that was acknowledged now. It does not wait for the disk.
+func (w *Window) Add(m visit.Message) { w.AddAgain(Acknowledged{m, time.Now()}) }
+
+// AddAgain keeps a message that was sent again. Its first time stays.
+func (w *Window) AddAgain(a Acknowledged) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.queue) >= maxUnwritten {
-		w.leftOut++
+		w.leftOut.Add(1)
 		return
 	}
-	w.queue = append(w.queue, m)
+	w.queue = append(w.queue, kept{a.Message, a.At})
 }
+
+// Confirm says that the receiver had at a time all that it had acknowledged. Until
+// then nothing is forgotten because of its age.
+func (w *Window) Confirm(at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at.After(w.confirmed) {
+		w.confirmed = at
+	}
+}
+
+// MaxAge is for how long a message is kept.
+func (w *Window) MaxAge() time.Duration { return w.cfg.MaxAge }
 
 // Take calls fn with the messages that were added before, oldest first, some thousand
 // at a time, and forgets them when fn returns nil. It returns fn's error; those
 // messages come again with the next call. Messages that cannot be read are passed over.
-func (w *Window) Take(fn func([]visit.Message) error) error {
+func (w *Window) Take(fn func([]Acknowledged) error) error {
 	w.files.Lock()
 	w.flush()
 	w.active = nil
 	taken := slices.Clone(w.segments)
-	w.files.Unlock()
 	for _, g := range taken {
-		if err := fn(g.read()); err != nil {
+		g.taken = true // and so it does not go meanwhile
+	}
+	w.files.Unlock()
+	for len(taken) > 0 {
+		g := taken[0]
+		if err := fn(w.read(g)); err != nil {
+			w.files.Lock()
+			defer w.files.Unlock()
+			for _, g := range taken {
+				g.taken = false
+			}
 			return err
 		}
 		w.files.Lock()
+		w.flush() // what was sent again and is kept again
 		w.forget(g)
 		w.files.Unlock()
+		taken = taken[1:]
 	}
 	return nil
 }
 
-// Stats returns the numbers of the window.
+// Stats returns the numbers of the window. It does not wait for the disk.
 func (w *Window) Stats() WindowStats {
 	w.mu.Lock()
-	s := WindowStats{Messages: len(w.queue), LeftOut: w.leftOut}
-	w.mu.Unlock()
-	w.files.Lock()
-	defer w.files.Unlock()
-	for _, g := range w.segments {
-		s.Messages += g.messages
-		s.Bytes += g.size
-		if s.Oldest.IsZero() || g.oldest.Before(s.Oldest) {
-			s.Oldest = g.oldest
-		}
-	}
-	return s
+	defer w.mu.Unlock()
+	return WindowStats{w.messages.Load() + int64(len(w.queue)), w.bytes.Load(), w.leftOut.Load()}
 }
 
 // Close writes what waits, and gives the directory free for others.
@@ -175,10 +204,16 @@ func (w *Window) run() {
 }
 
 // waiting takes what waits to be written.
-func (w *Window) waiting() []visit.Message {
+func (w *Window) waiting() []kept {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	queue := w.queue
 	w.queue = nil
 	return queue
+}
+
+func (w *Window) confirmedAt() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.confirmed
 }

@@ -38,8 +38,10 @@ func numbered(n int) visit.Message {
 
 func take(t *testing.T, w *Window) (all []visit.Message) {
 	t.Helper()
-	err := w.Take(func(some []visit.Message) error {
-		all = append(all, some...)
+	err := w.Take(func(some []Acknowledged) error {
+		for _, a := range some {
+			all = append(all, a.Message)
+		}
 		return nil
 	})
 	if err != nil {
@@ -92,7 +94,7 @@ func TestWindow_WhatWasNotTakenComesAgain(t *testing.T) {
 		w.Add(numbered(i))
 	}
 	stop := errors.New("stop")
-	err := w.Take(func([]visit.Message) error { return stop })
+	err := w.Take(func([]Acknowledged) error { return stop })
 	if !errors.Is(err, stop) {
 		t.Fatal(err)
 	}
@@ -109,7 +111,14 @@ func TestWindow_ForgetsWhatIsOldEnough(t *testing.T) {
 	for i := range 10 {
 		w.Add(numbered(i))
 	}
-	wait.Until(t, "it is written", func() bool { return len(windowFiles(t, dir)) > 0 || w.Stats().Messages == 0 })
+	wait.Until(t, "it is written", func() bool { return len(windowFiles(t, dir)) > 0 })
+	written := time.Now()
+	w.Confirm(written) // a receiver that is away since may have lost it
+	wait.Until(t, "it would be old enough", func() bool { return time.Since(written) > 300*time.Millisecond })
+	if got := w.Stats().Messages; got != 10 {
+		t.Errorf("%d are kept of a receiver that is away", got)
+	}
+	w.Confirm(time.Now())
 	wait.Until(t, "it is forgotten, and deleted", func() bool { return w.Stats().Messages == 0 && len(windowFiles(t, dir)) == 0 })
 }
 
@@ -194,7 +203,7 @@ func TestWindow_UnreadableFilesAreNoObstacle(t *testing.T) {
 	}
 }
 
-func TestWindow_CountsWhatADiskDoesNotTake(t *testing.T) {
+func TestWindow_ARemovedDirectoryIsMadeAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "window")
 	w := openWindow(t, WindowConfig{Dir: dir})
 	defer w.Close()
@@ -202,8 +211,57 @@ func TestWindow_CountsWhatADiskDoesNotTake(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Add(numbered(1))
+	wait.Until(t, "it is written", func() bool { return len(windowFiles(t, dir)) == 1 })
+	if got := take(t, w); len(got) != 1 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestWindow_CountsWhatADiskDoesNotTake(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "window")
+	w := openWindow(t, WindowConfig{Dir: dir})
+	defer w.Close()
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // in its place
+		t.Fatal(err)
+	}
+	w.Add(numbered(1))
 	wait.Until(t, "it is left out", func() bool { return w.Stats().LeftOut == 1 })
-	if err := w.Remember("server"); err == nil || !strings.Contains(err.Error(), "remember the server") {
-		t.Error(err)
+	if err := w.Remember("server"); err == nil || !strings.Contains(err.Error(), "remember the servers") || !w.Knows("server") {
+		t.Error(err, w.Knows("server"))
+	}
+}
+
+// A stream that takes it all again may be as large as the window.
+func TestWindow_WhatIsBeingTakenStays(t *testing.T) {
+	const bound = 1 << 20
+	w := openWindow(t, WindowConfig{Dir: t.TempDir(), MaxBytes: bound})
+	defer w.Close()
+	large := func(i int) visit.Message {
+		m := numbered(i)
+		m.Data = make([]byte, 20<<10)
+		return m
+	}
+	for i := range 40 {
+		w.Add(large(i))
+	}
+	seen := 0
+	err := w.Take(func(some []Acknowledged) error {
+		for _, a := range some {
+			if want := fmt.Sprint(seen); a.Message.ID != want {
+				t.Fatalf("%s comes, want %s", a.Message.ID, want)
+			}
+			seen++
+			w.AddAgain(a)
+		}
+		return nil
+	})
+	if err != nil || seen != 40 {
+		t.Errorf("%d came, %v", seen, err)
+	}
+	if got := take(t, w); len(got) == 0 || got[len(got)-1].ID != "39" {
+		t.Errorf("%d are kept again", len(got))
 	}
 }

@@ -1,18 +1,12 @@
 package spool
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/sine-relay/sine-relay/internal/atomicfile"
-	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Called with the lock of the files held, but for what says otherwise.
@@ -20,38 +14,33 @@ import (
 // windowSegment is a segment and what is known of the messages in it.
 type windowSegment struct {
 	*segment
-	messages       int
-	oldest, newest time.Time
+	messages       int64
+	oldest, newest time.Time // when they were added, or found at the start
+	taken          bool      // it is being sent again, and is not forgotten meanwhile
 }
 
-// entries returns those that can be read. It needs no lock: a segment that is read is
-// not appended to.
-func (g *windowSegment) entries() (all []Entry) {
-	content, _ := readSegment(g.file, g.size)
+// read returns what can be read. It needs no lock: a segment that is read is not
+// appended to.
+func (w *Window) read(g *windowSegment) (all []Acknowledged) {
+	content, failed := readSegment(g.file, g.size)
+	if failed != nil {
+		w.complain("cannot read all of it", failed)
+	}
 	for _, r := range scanSegment(content).records {
 		if e, err := decode(r.payload); err == nil {
-			all = append(all, e)
+			e.Message.OrderingKey = e.Order
+			all = append(all, Acknowledged{e.Message, e.Stored})
 		}
 	}
 	return all
 }
 
-func (g *windowSegment) read() (all []visit.Message) {
-	for _, e := range g.entries() {
-		e.Message.OrderingKey = e.Order
-		all = append(all, e.Message)
-	}
-	return all
-}
-
-func (g *windowSegment) note(at time.Time) {
-	if g.messages == 0 || at.Before(g.oldest) {
+func (g *windowSegment) note(messages int64, at time.Time) {
+	if g.messages == 0 {
 		g.oldest = at
 	}
-	if g.messages == 0 || at.After(g.newest) {
-		g.newest = at
-	}
-	g.messages++
+	g.newest = at
+	g.messages += messages
 }
 
 // load opens what an earlier process has left, which may end anywhere.
@@ -89,25 +78,34 @@ func (w *Window) open(name string, number uint64) bool {
 		return false
 	}
 	g := &windowSegment{segment: &segment{header: header{number: number, size: size}, file: f, end: size}}
-	for _, e := range g.entries() {
-		g.note(e.Stored)
-	}
-	if g.messages == 0 {
+	found := w.read(g)
+	if len(found) == 0 {
 		f.Close()
 		return false
 	}
-	w.segments = append(w.segments, g)
+	w.include(g)
+	w.note(g, len(found), time.Now())
 	return true
+}
+
+func (w *Window) include(g *windowSegment) {
+	w.segments = append(w.segments, g)
+	w.bytes.Add(g.size)
+}
+
+func (w *Window) note(g *windowSegment, messages int, at time.Time) {
+	g.note(int64(messages), at)
+	w.messages.Add(int64(messages))
 }
 
 // flush writes what was added. What cannot be written is left out.
 func (w *Window) flush() {
 	queue := w.waiting()
-	now := time.Now()
 	for len(queue) > 0 {
-		n, err := w.append(queue, now)
+		n, err := w.append(queue)
 		if err != nil {
-			w.omit(len(queue), err)
+			w.leftOut.Add(int64(len(queue)))
+			w.complain("cannot write", err)
 			return
 		}
 		queue = queue[n:]
@@ -116,12 +114,12 @@ func (w *Window) flush() {
 
 // append writes as many messages as fit into the active segment, and returns how many
 // that are.
-func (w *Window) append(queue []visit.Message, now time.Time) (n int, err error) {
+func (w *Window) append(queue []kept) (n int, err error) {
 	b := w.buffer[:0]
 	g := w.active
 	for n < len(queue) {
 		start := len(b)
-		b = appendRecord(b, Entry{Message: queue[n], Order: queue[n].OrderingKey, Stored: now})
+		b = appendRecord(b, Entry{Message: queue[n].Message, Order: queue[n].OrderingKey, Stored: queue[n].at})
 		if n == 0 && (g == nil || g.end+int64(len(b)) > g.size) {
 			if g, err = w.begin(int64(len(b))); err != nil {
 				return 0, err
@@ -143,48 +141,69 @@ func (w *Window) append(queue []visit.Message, now time.Time) (n int, err error)
 		return 0, err
 	}
 	g.end += int64(len(b))
-	for range n {
-		g.note(now)
-	}
+	w.note(g, n, time.Now())
 	return n, nil
 }
+
+// windowSpare is what the window leaves free of the disk, for the spool.
+const windowSpare = 64 << 20
+
+var errSpare = errors.New("the rest of the disk is for the spool")
 
 // begin makes a segment, and forgets the oldest ones where there would be too many.
 func (w *Window) begin(record int64) (*windowSegment, error) {
 	w.active = nil
-	for total := w.total() + max(w.cfg.segment, record); total > w.cfg.MaxBytes && len(w.segments) > 0; {
-		total -= w.segments[0].size
-		w.forget(w.segments[0])
+	size := max(w.cfg.segment, record)
+	for _, g := range slices.Clone(w.segments) {
+		if w.bytes.Load()+size > w.cfg.MaxBytes && !g.taken {
+			w.forget(g)
+		}
 	}
-	w.number++
-	g, err := createSegment(w.disk, header{number: w.number, size: w.cfg.segment}, record)
-	if err == nil {
-		err = w.disk.rename(draftName(g.number), g.name()) // without a sync: it need not outlast this machine
+	if free, _, err := w.disk.space(); err == nil && free > 0 && free < windowSpare+size {
+		return nil, errSpare
+	}
+	g, err := w.create(record)
+	if errors.Is(err, fs.ErrNotExist) { // another has removed the directory
+		if err = w.lockAgain(); err == nil {
+			g, err = w.create(record)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("begin a segment: %w", err)
 	}
 	w.active = &windowSegment{segment: g}
-	w.segments = append(w.segments, w.active)
+	w.include(w.active)
 	return w.active, nil
 }
 
-func (w *Window) total() (bytes int64) {
-	for _, g := range w.segments {
-		bytes += g.size
+func (w *Window) create(record int64) (*segment, error) {
+	w.number++
+	g, err := createSegment(w.disk, header{number: w.number, size: w.cfg.segment}, record)
+	if err == nil {
+		err = w.disk.rename(draftName(g.number), g.name()) // without a sync: it need not outlast this machine
 	}
-	return bytes
+	return g, err
 }
 
-// expire forgets segments whose messages are all old enough. It ends the active one
-// early, so that no message stays for much longer than it should.
+func (w *Window) lockAgain() error {
+	held, err := w.disk.lock()
+	if err == nil {
+		w.held.release()
+		w.held = held
+	}
+	return err
+}
+
+// expire forgets segments whose messages were all old enough when the receiver was last
+// known to have them. It ends the active one early, so that no message stays for much
+// longer than it should.
 func (w *Window) expire() {
-	now := time.Now()
-	if g := w.active; g != nil && now.Sub(g.oldest) > w.cfg.MaxAge/4 {
+	if g := w.active; g != nil && time.Since(g.oldest) > w.cfg.MaxAge/4 {
 		w.active = nil
 	}
+	confirmed := w.confirmedAt()
 	for _, g := range slices.Clone(w.segments) {
-		if g != w.active && now.Sub(g.newest) > w.cfg.MaxAge {
+		if g != w.active && !g.taken && confirmed.Sub(g.newest) > w.cfg.MaxAge {
 			w.forget(g)
 		}
 	}
@@ -196,6 +215,8 @@ func (w *Window) forget(g *windowSegment) {
 		w.active = nil
 	}
 	w.segments = slices.DeleteFunc(w.segments, func(other *windowSegment) bool { return other == g })
+	w.bytes.Add(-g.size)
+	w.messages.Add(-g.messages)
 	if _, err := w.disk.check(g.name(), g.file); err == nil {
 		if err := w.disk.remove(g.name()); err != nil {
 			w.complain("cannot delete", err)
@@ -204,60 +225,9 @@ func (w *Window) forget(g *windowSegment) {
 	g.file.Close()
 }
 
-// omit counts messages that are not kept.
-func (w *Window) omit(n int, err error) {
-	w.mu.Lock()
-	w.leftOut += uint64(n)
-	w.mu.Unlock()
-	w.complain("cannot write", err)
-}
-
+// complain needs no lock.
 func (w *Window) complain(what string, err error) {
 	if w.throttle.Due(what, time.Now()) > 0 {
 		w.cfg.Logger.Warn("the window of acknowledged messages: "+what, "dir", w.cfg.Dir, "err", err.Error())
 	}
-}
-
-// serversFile has the ids of the receivers that are known to have run since what is in
-// the window was acknowledged; maxServers of them, the newest last.
-const (
-	serversFile = "servers.json"
-	maxServers  = 64
-)
-
-// Knows reports whether a server has been remembered: it has not started anew since.
-func (w *Window) Knows(server string) bool {
-	w.files.Lock()
-	defer w.files.Unlock()
-	return slices.Contains(w.servers, server)
-}
-
-// Remember notes that a server runs, also for the next process.
-func (w *Window) Remember(server string) error {
-	w.files.Lock()
-	defer w.files.Unlock()
-	servers := append(slices.Clone(w.servers), server)
-	servers = servers[max(0, len(servers)-maxServers):]
-	content, err := json.Marshal(servers)
-	if err == nil {
-		err = atomicfile.Write(filepath.Join(w.cfg.Dir, serversFile), content)
-	}
-	if err != nil {
-		return fmt.Errorf("remember the server of the window: %w", err)
-	}
-	w.servers = servers
-	return nil
-}
-
-// readServers returns none where the file cannot be read: then what is in the window is
-// sent again.
-func (w *Window) readServers() (servers []string) {
-	content, err := os.ReadFile(filepath.Join(w.cfg.Dir, serversFile))
-	if err == nil {
-		err = json.Unmarshal(content, &servers)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		w.complain("cannot read which servers are known", err)
-	}
-	return servers
 }

@@ -21,6 +21,7 @@ type finding struct {
 	pending error
 	batches bool // it allows atomic batches, and they are wanted
 	created bool // it was absent
+	dedupe  time.Duration
 	level
 }
 
@@ -131,7 +132,7 @@ func (r *Reconciler) Unused(ctx context.Context) (bool, error) {
 func found(want spec, info Info) finding {
 	return finding{
 		fault: validate(want, info.Config), drift: compare(want, info.Config),
-		batches: want.batches && takesBatches(info.Config),
+		batches: want.batches && takesBatches(info.Config), dedupe: info.Config.Duplicates,
 		level: level{
 			int64(info.State.Bytes), max(0, info.Config.MaxBytes),
 			int64(info.State.Msgs), max(0, info.Config.MaxMsgs),

@@ -1,6 +1,7 @@
 package streams
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -18,7 +19,8 @@ const lossShown = time.Hour
 // loss is what is known about acknowledged messages that a stream does not have. The
 // reconciler's lock guards it.
 type loss struct {
-	suspected bool // by the last inspection
+	suspected time.Time // since when it seems so
+	complete  time.Time // when it was certain that it is not so
 	last      error
 	at        time.Time
 }
@@ -31,45 +33,95 @@ func (l loss) recent() error {
 	return l.last
 }
 
-// Acknowledged notes that the stream of a root has acknowledged a sequence.
-func (r *Reconciler) Acknowledged(root visit.Root, sequence uint64) {
+// LastAcknowledged is the highest sequence that the stream of a root has acknowledged.
+func (r *Reconciler) LastAcknowledged(root visit.Root) uint64 {
+	if s := r.streamFor(root); s != nil {
+		return s.acknowledged.Load()
+	}
+	return 0
+}
+
+// Acknowledged takes an acknowledgement of the stream of a root, for a message that was
+// first sent when the highest sequence was before. A new message behind that is a loss:
+// the stream has given the sequence a second time.
+func (r *Reconciler) Acknowledged(root visit.Root, before uint64, ack *Ack) {
 	s := r.streamFor(root)
-	if s == nil {
+	if s == nil || ack.Duplicate {
+		return
+	}
+	if ack.Sequence <= before {
+		r.noteLoss(s, before, finding{level: level{lastSequence: ack.Sequence}})
 		return
 	}
 	for {
 		highest := s.acknowledged.Load()
-		if sequence <= highest || s.acknowledged.CompareAndSwap(highest, sequence) {
+		if ack.Sequence <= highest || s.acknowledged.CompareAndSwap(highest, ack.Sequence) {
 			return
 		}
 	}
 }
 
+// DedupeWindow is for how long the stream of a root recognises a repeat, as far as is
+// known.
+func (r *Reconciler) DedupeWindow(root visit.Root) time.Duration {
+	s := r.streamFor(root)
+	if s == nil {
+		return r.cfg.DedupeWindow
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return cmp.Or(s.dedupe, r.cfg.DedupeWindow)
+}
+
+// Complete is when an inspection last found all that the stream of a root had
+// acknowledged before it; zero for never.
+func (r *Reconciler) Complete(root visit.Root) time.Time {
+	if s := r.streamFor(root); s != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return s.loss.complete
+	}
+	return time.Time{}
+}
+
 // compareLast compares the last sequence that an inspection found with what was
-// acknowledged before the inspection. A stream that is behind is inspected once more
-// before that is a loss; one that had to be created is lost at once.
-func (r *Reconciler) compareLast(s *stream, acknowledged uint64, f finding) {
+// acknowledged before it began. A stream that is behind is inspected once more before
+// that is a loss; one that had to be created is lost at once.
+func (r *Reconciler) compareLast(s *stream, acknowledged uint64, began time.Time, f finding) {
 	if f.pending != nil {
 		return
 	}
 	r.mu.Lock()
+	l := &s.loss
 	behind := f.lastSequence < acknowledged
-	confirmed := behind && (f.created || s.loss.suspected)
-	s.loss.suspected = behind && !confirmed
-	var err error
+	if !behind {
+		l.suspected, l.complete = time.Time{}, began
+	} else if l.suspected.IsZero() {
+		l.suspected = began
+	}
+	confirmed := behind && (f.created || began.Sub(l.suspected) >= recheckInterval/2)
+	r.mu.Unlock()
 	if confirmed {
-		err = lossOf(s.want.name, acknowledged, f)
-		s.loss.last, s.loss.at = err, time.Now()
+		r.noteLoss(s, acknowledged, f)
+	}
+}
+
+// noteLoss reports a loss once, by whomever it was noticed first.
+func (r *Reconciler) noteLoss(s *stream, acknowledged uint64, f finding) {
+	r.mu.Lock()
+	again := s.acknowledged.Load() != acknowledged // it went on, or was noted
+	if !again {
 		s.acknowledged.Store(f.lastSequence)
+		s.loss = loss{last: lossOf(s.want.name, acknowledged, f), at: time.Now(), complete: s.loss.complete}
 	}
 	r.mu.Unlock()
-	if err == nil {
+	if again {
 		return
 	}
 	r.metrics.losses.WithLabelValues(s.want.name).Inc()
 	r.log.Error("NATS lost messages that it had acknowledged", "stream", s.want.name, "acknowledged", acknowledged, "last", f.lastSequence, "absent", f.created)
 	if r.lost != nil {
-		r.lost()
+		r.lost(s.want.root)
 	}
 }
 

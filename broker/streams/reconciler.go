@@ -42,7 +42,7 @@ type Reconciler struct {
 	// inspected is called with what an inspection found in the stream of a root.
 	inspected func(root visit.Root, bytes, limit int64)
 	// lost is called when a stream has lost what it had acknowledged.
-	lost func()
+	lost func(root visit.Root)
 
 	mu      sync.Mutex
 	general error           // a fault that is not that of a single stream
@@ -59,6 +59,7 @@ type stream struct {
 	pending  error  // could not be inspected
 	drift    drifts // differs from what is wanted, but works
 	refusal  *refusal
+	dedupe   time.Duration
 	// troubled is set while refusal is.
 	troubled atomic.Bool
 	// batches is set while the stream allows atomic batches and they are wanted.
@@ -81,9 +82,9 @@ type Options struct {
 	// Inspected is called with what an inspection found in the stream of a root: how
 	// many bytes, of how many.
 	Inspected func(root visit.Root, bytes, limit int64)
-	// Lost is called when a stream no longer has what it had acknowledged. It must not
+	// Lost is called when the stream of a root no longer has what it had acknowledged. It must not
 	// wait.
-	Lost func()
+	Lost func(root visit.Root)
 }
 
 // New returns a reconciler for a complete configuration.
@@ -166,7 +167,7 @@ func (r *Reconciler) interval() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.streams {
-		if s.fault != nil || s.pending != nil || s.refusal != nil || s.loss.suspected {
+		if s.fault != nil || s.pending != nil || s.refusal != nil || !s.loss.suspected.IsZero() {
 			return recheckInterval
 		}
 	}
@@ -198,10 +199,10 @@ func (r *Reconciler) Check(ctx context.Context) {
 		r.warn(fault)
 	}
 	for _, s := range r.streams {
-		acknowledged := s.acknowledged.Load() // before, or the stream may seem to be behind
+		acknowledged, began := s.acknowledged.Load(), time.Now() // before, or the stream may seem to be behind
 		f := r.inspectOrCreate(ctx, s)
 		r.conclude(s, f)
-		r.compareLast(s, acknowledged, f)
+		r.compareLast(s, acknowledged, began, f)
 	}
 }
 
@@ -236,7 +237,7 @@ func (r *Reconciler) conclude(s *stream, f finding) {
 	s.verified = s.verified || f.fit()
 	s.pending = f.pending
 	if f.pending == nil {
-		s.fault, s.drift = f.fault, f.drift
+		s.fault, s.drift, s.dedupe = f.fault, f.drift, f.dedupe
 		s.batches.Store(f.batches)
 		r.doubt(s)
 		r.relieve(s, f.level)

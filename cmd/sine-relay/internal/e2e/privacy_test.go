@@ -146,7 +146,7 @@ func (d *markedRelay) traces() map[string]string {
 		all[command] = out + errOut
 	}
 	eventually(d.t, "what NATS had not synced is deleted", func() bool {
-		left, err := filepath.Glob(filepath.Join(d.spool, "window", "*.log"))
+		left, err := filepath.Glob(filepath.Join(d.spool, "window", "*", "*.log"))
 		return err == nil && len(left) == 0
 	})
 	d.end()

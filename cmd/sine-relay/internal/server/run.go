@@ -79,9 +79,7 @@ func (srv *Server) release() {
 		cancel()
 		srv.Broker.Close(ended)
 	}
-	if srv.window != nil {
-		srv.window.Close()
-	}
+	closeWindows(srv.windows)
 	if srv.spool != nil {
 		if err := srv.spool.Close(); err != nil {
 			srv.Log.Error("close the spool", "err", err.Error())

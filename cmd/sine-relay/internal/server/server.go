@@ -29,6 +29,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Server is a running relay with everything that it needs.
@@ -40,8 +41,8 @@ type Server struct {
 	Readiness *relay.Readiness
 
 	version  string
-	spool    *spool.Spool  // nil where there is none
-	window   *spool.Window // likewise
+	spool    *spool.Spool // nil where there is none
+	windows  map[visit.Root]*spool.Window
 	relay    *relay.Relay
 	reloader *reloader
 	monitor  *monitor
@@ -105,10 +106,10 @@ func Start(o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	srv.spool = cfg.Spool
-	if cfg.Window, err = openWindow(s, log); err != nil {
+	if cfg.Windows, err = openWindows(s, log); err != nil {
 		return nil, err
 	}
-	srv.window = cfg.Window
+	srv.windows = cfg.Windows
 	if srv.Broker, err = broker.Connect(cfg); err != nil {
 		return nil, err
 	}
@@ -174,30 +175,49 @@ func openSpool(s config.Settings, log *slog.Logger) (*spool.Spool, error) {
 	return opened, nil
 }
 
-// windowShare is what part of the spool's bytes the window may take up, beside them, and
+// windowShare is what part of the spool's bytes the windows may take up, beside them, and
 // maxWindow how many bytes at most.
 const (
 	windowShare = 4
 	maxWindow   = 256 << 20
 )
 
-// openWindow opens the window of messages that NATS has acknowledged and may not have
-// synced, beside the spool. Without it visitors are served all the same.
-func openWindow(s config.Settings, log *slog.Logger) (*spool.Window, error) {
-	if s.SpoolDir == "" || s.WindowAge() == 0 {
+// openWindows opens the windows of messages that NATS has acknowledged and may not have
+// synced, beside the spool. Without them visitors are served all the same.
+func openWindows(s config.Settings, log *slog.Logger) (map[visit.Root]*spool.Window, error) {
+	if s.SpoolDir == "" {
 		return nil, nil
 	}
-	opened, err := spool.OpenWindow(spool.WindowConfig{
-		Dir: filepath.Join(s.SpoolDir, "window"), MaxAge: s.WindowAge(), MaxBytes: min(s.SpoolMaxBytes/windowShare, maxWindow), Logger: log,
-	})
-	if errors.Is(err, spool.ErrInUse) {
-		return nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
-	}
-	if err != nil {
-		log.Error("messages that NATS acknowledges are not kept until it has synced them", "err", err.Error())
+	dir := filepath.Join(s.SpoolDir, "window")
+	if s.WindowAge() == 0 { // what an earlier configuration has left is of visitors
+		if err := os.RemoveAll(dir); err != nil {
+			log.Error("cannot delete what was kept until NATS has synced it", "err", err.Error())
+		}
 		return nil, nil
 	}
-	return opened, nil
+	windows := make(map[visit.Root]*spool.Window)
+	// Most of it is for events; records are small.
+	for root, share := range map[visit.Root]int64{visit.RootEvent: 2, visit.RootQuarantine: 4, visit.RootDecision: 4} {
+		opened, err := spool.OpenWindow(spool.WindowConfig{
+			Dir: filepath.Join(dir, string(root)), MaxAge: s.WindowAge(), MaxBytes: min(s.SpoolMaxBytes/windowShare, maxWindow) / share, Logger: log,
+		})
+		if errors.Is(err, spool.ErrInUse) {
+			closeWindows(windows)
+			return nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
+		}
+		if err != nil {
+			log.Error("messages that NATS acknowledges are not kept until it has synced them", "err", err.Error())
+			continue
+		}
+		windows[root] = opened
+	}
+	return windows, nil
+}
+
+func closeWindows(windows map[visit.Root]*spool.Window) {
+	for _, w := range windows {
+		w.Close()
+	}
 }
 
 // listen opens a socket.
