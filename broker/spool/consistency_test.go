@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	crashStates = flag.Int("spool.states", 100_000, "in how many states a crash leaves the spool in TestCrash_EachState")
+	crashStates = flag.Int("spool.states", 20_000, "in how many states a crash leaves the spool in TestCrash_EachState")
 	crashSeed   = flag.Uint64("spool.seed", 1, "seed of TestCrash_EachState")
 )
 

@@ -136,6 +136,9 @@ func (rig *bench) startHandler(b *testing.B, role string) {
 			"SINE_RELAY_LISTEN=" + address, "SINE_RELAY_ADMIN_LISTEN=" + freeAddress(b), "SINE_RELAY_NATS_URL=" + rig.servers,
 			"SINE_RELAY_NATS_REPLICAS=" + fmt.Sprint(rig.replicas), "SINE_RELAY_SPOOL_DIR=" + b.TempDir(), "SINE_RELAY_DRAIN_DELAY=0s",
 		}
+		if rig.synced && role == roleRelay { // another version may not know it
+			environ = append(environ, "SINE_RELAY_NATS_SYNC_INTERVAL=0s")
+		}
 		h.processes = append(h.processes, startChild(b, program, append(environ, rig.configured(b)...)...))
 		one := &benchHandler{}
 		for i := range rig.integrations {
