@@ -68,7 +68,7 @@ func readPassword(file string) (string, error) {
 }
 
 func newPassword(file, known string) (string, error) {
-	secret := cmp.Or(known, rand.Text()) // 130 bits, and no sign that a URL would escape
+	secret := cmp.Or(known, rand.Text()) // 130 bits, and no character that a URL would escape
 	if err := atomicfile.Write(file, []byte(secret+"\n")); err != nil {
 		return "", fmt.Errorf("NATS password: %w", err)
 	}

@@ -36,7 +36,7 @@ type WatchConfig struct {
 	// something was, an absent bucket was deleted and is not created. Nil is for
 	// nobody who could tell.
 	Unused func(context.Context) (bool, error)
-	// Inspected is told after each reading what is wrong with the bucket, and how
+	// Inspected is called after each reading with what is wrong with the bucket, and how
 	// else it differs from one that is created here. It may be nil.
 	Inspected func(unfit error, drift []Drift)
 	// SnapshotFile keeps the last known state for the next start; empty for none.

@@ -16,8 +16,10 @@ import (
 const (
 	// windowFlush is how long a message waits to be written, and maxUnwritten how
 	// many may. More are left out: those who store must not wait for the disk.
-	windowFlush  = 50 * time.Millisecond
+	windowFlush  = 10 * time.Millisecond
 	maxUnwritten = 4096
+	// windowExpire is between two looks for what is old enough.
+	windowExpire = 200 * time.Millisecond
 	// maxWindowWrite is how many bytes are written at once, unless one message has more.
 	maxWindowWrite = 256 << 10
 )
@@ -37,6 +39,7 @@ type Window struct {
 	throttle *logthrottle.Throttle
 	disk     disk
 	held     dirLock
+	wake     chan struct{} // something waits to be written
 	stop     chan struct{}
 	stopped  chan struct{}
 
@@ -91,7 +94,7 @@ func OpenWindow(cfg WindowConfig) (*Window, error) {
 	}
 	w := &Window{
 		cfg: cfg, throttle: logthrottle.New(time.Minute), disk: osDisk{cfg.Dir},
-		stop: make(chan struct{}), stopped: make(chan struct{}),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	held, err := w.disk.lock()
 	if err == nil {
@@ -118,7 +121,12 @@ func (w *Window) AddAgain(a Acknowledged) {
 		w.leftOut.Add(1)
 		return
 	}
-	w.queue = append(w.queue, kept{a.Message, a.At})
+	if w.queue = append(w.queue, kept{a.Message, a.At}); len(w.queue) == 1 {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // Confirm says that the receiver had at a time all that it had acknowledged. Until
@@ -185,18 +193,25 @@ func (w *Window) Close() {
 	w.held.release()
 }
 
-// run writes what was added, and forgets what is old, until the window is closed.
+// run writes what was added, some of it at once, and forgets what is old, until the
+// window is closed.
 func (w *Window) run() {
 	defer close(w.stopped)
-	tick := time.NewTicker(windowFlush)
-	defer tick.Stop()
+	expire, gather := time.NewTicker(windowExpire), time.NewTimer(windowFlush)
+	defer expire.Stop()
+	defer gather.Stop()
 	for {
 		select {
 		case <-w.stop:
 			return
-		case <-tick.C:
+		case <-w.wake:
+			gather.Reset(windowFlush)
+		case <-gather.C:
 			w.files.Lock()
 			w.flush()
+			w.files.Unlock()
+		case <-expire.C:
+			w.files.Lock()
 			w.expire()
 			w.files.Unlock()
 		}
