@@ -68,7 +68,11 @@ func (l *lock) check() error {
 	return nil
 }
 
+// release gives the locks free at once, also while a process that is being forked has
+// the files, too.
 func (l *lock) release() {
-	l.file.close()
-	l.dir.close()
+	for _, h := range []*held{l.file, l.dir} {
+		_ = syscall.Flock(int(h.file.Fd()), syscall.LOCK_UN) // closing does it otherwise
+		h.close()
+	}
 }
