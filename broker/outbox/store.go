@@ -70,7 +70,7 @@ func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Recei
 		if err == nil {
 			return receipt, nil
 		}
-		return o.publishAnyway(ctx, m, err)
+		return o.publishAnyway(ctx, m, err) // better out of order than lost
 	}
 	if o.isUnresponsive() || o.mustQueue(ctx, early, m) {
 		receipt, err := o.spoolMessage(ctx, m, nil)
