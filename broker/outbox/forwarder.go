@@ -122,6 +122,7 @@ func (f *forwarder) send(ctx context.Context, run []spool.Item, leaving *departu
 		if !f.ramp.leave(ctx) || f.spooler.paused(f.root) {
 			return r
 		}
+		item.Message.OrderingKey = item.Order // which the window keeps, too
 		switch err := f.sendOne(ctx, item.Message); {
 		case err == nil:
 			f.publisher.unresponsive.Store(false)

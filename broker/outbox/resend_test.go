@@ -202,8 +202,11 @@ func TestResend_ARelayThatStartsAnewSendsWhatAnotherHasKept(t *testing.T) {
 	k.storeVisits(t, 0, 20)
 	k.close()
 	losePower(t, s, store, "")
-	openKeeping(t, s.URL(), dir, time.Hour)
+	again := openKeeping(t, s.URL(), dir, time.Hour)
 	checkVisits(t, s, 20)
+	if t.Failed() {
+		t.Logf("the log says\n%s\nand before that\n%s", again.log, k.log)
+	}
 }
 
 func TestResend_NothingIsSentAgainToAServerThatHasRunSince(t *testing.T) {
