@@ -90,6 +90,9 @@ func (f *forwarder) round(ctx context.Context) (all result) {
 		f.spooler.log.Error("the spool cannot be read", "err", err.Error())
 		return result{stuck: true}
 	}
+	if len(batch) == 0 {
+		return result{}
+	}
 	leaving := newDeparture(f.spooler)
 	results := make([]result, len(batch))
 	var sending sync.WaitGroup
