@@ -24,8 +24,9 @@ import (
 // connections, and the relay has left by then. The deciders have not: what they were
 // asked on a connection that is closed is asked again.
 func TestLameDuck_RollingUpdateLosesNoRequestOrEvent(t *testing.T) {
+	t.Parallel()
 	servers := natstest.Cluster(t, 3, func(o *server.Options) {
-		o.LameDuckGracePeriod, o.LameDuckDuration = 4*time.Second, 5*time.Second
+		o.LameDuckGracePeriod, o.LameDuckDuration = 3*time.Second, 3500*time.Millisecond
 	})
 	var urls []string
 	for _, s := range servers {
@@ -45,8 +46,8 @@ func TestLameDuck_RollingUpdateLosesNoRequestOrEvent(t *testing.T) {
 	for range 10 {
 		load.Go(func() {
 			for ctx.Err() == nil {
-				// The default budget, and as much again for a busy machine.
-				asking, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+				// The default budget, and three times as much again for a busy machine.
+				asking, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 				if _, err := b.Ask(asking, question()); err != nil {
 					t.Errorf("a visitor had no answer: %v", err)
 				}
