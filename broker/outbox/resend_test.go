@@ -252,7 +252,7 @@ func TestResend_AStreamThatIsGoneIsAnAlarmAndFilledAgain(t *testing.T) {
 // A machine that lost its power may be away for longer than NATS takes to sync.
 func TestResend_NothingIsForgottenWhileNATSIsAway(t *testing.T) {
 	t.Parallel()
-	const age = 2 * time.Second
+	const age = time.Second
 	store := t.TempDir()
 	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
 	k := openKeeping(t, s.URL(), t.TempDir(), age)
