@@ -8,7 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/broker/spool"
 	"github.com/sine-relay/sine-relay/broker/streams"
@@ -18,7 +18,7 @@ import (
 // Config says where NATS is and what the streams are like. Zero fields get the
 // defaults.
 type Config struct {
-	NATS    conn.Config
+	NATS    dial.Config
 	Streams streams.Config
 	// Requests are the subjects of the check-in requests that will be sent, so that
 	// their metrics exist from the start. Others may be sent, too.

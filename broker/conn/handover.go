@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 )
 
 const (
@@ -92,7 +94,7 @@ func (c *Conn) bridgeTo(urls string) *Conn {
 	b := newConn(c.cfg, Options{Name: c.name, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(nil), Observer: c.observer})
 	b.isBridge = true
 	err := b.dial(urls, slices.Concat(c.options, []nats.Option{nats.RetryOnFailedConnect(false)}))
-	if err == nil && b.up.Load() && b.nc.FlushTimeout(writeTimeout) == nil { // the server has the inbox
+	if err == nil && b.up.Load() && b.nc.FlushTimeout(dial.WriteTimeout) == nil { // the server has the inbox
 		return b
 	}
 	b.Close()
@@ -113,6 +115,19 @@ func (c *Conn) awaitReplies(p *pending) {
 	ctx, cancel := context.WithTimeout(c.ended, handOverWait)
 	defer cancel()
 	p.awaitEmpty(ctx)
+}
+
+// awaitEmpty waits until nothing is pending, or ctx ends.
+func (p *pending) awaitEmpty(ctx context.Context) {
+	tick := time.NewTicker(handOverPoll)
+	defer tick.Stop()
+	for !p.empty() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // current is the connection to send by.
@@ -177,5 +192,5 @@ func (c *Conn) reconnectDelay(round int) time.Duration {
 	if round <= 1 && made != nil && time.Since(*made) > reconnectGrace {
 		return 0
 	}
-	return reconnectWait + rand.N(reconnectJitter)
+	return dial.ReconnectWait + rand.N(dial.ReconnectJitter)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
@@ -22,9 +23,9 @@ import (
 func TestMain(m *testing.M) { wait.Main(m) }
 
 // dial returns a connection that is up.
-func dial(t *testing.T, url string) *conn.Conn {
+func connect(t *testing.T, url string) *conn.Conn {
 	t.Helper()
-	cfg, err := conn.Config{Servers: []string{url}}.WithDefaults()
+	cfg, err := dial.Config{Servers: []string{url}}.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestSend_RepliesGoToTheirCallers(t *testing.T) {
 	if err := peer.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	c := dial(t, s.URL())
+	c := connect(t, s.URL())
 	var calls sync.WaitGroup
 	for n := range 500 {
 		calls.Go(func() {
@@ -88,7 +89,7 @@ func TestSend_EndsAtTheDeadlineAndRemindsBefore(t *testing.T) {
 	if _, err := s.Connect().SubscribeSync("silent"); err != nil {
 		t.Fatal(err)
 	}
-	c := dial(t, s.URL())
+	c := connect(t, s.URL())
 	replies, start := conn.NewReplies(), time.Now()
 	one := expect(t, c, conn.Expectation{Subject: "silent", Replies: replies, Remind: start.Add(50 * time.Millisecond), Deadline: start.Add(150 * time.Millisecond)})
 	one.Send(&nats.Msg{Subject: "silent"})
@@ -106,7 +107,7 @@ func TestSend_EndsAtTheDeadlineAndRemindsBefore(t *testing.T) {
 func TestSend_FailsWithoutAConnection(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	c := dial(t, s.URL())
+	c := connect(t, s.URL())
 	s.Stop()
 	wait.Until(t, "it is not connected", func() bool { return !c.Connected() })
 	send := func() conn.Reply {
@@ -181,7 +182,7 @@ func (s *stalling) serve(client net.Conn) {
 func TestSend_PeerThatReadsNothingHoldsNobodyBeyondTheDeadline(t *testing.T) {
 	t.Parallel()
 	s := startStalling(t)
-	c := dial(t, "nats://"+s.address)
+	c := connect(t, "nats://"+s.address)
 	filling := conn.NewReplies()
 	for range 64 { // more than the buffers of both sides hold
 		expect(t, c, conn.Expectation{Subject: "fill", Replies: filling}).Send(&nats.Msg{Subject: "fill", Data: make([]byte, 1<<20)})
@@ -239,7 +240,7 @@ func TestSendBatch_LeavesInOrderWithoutWhatIsNotAwaited(t *testing.T) {
 	if err := peer.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	c := dial(t, s.URL())
+	c := connect(t, s.URL())
 	own, whole := conn.NewReplies(), conn.NewReplies()
 	var members []*conn.PendingReply
 	for range 4 {
@@ -274,7 +275,7 @@ func TestSendBatch_LeavesInOrderWithoutWhatIsNotAwaited(t *testing.T) {
 
 func TestSendBatch_OfNothingIsAnError(t *testing.T) {
 	t.Parallel()
-	c := dial(t, natstest.Start(t).URL())
+	c := connect(t, natstest.Start(t).URL())
 	replies := conn.NewReplies()
 	expect(t, c, conn.Expectation{Subject: "batch", Replies: replies}).SendBatch(func(func(*conn.PendingReply) bool) []*nats.Msg { return nil })
 	if r := next(t, replies); r.Err != conn.ErrNothingToSend || r.Sent {

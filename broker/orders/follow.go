@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 )
 
 const (
@@ -119,7 +119,7 @@ func (w *Watcher) absent(ctx context.Context) error {
 		return w.createErr
 	}
 	w.createdAt = time.Now()
-	w.createErr = conn.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toChange(w.cfg.Bucket), func(ctx context.Context) error {
+	w.createErr = dial.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toChange(w.cfg.Bucket), func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
 		if w.cfg.Unused != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -34,7 +34,7 @@ func (b *Book) retry(ctx context.Context, try func(context.Context) error) error
 func (b *Book) try(ctx context.Context, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	return conn.WhilePermitted(ctx, b.js.Conn(), toChange(b.bucket), try)
+	return dial.WhilePermitted(ctx, b.js.Conn(), toChange(b.bucket), try)
 }
 
 // passing reports whether a fault may go away by itself.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -220,7 +220,7 @@ const (
 func (w *Watcher) run(ctx context.Context) {
 	defer close(w.changed)
 	for {
-		err := conn.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toFollow(w.cfg.Bucket), w.follow)
+		err := dial.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toFollow(w.cfg.Bucket), w.follow)
 		pause := retryPause
 		if errors.Is(err, visit.ErrDenied) {
 			pause = deniedPause

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/outbox"
 	"github.com/sine-relay/sine-relay/broker/spool"
@@ -49,7 +50,7 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 			t.Fatal(err)
 		}
 	}
-	nats, err := conn.Config{Servers: []string{url}}.WithDefaults()
+	nats, err := dial.Config{Servers: []string{url}}.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}

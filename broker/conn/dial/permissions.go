@@ -1,4 +1,4 @@
-package conn
+package dial
 
 import (
 	"context"
@@ -103,3 +103,24 @@ func (p permissions) denial(err error) error {
 }
 
 var consumerName = regexp.MustCompile(`^(.*\.CONSUMER\.(?:CREATE|MSG\.NEXT)\.KV_[^.]+\.)[^.]+`)
+
+// Explain returns what NATS refused to the connection of a command, or else err: the
+// client library only says that the time was up.
+func Explain(nc *nats.Conn, err error) error {
+	if v, refused := natsperm.Last(nc); refused && !errors.Is(err, visit.ErrDenied) {
+		return fmt.Errorf("%w: %w", visit.ErrDenied, v.Err)
+	}
+	return err
+}
+
+// Denied reports whether NATS refused a subject to the connection of a command.
+func Denied(nc *nats.Conn, subject string) bool {
+	_, refused := natsperm.LastOf(nc, subject)
+	return refused
+}
+
+// PublishDenied reports whether err is a refusal to publish.
+func PublishDenied(err error) bool {
+	v, ok := natsperm.Parse(err)
+	return ok && v.Operation == natsperm.Publish
+}

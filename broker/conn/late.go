@@ -21,6 +21,25 @@ const (
 	ignored
 )
 
+// Observer is called with replies that do not count, or come too late or too often.
+// A nil function ignores them.
+type Observer struct {
+	Late      func()
+	Duplicate func(subject string)
+	Ignored   func(subject string, reply *nats.Msg)
+}
+
+func (o *Observer) observe(became delivery, subject string, reply *nats.Msg) {
+	switch {
+	case became == late && o.Late != nil:
+		o.Late()
+	case became == duplicate && o.Duplicate != nil:
+		o.Duplicate(subject)
+	case became == ignored && o.Ignored != nil:
+		o.Ignored(subject, reply)
+	}
+}
+
 const (
 	// rememberReplied and maxReplied bound how long, and of how many messages, it is
 	// remembered that there was a reply.
@@ -79,5 +98,15 @@ func (r *replied) again(token string, reply *nats.Msg, now time.Time) (delivery,
 		return before.then, before.observer, before.subject
 	default:
 		return duplicate, before.observer, before.subject
+	}
+}
+
+// forget removes a reply, and says what it is if it comes all the same.
+func (p *pending) forget(one *PendingReply, then delivery) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, found := p.all[one.token]; found {
+		delete(p.all, one.token)
+		p.replied.remember(one, one.sent, then, time.Now())
 	}
 }

@@ -1,4 +1,4 @@
-package conn
+package dial
 
 import (
 	"cmp"
@@ -37,23 +37,22 @@ type Config struct {
 const DefaultInboxPrefix = "_INBOX_SINE_RELAY"
 
 const (
-	reconnectWait   = 250 * time.Millisecond
-	reconnectJitter = 250 * time.Millisecond
-	// dialTimeout is far below the budgets: behind an address that nothing replies
-	// at, as a cluster may advertise it, there is another one. handshakeTimeout is
-	// for TLS and signing in over some hundred milliseconds of distance.
-	dialTimeout      = 500 * time.Millisecond
+	// ReconnectWait and up to ReconnectJitter more are between two attempts to connect.
+	ReconnectWait   = 250 * time.Millisecond
+	ReconnectJitter = 250 * time.Millisecond
+	// handshakeTimeout is for TLS and signing in over some hundred milliseconds of
+	// distance.
 	handshakeTimeout = time.Second
 	// A peer that went silent is noticed after about three intervals; with
 	// the default it takes minutes.
 	pingInterval = 2 * time.Second
 	maxPingsOut  = 2
-	// writeTimeout bounds how long a peer that reads nothing can hold up
+	// WriteTimeout bounds how long a peer that reads nothing can hold up
 	// everybody: a write to it holds the connection's lock, also over the
 	// deadlines of those who only wait for the lock. The default is a minute.
-	writeTimeout = time.Second
-	// requestTimeout bounds one request of a command.
-	requestTimeout = 5 * time.Second
+	WriteTimeout = time.Second
+	// RequestTimeout bounds one request of a command.
+	RequestTimeout = 5 * time.Second
 )
 
 // WithDefaults returns the configuration with its defaults, or why it can never work.
@@ -69,8 +68,9 @@ func (c Config) WithDefaults() (Config, error) {
 	return c, errors.Join(problems...)
 }
 
-// options are those of every connection.
-func (c Config) options() ([]nats.Option, error) {
+// Options are those of every connection. An error is of a configuration that can never
+// work.
+func (c Config) Options() ([]nats.Option, error) {
 	if err := checkServers(c.Servers); err != nil {
 		return nil, err
 	}
@@ -90,11 +90,11 @@ func (c Config) options() ([]nats.Option, error) {
 		nats.MaxReconnects(-1),
 		nats.Timeout(handshakeTimeout),
 		nats.RetryOnFailedConnect(true),
-		nats.ReconnectWait(reconnectWait),
-		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
+		nats.ReconnectWait(ReconnectWait),
+		nats.ReconnectJitter(ReconnectJitter, ReconnectJitter),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPingsOut),
-		nats.FlusherTimeout(writeTimeout),
+		nats.FlusherTimeout(WriteTimeout),
 		nats.ReconnectOnFlusherError(),
 		// Otherwise the second refusal closes the connection for good, and
 		// corrected credentials would need a restart of the relay.
@@ -109,14 +109,15 @@ func (c Config) options() ([]nats.Option, error) {
 	return slices.Concat(options, auth, security), nil
 }
 
-func (c Config) urls() string { return strings.Join(c.Servers, ",") }
+// URLs are the servers in one text, as nats.go takes them.
+func (c Config) URLs() string { return strings.Join(c.Servers, ",") }
 
-// urlsApart are the servers for two connections. Each begins with another one, so that
+// URLsApart are the servers for two connections. Each begins with another one, so that
 // a server that hangs does not have both. nats.go must not shuffle them then; of a
 // single name it shuffles the addresses.
-func (c Config) urlsApart() (one, other string, order []nats.Option) {
+func (c Config) URLsApart() (one, other string, order []nats.Option) {
 	if len(c.Servers) < 2 {
-		return c.urls(), c.urls(), nil
+		return c.URLs(), c.URLs(), nil
 	}
 	shuffled := slices.Clone(c.Servers)
 	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
@@ -124,8 +125,8 @@ func (c Config) urlsApart() (one, other string, order []nats.Option) {
 	return strings.Join(shuffled, ","), strings.Join(rotated, ","), []nats.Option{nats.DontRandomize()}
 }
 
-// hosts are the servers without what may be secret in a URL.
-func (c Config) hosts() string {
+// Hosts are the servers without what may be secret in a URL.
+func (c Config) Hosts() string {
 	var hosts []string
 	for _, s := range c.Servers {
 		if u, err := url.Parse(s); err == nil {

@@ -1,4 +1,4 @@
-package conn
+package dial
 
 import (
 	"crypto/tls"
