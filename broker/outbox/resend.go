@@ -11,7 +11,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/outbox/publish"
 	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -32,7 +35,9 @@ const (
 // nothing holds up no other.
 type resender struct {
 	root      visit.Root
-	publisher *publisher
+	conn      *conn.Conn
+	streams   *streams.Reconciler
+	publisher *publish.Publisher
 	spooler   *spooler
 	window    *spool.Window
 	log       *slog.Logger
@@ -43,7 +48,7 @@ type resender struct {
 	decided atomic.Value
 }
 
-func newResenders(cfg Config, p *publisher, s *spooler) map[visit.Root]*resender {
+func newResenders(cfg Config, p *publish.Publisher, s *spooler) map[visit.Root]*resender {
 	all := make(map[visit.Root]*resender)
 	if len(cfg.Windows) == 0 {
 		return all
@@ -71,7 +76,7 @@ func newResenders(cfg Config, p *publisher, s *spooler) map[visit.Root]*resender
 	}, sum(func(s spool.WindowStats) int64 { return s.LeftOut }))
 	for root, w := range cfg.Windows {
 		all[root] = &resender{
-			root: root, publisher: p, spooler: s, window: w, log: cfg.Logger, resent: resent,
+			root: root, conn: cfg.Conn, streams: cfg.Streams, publisher: p, spooler: s, window: w, log: cfg.Logger, resent: resent,
 			trigger: make(chan struct{}, 1),
 		}
 	}
@@ -79,7 +84,7 @@ func newResenders(cfg Config, p *publisher, s *spooler) map[visit.Root]*resender
 }
 
 // comesFirst reports whether other messages must wait.
-func (r *resender) comesFirst() bool { return r.decided.Load() != r.publisher.conn.NextConnect() }
+func (r *resender) comesFirst() bool { return r.decided.Load() != r.conn.NextConnect() }
 
 // resend has the window sent again soon.
 func (r *resender) resend() {
@@ -94,7 +99,7 @@ func (r *resender) run(ctx context.Context) {
 	tick := time.NewTicker(resendPause)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		connected := r.publisher.conn.NextConnect()
+		connected := r.conn.NextConnect()
 		if r.decided.Load() != connected {
 			r.decide(ctx, connected)
 		} else {
@@ -113,13 +118,13 @@ func (r *resender) run(ctx context.Context) {
 // confirm has the window forget what is old enough, as far as the stream is known to be
 // complete.
 func (r *resender) confirm() {
-	if r.window.Stats().Messages == 0 || !r.publisher.conn.Connected() {
+	if r.window.Stats().Messages == 0 || !r.conn.Connected() {
 		return
 	}
-	complete := r.publisher.streams.Complete(r.root)
+	complete := r.streams.Complete(r.root)
 	r.window.Confirm(complete)
 	if time.Since(complete) > r.window.MaxAge()/4 {
-		r.publisher.streams.Trigger()
+		r.streams.Trigger()
 	}
 }
 
@@ -136,8 +141,8 @@ func (r *resender) forgetServers() {
 // decide sends the window if the server may have lost something. It returns without a
 // decision where that fails, and is called again.
 func (r *resender) decide(ctx context.Context, connected <-chan struct{}) {
-	server := r.publisher.conn.ServerID()
-	if !r.publisher.conn.Connected() || server == "" {
+	server := r.conn.ServerID()
+	if !r.conn.Connected() || server == "" {
 		return
 	}
 	known := r.window.Knows(server)
@@ -172,7 +177,7 @@ func (r *resender) send(ctx context.Context) bool {
 func (r *resender) sendAll(ctx context.Context, all []spool.Acknowledged, n *atomic.Int64) error {
 	var keys [][]spool.Acknowledged
 	byKey := make(map[string]int)
-	window := r.publisher.streams.DedupeWindow(r.root)
+	window := r.streams.DedupeWindow(r.root)
 	for _, m := range all {
 		if time.Since(m.At) > window {
 			continue // the stream would not recognise it
@@ -213,7 +218,7 @@ func (r *resender) sendAll(ctx context.Context, all []spool.Acknowledged, n *ato
 // message for its own sake, goes to the spool, which knows what to do about it.
 func (r *resender) sendRun(ctx context.Context, run []spool.Acknowledged, n *atomic.Int64) error {
 	for i, m := range run {
-		_, err := r.publisher.send(ctx, m.Message, time.Now().Add(resendTimeout), isDisconnected)
+		_, err := r.publisher.Repeat(ctx, m.Message, time.Now().Add(resendTimeout), isDisconnected)
 		switch {
 		case err == nil:
 			n.Add(1)

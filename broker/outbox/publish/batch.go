@@ -1,4 +1,4 @@
-package outbox
+package publish
 
 import (
 	"context"
@@ -22,6 +22,9 @@ const (
 	headerBatchSequence = "Nats-Batch-Sequence"
 	headerBatchCommit   = "Nats-Batch-Commit"
 )
+
+// batchTimeout is how long a batch may take, unless one of its messages has longer.
+const batchTimeout = 10 * time.Second
 
 // errAlone is that the batch was refused: each of its messages goes alone, and so
 // learns its own result.
@@ -60,7 +63,7 @@ func (b *batch) store() (leads bool) {
 func (b *batch) send(replies *conn.Replies) error {
 	defer b.sendRepeats()
 	now := time.Now()
-	latest := now.Add(forwardTimeout)
+	latest := now.Add(batchTimeout)
 	for _, m := range b.members {
 		if m.deadline.After(latest) {
 			latest = m.deadline
