@@ -105,10 +105,10 @@ func (c *Conn) onConnect(nc *nats.Conn, text string) {
 	c.connectedAt.Store(&now)
 	server := c.noteServer(nc)
 	c.mu.Lock()
-	was := c.connected
-	c.connected, c.made = make(chan struct{}), true
-	c.up.Store(true) // after that, so that it is not taken for the connection before
-	close(was)
+	c.made = true
+	c.up.Store(true)
+	c.next.Store(nil)
+	c.announceConnect()
 	c.refused, c.last = nil, LastError{}
 	clear(c.logged)
 	c.mu.Unlock()

@@ -107,11 +107,18 @@ func (c *Conn) MaxPayload() int64 { return c.nc.MaxPayload() }
 // Connected reports whether messages can be sent.
 func (c *Conn) Connected() bool { return c.current().up.Load() }
 
-// NextConnect is closed at the next connect.
+// NextConnect is closed at the next connect, and when the connection moves to another
+// server by a second one.
 func (c *Conn) NextConnect() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.connected
+}
+
+// announceConnect is called with the lock held.
+func (c *Conn) announceConnect() {
+	close(c.connected)
+	c.connected = make(chan struct{})
 }
 
 // Server is the URL of the server in use, without password, or "in process", or empty.
@@ -127,12 +134,7 @@ func (c *Conn) Server() string {
 
 // ServerID identifies the process of the server in use: one that starts anew has another.
 // It is empty without a connection.
-func (c *Conn) ServerID() string {
-	if c.up.Load() { // and not that of a bridge, which is on its way out
-		return c.nc.ConnectedServerId()
-	}
-	return c.current().nc.ConnectedServerId()
-}
+func (c *Conn) ServerID() string { return c.current().nc.ConnectedServerId() }
 
 // State returns the last error since the connection was last made, and what only a
 // person can mend.

@@ -48,11 +48,27 @@ func (c *Conn) handOver() {
 		return // the server closes the connection, and it is made again
 	}
 	defer bridge.Close()
-	c.next.Store(bridge)
+	connected = c.moveTo(bridge, connected)
+	if connected == nil {
+		return // it was made again meanwhile
+	}
 	c.awaitReplies(c.pending)
 	c.leave(connected)
-	c.next.Store(nil)
 	c.awaitReplies(bridge.pending)
+}
+
+// moveTo has the bridge used until the next connect, unless there was one meanwhile. To
+// those who follow the server in use that is a connect, too: NextConnect is closed, and
+// the one to come is returned.
+func (c *Conn) moveTo(bridge *Conn, connected <-chan struct{}) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.connected != connected {
+		return nil
+	}
+	c.next.Store(bridge)
+	c.announceConnect()
+	return c.connected
 }
 
 // leave has nats.go connect to another server, unless the one in use was faster.

@@ -11,32 +11,35 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestMain(m *testing.M) { wait.Main(m) }
 
-// dial returns a connection that is up.
+// connect returns a connection that is up, and of which that was announced.
 func connect(t *testing.T, url string) *conn.Conn {
 	t.Helper()
+	log := &logtest.Buffer{}
 	cfg, err := dial.Config{Servers: []string{url}}.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := conn.Options{Name: "test", Logger: slog.New(slog.DiscardHandler), Metrics: conn.NewMetrics(nil)}
+	options := conn.Options{Name: "test", Logger: slog.New(slog.NewTextHandler(log, nil)), Metrics: conn.NewMetrics(nil)}
 	c, other, err := conn.DialPair(cfg, options, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other.Close()
 	t.Cleanup(c.Close)
-	wait.Until(t, "it is connected", c.Connected)
+	wait.Until(t, "both are connected", func() bool { return strings.Count(log.String(), "connected to NATS") == 2 })
+	other.Close()
 	return c
 }
 
@@ -280,5 +283,35 @@ func TestSendBatch_OfNothingIsAnError(t *testing.T) {
 	expect(t, c, conn.Expectation{Subject: "batch", Replies: replies}).SendBatch(func(func(*conn.PendingReply) bool) []*nats.Msg { return nil })
 	if r := next(t, replies); r.Err != conn.ErrNothingToSend || r.Sent {
 		t.Errorf("%+v", r)
+	}
+}
+
+// While replies are awaited on a server that will be taken down, another one is in use,
+// which may have lost its power before.
+func TestHandOver_TheServerOfTheSecondConnectionIsTheOneInUse(t *testing.T) {
+	t.Parallel()
+	servers := natstest.Cluster(t, 2, func(o *server.Options) {
+		o.LameDuckGracePeriod, o.LameDuckDuration = 10*time.Second, 11*time.Second
+	})
+	first, other := servers[0], servers[1].Server().ID()
+	c := connect(t, first.URL())
+	if got := c.ServerID(); got != first.Server().ID() {
+		t.Fatalf("connected to %s", got)
+	}
+	one := expect(t, c, conn.Expectation{Subject: "slow", Replies: conn.NewReplies()})
+	moved := c.NextConnect()
+	go first.Server().LameDuckShutdown()
+	<-moved
+	if got := c.ServerID(); got != other {
+		t.Errorf("%s is in use, want %s", got, other)
+	}
+	if n := first.Server().NumClients(); n == 0 {
+		t.Error("the reply is not awaited any more")
+	}
+	again := c.NextConnect()
+	one.Cancel()
+	<-again
+	if got := c.ServerID(); got != other || !c.Connected() {
+		t.Errorf("%s is in use at last, want %s", got, other)
 	}
 }

@@ -141,8 +141,11 @@ func (r *resender) forgetServers() {
 // decide sends the window if the server may have lost something. It returns without a
 // decision where that fails, and is called again.
 func (r *resender) decide(ctx context.Context, connected <-chan struct{}) {
+	if !r.conn.Connected() {
+		return
+	}
 	server := r.conn.ServerID()
-	if !r.conn.Connected() || server == "" {
+	if server == "" {
 		return
 	}
 	known := r.window.Knows(server)
