@@ -10,7 +10,8 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/orders"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -39,7 +40,7 @@ type Config struct {
 	Spool *spool.Spool
 	// Windows keep what NATS acknowledges before it syncs it, by root, and send it again
 	// where NATS may have lost it. They need a spool. None where every message is synced.
-	Windows map[visit.Root]*spool.Window
+	Windows map[visit.Root]*window.Window
 	Logger  *slog.Logger
 	// Registerer gets the broker's metrics; nil registers none.
 	Registerer prometheus.Registerer

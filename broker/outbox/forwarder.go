@@ -10,7 +10,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/outbox/publish"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
 

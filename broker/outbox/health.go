@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -117,7 +117,7 @@ func (h *health) diskFault() error {
 
 // diskRoom says that the disk has no room for the largest message, or nil.
 func (h *health) diskRoom() error {
-	d := h.spool.Disk()
+	d := h.spool.Space()
 	if d.Size == 0 || d.Left >= h.largest {
 		return nil
 	}

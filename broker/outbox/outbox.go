@@ -19,7 +19,8 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/outbox/publish"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -49,7 +50,7 @@ type Config struct {
 	Spool    *spool.Spool
 	// Windows keep what NATS acknowledges before it syncs it, by root. They need a
 	// spool. None where every message is synced.
-	Windows map[visit.Root]*spool.Window
+	Windows map[visit.Root]*window.Window
 	// LargestMessage is the size in bytes of the largest message that there may be.
 	LargestMessage int64
 	Logger         *slog.Logger

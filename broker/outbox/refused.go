@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
 

@@ -13,7 +13,8 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/outbox/publish"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -39,7 +40,7 @@ type resender struct {
 	streams   *streams.Reconciler
 	publisher *publish.Publisher
 	spooler   *spooler
-	window    *spool.Window
+	window    *window.Window
 	log       *slog.Logger
 	resent    prometheus.Counter
 	trigger   chan struct{}
@@ -57,7 +58,7 @@ func newResenders(cfg Config, p *publish.Publisher, s *spooler) map[visit.Root]*
 	resent := f.NewCounter(prometheus.CounterOpts{
 		Name: "sine_relay_window_resent_total", Help: "Acknowledged messages that were sent again, because NATS may have lost them.",
 	})
-	sum := func(value func(spool.WindowStats) int64) func() float64 {
+	sum := func(value func(window.Stats) int64) func() float64 {
 		return func() (sum float64) {
 			for _, w := range cfg.Windows {
 				sum += float64(value(w.Stats()))
@@ -67,13 +68,13 @@ func newResenders(cfg Config, p *publish.Publisher, s *spooler) map[visit.Root]*
 	}
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sine_relay_window_messages", Help: "Acknowledged messages that are kept for as long as NATS may take to sync them.",
-	}, sum(func(s spool.WindowStats) int64 { return s.Messages }))
+	}, sum(func(s window.Stats) int64 { return s.Messages }))
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sine_relay_window_bytes", Help: "Bytes of the files of these messages.",
-	}, sum(func(s spool.WindowStats) int64 { return s.Bytes }))
+	}, sum(func(s window.Stats) int64 { return s.Bytes }))
 	f.NewCounterFunc(prometheus.CounterOpts{
 		Name: "sine_relay_window_left_out_total", Help: "Acknowledged messages that are not kept, because the disk was full, too slow or failed.",
-	}, sum(func(s spool.WindowStats) int64 { return s.LeftOut }))
+	}, sum(func(s window.Stats) int64 { return s.LeftOut }))
 	for root, w := range cfg.Windows {
 		all[root] = &resender{
 			root: root, conn: cfg.Conn, streams: cfg.Streams, publisher: p, spooler: s, window: w, log: cfg.Logger, resent: resent,
@@ -165,7 +166,7 @@ func (r *resender) decide(ctx context.Context, connected <-chan struct{}) {
 // send sends what is in the window, and reports whether that is done.
 func (r *resender) send(ctx context.Context) bool {
 	var n atomic.Int64
-	err := r.window.Take(func(some []spool.Acknowledged) error { return r.sendAll(ctx, some, &n) })
+	err := r.window.Take(func(some []window.Acknowledged) error { return r.sendAll(ctx, some, &n) })
 	if sent := n.Load(); sent > 0 {
 		r.resent.Add(float64(sent))
 		r.log.Warn("messages that NATS had acknowledged are sent again: it may have lost them", "messages", sent, "root", string(r.root))
@@ -177,8 +178,8 @@ func (r *resender) send(ctx context.Context) bool {
 }
 
 // sendAll sends messages, those with one ordering key one after another.
-func (r *resender) sendAll(ctx context.Context, all []spool.Acknowledged, n *atomic.Int64) error {
-	var keys [][]spool.Acknowledged
+func (r *resender) sendAll(ctx context.Context, all []window.Acknowledged, n *atomic.Int64) error {
+	var keys [][]window.Acknowledged
 	byKey := make(map[string]int)
 	window := r.streams.DedupeWindow(r.root)
 	for _, m := range all {
@@ -219,7 +220,7 @@ func (r *resender) sendAll(ctx context.Context, all []spool.Acknowledged, n *ato
 
 // sendRun sends messages of one ordering key. What NATS refuses to that key, or to one
 // message for its own sake, goes to the spool, which knows what to do about it.
-func (r *resender) sendRun(ctx context.Context, run []spool.Acknowledged, n *atomic.Int64) error {
+func (r *resender) sendRun(ctx context.Context, run []window.Acknowledged, n *atomic.Int64) error {
 	for i, m := range run {
 		_, err := r.publisher.Repeat(ctx, m.Message, time.Now().Add(resendTimeout), isDisconnected)
 		switch {
@@ -235,7 +236,7 @@ func (r *resender) sendRun(ctx context.Context, run []spool.Acknowledged, n *ato
 	return nil
 }
 
-func (r *resender) spool(ctx context.Context, run []spool.Acknowledged) error {
+func (r *resender) spool(ctx context.Context, run []window.Acknowledged) error {
 	for _, m := range run {
 		if err := r.spooler.spool.Put(ctx, spool.Entry{Message: m.Message, Order: m.Message.OrderingKey}); err != nil {
 			return fmt.Errorf("spool message %s, which NATS may have lost: %w", m.Message.ID, err)

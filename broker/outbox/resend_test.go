@@ -19,7 +19,8 @@ import (
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/outbox"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/internal/promtest"
@@ -43,9 +44,9 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 	if err != nil {
 		t.Fatal(err)
 	}
-	windows := make(map[visit.Root]*spool.Window)
+	windows := make(map[visit.Root]*window.Window)
 	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision} {
-		windows[root], err = spool.OpenWindow(spool.WindowConfig{Dir: filepath.Join(dir, "window", string(root)), MaxAge: maxAge, MaxBytes: 64 << 20, Logger: log})
+		windows[root], err = window.Open(window.Config{Dir: filepath.Join(dir, "window", string(root)), MaxAge: maxAge, MaxBytes: 64 << 20, Logger: log})
 		if err != nil {
 			t.Fatal(err)
 		}
