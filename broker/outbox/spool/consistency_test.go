@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/sine-relay/sine-relay/broker/outbox/disk"
 	"github.com/sine-relay/sine-relay/broker/outbox/spool/queue"
@@ -416,6 +418,48 @@ func removeAlone(t *testing.T, s *Spool, id string) {
 		if i.Message.ID <= id {
 			t.Fatalf("%s was removed and is there", i.Message.ID)
 		}
+	}
+}
+
+// A segment that begins anew has nothing left to mark: what is written there next is
+// another entry.
+func TestRemove_WhatCouldNotBeMarkedSpoilsNothingLater(t *testing.T) {
+	t.Parallel()
+	l := &life{random: rand.New(rand.NewPCG(1, 1)), disk: newMemDisk(), fates: make(map[int]*fate)}
+	must(t, l.begin())
+	s := l.spool
+	do := func(o *operation) error {
+		o.done = make(chan struct{})
+		must(t, s.enqueue(t.Context(), o, func(Room) error { return nil }))
+		s.commitNext()
+		return o.err
+	}
+	e := Entry{Order: "a", Message: visit.Message{Root: visit.RootEvent, ID: "1", Data: make([]byte, 64)}}
+	put := func(id string) uint64 {
+		e.Message.ID = id
+		value := wal.Encode(e)
+		o := &operation{add: queue.RecordOf(e, int64(len(value))), frame: &wal.Frame{Value: value}}
+		must(t, do(o))
+		return o.add.Sequence
+	}
+	put("1")
+	second := put("2")
+	must(t, do(&operation{remove: []uint64{1}}))
+	l.disk.fails = func(what string) bool { return what == "write" }
+	if do(&operation{remove: []uint64{second}}) == nil {
+		t.Fatal("it is marked")
+	}
+	l.disk.fails = nil
+	s.renew()
+	e.Message.Data = make([]byte, 512) // over the place of the second
+	s.retried = time.Now()
+	put("3")
+	s.retried = time.Time{}
+	s.commitNext()
+	again := newSpool(s.cfg)
+	must(t, again.openFiles())
+	if got := ids(all(t, again)); !slices.Equal(got, []string{"3"}) || again.damage != nil {
+		t.Errorf("%v, damage %v", got, again.damage)
 	}
 }
 

@@ -95,7 +95,7 @@ func (r *recovery) begin() error {
 	if !disk.IsFull(err) || len(r.read) == 0 {
 		return err
 	}
-	maps.DeleteFunc(r.leaving, func(g *wal.Segment, keptAs string) bool { return keptAs != "" && slices.Contains(r.read, g) })
+	maps.DeleteFunc(r.leaving, func(g *wal.Segment, keptAs string) bool { return keptAs != "" && g.IsFile() })
 	r.damage = nil
 	return nil
 }

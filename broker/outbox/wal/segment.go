@@ -115,6 +115,9 @@ func Open(d disk.Disk, name string) (*Segment, Content, error) {
 	return g, c, nil
 }
 
+// IsFile reports whether there is a file, and not something else of its name.
+func (g *Segment) IsFile() bool { return g.file != nil }
+
 // Close closes the file.
 func (g *Segment) Close() error {
 	if g.file == nil {
