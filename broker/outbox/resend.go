@@ -84,8 +84,11 @@ func newResenders(cfg Config, p *publish.Publisher, s *spooler) map[visit.Root]*
 	return all
 }
 
-// comesFirst reports whether other messages must wait.
-func (r *resender) comesFirst() bool { return r.decided.Load() != r.conn.NextConnect() }
+// comesFirst reports whether other messages must wait. They do not wait for a window that
+// cannot be opened.
+func (r *resender) comesFirst() bool {
+	return r.window.IsOpen() && r.decided.Load() != r.conn.NextConnect()
+}
 
 // resend has the window sent again soon.
 func (r *resender) resend() {
@@ -101,9 +104,11 @@ func (r *resender) run(ctx context.Context) {
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		connected := r.conn.NextConnect()
-		if r.decided.Load() != connected {
+		switch {
+		case !r.window.IsOpen():
+		case r.decided.Load() != connected:
 			r.decide(ctx, connected)
-		} else {
+		default:
 			r.confirm()
 		}
 		select {

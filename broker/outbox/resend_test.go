@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -334,4 +335,31 @@ func TestResend_ASequenceThatComesTwiceIsALoss(t *testing.T) {
 	if got := promtest.Sum(t, k.registry, "sine_relay_stream_losses_total", "stream", visit.DefaultEventStream); got != 1 {
 		t.Errorf("%v losses", got)
 	}
+}
+
+// Until a window can be opened nobody waits for it, and what an earlier process has left
+// there is not forgotten.
+func TestResend_AWindowThatIsOpenedLaterIsSentThen(t *testing.T) {
+	t.Parallel()
+	store, dir := t.TempDir(), t.TempDir()
+	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
+	k := openKeeping(t, s.URL(), dir, time.Hour)
+	k.storeVisits(t, 0, 5)
+	k.close()
+	losePower(t, s, store, "")
+	kept := filepath.Join(dir, "window", string(visit.RootEvent))
+	if err := errors.Join(os.Rename(kept, kept+".away"), os.WriteFile(kept, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	k = openKeeping(t, s.URL(), dir, time.Hour)
+	if r := k.store(t, event("new")); r.err != nil || r.receipt.Spooled {
+		t.Errorf("%+v", r)
+	}
+	if err := errors.Join(os.Remove(kept), os.Rename(kept+".away", kept)); err != nil {
+		t.Fatal(err)
+	}
+	wait.Until(t, "what was lost is stored again", func() bool {
+		ids, _ := stored(t, s)
+		return len(ids) == 8*5+1
+	})
 }

@@ -41,6 +41,36 @@ func acknowledged(c wal.Content) (all []Acknowledged) {
 	return all
 }
 
+// open opens the files, under the lock of the directory.
+func (w *Window) open() (err error) {
+	w.held, err = w.disk.Lock()
+	if err == nil {
+		err = w.load()
+	}
+	if err == nil {
+		err = w.loadServers()
+	}
+	if err != nil {
+		w.closeFiles()
+		w.complain("cannot open, so that nothing is kept", err)
+		return err
+	}
+	w.opened.Store(true)
+	return nil
+}
+
+func (w *Window) closeFiles() {
+	for _, g := range w.segments {
+		_ = g.Close()
+	}
+	if w.held != nil {
+		w.held.Release()
+	}
+	w.segments, w.held = nil, nil
+	w.messages.Store(0)
+	w.bytes.Store(0)
+}
+
 // load opens what an earlier process has left, which may end anywhere.
 func (w *Window) load() error {
 	names, err := w.disk.List()
@@ -54,18 +84,17 @@ func (w *Window) load() error {
 			continue
 		}
 		w.number = max(w.number, number)
-		if !strings.HasSuffix(name, wal.Suffix) || !w.open(name) {
+		if !strings.HasSuffix(name, wal.Suffix) || !w.openSegment(name) {
 			if err := w.disk.Remove(name); err != nil {
 				return err
 			}
 		}
 	}
-	w.servers = w.readServers()
 	return nil
 }
 
-// open reports whether there is anything in a segment.
-func (w *Window) open(name string) bool {
+// openSegment reports whether there is anything in a segment.
+func (w *Window) openSegment(name string) bool {
 	g, content, err := wal.Open(w.disk, name)
 	if err != nil {
 		return false
@@ -98,6 +127,10 @@ func (w *Window) note(g *segment, messages int, at time.Time) {
 // flush writes what was added. What cannot be written is left out.
 func (w *Window) flush() {
 	queue := w.waiting()
+	if !w.IsOpen() {
+		w.leftOut.Add(int64(len(queue)))
+		return
+	}
 	for len(queue) > 0 {
 		n, err := w.append(queue)
 		if err != nil {

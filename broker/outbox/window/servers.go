@@ -41,9 +41,28 @@ func (w *Window) Remember(server string) error {
 // ForgetServers has every server be a new one, also for the next process.
 func (w *Window) ForgetServers() error {
 	w.mu.Lock()
-	w.servers = nil
+	w.servers, w.forgotten = nil, true
 	w.mu.Unlock()
+	if !w.IsOpen() {
+		return nil // and it is not for those in the file, then
+	}
 	return w.writeServers(nil)
+}
+
+// loadServers takes over which servers an earlier process knew, unless it is known by now
+// that they may have lost something.
+func (w *Window) loadServers() error {
+	servers := w.readServers()
+	w.mu.Lock()
+	forgotten := w.forgotten
+	if !forgotten {
+		w.servers = servers
+	}
+	w.mu.Unlock()
+	if forgotten {
+		return w.writeServers(nil)
+	}
+	return nil
 }
 
 func (w *Window) writeServers(servers []string) error {

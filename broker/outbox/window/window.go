@@ -12,6 +12,7 @@ package window
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -32,12 +33,11 @@ const (
 	maxUnwritten = 4096
 	// expireEvery is between two looks for what is old enough.
 	expireEvery = 200 * time.Millisecond
+	// reopenEvery is between two tries to open the window.
+	reopenEvery = 5 * time.Second
 	// maxWrite is how many bytes are written at once, unless one message has more.
 	maxWrite = 256 << 10
 )
-
-// ErrInUse comes from opening a window that is open elsewhere.
-var ErrInUse = disk.ErrInUse
 
 // Window is a window of one receiver. It is safe for concurrent use.
 type Window struct {
@@ -45,6 +45,7 @@ type Window struct {
 	throttle *logthrottle.Throttle
 	disk     disk.Disk
 	held     disk.Lock
+	opened   atomic.Bool
 	wake     chan struct{} // something waits to be written
 	stop     chan struct{}
 	stopped  chan struct{}
@@ -55,6 +56,7 @@ type Window struct {
 	mu        sync.Mutex // of what needs no file, and so waits for no disk
 	queue     []Acknowledged
 	servers   []string
+	forgotten bool // ForgetServers came before the window was open
 	confirmed time.Time
 
 	files    sync.Mutex // of all below, and of the files
@@ -72,7 +74,9 @@ type Config struct {
 	MaxBytes int64
 	Logger   *slog.Logger
 
-	segment int64 // in tests: the size of a segment
+	// In tests only:
+	segment int64         // the size of a segment
+	reopen  time.Duration // in place of reopenEvery
 }
 
 // Stats are the numbers of a window. LeftOut messages were not kept, because the
@@ -86,9 +90,14 @@ type Acknowledged struct {
 }
 
 // Open opens the window in cfg.Dir, with what an earlier process has left there,
-// and makes one where there is none. It returns [ErrInUse] when another has it open.
+// and makes one where there is none. It returns [disk.ErrInUse] when another has it open.
+//
+// One that cannot be opened now is returned as well: it keeps nothing, and opens by itself
+// once it can. Until then what an earlier process has left is not known, and
+// [Window.IsOpen] says so.
 func Open(cfg Config) (*Window, error) {
 	cfg.segment = cmp.Or(cfg.segment, min(wal.Bytes, max(cfg.MaxBytes/8, wal.MinBytes)))
+	cfg.reopen = cmp.Or(cfg.reopen, reopenEvery)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -96,19 +105,15 @@ func Open(cfg Config) (*Window, error) {
 		cfg: cfg, throttle: logthrottle.New(time.Minute), disk: disk.In(cfg.Dir),
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	held, err := w.disk.Lock()
-	if err == nil {
-		w.held = held
-		if err = w.load(); err != nil {
-			held.Release()
-		}
-	}
-	if err != nil {
+	if err := w.open(); errors.Is(err, disk.ErrInUse) {
 		return nil, fmt.Errorf("open window %s: %w", cfg.Dir, err)
 	}
 	go w.run()
 	return w, nil
 }
+
+// IsOpen reports whether the window was opened; it stays so.
+func (w *Window) IsOpen() bool { return w.opened.Load() }
 
 // Add keeps a message that was acknowledged now. It does not wait for the disk.
 func (w *Window) Add(m visit.Message) { w.AddAgain(Acknowledged{m, time.Now()}) }
@@ -187,18 +192,16 @@ func (w *Window) Close() {
 	w.files.Lock()
 	defer w.files.Unlock()
 	w.flush()
-	for _, g := range w.segments {
-		_ = g.Close()
-	}
-	w.held.Release()
+	w.closeFiles()
 }
 
 // run writes what was added, some of it at once, and forgets what is old, until the
 // window is closed.
 func (w *Window) run() {
 	defer close(w.stopped)
-	expire, gather := time.NewTicker(expireEvery), time.NewTimer(flushAfter)
+	expire, gather, reopen := time.NewTicker(expireEvery), time.NewTimer(flushAfter), time.NewTicker(w.cfg.reopen)
 	defer expire.Stop()
+	defer reopen.Stop()
 	defer gather.Stop()
 	for {
 		select {
@@ -210,11 +213,22 @@ func (w *Window) run() {
 			w.files.Lock()
 			w.flush()
 			w.files.Unlock()
+		case <-reopen.C:
+			w.openLater()
 		case <-expire.C:
 			w.files.Lock()
 			w.expire()
 			w.files.Unlock()
 		}
+	}
+}
+
+// openLater opens the window where that was in vain before.
+func (w *Window) openLater() {
+	w.files.Lock()
+	defer w.files.Unlock()
+	if !w.IsOpen() && w.open() == nil {
+		w.cfg.Logger.Info("the window of acknowledged messages is open", "dir", w.cfg.Dir)
 	}
 }
 

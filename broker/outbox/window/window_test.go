@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sine-relay/sine-relay/broker/outbox/disk"
 	"github.com/sine-relay/sine-relay/broker/outbox/wal"
 	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
@@ -181,7 +182,7 @@ func TestWindow_SecondOpenerIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	w := open(t, Config{Dir: dir})
 	defer w.Close()
-	if _, err := Open(Config{Dir: dir, MaxAge: time.Hour, MaxBytes: 1 << 20}); !errors.Is(err, ErrInUse) {
+	if _, err := Open(Config{Dir: dir, MaxAge: time.Hour, MaxBytes: 1 << 20}); !errors.Is(err, disk.ErrInUse) {
 		t.Error(err)
 	}
 }
@@ -274,5 +275,48 @@ func TestWindow_WhatIsBeingTakenStays(t *testing.T) {
 	}
 	if got := take(t, w); len(got) == 0 || got[len(got)-1].ID != "39" {
 		t.Errorf("%d are kept again", len(got))
+	}
+}
+
+// A volume may come late, or fail at the start.
+func TestWindow_OneThatCannotBeOpenedIsOpenedLater(t *testing.T) {
+	t.Parallel()
+	for name, loses := range map[string]bool{"with the servers that it knows": false, "after a loss": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "window")
+			w := open(t, Config{Dir: dir})
+			w.Add(numbered(1))
+			if err := w.Remember("server"); err != nil {
+				t.Fatal(err)
+			}
+			w.Close()
+			if err := errors.Join(os.Rename(dir, dir+".away"), os.WriteFile(dir, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			w = open(t, Config{Dir: dir, reopen: time.Millisecond})
+			defer w.Close()
+			w.Add(numbered(2))
+			wait.Until(t, "it is left out", func() bool { return w.Stats().LeftOut == 1 })
+			if loses {
+				if err := w.ForgetServers(); err != nil {
+					t.Error(err)
+				}
+			}
+			if w.IsOpen() {
+				t.Error("it is open")
+			}
+			if err := errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)); err != nil {
+				t.Fatal(err)
+			}
+			wait.Until(t, "it is open", w.IsOpen)
+			w.Add(numbered(3))
+			if w.Knows("server") == loses {
+				t.Errorf("that it knows the server is %v", !loses)
+			}
+			if got := take(t, w); len(got) != 2 || got[0].ID != "1" || got[1].ID != "3" {
+				t.Errorf("%v", got)
+			}
+		})
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -184,7 +183,8 @@ const (
 )
 
 // openWindows opens the windows of messages that NATS has acknowledged and may not have
-// synced, beside the spool. Without them visitors are served all the same.
+// synced, beside the spool. Those that cannot be opened now open once they can: visitors
+// are served all the same.
 func openWindows(s config.Settings, log *slog.Logger) (map[visit.Root]*window.Window, error) {
 	if s.SpoolDir == "" {
 		return nil, nil
@@ -202,13 +202,9 @@ func openWindows(s config.Settings, log *slog.Logger) (map[visit.Root]*window.Wi
 		opened, err := window.Open(window.Config{
 			Dir: filepath.Join(dir, string(root)), MaxAge: s.WindowAge(), MaxBytes: min(s.SpoolMaxBytes/windowShare, maxWindow) / share, Logger: log,
 		})
-		if errors.Is(err, window.ErrInUse) {
+		if err != nil {
 			closeWindows(windows)
 			return nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
-		}
-		if err != nil {
-			log.Error("messages that NATS acknowledges are not kept until it has synced them", "err", err.Error())
-			continue
 		}
 		windows[root] = opened
 	}
