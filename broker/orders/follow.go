@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
 )
 
@@ -92,7 +93,7 @@ func (w *Watcher) receive(ctx context.Context, f *subscription) error {
 		e, err := f.next(until)
 		switch {
 		case err == nil:
-			w.take(w.entries.with(e))
+			w.take(w.entries.With(e))
 		case ctx.Err() == nil && until.Err() != nil:
 			return nil
 		default:

@@ -1,4 +1,11 @@
-package orders
+// Package ledger decides what the entries of the bucket of standing orders say: which of
+// them count, which orders are in force after each, and what stays in force although the
+// bucket has lost it. It reads no bucket: its user gives it all entries of each key, and
+// then every new one.
+//
+// In doubt a door stays locked: what does not count changes nothing, and a lockdown ends
+// only by a lift, by another order in its place, or by its own time.
+package ledger
 
 import (
 	"encoding/json"
@@ -19,17 +26,17 @@ const (
 	keySite = "site."
 )
 
-// keyOf is where the bucket has an order. A site called "all" does not share the
+// Key is where the bucket has an order. A site called "all" does not share the
 // key of all sites.
-func keyOf(kind visit.OrderKind, site string) string {
+func Key(kind visit.OrderKind, site string) string {
 	if site == visit.AllSites {
 		return string(kind) + "." + keyAll
 	}
 	return string(kind) + "." + keySite + site
 }
 
-// termsOf reads a key.
-func termsOf(key string) (kind visit.OrderKind, site string, ok bool) {
+// Terms reads a key.
+func Terms(key string) (kind visit.OrderKind, site string, ok bool) {
 	first, place, _ := strings.Cut(key, ".")
 	kind = visit.OrderKind(first)
 	if kind != visit.OrderLockdown && kind != visit.OrderOverride {
@@ -42,20 +49,23 @@ func termsOf(key string) (kind visit.OrderKind, site string, ok bool) {
 	return kind, site, ok && visit.ValidName(site)
 }
 
-// entry is one message of the bucket. At most one of order, lift and fault is set
-// besides what says where it stands.
-type entry struct {
-	key      string
-	revision uint64
-	stored   time.Time // by the server's clock
+// ErrInvalid is wrapped by every report of an entry that counts for nothing.
+var ErrInvalid = errors.New("not a valid order")
 
-	order *visit.Order
-	lift  *visit.Lift
-	// fault is why it counts for nothing, or nil.
-	fault error
-	// deleted is set for a marker of a deletion, and for a roll-up, which took
+// Entry is one message of the bucket. At most one of Order, Lift and Fault is set
+// besides what says where it stands.
+type Entry struct {
+	Key      string
+	Revision uint64
+	Stored   time.Time // by the server's clock
+
+	Order *visit.Order
+	Lift  *visit.Lift
+	// Fault is why it counts for nothing, or nil.
+	Fault error
+	// Deleted is set for a marker of a deletion, and for a roll-up, which took
 	// away what was under the key before it. It has a fault as well.
-	deleted bool
+	Deleted bool
 	// tookAll is set for a roll-up of the whole bucket.
 	tookAll bool
 }
@@ -68,21 +78,21 @@ const sinceTolerance = 5 * time.Second
 
 const headerOperation = "KV-Operation"
 
-// read takes in a message of the bucket. maxOverride is the longest that an
+// Read takes in a message of the bucket. maxOverride is the longest that an
 // override may last; 0 for no limit.
-func (e entry) read(header nats.Header, value []byte, maxOverride time.Duration) entry {
-	fail := func(err error) entry {
-		e.order, e.lift = nil, nil
-		e.fault = fmt.Errorf("%w: entry %q of revision %d: %w", ErrInvalid, e.key, e.revision, err)
+func (e Entry) Read(header nats.Header, value []byte, maxOverride time.Duration) Entry {
+	fail := func(err error) Entry {
+		e.Order, e.Lift = nil, nil
+		e.Fault = fmt.Errorf("%w: entry %q of revision %d: %w", ErrInvalid, e.Key, e.Revision, err)
 		return e
 	}
 	e.tookAll = strings.EqualFold(header.Get(jetstream.MsgRollup), jetstream.MsgRollupAll)
 	if operation := header.Get(headerOperation); operation == "DEL" || operation == "PURGE" || header.Get(jetstream.MarkerReasonHeader) != "" {
-		e.deleted = true
+		e.Deleted = true
 		return fail(errors.New("it was deleted, which lifts no order: lift the order by its id, with the command lift"))
 	}
 	if rollUp := header.Get(jetstream.MsgRollup); rollUp != "" {
-		e.deleted = true
+		e.Deleted = true
 		return fail(errors.New("it is a roll-up, which removed the entries before it and lifts no order"))
 	}
 	if name := copied(header); name != "" {
@@ -110,11 +120,11 @@ func copied(header nats.Header) string {
 }
 
 // parse quotes nothing of a value that may be anything.
-func (e *entry) parse(value []byte) error {
-	kind, site, ok := termsOf(e.key)
+func (e *Entry) parse(value []byte) error {
+	kind, site, ok := Terms(e.Key)
 	if !ok {
 		return fmt.Errorf("the key is neither %s nor %s, nor the same of an %s",
-			keyOf(visit.OrderLockdown, "<site>"), keyOf(visit.OrderLockdown, visit.AllSites), visit.OrderOverride)
+			Key(visit.OrderLockdown, "<site>"), Key(visit.OrderLockdown, visit.AllSites), visit.OrderOverride)
 	}
 	var what struct {
 		visit.Order
@@ -130,14 +140,14 @@ func (e *entry) parse(value []byte) error {
 			Kind: o.Kind, Site: o.Site, Lifts: *what.Lifts, Since: o.Since.UTC(),
 			Reason: o.Reason, By: o.By, User: o.User, Account: o.Account,
 		}
-		e.lift = &l
+		e.Lift = &l
 		if err := l.Validate(); err != nil {
 			return err
 		}
 	} else {
 		// So that equal orders are equal by ==.
 		o.Since, o.Until = o.Since.UTC(), o.Until.UTC()
-		e.order = &o
+		e.Order = &o
 		if err := o.Validate(); err != nil {
 			return err
 		}
@@ -146,31 +156,31 @@ func (e *entry) parse(value []byte) error {
 		}
 	}
 	if o.Kind != kind || o.Site != site {
-		return fmt.Errorf("the order belongs under the key %s", keyOf(o.Kind, o.Site))
+		return fmt.Errorf("the order belongs under the key %s", Key(o.Kind, o.Site))
 	}
 	return nil
 }
 
-func (e *entry) checkTimes(maxOverride time.Duration) error {
+func (e *Entry) checkTimes(maxOverride time.Duration) error {
 	var since, until time.Time
-	if e.lift != nil {
-		since = e.lift.Since
+	if e.Lift != nil {
+		since = e.Lift.Since
 	} else {
-		since, until = e.order.Since, e.order.Until
+		since, until = e.Order.Since, e.Order.Until
 	}
 	if since.IsZero() {
 		return errors.New("it has no time at which it was given")
 	}
-	if e.order != nil && e.order.Kind == visit.OrderOverride && maxOverride > 0 && until.Sub(since) > maxOverride {
+	if e.Order != nil && e.Order.Kind == visit.OrderOverride && maxOverride > 0 && until.Sub(since) > maxOverride {
 		return fmt.Errorf("the override lasts %s, the maximum is %s", until.Sub(since), maxOverride)
 	}
-	if off := e.stored.Sub(since).Abs(); off > sinceTolerance {
+	if off := e.Stored.Sub(since).Abs(); off > sinceTolerance {
 		return fmt.Errorf("its time differs by %s from the time at which it was stored, as in a copy of an old order", off.Round(time.Second))
 	}
 	return nil
 }
 
 // repeated is the fault of an entry that says again what has been said.
-func repeated(e entry) error {
-	return fmt.Errorf("%w: entry %q of revision %d: it duplicates an earlier order", ErrInvalid, e.key, e.revision)
+func repeated(e Entry) error {
+	return fmt.Errorf("%w: entry %q of revision %d: it duplicates an earlier order", ErrInvalid, e.Key, e.Revision)
 }
