@@ -2,7 +2,6 @@ package spool
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -86,7 +85,7 @@ func (l *life) stamp() {
 
 func (l *life) enqueue(o *operation, done func(err error)) {
 	o.done = make(chan struct{})
-	if l.spool.enqueue(context.Background(), o, func(Room) error { return nil }) == nil {
+	if l.spool.enqueue(o) == nil {
 		l.open = append(l.open, waitingOperation{o, done})
 	}
 }
@@ -106,7 +105,7 @@ func (l *life) putBytes(size int) {
 	l.fates[id] = f
 	e := Entry{Order: fmt.Sprint(id % 3), Message: visit.Message{Root: visit.RootEvent, ID: strconv.Itoa(id), Data: f.data}}
 	value := wal.Encode(e)
-	o := &operation{add: queue.RecordOf(e, int64(len(value))), frame: &wal.Frame{Value: value}}
+	o := &operation{add: queue.RecordOf(e, int64(len(value))), frame: &wal.Frame{Value: value}, allows: func(Room) error { return nil }}
 	l.enqueue(o, func(err error) {
 		if err == nil {
 			f.stored = l.now()
@@ -406,7 +405,7 @@ func removeAlone(t *testing.T, s *Spool, id string) {
 	for _, i := range all(t, s) {
 		if i.Message.ID == id {
 			o := &operation{remove: []uint64{i.Sequence}, done: make(chan struct{})}
-			must(t, s.enqueue(t.Context(), o, nil))
+			must(t, s.enqueue(o))
 			s.commitNext()
 			must(t, o.err, s.wal.MakeRoom(1<<14))
 			s.sweep()
@@ -430,7 +429,7 @@ func TestRemove_WhatCouldNotBeMarkedSpoilsNothingLater(t *testing.T) {
 	s := l.spool
 	do := func(o *operation) error {
 		o.done = make(chan struct{})
-		must(t, s.enqueue(t.Context(), o, func(Room) error { return nil }))
+		must(t, s.enqueue(o))
 		s.commitNext()
 		return o.err
 	}
@@ -438,7 +437,7 @@ func TestRemove_WhatCouldNotBeMarkedSpoilsNothingLater(t *testing.T) {
 	put := func(id string) uint64 {
 		e.Message.ID = id
 		value := wal.Encode(e)
-		o := &operation{add: queue.RecordOf(e, int64(len(value))), frame: &wal.Frame{Value: value}}
+		o := &operation{add: queue.RecordOf(e, int64(len(value))), frame: &wal.Frame{Value: value}, allows: func(Room) error { return nil }}
 		must(t, do(o))
 		return o.add.Sequence
 	}
@@ -477,7 +476,7 @@ func TestRemove_LeavesNothingOnTheDisk(t *testing.T) {
 	}
 	sequences := l.spool.queue.Sequences()
 	o := &operation{remove: sequences, done: make(chan struct{})}
-	must(t, l.spool.enqueue(t.Context(), o, nil))
+	must(t, l.spool.enqueue(o))
 	l.spool.commitNext()
 	l.spool.renew()
 	for _, e := range l.disk.events {

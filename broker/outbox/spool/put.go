@@ -14,6 +14,7 @@ import (
 type operation struct {
 	add    *queue.Record
 	frame  *wal.Frame
+	allows func(Room) error // of add
 	probe  int64
 	remove []uint64
 	count  *queue.Record
@@ -53,12 +54,9 @@ func (s *Spool) PutIf(ctx context.Context, e Entry, allows func(Room) error) err
 		return fmt.Errorf("put into spool: %d attempts", e.Attempts)
 	}
 	value := wal.Encode(e)
-	o := &operation{frame: &wal.Frame{Attempts: e.Attempts, Value: value}, done: make(chan struct{})}
-	o.add = queue.RecordOf(e, int64(len(value)))
-	if err := s.enqueue(ctx, o, allows); err != nil {
-		return fmt.Errorf("put into spool: %w", err)
-	}
-	return s.await(ctx, "put into spool", o)
+	return s.do(ctx, "put into spool", &operation{
+		add: queue.RecordOf(e, int64(len(value))), frame: &wal.Frame{Attempts: e.Attempts, Value: value}, allows: allows,
+	})
 }
 
 // Remove forgets entries, and returns nil only once that is on the disk. Those
@@ -67,21 +65,13 @@ func (s *Spool) PutIf(ctx context.Context, e Entry, allows func(Room) error) err
 // them no more all the same, lest they keep back the others, and removes them from
 // the disk once it can.
 func (s *Spool) Remove(ctx context.Context, sequences ...uint64) error {
-	o := &operation{remove: sequences, done: make(chan struct{})}
-	if err := s.enqueue(ctx, o, nil); err != nil {
-		return fmt.Errorf("remove from spool: %w", err)
-	}
-	return s.await(ctx, "remove from spool", o)
+	return s.do(ctx, "remove from spool", &operation{remove: sequences})
 }
 
 // Probe stores nothing, and returns what Put would say about the disk for an entry
 // of so many bytes.
 func (s *Spool) Probe(ctx context.Context, bytes int64) error {
-	o := &operation{probe: wal.RecordSize(int(max(bytes, 1))), done: make(chan struct{})}
-	if err := s.enqueue(ctx, o, nil); err != nil {
-		return fmt.Errorf("probe spool: %w", err)
-	}
-	return s.await(ctx, "probe spool", o)
+	return s.do(ctx, "probe spool", &operation{probe: wal.RecordSize(int(max(bytes, 1)))})
 }
 
 // Failed counts an attempt to send an entry that its receiver refused, and
@@ -100,19 +90,28 @@ func (s *Spool) Failed(ctx context.Context, sequence uint64) (attempts int, err 
 	if r == nil {
 		return 0, nil
 	}
-	o := &operation{count: r, attempts: attempts, done: make(chan struct{})}
-	if err := s.enqueue(ctx, o, nil); err != nil {
-		return attempts, fmt.Errorf("count attempt in spool: %w", err)
+	return attempts, s.do(ctx, "count attempt in spool", &operation{count: r, attempts: attempts})
+}
+
+// do has an operation committed, and waits for that.
+func (s *Spool) do(ctx context.Context, what string, o *operation) error {
+	err := context.Cause(ctx)
+	if err == nil {
+		err = s.enqueue(o)
 	}
-	return attempts, s.await(ctx, "count attempt in spool", o)
+	if err == nil {
+		err = s.await(ctx, o)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
 }
 
 // enqueue gives an entry its place, if that is allowed: from here on it is
 // waiting.
-func (s *Spool) enqueue(ctx context.Context, o *operation, allows func(Room) error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
+func (s *Spool) enqueue(o *operation) error {
+	o.done = make(chan struct{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -125,7 +124,7 @@ func (s *Spool) enqueue(ctx context.Context, o *operation, allows func(Room) err
 		if int64(r.Size) > s.cfg.MaxBytes-s.queue.Bytes() {
 			return ErrFull
 		}
-		if err := allows(s.queue.Room(r.Root, r.Integration, int64(r.Size))); err != nil {
+		if err := o.allows(s.queue.Room(r.Root, r.Integration, int64(r.Size))); err != nil {
 			return err
 		}
 		s.last++
@@ -144,19 +143,16 @@ func (s *Spool) signal() {
 	}
 }
 
-func (s *Spool) await(ctx context.Context, operation string, o *operation) error {
+func (s *Spool) await(ctx context.Context, o *operation) error {
 	select {
 	case <-o.done:
 	case <-ctx.Done():
 		if s.withdraw(o) {
-			return fmt.Errorf("%s: %w", operation, context.Cause(ctx))
+			return context.Cause(ctx)
 		}
 		<-o.done
 	}
-	if o.err != nil {
-		return fmt.Errorf("%s: %w", operation, o.err)
-	}
-	return nil
+	return o.err
 }
 
 // withdraw takes an operation back unless its commit has begun.

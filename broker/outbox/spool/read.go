@@ -51,9 +51,10 @@ func (s *Spool) Runs(root visit.Root, max, total int) ([][]Item, error) {
 	s.mu.Unlock()
 	var runs [][]Item
 	for _, run := range wanted {
-		items, err := s.read(run)
+		var items []Item
+		err := s.each(run, func(i Item) error { items = append(items, i); return nil })
 		if err != nil {
-			return nil, fmt.Errorf("read spool: %w", err)
+			return nil, err
 		}
 		if len(items) > 0 {
 			runs = append(runs, items)
@@ -69,32 +70,24 @@ func (s *Spool) Each(fn func(Item) error) error {
 	s.mu.Lock()
 	sequences := s.queue.Sequences()
 	s.mu.Unlock()
-	for _, sequence := range sequences {
-		items, err := s.read([]uint64{sequence})
-		if err != nil {
-			return fmt.Errorf("read spool: %w", err)
-		}
-		for _, item := range items {
-			if err := fn(item); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return s.each(sequences, fn)
 }
 
-// read returns those of the entries that are still there.
-func (s *Spool) read(sequences []uint64) (items []Item, err error) {
+// each calls fn for those of the entries that are still there.
+func (s *Spool) each(sequences []uint64, fn func(Item) error) error {
 	for _, sequence := range sequences {
 		e, there, err := s.readOne(sequence)
 		if err != nil {
-			return nil, err
+			return fmt.Errorf("read spool: %w", err)
 		}
-		if there {
-			items = append(items, Item{Sequence: sequence, Entry: e})
+		if !there {
+			continue
+		}
+		if err := fn(Item{Sequence: sequence, Entry: e}); err != nil {
+			return err
 		}
 	}
-	return items, nil
+	return nil
 }
 
 // readOne reads an entry from where it is by then: it may be copied forward at any

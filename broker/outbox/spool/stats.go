@@ -1,9 +1,8 @@
 package spool
 
 import (
-	"io/fs"
 	"math"
-	"path/filepath"
+	"os"
 	"strings"
 	"time"
 
@@ -14,9 +13,8 @@ import (
 
 // Stats are a spool's numbers at one moment.
 type Stats struct {
-	// Entries wait in the spool, under so many different Orders. Those that
-	// are being committed are not among them.
-	Entries, Orders int
+	// Entries wait in the spool. Those that are being committed are not among them.
+	Entries int
 	// Bytes of MaxBytes are used, those being committed included.
 	Bytes, MaxBytes int64
 	// Full is what fraction is used of MaxBytes, or of the disk where that holds
@@ -60,14 +58,12 @@ func (s *Spool) took(d time.Duration) {
 // Stats returns the spool's numbers. It looks at each entry in memory: some
 // milliseconds for 100,000.
 func (s *Spool) Stats() Stats {
-	space := s.Space()
-	full := s.fullOn(space)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := Stats{
-		Entries: s.queue.Len(), Orders: s.queue.Orders(),
-		Bytes: s.queue.Bytes(), MaxBytes: s.cfg.MaxBytes, FileBytes: s.wal.Bytes(),
-		Commits: s.commits, Full: full, Disk: space,
+		Entries: s.queue.Len(),
+		Bytes:   s.queue.Bytes(), MaxBytes: s.cfg.MaxBytes, FileBytes: s.wal.Bytes(),
+		Commits: s.commits, Full: s.full(), Disk: s.space,
 	}
 	oldest, limit := int64(math.MaxInt64), time.Now().Add(-s.cfg.MaxAge).UnixNano()
 	for _, r := range s.queue.Records() {
@@ -128,17 +124,12 @@ func SpaceOf(dir string) (Space, error) {
 		return Space{}, err
 	}
 	d := Space{Free: free, Size: size, Left: free}
-	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() && path != dir {
-			return fs.SkipDir // the window's
+	entries, _ := os.ReadDir(dir) // where there is none, nothing is taken up
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), wal.Suffix) {
+			d.Left += info.Size()
 		}
-		if err == nil && strings.HasSuffix(e.Name(), wal.Suffix) {
-			if info, err := e.Info(); err == nil {
-				d.Left += info.Size()
-			}
-		}
-		return nil
-	})
+	}
 	return d, nil
 }
 
@@ -169,14 +160,17 @@ func (s *Spool) measureDisk() {
 }
 
 // Full is what fraction of what the spool may hold, and its disk can, is used.
-func (s *Spool) Full() float64 { return s.fullOn(s.Space()) }
-
-func (s *Spool) fullOn(d Space) float64 {
+func (s *Spool) Full() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.full()
+}
+
+// full is called with the lock held.
+func (s *Spool) full() float64 {
 	limit, left := s.cfg.MaxBytes, s.cfg.MaxBytes-s.queue.Bytes()
-	if d.Size > 0 {
-		limit, left = min(limit, d.Size), min(left, d.Left)
+	if s.space.Size > 0 {
+		limit, left = min(limit, s.space.Size), min(left, s.space.Left)
 	}
 	return 1 - float64(max(left, 0))/float64(limit)
 }

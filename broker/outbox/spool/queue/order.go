@@ -93,43 +93,16 @@ func (q *Queue) Runs(root visit.Root, max, total int, bytes int64) (runs [][]uin
 }
 
 // oldest returns at most n lines of a root that are not parked, that with the
-// oldest head first. It walks the heap from its top: only the children of a line
-// that was visited can be next, so its time grows with n, and not with the number
-// of lines.
-func (q *Queue) oldest(root visit.Root, n int) []*line {
+// oldest head first. Its time grows with n, and hardly with the number of lines.
+func (q *Queue) oldest(root visit.Root, n int) (taken []*line) {
 	heads := q.heads[root]
-	if heads == nil || len(*heads) == 0 {
-		return nil
+	for heads != nil && heads.Len() > 0 && len(taken) < n {
+		taken = append(taken, heap.Pop(heads).(*line))
 	}
-	var taken []*line
-	next := frontier{heads: *heads, at: []int{0}}
-	for len(taken) < n && len(next.at) > 0 {
-		at := heap.Pop(&next).(int)
-		taken = append(taken, next.heads[at])
-		for _, child := range []int{2*at + 1, 2*at + 2} {
-			if child < len(next.heads) {
-				heap.Push(&next, child)
-			}
-		}
+	for _, l := range taken {
+		heap.Push(heads, l)
 	}
 	return taken
-}
-
-// frontier is a heap of places in a heap.
-type frontier struct {
-	heads lineHeap
-	at    []int
-}
-
-func (f frontier) Len() int           { return len(f.at) }
-func (f frontier) Less(i, j int) bool { return f.heads.Less(f.at[i], f.at[j]) }
-func (f frontier) Swap(i, j int)      { f.at[i], f.at[j] = f.at[j], f.at[i] }
-func (f *frontier) Push(x any)        { f.at = append(f.at, x.(int)) }
-
-func (f *frontier) Pop() any {
-	last := f.at[len(f.at)-1]
-	f.at = f.at[:len(f.at)-1]
-	return last
 }
 
 type lineHeap []*line

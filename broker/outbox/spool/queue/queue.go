@@ -176,6 +176,3 @@ func (q *Queue) Bytes() int64 { return q.bytes }
 
 // Len is how many entries wait.
 func (q *Queue) Len() int { return len(q.records) }
-
-// Orders is how many ordering keys the entries have.
-func (q *Queue) Orders() int { return len(q.lines) }
