@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -76,7 +76,7 @@ func (p *pager) get(ctx context.Context, b batch, fn func(*jetstream.RawStreamMs
 }
 
 func (p *pager) receive(ctx context.Context, b batch, fn func(*jetstream.RawStreamMsg), end func(*nats.Msg)) error {
-	inbox := conn.NewInbox(p.nc)
+	inbox := dial.NewInbox(p.nc)
 	replies, err := p.nc.SubscribeSync(inbox)
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func (p *pager) failed(err error) error {
 	case !p.nc.IsConnected(): // what the library says then is about its buffer
 		err = visit.ErrDisconnected
 	}
-	return fmt.Errorf("read stream %s: %w", p.stream, conn.Explain(p.nc, err))
+	return fmt.Errorf("read stream %s: %w", p.stream, dial.Explain(p.nc, err))
 }
 
 const (

@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,9 +17,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/outbox"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/internal/promtest"
@@ -42,14 +45,14 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 	if err != nil {
 		t.Fatal(err)
 	}
-	windows := make(map[visit.Root]*spool.Window)
+	windows := make(map[visit.Root]*window.Window)
 	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision} {
-		windows[root], err = spool.OpenWindow(spool.WindowConfig{Dir: filepath.Join(dir, "window", string(root)), MaxAge: maxAge, MaxBytes: 64 << 20, Logger: log})
+		windows[root], err = window.Open(window.Config{Dir: filepath.Join(dir, "window", string(root)), MaxAge: maxAge, MaxBytes: 64 << 20, Logger: log})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	nats, err := conn.Config{Servers: []string{url}}.WithDefaults()
+	nats, err := dial.Config{Servers: []string{url}}.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -332,4 +335,31 @@ func TestResend_ASequenceThatComesTwiceIsALoss(t *testing.T) {
 	if got := promtest.Sum(t, k.registry, "sine_relay_stream_losses_total", "stream", visit.DefaultEventStream); got != 1 {
 		t.Errorf("%v losses", got)
 	}
+}
+
+// Until a window can be opened nobody waits for it, and what an earlier process has left
+// there is not forgotten.
+func TestResend_AWindowThatIsOpenedLaterIsSentThen(t *testing.T) {
+	t.Parallel()
+	store, dir := t.TempDir(), t.TempDir()
+	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
+	k := openKeeping(t, s.URL(), dir, time.Hour)
+	k.storeVisits(t, 0, 5)
+	k.close()
+	losePower(t, s, store, "")
+	kept := filepath.Join(dir, "window", string(visit.RootEvent))
+	if err := errors.Join(os.Rename(kept, kept+".away"), os.WriteFile(kept, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	k = openKeeping(t, s.URL(), dir, time.Hour)
+	if r := k.store(t, event("new")); r.err != nil || r.receipt.Spooled {
+		t.Errorf("%+v", r)
+	}
+	if err := errors.Join(os.Remove(kept), os.Rename(kept+".away", kept)); err != nil {
+		t.Fatal(err)
+	}
+	wait.Until(t, "what was lost is stored again", func() bool {
+		ids, _ := stored(t, s)
+		return len(ids) == 8*5+1
+	})
 }
