@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -29,12 +30,22 @@ import (
 // keeping is an outbox with a spool and a window, as a relay has them.
 type keeping struct {
 	room
+	spool    *spool.Spool
 	log      *logtest.Buffer
 	registry *prometheus.Registry
+	run      func()
 	close    func()
 }
 
 func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
+	t.Helper()
+	k := prepareKeeping(t, url, dir, maxAge)
+	k.run()
+	return k
+}
+
+// prepareKeeping leaves it to run to have anything leave the spool, or sent again.
+func prepareKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 	t.Helper()
 	k := &keeping{log: &logtest.Buffer{}, registry: prometheus.NewRegistry()}
 	log := slog.New(slog.NewTextHandler(k.log, nil))
@@ -42,6 +53,7 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.spool = kept
 	windows := make(map[visit.Root]*spool.Window)
 	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision} {
 		windows[root], err = spool.OpenWindow(spool.WindowConfig{Dir: filepath.Join(dir, "window", string(root)), MaxAge: maxAge, MaxBytes: 64 << 20, Logger: log})
@@ -73,7 +85,7 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { k.streams.Run(ctx) })
-	running.Go(func() { k.Run(ctx) })
+	k.run = func() { running.Go(func() { k.Run(ctx) }) }
 	k.close = sync.OnceFunc(func() {
 		stop()
 		running.Wait()
@@ -245,6 +257,36 @@ func TestResend_AStreamThatIsGoneIsAnAlarmAndFilledAgain(t *testing.T) {
 	}
 	if !strings.Contains(k.log.String(), `level=ERROR msg="NATS lost messages that it had acknowledged" stream=VISITORS acknowledged=80`) {
 		t.Errorf("the log says\n%s", k.log)
+	}
+}
+
+// The spool takes nothing more before anything was sent again: what comes is stored in
+// the stream, and only those of a visit that others wait for are refused.
+func TestResend_AVisitKeepsItsOrderWhereTheSpoolIsFull(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	k := prepareKeeping(t, s.URL(), t.TempDir(), time.Hour)
+	if r := k.store(t, ofVisit(1, 0)); r.err != nil || !r.receipt.Spooled {
+		t.Fatalf("%+v", r)
+	}
+	filler := spool.Entry{Message: event("filler"), Order: "filler"}
+	for size := 4 << 20; size > 1<<10; size /= 2 {
+		filler.Message.Data = make([]byte, size)
+		for k.spool.Put(t.Context(), filler) == nil {
+		}
+	}
+	second, other := ofVisit(1, 1), ofVisit(2, 0)
+	second.Data, other.Data = make([]byte, 4<<10), make([]byte, 4<<10)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if receipt, err := k.Store(ctx, second); !errors.Is(err, spool.ErrFull) {
+		t.Errorf("the second of a visit whose first waits: %+v, %v", receipt, err)
+	}
+	if r := k.store(t, other); r.err != nil || r.receipt.Spooled {
+		t.Errorf("another visit: %+v", r)
+	}
+	if ids, _ := stored(t, s); len(ids) != 1 || ids[1] != other.ID {
+		t.Errorf("%v are stored", ids)
 	}
 }
 
