@@ -17,15 +17,24 @@ import (
 // storeRolledBack has a node come back with its store as a crash left it some time
 // before.
 func storeRolledBack(r *fixture, lasting time.Duration, pick int) error {
+	return r.rollBack(lasting/2, pick, func() error { hold(lasting / 2); return nil })
+}
+
+// storedAndRolledBack is sure to destroy something.
+func storedAndRolledBack(r *fixture, lasting time.Duration, pick int) error {
+	return r.rollBack(lasting, pick, func() error { return r.recovered(r.oneRelay(pick)) })
+}
+
+// rollBack returns a node to its store as it was before something happened.
+func (r *fixture) rollBack(away time.Duration, pick int, happen func() error) error {
 	r.stream.Lock() // or a copy of a stream that is full for a moment would be full for ever
 	defer r.stream.Unlock()
 	n := r.oneNode(pick)
 	older := filepath.Join(n.dir, fmt.Sprintf("older-%d", pick))
 	err := n.replaceStore(func() error { return os.CopyFS(older, os.DirFS(n.store())) }, 0)
-	hold(lasting / 2)
-	err = errors.Join(err, n.replaceStore(func() error {
+	err = errors.Join(err, happen(), n.replaceStore(func() error {
 		return errors.Join(os.RemoveAll(n.store()), os.Rename(older, n.store()))
-	}, lasting/2))
+	}, away))
 	r.excuseUnwritten()
 	return err
 }

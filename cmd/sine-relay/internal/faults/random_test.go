@@ -56,7 +56,7 @@ var (
 		{diskTakesNothing, filesBounded},
 		{spoolIsRemoved, spoolRemoved},
 	}
-	// A relay sends again what NATS has lost; where there are replicas, the others have it.
+	// A relay sends again what its one server has lost. Of a cluster's store nobody promises that.
 	onlyAlone = []namedFault{
 		{"NATS comes back with an older store", storeRolledBack},
 		{"NATS comes back with an empty store", storeEmptied},

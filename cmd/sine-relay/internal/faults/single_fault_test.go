@@ -51,7 +51,7 @@ var scenarios = []scenario{
 	{"NATS is killed", alone, nodeKilled, 1},
 	{"NATS is paused", alone, nodePaused, 2.5},
 	{"NATS ends and starts again", alone, nodeEnded, 1},
-	{"NATS comes back with an older store", alone, noticed(storeRolledBack), 1},
+	{"NATS comes back with an older store", alone, noticed(storedAndRolledBack), 1},
 	{"NATS comes back with an empty store", alone, noticed(storeEmptied), 1},
 	{"a relay is killed, and NATS loses its store", alone, sinceLastLife(storeEmptied), 0.5},
 	{"NATS loses its store while no relay runs", pair, whileNoRelayRuns(storeEmptied), 0.2},
