@@ -22,6 +22,7 @@ type evidence struct {
 	quarantine []message
 	excused    []excuse
 	books      []book
+	unordered  bool // the faults leave no order
 }
 
 // message is one in a stream.
