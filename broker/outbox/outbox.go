@@ -64,7 +64,7 @@ func New(cfg Config) *Outbox {
 	for root := range o.spooler.wake {
 		o.forwarders[root] = newForwarder(root, o.publisher, o.spooler)
 	}
-	o.resenders = newResenders(cfg, o.publisher, o.spooler)
+	o.resenders = newResenders(cfg, &o.keys, o.publisher, o.spooler)
 	o.publisher.acked, o.spooler.paused = o.keep, o.resendsFirst
 	return o
 }

@@ -32,6 +32,7 @@ const (
 // nothing holds up no other.
 type resender struct {
 	root      visit.Root
+	keys      *keyedMutex
 	publisher *publisher
 	spooler   *spooler
 	window    *spool.Window
@@ -43,7 +44,7 @@ type resender struct {
 	decided atomic.Value
 }
 
-func newResenders(cfg Config, p *publisher, s *spooler) map[visit.Root]*resender {
+func newResenders(cfg Config, keys *keyedMutex, p *publisher, s *spooler) map[visit.Root]*resender {
 	all := make(map[visit.Root]*resender)
 	if len(cfg.Windows) == 0 {
 		return all
@@ -71,7 +72,7 @@ func newResenders(cfg Config, p *publisher, s *spooler) map[visit.Root]*resender
 	}, sum(func(s spool.WindowStats) int64 { return s.LeftOut }))
 	for root, w := range cfg.Windows {
 		all[root] = &resender{
-			root: root, publisher: p, spooler: s, window: w, log: cfg.Logger, resent: resent,
+			root: root, keys: keys, publisher: p, spooler: s, window: w, log: cfg.Logger, resent: resent,
 			trigger: make(chan struct{}, 1),
 		}
 	}
@@ -227,12 +228,34 @@ func (r *resender) sendRun(ctx context.Context, run []spool.Acknowledged, n *ato
 	return nil
 }
 
+// spool spools messages of one ordering key. Those of a visit come before what came
+// meanwhile: they were acknowledged before it.
 func (r *resender) spool(ctx context.Context, run []spool.Acknowledged) error {
-	for _, m := range run {
-		if err := r.spooler.spool.Put(ctx, spool.Entry{Message: m.Message, Order: m.Message.OrderingKey}); err != nil {
-			return fmt.Errorf("spool message %s, which NATS may have lost: %w", m.Message.ID, err)
+	unlock, err := r.keys.lock(ctx, run[0].Message)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	entries := make([]spool.Entry, len(run))
+	for i, m := range run {
+		entries[i] = spool.Entry{Message: m.Message, Order: m.Message.OrderingKey, Stored: m.At}
+	}
+	put := r.spooler.spool.PutAhead
+	if !run[0].Message.OfVisit() { // there are many, and it is not locked
+		put = r.putAll
+	}
+	if err := put(ctx, entries...); err != nil {
+		return fmt.Errorf("spool message %s, which NATS may have lost: %w", run[0].Message.ID, err)
+	}
+	r.spooler.metrics.spooled.Add(float64(len(run)))
+	return nil
+}
+
+func (r *resender) putAll(ctx context.Context, entries ...spool.Entry) error {
+	for _, e := range entries {
+		if err := r.spooler.spool.Put(ctx, e); err != nil {
+			return err
 		}
-		r.spooler.metrics.spooled.Inc()
 	}
 	return nil
 }

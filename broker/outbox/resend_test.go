@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
@@ -37,15 +38,15 @@ type keeping struct {
 	close    func()
 }
 
-func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
+func openKeeping(t *testing.T, url, dir string, maxAge time.Duration, change ...func(*conn.Config)) *keeping {
 	t.Helper()
-	k := prepareKeeping(t, url, dir, maxAge)
+	k := prepareKeeping(t, url, dir, maxAge, change...)
 	k.run()
 	return k
 }
 
 // prepareKeeping leaves it to run to have anything leave the spool, or sent again.
-func prepareKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
+func prepareKeeping(t *testing.T, url, dir string, maxAge time.Duration, change ...func(*conn.Config)) *keeping {
 	t.Helper()
 	k := &keeping{log: &logtest.Buffer{}, registry: prometheus.NewRegistry()}
 	log := slog.New(slog.NewTextHandler(k.log, nil))
@@ -61,7 +62,11 @@ func prepareKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keepin
 			t.Fatal(err)
 		}
 	}
-	nats, err := conn.Config{Servers: []string{url}}.WithDefaults()
+	cfgNATS := conn.Config{Servers: []string{url}}
+	for _, c := range change {
+		c(&cfgNATS)
+	}
+	cfgNATS, err = cfgNATS.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +76,7 @@ func prepareKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keepin
 		t.Fatal(err)
 	}
 	options := conn.Options{Name: "events", Logger: log, Metrics: conn.NewMetrics(nil)}
-	c, other, err := conn.DialPair(nats, options, options)
+	c, other, err := conn.DialPair(cfgNATS, options, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,6 +293,61 @@ func TestResend_AVisitKeepsItsOrderWhereTheSpoolIsFull(t *testing.T) {
 	}
 	if ids, _ := stored(t, s); len(ids) != 1 || ids[1] != other.ID {
 		t.Errorf("%v are stored", ids)
+	}
+}
+
+// What NATS has lost and does not take again comes before what came meanwhile.
+func TestResend_AVisitKeepsItsOrderWithoutPermission(t *testing.T) {
+	t.Parallel()
+	users := func(denied ...string) func(*server.Options) {
+		return func(o *server.Options) {
+			relay := &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}
+			o.Users = []*server.User{{Username: "relay", Password: "Zsecret", Permissions: relay}, {Username: "team", Password: "Zsecret"}}
+		}
+	}
+	store := t.TempDir()
+	s := natstest.Start(t, users(), func(o *server.Options) { o.StoreDir = store })
+	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour, func(c *conn.Config) {
+		c.Auth = conn.Auth{User: "relay", Password: func() string { return "Zsecret" }}
+	})
+	for n := range 3 {
+		if r := k.store(t, ofVisit(1, n)); r.err != nil {
+			t.Fatal(r.err)
+		}
+	}
+	wait.Until(t, "NATS has acknowledged them", func() bool {
+		return promtest.Sum(t, k.registry, "sine_relay_window_messages") == 3
+	})
+	s.Stop()
+	for n := range 3 {
+		if r := k.store(t, ofVisit(1, 3+n)); r.err != nil || !r.receipt.Spooled {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if err := os.RemoveAll(store); err != nil {
+		t.Fatal(err)
+	}
+	s.Restart(users("visitors.v1.event.>"))
+	wait.Until(t, "what NATS has lost is in the spool", func() bool {
+		n, _ := k.spool.Usage()
+		return n == 6
+	})
+	s.Stop()
+	s.Restart(users())
+	js := s.JetStream(nats.UserInfo("team", "Zsecret"))
+	wait.Until(t, "all is stored", func() bool {
+		stream, err := js.Stream(t.Context(), visit.DefaultEventStream)
+		return err == nil && stream.CachedInfo().State.Msgs >= 6
+	})
+	stream, err := js.Stream(t.Context(), visit.DefaultEventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 6 {
+		m, err := stream.GetMsg(t.Context(), uint64(n)+1)
+		if err != nil || m.Header.Get(visit.HeaderMsgID) != ofVisit(1, n).ID {
+			t.Errorf("at %d is %v, %v", n+1, m, err)
+		}
 	}
 }
 

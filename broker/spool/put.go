@@ -36,26 +36,33 @@ func (o *operation) needsRoom() bool { return o.add != nil || o.probe > 0 }
 // is not stored, or, when the last sync of all failed, may be sent all the same.
 // The next Put tries the disk anew.
 func (s *Spool) Put(ctx context.Context, e Entry) error {
-	return s.PutIf(ctx, e, func(Room) error { return nil })
+	return s.PutIf(ctx, e, allowsAll)
 }
+
+func allowsAll(Room) error { return nil }
 
 // PutIf is [Spool.Put] for an entry that is taken only where allows finds no fault
 // with the room that it would take, and returns that fault otherwise. What is
 // found holds until the entry has its place. allows must not use the spool.
 func (s *Spool) PutIf(ctx context.Context, e Entry, allows func(Room) error) error {
-	if e.Stored.IsZero() {
-		e.Stored = time.Now()
-	}
 	if e.Attempts < 0 {
 		return fmt.Errorf("put into spool: %d attempts", e.Attempts)
 	}
-	value := encode(e)
-	o := &operation{frame: &frame{attempts: e.Attempts, value: value}, done: make(chan struct{})}
-	o.add = recordOf(e, int64(len(value)))
+	o := newPut(e)
 	if err := s.enqueue(ctx, o, allows); err != nil {
 		return fmt.Errorf("put into spool: %w", err)
 	}
 	return s.await(ctx, "put into spool", o)
+}
+
+func newPut(e Entry) *operation {
+	if e.Stored.IsZero() {
+		e.Stored = time.Now()
+	}
+	value := encode(e)
+	o := &operation{frame: &frame{attempts: e.Attempts, value: value}, done: make(chan struct{})}
+	o.add = recordOf(e, int64(len(value)))
+	return o
 }
 
 // Remove forgets entries, and returns nil only once that is on the disk. Those

@@ -22,7 +22,6 @@ type evidence struct {
 	quarantine []message
 	excused    []excuse
 	books      []book
-	unordered  bool // the faults leave no order
 }
 
 // message is one in a stream.

@@ -55,8 +55,6 @@ type fixture struct {
 	issuer   *issuer
 	creds    string // the relay's credentials, where there is an issuer
 	store    string // of the NATS inside, where it is
-	// unordered is set where the faults leave no order.
-	unordered bool
 
 	// One fault at a time has the rights of the relays in its hands, and one the
 	// stream.

@@ -89,9 +89,6 @@ type history struct {
 // check-out was sent to the same relay must have checked in first in the stream.
 // Across relays there is no order, and none for what may have been destroyed.
 func (e *evidence) judgeOrder(v *verdict, events map[string][]message) {
-	if e.unordered {
-		return
-	}
 	destroyed := e.destroyed()
 	for key, h := range e.histories() {
 		in, out := events[h.checkIn], events[h.checkOut]

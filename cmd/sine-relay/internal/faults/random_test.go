@@ -36,7 +36,6 @@ const (
 	relayIsPaused    = "a relay is paused"
 	diskTakesNothing = "a disk takes nothing"
 	spoolIsRemoved   = "a spool is removed"
-	noPermission     = "the permission is revoked"
 )
 
 // The faults that a plan may hold.
@@ -50,7 +49,7 @@ var (
 		{"a node ends", nodeEnded},
 		{"the stream is full", streamFull},
 		{"the stream is full and deleted", fullStreamDeleted},
-		{noPermission, permissionRevoked},
+		{"the permission is revoked", permissionRevoked},
 		{"the password is changed", passwordChanged},
 		{"a spool is cut short", spoolDamaged(truncated)},
 		{"a spool is overwritten", spoolDamaged(overwritten)},
@@ -118,13 +117,9 @@ func planOf(seed uint64) plan {
 // keepWhatNATSLoses leaves out what takes away what a relay would send again, where NATS
 // loses its store: nobody promises to survive both.
 func (p *plan) keepWhatNATSLoses() {
-	if p.losesStore() {
+	if slices.ContainsFunc(onlyAlone, func(f namedFault) bool { return p.has(f.name) }) {
 		p.steps = slices.DeleteFunc(p.steps, func(s step) bool { return s.name == spoolIsRemoved || s.name == diskTakesNothing })
 	}
-}
-
-func (p plan) losesStore() bool {
-	return slices.ContainsFunc(onlyAlone, func(f namedFault) bool { return p.has(f.name) })
 }
 
 func (p plan) has(name string) bool {
@@ -201,8 +196,6 @@ func TestFaults_RandomPlansLoseNothing(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", p.seed), func(t *testing.T) {
 			t.Parallel()
 			r := newFixture(t, p.layout)
-			// What is sent again without permission queues behind what came meanwhile.
-			r.unordered = p.losesStore() && p.has(noPermission)
 			v := r.run(p.seed, func() { p.run(r) })
 			closing.add(p.kind(), v)
 			r.demand(v)

@@ -238,7 +238,7 @@ func (r *fixture) recovered(one *relay) error {
 // audit waits until nothing is on its way any more, and judges.
 func (r *fixture) audit() *verdict {
 	r.t.Helper()
-	e := &evidence{calls: r.load.record(), excused: r.excuses(), unordered: r.unordered}
+	e := &evidence{calls: r.load.record(), excused: r.excuses()}
 	for _, one := range r.relays {
 		if one.process.running() {
 			e.books = append(e.books, r.close(one))
