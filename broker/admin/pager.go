@@ -24,7 +24,7 @@ const pullWait = 5 * time.Second
 // scan calls fn for each message of a stream from a time on, oldest first, until fn
 // returns an error, which it returns. What is deleted meanwhile is left out.
 func scan(ctx context.Context, nc *nats.Conn, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
-	p := &pager{nc: nc, stream: stream, next: batch{StartTime: &since}}
+	p := &pager{nc: nc, stream: stream, next: batch{StartTime: &since, Subject: ">"}}
 	for more := true; more; {
 		var page []*jetstream.RawStreamMsg
 		var err error
@@ -57,7 +57,7 @@ type pager struct {
 func (p *pager) read(ctx context.Context) (page []*jetstream.RawStreamMsg, more bool, err error) {
 	p.next.Batch, p.next.MaxBytes = batchMessages, batchBytes
 	err = p.get(ctx, p.next, func(m *jetstream.RawStreamMsg) { page = append(page, m) }, func(end *nats.Msg) {
-		more = len(page) > 0 && end.Header.Get("Nats-Num-Pending") != "0"
+		more = len(page) > 0 && end.Header.Get(headerPending) != "0"
 	})
 	if len(page) > 0 {
 		p.next = batch{Sequence: page[len(page)-1].Sequence + 1, Subject: p.next.Subject}
@@ -103,6 +103,12 @@ func (p *pager) receive(ctx context.Context, b batch, fn func(*jetstream.RawStre
 			return nil
 		}
 		fn(one)
+		// A NATS before 2.11 knows no batches: it replies with one message and no end, and
+		// goes by no time.
+		if m.Header.Get(headerPending) == "" {
+			end(m)
+			return nil
+		}
 	}
 }
 
@@ -120,6 +126,7 @@ func (p *pager) failed(err error) error {
 }
 
 const (
+	headerPending = "Nats-Num-Pending" // in each reply to a batch
 	batchMessages = 256
 	batchBytes    = 4 << 20 // within what a client buffers
 )
@@ -171,7 +178,7 @@ func FindRecords(ctx context.Context, cfg Config, reference string, since time.T
 	defer nc.Close()
 	var found []visit.Record
 	err = scan(ctx, nc, cfg.Streams.Decisions.Name, since, func(m *jetstream.RawStreamMsg) error {
-		if !strings.HasPrefix(m.Header.Get(visit.HeaderRequestID), reference) {
+		if m.Time.Before(since) || !strings.HasPrefix(m.Header.Get(visit.HeaderRequestID), reference) {
 			return nil
 		}
 		var r visit.Record

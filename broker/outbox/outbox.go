@@ -69,7 +69,7 @@ func New(cfg Config) *Outbox {
 	for root := range o.spooler.wake {
 		o.forwarders[root] = o.newForwarder(root)
 	}
-	o.resenders = newResenders(cfg, o.publisher, o.spooler)
+	o.resenders = newResenders(cfg, &o.keys, o.publisher, o.spooler)
 	return o
 }
 

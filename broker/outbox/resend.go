@@ -38,6 +38,7 @@ type resender struct {
 	root      visit.Root
 	conn      *conn.Conn
 	streams   *streams.Reconciler
+	keys      *keyedMutex
 	publisher *publish.Publisher
 	spooler   *spooler
 	window    *window.Window
@@ -49,7 +50,7 @@ type resender struct {
 	decided atomic.Value
 }
 
-func newResenders(cfg Config, p *publish.Publisher, s *spooler) map[visit.Root]*resender {
+func newResenders(cfg Config, keys *keyedMutex, p *publish.Publisher, s *spooler) map[visit.Root]*resender {
 	all := make(map[visit.Root]*resender)
 	if len(cfg.Windows) == 0 {
 		return all
@@ -77,7 +78,7 @@ func newResenders(cfg Config, p *publish.Publisher, s *spooler) map[visit.Root]*
 	}, sum(func(s window.Stats) int64 { return s.LeftOut }))
 	for root, w := range cfg.Windows {
 		all[root] = &resender{
-			root: root, conn: cfg.Conn, streams: cfg.Streams, publisher: p, spooler: s, window: w, log: cfg.Logger, resent: resent,
+			root: root, conn: cfg.Conn, streams: cfg.Streams, keys: keys, publisher: p, spooler: s, window: w, log: cfg.Logger, resent: resent,
 			trigger: make(chan struct{}, 1),
 		}
 	}
@@ -241,12 +242,34 @@ func (r *resender) sendRun(ctx context.Context, run []window.Acknowledged, n *at
 	return nil
 }
 
+// spool spools messages of one ordering key. Those of a visit come before what came
+// meanwhile: they were acknowledged before it.
 func (r *resender) spool(ctx context.Context, run []window.Acknowledged) error {
-	for _, m := range run {
-		if err := r.spooler.spool.Put(ctx, spool.Entry{Message: m.Message, Order: m.Message.OrderingKey}); err != nil {
-			return fmt.Errorf("spool message %s, which NATS may have lost: %w", m.Message.ID, err)
+	unlock, err := r.keys.lock(ctx, run[0].Message)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	entries := make([]spool.Entry, len(run))
+	for i, m := range run {
+		entries[i] = spool.Entry{Message: m.Message, Order: m.Message.OrderingKey, Stored: m.At}
+	}
+	put := r.spooler.spool.PutAhead
+	if !run[0].Message.OfVisit() { // there are many, and it is not locked
+		put = r.putAll
+	}
+	if err := put(ctx, entries...); err != nil {
+		return fmt.Errorf("spool message %s, which NATS may have lost: %w", run[0].Message.ID, err)
+	}
+	r.spooler.metrics.spooled.Add(float64(len(run)))
+	return nil
+}
+
+func (r *resender) putAll(ctx context.Context, entries ...spool.Entry) error {
+	for _, e := range entries {
+		if err := r.spooler.spool.Put(ctx, e); err != nil {
+			return err
 		}
-		r.spooler.metrics.spooled.Inc()
 	}
 	return nil
 }

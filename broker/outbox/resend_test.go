@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
@@ -32,12 +33,22 @@ import (
 // keeping is an outbox with a spool and a window, as a relay has them.
 type keeping struct {
 	room
+	spool    *spool.Spool
 	log      *logtest.Buffer
 	registry *prometheus.Registry
+	run      func()
 	close    func()
 }
 
-func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
+func openKeeping(t *testing.T, url, dir string, maxAge time.Duration, change ...func(*dial.Config)) *keeping {
+	t.Helper()
+	k := prepareKeeping(t, url, dir, maxAge, change...)
+	k.run()
+	return k
+}
+
+// prepareKeeping leaves it to run to have anything leave the spool, or sent again.
+func prepareKeeping(t *testing.T, url, dir string, maxAge time.Duration, change ...func(*dial.Config)) *keeping {
 	t.Helper()
 	k := &keeping{log: &logtest.Buffer{}, registry: prometheus.NewRegistry()}
 	log := slog.New(slog.NewTextHandler(k.log, nil))
@@ -45,6 +56,7 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.spool = kept
 	windows := make(map[visit.Root]*window.Window)
 	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision} {
 		windows[root], err = window.Open(window.Config{Dir: filepath.Join(dir, "window", string(root)), MaxAge: maxAge, MaxBytes: 64 << 20, Logger: log})
@@ -52,7 +64,11 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 			t.Fatal(err)
 		}
 	}
-	nats, err := dial.Config{Servers: []string{url}}.WithDefaults()
+	cfgNATS := dial.Config{Servers: []string{url}}
+	for _, c := range change {
+		c(&cfgNATS)
+	}
+	cfgNATS, err = cfgNATS.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +78,7 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 		t.Fatal(err)
 	}
 	options := conn.Options{Name: "events", Logger: log, Metrics: conn.NewMetrics(nil)}
-	c, other, err := conn.DialPair(nats, options, options)
+	c, other, err := conn.DialPair(cfgNATS, options, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +92,7 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { k.streams.Run(ctx) })
-	running.Go(func() { k.Run(ctx) })
+	k.run = func() { running.Go(func() { k.Run(ctx) }) }
 	k.close = sync.OnceFunc(func() {
 		stop()
 		running.Wait()
@@ -249,6 +265,91 @@ func TestResend_AStreamThatIsGoneIsAnAlarmAndFilledAgain(t *testing.T) {
 	}
 	if !strings.Contains(k.log.String(), `level=ERROR msg="NATS lost messages that it had acknowledged" stream=VISITORS acknowledged=80`) {
 		t.Errorf("the log says\n%s", k.log)
+	}
+}
+
+// The spool takes nothing more before anything was sent again: what comes is stored in
+// the stream, and only those of a visit that others wait for are refused.
+func TestResend_AVisitKeepsItsOrderWhereTheSpoolIsFull(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	k := prepareKeeping(t, s.URL(), t.TempDir(), time.Hour)
+	if r := k.store(t, ofVisit(1, 0)); r.err != nil || !r.receipt.Spooled {
+		t.Fatalf("%+v", r)
+	}
+	filler := spool.Entry{Message: event("filler"), Order: "filler"}
+	for size := 4 << 20; size > 1<<10; size /= 2 {
+		filler.Message.Data = make([]byte, size)
+		for k.spool.Put(t.Context(), filler) == nil {
+		}
+	}
+	second, other := ofVisit(1, 1), ofVisit(2, 0)
+	second.Data, other.Data = make([]byte, 4<<10), make([]byte, 4<<10)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if receipt, err := k.Store(ctx, second); !errors.Is(err, spool.ErrFull) {
+		t.Errorf("the second of a visit whose first waits: %+v, %v", receipt, err)
+	}
+	if r := k.store(t, other); r.err != nil || r.receipt.Spooled {
+		t.Errorf("another visit: %+v", r)
+	}
+	if ids, _ := stored(t, s); len(ids) != 1 || ids[1] != other.ID {
+		t.Errorf("%v are stored", ids)
+	}
+}
+
+// What NATS has lost and does not take again comes before what came meanwhile.
+func TestResend_AVisitKeepsItsOrderWithoutPermission(t *testing.T) {
+	t.Parallel()
+	users := func(denied ...string) func(*server.Options) {
+		return func(o *server.Options) {
+			relay := &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}
+			o.Users = []*server.User{{Username: "relay", Password: "Zsecret", Permissions: relay}, {Username: "team", Password: "Zsecret"}}
+		}
+	}
+	store := t.TempDir()
+	s := natstest.Start(t, users(), func(o *server.Options) { o.StoreDir = store })
+	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour, func(c *dial.Config) {
+		c.Auth = dial.Auth{User: "relay", Password: func() string { return "Zsecret" }}
+	})
+	for n := range 3 {
+		if r := k.store(t, ofVisit(1, n)); r.err != nil {
+			t.Fatal(r.err)
+		}
+	}
+	wait.Until(t, "NATS has acknowledged them", func() bool {
+		return promtest.Sum(t, k.registry, "sine_relay_window_messages") == 3
+	})
+	s.Stop()
+	for n := range 3 {
+		if r := k.store(t, ofVisit(1, 3+n)); r.err != nil || !r.receipt.Spooled {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if err := os.RemoveAll(store); err != nil {
+		t.Fatal(err)
+	}
+	s.Restart(users("visitors.v1.event.>"))
+	wait.Until(t, "what NATS has lost is in the spool", func() bool {
+		n, _ := k.spool.Usage()
+		return n == 6
+	})
+	s.Stop()
+	s.Restart(users())
+	js := s.JetStream(nats.UserInfo("team", "Zsecret"))
+	wait.Until(t, "all is stored", func() bool {
+		stream, err := js.Stream(t.Context(), visit.DefaultEventStream)
+		return err == nil && stream.CachedInfo().State.Msgs >= 6
+	})
+	stream, err := js.Stream(t.Context(), visit.DefaultEventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 6 {
+		m, err := stream.GetMsg(t.Context(), uint64(n)+1)
+		if err != nil || m.Header.Get(visit.HeaderMsgID) != ofVisit(1, n).ID {
+			t.Errorf("at %d is %v, %v", n+1, m, err)
+		}
 	}
 }
 

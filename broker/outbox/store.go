@@ -70,7 +70,10 @@ func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Recei
 		if err == nil {
 			return receipt, nil
 		}
-		return o.publishAnyway(ctx, m, err) // better out of order than lost
+		if o.spooler.spool.Waiting(m.Root, m.OrderingKey) && !o.mayReorder(ctx, early, m) {
+			return receipt, err
+		}
+		return o.publishAnyway(ctx, m, err) // before what is sent again: better so than lost
 	}
 	if o.isUnresponsive() || o.mustQueue(ctx, early, m) {
 		receipt, err := o.spoolMessage(ctx, m, nil)

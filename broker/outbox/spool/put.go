@@ -40,23 +40,29 @@ func (o *operation) needsRoom() bool { return o.add != nil || o.probe > 0 }
 // is not stored, or, when the last sync of all failed, may be sent all the same.
 // The next Put tries the disk anew.
 func (s *Spool) Put(ctx context.Context, e Entry) error {
-	return s.PutIf(ctx, e, func(Room) error { return nil })
+	return s.PutIf(ctx, e, allowsAll)
 }
+
+func allowsAll(Room) error { return nil }
 
 // PutIf is [Spool.Put] for an entry that is taken only where allows finds no fault
 // with the room that it would take, and returns that fault otherwise. What is
 // found holds until the entry has its place. allows must not use the spool.
 func (s *Spool) PutIf(ctx context.Context, e Entry, allows func(Room) error) error {
-	if e.Stored.IsZero() {
-		e.Stored = time.Now()
-	}
 	if e.Attempts < 0 {
 		return fmt.Errorf("put into spool: %d attempts", e.Attempts)
 	}
+	return s.do(ctx, "put into spool", newPut(e, allows))
+}
+
+func newPut(e Entry, allows func(Room) error) *operation {
+	if e.Stored.IsZero() {
+		e.Stored = time.Now()
+	}
 	value := wal.Encode(e)
-	return s.do(ctx, "put into spool", &operation{
+	return &operation{
 		add: queue.RecordOf(e, int64(len(value))), frame: &wal.Frame{Attempts: e.Attempts, Value: value}, allows: allows,
-	})
+	}
 }
 
 // Remove forgets entries, and returns nil only once that is on the disk. Those

@@ -3,6 +3,7 @@ package queue
 import (
 	"container/heap"
 	"slices"
+	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -49,6 +50,19 @@ func (q *Queue) leave(r *Record) {
 	default:
 		heap.Fix(heads, l.position)
 	}
+}
+
+// StoredAfter returns the sequences of the entries of an ordering key that were stored
+// after a time.
+func (q *Queue) StoredAfter(key Key, at time.Time) (sequences []uint64) {
+	if l := q.lines[key]; l != nil {
+		for _, r := range l.records {
+			if r.Stored > at.UnixNano() {
+				sequences = append(sequences, r.Sequence)
+			}
+		}
+	}
+	return sequences
 }
 
 // Park leaves the entries of an ordering key out of [Queue.Runs], until [Queue.Unpark]
