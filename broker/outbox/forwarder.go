@@ -163,8 +163,13 @@ func (f *forwarder) sendOne(ctx context.Context, m visit.Message) error {
 	if err := f.spooler.shares.allowsQuarantine(m); err != nil {
 		return &ownShare{err}
 	}
-	_, err := f.publisher.Publish(ctx, m, time.Now().Add(forwardTimeout), isDisconnected)
+	_, err := f.publisher.Publish(ctx, m, time.Now().Add(forwardTimeout), f.giveUp)
 	return err
+}
+
+// giveUp ends the attempts to send a message where the others have to wait, too.
+func (f *forwarder) giveUp(_ visit.Root, failure error) bool {
+	return isDisconnected(failure) || f.paused()
 }
 
 // ownShare is that an integration has its share of a stream, and others not.

@@ -91,8 +91,9 @@ func (r *resender) comesFirst() bool {
 	return r.window.IsOpen() && r.decided.Load() != r.conn.NextConnect()
 }
 
-// resend has the window sent again soon.
+// resend has the window sent again soon. From now on, it comes first.
 func (r *resender) resend() {
+	r.undecide()
 	select {
 	case r.trigger <- struct{}{}:
 	default:
@@ -141,6 +142,10 @@ func (r *resender) forgetServers() {
 	if err := r.window.ForgetServers(); err != nil {
 		r.log.Warn("what NATS lost is sent again by this process only", "err", err.Error())
 	}
+	r.undecide()
+}
+
+func (r *resender) undecide() {
 	var undecided <-chan struct{}
 	r.decided.Store(undecided)
 }
@@ -224,11 +229,13 @@ func (r *resender) sendAll(ctx context.Context, all []window.Acknowledged, n *at
 	return nil
 }
 
+func whileConnected(_ visit.Root, failure error) bool { return isDisconnected(failure) }
+
 // sendRun sends messages of one ordering key. What NATS refuses to that key, or to one
 // message for its own sake, goes to the spool, which knows what to do about it.
 func (r *resender) sendRun(ctx context.Context, run []window.Acknowledged, n *atomic.Int64) error {
 	for i, m := range run {
-		_, err := r.publisher.Repeat(ctx, m.Message, time.Now().Add(resendTimeout), isDisconnected)
+		_, err := r.publisher.Repeat(ctx, m.Message, time.Now().Add(resendTimeout), whileConnected)
 		switch {
 		case err == nil:
 			n.Add(1)

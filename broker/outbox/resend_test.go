@@ -268,6 +268,22 @@ func TestResend_AStreamThatIsGoneIsAnAlarmAndFilledAgain(t *testing.T) {
 	}
 }
 
+// What is under way when the stream goes, and comes while it is not there, is stored in
+// the new one behind what is sent again.
+func TestResend_ComesBeforeWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour)
+	k.storeVisits(t, 0, 10)
+	var later sync.WaitGroup
+	later.Go(func() { k.storeVisits(t, 10, 60) })
+	if err := s.JetStream().DeleteStream(t.Context(), visit.DefaultEventStream); err != nil {
+		t.Fatal(err)
+	}
+	later.Wait()
+	checkVisits(t, s, 60)
+}
+
 // The spool takes nothing more before anything was sent again: what comes is stored in
 // the stream, and only those of a visit that others wait for are refused.
 func TestResend_AVisitKeepsItsOrderWhereTheSpoolIsFull(t *testing.T) {

@@ -107,9 +107,9 @@ func (o *Outbox) publishAnyway(ctx context.Context, m visit.Message, refusal err
 }
 
 // giveUp reports, when an attempt to publish has failed, whether others would, too:
-// then the spool need not wait.
-func (o *Outbox) giveUp(failure error) bool {
-	return errors.Is(failure, visit.ErrDisconnected) || o.noteUnresponsive()
+// then the spool need not wait. What NATS lost meanwhile comes first.
+func (o *Outbox) giveUp(root visit.Root, failure error) bool {
+	return isDisconnected(failure) || o.resendsFirst(root) || o.noteUnresponsive()
 }
 
 // noteUnresponsive says, when an attempt to publish has failed, whether NATS has stored

@@ -60,10 +60,14 @@ func (p *Publisher) Silent() bool {
 	return last == nil || time.Since(*last) >= resendAfter
 }
 
+// GiveUp reports, when an attempt to publish a message of a root has failed, whether others
+// would, too, or may not be made any more.
+type GiveUp func(root visit.Root, failure error) bool
+
 // Publish tries until the message is stored, cannot be, the deadline, which is before
-// that of ctx or zero, or an attempt has failed and giveUp says that others would, too.
-// A nil giveUp never does. The errors are those of broker.Publish.
-func (p *Publisher) Publish(ctx context.Context, m visit.Message, deadline time.Time, giveUp func(error) bool) (visit.Receipt, error) {
+// that of ctx or zero, or an attempt has failed and giveUp says so, which is asked before
+// the next one again. A nil giveUp never does. The errors are those of broker.Publish.
+func (p *Publisher) Publish(ctx context.Context, m visit.Message, deadline time.Time, giveUp GiveUp) (visit.Receipt, error) {
 	receipt, err := p.Repeat(ctx, m, deadline, giveUp)
 	if err == nil {
 		p.stored(m)
@@ -72,7 +76,7 @@ func (p *Publisher) Publish(ctx context.Context, m visit.Message, deadline time.
 }
 
 // Repeat is [Publisher.Publish] for a message that was stored before, too.
-func (p *Publisher) Repeat(ctx context.Context, m visit.Message, deadline time.Time, giveUp func(error) bool) (visit.Receipt, error) {
+func (p *Publisher) Repeat(ctx context.Context, m visit.Message, deadline time.Time, giveUp GiveUp) (visit.Receipt, error) {
 	stream, ok := p.streams.StreamOf(m.Root)
 	if !ok {
 		return visit.Receipt{}, fmt.Errorf("no stream is configured for the root %q", m.Root)
@@ -92,7 +96,7 @@ func (p *Publisher) Repeat(ctx context.Context, m visit.Message, deadline time.T
 	}
 	defer a.cancel()
 	before := p.streams.LastAcknowledged(m.Root)
-	ack, err := a.retry(ctx, giveUp)
+	ack, err := a.retry(ctx, m.Root, giveUp)
 	p.streams.Published(m, p.aboutStream(err), err == nil)
 	if err != nil {
 		return visit.Receipt{}, err
@@ -136,12 +140,16 @@ type attempt struct {
 // errNoResult is that the time was up before anything came of an attempt.
 var errNoResult = errors.New("no acknowledgement before the deadline")
 
-func (a *attempt) retry(ctx context.Context, giveUp func(error) bool) (*streams.Ack, error) {
+func (a *attempt) retry(ctx context.Context, root visit.Root, giveUp GiveUp) (*streams.Ack, error) {
 	p := a.publisher
 	var last error
+	gaveUp := func() bool { return last != nil && giveUp != nil && giveUp(root, last) }
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		if ctx.Err() != nil || !a.deadline.IsZero() && !time.Now().Before(a.deadline) {
 			return nil, ended(ctx, last)
+		}
+		if gaveUp() {
+			return nil, last
 		}
 		connected := p.conn.NextConnect()
 		ack, err := a.try(ctx)
@@ -161,7 +169,7 @@ func (a *attempt) retry(ctx context.Context, giveUp func(error) bool) (*streams.
 		if errors.Is(last, visit.ErrStreamMissing) {
 			p.streams.Trigger()
 		}
-		if giveUp != nil && giveUp(last) {
+		if gaveUp() {
 			return nil, last
 		}
 		if !passing.AtOnce {
