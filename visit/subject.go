@@ -67,14 +67,27 @@ func (s Subjects) under(root Root) string {
 const (
 	// HeaderSpecVersion to HeaderContentType are the CloudEvents 1.0
 	// attributes in binary mode (NATS protocol binding 1.0.2).
-	HeaderSpecVersion     = "ce-specversion"
-	HeaderID              = "ce-id"
-	HeaderType            = "ce-type"
-	HeaderSource          = "ce-source"
-	HeaderTime            = "ce-time"
-	HeaderSubject         = "ce-subject"
+
+	// HeaderSpecVersion is the version of CloudEvents, [SpecVersion].
+	HeaderSpecVersion = "ce-specversion"
+	// HeaderID is the same for every delivery of a message.
+	HeaderID = "ce-id"
+	// HeaderType says what the message is; see [EventType].
+	HeaderType = "ce-type"
+	// HeaderSource is the site and the integration; see [EventSource].
+	HeaderSource = "ce-source"
+	// HeaderTime is when the visitor checked in or out, RFC 3339; on a decision record,
+	// when the relay received the webhook.
+	HeaderTime = "ce-time"
+	// HeaderSubject is the [VisitKey.Value]. It is absent when Sine sent no id.
+	HeaderSubject = "ce-subject"
+	// HeaderDataContentType equals HeaderContentType.
 	HeaderDataContentType = "ce-datacontenttype"
-	HeaderContentType     = "content-type"
+	// HeaderDataSchema is the $id of the body's JSON Schema, which package
+	// visit/contract has. Messages of earlier relays do not have it.
+	HeaderDataSchema = "ce-dataschema"
+	// HeaderContentType is the media type of the body, [ContentJSON].
+	HeaderContentType = "content-type"
 
 	// HeaderMsgID lets JetStream recognize a duplicate. Its value is that of
 	// HeaderID.
@@ -126,6 +139,17 @@ const (
 	recordType = "io.github.sine-relay.visit.decision.v1"
 	typePrefix = "io.github.sine-relay.visit."
 	typeSuffix = ".v1"
+)
+
+// SchemaRoot begins the $id of every JSON Schema of v1. An $id is a name and never
+// changes its meaning: within v1 what it names only gets more optional fields. The
+// files are in package visit/contract.
+const SchemaRoot = "https://github.com/sine-relay/sine-relay/visit/contract/v1/"
+
+// The schemas of the CloudEvents, for [HeaderDataSchema].
+const (
+	EventSchema  = SchemaRoot + "event.schema.json"
+	RecordSchema = SchemaRoot + "decision-record.schema.json"
 )
 
 // EventType is the CloudEvents type of a kind, for example
