@@ -5,6 +5,7 @@ package schematest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
@@ -52,6 +53,11 @@ func Compile(files fs.FS) (*Schemas, error) {
 	return s, nil
 }
 
+// Has reports whether there is a schema of a message's body or headers.
+func (s *Schemas) Has(name string) bool {
+	return s.byName[name] != nil || s.byName[name+"-headers"] != nil
+}
+
 // Validate returns why JSON is not as the schema of this name says, or nil.
 func (s *Schemas) Validate(name string, data []byte) error {
 	schema := s.byName[name]
@@ -80,4 +86,20 @@ func (s *Schemas) ValidateHeaders(name string, headers map[string][]string) erro
 		return err
 	}
 	return s.Validate(name, data)
+}
+
+// ValidateMessage is Validate and ValidateHeaders for a message, as far as there is a
+// schema of its body and one of its headers.
+func (s *Schemas) ValidateMessage(name string, headers map[string][]string, data []byte) error {
+	var problems []error
+	if s.byName[name] != nil {
+		problems = append(problems, s.Validate(name, data))
+	}
+	if s.byName[name+"-headers"] != nil {
+		problems = append(problems, s.ValidateHeaders(name+"-headers", headers))
+	}
+	if !s.Has(name) {
+		return fmt.Errorf("there is no schema of %q", name)
+	}
+	return errors.Join(problems...)
 }
