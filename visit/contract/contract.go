@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -48,7 +49,7 @@ type Schema struct {
 	Text []byte
 }
 
-// Schemas returns all schemas, by their names' order.
+// Schemas returns all schemas, in the order of their names.
 func Schemas() []Schema {
 	var all []Schema
 	for _, file := range list("*" + schemaSuffix) {
@@ -58,6 +59,7 @@ func Schemas() []Schema {
 		}
 		all = append(all, s)
 	}
+	slices.SortFunc(all, func(a, b Schema) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
