@@ -70,15 +70,11 @@ func showSchemas(out io.Writer, format string) error {
 }
 
 func newContractSchema(in Process) *cobra.Command {
-	var names []string
-	for _, s := range contract.Schemas() {
-		names = append(names, s.Name)
-	}
 	return &cobra.Command{
 		Use: "schema <name>", Short: "Print a JSON Schema, of 2020-12.",
-		Long:      "Within v1, optional fields and enumerated values are added, and nothing else changes.",
-		Example:   "  sine-relay contract schema event",
-		ValidArgs: names,
+		Long:              "Within v1, optional fields and enumerated values are added, and nothing else changes.",
+		Example:           "  sine-relay contract schema event",
+		ValidArgsFunction: completeOne(schemaNames),
 		RunE: func(_ *cobra.Command, args []string) error {
 			for _, s := range contract.Schemas() {
 				if s.Name == args[0] {
@@ -86,8 +82,27 @@ func newContractSchema(in Process) *cobra.Command {
 					return err
 				}
 			}
+			names := schemaNames()
 			return usagef("%q is not a schema; there are %s%s", args[0], strings.Join(names, ", "), config.DidYouMean(args[0], names))
 		},
+	}
+}
+
+func schemaNames() (names []string) {
+	for _, s := range contract.Schemas() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// completeOne completes a first argument. The names are looked up only for that: most
+// runs of the program have no use for them.
+func completeOne(names func() []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return names(), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -98,16 +113,17 @@ type exampleRow struct {
 }
 
 func newContractExamples(in Process) *cobra.Command {
-	names := contract.Messages()
 	cmd := &cobra.Command{
 		Use: "examples [message]", Short: "Print examples of messages: subject, headers, body.",
-		Long:      "With a message, its bodies are printed as well. The people in them are invented, and subjects have the\nprefix visitors.",
-		Example:   "  sine-relay contract examples event",
-		ValidArgs: names,
+		Long: "With a message its examples are printed in JSON, with their bodies. The people in them are invented, and\n" +
+			"subjects have the prefix visitors.",
+		Example:           "  sine-relay contract examples event",
+		ValidArgsFunction: completeOne(contract.Messages),
 	}
 	format := addOutput(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) == 1 && contract.Examples(args[0]) == nil {
+			names := contract.Messages()
 			return usagef("%q is not a message; there are %s%s", args[0], strings.Join(names, ", "), config.DidYouMean(args[0], names))
 		}
 		return showExamples(in.Stdout, *format, args)

@@ -74,6 +74,15 @@ func TestContract_ExamplesAreListedAndPrinted(t *testing.T) {
 	}
 }
 
+func TestContract_NamesAreCompleted(t *testing.T) {
+	for args, want := range map[string]string{"schema ": "event-headers\n", "examples ": "quarantined\n", "schema event ": ":4\n"} {
+		code, out, _ := run(t, nil, append([]string{"__complete", "contract"}, strings.Split(args, " ")...)...)
+		if code != ExitDone || !strings.Contains(out, want) || strings.HasPrefix(args, "schema event") && strings.Contains(out, "event") {
+			t.Errorf("%scompletes to:\n%s", args, out)
+		}
+	}
+}
+
 func TestContract_UnknownNamesAreRefused(t *testing.T) {
 	for args, want := range map[string]string{
 		"contract":                  "sine-relay contract: a command is missing; there are asyncapi, schemas, schema, examples",

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"sync"
 
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/visit/contract"
@@ -34,7 +35,14 @@ type contractEntry struct {
 
 // newContract serves the contract with the names of this installation: an index, the
 // AsyncAPI document, and the files of v1.
+//
+// It is made when somebody asks for it: a relay starts without.
 func newContract(n contract.Names) http.Handler {
+	routes := sync.OnceValue(func() http.Handler { return contractRoutes(n) })
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { routes().ServeHTTP(w, req) })
+}
+
+func contractRoutes(n contract.Names) http.Handler {
 	index := contractIndex{AsyncAPI: contractPath + "asyncapi.json"}
 	for _, s := range contract.Schemas() {
 		index.Schemas = append(index.Schemas, contractEntry{s.Name, s.ID, contractPath + "v1/" + s.Name + ".schema.json"})
