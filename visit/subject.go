@@ -70,11 +70,14 @@ const (
 
 	// HeaderSpecVersion is the version of CloudEvents, [SpecVersion].
 	HeaderSpecVersion = "ce-specversion"
-	// HeaderID is the same for every delivery of a message.
+	// HeaderID is the same for every delivery of a message. In the quarantine it is the
+	// id of an event that its stream refused.
 	HeaderID = "ce-id"
-	// HeaderType says what the message is; see [EventType].
+	// HeaderType says what the message is, for example
+	// "io.github.sine-relay.visit.checked_in.v1".
 	HeaderType = "ce-type"
-	// HeaderSource is the site and the integration; see [EventSource].
+	// HeaderSource is the site and the integration, for example
+	// "/sites/hq/integrations/lobby".
 	HeaderSource = "ce-source"
 	// HeaderTime is when the visitor checked in or out, RFC 3339; on a decision record,
 	// when the relay received the webhook.
@@ -90,10 +93,10 @@ const (
 	HeaderContentType = "content-type"
 
 	// HeaderMsgID lets JetStream recognize a duplicate. Its value is that of
-	// HeaderID.
+	// HeaderID; in the quarantine it has one of its own.
 	HeaderMsgID = "Nats-Msg-Id"
 
-	// HeaderRequestID is the id of the webhook; see [Origin].
+	// HeaderRequestID is the id of the webhook, [Origin.RequestID].
 	HeaderRequestID = "Sine-Relay-Request-Id"
 	// HeaderIntegration is the name of the integration that was called.
 	HeaderIntegration = "Sine-Relay-Integration"
@@ -112,7 +115,7 @@ const (
 	// HeaderReceived is on a quarantined message: when the relay received its body,
 	// RFC 3339.
 	HeaderReceived = "Sine-Relay-Received"
-	// HeaderReason is on a quarantined message: one of the [Reason] values.
+	// HeaderReason is on a quarantined message: why it is there, a [Reason].
 	HeaderReason = "Sine-Relay-Reason"
 	// HeaderRefusedSubject is on an event in the quarantine: its subject.
 	HeaderRefusedSubject = "Sine-Relay-Refused-Subject"

@@ -51,9 +51,9 @@ var headersTypes = []headersType{
 		Description: "The headers of a quarantined message. Its payload is the body as Sine sent it, byte for byte, which may be anything.",
 		Headers: append(originHeaders(),
 			header{"HeaderMsgID", true, anyText()},
-			header{"HeaderReason", true, oneOf(reasons()...)},
+			header{"HeaderReason", true, constantsOf("Reason")},
 			header{"HeaderReceived", true, dateTime()},
-			header{"HeaderKind", false, oneOf(string(visit.KindCheckInRequest), string(visit.KindCheckedIn), string(visit.KindCheckedOut))},
+			header{"HeaderKind", false, constantsOf("Kind")},
 			header{"HeaderID", false, pattern("^[0-9a-f]{32}$")},
 			header{"HeaderRefusedSubject", false, anyText()},
 			header{"HeaderContentEncoding", false, anyText()},
@@ -98,12 +98,8 @@ func recordType() string {
 	return strings.Join(m.Header[visit.HeaderType], "")
 }
 
-func reasons() (all []string) {
-	for _, r := range visit.Reasons {
-		all = append(all, string(r))
-	}
-	return all
-}
+// constantsOf stands for the values of a type, which only the source has.
+func constantsOf(of string) *jsonschema.Schema { return &jsonschema.Schema{Title: of} }
 
 func anyText() *jsonschema.Schema { return &jsonschema.Schema{Type: "string", MinLength: new(1)} }
 
@@ -138,6 +134,11 @@ func (src *source) headers(t headersType, examples []example) (*jsonschema.Schem
 			return nil, fmt.Errorf("visit.%s is not a text with a comment", h.constant)
 		}
 		value := *h.value
+		if of := value.Title; of != "" {
+			b := builder{source: src}
+			value = *b.enumeration(src.enums[of])
+			comment += "\n\n" + b.list(src.enums[of])
+		}
 		value.Description = comment
 		s.Properties[name] = &value
 		s.PropertyOrder = append(s.PropertyOrder, name)

@@ -28,10 +28,11 @@ type source struct {
 	enums  map[string][]string
 	// names are the JSON names of fields, by "Type.Field".
 	names map[string]string
+	types map[string]bool
 }
 
 func readSource(dir string) (*source, error) {
-	s := &source{docs: map[string]string{}, values: map[string]string{}, enums: map[string][]string{}, names: map[string]string{}}
+	s := &source{docs: map[string]string{}, values: map[string]string{}, enums: map[string][]string{}, names: map[string]string{}, types: map[string]bool{}}
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil || len(files) == 0 {
 		return nil, fmt.Errorf("%s has no source of package visit: %w", dir, cmp.Or(err, fs.ErrNotExist))
@@ -58,6 +59,7 @@ func (s *source) read(g *ast.GenDecl) {
 	for _, spec := range g.Specs {
 		switch spec := spec.(type) {
 		case *ast.TypeSpec:
+			s.types[spec.Name.Name] = true
 			s.docs[spec.Name.Name] = cmp.Or(spec.Doc.Text(), g.Doc.Text())
 			if fields, ok := spec.Type.(*ast.StructType); ok {
 				s.readFields(spec.Name.Name, fields)
@@ -158,6 +160,9 @@ func (s *source) linked(name, member string) string {
 		if schema.Type.Name() == name && member == "" {
 			return schema.title()
 		}
+	}
+	if s.types[name] && member == "" {
+		return name
 	}
 	if member != "" {
 		name += "." + member
