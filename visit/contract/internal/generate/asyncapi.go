@@ -12,34 +12,6 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// object is a JSON object whose fields stay in their order.
-type object []field
-
-type field struct {
-	name  string
-	value any
-}
-
-func (o object) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, f := range o {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		name, _ := json.Marshal(f.name) // a text can be encoded
-		value, err := marshal(f.value)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(name)
-		b.WriteByte(':')
-		b.Write(value)
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
-}
-
 func ref(path string) object { return object{{"$ref", path}} }
 
 const information = `What Sine Relay sends over NATS, and what it takes from there.
