@@ -5,8 +5,9 @@ package visit
 type Event struct {
 	// ID is the same for every delivery of an event; see [EventID]. It equals the
 	// message's "ce-id" and "Nats-Msg-Id".
-	ID   string `json:"id"`
-	Kind Kind   `json:"kind"`
+	ID string `json:"id"`
+	// Kind is which event it is: a check-in or a check-out.
+	Kind Kind `json:"kind"`
 	Origin
 	Pass
 	// Cause is set on a check-out only.

@@ -132,7 +132,7 @@ func Start(o Options) (_ *Server, err error) {
 	srv.public, srv.publicSocket = srv.relay.Server(), srv.relay.Listen(srv.publicSocket, srv.encryption())
 	admin := relay.NewAdmin(relay.AdminConfig{
 		Gatherer: registry, Readiness: srv.Readiness, Registerer: registry, Logger: log,
-		Synthetic: srv.relay.Synthetic(), KeyCheck: srv.relay.KeyCheck(),
+		Synthetic: srv.relay.Synthetic(), KeyCheck: srv.relay.KeyCheck(), Contract: newContract(ContractNames(s)),
 	})
 	srv.admin, srv.adminSocket = admin.Server(), admin.Listen(srv.adminSocket)
 	return srv, nil
