@@ -7,6 +7,12 @@ type Event struct {
 	// message's "ce-id" and "Nats-Msg-Id".
 	ID   string `json:"id"`
 	Kind Kind   `json:"kind"`
+	// Corrects is set on a correction: the id of the event that it corrects, which is
+	// never a correction itself. See [Event.Supersedes].
+	Corrects string `json:"corrects,omitempty"`
+	// Revision counts the corrections of an event: 1 for the first, 0 for the event
+	// itself.
+	Revision int `json:"revision,omitempty"`
 	Origin
 	Pass
 	// Cause is set on a check-out only.
@@ -39,6 +45,8 @@ func MarshalEvent(e *Event) ([]byte, error) {
 	w.begin()
 	w.text("id", e.ID)
 	w.text("kind", string(e.Kind))
+	w.optional("corrects", e.Corrects)
+	w.count("revision", e.Revision)
 	e.Origin.encode(w)
 	e.Pass.encode(w)
 	w.optional("cause", string(e.Cause))
