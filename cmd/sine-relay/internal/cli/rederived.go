@@ -289,7 +289,7 @@ func fieldWords(all []fieldChange) string {
 func (r *rederived) sumUp(out io.Writer) {
 	fmt.Fprintf(out, "%s read, %d of them corrections.\n", plural(r.Read, "event"), r.Corrections)
 	if r.OtherKind > 0 {
-		fmt.Fprintf(out, "%s by name of another kind than stored as: a correction keeps the kind.\n", plural(r.OtherKind, "event"))
+		fmt.Fprintf(out, "The bodies of %s name another kind than is stored; a correction keeps the kind.\n", plural(r.OtherKind, "event"))
 	}
 	if r.Submitted {
 		fmt.Fprintf(out, "%s stored, %d duplicates, %d failed.\n", plural(r.Stored, "correction"), r.Duplicates, r.Failed)
