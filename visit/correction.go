@@ -2,13 +2,6 @@ package visit
 
 import "cmp"
 
-// A correction is an event that says again what another one said, read from the same
-// source by a better configuration. It is published on the subject of the event that it
-// corrects, is of the same kind, and was received at the same time; its ID is its own.
-// Who counts visitors, or does something for each, leaves corrections out: nobody came.
-// Who keeps state keeps it by [Event.OriginalID], and replaces it by what
-// [Event.Supersedes] it.
-
 // IsCorrection reports whether e corrects another event.
 func (e *Event) IsCorrection() bool { return e.Corrects != "" }
 

@@ -2,6 +2,12 @@ package visit
 
 // Event says that a visitor was checked in or out. It is the body of a message on
 // [Subjects.Event].
+//
+// A correction is an event that says again what another one said, read from the same
+// source by a better configuration. It is published on the subject of that event, is of
+// the same kind and was received at the same time; its ID is its own. A program that counts
+// visitors, or does something for each, leaves corrections out: nobody came. A program that
+// keeps state keeps it by [Event.OriginalID], and replaces it by what [Event.Supersedes] it.
 type Event struct {
 	// ID is the same for every delivery of an event; see [EventID]. It equals the
 	// message's "ce-id" and "Nats-Msg-Id".

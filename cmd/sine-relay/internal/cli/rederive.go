@@ -183,15 +183,18 @@ func (r *rederivation) consider(stored admin.StoredEvent) {
 // correct goes through those that differ, in the order in which they are stored. It ends
 // with the first error that concerns others, too.
 func (r *rederivation) correct(ctx context.Context, p *progress) error {
-	var differing []uint64
+	var differing []current
 	for _, c := range r.currents {
 		if c.differs {
-			differing = append(differing, c.sequence)
+			differing = append(differing, c)
 		}
 	}
-	slices.Sort(differing)
-	for n, sequence := range differing {
-		err := cmp.Or(ctx.Err(), r.one(ctx, sequence))
+	slices.SortFunc(differing, func(a, b current) int { return cmp.Compare(a.sequence, b.sequence) })
+	for n, c := range differing {
+		err := ctx.Err()
+		if err == nil {
+			err = r.one(ctx, c)
+		}
 		if err != nil {
 			return fmt.Errorf("%s left for the next run, which stores nothing twice: %w", plural(len(differing)-n, "event"), err)
 		}
@@ -205,16 +208,17 @@ func (r *rederivation) correct(ctx context.Context, p *progress) error {
 	return nil
 }
 
-func (r *rederivation) one(ctx context.Context, sequence uint64) error {
+func (r *rederivation) one(ctx context.Context, c current) error {
 	// What is begun is ended, though the command is interrupted: its result counts.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), natsTimeout)
 	defer cancel()
-	stored, err := r.events.Get(ctx, sequence)
-	if errors.Is(err, admin.ErrDeleted) {
+	stored, err := r.events.Get(ctx, c.sequence)
+	switch {
+	// Where the stream was made anew, another message has the number.
+	case errors.Is(err, admin.ErrDeleted), err == nil && (stored.Fault != nil || stored.Event.ID != c.id):
 		r.result.unread(reasonDeleted)
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	read, err := r.reader.Rederive(stored.Event)
