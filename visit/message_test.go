@@ -45,6 +45,10 @@ func TestWireFormat_OfMessagesIsFrozen(t *testing.T) {
 		RequestID: "K7Q2M3456789ABCDEFGH", Site: "hq", Integration: "lobby",
 		Time: event.Received, TimeBasis: visit.TimeReceived, Received: event.Received, Visit: visit.NewVisitKey(""),
 	}}
+	correction := event
+	if err := correction.Correct(&event); err != nil {
+		t.Fatal(err)
+	}
 	decision := visit.Decision{
 		Verdict: visit.Reject, VisitorText: "No", AdminNote: "n", Decider: "watchlist", Version: "1.2.3",
 		Pass: map[string]json.RawMessage{"zone": json.RawMessage(`"B"`)},
@@ -69,6 +73,11 @@ func TestWireFormat_OfMessagesIsFrozen(t *testing.T) {
 		"event-bare.json": func() ([]byte, error) { return visit.MarshalEvent(&bare) },
 		"request.json":    func() ([]byte, error) { return visit.MarshalCheckInRequest(&request) },
 		"decision.json":   func() ([]byte, error) { return json.Marshal(decision) },
+		"correction.json": func() ([]byte, error) { return visit.MarshalEvent(&correction) },
+		"correction-message.json": func() ([]byte, error) {
+			m, err := correction.Message(visit.Subjects{})
+			return describe(m), err
+		},
 		"event-message.json": func() ([]byte, error) {
 			m, err := event.Message(visit.Subjects{})
 			return describe(m), err

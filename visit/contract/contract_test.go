@@ -56,7 +56,7 @@ func TestExamples_AreValid(t *testing.T) {
 // golden are the messages of the golden files of package visit, by the beginnings of
 // their names.
 var golden = map[string]string{
-	"event": "event", "request": "check-in-request", "decision": "decision", "record": "decision-record",
+	"event": "event", "correction": "event", "request": "check-in-request", "decision": "decision", "record": "decision-record",
 	"order": "order", "lift": "lift", "quarantine": "quarantined",
 }
 

@@ -39,8 +39,9 @@ var headersTypes = []headersType{
 	},
 	{
 		Name: "event-headers", Title: "EventHeaders", Description: "The headers of an event: a CloudEvent 1.0 in binary mode.",
-		Headers: append(cloudEventHeaders(pattern("^[0-9a-f]{32}$"), visit.EventSchema,
+		Headers: append(append(cloudEventHeaders(pattern("^[0-9a-f]{32}$"), visit.EventSchema,
 			oneOf(visit.EventType(visit.KindCheckedIn), visit.EventType(visit.KindCheckedOut))), originHeaders()...),
+			header{"HeaderCorrects", false, pattern("^[0-9a-f]{32}$")}),
 	},
 	{
 		Name: "decision-record-headers", Title: "DecisionRecordHeaders", Description: "The headers of a decision record: a CloudEvent 1.0 in binary mode.",
