@@ -73,9 +73,9 @@ func (r *fixture) excuseUnwritten() {
 	calls := r.load.record()
 	for _, one := range r.relays {
 		for _, d := range one.deaths() {
-			x := excuse{until: d.at}
+			x := excuse{until: d.ended}
 			for _, c := range calls {
-				if c.relay == one.number && c.life == d.life && c.end.After(d.at.Add(-unwritten)) {
+				if c.relay == one.number && c.life == d.life && c.end.After(d.signal.Add(-unwritten)) {
 					x.ids = append(x.ids, c.key())
 				}
 			}

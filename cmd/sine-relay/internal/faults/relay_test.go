@@ -40,10 +40,10 @@ type relay struct {
 	killed []death
 }
 
-// death is when a life ended without notice.
+// death is when a life ended without notice. A busy machine takes its time for it.
 type death struct {
-	life int
-	at   time.Time
+	life          int
+	signal, ended time.Time
 }
 
 // addresses are where a relay listens; none while it does not run. Which relay
@@ -135,9 +135,10 @@ func (r *relay) gone() {
 // kill ends it at once.
 func (r *relay) kill() {
 	r.read() // for the table: a life that ends so takes its numbers with it
+	signal := time.Now()
 	r.process.kill()
 	r.now.Lock()
-	r.killed = append(r.killed, death{r.life, time.Now()})
+	r.killed = append(r.killed, death{r.life, signal, time.Now()})
 	r.now.Unlock()
 	r.gone()
 }
