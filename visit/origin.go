@@ -22,11 +22,16 @@ type Pass struct {
 
 // Person is the visitor.
 type Person struct {
+	// ID is Sine's id of the person, the same at each visit, where Sine sends one and
+	// the relay knows where. It never identifies a visit.
+	ID        string `json:"id,omitempty"`
 	FirstName string `json:"firstName,omitempty"`
-	LastName  string `json:"lastName,omitempty"`
-	Email     string `json:"email,omitempty"`
-	Mobile    string `json:"mobile,omitempty"`
-	PhotoURL  string `json:"photoUrl,omitempty"`
+	// LastName is the whole name where Sine sends it in one text: FirstName is empty
+	// then.
+	LastName string `json:"lastName,omitempty"`
+	Email    string `json:"email,omitempty"`
+	Mobile   string `json:"mobile,omitempty"`
+	PhotoURL string `json:"photoUrl,omitempty"`
 }
 
 // Host is the person or the group that is visited; any field may be empty.
@@ -89,6 +94,10 @@ type Origin struct {
 	Site  string `json:"site"`
 	// Integration is the name of the relay's integration that Sine called.
 	Integration string `json:"integration"`
+	// ExternalID is what somebody entered in Sine as the external id of the
+	// integration, to match the site in another system: that of the relay's
+	// configuration, or else what Sine sent.
+	ExternalID string `json:"externalId,omitempty"`
 	// Time is when the visitor checked in or out, or asked to; see TimeBasis.
 	Time      time.Time `json:"time"`
 	TimeBasis TimeBasis `json:"timeBasis"`

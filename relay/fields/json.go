@@ -1,4 +1,4 @@
-package relay
+package fields
 
 import (
 	"errors"
@@ -142,7 +142,7 @@ func (r *jsonReader) eachElement(read func() error) error {
 
 func (r *jsonReader) skipText() error {
 	rest := r.text[r.at+1:]
-	for i := 0; i < len(rest); i++ {
+	for i := plainLength(rest); i < len(rest); i++ {
 		if asItIs[rest[i]] {
 			continue
 		}
@@ -157,6 +157,22 @@ func (r *jsonReader) skipText() error {
 		i += length - 1
 	}
 	return errNotJSON
+}
+
+// plainLength is how many bytes at the beginning are surely as they are in a text, by
+// eights.
+func plainLength(text string) (n int) {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; n+8 <= len(text); n += 8 {
+		w := uint64(text[n]) | uint64(text[n+1])<<8 | uint64(text[n+2])<<16 | uint64(text[n+3])<<24 |
+			uint64(text[n+4])<<32 | uint64(text[n+5])<<40 | uint64(text[n+6])<<48 | uint64(text[n+7])<<56
+		quote, backslash := w^('"'*ones), w^('\\'*ones)
+		// The high bit of a byte is set where it is less than a space, or zero.
+		if ((w-' '*ones)&^w|(quote-ones)&^quote|(backslash-ones)&^backslash)&high != 0 {
+			break
+		}
+	}
+	return n
 }
 
 // asItIs are the bytes that a text has without an escape.
