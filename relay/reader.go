@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/visit"
@@ -81,4 +82,49 @@ func (r *Reader) Event(q visit.Quarantined) (*visit.Event, error) {
 	}
 	x := &exchange{in: in, id: q.RequestID, trace: q.Trace, start: q.Received, kind: kind, synthetic: q.Synthetic, resubmitted: true}
 	return x.newEvent(d), nil
+}
+
+// Decoded is what would become of a body.
+type Decoded struct {
+	// Reason is why it would go to the quarantine. The rest is then empty but for
+	// Report, where the body could be read.
+	Reason visit.Reason
+	Kind   visit.Kind
+	// Named is the kind that the body names, which need not be that of the URL.
+	Named visit.Kind
+	// Subject is that of the event, or of the check-in request to the first decider.
+	Subject string
+	// Event is the event; of a check-in request it has what both have.
+	Event *visit.Event
+	// IDFromBody is set when the event's id is derived from the body, so that a repeat
+	// is recognised. Else it is random.
+	IDFromBody bool
+	// Report says where everything was found.
+	Report *fields.Report
+}
+
+// Decode says what would become of a body, received at a time, at the URL of an
+// integration that names the kind; empty is the URL that names none.
+func (r *Reader) Decode(integration string, pinned visit.Kind, raw []byte, received time.Time, subjects visit.Subjects) (Decoded, error) {
+	in := r.integrations[integration]
+	if in == nil {
+		return Decoded{}, fmt.Errorf("integration %s is not configured", integration)
+	}
+	report, reason := in.Fields.Explain(newBody(raw, nil, nil, r.limits.Body).text, r.limits.JSONDepth)
+	d := Decoded{Reason: reason, Report: report}
+	if reason != "" {
+		return d, nil
+	}
+	d.Named = in.kindOf(report.Event)
+	if d.Kind, d.Reason = in.kind(pinned, report.Body); d.Reason != "" {
+		return d, nil
+	}
+	x := &exchange{in: in, id: visit.NewRequestID(), start: received, kind: d.Kind}
+	d.Event = x.newEvent(report.Body)
+	d.IDFromBody = d.Event.ID == x.newEvent(report.Body).ID
+	d.Subject = subjects.Event(in.Site, d.Kind)
+	if d.Kind == visit.KindCheckInRequest {
+		d.Event.ID, d.Subject = "", subjects.Ask(in.Site, in.Deciders[0].Name)
+	}
+	return d, nil
 }

@@ -226,6 +226,7 @@ func (r *reading) nested(n *node, in *jsonReader, kind byte) error {
 		if err := r.readAnswers(*forAnswers, &jsonReader{text: value}); err != nil {
 			return err
 		}
+		return r.trace.quietly(func() error { return r.below(n, &jsonReader{text: value}, kind) })
 	}
 	return r.below(n, &jsonReader{text: value}, kind)
 }

@@ -25,12 +25,14 @@ const MaxUnknown = 256
 // Found is a field that has a value.
 type Found struct {
 	Field Field
-	// At is the pointer to the value, as the body spells it, or the pointers of a
-	// template's parts with a space between.
-	At string
+	// At is the pointer to the value, as the body spells it, or the pointers to the
+	// parts of a template.
+	At []string
 	// Place is the place of the configuration that leads there, or the built-in one.
 	Place  string
 	Origin Origin
+	// Value is the text of the value; it is empty for [Wrapper] and [Answers].
+	Value string
 }
 
 // UnknownKey is a key that leads to no field.
@@ -59,14 +61,22 @@ func (f *Fields) Explain(source []byte, maxDepth int) (*Report, visit.Reason) {
 	}
 	for field, name := range All {
 		from := field
-		if whole, ok := wholeNames[field]; ok && r.trace.at[field] == "" {
+		if whole, ok := wholeNames[field]; ok && r.trace.at[field] == nil {
 			from = whole
 		}
 		if r.places[field] > 0 {
-			report.Found = append(report.Found, Found{name, r.trace.at[from], f.placeOf(from, int(r.places[from])), r.origin(from)})
+			report.Found = append(report.Found, Found{name, r.trace.at[from], f.placeOf(from, int(r.places[from])), r.origin(from), r.shown(field)})
 		}
 	}
 	return report, ""
+}
+
+// shown is the text that was found of a field.
+func (r *reading) shown(field int) string {
+	if field == wrapper || field == answers {
+		return ""
+	}
+	return *r.text(field)
 }
 
 // wholeNames are what a last name may be made of.
@@ -85,9 +95,11 @@ func (f *Fields) placeOf(field, number int) string {
 type trace struct {
 	base    string // pointer to the object that is read
 	path    []string
-	at      [fieldCount]string
+	at      [fieldCount][]string
 	parts   []string
 	unknown []UnknownKey
+	// quiet is set while unknown keys are not noted: something else reads them.
+	quiet bool
 }
 
 // below is a trace for what a pointer leads to.
@@ -99,10 +111,11 @@ func (t *trace) below(at string) *trace {
 	inner.base, inner.path = at, nil
 	inner.parts, inner.unknown = slices.Clone(t.parts), nil
 	for _, u := range t.unknown {
-		if u.At != at {
+		if u.At != at && !strings.HasPrefix(u.At, at+"/") {
 			inner.unknown = append(inner.unknown, u)
 		}
 	}
+	inner.at[wrapper] = []string{at}
 	return &inner
 }
 
@@ -134,7 +147,7 @@ func (t *trace) key(key string) (out func()) {
 	return func() { t.path = t.path[:len(t.path)-1] }
 }
 
-func (t *trace) found(field int) { t.at[field] = t.here() }
+func (t *trace) found(field int) { t.at[field] = []string{t.here()} }
 
 func (t *trace) part(slot int) { t.parts[slot] = t.here() }
 
@@ -143,17 +156,29 @@ func (t *trace) joined(field int, parts []int) {
 	for _, slot := range parts {
 		all = append(all, t.parts[slot])
 	}
-	t.at[field] = strings.Join(all, " ")
+	t.at[field] = all
 }
 
 // traced is member with a trace.
 func (r *reading) traced(n, next *node, in *jsonReader, name string) error {
 	defer r.trace.key(name)()
 	if next == nil && n.any == nil {
-		r.trace.unknown = append(r.trace.unknown, UnknownKey{r.trace.here(), typeOf(in.peek())})
+		if kind := in.peek(); !r.trace.quiet && (n.selectedBy == "" || keyOf(name) != n.selectedBy) {
+			r.trace.unknown = append(r.trace.unknown, UnknownKey{r.trace.here(), typeOf(kind)})
+		}
 		return in.skip()
 	}
 	return r.either(in, next, n.any)
+}
+
+// quietly reads without noting unknown keys.
+func (t *trace) quietly(read func() error) error {
+	if t == nil || t.quiet {
+		return read()
+	}
+	t.quiet = true
+	defer func() { t.quiet = false }()
+	return read()
 }
 
 func typeOf(kind byte) string {

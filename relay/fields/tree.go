@@ -15,8 +15,10 @@ type node struct {
 	selectors []selector
 	indexes   []index
 
-	targets []target
-	mark    mark
+	// selectedBy is the key of the text by which a selector leads here, if one does.
+	selectedBy string
+	targets    []target
+	mark       mark
 	// id distinguishes the node from the others of its tree.
 	id uint64
 }
@@ -94,6 +96,7 @@ func (t *tree) step(n *node, s segment) *node {
 	n.exact, n.keys, n.next = append(n.exact, s.exact), append(n.keys, s.key), append(n.next, next)
 	if s.member != "" {
 		n.selectors = append(n.selectors, selector{s.member, s.is, next})
+		next.selectedBy = s.member
 	}
 	if at := s.index(); at >= 0 {
 		n.indexes = append(n.indexes, index{at, next})
