@@ -26,7 +26,7 @@ type Body struct {
 	// Cause is why the pass ended, as far as the body says.
 	Cause visit.Cause
 	// Unknown is a sum over the keys beside those that lead to a field: equal keys,
-	// equal sums, within one process. [Fields.Explain] names them.
+	// equal sums, within one process. [Fields.Explain] names them instead.
 	Unknown uint64
 
 	// places has the number of the place at which each field was found, from 1;
