@@ -144,13 +144,22 @@ func (c *compiler) builtinPlace(field, i int) {
 	if field == visitID && c.f.configured[visitID] != nil {
 		return
 	}
-	p := mustPointer(builtin[field][i])
+	p := builtinPointers[field][i]
 	if field == visitID && slices.ContainsFunc(c.pointers[personID], p.overlaps) ||
 		field == personID && slices.ContainsFunc(c.pointers[visitID], p.overlaps) {
 		return
 	}
 	c.target(c.places, p, field, len(c.f.configured[field])+i+1)
 }
+
+var builtinPointers = func() (all [fieldCount][]pointer) {
+	for field, places := range builtin {
+		for _, place := range places {
+			all[field] = append(all[field], mustPointer(place))
+		}
+	}
+	return all
+}()
 
 func mustPointer(text string) pointer {
 	p, err := parsePointer(text)

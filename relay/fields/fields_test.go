@@ -450,3 +450,42 @@ func TestRead_TakesTimeInProportionToTheBodyWhateverIsConfigured(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is configured and sent, reading ends, and finds what explaining finds.
+func FuzzPlace(f *testing.F) {
+	f.Add("/data/*/a=b/c", "label", `{"data":[{"a":"b","c":"A"}],"event":"x"}`)
+	f.Add("{/data/0} {/*/1}", "/a/0", `{"data":"[1,[2]]","payload":{"data":{}}}`)
+	f.Add("/~01/=/==/", "~", `[[],{"":{"=":1}}]`)
+	f.Fuzz(func(t *testing.T, place, label, body string) {
+		spec := Spec{Labels: []string{label}, Places: map[Field][]string{}}
+		of := []Field{Company, Event, PersonName}
+		if !strings.Contains(place, "{") {
+			of = append(of, Answers, Visit, Wrapper)
+		}
+		for _, field := range of {
+			spec.Places[field] = []string{place}
+		}
+		fields, problems := Compile(spec)
+		if len(problems) > 0 {
+			return
+		}
+		b, reason := fields.Read([]byte(body), 32)
+		r, same := fields.Explain([]byte(body), 32)
+		if reason != same {
+			t.Fatalf("read: %q, explained: %q", reason, same)
+		}
+		if reason != "" {
+			return
+		}
+		b.Unknown = 0
+		if !reflect.DeepEqual(r.Body, b) {
+			t.Fatalf("explained as %+v\nread as %+v", r.Body, b)
+		}
+		for _, found := range r.Found {
+			if len(found.At) == 0 || found.Place == "" {
+				t.Errorf("%+v was found nowhere", found)
+			}
+		}
+		fields.EventOfBeginning([]byte(body)[:len(body)/2], 32)
+	})
+}
