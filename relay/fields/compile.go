@@ -60,7 +60,6 @@ func (c *compiler) fields(s Spec) {
 		}
 	}
 	slices.SortFunc(c.problems, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
-	c.f.ownPersonID = len(c.f.configured[personID]) > 0
 }
 
 func pathOf(field, place int) string { return fmt.Sprintf("fields.%s[%d]", All[field], place) }
@@ -150,6 +149,9 @@ func (c *compiler) builtinPlace(field, i int) {
 		return
 	}
 	c.target(c.places, p, field, len(c.f.configured[field])+i+1)
+	if builtin[field][i] == bareID {
+		c.f.bareID = uint8(i + 1)
+	}
 }
 
 var builtinPointers = func() (all [fieldCount][]pointer) {
