@@ -99,8 +99,8 @@ type Decoded struct {
 	// IDFromBody is set when the event's id is derived from the body, so that a repeat
 	// is recognised. Else it is random.
 	IDFromBody bool
-	// Unmet are the deciders, but for shadows, whose expectations a check-in request does not meet, so that
-	// they would not be asked, with the fields that it lacks.
+	// Unmet are the deciders, but for shadows, whose expectations a check-in request
+	// does not meet, so that they would not be asked, with the fields that it lacks.
 	Unmet []Unmet
 	// Report says where everything was found.
 	Report *fields.Report
