@@ -44,9 +44,9 @@ func (r *Reader) Rederive(stored *visit.Event) (Rederived, error) {
 	if source := bytes.TrimSpace(stored.Source); len(source) == 0 || string(source) == "null" {
 		return Rederived{}, ErrNoSource
 	}
-	d, reason := decode(stored.Source, r.limits.JSONDepth)
+	d, reason := in.Fields.Read(stored.Source, r.limits.JSONDepth)
 	if reason == "" {
-		_, reason = in.kind(stored.Kind, &d)
+		_, reason = in.kind(stored.Kind, d)
 	}
 	if reason != "" {
 		return Rederived{}, fmt.Errorf("%w: %s", ErrUnreadable, reason)
@@ -55,9 +55,9 @@ func (r *Reader) Rederive(stored *visit.Event) (Rederived, error) {
 		in: in, id: stored.RequestID, trace: stored.Trace, start: stored.Received, kind: stored.Kind,
 		synthetic: stored.Synthetic, resubmitted: true,
 	}
-	e := x.newEvent(&d)
+	e := x.newEvent(d)
 	e.Site = stored.Site
-	named := in.kindOf(d.event)
+	named := in.kindOf(d.Event)
 	read := Rederived{OtherKind: named != "" && named != stored.Kind}
 	same, err := saysTheSame(stored, e)
 	if err == nil && !same {

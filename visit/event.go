@@ -24,6 +24,10 @@ type Event struct {
 	Pass
 	// Cause is set on a check-out only.
 	Cause Cause `json:"cause,omitempty"`
+	// Missing are the fields that the integration expects and the body lacks, by their
+	// paths such as "person.lastName", in order: where one of several would do, all of
+	// these. An event is stored whatever it lacks.
+	Missing []string `json:"missing,omitempty"`
 	// Source is the body that Sine sent, byte for byte, white space included, but
 	// without a content encoding and a byte order mark. It contains the fields that
 	// the relay does not know. On the wire it is always the last field. It may be
@@ -40,7 +44,10 @@ const (
 	// CauseExpired means that the pass ran out: the visitor may still be
 	// inside.
 	CauseExpired Cause = "expired"
-	// CauseUnknown means that Sine did not say which of the two it was.
+	// CauseLeftArea means that the visitor's telephone left the site's area: Sine's app
+	// checks people out then.
+	CauseLeftArea Cause = "left_area"
+	// CauseUnknown means that Sine did not say which of them it was.
 	CauseUnknown Cause = "unknown"
 )
 
@@ -57,6 +64,7 @@ func MarshalEvent(e *Event) ([]byte, error) {
 	e.Origin.encode(w)
 	e.Pass.encode(w)
 	w.optional("cause", string(e.Cause))
+	w.list("missing", e.Missing)
 	w.source(e.Source)
 	w.end()
 	return w.bytes()
@@ -79,6 +87,9 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 type CheckInRequest struct {
 	Origin
 	Pass
+	// Missing is as in [Event]. It is not empty for a decider alone that takes
+	// incomplete check-in requests.
+	Missing []string `json:"missing,omitempty"`
 	// Source is last on the wire; see [Event.Source].
 	Source Source `json:"source,omitempty"`
 }
@@ -91,6 +102,7 @@ func MarshalCheckInRequest(r *CheckInRequest) ([]byte, error) {
 	w.begin()
 	r.Origin.encode(w)
 	r.Pass.encode(w)
+	w.list("missing", r.Missing)
 	w.source(r.Source)
 	w.end()
 	return w.bytes()

@@ -28,9 +28,13 @@ type Pass struct {
 // Person is the visitor. Texts are as Sine sent them: an email address need not be
 // valid, nor a number in any form.
 type Person struct {
+	// ID is Sine's id of the person, the same at each visit, where Sine sends one and
+	// the relay knows where. It never identifies a visit.
+	ID string `json:"id,omitempty"`
 	// FirstName is the visitor's first name.
 	FirstName string `json:"firstName,omitempty"`
-	// LastName is the visitor's last name.
+	// LastName is the visitor's last name, or the whole name where Sine sends it in one
+	// text: FirstName is absent then.
 	LastName string `json:"lastName,omitempty"`
 	// Email is the visitor's email address.
 	Email string `json:"email,omitempty"`
@@ -106,6 +110,10 @@ type Origin struct {
 	Site string `json:"site"`
 	// Integration is the name of the relay's integration that Sine called.
 	Integration string `json:"integration"`
+	// ExternalID is what somebody entered in Sine as the external id of the
+	// integration, to match the site in another system: that of the relay's
+	// configuration, or else what Sine sent.
+	ExternalID string `json:"externalId,omitempty"`
 	// Time is when the visitor checked in or out, or asked to; see TimeBasis.
 	Time time.Time `json:"time"`
 	// TimeBasis says where Time comes from.

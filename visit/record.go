@@ -20,6 +20,8 @@ type Record struct {
 	Site string `json:"site"`
 	// Integration is the name of the relay's integration that Sine called.
 	Integration string `json:"integration"`
+	// ExternalID is that of the integration in the relay's configuration.
+	ExternalID string `json:"externalId,omitempty"`
 	// Received is when the relay received the webhook, by its own clock.
 	Received time.Time `json:"received"`
 	// Visit is the key of the events of the same visit, when Sine sends an id before
@@ -34,6 +36,9 @@ type Record struct {
 	Situation string `json:"situation"`
 	// Rule is what decided, for example "all: watchlist rejected".
 	Rule string `json:"rule"`
+	// Missing are the fields that were expected and that the body lacked, as in
+	// [Event]. They are the reason where the situation is "incomplete".
+	Missing []string `json:"missing,omitempty"`
 	// Decider is the decider whose decision or fallback was decisive. It is empty when
 	// there is no single one.
 	Decider string `json:"decider,omitempty"`
@@ -61,8 +66,8 @@ type Vote struct {
 	// Shadow is set for a decider whose decision does not count.
 	Shadow bool `json:"shadow,omitempty"`
 	// Situation is "decided", or why there is no decision: "unasked" when the
-	// decider's condition was false, "unheard" when the verdict was certain without
-	// it.
+	// decider's condition was false, "incomplete" when the body lacked what the
+	// decider expects, "unheard" when the verdict was certain without it.
 	Situation string `json:"situation"`
 	// Verdict is what counted, or a shadow's decision. Fallback is set when it came
 	// from the configuration.
@@ -136,12 +141,14 @@ func (r *Record) marshal() ([]byte, error) {
 	r.Trace.encode(w)
 	w.text("site", r.Site)
 	w.text("integration", r.Integration)
+	w.optional("externalId", r.ExternalID)
 	w.time("received", r.Received)
 	r.Visit.encode(w)
 	w.mark("synthetic", r.Synthetic)
 	w.text("verdict", string(r.Verdict))
 	w.text("situation", r.Situation)
 	w.text("rule", r.Rule)
+	w.list("missing", r.Missing)
 	w.optional("decider", r.Decider)
 	w.mark("fallback", r.Fallback)
 	if r.Order != nil {

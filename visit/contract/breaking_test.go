@@ -194,8 +194,8 @@ func TestBreaking_AdditionsAreNone(t *testing.T) {
 		properties(s)["badge"] = map[string]any{"type": "string"}
 		s["description"], objectIn(properties(s), "company")["description"] = "Another one.", "Another one."
 	})
-	change(t, today, "event.schema.json", `"expired","unknown"`, `"expired","left_area","unknown"`)
-	change(t, today, "examples/event.json", `"cause": "expired"`, `"cause": "left_area", "badge": "B"`)
+	change(t, today, "event.schema.json", `"left_area","unknown"`, `"left_area","moved","unknown"`)
+	change(t, today, "examples/event.json", `"cause": "expired"`, `"cause": "moved", "badge": "B"`)
 	edit(t, today, "event-headers.schema.json", func(s map[string]any) {
 		properties(s)["Sine-Relay-Badge"] = map[string]any{"type": "string"}
 	})

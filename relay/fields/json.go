@@ -1,4 +1,4 @@
-package relay
+package fields
 
 import (
 	"errors"
@@ -39,12 +39,6 @@ func (r *jsonReader) accept(b byte) bool {
 	return true
 }
 
-// isNumber reports whether a number comes next.
-func (r *jsonReader) isNumber() bool {
-	b := r.peek()
-	return b == '-' || isDigit(b)
-}
-
 // end returns an error unless the text ends here.
 func (r *jsonReader) end() error {
 	if r.peek(); r.at < len(r.text) {
@@ -55,9 +49,13 @@ func (r *jsonReader) end() error {
 
 // value returns the next value as it is written.
 func (r *jsonReader) value() (string, error) {
-	r.peek()
-	start := r.at
-	err := r.skip()
+	var err error
+	kind, start := r.peek(), r.at
+	if kind == '"' {
+		err = r.skipText()
+	} else {
+		err = r.skip()
+	}
 	return r.text[start:r.at], err
 }
 
@@ -111,6 +109,21 @@ func (r *jsonReader) name() (string, error) {
 	if r.peek() != '"' {
 		return "", errNotJSON
 	}
+	// Nearly all names are short and have no escape.
+	start := r.at + len(`"`)
+	for end := start; end < len(r.text); end++ {
+		if asItIs[r.text[end]] {
+			continue
+		}
+		if r.text[end] != '"' {
+			break
+		}
+		r.at = end + len(`"`)
+		if !r.accept(':') {
+			return "", errNotJSON
+		}
+		return r.text[start:end], nil
+	}
 	name, err := r.value()
 	if err != nil || !r.accept(':') {
 		return "", errNotJSON
@@ -142,7 +155,7 @@ func (r *jsonReader) eachElement(read func() error) error {
 
 func (r *jsonReader) skipText() error {
 	rest := r.text[r.at+1:]
-	for i := 0; i < len(rest); i++ {
+	for i := plainLength(rest); i < len(rest); i++ {
 		if asItIs[rest[i]] {
 			continue
 		}
@@ -157,6 +170,22 @@ func (r *jsonReader) skipText() error {
 		i += length - 1
 	}
 	return errNotJSON
+}
+
+// plainLength is how many bytes at the beginning are surely as they are in a text, by
+// eights.
+func plainLength(text string) (n int) {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	for ; n+8 <= len(text); n += 8 {
+		w := uint64(text[n]) | uint64(text[n+1])<<8 | uint64(text[n+2])<<16 | uint64(text[n+3])<<24 |
+			uint64(text[n+4])<<32 | uint64(text[n+5])<<40 | uint64(text[n+6])<<48 | uint64(text[n+7])<<56
+		quote, backslash := w^('"'*ones), w^('\\'*ones)
+		// The high bit of a byte is set where it is less than a space, or zero.
+		if ((w-' '*ones)&^w|(quote-ones)&^quote|(backslash-ones)&^backslash)&high != 0 {
+			break
+		}
+	}
+	return n
 }
 
 // asItIs are the bytes that a text has without an escape.

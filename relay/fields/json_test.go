@@ -1,4 +1,4 @@
-package relay
+package fields
 
 import (
 	"bytes"
@@ -89,7 +89,7 @@ var oddJSON = []string{
 func TestJSONReader_ReadsWhatTheLibraryReads(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
-	bodies := append(samples(t), []byte(typical), []byte(`{}`), []byte(` [ ] `), []byte(`{"a":{"b":[{"c":"\u00e4\n"}]},"":0}`))
+	bodies := append(samples(t), []byte(`{}`), []byte(` [ ] `), []byte(`{"a":{"b":[{"c":"\u00e4\n"}]},"":0}`))
 	for range 200_000 {
 		body := bytes.Clone(bodies[random.IntN(len(bodies))])
 		for range random.IntN(4) {
@@ -149,7 +149,7 @@ func TestDecode_TakesTimeInProportionToTheBody(t *testing.T) {
 				fastest := time.Hour
 				for range 5 {
 					start := time.Now()
-					decode(body, 32)
+					Default.Read(body, 32)
 					fastest = min(fastest, time.Since(start))
 				}
 				return fastest
