@@ -36,12 +36,12 @@ func BenchmarkDecode(b *testing.B) {
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		d, reason := decode(body, 32)
+		d, reason := in.Fields.Read(body, 32)
 		if reason != "" {
 			b.Fatal(reason)
 		}
-		x := &exchange{in: &in, id: "K7Q2M3456789ABCDEFGH", start: time.Now(), kind: in.kindOf(d.event)}
-		if _, err := x.newEvent(&d).Message(visit.Subjects{}); err != nil {
+		x := &exchange{in: &in, id: "K7Q2M3456789ABCDEFGH", start: time.Now(), kind: in.kindOf(d.Event)}
+		if _, err := x.newEvent(d).Message(visit.Subjects{}); err != nil {
 			b.Fatal(err)
 		}
 	}

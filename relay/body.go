@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -154,7 +155,7 @@ type body struct {
 func newBody(raw []byte, encodings []string, err error, limit int64) body {
 	b := body{raw: raw, encodings: encodings, cut: err != nil}
 	b.content, b.err = decompress(raw, encodings, limit)
-	b.text = bytes.TrimPrefix(b.content, byteOrderMark)
+	b.text = bytes.TrimPrefix(b.content, fields.ByteOrderMark)
 	switch {
 	case errors.Is(err, errTooLarge):
 		b.reason, b.err = visit.ReasonTooLarge, nil
@@ -176,7 +177,7 @@ func newBody(raw []byte, encodings []string, err error, limit int64) body {
 // be read, up to the limit. What is JSON as it came has no encoding any more,
 // whatever its header says: a proxy has decoded it, or it names a character set.
 func decompress(body []byte, encodings []string, limit int64) ([]byte, error) {
-	if len(encodings) == 0 || isJSON(body) {
+	if len(encodings) == 0 || fields.IsJSON(body) {
 		return body, nil
 	}
 	for i := len(encodings) - 1; i >= 0; i-- {
@@ -196,11 +197,7 @@ func decompress(body []byte, encodings []string, limit int64) ([]byte, error) {
 // or a text that may hold one.
 func isWhole(text []byte) bool {
 	kind := jsontext.Value(text).Kind()
-	return (kind == '{' || kind == '"') && isJSON(text)
-}
-
-func isJSON(body []byte) bool {
-	return jsontext.Value(bytes.TrimPrefix(body, byteOrderMark)).IsValid(lenient...)
+	return (kind == '{' || kind == '"') && fields.IsJSON(text)
 }
 
 func decompressOne(body []byte, encoding string, limit int64) ([]byte, error) {

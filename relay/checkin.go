@@ -4,22 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay/condition"
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // checkIn answers a check-in request: a visitor waits until it returns.
-func (r *Relay) checkIn(x *exchange, d *delivery) response {
-	key := visit.NewVisitKey(d.passID())
+func (r *Relay) checkIn(x *exchange, d *fields.Body) response {
+	key := visit.NewVisitKey(d.VisitID)
+	r.noteExternalID(x, d)
 	order := r.activeOrder(x.in)
 	if decision, ordered := order.Decide(); ordered {
 		return r.respond(x, key, order, decision, nil)
 	}
-	if !x.in.identifies(&d.pass) {
-		r.noteMissingVisitor(x)
+	missing := x.in.lacks(d)
+	if len(missing) > 0 {
+		r.noteIncomplete(x, missing)
+	}
+	if len(missing) > 0 && !x.in.ownExpectations {
 		return r.respond(x, key, order, x.in.policy.Fallback(policy.Incomplete, order), nil)
 	}
 	reserved, err := r.limiter.acquireCheckInRequest(x.in.Name)
@@ -37,16 +44,41 @@ func (r *Relay) checkIn(x *exchange, d *delivery) response {
 		x.err = p.err
 	}
 	order = r.activeOrder(x.in) // an order that was given meanwhile holds as well
-	return r.respond(x, key, order, p.ballot.Decide(order), p)
+	return r.respond(x, key, order, p.decide(order), p)
 }
 
-// noteMissingVisitor notes that a body does not say who the visitor is.
-func (r *Relay) noteMissingVisitor(x *exchange) {
-	r.metrics.withoutVisitor.WithLabelValues(x.in.Name).Inc()
-	if x.err == nil {
-		x.err = errNoVisitor
+// noteIncomplete notes that a body lacks what is expected of it.
+func (r *Relay) noteIncomplete(x *exchange, missing []string) {
+	if x.missing == nil {
+		r.metrics.incomplete.WithLabelValues(x.in.Name).Inc()
+	}
+	for _, field := range missing {
+		if !slices.Contains(x.missing, field) {
+			x.missing = append(x.missing, field)
+		}
+	}
+	if x.err == nil || errors.Is(x.err, errIncomplete) {
+		x.err = fmt.Errorf("%w: %s", errIncomplete, strings.Join(x.missing, ", "))
 	}
 }
+
+// errIncomplete says why nobody was asked about a visitor, or what is odd about an
+// event.
+var errIncomplete = errors.New("the body lacks what is expected")
+
+// noteExternalID notes that a body has another external id than the configuration: the
+// webhook of another site may have been given the URL.
+func (r *Relay) noteExternalID(x *exchange, d *fields.Body) {
+	if x.in.ExternalID == "" || d.ExternalID == "" || x.in.ExternalID == d.ExternalID {
+		return
+	}
+	r.metrics.externalIDMismatches.WithLabelValues(x.in.Name).Inc()
+	if x.err == nil {
+		x.err = errExternalID
+	}
+}
+
+var errExternalID = errors.New("the body has another external id than the configuration; the configuration's was used")
 
 // activeOrder is what the operator has ordered for an integration's site.
 func (r *Relay) activeOrder(in *Integration) policy.ActiveOrder {
@@ -81,6 +113,9 @@ type poll struct {
 	pending  int                // votes that are still to come
 	cancel   context.CancelFunc // called when none is
 	err      error              // why the first decider without a decision has none
+	// incomplete is set when the body lacks what the integration expects and no decider
+	// has a say about the visitor all the same.
+	incomplete bool
 }
 
 // vote is one decider's, and why there is no decision in it.
@@ -92,11 +127,23 @@ type vote struct {
 // pollDeciders asks every decider whose condition holds, all at once, and returns
 // when the verdict is certain or ctx has ended. The votes that are still to come are
 // for the record: they are drained.
-func (r *Relay) pollDeciders(ctx context.Context, cancel context.CancelFunc, x *exchange, d *delivery) *poll {
-	asked := r.applicable(x, d)
-	p := &poll{in: x.in, ballot: x.in.policy.Ballot(asked), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}
+//
+// One whose expectations the body does not meet is not asked: it votes with its fallback
+// for [policy.Incomplete].
+func (r *Relay) pollDeciders(ctx context.Context, cancel context.CancelFunc, x *exchange, d *fields.Body) *poll {
+	asked, lacking := r.applicable(x, d)
+	voters := asked
+	if len(lacking) > 0 {
+		voters = slices.Concat(asked, lacking)
+	}
+	p := &poll{in: x.in, ballot: x.in.policy.Ballot(voters), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}
+	// Were the verdict left to nobody, the fallback for that would let the visitor in.
+	p.incomplete = p.ballot.Settled() && len(x.in.lacks(d)) > 0
+	for _, decider := range lacking {
+		p.count(vote{Vote: policy.Vote{Decider: decider, Situation: policy.Incomplete}})
+	}
 	origin, _ := x.origin(d)
-	request := visit.CheckInRequest{Origin: origin, Pass: d.pass, Source: d.source}
+	request := visit.CheckInRequest{Origin: origin, Pass: d.Pass, Missing: x.missing, Source: d.Source}
 	m, err := request.Message(r.subjects, "")
 	if err != nil {
 		p.err = err
@@ -140,13 +187,23 @@ func (p *poll) drain() {
 	}
 }
 
-// applicable names the deciders that are asked. One whose condition cannot be
-// evaluated is asked.
-func (r *Relay) applicable(x *exchange, d *delivery) (asked []string) {
+// decide is what the votes, or their lack, decide.
+func (p *poll) decide(order policy.ActiveOrder) policy.Decision {
+	if p.incomplete {
+		return p.in.policy.Fallback(policy.Incomplete, order)
+	}
+	return p.ballot.Decide(order)
+}
+
+// applicable names the deciders that have a say about the visitor: those that are asked,
+// and those for which the body lacks something. One whose condition cannot be evaluated
+// has a say.
+func (r *Relay) applicable(x *exchange, d *fields.Body) (asked, lacking []string) {
 	visitor := condition.Visitor{
-		Pass: d.pass, UnreadAnswers: d.unreadAnswers,
+		Pass: d.Pass, UnreadAnswers: d.UnreadAnswers,
 		Integration: x.in.Name, Site: x.in.Site, Now: x.start.In(x.in.Zone),
 	}
+	missing := x.in.ownExpectations && len(x.in.lacks(d)) > 0
 	for _, decider := range x.in.Deciders {
 		holds := true
 		if decider.Condition != nil {
@@ -156,11 +213,21 @@ func (r *Relay) applicable(x *exchange, d *delivery) (asked []string) {
 				r.metrics.conditionErrors.WithLabelValues(x.in.Name, decider.Name).Inc()
 			}
 		}
-		if holds {
+		lacks := missing
+		if decider.Expects != nil {
+			own := d.Lacks(decider.Expects)
+			if lacks = len(own) > 0; lacks && holds && !decider.Shadow {
+				r.noteIncomplete(x, own)
+			}
+		}
+		switch {
+		case holds && lacks:
+			lacking = append(lacking, decider.Name)
+		case holds:
 			asked = append(asked, decider.Name)
 		}
 	}
-	return asked
+	return asked, lacking
 }
 
 func (r *Relay) ask(ctx context.Context, in *Integration, decider string, request visit.Message) vote {
@@ -198,28 +265,29 @@ func (r *Relay) DryRun(ctx context.Context, integration string, raw []byte) (Dry
 	if in == nil {
 		return DryRun{}, fmt.Errorf("integration %s is not configured", integration)
 	}
-	d, reason := decode(newBody(raw, nil, nil, r.limits.Body).text, r.limits.JSONDepth)
-	if reason == "" && !d.isEvent {
+	d, reason := in.Fields.Read(newBody(raw, nil, nil, r.limits.Body).text, r.limits.JSONDepth)
+	if reason == "" && !d.IsEvent {
 		reason = visit.ReasonUnknownEvent
 	}
 	if reason != "" {
 		return DryRun{}, fmt.Errorf("the body cannot be read (%s): the fallback unreadable would answer, and the body would be kept in the quarantine", reason)
 	}
-	if named := in.kindOf(d.event); named != "" && named != visit.KindCheckInRequest {
+	if named := in.kindOf(d.Event); named != "" && named != visit.KindCheckInRequest {
 		return DryRun{}, errors.New("the body is an event and not a check-in request")
 	}
 	x := &exchange{in: in, id: visit.NewRequestID(), start: r.now(), kind: visit.KindCheckInRequest, synthetic: true}
 	run := DryRun{}
 	order := r.activeOrder(in)
 	decision, ordered := order.Decide()
+	x.missing = in.lacks(d)
 	switch {
 	case ordered:
-	case !in.identifies(&d.pass):
+	case len(x.missing) > 0 && !in.ownExpectations:
 		decision = in.policy.Fallback(policy.Incomplete, order)
 	default:
 		ctx, cancel := context.WithDeadline(ctx, x.start.Add(in.Budget))
-		p := r.pollDeciders(ctx, cancel, x, &d)
-		decision = p.ballot.Decide(r.activeOrder(in))
+		p := r.pollDeciders(ctx, cancel, x, d)
+		decision = p.decide(r.activeOrder(in))
 		run.Took = time.Since(x.start)
 		p.drain()
 		run.Votes = r.votes(p)

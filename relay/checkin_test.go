@@ -140,12 +140,14 @@ func TestCheckIn_ADeciderIsAskedWhereFormAnswersAreMissing(t *testing.T) {
 		{"no responses", `"formResponses":{}`, true, true},
 		{"null", `"formResponses":null`, true, true},
 		{"an empty list", `"formResponses":{"responses":[]}`, true, true},
-		{"no list", `"formResponses":{"responses":{"Escorted?":"no"}}`, true, true},
+		{"an object in place of the list", `"formResponses":{"responses":{"Escorted?":"no"}}`, true, false},
+		{"a text in place of the list", `"formResponses":{"responses":"Escorted? no"}`, true, true},
 		{"a list in place of the form", `"formResponses":[{"label":"Escorted?","value":"no"}]`, true, true},
-		{"answers without labels", `"formResponses":{"responses":[{"question":"Escorted?","value":"no"}]}`, true, true},
+		{"answers by other names", `"formResponses":{"responses":[{"question":"Escorted?","answer":"no"}]}`, true, false},
+		{"answers without labels", `"formResponses":{"responses":[{"q":"Escorted?","value":"no"}]}`, true, true},
 		{"labels that are no texts", `"formResponses":{"responses":[{"label":{"en":"Escorted?"},"value":"no"}]}`, true, true},
-		{"answers without values", `"formResponses":{"responses":[{"label":"Escorted?","answer":"no"}]}`, true, true},
-		{"one answer of another shape", `"formResponses":{"responses":[{"label":"Inducted?","value":"yes"},{"question":"Escorted?","answer":"no"}]}`, true, true},
+		{"answers without values", `"formResponses":{"responses":[{"label":"Escorted?","a":"no"}]}`, true, true},
+		{"one answer of another shape", `"formResponses":{"responses":[{"label":"Inducted?","value":"yes"},{"q":"Escorted?","a":"no"}]}`, true, true},
 		{"one answer that is no object", `"formResponses":{"responses":[{"label":"Inducted?","value":"yes"},"Escorted?"]}`, true, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -3,8 +3,6 @@ package relay
 import (
 	"cmp"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -55,25 +53,10 @@ func TestDecode_WhatSineMayLeaveOutOrSendOddly(t *testing.T) {
 }
 
 func TestDecode_AWrappedWrapperIsNotUnderstood(t *testing.T) {
-	_, reason := decode([]byte(`{"payload":{"payload":{"event":"signin_after"}}}`), 32)
-	if reason != "" {
-		t.Errorf("reason %q", reason)
-	}
 	r := newRig(t)
 	r.post("/sine/lobby", `{"payload":{"payload":{"event":"signin_after"}}}`)
 	if r.settledAs(resultQuarantined) != 1 {
 		t.Error("it was not quarantined")
-	}
-}
-
-// Programs write these where they have no id; two visitors who leave at the same
-// clock time would be one.
-func TestDecode_PlaceholdersAreNotIDs(t *testing.T) {
-	for _, id := range []string{`0`, `-1`, `"0"`, `"null"`, `"undefined"`, `true`, `false`, `null`, `""`, `"00000000-0000-0000-0000-000000000000"`, `{}`} {
-		d, reason := decode([]byte(`{"event":"signin_after","data":{"id":`+id+`}}`), 32)
-		if got := d.passID(); reason != "" || got != "" {
-			t.Errorf("%s was taken for the id %q", id, got)
-		}
 	}
 }
 
@@ -89,39 +72,6 @@ func TestDecode_TheLargestMessageIsWhatWasChecked(t *testing.T) {
 		r.post("/sine/lobby", body)
 		if size := len(r.broker.published[0].Data); size > 3*len(body) {
 			t.Errorf("%s: %d bytes became %d", name, len(body), size)
-		}
-	}
-}
-
-func TestDecode_DepthIsCountedOutsideTexts(t *testing.T) {
-	for _, c := range []struct {
-		name, body string
-		deep       bool
-	}{
-		{"as deep as allowed", `{"a":[{}]}`, false},
-		{"one too deep", `{"a":[{"b":[]}]}`, true},
-		{"brackets in a text", `{"a":"[[[[[["}`, false},
-		{"an escaped quote", `{"a":"\"[[[[["}`, false},
-		{"an escaped backslash before the end", `{"a":"\\","b":[[[[]]]]}`, true},
-		{"many beside one another", `[[],[],[],[],[]]`, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got := tooDeep([]byte(c.body), 3); got != c.deep {
-				t.Errorf("tooDeep = %v", got)
-			}
-		})
-	}
-}
-
-// A setting beyond what encoding/json reads would store what no subscriber can read.
-func TestDecode_NoSettingAllowsMoreDepthThanSubscribersRead(t *testing.T) {
-	for depth, want := range map[int]visit.Reason{deepest: "", deepest + 1: visit.ReasonTooDeep} {
-		body := []byte(`{"event":"signin_after","x":` + strings.Repeat("[", depth-1) + strings.Repeat("]", depth-1) + `}`)
-		if _, reason := decode(body, 1<<20); reason != want {
-			t.Errorf("depth %d: %q", depth, reason)
-		}
-		if err := json.Unmarshal(body, new(any)); (err == nil) != (want == "") {
-			t.Errorf("depth %d: encoding/json says %v", depth, err)
 		}
 	}
 }
@@ -152,101 +102,6 @@ func TestEventID_IsTheSameForRepeatsOnly(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			if same := publish(c.a) == publish(c.b); same != c.same {
 				t.Errorf("same id: %v, want %v", same, c.same)
-			}
-		})
-	}
-}
-
-func FuzzDecode(f *testing.F) {
-	for _, body := range samples(f) {
-		f.Add(body)
-	}
-	f.Add([]byte(`{"event":"signin_after","data":{"id":1e400,"formResponses":{"responses":[null,[],{}]}}}`))
-	in := &Integration{Name: "lobby", Site: "hq"}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		d, reason := decode(body, 32)
-		if reason != "" {
-			return
-		}
-		e := visit.Event{Kind: in.kindOf(d.event), Pass: d.pass, Source: body, Cause: d.cause()}
-		e.Visit = visit.NewVisitKey(d.passID())
-		e.Time = readDate(d.date, time.UTC, time.Unix(0, 0)).time
-		data, err := visit.MarshalEvent(&e)
-		if err != nil {
-			t.Fatalf("what was decoded does not encode: %v", err)
-		}
-		var back visit.Event
-		if err := back.UnmarshalJSON(data); err != nil {
-			t.Fatalf("what was encoded does not decode: %v", err)
-		}
-		if string(back.Source) != string(body) {
-			t.Fatalf("the source came back as %q, was %q", back.Source, body)
-		}
-	})
-}
-
-func samples(t testing.TB) [][]byte {
-	t.Helper()
-	files, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no samples: %v", err)
-	}
-	var bodies [][]byte
-	for _, file := range files {
-		body, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		bodies = append(bodies, body)
-	}
-	return bodies
-}
-
-func TestDate_TimeBasisAndPrecisionFollowItsText(t *testing.T) {
-	adelaide, err := time.LoadLocation("Australia/Adelaide")
-	if err != nil {
-		t.Fatal(err)
-	}
-	received := time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC)
-	for _, c := range []struct {
-		name, raw string
-		want      string
-		basis     visit.TimeBasis
-		precise   bool
-	}{
-		{"ISO with Z", `"2026-11-18T21:42:31.000Z"`, "2026-11-18T21:42:31Z", visit.TimeFromSine, true},
-		{"ISO with microseconds", `"2026-11-18T21:42:31.123456Z"`, "2026-11-18T21:42:31.123456Z", visit.TimeFromSine, true},
-		{"ISO with an offset", `"2026-11-19T17:30:00+10:30"`, "2026-11-19T07:00:00Z", visit.TimeFromSine, true},
-		{"an offset without a colon", `"2026-11-19T17:30:00+1030"`, "2026-11-19T07:00:00Z", visit.TimeFromSine, true},
-		{"a space for the T", `"2026-11-19 17:30:00+10:30"`, "2026-11-19T07:00:00Z", visit.TimeFromSine, true},
-		{"no zone", `"2026-11-19T17:30:00"`, "2026-11-19T07:00:00Z", visit.TimeInAssumedZone, true},
-		{"no zone and a fraction", `"2026-11-19T17:30:00.5"`, "2026-11-19T07:00:00.5Z", visit.TimeInAssumedZone, true},
-		{"minutes only", `"2026-11-19T17:30Z"`, "2026-11-19T17:30:00Z", visit.TimeFromSine, false},
-		{"minutes without a zone", `"2026-11-19T17:30"`, "2026-11-19T07:00:00Z", visit.TimeInAssumedZone, false},
-		{"epoch milliseconds", `1795038151000`, "2026-11-18T21:42:31Z", visit.TimeFromSine, true},
-		{"epoch milliseconds as text", `"1795038151250"`, "2026-11-18T21:42:31.25Z", visit.TimeFromSine, true},
-		{"epoch seconds", `1795038151`, "2026-11-18T21:42:31Z", visit.TimeFromSine, true},
-		{"epoch seconds with a fraction", `1795038151.25`, "2026-11-18T21:42:31.25Z", visit.TimeFromSine, true},
-		{"a number that is no date", `12`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
-		{"not a number", `"NaN"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
-		{"an infinite number", `1e999`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
-		{"a zone a day away", `"2026-03-01T10:00:00+24:00"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
-		{"a hexadecimal number", `"0x1p31"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
-		{"a day", `"2026-11-18"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
-		{"prose", `"yesterday"`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
-		{"null", `null`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
-		{"nothing", ``, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
-		{"an object", `{"iso":"2026"}`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
-		{"a boolean", `true`, "2026-11-23T01:02:03Z", visit.TimeReceived, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			sent, err := readDelivery(`{"date":`+cmp.Or(c.raw, "null")+`}`, 32)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d := readDate(sent.date, adelaide, received)
-			if got := d.time.UTC().Format(time.RFC3339Nano); got != c.want || d.basis != c.basis || d.precise != c.precise {
-				t.Errorf("%s %s precise=%v, want %s %s precise=%v", got, d.basis, d.precise, c.want, c.basis, c.precise)
 			}
 		})
 	}

@@ -5,19 +5,21 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // storeEvent stores that a visitor was checked in or out, and says so only then.
-func (r *Relay) storeEvent(x *exchange, d *delivery) response {
+func (r *Relay) storeEvent(x *exchange, d *fields.Body) response {
 	e := x.newEvent(d)
 	x.eventID = e.ID
-	if r.visitIDs.conflict(x.in.Name, x.kind, d.passID(), d.date, d.source) {
+	if r.visitIDs.conflict(x.in.Name, x.kind, d.VisitID, d.Date, d.Source) {
 		r.metrics.idConflicts.WithLabelValues(x.in.Name).Inc()
 	}
-	if !x.in.identifies(&d.pass) {
-		r.noteMissingVisitor(x)
+	if len(e.Missing) > 0 {
+		r.noteIncomplete(x, e.Missing)
 	}
+	r.noteExternalID(x, d)
 	if e.TimeBasis != visit.TimeReceived {
 		r.metrics.eventAge.Observe(max(0, x.start.Sub(e.Time).Seconds()))
 	}
@@ -43,17 +45,18 @@ func (r *Relay) storeEvent(x *exchange, d *delivery) response {
 }
 
 // newEvent is the event in the contract's words.
-func (x *exchange) newEvent(d *delivery) *visit.Event {
+func (x *exchange) newEvent(d *fields.Body) *visit.Event {
 	origin, when := x.origin(d)
-	fingerprint := visit.Fingerprint{PassID: d.passID(), Date: when.written, PreciseDate: when.precise, Body: d.source}
+	fingerprint := visit.Fingerprint{PassID: d.VisitID, Date: when.Written, PreciseDate: when.Precise, Body: d.Source}
 	if x.resubmitted {
 		fingerprint.ReplayedRequestID = x.id
 	}
 	e := &visit.Event{
-		ID: visit.EventID(x.in.Name, x.kind, fingerprint), Kind: x.kind, Origin: origin, Pass: d.pass, Source: d.source,
+		ID: visit.EventID(x.in.Name, x.kind, fingerprint), Kind: x.kind, Origin: origin, Pass: d.Pass, Source: d.Source,
+		Missing: x.in.lacks(d),
 	}
 	if x.kind == visit.KindCheckedOut {
-		e.Cause = d.cause()
+		e.Cause = d.Cause
 	}
 	return e
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -44,6 +46,8 @@ type exchange struct {
 	status  int
 	size    int // of the body, in bytes
 	eventID string
+	// missing are the fields that are expected of the body and that it lacks.
+	missing []string
 	// reason is why the webhook was refused or could not be read, one of a closed set.
 	reason string
 	// from is the network of a client that was not let in.
@@ -112,18 +116,19 @@ func (x *exchange) kindLabel() string {
 }
 
 // origin says where a delivery came in, and when.
-func (x *exchange) origin(d *delivery) (visit.Origin, date) {
-	when := readDate(d.date, x.in.Zone, x.received())
+func (x *exchange) origin(d *fields.Body) (visit.Origin, fields.When) {
+	when := x.in.Fields.ReadDate(d.Date, x.in.Zone, x.received())
 	return visit.Origin{
 		RequestID:   x.id,
 		Trace:       x.trace,
 		Site:        x.in.Site,
 		Integration: x.in.Name,
-		Time:        when.time,
-		TimeBasis:   when.basis,
+		ExternalID:  cmp.Or(x.in.ExternalID, d.ExternalID),
+		Time:        when.Time,
+		TimeBasis:   when.Basis,
 		TimeZone:    x.in.Zone.String(),
 		Received:    x.received(),
-		Visit:       visit.NewVisitKey(d.passID()),
+		Visit:       visit.NewVisitKey(d.VisitID),
 		Synthetic:   x.synthetic,
 	}, when
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/sine-relay/sine-relay/relay/connlimit"
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -130,17 +131,17 @@ func (r *Relay) receive(x *exchange) response {
 	if since, duplicate := r.duplicates.seen(x.in.Name, b.text, x.start); duplicate {
 		r.metrics.duplicateAge.Observe(since.Seconds())
 	}
-	d, reason := decode(b.text, r.limits.JSONDepth)
+	d, reason := x.in.Fields.Read(b.text, r.limits.JSONDepth)
 	if reason == "" {
-		reason = r.setKind(x, &d)
+		reason = r.setKind(x, d)
 	}
 	switch {
 	case reason != "":
 		return r.quarantine(x, b, reason)
 	case x.kind.IsEvent():
-		return r.storeEvent(x, &d)
+		return r.storeEvent(x, d)
 	default:
-		return r.checkIn(x, &d)
+		return r.checkIn(x, d)
 	}
 }
 
@@ -166,9 +167,9 @@ func (r *Relay) overloaded(x *exchange) response {
 }
 
 // setKind finds out which of the three a webhook is.
-func (r *Relay) setKind(x *exchange, d *delivery) visit.Reason {
+func (r *Relay) setKind(x *exchange, d *fields.Body) visit.Reason {
 	kind, reason := x.in.kind(x.kind, d)
-	if reason == "" && d.event != "" && x.in.kindOf(d.event) != kind {
+	if reason == "" && d.Event != "" && x.in.kindOf(d.Event) != kind {
 		r.metrics.kindMismatches.WithLabelValues(x.in.Name).Inc()
 		x.err = errKindMismatch
 	}
@@ -182,21 +183,21 @@ var errKindMismatch = errors.New("the body names another kind than the URL; the 
 
 // kind is what a webhook is: the URL's word, where it names one, wins over the
 // body's.
-func (in *Integration) kind(pinned visit.Kind, d *delivery) (visit.Kind, visit.Reason) {
-	named := in.kindOf(d.event)
+func (in *Integration) kind(pinned visit.Kind, d *fields.Body) (visit.Kind, visit.Reason) {
+	named := in.kindOf(d.Event)
 	switch {
 	case pinned == "" && named == "":
 		return "", visit.ReasonUnknownEvent
 	case pinned == "":
 		return named, ""
-	case !d.isEvent:
+	case !d.IsEvent:
 		return "", visit.ReasonUnknownEvent // no pass at all: another product's webhook
 	default:
 		return pinned, ""
 	}
 }
 
-// eventNames are those seen or expected on the wire, as Spelling has them. An
+// eventNames are those seen or expected on the wire, as [fields.Spelling] has them. An
 // integration may add its own.
 var eventNames = map[string]visit.Kind{
 	"signinbefore":    visit.KindCheckInRequest,
@@ -207,18 +208,12 @@ var eventNames = map[string]visit.Kind{
 	"checkoutsuccess": visit.KindCheckedOut,
 }
 
-var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")
-
-// Spelling makes spellings of one name equal, such as "signin_after" and
-// "SignIn-After".
-func Spelling(name string) string { return separators.Replace(strings.ToLower(name)) }
-
 // kindOf returns the kind that the body's event name stands for, or "".
 func (in *Integration) kindOf(event string) visit.Kind {
 	if event == "" {
 		return ""
 	}
-	name := Spelling(event)
+	name := fields.Spelling(event)
 	if kind, ok := in.Events[name]; ok {
 		return kind
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay/condition"
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -54,12 +55,20 @@ type Integration struct {
 	// Events names further spellings of Sine's event names, for example
 	// "visitor_arrived" for visit.KindCheckedIn. There are none by default.
 	Events map[string]visit.Kind
-	// IdentifiedBy is what says who a visitor is: one of it must be there, or
-	// nobody is asked about the visitor. By default that is the name; an empty
-	// list asks about whoever comes.
-	IdentifiedBy []Identifier
+	// ExternalID is the external id that was entered in Sine, if any.
+	ExternalID string
+	// Fields are the places in which the fields of a body are looked for, the built-in
+	// ones by default.
+	Fields *fields.Fields
+	// Expects is what a body must have: about a check-in request that lacks something,
+	// no decider is asked, and the fallback for [policy.Incomplete] decides; an event
+	// is marked. By default that is the visitor's first or last name; an empty list
+	// expects nothing.
+	Expects []fields.Expectation
 
 	policy policy.Policy // complete, with the deciders
+	// ownExpectations is set where a decider has expectations of its own.
+	ownExpectations bool
 }
 
 // Decider is one of those that are asked.
@@ -70,6 +79,10 @@ type Decider struct {
 	Shadow bool
 	// Condition is the one under which it is asked; nil is always.
 	Condition *condition.Condition
+	// Expects are its own expectations in place of the integration's. An empty list
+	// takes check-in requests whatever they lack; nil expects what the integration
+	// does.
+	Expects []fields.Expectation
 	// Fallbacks stand in for its decision, before those of the integration.
 	Fallbacks map[policy.Situation]policy.Fallback
 }
@@ -116,12 +129,13 @@ func (in Integration) complete() (Integration, error) {
 	if !in.Invalid {
 		errs = append(errs, in.completePolicy())
 	}
-	if in.IdentifiedBy == nil {
-		in.IdentifiedBy = []Identifier{ByName}
+	if in.Fields == nil {
+		in.Fields = fields.Default
 	}
+	in.ownExpectations = slices.ContainsFunc(in.Deciders, func(d Decider) bool { return d.Expects != nil })
 	events := make(map[string]visit.Kind, len(in.Events))
 	for name, kind := range in.Events {
-		events[Spelling(name)] = kind
+		events[fields.Spelling(name)] = kind
 	}
 	in.Events = events
 	if err := errors.Join(errs...); err != nil {
@@ -159,37 +173,17 @@ func SuggestName(display string) string {
 	return strings.Trim(s, "-")
 }
 
-// Identifier is a part of a pass that says who the visitor is. Its values are
-// those of the configuration.
-type Identifier string
-
-const (
-	ByName   Identifier = "name" // the first or the last
-	ByEmail  Identifier = "email"
-	ByMobile Identifier = "mobile"
-)
-
-// Identifiers are all of them.
-var Identifiers = []Identifier{ByName, ByEmail, ByMobile}
-
-// errNoVisitor says why nobody was asked about a visitor, or what is odd about
-// an event.
-var errNoVisitor = errors.New("the body does not say who the visitor is")
-
-// identifies reports whether the pass says who the visitor is, by any one of what
-// the integration goes by. An empty pass must not be taken for a visitor whom
-// nothing speaks against.
-func (in *Integration) identifies(p *visit.Pass) bool {
-	return len(in.IdentifiedBy) == 0 || slices.ContainsFunc(in.IdentifiedBy, func(by Identifier) bool { return by.in(p) })
-}
-
-func (by Identifier) in(p *visit.Pass) bool {
-	switch by {
-	case ByName:
-		return !visit.IsBlank(p.Person.FirstName) || !visit.IsBlank(p.Person.LastName)
-	case ByEmail:
-		return !visit.IsBlank(p.Person.Email)
+// lacks are the fields that are expected of a body and missing from it. An empty pass
+// must not be taken for a visitor whom nothing speaks against.
+func (in *Integration) lacks(b *fields.Body) []string {
+	switch {
+	case in.Expects != nil:
+		return b.Lacks(in.Expects)
+	case b.HasPerson():
+		return nil
 	default:
-		return !visit.IsBlank(p.Person.Mobile)
+		return missingPerson
 	}
 }
+
+var missingPerson = []string{string(fields.FirstName), string(fields.LastName)}

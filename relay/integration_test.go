@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sine-relay/sine-relay/relay/condition"
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -72,7 +73,7 @@ var nobodies = map[string]string{
 	"a text too deep":       inAText(`{"firstName":"Ada","x":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`),
 	"texts within texts":    inAText(inAText(inAText(inAText(`{"firstName":"Ada"}`)))),
 	"nothing in it":         `{}`,
-	"another's fields":      `{"visitor":{"firstName":"Ada"}}`,
+	"another's fields":      `{"contact":{"firstName":"Ada"}}`,
 	"a company alone":       `{"company":"Bexley","host":{"firstName":"Dominic"}}`,
 	"no more than an id":    `{"id":"p-1","passType":"Contractor"}`,
 	"names of null":         `{"firstName":null,"lastName":null}`,
@@ -105,7 +106,7 @@ func TestVisitor_NobodyIsAskedAboutAMissingOne(t *testing.T) {
 			if r.results("check_in_request", situationResult(policy.Incomplete)) != 1 || r.unidentifiedIn() != 1 {
 				t.Error("it is not counted as incomplete")
 			}
-			if !strings.Contains(r.log.String(), errNoVisitor.Error()) {
+			if !strings.Contains(r.log.String(), errIncomplete.Error()) {
 				t.Errorf("the log does not say so: %s", r.log)
 			}
 			eventually(t, "a record", func() bool { return len(r.recorded()) == 1 })
@@ -117,7 +118,7 @@ func TestVisitor_NobodyIsAskedAboutAMissingOne(t *testing.T) {
 }
 
 func (r *rig) unidentifiedIn() float64 {
-	return testutil.ToFloat64(r.Relay.metrics.withoutVisitor.WithLabelValues("lobby"))
+	return testutil.ToFloat64(r.Relay.metrics.incomplete.WithLabelValues("lobby"))
 }
 
 func (r *rig) recorded() (all []visit.Record) {
@@ -152,26 +153,42 @@ func TestVisitor_WhatIdentifiesOneIsConfigured(t *testing.T) {
 	const byName, byMail, byPhone, nothing = `{"lastName":"L"}`, `{"email":"a@example.com"}`, `{"mobile":61400000000}`, `{}`
 	for _, c := range []struct {
 		name  string
-		by    []Identifier
+		by    []string
 		data  string
 		asked bool
 	}{
 		{"a last name by default", nil, byName, true},
 		{"an address by default", nil, byMail, false},
-		{"an address", []Identifier{ByEmail}, byMail, true},
-		{"a name where the address counts", []Identifier{ByEmail}, byName, false},
-		{"a number, one of two", []Identifier{ByName, ByMobile}, byPhone, true},
-		{"neither of two", []Identifier{ByName, ByMobile}, byMail, false},
-		{"nothing is expected", []Identifier{}, nothing, true},
-		{"nothing is expected, and there is nothing", []Identifier{}, "null", true},
+		{"an address", []string{"person.email"}, byMail, true},
+		{"a name where the address counts", []string{"person.email"}, byName, false},
+		{"a number, one of two", []string{"person|person.mobile"}, byPhone, true},
+		{"neither of two", []string{"person|person.mobile"}, byMail, false},
+		{"nothing is expected", []string{}, nothing, true},
+		{"nothing is expected, and there is nothing", []string{}, "null", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newRig(t, func(cfg *Config) { cfg.Integrations[0].IdentifiedBy = c.by })
+			r := newRig(t, func(cfg *Config) { cfg.Integrations[0].Expects = expectations(t, c.by) })
 			if asked, _ := r.askedAbout(`{"event":"signin_before","data":` + c.data + `}`); asked != c.asked {
 				t.Errorf("asked: %v", asked)
 			}
 		})
 	}
+}
+
+// expectations keeps an empty list apart from none.
+func expectations(t *testing.T, texts []string) (all []fields.Expectation) {
+	t.Helper()
+	if texts != nil {
+		all = []fields.Expectation{}
+	}
+	for _, text := range texts {
+		e, err := fields.ParseExpectation(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
 }
 
 // The operator may choose otherwise, and an order stands above that.
@@ -208,7 +225,7 @@ func TestVisitor_AnEventWithoutOneIsStoredAndCounted(t *testing.T) {
 			if w.Code != 200 || r.settledAs(resultStored) != 1 || !strings.Contains(string(r.broker.published[0].Data), data+"}") {
 				t.Errorf("told %d %s", w.Code, w.Body)
 			}
-			if r.unidentifiedIn() != 1 || !strings.Contains(r.log.String(), errNoVisitor.Error()) {
+			if r.unidentifiedIn() != 1 || !strings.Contains(r.log.String(), errIncomplete.Error()) {
 				t.Errorf("it is not seen: %s", r.log)
 			}
 		})

@@ -14,19 +14,20 @@ import (
 // integration, so that one failing lobby among ninety is visible; histograms do
 // not. Every combination of labels exists from the start.
 type metrics struct {
-	requests       *prometheus.CounterVec
-	requestSeconds *prometheus.HistogramVec
-	refused        *prometheus.CounterVec
-	webhooks       *prometheus.CounterVec
-	inFlight       *prometheus.GaugeVec
-	lastWebhook    *prometheus.GaugeVec
-	apiKeys        *keysInForce
-	contentTypes   *prometheus.CounterVec
-	plainHTTP      *prometheus.CounterVec
-	withoutAddress *prometheus.CounterVec
-	kindMismatches *prometheus.CounterVec
-	withoutVisitor *prometheus.CounterVec
-	idConflicts    *prometheus.CounterVec
+	requests             *prometheus.CounterVec
+	requestSeconds       *prometheus.HistogramVec
+	refused              *prometheus.CounterVec
+	webhooks             *prometheus.CounterVec
+	inFlight             *prometheus.GaugeVec
+	lastWebhook          *prometheus.GaugeVec
+	apiKeys              *keysInForce
+	contentTypes         *prometheus.CounterVec
+	plainHTTP            *prometheus.CounterVec
+	withoutAddress       *prometheus.CounterVec
+	kindMismatches       *prometheus.CounterVec
+	incomplete           *prometheus.CounterVec
+	externalIDMismatches *prometheus.CounterVec
+	idConflicts          *prometheus.CounterVec
 
 	deciderRequests       *prometheus.CounterVec
 	deciderRequestSeconds *prometheus.HistogramVec
@@ -47,19 +48,20 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := factory{reg}
 	m := &metrics{
-		requests:       f.counter("http_requests_total", "HTTP requests on the public listener.", "route", "method", "code"),
-		requestSeconds: f.histogram("http_request_duration_seconds", "Time from the arrival of a request's header to its response.", fast, "route"),
-		refused:        f.counter("webhooks_refused_total", "Webhooks that were refused or could not be read, by reason.", "integration", "reason"),
-		webhooks:       f.counter("webhooks_total", "Authenticated webhooks by result.", "integration", "kind", "result"),
-		inFlight:       f.gauge("webhooks_in_flight", "Authenticated webhooks in flight.", "integration"),
-		lastWebhook:    f.gauge("last_webhook_timestamp_seconds", "Time of the last authenticated webhook, 0 if there was none.", "integration"),
-		apiKeys:        newKeysInForce(reg),
-		contentTypes:   f.counter("webhooks_wrong_content_type_total", "Authenticated webhooks whose content type was not application/json; they were read as JSON.", "integration"),
-		withoutAddress: f.counter("webhooks_without_client_address_total", "Webhooks with a valid key for which a trusted proxy did not pass on the client address, including those from an address that is not allowed.", "integration"),
-		plainHTTP:      f.counter("webhooks_plain_http_total", "Webhooks with a valid key that came to a trusted proxy by http, including refused ones.", "integration"),
-		kindMismatches: f.counter("webhooks_kind_mismatches_total", "Webhooks whose body names another kind than the URL; the URL's was used.", "integration"),
-		withoutVisitor: f.counter("webhooks_without_visitor_total", "Webhooks that do not say who the visitor is; a check-in request gets the fallback incomplete, an event is stored.", "integration"),
-		idConflicts:    f.counter("visit_id_conflicts_total", "Events of the same kind, visit id and date as an earlier one, but with another body; both are stored.", "integration"),
+		requests:             f.counter("http_requests_total", "HTTP requests on the public listener.", "route", "method", "code"),
+		requestSeconds:       f.histogram("http_request_duration_seconds", "Time from the arrival of a request's header to its response.", fast, "route"),
+		refused:              f.counter("webhooks_refused_total", "Webhooks that were refused or could not be read, by reason.", "integration", "reason"),
+		webhooks:             f.counter("webhooks_total", "Authenticated webhooks by result.", "integration", "kind", "result"),
+		inFlight:             f.gauge("webhooks_in_flight", "Authenticated webhooks in flight.", "integration"),
+		lastWebhook:          f.gauge("last_webhook_timestamp_seconds", "Time of the last authenticated webhook, 0 if there was none.", "integration"),
+		apiKeys:              newKeysInForce(reg),
+		contentTypes:         f.counter("webhooks_wrong_content_type_total", "Authenticated webhooks whose content type was not application/json; they were read as JSON.", "integration"),
+		withoutAddress:       f.counter("webhooks_without_client_address_total", "Webhooks with a valid key for which a trusted proxy did not pass on the client address, including those from an address that is not allowed.", "integration"),
+		plainHTTP:            f.counter("webhooks_plain_http_total", "Webhooks with a valid key that came to a trusted proxy by http, including refused ones.", "integration"),
+		kindMismatches:       f.counter("webhooks_kind_mismatches_total", "Webhooks whose body names another kind than the URL; the URL's was used.", "integration"),
+		incomplete:           f.counter("webhooks_incomplete_total", "Webhooks that lack a field that is expected; a check-in request gets the fallback incomplete, an event is stored.", "integration"),
+		externalIDMismatches: f.counter("webhooks_external_id_mismatches_total", "Webhooks with another external id than the configuration has; the configuration's was used.", "integration"),
+		idConflicts:          f.counter("visit_id_conflicts_total", "Events of the same kind, visit id and date as an earlier one, but with another body; both are stored.", "integration"),
 
 		deciderRequests:       f.counter("decider_requests_total", "Requests to deciders by result.", "integration", "decider", "result"),
 		deciderRequestSeconds: f.histogram("decider_request_duration_seconds", "Time from a request to a decider to its decision, or to the error.", fast, "result"),
@@ -146,7 +148,7 @@ func (m *metrics) initialiseFor(in *Integration) {
 	for _, result := range ledgerResults {
 		m.settled.WithLabelValues(integration, string(result))
 	}
-	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.plainHTTP, m.withoutAddress, m.kindMismatches, m.withoutVisitor, m.idConflicts, m.received} {
+	for _, vec := range []*prometheus.CounterVec{m.contentTypes, m.plainHTTP, m.withoutAddress, m.kindMismatches, m.incomplete, m.externalIDMismatches, m.idConflicts, m.received} {
 		vec.WithLabelValues(integration)
 	}
 	m.inFlight.WithLabelValues(integration)

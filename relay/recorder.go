@@ -110,9 +110,9 @@ func (r *recorder) close(ctx context.Context) {
 // recordDecision has the decision about a check-in request recorded. Nobody waits for it.
 func (r *Relay) recordDecision(x *exchange, key visit.VisitKey, order policy.ActiveOrder, decision policy.Decision, p *poll) {
 	rec := visit.Record{
-		RequestID: x.id, Reference: visit.Reference(x.id), Trace: x.trace, Site: x.in.Site, Integration: x.in.Name,
+		RequestID: x.id, Reference: visit.Reference(x.id), Trace: x.trace, Site: x.in.Site, Integration: x.in.Name, ExternalID: x.in.ExternalID,
 		Received: x.received(), Visit: key, Synthetic: x.synthetic,
-		Verdict: decision.Verdict, Situation: string(decision.Situation), Rule: decision.Rule,
+		Verdict: decision.Verdict, Situation: string(decision.Situation), Rule: decision.Rule, Missing: x.missing,
 		Decider: decision.By, Fallback: decision.Fallback, TookMs: milliseconds(time.Since(x.start)), Policy: x.in.PolicyVersion,
 	}
 	if o := order.Order; o.Kind != "" {

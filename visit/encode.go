@@ -96,6 +96,14 @@ func (e *encoder) optional(name, value string) {
 	}
 }
 
+// list writes texts, if there are any.
+func (e *encoder) list(name string, values []string) {
+	if len(values) > 0 {
+		e.name(name)
+		e.value(values)
+	}
+}
+
 // mark writes a boolean that is true.
 func (e *encoder) mark(name string, value bool) {
 	if value {
@@ -124,6 +132,14 @@ func (e *encoder) number(name string, value float64) {
 		return
 	}
 	e.json = strconv.AppendFloat(e.json, value, 'f', -1, 64)
+}
+
+// count writes a whole number that is not zero.
+func (e *encoder) count(name string, value int) {
+	if value != 0 {
+		e.name(name)
+		e.json = strconv.AppendInt(e.json, int64(value), 10)
+	}
 }
 
 // source writes the last field byte for byte: json.Marshal would compact a RawMessage
@@ -176,6 +192,7 @@ func (o *Origin) encode(w *encoder) {
 	o.Trace.encode(w)
 	w.text("site", o.Site)
 	w.text("integration", o.Integration)
+	w.optional("externalId", o.ExternalID)
 	w.time("time", o.Time)
 	w.text("timeBasis", string(o.TimeBasis))
 	w.optional("timeZone", o.TimeZone)
@@ -206,6 +223,7 @@ func (k VisitKey) encode(w *encoder) {
 func (p *Pass) encode(w *encoder) {
 	w.name("person")
 	w.begin()
+	w.optional("id", p.Person.ID)
 	w.optional("firstName", p.Person.FirstName)
 	w.optional("lastName", p.Person.LastName)
 	w.optional("email", p.Person.Email)

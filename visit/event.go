@@ -2,15 +2,32 @@ package visit
 
 // Event says that a visitor was checked in or out. It is the body of a message on
 // [Subjects.Event].
+//
+// A correction is an event that says again what another one said, read from the same
+// source by a better configuration. It is published on the subject of that event, is of
+// the same kind and was received at the same time; its ID is its own. A program that counts
+// visitors, or does something for each, leaves corrections out: nobody came. A program that
+// keeps state keeps it by [Event.OriginalID], and replaces it by what [Event.Supersedes] it.
 type Event struct {
 	// ID is the same for every delivery of an event; see [EventID]. It equals the
 	// message's "ce-id" and "Nats-Msg-Id".
-	ID   string `json:"id"`
-	Kind Kind   `json:"kind"`
+	ID string `json:"id"`
+	// Kind is which event it is: a check-in or a check-out.
+	Kind Kind `json:"kind"`
+	// Corrects is set on a correction: the id of the event that it corrects, which is
+	// never a correction itself. See [Event.Supersedes].
+	Corrects string `json:"corrects,omitempty"`
+	// Revision counts the corrections of an event: 1 for the first, 0 for the event
+	// itself.
+	Revision int `json:"revision,omitempty"`
 	Origin
 	Pass
 	// Cause is set on a check-out only.
 	Cause Cause `json:"cause,omitempty"`
+	// Missing are the fields that the integration expects and the body lacks, by their
+	// paths such as "person.lastName", in order: where one of several would do, all of
+	// these. An event is stored whatever it lacks.
+	Missing []string `json:"missing,omitempty"`
 	// Source is the body that Sine sent, byte for byte, white space included, but
 	// without a content encoding and a byte order mark. It contains the fields that
 	// the relay does not know. On the wire it is always the last field. It may be
@@ -27,7 +44,10 @@ const (
 	// CauseExpired means that the pass ran out: the visitor may still be
 	// inside.
 	CauseExpired Cause = "expired"
-	// CauseUnknown means that Sine did not say which of the two it was.
+	// CauseLeftArea means that the visitor's telephone left the site's area: Sine's app
+	// checks people out then.
+	CauseLeftArea Cause = "left_area"
+	// CauseUnknown means that Sine did not say which of them it was.
 	CauseUnknown Cause = "unknown"
 )
 
@@ -39,9 +59,12 @@ func MarshalEvent(e *Event) ([]byte, error) {
 	w.begin()
 	w.text("id", e.ID)
 	w.text("kind", string(e.Kind))
+	w.optional("corrects", e.Corrects)
+	w.count("revision", e.Revision)
 	e.Origin.encode(w)
 	e.Pass.encode(w)
 	w.optional("cause", string(e.Cause))
+	w.list("missing", e.Missing)
 	w.source(e.Source)
 	w.end()
 	return w.bytes()
@@ -64,6 +87,9 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 type CheckInRequest struct {
 	Origin
 	Pass
+	// Missing is as in [Event]. It is not empty for a decider alone that takes
+	// incomplete check-in requests.
+	Missing []string `json:"missing,omitempty"`
 	// Source is last on the wire; see [Event.Source].
 	Source Source `json:"source,omitempty"`
 }
@@ -76,6 +102,7 @@ func MarshalCheckInRequest(r *CheckInRequest) ([]byte, error) {
 	w.begin()
 	r.Origin.encode(w)
 	r.Pass.encode(w)
+	w.list("missing", r.Missing)
 	w.source(r.Source)
 	w.end()
 	return w.bytes()

@@ -15,21 +15,30 @@ type Record struct {
 	RequestID string `json:"requestId"`
 	Reference string `json:"reference"`
 	// Trace is how a trusted proxy identified it.
-	Trace Trace  `json:"trace,omitzero"`
-	Site  string `json:"site"`
+	Trace Trace `json:"trace,omitzero"`
+	// Site is the name of the integration's site.
+	Site string `json:"site"`
 	// Integration is the name of the relay's integration that Sine called.
-	Integration string    `json:"integration"`
-	Received    time.Time `json:"received"`
+	Integration string `json:"integration"`
+	// ExternalID is that of the integration in the relay's configuration.
+	ExternalID string `json:"externalId,omitempty"`
+	// Received is when the relay received the webhook, by its own clock.
+	Received time.Time `json:"received"`
 	// Visit is the key of the events of the same visit, when Sine sends an id before
 	// there is a pass.
-	Visit     VisitKey `json:"visit"`
-	Synthetic bool     `json:"synthetic,omitempty"`
+	Visit VisitKey `json:"visit"`
+	// Synthetic marks a test by an operator: there is no visitor.
+	Synthetic bool `json:"synthetic,omitempty"`
 
+	// Verdict is how the check-in request was answered.
 	Verdict Verdict `json:"verdict"`
 	// Situation is "decided", or why there was no decision.
 	Situation string `json:"situation"`
 	// Rule is what decided, for example "all: watchlist rejected".
 	Rule string `json:"rule"`
+	// Missing are the fields that were expected and that the body lacked, as in
+	// [Event]. They are the reason where the situation is "incomplete".
+	Missing []string `json:"missing,omitempty"`
 	// Decider is the decider whose decision or fallback was decisive. It is empty when
 	// there is no single one.
 	Decider string `json:"decider,omitempty"`
@@ -50,14 +59,15 @@ type Record struct {
 
 // Vote is the part of one decider in a record.
 type Vote struct {
+	// Decider is the decider's name in the relay's configuration.
 	Decider string `json:"decider"`
 	// Version is what the decider says about itself.
 	Version string `json:"version,omitempty"`
 	// Shadow is set for a decider whose decision does not count.
 	Shadow bool `json:"shadow,omitempty"`
 	// Situation is "decided", or why there is no decision: "unasked" when the
-	// decider's condition was false, "unheard" when the verdict was certain without
-	// it.
+	// decider's condition was false, "incomplete" when the body lacked what the
+	// decider expects, "unheard" when the verdict was certain without it.
 	Situation string `json:"situation"`
 	// Verdict is what counted, or a shadow's decision. Fallback is set when it came
 	// from the configuration.
@@ -69,14 +79,16 @@ type Vote struct {
 
 // OrderNote identifies a standing order in a record.
 type OrderNote struct {
+	// Kind is what the order does.
 	Kind OrderKind `json:"kind"`
 	// ID is the [Order.Identity].
 	ID string `json:"id,omitempty"`
 	// By, User and Account are as in [Order].
-	By      string    `json:"by,omitempty"`
-	User    string    `json:"user,omitempty"`
-	Account string    `json:"account,omitempty"`
-	Since   time.Time `json:"since"`
+	By      string `json:"by,omitempty"`
+	User    string `json:"user,omitempty"`
+	Account string `json:"account,omitempty"`
+	// Since is when the order was given.
+	Since time.Time `json:"since"`
 }
 
 // Results are the last tokens of the subjects of records.
@@ -103,6 +115,7 @@ func (r *Record) Message(s Subjects) (Message, error) {
 		HeaderSource, EventSource(r.Site, r.Integration),
 		HeaderTime, r.Received.Format(time.RFC3339Nano),
 		HeaderDataContentType, ContentJSON,
+		HeaderDataSchema, RecordSchema,
 		HeaderContentType, ContentJSON,
 		HeaderRequestID, r.RequestID,
 		HeaderIntegration, r.Integration,
@@ -128,12 +141,14 @@ func (r *Record) marshal() ([]byte, error) {
 	r.Trace.encode(w)
 	w.text("site", r.Site)
 	w.text("integration", r.Integration)
+	w.optional("externalId", r.ExternalID)
 	w.time("received", r.Received)
 	r.Visit.encode(w)
 	w.mark("synthetic", r.Synthetic)
 	w.text("verdict", string(r.Verdict))
 	w.text("situation", r.Situation)
 	w.text("rule", r.Rule)
+	w.list("missing", r.Missing)
 	w.optional("decider", r.Decider)
 	w.mark("fallback", r.Fallback)
 	if r.Order != nil {

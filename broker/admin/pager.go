@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,7 +24,11 @@ const pullWait = 5 * time.Second
 // scan calls fn for each message of a stream from a time on, oldest first, until fn
 // returns an error, which it returns. What is deleted meanwhile is left out.
 func scan(ctx context.Context, nc *nats.Conn, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
-	p := &pager{nc: nc, stream: stream, next: batch{StartTime: &since, Subject: ">"}}
+	return (&pager{nc: nc, stream: stream, next: batch{StartTime: &since, Subject: ">"}}).each(ctx, fn)
+}
+
+// each is scan from where the next page begins.
+func (p *pager) each(ctx context.Context, fn func(*jetstream.RawStreamMsg) error) error {
 	for more := true; more; {
 		var page []*jetstream.RawStreamMsg
 		var err error
@@ -76,7 +80,7 @@ func (p *pager) get(ctx context.Context, b batch, fn func(*jetstream.RawStreamMs
 }
 
 func (p *pager) receive(ctx context.Context, b batch, fn func(*jetstream.RawStreamMsg), end func(*nats.Msg)) error {
-	inbox := conn.NewInbox(p.nc)
+	inbox := dial.NewInbox(p.nc)
 	replies, err := p.nc.SubscribeSync(inbox)
 	if err != nil {
 		return err
@@ -122,7 +126,7 @@ func (p *pager) failed(err error) error {
 	case !p.nc.IsConnected(): // what the library says then is about its buffer
 		err = visit.ErrDisconnected
 	}
-	return fmt.Errorf("read stream %s: %w", p.stream, conn.Explain(p.nc, err))
+	return fmt.Errorf("read stream %s: %w", p.stream, dial.Explain(p.nc, err))
 }
 
 const (

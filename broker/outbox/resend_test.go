@@ -18,9 +18,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/outbox"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/internal/promtest"
@@ -38,7 +40,7 @@ type keeping struct {
 	close    func()
 }
 
-func openKeeping(t *testing.T, url, dir string, maxAge time.Duration, change ...func(*conn.Config)) *keeping {
+func openKeeping(t *testing.T, url, dir string, maxAge time.Duration, change ...func(*dial.Config)) *keeping {
 	t.Helper()
 	k := prepareKeeping(t, url, dir, maxAge, change...)
 	k.run()
@@ -46,7 +48,7 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration, change ...
 }
 
 // prepareKeeping leaves it to run to have anything leave the spool, or sent again.
-func prepareKeeping(t *testing.T, url, dir string, maxAge time.Duration, change ...func(*conn.Config)) *keeping {
+func prepareKeeping(t *testing.T, url, dir string, maxAge time.Duration, change ...func(*dial.Config)) *keeping {
 	t.Helper()
 	k := &keeping{log: &logtest.Buffer{}, registry: prometheus.NewRegistry()}
 	log := slog.New(slog.NewTextHandler(k.log, nil))
@@ -55,14 +57,14 @@ func prepareKeeping(t *testing.T, url, dir string, maxAge time.Duration, change 
 		t.Fatal(err)
 	}
 	k.spool = kept
-	windows := make(map[visit.Root]*spool.Window)
+	windows := make(map[visit.Root]*window.Window)
 	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision} {
-		windows[root], err = spool.OpenWindow(spool.WindowConfig{Dir: filepath.Join(dir, "window", string(root)), MaxAge: maxAge, MaxBytes: 64 << 20, Logger: log})
+		windows[root], err = window.Open(window.Config{Dir: filepath.Join(dir, "window", string(root)), MaxAge: maxAge, MaxBytes: 64 << 20, Logger: log})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	cfgNATS := conn.Config{Servers: []string{url}}
+	cfgNATS := dial.Config{Servers: []string{url}}
 	for _, c := range change {
 		c(&cfgNATS)
 	}
@@ -266,6 +268,22 @@ func TestResend_AStreamThatIsGoneIsAnAlarmAndFilledAgain(t *testing.T) {
 	}
 }
 
+// What is under way when the stream goes, and comes while it is not there, is stored in
+// the new one behind what is sent again.
+func TestResend_ComesBeforeWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour)
+	k.storeVisits(t, 0, 10)
+	var later sync.WaitGroup
+	later.Go(func() { k.storeVisits(t, 10, 60) })
+	if err := s.JetStream().DeleteStream(t.Context(), visit.DefaultEventStream); err != nil {
+		t.Fatal(err)
+	}
+	later.Wait()
+	checkVisits(t, s, 60)
+}
+
 // The spool takes nothing more before anything was sent again: what comes is stored in
 // the stream, and only those of a visit that others wait for are refused.
 func TestResend_AVisitKeepsItsOrderWhereTheSpoolIsFull(t *testing.T) {
@@ -307,8 +325,8 @@ func TestResend_AVisitKeepsItsOrderWithoutPermission(t *testing.T) {
 	}
 	store := t.TempDir()
 	s := natstest.Start(t, users(), func(o *server.Options) { o.StoreDir = store })
-	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour, func(c *conn.Config) {
-		c.Auth = conn.Auth{User: "relay", Password: func() string { return "Zsecret" }}
+	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour, func(c *dial.Config) {
+		c.Auth = dial.Auth{User: "relay", Password: func() string { return "Zsecret" }}
 	})
 	for n := range 3 {
 		if r := k.store(t, ofVisit(1, n)); r.err != nil {
@@ -354,7 +372,7 @@ func TestResend_AVisitKeepsItsOrderWithoutPermission(t *testing.T) {
 // A machine that lost its power may be away for longer than NATS takes to sync.
 func TestResend_NothingIsForgottenWhileNATSIsAway(t *testing.T) {
 	t.Parallel()
-	const age = 2 * time.Second
+	const age = time.Second
 	store := t.TempDir()
 	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
 	k := openKeeping(t, s.URL(), t.TempDir(), age)
@@ -434,4 +452,34 @@ func TestResend_ASequenceThatComesTwiceIsALoss(t *testing.T) {
 	if got := promtest.Sum(t, k.registry, "sine_relay_stream_losses_total", "stream", visit.DefaultEventStream); got != 1 {
 		t.Errorf("%v losses", got)
 	}
+}
+
+// Until a window can be opened nobody waits for it, and what an earlier process has left
+// there is not forgotten.
+func TestResend_AWindowThatIsOpenedLaterIsSentThen(t *testing.T) {
+	t.Parallel()
+	store, dir := t.TempDir(), t.TempDir()
+	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
+	k := openKeeping(t, s.URL(), dir, time.Hour)
+	k.storeVisits(t, 0, 5)
+	k.close()
+	losePower(t, s, store, "")
+	kept := filepath.Join(dir, "window", string(visit.RootEvent))
+	if err := errors.Join(os.Rename(kept, kept+".away"), os.WriteFile(kept, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	k = openKeeping(t, s.URL(), dir, time.Hour)
+	news := 0
+	wait.Until(t, "events are stored directly", func() bool {
+		news++
+		r := k.store(t, event(fmt.Sprint("new", news)))
+		return r.err == nil && !r.receipt.Spooled
+	})
+	if err := errors.Join(os.Remove(kept), os.Rename(kept+".away", kept)); err != nil {
+		t.Fatal(err)
+	}
+	wait.Until(t, "what was lost is stored again", func() bool {
+		ids, _ := stored(t, s)
+		return len(ids) == 8*5+news
+	})
 }

@@ -27,8 +27,9 @@ const (
 	// Unreadable means that the webhook could not be understood, and may have
 	// been a check-in request.
 	Unreadable Situation = "unreadable"
-	// Incomplete means that the check-in request does not say who the visitor
-	// is, so that deciders would be asked about nobody.
+	// Incomplete means that the check-in request lacks something that is expected, of
+	// the integration or of one decider: at least a name, so that no decider is asked
+	// about nobody.
 	Incomplete Situation = "incomplete"
 	// Unasked means that the conditions of all deciders were false for this
 	// visitor.
@@ -48,9 +49,9 @@ const (
 	Unheard Situation = "unheard"
 )
 
-// Unanswered lists the situations in which a decider that was asked has made no
-// decision: those for which it may have a fallback of its own.
-var Unanswered = []Situation{NoDecider, Timeout, Disconnected, Denied, BadReply}
+// Unanswered lists the situations in which a decider that has a say about a visitor has
+// made no decision: those for which it may have a fallback of its own.
+var Unanswered = []Situation{NoDecider, Timeout, Disconnected, Denied, BadReply, Incomplete}
 
 // Missed lists every situation without a decision: those that have a fallback.
 var Missed = []Situation{NoDecider, Timeout, Disconnected, Denied, BadReply, Overloaded, Unreadable, Incomplete, Unasked}
@@ -98,7 +99,7 @@ var defaultNotes = map[Situation]string{
 	BadReply:     "Sine Relay: the decider's reply was invalid. Reference {ref}.",
 	Overloaded:   "Sine Relay: overloaded, too many check-in requests at once. Reference {ref}.",
 	Unreadable:   "Sine Relay: the webhook from Sine could not be read. Reference {ref}.",
-	Incomplete:   "Sine Relay: the webhook from Sine does not say who the visitor is. Reference {ref}.",
+	Incomplete:   "Sine Relay: the webhook from Sine lacks a field that is expected, such as the name. Reference {ref}.",
 	Unasked:      "Sine Relay: no decider's condition applies to this visitor. Reference {ref}.",
 }
 

@@ -184,6 +184,7 @@ type webhookRow struct {
 	Integration string   `json:"integration"`
 	DisplayName string   `json:"displayName,omitempty"`
 	Site        string   `json:"site"`
+	ExternalID  string   `json:"externalId,omitempty"`
 	URL         string   `json:"url"`
 	Keys        []string `json:"keys"` // their names
 }
@@ -213,7 +214,7 @@ func printURLs(in Process, format, base string) error {
 	}
 	rows := []webhookRow{}
 	for _, row := range settings.URLTable(base) {
-		rows = append(rows, webhookRow{row.Integration, row.DisplayName, row.Site, row.URL, append([]string{}, row.KeyNames...)})
+		rows = append(rows, webhookRow{row.Integration, row.DisplayName, row.Site, row.ExternalID, row.URL, append([]string{}, row.KeyNames...)})
 	}
 	err = showURLs(in.Stdout, format, rows, base)
 	if err == nil && len(settings.NonFatal) > 0 {
@@ -228,13 +229,13 @@ func showURLs(out io.Writer, format string, rows []webhookRow, base string) erro
 			Integrations []webhookRow `json:"integrations"`
 		}{rows})
 	}
-	table := newTable(out, "INTEGRATION", "SITE", "URL", "KEYS")
+	table := newTable(out, "INTEGRATION", "SITE", "EXTERNAL ID", "URL", "KEYS")
 	for _, row := range rows {
 		name := row.Integration
 		if row.DisplayName != "" {
 			name += " (" + row.DisplayName + ")"
 		}
-		table.row(name, row.Site, row.URL, cmp.Or(strings.Join(row.Keys, ", "), "none: every webhook is answered 401"))
+		table.row(name, row.Site, row.ExternalID, row.URL, cmp.Or(strings.Join(row.Keys, ", "), "none: every webhook is answered 401"))
 	}
 	table.flush()
 	if base == exampleURL {

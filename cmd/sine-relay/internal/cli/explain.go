@@ -84,11 +84,17 @@ func showRecord(out io.Writer, r visit.Record) {
 	}
 	line("received", "%s", r.Received.UTC().Format(time.RFC3339Nano))
 	line("at", "site %s, integration %s", r.Site, r.Integration)
+	if r.ExternalID != "" {
+		line("external id", "%s", r.ExternalID)
+	}
 	if r.Synthetic {
 		line("synthetic", "a test: there was no visitor")
 	}
 	line("response", "%s, after %.1f ms", r.Verdict, r.TookMs)
 	line("reason", "%s", r.Rule)
+	if len(r.Missing) > 0 {
+		line("missing", "%s: expected, and not in the body at a place that the relay knows", strings.Join(r.Missing, ", "))
+	}
 	if r.Order != nil {
 		line("order", "%s, given by %s (NATS user %s) at %s", r.Order.Kind, r.Order.By, cmp.Or(r.Order.User, "unknown"), formatTime(r.Order.Since))
 	}
@@ -124,6 +130,8 @@ func remark(v visit.Vote) string {
 	switch v.Situation {
 	case "unasked":
 		all = append(all, "not asked, its condition did not hold")
+	case "incomplete":
+		all = append(all, "not asked, the body lacks what it expects")
 	case "unheard":
 		all = append(all, "not waited for")
 	}

@@ -29,7 +29,7 @@ func TestOutput_IsThatOfTheGoldenFiles(t *testing.T) {
 	prints := map[string]func(format string) error{
 		"orders": func(format string) error { return showOrders(&out, format, someOrders, someRelays) },
 		"explain": func(format string) error {
-			return showRecords(&out, format, []visit.Record{someRecord})
+			return showRecords(&out, format, []visit.Record{someRecord, incompleteRecord})
 		},
 		"deciders":       func(format string) error { return someDeciders.print(&out, format) },
 		"ask":            func(format string) error { return printDryRun(in, format, someDryRun, "", nil) },
@@ -38,6 +38,13 @@ func TestOutput_IsThatOfTheGoldenFiles(t *testing.T) {
 		"quarantine_show": func(format string) error {
 			return showMessage(&out, format, someKept[0], "would become checked_in of site hq with id 4711", []byte("{}"))
 		},
+		"rederive": func(format string) error { return someRederived(t, false).print(&out, format) },
+		"rederive_submit": func(format string) error {
+			r := someRederived(t, true)
+			r.Submitted = true
+			return r.print(&out, format)
+		},
+		"decode":      func(format string) error { return newDecoded(someDecoded(t), false).print(&out, format) },
 		"spool_ls":    func(format string) error { return someSpool.print(&out, format) },
 		"config_urls": func(format string) error { return showURLs(&out, format, someURLs, exampleURL) },
 		"verify": func(format string) error {
@@ -99,6 +106,11 @@ var (
 		Situation: "lockdown", Rule: "rejected by lockdown of hq", TookMs: 0.4, Policy: "ab21d70d7b5c", Votes: someVotes,
 		Order: &visit.OrderNote{Kind: visit.OrderLockdown, ID: "A1", By: "ann", User: "operator", Account: "OPERATORS", Since: noon},
 	}
+	incompleteRecord = visit.Record{
+		RequestID: "M2Q7KHRQPMH9YVK86ZMX", Reference: "M2Q7K", Site: "hq", Integration: "lobby", ExternalID: "HQ-7", Received: noon, Verdict: visit.Reject,
+		Situation: "incomplete", Rule: "all: watchlist rejected by fallback for incomplete", Missing: []string{"company"}, Fallback: true, TookMs: 0.4, Policy: "ab21d70d7b5c",
+		Votes: []visit.Vote{{Decider: "watchlist", Situation: "incomplete", Verdict: visit.Reject, Fallback: true}},
+	}
 	someDryRun = relay.DryRun{
 		Status: 200, Body: []byte(`{}`), Took: 12700 * time.Microsecond, Votes: someVotes,
 		Decision: policy.Decision{Decision: visit.Decision{Verdict: visit.Reject}, Situation: policy.Timeout, Rule: "all: watchlist rejected by fallback for timeout", Fallback: true},
@@ -116,7 +128,7 @@ var (
 		{Sequence: 18, Stored: noon.Add(time.Minute), Size: 8, Fault: errors.New("its headers are not those of a relay")},
 	}
 	someSpool = spoolList{Waiting: 1, Messages: []spooledMessage{{ID: "4711", Subject: "visitors.v1.event.hq.checked_in", Integration: "lobby", Spooled: noon, Attempts: 2}}}
-	someURLs  = []webhookRow{{"lobby", "The lobby", "hq", "https://relay.example.com/sine/lobby", []string{"spring"}}, {"dock", "", "hq", "https://relay.example.com/sine/dock", []string{}}}
+	someURLs  = []webhookRow{{"lobby", "The lobby", "hq", "HQ-7", "https://relay.example.com/sine/lobby", []string{"spring"}}, {"dock", "", "hq", "", "https://relay.example.com/sine/dock", []string{}}}
 )
 
 // What a terminal obeys is harmless in JSON, and means the same to whoever reads it.

@@ -88,11 +88,18 @@ type options struct {
 	Kinds []string `yaml:"kinds"`
 	// KindAliases map further values of Sine's field "event" to kinds.
 	KindAliases map[string]string `yaml:"kindAliases"`
-	// IdentifiedBy is what says who a visitor is: "name", "email", "mobile".
-	IdentifiedBy []string            `yaml:"identifiedBy"`
-	RejectText   string              `yaml:"rejectText"`
-	Fallbacks    map[string]fallback `yaml:"fallbacks"`
-	Responses    responses           `yaml:"responses"`
+	// Fields are the places of fields in a body: JSON pointers and templates.
+	Fields map[string][]string `yaml:"fields"`
+	Labels labels              `yaml:"labels"`
+	Dates  dates               `yaml:"dates"`
+	// CauseAliases map words for why a pass ended to causes.
+	CauseAliases map[string]string `yaml:"causeAliases"`
+	// Expects are fields that a body must have, or several with "|" between, of which
+	// it must have one.
+	Expects    []string            `yaml:"expects"`
+	RejectText string              `yaml:"rejectText"`
+	Fallbacks  map[string]fallback `yaml:"fallbacks"`
+	Responses  responses           `yaml:"responses"`
 }
 
 // decider is one of those who are asked.
@@ -100,8 +107,24 @@ type decider struct {
 	Name   string `yaml:"name"`
 	Shadow bool   `yaml:"shadow"`
 	// Condition is an expression of the Common Expression Language (CEL).
-	Condition string              `yaml:"condition"`
+	Condition string `yaml:"condition"`
+	// Expects are in place of those of the integration.
+	Expects   []string            `yaml:"expects"`
 	Fallbacks map[string]fallback `yaml:"fallbacks"`
+}
+
+// labels are the keys of question and answer in a form's answers.
+type labels struct {
+	Label []string `yaml:"label"`
+	Value []string `yaml:"value"`
+}
+
+// dates is how Sine writes dates.
+type dates struct {
+	// Formats are as strftime has them.
+	Formats []string `yaml:"formats"`
+	// TimeZone is that of dates without one, the site's unless set.
+	TimeZone string `yaml:"timeZone"`
 }
 
 type fallback struct {
@@ -167,7 +190,7 @@ var fileFields = func() []string {
 	var names []string
 	for _, t := range []reflect.Type{
 		reflect.TypeFor[integrationsFile](), reflect.TypeFor[entry](), reflect.TypeFor[capture](), reflect.TypeFor[options](),
-		reflect.TypeFor[decider](), reflect.TypeFor[fallback](), reflect.TypeFor[responses](),
+		reflect.TypeFor[decider](), reflect.TypeFor[labels](), reflect.TypeFor[dates](), reflect.TypeFor[fallback](), reflect.TypeFor[responses](),
 	} {
 		for f := range t.Fields() {
 			if name := f.Tag.Get("yaml"); name != "" && name[0] != ',' {

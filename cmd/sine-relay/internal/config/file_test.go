@@ -11,6 +11,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/relay/clientip"
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -49,7 +50,22 @@ func TestFile_SaysWhatIsWrong(t *testing.T) {
 		{"an empty answer", "integrations: [{name: a, responses: {reject: {}}}]\n", "responses.reject: is empty"},
 		{"a number that JSON does not know", "integrations: [{name: a, responses: {accept: {n: .nan}}}]\n", "responses.accept: "},
 		{"a date in an answer", "integrations: [{name: a, responses: {accept: {n: !!timestamp 2026-01-01}}}]\n", "responses.accept: n: "},
-		{"what identifies nobody", "integrations: [{name: a, identifiedBy: [name, e-mail]}]\n", `integration a: identifiedBy[1]: must be one of name, email, mobile, got "e-mail"; did you mean email?`},
+		{"an unknown expectation", "integrations: [{name: a, expects: [person, lastName]}]\n", `integration a: expects[1]: has unknown field "lastName"; did you mean person.lastName?; must be person`},
+		{"a decider's unknown expectation", "integrations: [{name: a, deciders: [{name: x, expects: [Company]}]}]\n", `deciders[0].expects[0]: has unknown field "Company"; did you mean company?`},
+		{"an unknown field of a body", "defaults:\n  fields:\n    company: [/data/org]\n    person.firstname: [/data/given]\nintegrations: [{name: a}]\n", "i.yaml:4: defaults: fields.person.firstname: unknown field; did you mean person.firstName?; must be one of event, date"},
+		{"a place that is no pointer", "integrations:\n- name: a\n  fields:\n    company:\n    - /data/org\n    - data.items[0].org\n", `i.yaml:6: integration a: fields.company[1]: must be a JSON pointer and begin with "/", as in "/data/items/0/org"`},
+		{"a place with an invalid escape", "integrations: [{name: a, fields: {company: [/data/a~2b]}}]\n", `fields.company[0]: has an invalid escape in "a~2b"`},
+		{"too many places", "integrations: [{name: a, fields: {company: [" + strings.Repeat("/a,", 9) + "]}}]\n", "fields.company: has 9 places, at most 8 are supported"},
+		{"a template that does not end", "integrations: [{name: a, fields: {person.name: ['{/data/first} {/data/last']}}]\n", `fields.person.name[0]: has a "{" without "}"`},
+		{"a template of an id", "integrations: [{name: a, fields: {visit: ['{/data/a}{/data/b}']}}]\n", "fields.visit[0]: must be a JSON pointer: a template could make one id of two"},
+		{"one place for visit and person", "defaults: {fields: {person.id: [/data/visitor/id]}}\nintegrations:\n- name: a\n  fields:\n    visit: [/data/signInId, /data/Visitor/ID]\n", "i.yaml:5: integration a: fields.visit[1]: is a place of person.id, too"},
+		{"a label without a key", "integrations: [{name: a, labels: {label: ['']}}]\n", "labels.label[0]: must be a key of an answer"},
+		{"a format of dates as Go has it", "integrations: [{name: a, dates: {formats: ['02/01/2006']}}]\n", `dates.formats[0]: has "0" outside of a directive: write dates as strftime does`},
+		{"a format with an unknown directive", "integrations: [{name: a, dates: {formats: ['%d/%m/%Y %T']}}]\n", `dates.formats[0]: has an unknown directive "%T"; known are %Y`},
+		{"a format without an hour", "integrations: [{name: a, dates: {formats: ['%d/%m/%Y']}}]\n", "dates.formats[0]: must have an hour, %H"},
+		{"a zone of dates that is none", "integrations: [{name: a, dates: {timeZone: AEST}}]\n", `dates.timeZone: must be a time zone of the IANA database`},
+		{"an unknown cause", "integrations: [{name: a, causeAliases: {AUTO: expire}}]\n", `causeAliases.AUTO: must be one of checked_out, expired, left_area, unknown, got "expire"`},
+		{"an external id that cannot be shown", "integrations: [{name: a, externalId: \"a\\nb\"}]\n", "integration a: externalId: contains a non-printable character"},
 		{"an unknown event", "integrations: [{name: a, kinds: [checkedin]}]\n", `kinds[0]: must be one of check_in_request, checked_in, checked_out, got "checkedin"; did you mean checked_in?`},
 		{"a name for an unknown event", "integrations: [{name: a, kindAliases: {x: y}}]\n", `kindAliases.x: must be one of check_in_request, checked_in, checked_out, got "y"`},
 		{"two meanings of an event name", "integrations: [{name: a, kindAliases: {Came In: checked_in, came_in: checked_out}}]\n", "kindAliases.came_in: is another spelling"},
@@ -258,15 +274,52 @@ func TestDigest_CoversEveryFileThatWasRead(t *testing.T) {
 	}
 }
 
-func TestIntegrations_IdentifiedByReplacesDefaults(t *testing.T) {
-	s := load(t, withFile(t, "defaults: {identifiedBy: [email]}\nintegrations: [{name: a}, {name: b, identifiedBy: [name, mobile]}, {name: c, identifiedBy: []}]", "a", "b", "c")...)
-	for i, want := range [][]relay.Identifier{{relay.ByEmail}, {relay.ByName, relay.ByMobile}, {}} {
-		if got := s.Integrations[i].IdentifiedBy; got == nil || !slices.Equal(got, want) {
+func TestIntegrations_ExpectsReplacesDefaults(t *testing.T) {
+	s := load(t, withFile(t, "defaults: {expects: [person.email]}\nintegrations: [{name: a}, {name: b, expects: [person|person.mobile, company]}, {name: c, expects: []}]", "a", "b", "c")...)
+	for i, want := range []string{"[[person.email]]", "[[person.firstName person.lastName person.mobile] [company]]", "[]"} {
+		fields := [][]fields.Field{}
+		for _, e := range s.Integrations[i].Expects {
+			fields = append(fields, e.Fields())
+		}
+		if got := fmt.Sprint(fields); s.Integrations[i].Expects == nil || got != want {
 			t.Errorf("%s: %v, want %v", s.Integrations[i].Name, got, want)
 		}
 	}
-	if got := load(t, withFile(t, "integrations: [{name: a}]", "a")...).Integrations[0].IdentifiedBy; got != nil {
+	if got := load(t, withFile(t, "integrations: [{name: a}]", "a")...).Integrations[0].Expects; got != nil {
 		t.Errorf("%v where nothing is said", got)
+	}
+}
+
+// Each list and each word is inherited on its own. Those who say nothing share what the
+// defaults are compiled to.
+func TestIntegrations_FieldsMergeOverDefaults(t *testing.T) {
+	s := load(t, withFile(t, `
+defaults:
+  fields: {company: [/data/org], person.firstName: [/data/given]}
+  dates: {formats: ["%d/%m/%Y %H:%M"], timeZone: Europe/Zurich}
+  causeAliases: {AUTO: expired}
+integrations:
+- {name: a}
+- {name: b}
+- {name: c, fields: {company: [/data/employer]}, causeAliases: {gone: left_area}, dates: {timeZone: UTC}}
+`, "a", "b", "c")...)
+	if s.Integrations[0].Fields != s.Integrations[1].Fields {
+		t.Error("each integration has fields of its own")
+	}
+	for i, want := range []string{"Org Ada expired 2026-03-04T05:06:00+01:00", "", "Emp Ada left_area 2026-03-04T05:06:00Z"} {
+		if want == "" {
+			continue
+		}
+		f := s.Integrations[i].Fields
+		word := map[int]string{0: "AUTO", 2: "Gone"}[i]
+		b, reason := f.Read([]byte(`{"event":"x","date":"4/3/2026 5:06","data":{"org":"Org","employer":"Emp","given":"Ada","status":"`+word+`"}}`), 32)
+		if reason != "" {
+			t.Fatal(reason)
+		}
+		at := f.ReadDate(b.Date, time.UTC, time.Time{})
+		if got := fmt.Sprint(b.Pass.Company, " ", b.Pass.Person.FirstName, " ", b.Cause, " ", at.Time.Format(time.RFC3339)); got != want {
+			t.Errorf("%s: %s, want %s", s.Integrations[i].Name, got, want)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -35,7 +36,11 @@ type Entry struct {
 func (s *Settings) loadIntegrations(f *Problems) {
 	file := s.readFile(f)
 	name := filepath.Base(s.IntegrationsFile)
-	defaults := s.resolve(fieldPath{f, name, &file.Defaults, defaultsOf}, file.defaults).withDefaults(s.base(f))
+	at := fieldPath{f, name, &file.Defaults, defaultsOf}
+	defaults := s.resolve(at, file.defaults).withDefaults(s.base(f))
+	if !defaults.spec.IsZero() {
+		defaults.fields = at.compile(defaults.spec)
+	}
 	seen := seenNames{}
 	for i := range file.Integrations {
 		s.addEntry(readEntry(name, i, &file.Integrations[i]), defaults, seen)
@@ -62,7 +67,9 @@ type seenNames map[string][]string
 func (s *Settings) addEntry(e fileEntry, defaults resolved, seen seenNames) {
 	where := fmt.Sprintf("%s:%d", e.file, e.node.Line)
 	e.check(seen, where)
+	e.externalID(e.ExternalID)
 	shown, own := e.fieldPath.capture(e.Capture), s.resolve(e.fieldPath, e.options)
+	own.fields = e.compileOver(own, defaults)
 	if len(*e.problems) == 0 {
 		c := own.withDefaults(defaults)
 		s.addIntegration(e.entry, where, shown, c)
@@ -89,7 +96,7 @@ func (s *Settings) base(f *Problems) resolved {
 	accept, reject := relay.DefaultAccept, relay.DefaultReject
 	return resolved{
 		deciders: []relay.Decider{{Name: relay.DefaultDecider}}, zone: zone, budget: s.DecisionBudget, rejectMode: relay.RejectByCode,
-		accept: &accept, reject: &reject, confirmed: new(bool),
+		accept: &accept, reject: &reject, confirmed: new(bool), fields: fields.Default,
 	}
 }
 
@@ -131,13 +138,14 @@ func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c 
 		Name: e.Name, Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders,
 		Zone: c.zone, Budget: c.budget, RejectMode: c.rejectMode, Accept: *c.accept, Reject: *c.reject,
 		Policy: policy.Policy{Combination: c.combination, RejectText: c.rejectText, Fallbacks: c.fallbacks},
-		Events: c.kindAliases, IdentifiedBy: c.identifiedBy, PolicyVersion: s.policyVersion,
+		Events: c.kindAliases, PolicyVersion: s.policyVersion,
+		ExternalID: e.ExternalID, Fields: c.fields, Expects: c.expects,
 	})
 }
 
 // URLRow is what an operator enters into Sine for one integration.
 type URLRow struct {
-	Integration, DisplayName, Site string
+	Integration, DisplayName, Site, ExternalID string
 	// URL is pinned to an event where Sine is said to send no other.
 	URL string
 	// KeyNames are what people call the keys of which one is entered.
@@ -154,7 +162,7 @@ func (s Settings) URLTable(base string) []URLRow {
 		if len(e.Kinds) == 1 {
 			only = e.Kinds[0]
 		}
-		rows[i] = URLRow{e.Name, e.DisplayName, e.Site, strings.TrimRight(base, "/") + relay.Path(e.Name, only), e.KeyNames}
+		rows[i] = URLRow{e.Name, e.DisplayName, e.Site, e.ExternalID, strings.TrimRight(base, "/") + relay.Path(e.Name, only), e.KeyNames}
 	}
 	return rows
 }

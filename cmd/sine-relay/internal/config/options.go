@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -61,7 +62,7 @@ func (s *Settings) resolve(p fieldPath, o options) resolved {
 	c := resolved{
 		allowFrom: p.allowFrom(o.AllowFrom), deciders: p.deciders(o), combination: p.combination(o.Combine), confirmed: o.RejectionConfirmed, rejectText: unlessBlank(o.RejectText),
 		zone: p.zone(o.TimeZone), rejectMode: p.rejectMode(o.RejectMode), kinds: p.kinds(o.Kinds),
-		kindAliases: p.kindAliases(o.KindAliases), identifiedBy: p.identifiedBy(o.IdentifiedBy), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, policy.Missed),
+		kindAliases: p.kindAliases(o.KindAliases), spec: p.spec(o), expects: p.expects("expects", o.Expects), fallbacks: p.fallbacks("fallbacks", o.Fallbacks, policy.Missed),
 		accept: p.template("responses.accept", o.Responses.Accept), reject: p.template("responses.reject", o.Responses.Reject),
 	}
 	p.text("rejectText", o.RejectText)
@@ -114,25 +115,6 @@ func (p fieldPath) rejectMode(mode string) relay.RejectMode {
 		p.add("rejectMode", "must be code or status, got %q", mode)
 	}
 	return m
-}
-
-// identifiedBy keeps an empty list apart from none: it undoes a default.
-func (p fieldPath) identifiedBy(names []string) []relay.Identifier {
-	if names == nil {
-		return nil
-	}
-	var known []string
-	for _, by := range relay.Identifiers {
-		known = append(known, string(by))
-	}
-	all := make([]relay.Identifier, len(names))
-	for i, name := range names {
-		if !slices.Contains(known, name) {
-			p.add(fmt.Sprintf("identifiedBy[%d]", i), "must be one of %s, got %q%s", strings.Join(known, ", "), name, DidYouMean(name, known))
-		}
-		all[i] = relay.Identifier(name)
-	}
-	return all
 }
 
 func (p fieldPath) template(field string, fields map[string]any) *relay.Template {
@@ -229,7 +211,7 @@ func (p fieldPath) kinds(names []string) []visit.Kind {
 func (p fieldPath) kindAliases(names map[string]string) map[string]visit.Kind {
 	all := map[string]visit.Kind{}
 	for _, name := range sortedKeys(names) {
-		field, key := "kindAliases."+name, relay.Spelling(name)
+		field, key := "kindAliases."+name, fields.Spelling(name)
 		kind := p.kind(field, names[name])
 		if other, twice := all[key]; twice && other != kind {
 			p.add(field, "is another spelling of a name that already stands for %s", other)

@@ -8,22 +8,26 @@ import (
 
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/relay/condition"
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // resolved are options that were understood. What is zero was not chosen.
 type resolved struct {
-	allowFrom      []netip.Prefix
-	deciders       []relay.Decider
-	combination    policy.Combination
-	zone           *time.Location
-	budget         time.Duration
-	rejectMode     relay.RejectMode
-	confirmed      *bool
-	kinds          []visit.Kind
-	kindAliases    map[string]visit.Kind
-	identifiedBy   []relay.Identifier
+	allowFrom   []netip.Prefix
+	deciders    []relay.Decider
+	combination policy.Combination
+	zone        *time.Location
+	budget      time.Duration
+	rejectMode  relay.RejectMode
+	confirmed   *bool
+	kinds       []visit.Kind
+	kindAliases map[string]visit.Kind
+	// spec is what is configured of places, and fields that with its defaults.
+	spec           fields.Spec
+	fields         *fields.Fields
+	expects        []fields.Expectation
 	rejectText     string
 	fallbacks      map[policy.Situation]policy.Fallback
 	accept, reject *relay.Template
@@ -35,17 +39,19 @@ func (c resolved) withDefaults(d resolved) resolved {
 	return resolved{
 		allowFrom: listOr(c.allowFrom, d.allowFrom),
 		deciders:  listOr(c.deciders, d.deciders), combination: cmp.Or(c.combination, d.combination),
-		zone:         cmp.Or(c.zone, d.zone),
-		budget:       cmp.Or(c.budget, d.budget),
-		rejectMode:   cmp.Or(c.rejectMode, d.rejectMode),
-		confirmed:    cmp.Or(c.confirmed, d.confirmed),
-		kinds:        listOr(c.kinds, d.kinds),
-		kindAliases:  overlay(d.kindAliases, c.kindAliases, func(_, own visit.Kind) visit.Kind { return own }),
-		identifiedBy: listOr(c.identifiedBy, d.identifiedBy),
-		rejectText:   cmp.Or(c.rejectText, d.rejectText),
-		fallbacks:    overlay(d.fallbacks, c.fallbacks, fallbackOr),
-		accept:       cmp.Or(c.accept, d.accept),
-		reject:       cmp.Or(c.reject, d.reject),
+		zone:        cmp.Or(c.zone, d.zone),
+		budget:      cmp.Or(c.budget, d.budget),
+		rejectMode:  cmp.Or(c.rejectMode, d.rejectMode),
+		confirmed:   cmp.Or(c.confirmed, d.confirmed),
+		kinds:       listOr(c.kinds, d.kinds),
+		kindAliases: overlay(d.kindAliases, c.kindAliases, func(_, own visit.Kind) visit.Kind { return own }),
+		spec:        c.spec.Over(d.spec),
+		fields:      cmp.Or(c.fields, d.fields),
+		expects:     listOr(c.expects, d.expects),
+		rejectText:  cmp.Or(c.rejectText, d.rejectText),
+		fallbacks:   overlay(d.fallbacks, c.fallbacks, fallbackOr),
+		accept:      cmp.Or(c.accept, d.accept),
+		reject:      cmp.Or(c.reject, d.reject),
 	}
 }
 
@@ -107,6 +113,7 @@ func (p fieldPath) deciders(o options) []relay.Decider {
 		}
 		all = append(all, relay.Decider{
 			Name: d.Name, Shadow: d.Shadow, Condition: p.condition(field+".condition", d.Condition),
+			Expects:   p.expects(field+".expects", d.Expects),
 			Fallbacks: p.fallbacks(field+".fallbacks", d.Fallbacks, policy.Unanswered),
 		})
 	}

@@ -1,0 +1,189 @@
+package fields
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// When is when Sine says that something happened.
+type When struct {
+	Time  time.Time
+	Basis visit.TimeBasis
+	// Written is the date as received, or empty.
+	Written string
+	// Precise is set for a date that was read and is exact to the second.
+	Precise bool
+}
+
+// dates is how dates are read.
+type dates struct {
+	formats []Format
+	zone    *time.Location // nil is the site's
+}
+
+// Format is a way of writing a date.
+type Format struct {
+	layouts []string // of package time
+	// zoned is set when the format has a zone.
+	zoned, precise bool
+}
+
+// Formats of ISO 8601 as programs write it, and of mail headers. Go reads fractions of a
+// second after any of them. None of them can be mistaken for another: a date such as
+// 3/4/2026 means two days, and is read only where its format is configured.
+var formats = []Format{
+	{zoned: true, precise: true, layouts: []string{
+		"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07",
+		"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 Z0700",
+	}},
+	{precise: true, layouts: []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"}},
+	{zoned: true, layouts: []string{"2006-01-02T15:04Z07:00", "2006-01-02T15:04Z0700", "2006-01-02 15:04Z07:00"}},
+	{layouts: []string{"2006-01-02T15:04", "2006-01-02 15:04"}},
+	{zoned: true, precise: true, layouts: []string{"20060102T150405Z07:00", "20060102T150405Z0700", time.RFC1123Z, "2 Jan 2006 15:04:05 -0700"}},
+	{precise: true, layouts: []string{"20060102T150405"}},
+}
+
+// ReadDate reads a date in one of the configured formats, as ISO text, with or without
+// zone, or as an epoch in seconds, milliseconds or microseconds, number or text. One
+// without a zone is read in the configured zone for dates, or else in that of the site.
+// What cannot be read stands for the time of receipt.
+func (f *Fields) ReadDate(written string, site *time.Location, received time.Time) When {
+	written = strings.TrimSpace(written)
+	w := When{Time: received, Basis: visit.TimeReceived, Written: written}
+	if written == "" {
+		return w
+	}
+	zone := site
+	if f.dates.zone != nil {
+		zone = f.dates.zone
+	}
+	if w.read(f.dates.formats, zone) {
+		return w
+	}
+	if t, ok := readEpoch(written); ok {
+		w.Time, w.Basis, w.Precise = t, visit.TimeFromSine, true
+		return w
+	}
+	w.read(formats, zone)
+	return w
+}
+
+// read tries formats, and reports whether one of them fits.
+func (w *When) read(formats []Format, zone *time.Location) bool {
+	for i := range formats {
+		in, basis := time.UTC, visit.TimeFromSine
+		if !formats[i].zoned {
+			in, basis = zone, visit.TimeInAssumedZone
+		}
+		for _, layout := range formats[i].layouts {
+			t, err := time.ParseInLocation(layout, w.Written, in)
+			if err == nil && encodes(t) {
+				w.Time, w.Basis, w.Precise = t, basis, formats[i].precise
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// directives are those of strftime that a format may have, as package time has them,
+// and in the second place without a leading zero.
+var directives = map[byte][2]string{
+	'Y': {"2006", "2006"}, 'y': {"06", "06"}, 'm': {"01", "1"}, 'd': {"02", "2"}, 'e': {"02", "2"}, 'H': {"15", "15"}, 'I': {"03", "3"},
+	'M': {"04", "4"}, 'S': {"05", "5"}, 'p': {"PM", "PM"}, 'b': {"Jan", "Jan"}, 'B': {"January", "January"}, 'a': {"Mon", "Mon"}, 'A': {"Monday", "Monday"},
+	'z': {"Z07:00", "Z07:00"}, '%': {"%", "%"},
+}
+
+// ParseFormat reads a format of dates as strftime has them, such as %d/%m/%Y %H:%M:%S.
+// It may have the directives %Y %y %m %d %e %b %B %a %A %H %I %p %M %S %z and %%; names
+// are English, and a fraction of a second may follow the second. It must have a year, a
+// month, a day and an hour.
+func ParseFormat(text string) (Format, error) {
+	var layout strings.Builder
+	has := map[byte]bool{}
+	for i := 0; i < len(text); i++ {
+		if text[i] != '%' {
+			if !isLiteral(text[i]) {
+				return Format{}, fmt.Errorf("has %q outside of a directive: write dates as strftime does, such as %%d/%%m/%%Y %%H:%%M:%%S", text[i:i+1])
+			}
+			layout.WriteByte(text[i])
+			continue
+		}
+		i++
+		if i == len(text) || directives[text[i]][0] == "" {
+			return Format{}, fmt.Errorf("has an unknown directive %q; known are %%Y %%y %%m %%d %%e %%b %%B %%a %%A %%H %%I %%p %%M %%S %%z %%%%", text[i-1:min(i+1, len(text))])
+		}
+		has[text[i]] = true
+		// Where nothing separates two numbers, each has all its digits.
+		between := 1
+		if i+1 < len(text) && text[i+1] == '%' || i > 2 && text[i-3] == '%' {
+			between = 0
+		}
+		layout.WriteString(directives[text[i]][between])
+	}
+	for _, needed := range []struct{ what, by string }{{"a year, %Y", "Yy"}, {"a month, %m", "mbB"}, {"a day, %d", "de"}, {"an hour, %H", "HI"}} {
+		if !hasAny(has, needed.by) {
+			return Format{}, fmt.Errorf("must have %s", needed.what)
+		}
+	}
+	if has['I'] != has['p'] {
+		return Format{}, fmt.Errorf("must have %%I and %%p together, or %%H")
+	}
+	f := Format{zoned: has['z'], precise: has['S'], layouts: []string{layout.String()}}
+	if f.zoned {
+		f.layouts = append(f.layouts, strings.Replace(layout.String(), "Z07:00", "Z0700", 1))
+	}
+	return f, nil
+}
+
+// isLiteral reports whether package time reads a character as it is, whatever is beside
+// it.
+func isLiteral(b byte) bool { return strings.IndexByte(" ,;.:/-()[]T\t", b) >= 0 }
+
+func hasAny(has map[byte]bool, of string) bool {
+	for i := range len(of) {
+		if has[of[i]] {
+			return true
+		}
+	}
+	return false
+}
+
+// Bounds of what is taken for an epoch, in seconds: the years 2000 and 2100. A
+// number beyond them a thousandfold is in milliseconds, and a millionfold in
+// microseconds.
+const (
+	epochFrom = 946_684_800
+	epochTo   = 4_102_444_800
+)
+
+func readEpoch(s string) (time.Time, bool) {
+	if strings.Trim(s, "0123456789.") != "" {
+		return time.Time{}, false // ParseFloat reads more than numbers as people write them
+	}
+	n, err := strconv.ParseFloat(s, 64)
+	switch {
+	case err != nil:
+		return time.Time{}, false
+	case n >= epochFrom && n < epochTo:
+		// A millisecond is as much as a double holds surely.
+		return time.UnixMilli(int64(n*1000 + 0.5)).UTC(), true
+	case n >= epochFrom*1000 && n < epochTo*1000:
+		return time.UnixMilli(int64(n)).UTC(), true
+	case n >= epochFrom*1_000_000 && n < epochTo*1_000_000:
+		return time.UnixMicro(int64(n)).UTC(), true
+	default:
+		return time.Time{}, false
+	}
+}
+
+// encodes reports whether a time can be written in a message: Go parses zones up to
+// 24 hours away and refuses to write them.
+func encodes(t time.Time) bool {
+	_, err := t.MarshalText()
+	return err == nil
+}

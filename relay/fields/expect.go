@@ -1,0 +1,83 @@
+package fields
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Expectation is one or several fields, one of which is expected in a body.
+type Expectation struct{ anyOf []int }
+
+// groups are several fields by one name.
+var groups = map[string][]int{"person": {firstName, lastName}, "host": {hostFirstName, hostLastName, hostGroup}}
+
+// expected are the fields that an expectation may name.
+var expected = []Field{Visit, Date, PersonID, FirstName, LastName, Email, Mobile, PhotoURL, Company, VisitorType, HostFirstName, HostLastName, HostGroup, Answers}
+
+// ParseExpectation reads an expectation: a field such as company, or several of which one
+// will do, such as person.lastName|person.mobile. "person" stands for the first or the
+// last name, "host" for a name or the group.
+func ParseExpectation(text string) (Expectation, error) {
+	var e Expectation
+	for name := range strings.SplitSeq(text, "|") {
+		name = strings.TrimSpace(name)
+		if group := groups[name]; group != nil {
+			e.anyOf = append(e.anyOf, group...)
+			continue
+		}
+		if !slices.Contains(expected, Field(name)) {
+			return e, fmt.Errorf("has unknown field %q%s; must be person, host, or of %s, or several with \"|\" between", name, suggest(name), join(expected))
+		}
+		e.anyOf = append(e.anyOf, numberOf(Field(name)))
+	}
+	return e, nil
+}
+
+// Person is the expectation that the visitor has a name, at whichever place.
+var Person = Expectation{groups["person"]}
+
+// Fields are those of which one is expected.
+func (e Expectation) Fields() []Field {
+	all := make([]Field, len(e.anyOf))
+	for i, field := range e.anyOf {
+		all[i] = All[field]
+	}
+	return all
+}
+
+// HasPerson reports whether the body says who the visitor is, at whichever place.
+func (b *Body) HasPerson() bool { return b.places[firstName]|b.places[lastName] != 0 }
+
+// Meets reports whether a field of the expectation was found. One for which the
+// configuration names places must be at one of them: elsewhere, what has its name need
+// not be it.
+func (b *Body) Meets(e Expectation) bool {
+	for _, field := range e.anyOf {
+		switch b.origin(field) {
+		case Configured:
+			return true
+		case BuiltIn:
+			if b.configured[field] == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Lacks returns the fields of those expectations that the body does not meet, each once,
+// in the order of the expectations.
+func (b *Body) Lacks(all []Expectation) (missing []string) {
+	for _, e := range all {
+		if b.Meets(e) {
+			continue
+		}
+		for _, field := range e.Fields() {
+			if !slices.Contains(missing, string(field)) {
+				missing = append(missing, string(field))
+			}
+		}
+	}
+	return missing
+}

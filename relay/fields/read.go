@@ -1,0 +1,226 @@
+package fields
+
+import (
+	"hash/maphash"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// reading is one pass over a body.
+type reading struct {
+	*Body
+	f        *Fields
+	maxDepth int
+	// hasData is set for an object at the place where Sine has the pass.
+	hasData bool
+	host    visit.Host
+	hasHost bool
+	// Whole names, and the word for a cause.
+	personName, hostName, word string
+	parts                      []string // of templates
+	wrapped                    []wrapped
+	answer                     answer
+	answerBytes                int // length of all answers in the body
+	mostAnswers                int // that are kept while it is read
+	trace                      *trace
+}
+
+// reading begins to read a text.
+func (f *Fields) reading(text string, maxDepth int) reading {
+	r := reading{f: f, maxDepth: maxDepth, Body: &Body{configured: &f.counts}, mostAnswers: max(fewAnswers, 2*len(text)/answerCost)}
+	if f.parts > 0 {
+		r.parts = make([]string, f.parts)
+	}
+	return r
+}
+
+// all reads the body, and what it wraps. An error means that the whole is not JSON.
+func (r *reading) all(text string) error {
+	in := &jsonReader{text: text}
+	if err := r.value(r.f.root, in); err != nil {
+		return err
+	}
+	if err := in.end(); err != nil {
+		return err
+	}
+	r.unwrap()
+	r.finish()
+	return nil
+}
+
+// value reads the next value, to which the pointers of a node lead.
+func (r *reading) value(n *node, in *jsonReader) error {
+	switch b := in.peek(); b {
+	case '{', '[':
+		return r.nested(n, in, b)
+	case '"', 't', 'f', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		if len(n.targets) == 0 && !n.inner() {
+			return in.skip()
+		}
+		return r.scalar(n, in, b)
+	default:
+		return in.skip()
+	}
+}
+
+// nested reads an object or a list.
+func (r *reading) nested(n *node, in *jsonReader, kind byte) error {
+	forAnswers := n.forAnswers()
+	if n.mark&markWrapper == 0 && (forAnswers == nil || !n.inner()) {
+		if forAnswers != nil {
+			return r.readAnswers(*forAnswers, in)
+		}
+		return r.below(n, in, kind)
+	}
+	rest := in.text[in.at:]
+	value, err := in.value()
+	if err != nil {
+		r.keepWrapped(n, rest) // of a body that is cut off
+		return err
+	}
+	r.keepWrapped(n, value)
+	if forAnswers != nil {
+		if err := r.readAnswers(*forAnswers, &jsonReader{text: value}); err != nil {
+			return err
+		}
+		return r.trace.quietly(func() error { return r.below(n, &jsonReader{text: value}, kind) })
+	}
+	return r.below(n, &jsonReader{text: value}, kind)
+}
+
+// below follows the pointers that lead on from an object or a list.
+func (r *reading) below(n *node, in *jsonReader, kind byte) error {
+	switch {
+	case kind == '{':
+		r.marked(n)
+		if n.inner() || r.trace != nil {
+			return r.object(n, in)
+		}
+	case len(n.indexes)+len(n.selectors) > 0 || n.any != nil:
+		return r.list(n, in)
+	}
+	return in.skip()
+}
+
+// marked notes what follows from an object.
+func (r *reading) marked(n *node) {
+	if n.mark&markPass != 0 {
+		r.hasData, r.IsEvent = true, true
+	}
+	if n.mark&markHost != 0 {
+		r.hasHost = true
+	}
+}
+
+func (r *reading) object(n *node, in *jsonReader) error {
+	in.at++ // the brace, which peek has found
+	if in.accept('}') {
+		return nil
+	}
+	for {
+		name, err := in.name()
+		if err != nil {
+			return err
+		}
+		if err := r.member(n, in, name); err != nil {
+			return err
+		}
+		switch in.peek() {
+		case ',':
+			in.at++
+		case '}':
+			in.at++
+			return nil
+		default:
+			return errNotJSON
+		}
+	}
+}
+
+// member reads the value of a key.
+func (r *reading) member(n *node, in *jsonReader, name string) error {
+	next := n.child(name)
+	switch {
+	case r.trace != nil:
+		return r.traced(n, next, in, name)
+	case next == nil && n.any == nil:
+		r.Unknown += maphash.String(seed, name) * (2*n.id + 1)
+		return in.skip()
+	case n.any == nil:
+		return r.value(next, in)
+	}
+	return r.either(in, next, n.any)
+}
+
+var seed = maphash.MakeSeed()
+
+// either reads a value to which several nodes lead, one after the other.
+func (r *reading) either(in *jsonReader, nodes ...*node) error {
+	value, err := in.value()
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if n == nil {
+			continue
+		}
+		if err := r.value(n, &jsonReader{text: value}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reading) list(n *node, in *jsonReader) error {
+	at := -1
+	return in.eachElement(func() error {
+		at++
+		var nodes []*node
+		for _, i := range n.indexes {
+			if i.at == at {
+				nodes = append(nodes, i.next)
+			}
+		}
+		if n.any != nil {
+			nodes = append(nodes, n.any)
+		}
+		if len(nodes)+len(n.selectors) == 0 {
+			return in.skip()
+		}
+		value, err := in.value()
+		if err != nil {
+			return err
+		}
+		for _, s := range n.selectors {
+			if s.matches(value) {
+				nodes = append(nodes, s.next)
+			}
+		}
+		return r.element(nodes, value, at)
+	})
+}
+
+func (r *reading) element(nodes []*node, value string, at int) error {
+	defer r.trace.in(at)()
+	return r.either(&jsonReader{text: value}, nodes...)
+}
+
+// matches reports whether an element of a list has the selector's text at its member.
+func (s selector) matches(element string) (found bool) {
+	in := &jsonReader{text: element}
+	is := func(name string) error {
+		if keyOf(name) != s.member || in.peek() != '"' {
+			return in.skip()
+		}
+		value, err := in.value()
+		found = found || err == nil && keyOf(content(value)) == s.is
+		return err
+	}
+	if kindOf(element) == '[' {
+		at := -1
+		_ = in.eachElement(func() error { at++; return is(indexText(at)) })
+	} else {
+		_ = in.eachField(is)
+	}
+	return found
+}
