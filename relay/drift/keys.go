@@ -31,15 +31,26 @@ const (
 // as they may be shown.
 type Keys struct{ Paths, Names []string }
 
-// KeysOf are those of a report. In a path, "*" stands for a number: an element of a list,
+// SumOf is a sum over the keys of a body: equal keys, equal sums.
+func SumOf(b *fields.Body) uint64 { return b.Unknown + uint64(b.Elsewhere())<<32 }
+
+// KeysOf are those of a report, and the built-in places at which there is a field that is
+// configured to be elsewhere. In a path, "*" stands for a number: an element of a list,
 // or an id that serves as a key. In a name what does not read like the name of a field is
 // masked, and what is beside it, as in a [shape.Shape].
 func KeysOf(r *fields.Report) (k Keys) {
 	for _, u := range r.UnknownKeys {
-		k.Paths = append(k.Paths, withoutNumbers(u.At))
+		k.Paths = append(k.Paths, u.At)
 	}
-	for _, at := range r.Unselected {
-		k.Paths = append(k.Paths, withoutNumbers(at))
+	k.Paths = append(k.Paths, r.Unselected...)
+	elsewhere := r.Elsewhere()
+	for _, f := range r.Found {
+		if elsewhere.Has(f.Field) {
+			k.Paths = append(k.Paths, f.At...)
+		}
+	}
+	for i, at := range k.Paths {
+		k.Paths[i] = withoutNumbers(at)
 	}
 	k.Names = shape.Pointers(k.Paths)
 	return k

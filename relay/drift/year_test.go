@@ -218,4 +218,3 @@ func TestDrift_TakesLongerForAFieldThatIsThereLessOften(t *testing.T) {
 		}
 	}
 }
-

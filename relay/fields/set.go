@@ -19,6 +19,17 @@ func Of(all ...Field) (s Set) {
 // Has reports whether a field is in the set.
 func (s Set) Has(f Field) bool { return s&Of(f) != 0 }
 
+// Elsewhere are the fields that are not at a place that the configuration names for them,
+// and are at a built-in one.
+func (b *Body) Elsewhere() (s Set) {
+	for field, place := range b.places {
+		if b.configured[field] > 0 && place > b.configured[field] {
+			s |= 1 << field
+		}
+	}
+	return s
+}
+
 // Found are the fields that the body has, by the rules of [Body.Meets]: one for which the
 // configuration names places is found at one of them. Answers are found where one of them
 // has a value.
