@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// maxKeys bounds the keys that are known of an integration, and maxSums the
-	// different sums over them.
-	maxKeys, maxSums = 256, 128
+	// maxKeys bounds the keys that are known of an integration, maxInBody those of one
+	// body, the first of which count, and maxSums the different sums over them.
+	maxKeys, maxInBody, maxSums = 256, 128, 128
 	// maxNovel bounds the new keys that are compared with missing fields, and
 	// novelFor for how many deliveries a key is new.
 	maxNovel, novelFor = 16, remembered
@@ -106,7 +106,7 @@ func (k *keys) of(sum uint64, at time.Time, read func() Keys) []*key {
 	found := map[*key]bool{}
 	for i, path := range body.Paths {
 		one := k.get(path, body.Names[i])
-		if !found[one] && len(present) < maxKeys {
+		if !found[one] && len(present) < maxInBody {
 			found[one] = true
 			present = append(present, one)
 		}
