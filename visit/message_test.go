@@ -18,7 +18,7 @@ var trace = visit.NewTrace("2f1f0c8e-5b8a-4d8f-9b57-0f4d6d1c7a11", "00-4bf92f357
 
 func fullOrigin() visit.Origin {
 	return visit.Origin{
-		RequestID: "K7Q2M3456789ABCDEFGH", Trace: trace, Site: "hq", Integration: "lobby",
+		RequestID: "K7Q2M3456789ABCDEFGH", Trace: trace, Site: "hq", Integration: "lobby", ExternalID: "HQ-7",
 		Time: time.Date(2026, 11, 18, 21, 42, 31, 0, time.UTC), TimeBasis: visit.TimeFromSine, TimeZone: "Australia/Adelaide",
 		Received: time.Date(2026, 11, 18, 21, 42, 32, 5e6, time.UTC),
 		Visit:    visit.NewVisitKey("0f8b6f0e-44c8"), Synthetic: true,
@@ -27,7 +27,7 @@ func fullOrigin() visit.Origin {
 
 func fullPass() visit.Pass {
 	return visit.Pass{
-		Person:      visit.Person{FirstName: "Ada", LastName: "<L>", Email: "ada@example.com", Mobile: "+61 4", PhotoURL: "https://images.example.com/a.jpg"},
+		Person:      visit.Person{ID: "4711", FirstName: "Ada", LastName: "<L>", Email: "ada@example.com", Mobile: "+61 4", PhotoURL: "https://images.example.com/a.jpg"},
 		Company:     "A & B",
 		Host:        &visit.Host{FirstName: "Dominic", LastName: "F", Group: "Planning"},
 		VisitorType: "Contractor",
@@ -39,16 +39,16 @@ func fullPass() visit.Pass {
 // programs: it must only ever add.
 func TestWireFormat_OfMessagesIsFrozen(t *testing.T) {
 	source := visit.Source(" {\"event\":\"x\",\n \"big\":1844674407370955161599, \"html\":\"<&>\"}\n")
-	event := visit.Event{ID: "00112233445566778899aabbccddeeff", Kind: visit.KindCheckedOut, Origin: fullOrigin(), Pass: fullPass(), Cause: visit.CauseExpired, Source: source}
-	request := visit.CheckInRequest{Origin: fullOrigin(), Pass: fullPass(), Source: source}
+	event := visit.Event{ID: "00112233445566778899aabbccddeeff", Kind: visit.KindCheckedOut, Origin: fullOrigin(), Pass: fullPass(), Cause: visit.CauseExpired, Missing: []string{"host.group"}, Source: source}
+	request := visit.CheckInRequest{Origin: fullOrigin(), Pass: fullPass(), Missing: []string{"person.email", "company"}, Source: source}
 	bare := visit.Event{ID: "1", Kind: visit.KindCheckedIn, Origin: visit.Origin{Visit: visit.NewVisitKey("")}}
 	decision := visit.Decision{
 		Verdict: visit.Reject, VisitorText: "No", AdminNote: "n", Decider: "watchlist", Version: "1.2.3",
 		Pass: map[string]json.RawMessage{"zone": json.RawMessage(`"B"`)},
 	}
 	record := visit.Record{
-		RequestID: "K7Q2M3456789ABCDEFGH", Reference: "K7Q2M", Trace: trace, Site: "hq", Integration: "lobby", Received: event.Received,
-		Visit: visit.NewVisitKey("0f8b6f0e-44c8"), Verdict: visit.Reject, Situation: "decided", Rule: "all: watchlist rejected", Decider: "watchlist",
+		RequestID: "K7Q2M3456789ABCDEFGH", Reference: "K7Q2M", Trace: trace, Site: "hq", Integration: "lobby", ExternalID: "HQ-7", Received: event.Received,
+		Visit: visit.NewVisitKey("0f8b6f0e-44c8"), Verdict: visit.Reject, Situation: "decided", Rule: "all: watchlist rejected", Missing: []string{"company"}, Decider: "watchlist",
 		TookMs: 12.5, Policy: "0123456789ab", Votes: []visit.Vote{
 			{Decider: "watchlist", Version: "1.2.3", Situation: "decided", Verdict: visit.Reject, TookMs: 12.1},
 			{Decider: "induction", Situation: "unasked"},

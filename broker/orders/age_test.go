@@ -118,10 +118,10 @@ func TestBucket_ThatLostEntriesLeavesOrdersUnknown(t *testing.T) {
 			makeAsToolsDo(t, s)
 			b := open(t, s)
 			put(t, b, lockdown("hq"))
-			old := watch(t, s)
+			old := watch(t, s, readSoon)
 			sees(t, old, lockdown("hq"))
 			forget(t, s)
-			fresh := watch(t, s)
+			fresh := watch(t, s, readSoon)
 			follows(t, fresh)
 			if all, known := fresh.Orders(); known || len(all) != 0 || len(fresh.Status().Doubt) != 1 {
 				t.Errorf("%+v, known %v, %+v", all, known, fresh.Status())
@@ -245,7 +245,7 @@ func TestWatch_IgnoresManyEntriesOfOtherSites(t *testing.T) {
 		info, err := stream.Info(within(t, patience))
 		return err == nil && info.State.Msgs == foreign+1
 	})
-	w := watch(t, s, func(c *orders.WatchConfig) { c.Sites = []string{"hq"} })
+	w := watch(t, s, readSoon, func(c *orders.WatchConfig) { c.Sites = []string{"hq"} })
 	began := time.Now()
 	sees(t, w, lockdown("hq"))
 	t.Logf("known after %s", time.Since(began))

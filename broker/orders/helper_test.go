@@ -46,6 +46,9 @@ func watch(t *testing.T, s *natstest.Server, change ...func(*orders.WatchConfig)
 	return w
 }
 
+// readSoon has the bucket read every two seconds.
+func readSoon(c *orders.WatchConfig) { c.MaxAge = 6 * time.Second }
+
 func open(t *testing.T, s *natstest.Server, o ...nats.Option) *orders.Book {
 	t.Helper()
 	b, err := orders.Open(within(t, patience), jetStream(t, s, o...), bucket, 1)

@@ -33,7 +33,7 @@ func TestKept_UnusableFileIsSetAside(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log logtest.Buffer
-			w := watch(t, s, into(&log), func(c *orders.WatchConfig) { c.SnapshotFile = file })
+			w := watch(t, s, readSoon, into(&log), func(c *orders.WatchConfig) { c.SnapshotFile = file })
 			if all, known := w.Orders(); known || len(all) != 0 {
 				t.Errorf("%v, known %v", all, known)
 			}
@@ -48,7 +48,7 @@ func TestKept_UnusableFileIsSetAside(t *testing.T) {
 			sees(t, w, lockdown("hq"))
 			w.Close()
 			s.Stop()
-			sees(t, watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = file }), lockdown("hq"))
+			sees(t, watch(t, s, readSoon, func(c *orders.WatchConfig) { c.SnapshotFile = file }), lockdown("hq"))
 		})
 	}
 }
@@ -76,7 +76,7 @@ func TestKept_FailedWriteIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log logtest.Buffer
-	w := watch(t, s, into(&log), func(c *orders.WatchConfig) { c.SnapshotFile = filepath.Join(dir, "orders.json") })
+	w := watch(t, s, readSoon, into(&log), func(c *orders.WatchConfig) { c.SnapshotFile = filepath.Join(dir, "orders.json") })
 	sees(t, w)
 	eventually(t, "the status says so", func() bool { return w.Status().SnapshotErr != nil })
 	put(t, open(t, s), lockdown("hq"))
@@ -109,7 +109,7 @@ func TestKept_RemovedOrReplacedFileIsWrittenAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "state", "orders.json")
-			sees(t, watch(t, s, func(c *orders.WatchConfig) { c.SnapshotFile = file }), lockdown("hq"))
+			sees(t, watch(t, s, readSoon, func(c *orders.WatchConfig) { c.SnapshotFile = file }), lockdown("hq"))
 			kept := func() bool {
 				content, _ := os.ReadFile(file)
 				return strings.Contains(string(content), "lockdown")

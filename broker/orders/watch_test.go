@@ -98,7 +98,7 @@ func TestWatch_OrderExpiresByItself(t *testing.T) {
 func TestTrap_WhoDeliversMayFallSilent(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	w := watch(t, s)
+	w := watch(t, s, readSoon)
 	sees(t, w)
 	b := open(t, s)
 	js := jetStream(t, s)

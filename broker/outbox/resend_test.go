@@ -120,8 +120,9 @@ func (k *keeping) storeVisits(t *testing.T, from, to int) {
 // that those of a visit are in their order.
 func checkVisits(t *testing.T, s *natstest.Server, to int) {
 	t.Helper()
+	js := s.JetStream()
 	wait.Until(t, "everything is stored", func() bool {
-		stream, err := s.JetStream().Stream(t.Context(), visit.DefaultEventStream)
+		stream, err := js.Stream(t.Context(), visit.DefaultEventStream)
 		return err == nil && stream.CachedInfo().State.Msgs >= uint64(8*to)
 	})
 	ids, _ := stored(t, s)
@@ -251,7 +252,7 @@ func TestResend_AStreamThatIsGoneIsAnAlarmAndFilledAgain(t *testing.T) {
 // A machine that lost its power may be away for longer than NATS takes to sync.
 func TestResend_NothingIsForgottenWhileNATSIsAway(t *testing.T) {
 	t.Parallel()
-	const age = 300 * time.Millisecond
+	const age = 2 * time.Second
 	store := t.TempDir()
 	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
 	k := openKeeping(t, s.URL(), t.TempDir(), age)

@@ -36,6 +36,7 @@ func TestPut_ManyShareACommit(t *testing.T) {
 // Puts that trickle in share commits, too: a door that is asked meanwhile needs
 // the processor.
 func TestPut_ThoseThatTrickleInShareCommits(t *testing.T) {
+	t.Parallel()
 	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, window: time.Hour})
 	put(t, s, entry("a", "the first is not held up"))
 	var wg sync.WaitGroup
@@ -68,6 +69,7 @@ func TestPut_ThoseThatTrickleInShareCommits(t *testing.T) {
 }
 
 func TestPut_AnIdleSpoolCommitsAtOnce(t *testing.T) {
+	t.Parallel()
 	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, window: time.Hour})
 	s.signal()
 	for len(s.wake) > 0 { // until the committer has looked, and found nothing
@@ -81,6 +83,7 @@ func TestPut_AnIdleSpoolCommitsAtOnce(t *testing.T) {
 }
 
 func TestPut_AContextThatEndsInTheQueueStoresNothing(t *testing.T) {
+	t.Parallel()
 	s := openAt(t, t.TempDir())
 	begun, goOn := hold(s)
 	first := make(chan error, 1)
@@ -124,6 +127,7 @@ func TestPut_AContextThatEndsInTheQueueStoresNothing(t *testing.T) {
 }
 
 func TestClose_CommitsWhatIsQueued(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	begun, goOn := hold(s)
@@ -151,6 +155,7 @@ func TestClose_CommitsWhatIsQueued(t *testing.T) {
 }
 
 func TestDisk_ASlowOneIsRememberedForAWhile(t *testing.T) {
+	t.Parallel()
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "1"))
 	if s.Slowness() == 0 {

@@ -288,6 +288,7 @@ func (l *life) run(steps int, fails func(what string) bool) (*platter, error) {
 // once, and nothing that was removed or never put. A crash while it recovers changes
 // nothing about that, nor do disks that fail.
 func TestCrash_EachState(t *testing.T) {
+	t.Parallel()
 	states := *crashStates
 	if raceDetector {
 		states /= 20
@@ -369,6 +370,7 @@ func (c *crashTest) audit(l *life, d *memDisk, at int, deep bool) {
 // A crash between a copy and the deletion of the original leaves both. What is removed
 // then stays so, whichever of the two segments goes first.
 func TestCrash_WhileEntriesAreCopiedForward(t *testing.T) {
+	t.Parallel()
 	l := &life{random: rand.New(rand.NewPCG(1, 1)), disk: newMemDisk(), fates: make(map[int]*fate)}
 	must(t, l.begin())
 	for _, bytes := range []int{900, 900, 900, 2000} { // the last one into the next segment
@@ -416,6 +418,7 @@ func removeAlone(t *testing.T, s *Spool, id string) {
 
 // Nothing of what was removed is on the disk, nor after a crash.
 func TestRemove_LeavesNothingOnTheDisk(t *testing.T) {
+	t.Parallel()
 	l := &life{random: rand.New(rand.NewPCG(1, 1)), disk: newMemDisk(), fates: make(map[int]*fate)}
 	p := newPlatter(l.disk)
 	must(t, l.begin())

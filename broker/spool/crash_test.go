@@ -58,6 +58,7 @@ func putUntilKilled(dir string) error {
 }
 
 func TestCrash_NothingAcknowledgedIsLostByAKill(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
@@ -142,6 +143,7 @@ func holdOpen(dir string) error {
 }
 
 func TestLock_ASecondOpenerIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	refused := func(where string) {
 		t.Helper()

@@ -109,6 +109,7 @@ func audit(t *testing.T, damaged map[string][]byte) (kept int) {
 }
 
 func TestRecover_AFileCutAnywhere(t *testing.T) {
+	t.Parallel()
 	content, _ := someSpool(t, 60)
 	used := used(content)
 	damaged := map[string][]byte{}
@@ -124,6 +125,7 @@ func TestRecover_AFileCutAnywhere(t *testing.T) {
 }
 
 func TestRecover_AFileOverwrittenAnywhere(t *testing.T) {
+	t.Parallel()
 	content, _ := someSpool(t, 60)
 	random := rand.New(rand.NewPCG(1, 2))
 	damaged := map[string][]byte{}
@@ -150,6 +152,7 @@ func TestRecover_AFileOverwrittenAnywhere(t *testing.T) {
 
 // A single byte misleads in a header and in the head of a record.
 func TestRecover_AByteThatIsAnother(t *testing.T) {
+	t.Parallel()
 	content, want := someSpool(t, 20)
 	for at := range used(content) {
 		for _, flip := range []byte{0x5a, byte(stateWaiting ^ stateSent)} {
@@ -170,6 +173,7 @@ func TestRecover_AByteThatIsAnother(t *testing.T) {
 }
 
 func TestRecover_ForeignFiles(t *testing.T) {
+	t.Parallel()
 	damaged := map[string][]byte{
 		"empty": {}, "text": []byte("not a spool"), "zeros": make([]byte, 1<<16), "long text": bytes.Repeat([]byte("not a spool\n"), 9999),
 		"a version that is not known": append([]byte("SINEspl\x02"), make([]byte, 4096)...),
@@ -180,6 +184,7 @@ func TestRecover_ForeignFiles(t *testing.T) {
 }
 
 func TestRecover_ADirectoryInPlaceOfTheFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	must(t, os.MkdirAll(filepath.Join(newest(dir), "kept"), 0o700))
 	s := openAt(t, dir)
@@ -192,6 +197,7 @@ func TestRecover_ADirectoryInPlaceOfTheFile(t *testing.T) {
 // TestRecover_WhatIsReadableIsRescued damages one page at a time: what was on other
 // pages must come back in its order.
 func TestRecover_WhatIsReadableIsRescued(t *testing.T) {
+	t.Parallel()
 	content, want := someSpool(t, 60)
 	for page := range used(content)/4096 + 1 {
 		c := slices.Clone(content)
@@ -221,6 +227,7 @@ func TestRecover_WhatIsReadableIsRescued(t *testing.T) {
 }
 
 func TestRecover_WhatIsLeftOfACutFileIsRescued(t *testing.T) {
+	t.Parallel()
 	content, want := someSpool(t, 60)
 	left := content[:used(content)*3/4]
 	dir := t.TempDir()
@@ -239,6 +246,7 @@ func TestRecover_WhatIsLeftOfACutFileIsRescued(t *testing.T) {
 
 // What was never acknowledged is not damage, and not reported.
 func TestRecover_ATornTailIsCutInSilence(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
@@ -272,6 +280,7 @@ func missing(want, got []string) (n int) {
 
 // A crash between the copy and the renaming leaves both.
 func TestRecover_ACrashBetweenCopyAndRename(t *testing.T) {
+	t.Parallel()
 	content, want := someSpool(t, 20)
 	dir := t.TempDir()
 	damaged := slices.Clone(content)
@@ -290,6 +299,7 @@ func TestRecover_ACrashBetweenCopyAndRename(t *testing.T) {
 // What is done to the content of a file that is open must not end the process, which
 // serves the door. The file is opened anew, with what can be read of it.
 func TestRecover_AFileSpoiltWhileItIsOpen(t *testing.T) {
+	t.Parallel()
 	other, err := os.ReadFile(otherFile(t))
 	must(t, err)
 	for name, spoil := range map[string]func(path string) error{

@@ -324,6 +324,7 @@ func same(s *Spool, stored map[string]bool) error {
 }
 
 func TestDisk_AFileThatMayNotGrow(t *testing.T) {
+	t.Parallel()
 	out, err := command(t, "limited", t.TempDir()).Output()
 	t.Logf("%s", out)
 	if err != nil {
@@ -345,6 +346,7 @@ func inNamespace(c *exec.Cmd) *exec.Cmd {
 // TestDisk_IsFull needs the right to mount within a namespace. Where that is
 // missing it makes do with the limit on files.
 func TestDisk_IsFull(t *testing.T) {
+	t.Parallel()
 	c := inNamespace(command(t, "tmpfs", t.TempDir()))
 	out, err := c.Output()
 	if errors.Is(err, syscall.EPERM) {
@@ -358,6 +360,7 @@ func TestDisk_IsFull(t *testing.T) {
 }
 
 func TestDisk_AFullOneIsEmptied(t *testing.T) {
+	t.Parallel()
 	out, err := inNamespace(command(t, "scattered", t.TempDir())).Output()
 	t.Logf("%s", out)
 	if err != nil && !errors.Is(err, syscall.EPERM) {
@@ -366,6 +369,7 @@ func TestDisk_AFullOneIsEmptied(t *testing.T) {
 }
 
 func TestDisk_AnotherProcessFillsIt(t *testing.T) {
+	t.Parallel()
 	out, err := inNamespace(command(t, "shared", t.TempDir())).Output()
 	t.Logf("%s", out)
 	if err != nil && !errors.Is(err, syscall.EPERM) {

@@ -98,6 +98,7 @@ func (f failingFile) Sync() error { return cmp.Or(f.disk.failure(), f.file.Sync(
 // go. What was acknowledged is there, and nothing else; but what was written when its
 // sync failed may be found after a crash.
 func TestDisk_FailsForAWhile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s, disk := failingAt(t, dir)
 	put(t, s, entry("first", "first"))
@@ -185,6 +186,7 @@ func (l *putAndRemove) audit(where string, got []string, unsynced bool) {
 // What waits on a full disk can be sent after a restart, be it damaged or not. What is
 // damaged is recovered once there is room.
 func TestOpen_AFullDisk(t *testing.T) {
+	t.Parallel()
 	content, want := someSpool(t, 20)
 	for name, damage := range map[string]func(b []byte){
 		"all is well":             func([]byte) {},
@@ -221,6 +223,7 @@ func TestOpen_AFullDisk(t *testing.T) {
 
 // A disk that has failed comes back as another one, with the same content.
 func TestDisk_ComesBackAsAnother(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s, disk := failingAt(t, dir)
 	put(t, s, entry("a", "1"), entry("a", "2"), entry("b", "3"))
@@ -244,6 +247,7 @@ func TestDisk_ComesBackAsAnother(t *testing.T) {
 // What was sent keeps back nothing else on a disk that cannot be written any more,
 // and is removed as soon as that can be.
 func TestRemove_WhatCannotBeRemovedIsNotOfferedAgain(t *testing.T) {
+	t.Parallel()
 	for name, meanwhile := range map[string]func(dir string) error{
 		"the disk is well again":        func(string) error { return nil },
 		"the file is replaced, as well": func(dir string) error { return os.Remove(newest(dir)) },
@@ -307,6 +311,7 @@ func awaitPermission(dir string) error {
 // A directory that is not permitted is no absent one. Root is permitted everything,
 // and becomes another user for it.
 func TestOpen_ADirectoryThatIsNotPermittedYet(t *testing.T) {
+	t.Parallel()
 	open, err := os.MkdirTemp("", "spool-") // t.TempDir is closed to others
 	must(t, err)
 	t.Cleanup(func() { os.RemoveAll(open) })

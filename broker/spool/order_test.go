@@ -12,6 +12,7 @@ import (
 )
 
 func TestRuns_BeginWithTheOldestOfEachKey(t *testing.T) {
+	t.Parallel()
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "a1"), entry("a", "a2"), entry("b", "b1"), entry("c", "c1"), entry("b", "b2"))
 	for _, c := range []struct {
@@ -38,6 +39,7 @@ func TestRuns_BeginWithTheOldestOfEachKey(t *testing.T) {
 }
 
 func TestIndex_ManyKeysComeOldestFirst(t *testing.T) {
+	t.Parallel()
 	x := newIndex()
 	for i := range 1000 {
 		x.add(&record{sequence: uint64(i + 1), lineKey: lineKey{order: fmt.Sprint(i * 7919 % 500)}})
@@ -63,6 +65,7 @@ func TestIndex_ManyKeysComeOldestFirst(t *testing.T) {
 }
 
 func TestRuns_KeepTheOrderOfAKey(t *testing.T) {
+	t.Parallel()
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "a1"), entry("b", "b1"), entry("a", "a2"), entry("a", "a3"),
 		sized("c", "c1", readBytes), entry("c", "c2"))
@@ -87,6 +90,7 @@ func TestRuns_KeepTheOrderOfAKey(t *testing.T) {
 // TestOrder_HoldsUnderConcurrency has clients put under a key of their own while one
 // drains by NextOfEach.
 func TestOrder_HoldsUnderConcurrency(t *testing.T) {
+	t.Parallel()
 	const clients, each = 16, 40
 	s := openAt(t, t.TempDir())
 	ctx := t.Context()
@@ -123,6 +127,7 @@ func TestOrder_HoldsUnderConcurrency(t *testing.T) {
 }
 
 func TestWaiting_IsExactUnderConcurrency(t *testing.T) {
+	t.Parallel()
 	s := openAt(t, t.TempDir())
 	ctx := t.Context()
 	var wg sync.WaitGroup
@@ -157,6 +162,7 @@ func TestWaiting_IsExactUnderConcurrency(t *testing.T) {
 }
 
 func TestWaiting_CoversWhatIsBeingCommitted(t *testing.T) {
+	t.Parallel()
 	s := openAt(t, t.TempDir())
 	begun, goOn := hold(s)
 	done := make(chan error)
@@ -183,6 +189,7 @@ func hold(s *Spool) (begun <-chan struct{}, goOn chan struct{}) {
 }
 
 func TestRuns_PassOverParkedKeys(t *testing.T) {
+	t.Parallel()
 	s := openAt(t, t.TempDir())
 	for i := range 100 {
 		put(t, s, entry(fmt.Sprint("stuck-", i), fmt.Sprint(i)), entry(fmt.Sprint("stuck-", i), fmt.Sprint(i, "b")))

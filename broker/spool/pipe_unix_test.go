@@ -12,6 +12,7 @@ import (
 
 // To open a pipe would wait for its other end for ever.
 func TestTrap_APipeInPlaceOfAFile(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{segmentName(1), segmentName(2), "0000000000000002.new", lockName} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -86,6 +86,7 @@ func otherFile(t *testing.T) string {
 }
 
 func TestPut_WhatIsAcknowledgedIsAtThePath(t *testing.T) {
+	t.Parallel()
 	for _, m := range mishaps {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
@@ -126,6 +127,7 @@ func TestPut_WhatIsAcknowledgedIsAtThePath(t *testing.T) {
 
 // What waits is saved also while nothing is put.
 func TestRecover_AnIdleSpoolIsSaved(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
@@ -134,6 +136,7 @@ func TestRecover_AnIdleSpoolIsSaved(t *testing.T) {
 }
 
 func TestPut_AFileRemovedDuringACommit(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
@@ -146,6 +149,7 @@ func TestPut_AFileRemovedDuringACommit(t *testing.T) {
 }
 
 func TestClose_SavesWhatWaits(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
@@ -159,6 +163,7 @@ func TestClose_SavesWhatWaits(t *testing.T) {
 // Nothing is acknowledged that would not be found. What waits can be sent, and
 // all is well once the directory is.
 func TestDisk_ADirectoryThatCannotBeUsedForAWhile(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "spool")
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"), entry("a", "2"))
@@ -182,6 +187,7 @@ func TestDisk_ADirectoryThatCannotBeUsedForAWhile(t *testing.T) {
 
 // Two relays never share a directory, whatever happens to its files.
 func TestLock_ADirectoryThatAnotherHasTaken(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))
@@ -209,6 +215,7 @@ func TestLock_ADirectoryThatAnotherHasTaken(t *testing.T) {
 
 // Without its lock a file that is in use is neither read nor renamed.
 func TestLock_ARemovedOneLetsNobodyIn(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	for range 20 {
@@ -224,6 +231,7 @@ func TestLock_ARemovedOneLetsNobodyIn(t *testing.T) {
 }
 
 func TestRecover_FilesThatAreRemovedUnderLoad(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "spool")
 	s := openAt(t, dir)
 	var stop atomic.Bool
@@ -269,6 +277,7 @@ func TestRecover_FilesThatAreRemovedUnderLoad(t *testing.T) {
 
 // What cannot be looked at is not absent: it opens by itself once it can be.
 func TestOpen_ASpoolThatCannotBeOpenedYet(t *testing.T) {
+	t.Parallel()
 	spoilt := map[string]func(dir string) (mend func() error, err error){
 		"a file is in place of the directory": func(dir string) (func() error, error) {
 			mend := func() error { return errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)) }
@@ -315,6 +324,7 @@ func TestOpen_ASpoolThatCannotBeOpenedYet(t *testing.T) {
 
 // A directory that another process has is left alone, also by the end of this one.
 func TestClose_WritesNothingIntoADirectoryThatAnotherHas(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "spool")
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"))

@@ -18,6 +18,7 @@ import (
 )
 
 func TestPut_AnEntryComesBackAsItWas(t *testing.T) {
+	t.Parallel()
 	stored := time.Date(2026, 3, 1, 9, 30, 0, 123456789, time.UTC)
 	messages := map[string]visit.Message{
 		"an event": entry("", "id").Message,
@@ -44,6 +45,7 @@ func TestPut_AnEntryComesBackAsItWas(t *testing.T) {
 }
 
 func TestRemove_IsGoneAfterReopening(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"), entry("a", "2"), entry("b", "3"))
@@ -59,6 +61,7 @@ func TestRemove_IsGoneAfterReopening(t *testing.T) {
 }
 
 func TestOpen_SequencesRiseAcrossRestartsOfAnEmptySpool(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var last uint64
 	for i, bytes := range []int{10, segmentBytes, 10, 10} {
@@ -75,6 +78,7 @@ func TestOpen_SequencesRiseAcrossRestartsOfAnEmptySpool(t *testing.T) {
 }
 
 func TestRoom_FullAtTheBoundAndFreeAfterRemove(t *testing.T) {
+	t.Parallel()
 	size := int64(len(encode(Entry{Stored: time.Now(), Order: "a", Message: entry("a", "1").Message})))
 	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 3 * size})
 	put(t, s, entry("a", "1"), entry("a", "2"), entry("a", "3"))
@@ -95,6 +99,7 @@ func TestRoom_FullAtTheBoundAndFreeAfterRemove(t *testing.T) {
 }
 
 func TestFailed_AttemptsSurviveARestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := openAt(t, dir)
 	put(t, s, entry("a", "1"), entry("b", "2"))
@@ -117,6 +122,7 @@ func TestFailed_AttemptsSurviveARestart(t *testing.T) {
 }
 
 func TestStats_AgeIsReportedAndDropsNothing(t *testing.T) {
+	t.Parallel()
 	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 20, MaxAge: time.Hour})
 	old := entry("a", "1")
 	old.Stored = time.Now().Add(-2 * time.Hour)
@@ -128,6 +134,7 @@ func TestStats_AgeIsReportedAndDropsNothing(t *testing.T) {
 }
 
 func TestClose_EveryCallAfterItSaysSo(t *testing.T) {
+	t.Parallel()
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "1"))
 	closed(t, s)
@@ -146,6 +153,7 @@ func TestClose_EveryCallAfterItSaysSo(t *testing.T) {
 }
 
 func TestEach_MayChangeTheSpool(t *testing.T) {
+	t.Parallel()
 	s := openAt(t, t.TempDir())
 	put(t, s, entry("a", "1"), entry("a", "2"), entry("a", "3"))
 	err := s.Each(func(i Item) error {
@@ -162,6 +170,7 @@ func TestEach_MayChangeTheSpool(t *testing.T) {
 }
 
 func TestOpenExisting_MakesNothing(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "none")
 	if _, err := OpenExisting(dir, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v", err)
@@ -196,6 +205,7 @@ func TestOpenExisting_MakesNothing(t *testing.T) {
 
 // Where there never was a spool and none can be made, the directory is a slip.
 func TestOpen_WhereNothingCanBeMadeIsAnError(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range map[string]Config{
 		"no bound":              {Dir: t.TempDir()},
 		"where nothing is made": {Dir: "/proc/self/spool", MaxBytes: 1},
@@ -237,6 +247,7 @@ func TestMemory_ALargeSpoolIsNotHeld(t *testing.T) {
 
 // One entry in each segment that cannot be sent does not keep the room of the others.
 func TestRoom_IsBoundedWhereSomeEntriesStay(t *testing.T) {
+	t.Parallel()
 	const segment = 64 << 10
 	s := openWith(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30, segment: segment})
 	var stay []string

@@ -61,6 +61,7 @@ func windowFiles(t *testing.T, dir string) []string {
 }
 
 func TestWindow_GivesBackWhatWasAddedInItsOrder(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var want []visit.Message
 	for round := range 2 { // the second process finds what the first has added
@@ -88,6 +89,7 @@ func TestWindow_GivesBackWhatWasAddedInItsOrder(t *testing.T) {
 }
 
 func TestWindow_WhatWasNotTakenComesAgain(t *testing.T) {
+	t.Parallel()
 	w := openWindow(t, WindowConfig{Dir: t.TempDir()})
 	defer w.Close()
 	for i := range 10 {
@@ -105,6 +107,7 @@ func TestWindow_WhatWasNotTakenComesAgain(t *testing.T) {
 }
 
 func TestWindow_ForgetsWhatIsOldEnough(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	w := openWindow(t, WindowConfig{Dir: dir, MaxAge: 100 * time.Millisecond})
 	defer w.Close()
@@ -123,6 +126,7 @@ func TestWindow_ForgetsWhatIsOldEnough(t *testing.T) {
 }
 
 func TestWindow_TakesUpNoMoreThanItsBytes(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	const bound = 1 << 20
 	w := openWindow(t, WindowConfig{Dir: dir, MaxBytes: bound})
@@ -147,6 +151,7 @@ func TestWindow_TakesUpNoMoreThanItsBytes(t *testing.T) {
 }
 
 func TestWindow_RemembersServers(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	w := openWindow(t, WindowConfig{Dir: dir})
 	for i := range maxServers + 1 {
@@ -171,6 +176,7 @@ func TestWindow_RemembersServers(t *testing.T) {
 }
 
 func TestWindow_SecondOpenerIsRefused(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	w := openWindow(t, WindowConfig{Dir: dir})
 	defer w.Close()
@@ -181,6 +187,7 @@ func TestWindow_SecondOpenerIsRefused(t *testing.T) {
 
 // What a loss of power has left may be anything.
 func TestWindow_UnreadableFilesAreNoObstacle(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	w := openWindow(t, WindowConfig{Dir: dir})
 	w.Add(numbered(1))
@@ -204,6 +211,7 @@ func TestWindow_UnreadableFilesAreNoObstacle(t *testing.T) {
 }
 
 func TestWindow_ARemovedDirectoryIsMadeAgain(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "window")
 	w := openWindow(t, WindowConfig{Dir: dir})
 	defer w.Close()
@@ -218,6 +226,7 @@ func TestWindow_ARemovedDirectoryIsMadeAgain(t *testing.T) {
 }
 
 func TestWindow_CountsWhatADiskDoesNotTake(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "window")
 	w := openWindow(t, WindowConfig{Dir: dir})
 	defer w.Close()
@@ -236,6 +245,7 @@ func TestWindow_CountsWhatADiskDoesNotTake(t *testing.T) {
 
 // A stream that takes it all again may be as large as the window.
 func TestWindow_WhatIsBeingTakenStays(t *testing.T) {
+	t.Parallel()
 	const bound = 1 << 20
 	w := openWindow(t, WindowConfig{Dir: t.TempDir(), MaxBytes: bound})
 	defer w.Close()

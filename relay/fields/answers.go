@@ -129,7 +129,8 @@ func (r *reading) answerPair(in *jsonReader) error {
 		case err != nil:
 		case at == 0 && value[0] == '"':
 			r.answer.Label = content(value)
-		case at == 1 && value != "null":
+		case at == 1 && value == "null":
+		case at == 1:
 			r.answer.Value = content(value)
 		default:
 			at = len("no pair")
@@ -164,9 +165,6 @@ func (r *reading) readLabelled(in *jsonReader, label string) error {
 	value, err := in.value()
 	if err == nil && value != "null" {
 		r.answer.Value = content(value)
-	}
-	if r.answer.Value == "" {
-		r.answer = answer{}
 	}
 	r.addAnswer()
 	return err

@@ -57,3 +57,55 @@ func TestDate_TimeBasisAndPrecisionFollowItsText(t *testing.T) {
 		})
 	}
 }
+
+func TestDate_ConfiguredFormatsAndZoneAreFollowed(t *testing.T) {
+	adelaide, err := time.LoadLocation("Australia/Adelaide")
+	if err != nil {
+		t.Fatal(err)
+	}
+	received := time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC)
+	for _, c := range []struct {
+		format, written string
+		want            string
+		basis           visit.TimeBasis
+		precise         bool
+	}{
+		{"%d/%m/%Y %H:%M:%S", "4/3/2026 05:06:07", "2026-03-04T05:06:07Z", visit.TimeInAssumedZone, true},
+		{"%d/%m/%Y %H:%M:%S", "04/03/2026 05:06:07.25", "2026-03-04T05:06:07.25Z", visit.TimeInAssumedZone, true},
+		{"%m/%d/%Y %I:%M %p", "3/4/2026 9:06 PM", "2026-03-04T21:06:00Z", visit.TimeInAssumedZone, false},
+		{"%d.%m.%y, %H:%M", "4.3.26, 5:06", "2026-03-04T05:06:00Z", visit.TimeInAssumedZone, false},
+		{"%a %e %B %Y %H:%M:%S %z", "Wed 4 March 2026 05:06:07 +0100", "2026-03-04T04:06:07Z", visit.TimeFromSine, true},
+		{"%d-%b-%Y (%H:%M:%S%z)", "04-Mar-2026 (05:06:07Z)", "2026-03-04T05:06:07Z", visit.TimeFromSine, true},
+		{"%Y%m%d%H%M%S", "20260304050607", "2026-03-04T05:06:07Z", visit.TimeInAssumedZone, true},
+		{"%d/%m/%Y %H:%M", "2026-03-04T05:06:07", "2026-03-04T05:06:07Z", visit.TimeInAssumedZone, true},
+		{"%d/%m/%Y %H:%M", "31/02/2026 05:06", "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+		{"%d/%m/%Y %H:%M", "4/3/2026", "2026-11-23T01:02:03Z", visit.TimeReceived, false},
+	} {
+		f := compile(t, Spec{DateFormats: []string{c.format}, DateZone: time.UTC})
+		w := f.ReadDate(c.written, adelaide, received)
+		if got := w.Time.UTC().Format(time.RFC3339Nano); got != c.want || w.Basis != c.basis || w.Precise != c.precise {
+			t.Errorf("%s by %s: %s %s precise=%v, want %s %s precise=%v", c.written, c.format, got, w.Basis, w.Precise, c.want, c.basis, c.precise)
+		}
+	}
+}
+
+// What means two days is no date unless its format is configured.
+func TestDate_AnAmbiguousOneIsNotGuessed(t *testing.T) {
+	received := time.Date(2026, 11, 23, 1, 2, 3, 0, time.UTC)
+	for _, written := range []string{"4/3/2026 05:06:07", "04.03.2026 05:06", "3-4-2026 05:06", "20260304", "Mar 4 2026", "05:06"} {
+		if w := Default.ReadDate(written, time.UTC, received); w.Basis != visit.TimeReceived {
+			t.Errorf("%s was read as %s", written, w.Time)
+		}
+	}
+}
+
+func TestDate_FormatsWithoutConfiguration(t *testing.T) {
+	for written, want := range map[string]string{
+		"20261118T214231Z": "2026-11-18T21:42:31Z", "20261118T214231+1030": "2026-11-18T11:12:31Z", "20261118T214231": "2026-11-18T21:42:31Z",
+		"Wed, 18 Nov 2026 21:42:31 +0000": "2026-11-18T21:42:31Z", "18 Nov 2026 21:42:31 +0000": "2026-11-18T21:42:31Z", "1795038151250000": "2026-11-18T21:42:31.25Z",
+	} {
+		if w := Default.ReadDate(written, time.UTC, time.Time{}); w.Time.UTC().Format(time.RFC3339Nano) != want || !w.Precise {
+			t.Errorf("%s: %s precise=%v, want %s", written, w.Time, w.Precise, want)
+		}
+	}
+}

@@ -172,8 +172,8 @@ type Fields struct {
 	parts      int // slots of templates
 	causes     map[string]visit.Cause
 	dates      dates
-	// ownPersonID is set where the place of the person's id is configured.
-	ownPersonID bool
+	// bareID is the number of the place of an id that does not say whose it is, or 0.
+	bareID uint8
 }
 
 // Default has the built-in places alone.

@@ -87,6 +87,7 @@ var oddJSON = []string{
 }
 
 func TestJSONReader_ReadsWhatTheLibraryReads(t *testing.T) {
+	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
 	bodies := append(samples(t), []byte(`{}`), []byte(` [ ] `), []byte(`{"a":{"b":[{"c":"\u00e4\n"}]},"":0}`))
 	for range 200_000 {

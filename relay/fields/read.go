@@ -26,7 +26,7 @@ type Body struct {
 	// Cause is why the pass ended, as far as the body says.
 	Cause visit.Cause
 	// Unknown is a sum over the keys beside those that lead to a field: equal keys,
-	// equal sums, within one process. [Fields.Explain] names them.
+	// equal sums, within one process. [Fields.Explain] names them instead.
 	Unknown uint64
 
 	// places has the number of the place at which each field was found, from 1;
@@ -124,7 +124,8 @@ func (r *reading) unwrap() {
 		}
 		inner, body := *r, *r.Body
 		inner.Body, inner.wrapped = &body, nil
-		inner.IsEvent, inner.Pass.FormAnswers = false, slices.Clone(r.Pass.FormAnswers)
+		inner.IsEvent = false
+		inner.forgetGuesses()
 		inner.parts = slices.Clone(r.parts)
 		inner.trace = r.trace.below(w.at)
 		in := &jsonReader{text: w.text}
@@ -134,6 +135,24 @@ func (r *reading) unwrap() {
 			return
 		}
 	}
+}
+
+// forgetGuesses leaves of what was found outside of a wrapper the event and the date, and
+// what is at a configured place: the rest need not belong to the pass inside.
+func (r *reading) forgetGuesses() {
+	r.hasHost = false
+	for field := range fieldCount {
+		switch {
+		case r.origin(field) != BuiltIn, field == event, field == date, field == wrapper:
+			continue
+		case field == answers:
+			r.Pass.FormAnswers, r.UnreadAnswers = nil, false
+		default:
+			*r.text(field) = ""
+		}
+		r.places[field] = 0
+	}
+	r.Pass.FormAnswers = slices.Clone(r.Pass.FormAnswers)
 }
 
 // finish joins what belongs together.
@@ -152,7 +171,7 @@ func (r *reading) finish() {
 	if r.hasHost || r.host != (visit.Host{}) {
 		p.Host = &visit.Host{FirstName: r.host.FirstName, LastName: r.host.LastName, Group: r.host.Group}
 	}
-	if r.f.ownPersonID && r.VisitID != "" && r.VisitID == p.Person.ID {
+	if r.VisitID != "" && r.VisitID == p.Person.ID && (r.f.counts[personID] > 0 || r.places[visitID] == r.f.bareID) {
 		r.VisitID, r.places[visitID] = "", 0 // whichever place it comes from, it is the person's
 	}
 	r.Cause = visit.CauseUnknown

@@ -10,7 +10,7 @@ func once() check {
 	for site, result := range map[string]string{"not understood": "quarantined", "not read": "unknown_encoding", "too large": "too_large"} {
 		w.calls("sine_relay_webhooks_total", lobby("relay-1", site).with(labels{"kind": "checked_in", "result": result}), 40)
 	}
-	w.calls("sine_relay_webhooks_without_visitor_total", lobby("relay-1", "nobody"), 40)
+	w.calls("sine_relay_webhooks_incomplete_total", lobby("relay-1", "nobody"), 40)
 	for _, result := range []string{"failed", "dropped"} {
 		for n, pod := range headquarters.pods {
 			l := installation{namespace: result}.labels(pod).with(labels{"result": result})

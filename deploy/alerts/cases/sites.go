@@ -57,7 +57,7 @@ func atOneSite() []check {
 		{name: "a proxy does not pass on the client address at one site", world: single("sine_relay_webhooks_without_client_address_total", nil, 0.2), at: 50, fires: []string{named("ClientAddressMissing", nil)}},
 		{name: "events of one site are refused", world: single("sine_relay_events_settled_total", labels{"result": "refused"}, 0.2), at: 50, fires: []string{named("EventsRefused", sickHQ)}},
 		{name: "bodies of one site are not understood", world: single("sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "quarantined"}, 0.1), at: 50, fires: []string{named("QuarantineGrows", sickHQ)}},
-		{name: "bodies of one site name nobody", world: single("sine_relay_webhooks_without_visitor_total", nil, 0.1), at: 50, fires: []string{named("VisitorMissing", sickHQ)}},
+		{name: "bodies of one site name nobody", world: single("sine_relay_webhooks_incomplete_total", nil, 0.1), at: 50, fires: []string{named("VisitorMissing", sickHQ)}},
 		{name: "bodies of one site are too large", world: single("sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "too_large"}, 0.1), at: 50, fires: []string{named("BodyTooLarge", sickHQ)}},
 		aWeekLater(),
 	}

@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -136,8 +137,16 @@ func (x *example) end() {
 	}
 }
 
-// exampleDecision lets everybody in but a company that is called Denied.
+// exampleDecision lets everybody in but a company that is called Denied, and those of
+// whom no company is known: it might be that one.
 func exampleDecision(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
+	if visit.IsBlank(q.Company) {
+		return visit.Decision{
+			Verdict:     visit.Reject,
+			VisitorText: "Your company is not known here. Please see reception.",
+			AdminNote:   "Rejected by the example decider: no company was found in what Sine sent.",
+		}, nil
+	}
 	if strings.EqualFold(q.Company, "Denied") {
 		return visit.Decision{
 			Verdict:     visit.Reject,
@@ -145,7 +154,7 @@ func exampleDecision(_ context.Context, q visit.CheckInRequest) (visit.Decision,
 			AdminNote:   "Rejected by the example decider: the company is called Denied.",
 		}, nil
 	}
-	return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome, " + q.Person.FirstName + "!", AdminNote: "Accepted by the example decider."}, nil
+	return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome, " + cmp.Or(q.Person.FirstName, q.Person.LastName) + "!", AdminNote: "Accepted by the example decider."}, nil
 }
 
 // nameUnasked reports once that a program waits on a subject on which nobody asks:

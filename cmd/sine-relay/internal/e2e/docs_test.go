@@ -17,6 +17,7 @@ import (
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/internal/promtest"
 	"github.com/sine-relay/sine-relay/relay/condition"
+	relayfields "github.com/sine-relay/sine-relay/relay/fields"
 )
 
 var update = flag.Bool("update", false, "rewrite the tables of the documentation")
@@ -29,6 +30,7 @@ func TestDocs_TheTablesAreTheProgramsOwn(t *testing.T) {
 	checkTable(t, "docs/metrics.md", "metrics", metricsTable(families))
 	checkTable(t, "docs/metrics.md", "labels", labelsTable(t, families))
 	checkTable(t, "docs/deciding.md", "conditions", condition.Docs())
+	checkTable(t, "docs/fields.md", "fields", relayfields.Docs())
 }
 
 // checkTable compares what stands in a page between the marks of a table with what the

@@ -172,8 +172,7 @@ func runOperator(t *testing.T, s *deployment, fixture *fixture, user string) *ro
 	commands := operatorsCommands(s.quarantined(t, fixture), user)
 	nc := s.connect(user)
 	var busy atomic.Bool
-	round := func(ctx context.Context) {
-		defer busy.Store(false)
+	inTurn := func(ctx context.Context, commands [][]string) {
 		for _, words := range commands {
 			if ctx.Err() != nil {
 				return
@@ -181,7 +180,17 @@ func runOperator(t *testing.T, s *deployment, fixture *fixture, user string) *ro
 			code, out, errOut := commandLine(environ, words...)
 			fmt.Fprintf(said, "%v: %d\n%s%s\n", words, code, out, errOut)
 		}
-		_, err := nc.Request("$SRV.INFO", nil, 5*time.Second) // as nats micro ls does
+	}
+	// Each of them may wait for what does not come, so that only those of one
+	// subject take turns.
+	round := func(ctx context.Context) {
+		defer busy.Store(false)
+		var turns sync.WaitGroup
+		defer turns.Wait()
+		for _, some := range bySubject(commands) {
+			turns.Go(func() { inTurn(ctx, some) })
+		}
+		_, err := nc.Request("$SRV.INFO", nil, 2*time.Second) // as nats micro ls does
 		fmt.Fprintln(said, "micro ls:", err, nc.LastError())
 	}
 	again := func() {
@@ -205,6 +214,15 @@ func operatorsCommands(quarantined []string, site string) [][]string {
 		all = append(all, strings.Fields(line))
 	}
 	return all
+}
+
+// bySubject puts together the commands that begin with the same word.
+func bySubject(commands [][]string) map[string][][]string {
+	parts := map[string][][]string{}
+	for _, words := range commands {
+		parts[words[0]] = append(parts[words[0]], words)
+	}
+	return parts
 }
 
 // quarantined sends one check-in and one check-out that only the fixture's settings
@@ -272,7 +290,7 @@ func runDesk(t *testing.T, s *deployment, fixture *fixture, user string) *role {
 	round := func(ctx context.Context) {
 		defer busy.Store(false)
 		for _, stream := range []string{visit.DefaultEventStream, visit.DefaultDecisionStream} {
-			_, err := nc.Request("$JS.API.DIRECT.GET."+stream, []byte(`{"seq":1}`), 5*time.Second)
+			_, err := nc.Request("$JS.API.DIRECT.GET."+stream, []byte(`{"seq":1}`), 2*time.Second)
 			fmt.Fprintln(said, "read", stream, err, nc.LastError())
 		}
 		for _, line := range []string{

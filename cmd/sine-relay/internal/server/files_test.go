@@ -6,6 +6,7 @@ import (
 )
 
 func TestFiles_TooLowLimitIsWarnedOf(t *testing.T) {
+	t.Parallel()
 	if said := fewFiles(1024, 1000); !strings.Contains(said, "1024 files") || !strings.Contains(said, "SINE_RELAY_MAX_CONNECTIONS=1000") {
 		t.Errorf("it says %q", said)
 	}

@@ -18,6 +18,7 @@ import (
 
 // A full pipe would hold up every visitor before the answer.
 func TestLog_UnreadPipeDoesNotBlock(t *testing.T) {
+	t.Parallel()
 	read, write, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +54,7 @@ func TestLog_UnreadPipeDoesNotBlock(t *testing.T) {
 
 // Whoever reads a line sees what it says, not what an order's text makes of it.
 func TestLog_LinesArePrintable(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"json", "text"} {
 		var out bytes.Buffer
 		log, _ := NewLogger(&out, 0, format)
@@ -88,6 +90,7 @@ func (g *gated) text() string {
 }
 
 func TestLog_LinesThatComeWhileOneIsWrittenAreWrittenTogether(t *testing.T) {
+	t.Parallel()
 	to := &gated{open: make(chan struct{})}
 	apart := detach(to, asText, time.Hour)
 	fmt.Fprintln(apart, "first")
@@ -104,6 +107,7 @@ func TestLog_LinesThatComeWhileOneIsWrittenAreWrittenTogether(t *testing.T) {
 
 // Between two writes there is an hour here: only what must not wait is written.
 func TestLog_AWarningTakesTheLinesBeforeItAlong(t *testing.T) {
+	t.Parallel()
 	for level, prompt := range map[slog.Level]bool{slog.LevelInfo: false, slog.LevelWarn: true, slog.LevelError: true} {
 		to := &gated{open: make(chan struct{})}
 		close(to.open)
@@ -130,6 +134,7 @@ func TestLog_AWarningTakesTheLinesBeforeItAlong(t *testing.T) {
 
 // What can be printed is written in the same bytes by the quick way.
 func TestLog_BothWaysWriteTheSame(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"json", "text"} {
 		var quick, slow bytes.Buffer
 		log, _ := NewLogger(&quick, slog.LevelDebug, format)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestLog_CountsTheLinesLostWithoutAReader(t *testing.T) {
+	t.Parallel()
 	fifo := filepath.Join(t.TempDir(), "log")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
@@ -83,6 +84,7 @@ func (f *flaky) Write(line []byte) (int, error) {
 
 // A disk that is full takes a part of a line, and would join the rest to the next.
 func TestLog_CutLineDoesNotSpoilTheNext(t *testing.T) {
+	t.Parallel()
 	to := &flaky{full: true}
 	apart := detach(to, asText, 0)
 	apart.Write([]byte("the first line\n"))

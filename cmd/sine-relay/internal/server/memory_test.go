@@ -8,6 +8,7 @@ import (
 )
 
 func TestMemory_LimitIsReadFromTheCgroup(t *testing.T) {
+	t.Parallel()
 	const none = math.MaxInt64
 	for _, c := range []struct {
 		name  string
@@ -46,6 +47,7 @@ func TestMemory_LimitIsReadFromTheCgroup(t *testing.T) {
 }
 
 func TestMemory_GCLimitStaysBelowTheContainerLimit(t *testing.T) {
+	t.Parallel()
 	before := debug.SetMemoryLimit(math.MaxInt64)
 	defer debug.SetMemoryLimit(before)
 	root := fstest.MapFS{

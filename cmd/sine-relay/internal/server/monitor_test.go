@@ -7,6 +7,7 @@ import (
 )
 
 func TestCovers_AsNATSMatchesSubjects(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		pattern, subject string
 		want             bool

@@ -42,6 +42,7 @@ type reloader struct {
 	successful, last prometheus.Gauge
 	applied, seen    config.Digest
 	tried            time.Time
+	retry            time.Duration // reloadRetry, unless a test is in a hurry
 
 	mu       sync.Mutex
 	rules    rules
@@ -57,7 +58,7 @@ type reloader struct {
 func newReloader(srv *Server, load func() (config.Settings, error), reg prometheus.Registerer) *reloader {
 	f := promauto.With(reg)
 	r := &reloader{
-		server: srv, load: load, applied: srv.Settings.Digest(),
+		server: srv, load: load, retry: reloadRetry, applied: srv.Settings.Digest(),
 		rules: rules{}.next(srv.Settings), keyring: srv.Settings.Keyring, logged: map[string]bool{},
 		successful: f.NewGauge(prometheus.GaugeOpts{Name: "sine_relay_config_last_reload_successful", Help: "1 while all of the configuration's files are in force, 0 while some have errors and what was before them is."}),
 		last:       f.NewGauge(prometheus.GaugeOpts{Name: "sine_relay_config_last_reload_success_timestamp_seconds", Help: "Time at which the configuration came into force."}),
@@ -148,7 +149,7 @@ func (r *reloader) look() {
 	now := r.server.Settings.Digest()
 	settled := now == r.seen
 	r.seen = now
-	if settled && (now != r.applied || r.failed() && time.Since(r.tried) >= reloadRetry) {
+	if settled && (now != r.applied || r.failed() && time.Since(r.tried) >= r.retry) {
 		r.reload()
 	}
 }

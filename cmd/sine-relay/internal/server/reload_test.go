@@ -16,6 +16,7 @@ import (
 
 // What keeps a reload from succeeding need not show in any file's content.
 func TestReload_FailureIsRetried(t *testing.T) {
+	t.Parallel()
 	environ := []string{
 		"SINE_RELAY_NATS_URL=" + natstest.Start(t).URL(), "SINE_RELAY_KEYS=test-key-0123456789",
 		"SINE_RELAY_LISTEN=127.0.0.1:0", "SINE_RELAY_ADMIN_LISTEN=127.0.0.1:0", "SINE_RELAY_DRAIN_DELAY=0s",
@@ -36,6 +37,7 @@ func TestReload_FailureIsRetried(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	srv.reloader.retry = time.Millisecond
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Run(ctx) }()

@@ -11,6 +11,7 @@ import (
 )
 
 func TestRemedy_NamesTheSettings(t *testing.T) {
+	t.Parallel()
 	for err, want := range map[error]string{
 		conn.ErrServerSilent:   "set SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST",
 		conn.ErrNoHandshake:    "unset SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST",
