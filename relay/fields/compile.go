@@ -20,6 +20,7 @@ func Compile(s Spec) (*Fields, []Problem) {
 	c.dates(s)
 	c.words(s)
 	if len(c.problems) > 0 {
+		slices.SortStableFunc(c.problems, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
 		return nil, c.problems
 	}
 	c.f.root, c.f.answer = c.places.root, c.answer.root
@@ -59,7 +60,6 @@ func (c *compiler) fields(s Spec) {
 			}
 		}
 	}
-	slices.SortFunc(c.problems, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
 }
 
 func pathOf(field, place int) string { return fmt.Sprintf("fields.%s[%d]", All[field], place) }

@@ -39,12 +39,6 @@ func (r *jsonReader) accept(b byte) bool {
 	return true
 }
 
-// isNumber reports whether a number comes next.
-func (r *jsonReader) isNumber() bool {
-	b := r.peek()
-	return b == '-' || isDigit(b)
-}
-
 // end returns an error unless the text ends here.
 func (r *jsonReader) end() error {
 	if r.peek(); r.at < len(r.text) {
