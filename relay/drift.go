@@ -58,20 +58,31 @@ func (d *drifts) swap(s *snapshot, now time.Time) {
 }
 
 // note notes which fields a delivery has. One that came before says nothing new, and a
-// test says nothing of what Sine sends. Nor does a check-out that nobody made: a burst of
-// passes that expire, without answers, must not look as if the answers had gone.
+// test says nothing of what Sine sends.
 func (r *Relay) note(x *exchange, b *fields.Body, duplicate bool) {
-	if duplicate || x.synthetic || x.kind == visit.KindCheckedOut && (b.Cause == visit.CauseExpired || b.Cause == visit.CauseLeftArea) {
+	if duplicate || x.synthetic || !isDone(x.kind, b) {
 		return
 	}
-	change := x.in.drift.Observe(x.kind, b.Found(), drift.SumOf(b), x.start, func() (k drift.Keys) {
-		if report, reason := x.in.Fields.Explain(b.Source, r.limits.JSONDepth); reason == "" {
+	change := x.in.drift.Observe(x.kind, b.Found(), drift.SumOf(b), x.start, x.in.keysOf(b, r.limits))
+	if len(change.Names)+len(change.Began)+len(change.Ended) > 0 {
+		r.drifts.report(x.in.Name, change)
+	}
+}
+
+// isDone reports whether a body is about something that somebody did. A check-out that
+// nobody made is not: a burst of passes that expire, without answers, must not look as if
+// the answers had gone.
+func isDone(kind visit.Kind, b *fields.Body) bool {
+	return kind != visit.KindCheckedOut || b.Cause != visit.CauseExpired && b.Cause != visit.CauseLeftArea
+}
+
+// keysOf reads the keys of a body, when it is called.
+func (in *Integration) keysOf(b *fields.Body, limits Limits) func() drift.Keys {
+	return func() (k drift.Keys) {
+		if report, reason := in.Fields.Explain(b.Source, limits.JSONDepth); reason == "" {
 			k = drift.KeysOf(report)
 		}
 		return k
-	})
-	if len(change.Names)+len(change.Began)+len(change.Ended) > 0 {
-		r.drifts.report(x.in.Name, change)
 	}
 }
 
@@ -96,11 +107,7 @@ const maxDriftLines = 20
 func (r *Relay) DriftLines() (lines []string) {
 	for _, in := range r.Integrations() {
 		for _, one := range in.drift.Drifts() {
-			line := fmt.Sprintf("integration %s: %s is missing from the last %d bodies of kind %s, and was there before", in.Name, one.Field, one.Missing, one.Kind)
-			if len(one.Keys) > 0 {
-				line += "; new since then: " + strings.Join(one.Keys, ", ")
-			}
-			lines = append(lines, line)
+			lines = append(lines, fmt.Sprintf("integration %s: %s", in.Name, missingText(one)))
 		}
 	}
 	slices.Sort(lines)
@@ -108,6 +115,14 @@ func (r *Relay) DriftLines() (lines []string) {
 		lines = append(lines[:maxDriftLines], fmt.Sprintf("%d more fields are missing that were there before", more))
 	}
 	return lines
+}
+
+func missingText(d drift.Drift) string {
+	text := fmt.Sprintf("%s is missing from the last %d bodies of kind %s, and was there before", d.Field, d.Missing, d.Kind)
+	if len(d.Keys) > 0 {
+		text += "; new since then: " + strings.Join(d.Keys, ", ")
+	}
+	return text
 }
 
 var (

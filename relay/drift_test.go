@@ -198,7 +198,9 @@ func TestPrivacy_KeysThatAreVisitorsAreNotNamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) { return visit.Decision{Verdict: visit.Accept}, nil }
+			r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
+				return visit.Decision{Verdict: visit.Accept}, nil
+			}
 			r.come(0, 40, "signin_after")
 			for n := range 40 {
 				body := visitor(100+n, "signin_after", `"company"`, key(n)+`,"zzFirma"`)

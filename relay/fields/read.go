@@ -2,6 +2,7 @@ package fields
 
 import (
 	"hash/maphash"
+	"slices"
 
 	"github.com/sine-relay/sine-relay/visit"
 )

@@ -47,6 +47,9 @@ func (b *Body) Found() (s Set) {
 	return s &^ (1 << answers)
 }
 
+// Configured are the places of a field that the configuration names.
+func (f *Fields) Configured(field Field) []string { return f.configured[numberOf(field)] }
+
 // Changed are the fields that are looked for at other configured places than before. A
 // wrapper changes them all.
 func (f *Fields) Changed(before *Fields) (s Set) {
