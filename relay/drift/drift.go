@@ -131,7 +131,7 @@ func (w *Watch) Observe(kind visit.Kind, found fields.Set, unknown uint64, at ti
 	present := w.keys.of(unknown, at, read)
 	for _, k := range present {
 		h.note(k)
-		if k.seen++; k.seen == seenOften {
+		if k.seen++; k.seen == seenOften && !slices.Contains(c.Names, k.name) {
 			c.Names = append(c.Names, k.name)
 		}
 	}

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// Pointer is one of [Pointers], by itself.
+func Pointer(pointer string) string { return Pointers([]string{pointer})[0] }
+
 // Pointers are JSON pointers of one body, masked as the keys of a [Shape] are: "{}" stands
 // for a key that does not read like the name of a field, and for those beside it that Sine
 // is not known to use. A number and "*" stay, and in name=Company both parts are looked
