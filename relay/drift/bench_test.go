@@ -13,7 +13,7 @@ func BenchmarkObserve(b *testing.B) {
 	w, l := New(start), newLobby(3)
 	bodies := make([]body, 64)
 	for i := range bodies {
-		bodies[i] = l.next(visit.KindCheckedIn, false, nil)
+		bodies[i] = l.next(false, nil)
 	}
 	b.ReportAllocs()
 	n := 0

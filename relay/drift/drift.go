@@ -1,20 +1,23 @@
 // Package drift notices that the bodies of an integration have changed: that a field
 // which was there is missing from one delivery on, and which keys have come instead.
 //
-// A field is said to drift in two cases. It was renamed: a key that was never there
-// before has come, and since its first delivery the field has been missing from all, at
-// least from five, and from so many that it would be chance once in a million times. Or
-// it has vanished, and nothing has come for it: it has been missing for eight days, from
-// ten deliveries or more, from three times as many as ever before in a row, and it would
-// be chance once in a thousand million times. A field that was always there so drifts
-// with the fifth delivery after it was renamed, one that is there in three of four
-// deliveries with the tenth, and one that is there in every second with the twentieth.
-// It drifts no more once it is found again.
+// A field is said to drift in two cases. It was renamed: a key that was never there before
+// has come, and since its first delivery the field has been missing, from five deliveries
+// or more, and from so many visitors that it would be chance once in a million times, or
+// in a hundred thousand where bodies of several kinds agree. Or it has vanished, and
+// nothing has come for it: it has been missing for eight days, from ten deliveries or
+// more, from three times as many as ever before in a row, and it would be chance once in
+// a thousand million times. A field that was always there so drifts with the fifth
+// delivery after it was renamed, or with the ninth where each visitor makes three; one
+// that is there in four of five deliveries of a kind drifts with about the ninth, and one
+// that is there in every second with the twentieth. It drifts no more once it is found
+// again.
 //
 // What is missing is compared with deliveries of the same kind, of which there must have
-// been twenty: a check-out need not have what a check-in has. Chance is reckoned as if
-// visitors came one by one. Where a group comes that has a key of its own and lacks a
-// field that the others have, that looks like a rename until the next of the others.
+// been twenty: a check-out need not have what a check-in has. Chance is reckoned by one
+// kind, as if visitors came one by one: who has no company at check-in has none at
+// check-out. Where a group comes that has a key of its own and lacks a field that the
+// others have, that looks like a rename until the next of the others.
 //
 // A [Watch] keeps counts, and of keys hashes and masked names; no value of a body gets
 // into it. It takes some five kilobytes for an integration, and 200 where every body has
@@ -37,12 +40,13 @@ const (
 	// remembered are those after which older ones count half.
 	remembered = 1024
 
+	// What is improbable enough, and from how many deliveries a field must be missing at
+	// least.
 	renamedChance, renamedMissing   = 1e-6, 5
+	severalChance                   = 1e-5 // where bodies of several kinds agree
 	vanishedChance, vanishedMissing = 1e-9, 10
 	// vanishedFor outlasts a week: at the weekend others may be asked other things.
 	vanishedFor = 8 * 24 * time.Hour
-	// longestRun is what is reckoned with: a field that is there so rarely does not drift.
-	longestRun, never = 4096, math.MaxInt32
 	// longerThanBefore is how many times as long as any before a run must be.
 	longerThanBefore = 3
 )
@@ -102,11 +106,8 @@ type presence struct {
 	// run is from how many deliveries in a row the field has been missing, and longest
 	// the longest of those that have ended.
 	run, longest int32
-	// renamed and vanished are the runs at which the field drifts; zero until they
-	// are reckoned.
-	renamed, vanished int32
-	since             time.Duration // when the run began, after the watch
-	drift             *Drift        // nil while the field does not drift
+	since        time.Duration // when the run began, after the watch
+	drift        *Drift        // nil while the field does not drift
 }
 
 // New returns a watch that knows nothing yet.
@@ -142,13 +143,13 @@ func (w *Watch) Observe(kind visit.Kind, found fields.Set, unknown uint64, at ti
 		} else {
 			w.counts[i].Missing++
 		}
-		h.field(i, here, at.Sub(w.start), &c)
+		w.field(h, i, here, at.Sub(w.start), &c)
 	}
 	return c
 }
 
 // field notes whether a field was there.
-func (h *history) field(i int, here bool, at time.Duration, c *Change) {
+func (w *Watch) field(h *history, i int, here bool, at time.Duration, c *Change) {
 	p := &h.fields[i]
 	switch {
 	case here:
@@ -167,14 +168,11 @@ func (h *history) field(i int, here bool, at time.Duration, c *Change) {
 		p.drift.Missing = int(p.run)
 		return
 	}
-	if p.run < renamedMissing || p.found+p.missing < enough {
+	if p.found+p.missing < enough {
 		return
 	}
-	if p.renamed == 0 {
-		p.reckon()
-	}
-	names := h.insteadOf(p)
-	if len(names) > 0 || p.run >= p.vanished && at-p.since >= vanishedFor {
+	names := w.insteadOf(h, i)
+	if len(names) > 0 || at-p.since >= vanishedFor && p.vanished() {
 		p.drift = &Drift{Kind: kinds[h.number], Field: fields.All[i], Missing: int(p.run), Keys: names}
 		c.Began = append(c.Began, *p.drift)
 	}
@@ -185,47 +183,69 @@ func (p *presence) end() {
 	p.longest = max(p.longest, p.run)
 	p.missing += p.run
 	p.found++
-	p.run, p.renamed, p.vanished, p.drift = 0, 0, 0, nil
+	p.run, p.drift = 0, nil
 	for p.found+p.missing >= remembered {
 		p.found, p.missing = max(1, p.found/2), p.missing/2
 	}
 }
 
-// reckon finds out from how many deliveries the field must be missing, if a run as long
-// is to be as improbable as it must be. How often the field is there is itself known by
-// the deliveries before alone: the fewer they were, the longer it takes.
-func (p *presence) reckon() {
-	p.renamed, p.vanished = never, never
-	chance, missing, all := 1.0, float64(p.missing)+.5, float64(p.found+p.missing)+1
-	for run := int32(1); run <= longestRun; run++ {
-		chance *= missing / all // that one more is missing, and the next is less of a surprise
-		missing, all = missing+1, all+1
-		if chance < renamedChance && p.renamed == never {
-			p.renamed = max(renamedMissing, run)
-		}
-		if chance < vanishedChance {
-			p.vanished = max(vanishedMissing, run, longerThanBefore*p.longest)
-			return
-		}
-	}
+// chance is how probable it is that the field is missing from so many deliveries in a
+// row. How often it is there is itself known by the deliveries before alone: the fewer
+// they were, the less of a surprise it is, and each that it is missing from makes the next
+// less of one.
+func (p *presence) chance(run int32) float64 {
+	missing, all := float64(p.missing)+.5, float64(p.found+p.missing)+1
+	return math.Exp(rising(missing, float64(run)) - rising(all, float64(run)))
 }
 
-// insteadOf are the new keys that may be another name of a field: since the first delivery
-// with the key, and not for long before, the field has been missing, from so many as there
-// must be, and the key is there about as often as the field was.
-func (h *history) insteadOf(p *presence) (names []string) {
+// rising is the logarithm of x (x+1) (x+2) … with so many factors.
+func rising(x, factors float64) float64 {
+	above, _ := math.Lgamma(x + factors)
+	below, _ := math.Lgamma(x)
+	return above - below
+}
+
+func (p *presence) vanished() bool {
+	return p.run >= vanishedMissing && p.run >= longerThanBefore*p.longest && p.chance(p.run) < vanishedChance
+}
+
+// insteadOf are the new keys in bodies of a kind that may be another name of a field.
+func (w *Watch) insteadOf(h *history, field int) (names []string) {
 	for _, k := range h.novel {
-		s := k.sightings[h.number]
-		deliveries := h.deliveries - s.first + 1
-		before := p.run - deliveries
-		if deliveries < p.renamed || deliveries > novelFor || before < 0 || before >= p.renamed || k.seen < seenOften {
-			continue
-		}
-		if 2*s.times*(p.found+p.missing) >= deliveries*p.found {
+		if k.seen >= seenOften && w.mayBe(k, field) {
 			names = append(names, k.name)
 		}
 	}
 	return names
+}
+
+// mayBe reports whether a key may be another name of a field: in all bodies of the kinds
+// in which it is new, the field has been missing since the first delivery with the key,
+// and not for long before, and the key is there about as often as the field was.
+func (w *Watch) mayBe(k *key, field int) bool {
+	chance, severally, deliveries, times, expected := 1.0, 0, int32(0), int32(0), 0.0
+	for number, h := range w.kinds {
+		s := k.sightings[number]
+		if !s.novel {
+			continue
+		}
+		p, since := &h.fields[field], h.deliveries-s.first+1
+		if p.found == 0 || p.found+p.missing < enough || since > novelFor {
+			continue
+		}
+		before := p.run - since
+		if before < 0 || p.chance(before) < renamedChance {
+			return false
+		}
+		chance = min(chance, p.chance(since))
+		severally, deliveries, times = severally+1, deliveries+since, times+s.times
+		expected += float64(since) * float64(p.found) / float64(p.found+p.missing)
+	}
+	limit := renamedChance
+	if severally > 1 {
+		limit = severalChance
+	}
+	return deliveries >= renamedMissing && chance < limit && 2*float64(times) >= expected
 }
 
 // Reset forgets what was known of fields that are looked for at other places from now on,

@@ -60,26 +60,33 @@ type body struct {
 	keys  []string
 }
 
-// next is the body of a visitor.
-func (l *lobby) next(kind visit.Kind, weekend bool, rename map[fields.Field]string) (b body) {
+// next is the body of a visitor, which is the same at check-in and check-out.
+func (l *lobby) next(weekend bool, rename map[fields.Field]string) (b body) {
 	for i, f := range fields.All {
 		rate := l.fields[f]
 		if other, differs := l.weekend[f]; weekend && differs {
 			rate = other
 		}
-		if f == fields.Answers && kind == visit.KindCheckInRequest || l.rand.Float64() >= rate {
-			continue
-		}
-		if name := rename[f]; name != "" {
+		switch name := rename[f]; {
+		case l.rand.Float64() >= rate:
+		case name != "":
 			b.keys = append(b.keys, name)
-			continue
+		default:
+			b.found |= 1 << i
 		}
-		b.found |= 1 << i
 	}
 	for _, key := range sorted(l.keys) {
 		if l.rand.Float64() < l.keys[key] {
 			b.keys = append(b.keys, key)
 		}
+	}
+	return b
+}
+
+// as is the body of one kind: a check-in request has no answers.
+func (b body) as(kind visit.Kind) body {
+	if kind == visit.KindCheckInRequest {
+		b.found &^= fields.Of(fields.Answers)
 	}
 	return b
 }
@@ -141,9 +148,10 @@ func TestDrift_IsSilentForAYearOfFortySites(t *testing.T) {
 				}
 				for visitor := range today {
 					at := morning.Add(time.Duration(visitor) * 12 * time.Hour / time.Duration(today))
+					b := l.next(weekend, nil)
 					for i, kind := range kinds {
 						w := both[l.rand.IntN(2)]
-						if change := l.next(kind, weekend, nil).observe(w, kind, at.Add(time.Duration(i)*time.Minute)); len(change.Began) > 0 {
+						if change := b.as(kind).observe(w, kind, at.Add(time.Duration(i)*time.Minute)); len(change.Began) > 0 {
 							t.Fatalf("day %d, visitor %d: %+v, of which there are %v at work and %v at the weekend", day, visitor, change.Began, l.fields[change.Began[0].Field], l.weekend[change.Began[0].Field])
 						}
 						deliveries++
@@ -158,58 +166,74 @@ func TestDrift_IsSilentForAYearOfFortySites(t *testing.T) {
 }
 
 // renamed counts the deliveries to all relays until one of them hears that a field has
-// another name at one lobby, after so many days.
-func renamed(t *testing.T, l *lobby, n, days int, field fields.Field) int {
+// another name at one lobby, after so many visitors, each of whom makes these webhooks.
+func renamed(t *testing.T, l *lobby, relayCount, visitors int, field fields.Field, webhooks ...visit.Kind) (deliveries int) {
 	t.Helper()
 	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
-	all := make(relays, n)
+	all, turn := make(relays, relayCount), 0
 	all.restart(at)
-	deliver := func(turn int, rename map[fields.Field]string) (heard bool) {
-		at = at.Add(time.Minute)
-		change := l.next(visit.KindCheckedIn, false, rename).observe(all[turn%n], visit.KindCheckedIn, at)
-		for _, d := range change.Began {
-			if rename == nil || d.Field != field || !slices.Equal(d.Keys, []string{"/data/renamed"}) {
-				t.Fatalf("began: %+v", d)
+	deliver := func(b body, kind visit.Kind) (began []Drift) {
+		at, turn = at.Add(time.Minute), turn+1
+		return b.as(kind).observe(all[turn%relayCount], kind, at).Began
+	}
+	for range visitors {
+		b := l.next(false, nil)
+		for _, kind := range webhooks {
+			if began := deliver(b, kind); len(began) > 0 {
+				t.Fatalf("began too early: %+v", began)
 			}
-			heard = true
-		}
-		return heard
-	}
-	for turn := range days * l.visitors * n {
-		deliver(turn, nil)
-	}
-	for turn := range 200 {
-		if deliver(turn, map[fields.Field]string{field: "/data/renamed"}) {
-			return turn + 1
 		}
 	}
-	return 1000
+	for range 200 {
+		b := l.next(false, map[fields.Field]string{field: "/data/renamed"})
+		for _, kind := range webhooks {
+			deliveries++
+			for _, d := range deliver(b, kind) {
+				if d.Field != field || !slices.Equal(d.Keys, []string{"/data/renamed"}) {
+					t.Fatalf("began: %+v", d)
+				}
+				return deliveries
+			}
+		}
+	}
+	return deliveries
 }
 
 func TestDrift_IsHeardWithinTenDeliveriesOfARename(t *testing.T) {
 	t.Parallel()
-	for n := range 40 {
-		l := newLobby(n)
-		l.visitors = max(l.visitors, 30)
-		for _, f := range []fields.Field{fields.Visit, fields.FirstName, fields.Date} {
-			for relays := 1; relays <= 2; relays++ {
-				if heard := renamed(t, l, relays, 5, f); heard > 10 {
-					t.Errorf("site %d, %d relays: %s was heard after %d deliveries", n, relays, f, heard)
+	for name, c := range map[string]struct {
+		relays, visitors int
+		webhooks         []visit.Kind
+	}{
+		"check-ins":                       {1, 40, kinds[1:2]},
+		"check-ins at two relays":         {2, 80, kinds[1:2]},
+		"check-in requests and check-ins": {1, 40, kinds[:2]},
+		"all three":                       {1, 60, kinds},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for n := range 40 {
+				for _, f := range always {
+					l := newLobby(n)
+					l.fields[f] = 1
+					if heard := renamed(t, l, c.relays, c.visitors, f, c.webhooks...); heard > 10 {
+						t.Errorf("site %d: %s was heard after %d deliveries", n, f, heard)
+					}
 				}
 			}
-		}
+		})
 	}
 }
 
 // How long it takes follows from how often the field was there.
 func TestDrift_TakesLongerForAFieldThatIsThereLessOften(t *testing.T) {
 	t.Parallel()
-	for rate, limit := range map[float64]int{.95: 10, .9: 10, .8: 11, .75: 14, .5: 30} {
+	for rate, limit := range map[float64]int{.95: 8, .9: 9, .8: 10, .75: 12, .5: 25} {
 		var all []int
 		for n := range 30 {
 			l := newLobby(n)
-			l.visitors, l.fields[fields.Company] = 200, rate
-			all = append(all, renamed(t, l, 1, 5, fields.Company))
+			l.fields[fields.Company] = rate
+			all = append(all, renamed(t, l, 1, 1000, fields.Company, visit.KindCheckedIn))
 		}
 		slices.Sort(all)
 		t.Logf("there in %v: heard after %v deliveries", rate, all)
