@@ -70,7 +70,7 @@ func (c *Comparison) Add(e *visit.Event) {
 		of.last = of.last[1:]
 	}
 	of.last = append(of.last, comparedEvent{b.Found(), b.Elsewhere(), strings.Join(in.lacks(b), ", ")})
-	if isDone(e.Kind, b) {
+	if byPerson(e.Kind, b) {
 		of.watch.Observe(e.Kind, b.Found(), drift.SumOf(b), e.Received, in.keysOf(b, c.reader.limits))
 	}
 }

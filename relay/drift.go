@@ -60,7 +60,7 @@ func (d *drifts) swap(s *snapshot, now time.Time) {
 // note notes which fields a delivery has. One that came before says nothing new, and a
 // test says nothing of what Sine sends.
 func (r *Relay) note(x *exchange, b *fields.Body, duplicate bool) {
-	if duplicate || x.synthetic || !isDone(x.kind, b) {
+	if duplicate || x.synthetic || !byPerson(x.kind, b) {
 		return
 	}
 	change := x.in.drift.Observe(x.kind, b.Found(), drift.SumOf(b), x.start, x.in.keysOf(b, r.limits))
@@ -69,10 +69,10 @@ func (r *Relay) note(x *exchange, b *fields.Body, duplicate bool) {
 	}
 }
 
-// isDone reports whether a body is about something that somebody did. A check-out that
-// nobody made is not: a burst of passes that expire, without answers, must not look as if
+// byPerson reports whether a person did what a body is about. A check-out that nobody made
+// is left out: a burst of passes that expire, without answers, must not look as if
 // the answers had gone.
-func isDone(kind visit.Kind, b *fields.Body) bool {
+func byPerson(kind visit.Kind, b *fields.Body) bool {
 	return kind != visit.KindCheckedOut || b.Cause != visit.CauseExpired && b.Cause != visit.CauseLeftArea
 }
 
@@ -127,7 +127,7 @@ func missingText(d drift.Drift) string {
 
 var (
 	fieldsDesc = prometheus.NewDesc("sine_relay_fields_total",
-		"Bodies by whether a field was found in them, for the fields that were found at least once since the start, each body counted once, without tests.", []string{"integration", "field", "result"}, nil)
+		"Bodies by whether a field was found in them, for fields that were found at least once since the start. Tests, repeats, and check-outs of expired passes or by leaving the area are left out.", []string{"integration", "field", "result"}, nil)
 	unknownKeysDesc = prometheus.NewDesc("sine_relay_unknown_keys_total",
 		"Different keys in bodies that lead to no field, each counted when it first comes.", []string{"integration"}, nil)
 	driftDesc = prometheus.NewDesc("sine_relay_field_drift",

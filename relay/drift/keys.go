@@ -81,7 +81,6 @@ type keys struct {
 
 // key is a key that leads to no field.
 type key struct {
-	hash uint64
 	name string // masked
 	// seen is in how many deliveries it was.
 	seen      int32
@@ -145,7 +144,7 @@ func (k *keys) get(path, name string) *key {
 		k.known = map[uint64]*key{}
 	}
 	k.count++
-	one := &key{hash: hash, name: name}
+	one := &key{name: name}
 	if len(k.known) >= maxKeys && !k.forgetOne() {
 		return one
 	}
