@@ -50,10 +50,10 @@ func (r *Reader) Compare() *Comparison {
 func (c *Comparison) Events() int { return c.events }
 
 // Add compares an event; the oldest must come first. One of an integration that is not
-// configured is left out, and so are tests, and those without what Sine sent.
+// configured is left out, and so are tests, corrections, and those without what Sine sent.
 func (c *Comparison) Add(e *visit.Event) {
 	in := c.reader.integrations[e.Integration]
-	if in == nil || in.Invalid || e.Synthetic || len(e.Source) == 0 {
+	if in == nil || in.Invalid || e.Synthetic || e.Corrects != "" || len(e.Source) == 0 {
 		return
 	}
 	b, reason := in.Fields.Read(e.Source, c.reader.limits.JSONDepth)

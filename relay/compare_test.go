@@ -78,6 +78,7 @@ func TestComparison_LeavesOutWhatSineDidNotSend(t *testing.T) {
 	comparison := reader.Compare()
 	for _, change := range []func(*visit.Event){
 		func(e *visit.Event) { e.Synthetic = true },
+		func(e *visit.Event) { e.Corrects = "1" },
 		func(e *visit.Event) { e.Source = nil },
 		func(e *visit.Event) { e.Source = visit.Source(`"no`) },
 		func(e *visit.Event) { e.Integration = "broken" },

@@ -48,11 +48,15 @@ func (e *Event) Message(s Subjects) (Message, error) {
 		HeaderSource, EventSource(e.Site, e.Integration),
 		HeaderTime, e.Time.Format(time.RFC3339Nano),
 		HeaderDataContentType, ContentJSON,
+		HeaderDataSchema, EventSchema,
 		HeaderContentType, ContentJSON,
 		HeaderRequestID, e.RequestID,
 		HeaderIntegration, e.Integration,
 	)
 	e.Trace.addTo(h)
+	if e.IsCorrection() {
+		h[HeaderCorrects] = []string{e.Corrects}
+	}
 	order := orderIntegration + e.Integration
 	if e.Visit.Basis == VisitKeyFromSine {
 		h[HeaderSubject] = []string{e.Visit.Value}

@@ -159,7 +159,7 @@ func (c *checkedConfig) compare(ctx context.Context, s config.Settings, connecte
 		return err
 	}
 	comparison := reader.Compare()
-	err = admin.LatestEvents(ctx, server.AdminConfig(s), comparedMessages, comparison.Add)
+	err = eachLatest(ctx, server.AdminConfig(s), comparison.Add)
 	switch {
 	case errors.Is(err, visit.ErrDenied):
 		c.detail("events were not compared with the configuration: this user may not read them; an operator may: config check --connect --context NAME")
@@ -178,6 +178,21 @@ func (c *checkedConfig) compare(ctx context.Context, s config.Settings, connecte
 	}
 	c.warn(warnings.Lines()...)
 	return nil
+}
+
+// eachLatest calls fn for the events among the last messages of their stream.
+func eachLatest(ctx context.Context, cfg admin.Config, fn func(*visit.Event)) error {
+	events, err := admin.OpenEvents(cfg)
+	if err != nil {
+		return err
+	}
+	defer events.Close()
+	return events.Latest(ctx, comparedMessages, func(s admin.StoredEvent) error {
+		if s.Fault == nil {
+			fn(s.Event)
+		}
+		return nil
+	})
 }
 
 // unanswered are warnings for the deciders that nobody is seen to answer for. No

@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -73,6 +73,12 @@ func TestOutput_CommandsPrintNoControlCharacters(t *testing.T) {
 	check("explain", "K7Q2M")
 	check("visits")
 	check("visits", "--output", "json")
+
+	event := visit.Event{ID: hostileLine, Kind: visit.KindCheckedIn, Origin: visit.Origin{RequestID: hostileLine, Site: "default", Integration: "default", Received: time.Now()}}
+	event.Source = mustJSON(t, fields{"event": "signin_after", "data": fields{"firstName": hostileLine}})
+	publish("visitors.v1.event.default.checked_in", nil, mustJSON(t, event))
+	check("rederive", "--since", "1h", "--values")
+	check("rederive", "--since", "1h", "--output", "json")
 
 	header := strings.ReplaceAll(hostile, "\r", "")
 	publish("visitors.v1.quarantine.default", nats.Header{
