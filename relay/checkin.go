@@ -200,7 +200,7 @@ func (p *poll) decide(order policy.ActiveOrder) policy.Decision {
 // has a say.
 func (r *Relay) applicable(x *exchange, d *fields.Body) (asked, lacking []string) {
 	visitor := condition.Visitor{
-		Pass: d.Pass, UnreadAnswers: d.UnreadAnswers,
+		Pass: d.SurePass(), UnreadAnswers: d.UnreadAnswers,
 		Integration: x.in.Name, Site: x.in.Site, Now: x.start.In(x.in.Zone),
 	}
 	missing := x.in.ownExpectations && len(x.in.lacks(d)) > 0

@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay/condition"
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -332,5 +334,56 @@ func TestRecord_NamesTheOrder(t *testing.T) {
 	}
 	if strings.Contains(string(r.broker.records[0].Data), "Zreason") {
 		t.Error("the record has a text")
+	}
+}
+
+// What is found where nobody said that it is must not keep a decider from being asked.
+func TestCheckIn_AGuessSatisfiesNoCondition(t *testing.T) {
+	t.Parallel()
+	elsewhere := fields.Spec{Places: map[fields.Field][]string{fields.Company: {"/data/organisation"}, fields.VisitorType: {"/data/category"}}}
+	for name, c := range map[string]struct {
+		spec      fields.Spec
+		condition string
+		body      string
+		expects   string
+		asked     bool
+	}{
+		"company":             {elsewhere, `company == "Denied"`, `"firstName":"Ada","company":"Customer","organisation_name":"Denied"`, "", true},
+		"company, expected":   {elsewhere, `company == "Denied"`, `"firstName":"Ada","company":"Customer","organisation_name":"Denied"`, "company", false},
+		"type":                {elsewhere, `visitorType == "Contractor"`, `"firstName":"Ada","passType":"Guest"`, "", true},
+		"whole name":          {fields.Spec{}, `lastName == "Lovelace"`, `"fullName":"Ada Lovelace"`, "", true},
+		"where it was looked": {elsewhere, `company == "Customer"`, `"firstName":"Ada","organisation":"Customer"`, "company", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			when, err := condition.Compile(c.condition)
+			if err != nil {
+				t.Fatal(err)
+			}
+			places, problems := fields.Compile(c.spec)
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			decider := Decider{Name: "watchlist", Condition: when}
+			if c.expects != "" {
+				e, err := fields.ParseExpectation(c.expects)
+				if err != nil {
+					t.Fatal(err)
+				}
+				decider.Expects = []fields.Expectation{e}
+			}
+			r := newRig(t, asking(policy.All, time.Second, decider), func(cfg *Config) { cfg.Integrations[0].Fields = places })
+			var asked atomic.Bool
+			r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
+				asked.Store(true)
+				return visit.Decision{Verdict: visit.Reject}, nil
+			}
+			if body := r.post("/sine/lobby", `{"event":"signin_before","data":{`+c.body+`}}`).Body.String(); !strings.Contains(body, "REJECTED") {
+				t.Errorf("answered %s", body)
+			}
+			if got := asked.Load(); got != c.asked {
+				t.Errorf("asked: %v", got)
+			}
+		})
 	}
 }

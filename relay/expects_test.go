@@ -133,7 +133,8 @@ func TestExpects_IsNotMetByAGuess(t *testing.T) {
 		{[]string{"company"}, `{"data":{"org":"Acme","lastName":"L"}}`, true},
 		{[]string{"company"}, `{"data":{"company":"Acme","lastName":"L"}}`, false},
 		{[]string{"person"}, `{"data":{"lastName":"L"}}`, false},
-		{nil, `{"data":{"lastName":"L"}}`, true},
+		{nil, `{"data":{"lastName":"L"}}`, false}, // which is [person]
+		{[]string{}, `{"data":{"lastName":"L"}}`, true},
 	} {
 		r := newRig(t, func(cfg *Config) {
 			cfg.Integrations[0].Fields, cfg.Integrations[0].Expects = f, expectations(t, c.expects)

@@ -134,6 +134,9 @@ func (in Integration) complete() (Integration, error) {
 	if in.Fields == nil {
 		in.Fields = fields.Default
 	}
+	if in.Expects == nil {
+		in.Expects = []fields.Expectation{fields.Person}
+	}
 	in.ownExpectations = slices.ContainsFunc(in.Deciders, func(d Decider) bool { return d.Expects != nil })
 	events := make(map[string]visit.Kind, len(in.Events))
 	for name, kind := range in.Events {
@@ -177,15 +180,4 @@ func SuggestName(display string) string {
 
 // lacks are the fields that are expected of a body and missing from it. An empty pass
 // must not be taken for a visitor whom nothing speaks against.
-func (in *Integration) lacks(b *fields.Body) []string {
-	switch {
-	case in.Expects != nil:
-		return b.Lacks(in.Expects)
-	case b.HasPerson():
-		return nil
-	default:
-		return missingPerson
-	}
-}
-
-var missingPerson = []string{string(fields.FirstName), string(fields.LastName)}
+func (in *Integration) lacks(b *fields.Body) []string { return b.Lacks(in.Expects) }

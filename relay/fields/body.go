@@ -65,6 +65,45 @@ func (b *Body) origin(field int) Origin {
 	}
 }
 
+// isSure reports whether a field was found where the configuration says that it is, or
+// where it says nothing. A field of that name elsewhere is a guess.
+func (b *Body) isSure(field int) bool {
+	guessed := b.configured[field] == 0
+	if b.places[field] == ofWholeName {
+		guessed = guessed && b.configured[wholeNames[field]] == 0
+	}
+	origin := b.origin(field)
+	return origin == Configured || origin == BuiltIn && guessed
+}
+
+// SurePass is the pass without what is a guess: a field that the configuration looks for
+// elsewhere, and a last name that is a whole one. What is concluded from it for a visitor
+// is not concluded from something else that happens to have the name.
+func (b *Body) SurePass() visit.Pass {
+	p := b.Pass
+	texts := [fieldCount]*string{
+		firstName: &p.Person.FirstName, lastName: &p.Person.LastName, email: &p.Person.Email, mobile: &p.Person.Mobile,
+		company: &p.Company, visitorType: &p.VisitorType,
+	}
+	if p.Host != nil {
+		host := *p.Host
+		p.Host = &host
+		texts[hostFirstName], texts[hostLastName], texts[hostGroup] = &host.FirstName, &host.LastName, &host.Group
+	}
+	for field, text := range texts {
+		if text != nil && !b.isSure(field) {
+			*text = ""
+		}
+	}
+	if b.places[lastName] == ofWholeName {
+		p.Person.LastName = ""
+	}
+	if !b.isSure(answers) {
+		p.FormAnswers = nil
+	}
+	return p
+}
+
 // ofWholeName is in [Body.places] for a last name that was made of a whole name.
 const ofWholeName = 255
 

@@ -34,7 +34,7 @@ func ParseExpectation(text string) (Expectation, error) {
 	return e, nil
 }
 
-// Person is the expectation that the visitor has a name, at whichever place.
+// Person is the expectation that the visitor has a name.
 var Person = Expectation{groups["person"]}
 
 // Fields are those of which one is expected.
@@ -46,25 +46,10 @@ func (e Expectation) Fields() []Field {
 	return all
 }
 
-// HasPerson reports whether the body says who the visitor is, at whichever place.
-func (b *Body) HasPerson() bool { return b.places[firstName]|b.places[lastName] != 0 }
-
 // Meets reports whether a field of the expectation was found. One for which the
 // configuration names places must be at one of them: elsewhere, what has its name need
 // not be it.
-func (b *Body) Meets(e Expectation) bool {
-	for _, field := range e.anyOf {
-		switch b.origin(field) {
-		case Configured:
-			return true
-		case BuiltIn:
-			if b.configured[field] == 0 {
-				return true
-			}
-		}
-	}
-	return false
-}
+func (b *Body) Meets(e Expectation) bool { return slices.ContainsFunc(e.anyOf, b.isSure) }
 
 // Lacks returns the fields of those expectations that the body does not meet, each once,
 // in the order of the expectations.

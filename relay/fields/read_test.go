@@ -104,8 +104,8 @@ func TestRead_MakesALastNameOfAWholeName(t *testing.T) {
 		{`{"data":{"name":"Contractor pass"}}`, " "},
 	} {
 		b := read(t, Default, c.body)
-		if got := b.Pass.Person.FirstName + " " + b.Pass.Person.LastName; got != c.want || b.HasPerson() != (c.want != " ") {
-			t.Errorf("%s: %q, a person: %v", c.body, got, b.HasPerson())
+		if got := b.Pass.Person.FirstName + " " + b.Pass.Person.LastName; got != c.want || b.Meets(Person) != (c.want != " ") {
+			t.Errorf("%s: %q, a person: %v", c.body, got, b.Meets(Person))
 		}
 	}
 	b := read(t, Default, `{"data":{"hostName":"Rui Tan"}}`)
