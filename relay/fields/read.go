@@ -31,7 +31,7 @@ type reading struct {
 	// chosen the one of each "*" from which the fields of a group are taken.
 	elements []element
 	serial   uint32
-	chosen   []uint32
+	chosen   []element
 	typed    int // texts that are read as JSON below "*"
 }
 
@@ -39,6 +39,7 @@ type reading struct {
 type element struct {
 	star   int
 	serial uint32
+	others int // keys on the way to it that are in another spelling
 }
 
 // reading begins to read a text.
@@ -48,7 +49,7 @@ func (f *Fields) reading(text string, maxDepth int) reading {
 		r.parts = make([]part, f.parts)
 	}
 	if f.stars > 0 {
-		r.chosen = make([]uint32, groupCount*(f.stars+1))
+		r.chosen = make([]element, groupCount*(f.stars+1))
 	}
 	return r
 }
@@ -208,7 +209,7 @@ func (r *reading) enter(n *node, name string, in *jsonReader) error {
 	switch {
 	case n.star > 0:
 		r.serial++
-		r.elements = append(r.elements, element{n.star, r.serial})
+		r.elements = append(r.elements, element{n.star, r.serial, r.other})
 		defer func() { r.elements = r.elements[:len(r.elements)-1] }()
 	case name != "" && n.name != name:
 		r.other++

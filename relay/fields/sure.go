@@ -116,6 +116,14 @@ const (
 	groupCount
 )
 
+// groupFields are the fields of each group.
+var groupFields = func() (all [groupCount]uint32) {
+	for field := range fieldCount {
+		all[groupOf(field)] |= 1 << field
+	}
+	return all
+}()
+
 func groupOf(field int) uint8 {
 	switch {
 	case field >= visitID && field <= visitorType:
@@ -134,9 +142,14 @@ func (r *reading) isChosen(t target) bool {
 		return true
 	}
 	for _, e := range r.elements {
-		if c := r.chosen[e.star*groupCount+int(t.group)]; c != 0 && c != e.serial {
-			return false
+		c := r.chosen[e.star*groupCount+int(t.group)]
+		if c.serial == 0 || c.serial == e.serial {
+			continue
 		}
+		if c.others != e.others {
+			r.unsure |= groupFields[t.group] // two lists, by two spellings of one key
+		}
+		return false
 	}
 	return true
 }
@@ -146,7 +159,7 @@ func (r *reading) choose(t target) {
 		return
 	}
 	for _, e := range r.elements {
-		r.chosen[e.star*groupCount+int(t.group)] = e.serial
+		r.chosen[e.star*groupCount+int(t.group)] = e
 	}
 }
 
