@@ -22,7 +22,7 @@ func Compile(s Spec) (*Fields, []Problem) {
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
-	c.f.root, c.f.answer = c.places.root, c.answer.root
+	c.f.root, c.f.answer, c.f.spec = c.places.root, c.answer.root, s
 	return c.f, nil
 }
 

@@ -172,9 +172,13 @@ type Fields struct {
 	parts      int // slots of templates
 	causes     map[string]visit.Cause
 	dates      dates
+	spec       Spec
 	// ownPersonID is set where the place of the person's id is configured.
 	ownPersonID bool
 }
+
+// Spec is what was compiled.
+func (f *Fields) Spec() Spec { return f.spec }
 
 // Default has the built-in places alone.
 var Default = func() *Fields {
