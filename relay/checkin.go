@@ -132,7 +132,11 @@ type vote struct {
 // for [policy.Incomplete].
 func (r *Relay) pollDeciders(ctx context.Context, cancel context.CancelFunc, x *exchange, d *fields.Body) *poll {
 	asked, lacking := r.applicable(x, d)
-	p := &poll{in: x.in, ballot: x.in.policy.Ballot(slices.Concat(asked, lacking)), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}
+	voters := asked
+	if len(lacking) > 0 {
+		voters = slices.Concat(asked, lacking)
+	}
+	p := &poll{in: x.in, ballot: x.in.policy.Ballot(voters), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}
 	// Were the verdict left to nobody, the fallback for that would let the visitor in.
 	p.incomplete = len(x.missing) > 0 && p.ballot.Settled()
 	for _, decider := range lacking {

@@ -58,6 +58,10 @@ var builtinPlaces = map[Field]string{
 	ExternalID:    "/externalId /data/externalId",
 }
 
+// bareID is a built-in place of the visit's id that does not say whose id it is. Where the
+// person has the same id, it is the person's.
+const bareID = "/data/id"
+
 // Built-in keys of an answer in a form.
 var (
 	builtinLabels = []string{"label", "question", "title", "name"}

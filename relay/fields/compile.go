@@ -20,6 +20,7 @@ func Compile(s Spec) (*Fields, []Problem) {
 	c.dates(s)
 	c.words(s)
 	if len(c.problems) > 0 {
+		slices.SortStableFunc(c.problems, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
 		return nil, c.problems
 	}
 	c.f.root, c.f.answer, c.f.spec = c.places.root, c.answer.root, s
@@ -59,8 +60,6 @@ func (c *compiler) fields(s Spec) {
 			}
 		}
 	}
-	slices.SortFunc(c.problems, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
-	c.f.ownPersonID = len(c.f.configured[personID]) > 0
 }
 
 func pathOf(field, place int) string { return fmt.Sprintf("fields.%s[%d]", All[field], place) }
@@ -144,13 +143,25 @@ func (c *compiler) builtinPlace(field, i int) {
 	if field == visitID && c.f.configured[visitID] != nil {
 		return
 	}
-	p := mustPointer(builtin[field][i])
+	p := builtinPointers[field][i]
 	if field == visitID && slices.ContainsFunc(c.pointers[personID], p.overlaps) ||
 		field == personID && slices.ContainsFunc(c.pointers[visitID], p.overlaps) {
 		return
 	}
 	c.target(c.places, p, field, len(c.f.configured[field])+i+1)
+	if builtin[field][i] == bareID {
+		c.f.bareID = uint8(i + 1)
+	}
 }
+
+var builtinPointers = func() (all [fieldCount][]pointer) {
+	for field, places := range builtin {
+		for _, place := range places {
+			all[field] = append(all[field], mustPointer(place))
+		}
+	}
+	return all
+}()
 
 func mustPointer(text string) pointer {
 	p, err := parsePointer(text)

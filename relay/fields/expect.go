@@ -54,8 +54,13 @@ func (b *Body) HasPerson() bool { return b.places[firstName]|b.places[lastName] 
 // not be it.
 func (b *Body) Meets(e Expectation) bool {
 	for _, field := range e.anyOf {
-		if place := b.places[field]; place != 0 && (b.configured[field] == 0 || place <= b.configured[field]) {
+		switch b.origin(field) {
+		case Configured:
 			return true
+		case BuiltIn:
+			if b.configured[field] == 0 {
+				return true
+			}
 		}
 	}
 	return false

@@ -173,8 +173,8 @@ type Fields struct {
 	causes     map[string]visit.Cause
 	dates      dates
 	spec       Spec
-	// ownPersonID is set where the place of the person's id is configured.
-	ownPersonID bool
+	// bareID is the number of the place of an id that does not say whose it is, or 0.
+	bareID uint8
 }
 
 // Spec is what was compiled.

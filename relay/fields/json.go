@@ -39,12 +39,6 @@ func (r *jsonReader) accept(b byte) bool {
 	return true
 }
 
-// isNumber reports whether a number comes next.
-func (r *jsonReader) isNumber() bool {
-	b := r.peek()
-	return b == '-' || isDigit(b)
-}
-
 // end returns an error unless the text ends here.
 func (r *jsonReader) end() error {
 	if r.peek(); r.at < len(r.text) {
@@ -55,9 +49,13 @@ func (r *jsonReader) end() error {
 
 // value returns the next value as it is written.
 func (r *jsonReader) value() (string, error) {
-	r.peek()
-	start := r.at
-	err := r.skip()
+	var err error
+	kind, start := r.peek(), r.at
+	if kind == '"' {
+		err = r.skipText()
+	} else {
+		err = r.skip()
+	}
 	return r.text[start:r.at], err
 }
 
@@ -110,6 +108,21 @@ func (r *jsonReader) eachField(read func(name string) error) error {
 func (r *jsonReader) name() (string, error) {
 	if r.peek() != '"' {
 		return "", errNotJSON
+	}
+	// Nearly all names are short and have no escape.
+	start := r.at + len(`"`)
+	for end := start; end < len(r.text); end++ {
+		if asItIs[r.text[end]] {
+			continue
+		}
+		if r.text[end] != '"' {
+			break
+		}
+		r.at = end + len(`"`)
+		if !r.accept(':') {
+			return "", errNotJSON
+		}
+		return r.text[start:end], nil
 	}
 	name, err := r.value()
 	if err != nil || !r.accept(':') {

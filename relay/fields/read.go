@@ -2,70 +2,9 @@ package fields
 
 import (
 	"hash/maphash"
-	"slices"
-	"strings"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
-
-// Body is what was found in a body.
-type Body struct {
-	// Source is the whole body.
-	Source []byte
-	// IsEvent is set when the body looks like what Sine sends at all: it names an
-	// event, or has a pass.
-	IsEvent bool
-	// Event and Date are as they are written; Date is read by [Fields.ReadDate].
-	Event, Date string
-	Pass        visit.Pass
-	// UnreadAnswers is set when there are answers that Pass does not hold.
-	UnreadAnswers bool
-	// VisitID is Sine's id of the visit or the pass, or empty.
-	VisitID    string
-	ExternalID string
-	// Cause is why the pass ended, as far as the body says.
-	Cause visit.Cause
-	// Unknown is a sum over the keys beside those that lead to a field: equal keys,
-	// equal sums, within one process. [Fields.Explain] names them instead.
-	Unknown uint64
-
-	// places has the number of the place at which each field was found, from 1;
-	// those up to the number in configured are configured.
-	places     [fieldCount]uint8
-	configured *[fieldCount]uint8
-}
-
-// Origin says at what kind of place a field was found.
-type Origin int
-
-const (
-	// Missing means that it was not found.
-	Missing Origin = iota
-	// BuiltIn is a place that is tried without configuration.
-	BuiltIn
-	// Configured is one that the configuration names.
-	Configured
-)
-
-// Origin says where a field was found. The whole name counts as the last name.
-func (b *Body) Origin(f Field) Origin {
-	field := numberOf(f)
-	if field < 0 {
-		return Missing
-	}
-	return b.origin(field)
-}
-
-func (b *Body) origin(field int) Origin {
-	switch place := b.places[field]; {
-	case place == 0:
-		return Missing
-	case place <= b.configured[field]:
-		return Configured
-	default:
-		return BuiltIn
-	}
-}
 
 // reading is one pass over a body.
 type reading struct {
@@ -83,13 +22,6 @@ type reading struct {
 	answer                     answer
 	answerBytes                int // length of all answers in the body
 	trace                      *trace
-}
-
-// wrapped is a value that may hold the same object once more.
-type wrapped struct {
-	text  string
-	place uint8
-	at    string // its pointer, for the trace
 }
 
 func (f *Fields) reading(maxDepth int) reading {
@@ -112,83 +44,6 @@ func (r *reading) all(text string) error {
 	r.unwrap()
 	r.finish()
 	return nil
-}
-
-// unwrap reads the first wrapped object that is an event, over what was read around it.
-// Where there is a pass outside, only a wrapper that is configured counts.
-func (r *reading) unwrap() {
-	slices.SortStableFunc(r.wrapped, func(a, b wrapped) int { return int(a.place) - int(b.place) })
-	for _, w := range r.wrapped {
-		if r.hasData && w.place > r.configured[wrapper] {
-			return
-		}
-		inner, body := *r, *r.Body
-		inner.Body, inner.wrapped = &body, nil
-		inner.IsEvent, inner.Pass.FormAnswers = false, slices.Clone(r.Pass.FormAnswers)
-		inner.parts = slices.Clone(r.parts)
-		inner.trace = r.trace.below(w.at)
-		in := &jsonReader{text: w.text}
-		if inner.value(r.f.root, in) == nil && in.end() == nil && inner.IsEvent {
-			inner.places[wrapper], inner.wrapped = w.place, nil
-			*r = inner
-			return
-		}
-	}
-}
-
-// finish joins what belongs together.
-func (r *reading) finish() {
-	for i := range r.f.templates {
-		r.join(&r.f.templates[i])
-	}
-	r.limitAnswers()
-	p := &r.Pass
-	if r.places[personName] > 0 && r.places[firstName] == 0 && r.places[lastName] == 0 {
-		p.Person.LastName, r.places[lastName] = r.personName, r.wholeName(personName, lastName)
-	}
-	if r.places[hostName] > 0 && r.places[hostFirstName] == 0 && r.places[hostLastName] == 0 {
-		r.host.LastName, r.places[hostLastName] = r.hostName, r.wholeName(hostName, hostLastName)
-	}
-	if r.hasHost || r.host != (visit.Host{}) {
-		p.Host = &visit.Host{FirstName: r.host.FirstName, LastName: r.host.LastName, Group: r.host.Group}
-	}
-	if r.f.ownPersonID && r.VisitID != "" && r.VisitID == p.Person.ID {
-		r.VisitID, r.places[visitID] = "", 0 // whichever place it comes from, it is the person's
-	}
-	r.Cause = visit.CauseUnknown
-	if r.word != "" {
-		r.Cause = r.f.causeOf(r.word)
-	}
-}
-
-// wholeName is the number of a place of the last name for one of the whole name: a
-// configured one where that is.
-func (r *reading) wholeName(whole, last int) uint8 {
-	if r.places[whole] <= r.configured[whole] {
-		return 1
-	}
-	return r.configured[last] + 1
-}
-
-// join takes the value of a template where each part has one.
-func (r *reading) join(t *template) {
-	if have := r.places[t.field]; have != 0 && int(have) <= t.place {
-		return
-	}
-	var b strings.Builder
-	for i, part := range t.parts {
-		if r.parts[part] == "" {
-			return
-		}
-		b.WriteString(t.texts[i])
-		b.WriteString(r.parts[part])
-	}
-	b.WriteString(t.texts[len(t.texts)-1])
-	*r.text(t.field) = b.String()
-	r.note(t.field, uint8(t.place))
-	if r.trace != nil {
-		r.trace.joined(t.field, t.parts)
-	}
 }
 
 // value reads the next value, to which the pointers of a node lead.
@@ -229,15 +84,6 @@ func (r *reading) nested(n *node, in *jsonReader, kind byte) error {
 		return r.trace.quietly(func() error { return r.below(n, &jsonReader{text: value}, kind) })
 	}
 	return r.below(n, &jsonReader{text: value}, kind)
-}
-
-// keepWrapped notes an object in which all other places may begin.
-func (r *reading) keepWrapped(n *node, value string) {
-	for _, t := range n.targets {
-		if t.slot == wrapper {
-			r.wrapped = append(r.wrapped, wrapped{value, t.place, r.trace.here()})
-		}
-	}
 }
 
 // below follows the pointers that lead on from an object or a list.

@@ -61,8 +61,8 @@ func (f *Fields) Explain(source []byte, maxDepth int) (*Report, visit.Reason) {
 	}
 	for field, name := range All {
 		from := field
-		if whole, ok := wholeNames[field]; ok && r.trace.at[field] == nil {
-			from = whole
+		if r.places[field] == ofWholeName {
+			from = wholeNames[field]
 		}
 		if r.places[field] > 0 {
 			report.Found = append(report.Found, Found{name, r.trace.at[from], f.placeOf(from, int(r.places[from])), r.origin(from), r.shown(field)})
@@ -78,9 +78,6 @@ func (r *reading) shown(field int) string {
 	}
 	return *r.text(field)
 }
-
-// wholeNames are what a last name may be made of.
-var wholeNames = map[int]int{lastName: personName, hostLastName: hostName}
 
 // placeOf is the place of a number as it is written.
 func (f *Fields) placeOf(field, number int) string {

@@ -199,6 +199,7 @@ func settings(all ...string) (env []string) {
 func (s *stage) startRelay() error {
 	for name, text := range map[string]string{
 		"integrations.yaml": "integrations:\n  - {name: hq-lobby, site: hq}\n", "keys/hq-lobby": key + "\n", "empty/.keep": "",
+		"body.json": `{"event":"signin_after","data":{"firstName":"Ada"}}`,
 	} {
 		if err := os.MkdirAll(filepath.Dir(s.path(name)), 0o700); err != nil {
 			return err

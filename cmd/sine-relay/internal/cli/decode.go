@@ -243,7 +243,7 @@ func (d decoded) print(out io.Writer, format string) error {
 		fmt.Fprintln(out)
 		table := newTable(out, "FIELD", "FOUND AT", "BY", "VALUE")
 		for _, f := range d.Fields {
-			table.row(f.Field, strings.Join(f.At, " and "), cmp.Or(f.Place, "built-in place"), cmp.Or(f.Value, f.Type))
+			table.row(f.Field, strings.Join(f.At, " and "), d.by(f), cmp.Or(f.Value, f.Type))
 		}
 		table.flush()
 	}
@@ -259,6 +259,19 @@ func (d decoded) print(out io.Writer, format string) error {
 		fmt.Fprintf(out, "%s more\n", plural(d.Omitted, "unknown key"))
 	}
 	return err
+}
+
+// by is the place of a field. Where the field is expected and missing all the same, the
+// configuration names others.
+func (d decoded) by(f decodedField) string {
+	switch {
+	case f.Place != "":
+		return f.Place
+	case slices.Contains(d.Missing, f.Field):
+		return "built-in place; it is expected at one of the configuration"
+	default:
+		return "built-in place"
+	}
 }
 
 func (d decoded) printOutcome(out io.Writer) {

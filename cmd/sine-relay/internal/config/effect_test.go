@@ -1,8 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -115,4 +119,33 @@ func visible(t *testing.T, entry string) string {
 	zone := in.Zone.String()
 	in.Zone = nil
 	return fmt.Sprintf("%+v\n%s %s\n%+v %v %v %v\n%+v\n%v", in, zone, deciders, b.Pass, b.Cause, dates, expects, s.URLTable("https://x"), warnings.Lines())
+}
+
+// The same for settings of the environment: something beyond their checks reads them.
+func TestEnvironment_EachSettingIsUsed(t *testing.T) {
+	var sources strings.Builder
+	for _, dir := range []string{".", "../server", "../cli", "../dev"} {
+		names, err := filepath.Glob(dir + "/*.go")
+		if err != nil || len(names) == 0 {
+			t.Fatal(dir, err)
+		}
+		for _, name := range names {
+			if base := filepath.Base(name); strings.HasSuffix(base, "_test.go") || dir == "." && slices.Contains([]string{"environment.go", "check.go", "warn.go"}, base) {
+				continue
+			}
+			content, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources.Write(content)
+		}
+	}
+	// What a check makes of a setting is used in its place.
+	made := map[string]string{"TrustedProxies": "Proxies", "ForwardedHeader": "Proxies", "LogLevel": "Level"}
+	for f := range reflect.TypeFor[Environment]().Fields() {
+		f.Name = cmp.Or(made[f.Name], f.Name)
+		if !regexp.MustCompile(`\.` + f.Name + `\b`).MatchString(sources.String()) {
+			t.Errorf("nothing uses %s, %s", f.Name, f.Tag.Get("env"))
+		}
+	}
 }

@@ -36,7 +36,7 @@ Sine Relay {{.Version}} is running. Ctrl-C ends it.
 
 From another terminal{{.Key.Where}}:
 
-A visitor asks to check in. The example decider accepts, unless the company is called Denied:
+A visitor asks to check in. The example decider accepts, unless the company is missing or called Denied:
 
   {{.Curl "signin_before"}} {{.Webhook}}
 

@@ -1,0 +1,63 @@
+package fields
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+func TestCompile_SaysEverythingThatIsWrong(t *testing.T) {
+	_, problems := Compile(Spec{
+		Places: map[Field][]string{"lastname": {"/a"}, Company: {"", "a"}, Visit: {"/x"}, PersonID: {"/X"}, Answers: {"{/a}"}, Date: {"{/a}{/b}{/c}{/d}{/e}", "{/a}}"}, Mobile: {"/" + strings.Repeat("a/", 16), "/" + strings.Repeat("a", 129), "/\xff"}},
+		Labels: []string{"~x"}, DateFormats: slices.Repeat([]string{"%Y"}, 9), Causes: map[string]visit.Cause{"-": visit.CauseExpired},
+	})
+	text := fmt.Sprint(problems)
+	for _, want := range []string{
+		"fields.lastname: unknown field; did you mean person.lastName?", "fields.company[0]: must be a JSON pointer", "fields.company[1]: must be a JSON pointer",
+		"fields.visit[0]: is a place of person.id, too", "fields.answers[0]: must be a JSON pointer", "fields.date[0]: joins 5 places", `fields.date[1]: has a "}"`,
+		"fields.person.mobile[0]: leads 17 levels deep", "fields.person.mobile[1]: has a key of 129 bytes", "fields.person.mobile[2]: must be UTF-8",
+		"labels.label[0]: has an invalid escape", "dates.formats: has 9 formats", "causeAliases.-: contains neither",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+func TestExpectation_IsMetWhereConfigured(t *testing.T) {
+	f := compile(t, companyAt("/data/org"))
+	for _, c := range []struct {
+		expects, body, missing string
+	}{
+		{"company", `{"data":{"org":"A"}}`, ""},
+		{"company", `{"data":{"company":"A"}}`, "[company]"},
+		{"person", `{"data":{"visitor":{"familyName":"L"}}}`, ""},
+		{"person", `{"data":{"fullName":"A L"}}`, ""},
+		{"person", `{"data":{"email":"a@example.com"}}`, "[person.firstName person.lastName]"},
+		{"person|person.email", `{"data":{"email":"a@example.com"}}`, ""},
+		{"company|host", `{"data":{"host":{"department":"D"}}}`, ""},
+		{"answers", `{"data":{"answers":[7]}}`, "[answers]"},
+		{"visit", `{"data":{"id":0}}`, "[visit]"},
+	} {
+		e, err := ParseExpectation(c.expects)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, f, c.body).Lacks([]Expectation{e, e}); strings.Trim(fmt.Sprint(got), "[]") != strings.Trim(c.missing, "[]") {
+			t.Errorf("%s of %s: %v, want %s", c.expects, c.body, got, c.missing)
+		}
+	}
+	f = compile(t, Spec{Places: map[Field][]string{PersonName: {"/data/who"}}})
+	b := read(t, f, `{"data":{"who":"Ada Lovelace"}}`)
+	if len(b.Lacks([]Expectation{Person})) > 0 || b.Origin(LastName) != Configured {
+		t.Errorf("a configured whole name is %v", b.Origin(LastName))
+	}
+	for _, text := range []string{"", "person.name", "company|", "Company", "event"} {
+		if _, err := ParseExpectation(text); err == nil {
+			t.Errorf("%q is accepted", text)
+		}
+	}
+}
