@@ -134,6 +134,14 @@ func (e *encoder) number(name string, value float64) {
 	e.json = strconv.AppendFloat(e.json, value, 'f', -1, 64)
 }
 
+// count writes a whole number that is not zero.
+func (e *encoder) count(name string, value int) {
+	if value != 0 {
+		e.name(name)
+		e.json = strconv.AppendInt(e.json, int64(value), 10)
+	}
+}
+
 // source writes the last field byte for byte: json.Marshal would compact a RawMessage
 // and escape parts of it, so that the bytes would not be those that Sine sent.
 func (e *encoder) source(source Source) {

@@ -86,6 +86,8 @@ func fill(random *rand.Rand, v reflect.Value) {
 		v.SetString(oddTexts[random.IntN(len(oddTexts))] + oddTexts[random.IntN(len(oddTexts))])
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.Int:
+		v.SetInt(int64(random.Uint64()))
 	case reflect.Float64:
 		v.SetFloat(randomNumber(random))
 	case reflect.Uint8: // of a source, which is not compared

@@ -2,11 +2,23 @@ package visit
 
 // Event says that a visitor was checked in or out. It is the body of a message on
 // [Subjects.Event].
+//
+// A correction is an event that says again what another one said, read from the same
+// source by a better configuration. It is published on the subject of that event, is of
+// the same kind and was received at the same time; its ID is its own. A program that counts
+// visitors, or does something for each, leaves corrections out: nobody came. A program that
+// keeps state keeps it by [Event.OriginalID], and replaces it by what [Event.Supersedes] it.
 type Event struct {
 	// ID is the same for every delivery of an event; see [EventID]. It equals the
 	// message's "ce-id" and "Nats-Msg-Id".
 	ID   string `json:"id"`
 	Kind Kind   `json:"kind"`
+	// Corrects is set on a correction: the id of the event that it corrects, which is
+	// never a correction itself. See [Event.Supersedes].
+	Corrects string `json:"corrects,omitempty"`
+	// Revision counts the corrections of an event: 1 for the first, 0 for the event
+	// itself.
+	Revision int `json:"revision,omitempty"`
 	Origin
 	Pass
 	// Cause is set on a check-out only.
@@ -46,6 +58,8 @@ func MarshalEvent(e *Event) ([]byte, error) {
 	w.begin()
 	w.text("id", e.ID)
 	w.text("kind", string(e.Kind))
+	w.optional("corrects", e.Corrects)
+	w.count("revision", e.Revision)
 	e.Origin.encode(w)
 	e.Pass.encode(w)
 	w.optional("cause", string(e.Cause))

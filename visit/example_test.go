@@ -47,6 +47,32 @@ func ExampleEvent_source() {
 	// Output: 1844674407370955161599
 }
 
+// A program that keeps state has one entry for an event and its corrections, and takes
+// over what supersedes it. In which order they come does not matter.
+func ExampleEvent_Supersedes() {
+	entries := map[string]visit.Event{}
+	handle := func(e visit.Event) {
+		known, found := entries[e.OriginalID()]
+		if !found || e.Supersedes(&known) {
+			entries[e.OriginalID()] = e
+		}
+	}
+	for _, payload := range []string{
+		`{"id": "c2", "kind": "checked_in", "corrects": "e1", "revision": 2, "company": "Contoso"}`,
+		`{"id": "e1", "kind": "checked_in"}`,
+		`{"id": "c1", "kind": "checked_in", "corrects": "e1", "revision": 1, "company": "Contosso"}`,
+	} {
+		var e visit.Event
+		if err := json.Unmarshal([]byte(payload), &e); err != nil {
+			fmt.Println(err)
+			return
+		}
+		handle(e)
+	}
+	fmt.Println(len(entries), entries["e1"].Company)
+	// Output: 1 Contoso
+}
+
 // Opening hours are compared in the site's time zone, never in that of the program.
 func ExampleOrigin_LocalTime() {
 	var r visit.CheckInRequest

@@ -53,6 +53,9 @@ func (e *Event) Message(s Subjects) (Message, error) {
 		HeaderIntegration, e.Integration,
 	)
 	e.Trace.addTo(h)
+	if e.IsCorrection() {
+		h[HeaderCorrects] = []string{e.Corrects}
+	}
 	order := orderIntegration + e.Integration
 	if e.Visit.Basis == VisitKeyFromSine {
 		h[HeaderSubject] = []string{e.Visit.Value}

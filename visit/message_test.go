@@ -42,6 +42,10 @@ func TestWireFormat_OfMessagesIsFrozen(t *testing.T) {
 	event := visit.Event{ID: "00112233445566778899aabbccddeeff", Kind: visit.KindCheckedOut, Origin: fullOrigin(), Pass: fullPass(), Cause: visit.CauseExpired, Missing: []string{"host.group"}, Source: source}
 	request := visit.CheckInRequest{Origin: fullOrigin(), Pass: fullPass(), Missing: []string{"person.email", "company"}, Source: source}
 	bare := visit.Event{ID: "1", Kind: visit.KindCheckedIn, Origin: visit.Origin{Visit: visit.NewVisitKey("")}}
+	correction := event
+	if err := correction.Correct(&event); err != nil {
+		t.Fatal(err)
+	}
 	decision := visit.Decision{
 		Verdict: visit.Reject, VisitorText: "No", AdminNote: "n", Decider: "watchlist", Version: "1.2.3",
 		Pass: map[string]json.RawMessage{"zone": json.RawMessage(`"B"`)},
@@ -66,6 +70,11 @@ func TestWireFormat_OfMessagesIsFrozen(t *testing.T) {
 		"event-bare.json": func() ([]byte, error) { return visit.MarshalEvent(&bare) },
 		"request.json":    func() ([]byte, error) { return visit.MarshalCheckInRequest(&request) },
 		"decision.json":   func() ([]byte, error) { return json.Marshal(decision) },
+		"correction.json": func() ([]byte, error) { return visit.MarshalEvent(&correction) },
+		"correction-message.json": func() ([]byte, error) {
+			m, err := correction.Message(visit.Subjects{})
+			return describe(m), err
+		},
 		"event-message.json": func() ([]byte, error) {
 			m, err := event.Message(visit.Subjects{})
 			return describe(m), err

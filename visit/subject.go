@@ -84,6 +84,9 @@ const (
 	HeaderRequestID = "Sine-Relay-Request-Id"
 	// HeaderIntegration is the name of the integration that was called.
 	HeaderIntegration = "Sine-Relay-Integration"
+	// HeaderCorrects is on an event that corrects another one: that one's id. See
+	// [Event.Supersedes].
+	HeaderCorrects = "Sine-Relay-Corrects"
 	// HeaderXRequestID and HeaderTraceparent are those of a trusted proxy; see
 	// [Trace]. A NATS server traces messages with the latter only where msg_trace is
 	// set for the account.

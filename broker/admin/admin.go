@@ -3,7 +3,7 @@
 //
 // Commands connect for themselves, fail at once without a server, and say what NATS
 // refuses to their user. They create and change nothing but what they are for: standing
-// orders, and messages of the quarantine.
+// orders, messages of the quarantine, and events that come of these or correct others.
 package admin
 
 import (

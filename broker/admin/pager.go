@@ -24,7 +24,11 @@ const pullWait = 5 * time.Second
 // scan calls fn for each message of a stream from a time on, oldest first, until fn
 // returns an error, which it returns. What is deleted meanwhile is left out.
 func scan(ctx context.Context, nc *nats.Conn, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
-	p := &pager{nc: nc, stream: stream, next: batch{StartTime: &since}}
+	return (&pager{nc: nc, stream: stream, next: batch{StartTime: &since}}).each(ctx, fn)
+}
+
+// each is scan from where the next page begins.
+func (p *pager) each(ctx context.Context, fn func(*jetstream.RawStreamMsg) error) error {
 	for more := true; more; {
 		var page []*jetstream.RawStreamMsg
 		var err error

@@ -90,19 +90,7 @@ func keptFrom(sequence uint64, stored time.Time, subject string, header nats.Hea
 
 // Submit stores an event in its stream. Receipt.Duplicate says that it was there.
 func (q *Quarantine) Submit(ctx context.Context, e *visit.Event) (visit.Receipt, error) {
-	m, err := e.Message(q.cfg.Streams.Subjects)
-	if err != nil {
-		return visit.Receipt{}, err
-	}
-	var ack *jetstream.PubAck
-	err = whilePermitted(ctx, q.nc, func(ctx context.Context) (err error) {
-		ack, err = q.js.PublishMsg(ctx, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}, jetstream.WithExpectStream(q.cfg.Streams.Events.Name))
-		return err
-	})
-	if err != nil {
-		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, conn.Explain(q.nc, err))
-	}
-	return visit.Receipt{Stream: ack.Stream, Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil
+	return submit(ctx, q.cfg, q.nc, e)
 }
 
 // Delete takes a message out of the quarantine for good.

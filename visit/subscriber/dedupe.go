@@ -25,7 +25,8 @@ type DedupeStore interface {
 
 // Dedupe returns a handler for [Events] that calls handle only for an event whose ID is
 // not in the store: the relay recognizes a duplicate for 24 hours, this for as long as
-// the store has it. The ID is added once handle has returned nil.
+// the store has it. The ID is added once handle has returned nil. A correction is not a
+// repetition of the event that it corrects, and has an ID of its own.
 //
 // Within one program an ID is handled by one worker at a time. After a crash between
 // handle and the adding, or an error of the store, which the handler returns, the event

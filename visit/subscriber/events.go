@@ -31,7 +31,8 @@ const (
 //
 // Every event is delivered at least once, and sometimes twice: after a crash, or when
 // an acknowledgement was lost. Its ID is then the same, so store the ID together with
-// the effect of the event, in one transaction, or use [Dedupe].
+// the effect of the event, in one transaction, or use [Dedupe]. A correction has an ID of
+// its own; see [EventsConfig].Corrections.
 //
 // Events survives lost connections, server restarts and leader elections. It returns an
 // error when it cannot receive and waiting does not help: the configuration is invalid,
@@ -205,6 +206,12 @@ type EventsConfig struct {
 	// confine a team to a site; see [Events].
 	Site string
 	Kind visit.Kind
+	// Corrections delivers corrections, too: events that say again, with other fields,
+	// what an earlier event said ([visit.Event.IsCorrection]). A program that keeps what
+	// it receives wants them, and replaces an event by what [visit.Event.Supersedes] it.
+	// By default they are acknowledged and not delivered: they are no further visitors,
+	// and a barrier must not open for one.
+	Corrections bool
 	// StartTime or StartSequence say where a new durable begins; by default with the
 	// oldest event in the stream. They have no effect on a durable that exists, which
 	// continues where it was.

@@ -93,6 +93,34 @@ func ExampleEvents_startTime() {
 	}
 }
 
+// A program that keeps who came, in one entry for each event and its corrections.
+func ExampleEvents_corrections() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	nc, err := nats.Connect(os.Getenv("NATS_URL"), nats.MaxReconnects(-1))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	entries := map[string]visit.Event{} // in place of a table with the original's id as its key
+	cfg := subscriber.EventsConfig{Durable: "visitor-list", Kind: visit.KindCheckedIn, Corrections: true}
+	err = subscriber.Events(ctx, js, cfg, func(_ context.Context, e visit.Event) error {
+		// A correction may come before its event, where that failed at first.
+		if known, found := entries[e.OriginalID()]; !found || e.Supersedes(&known) {
+			entries[e.OriginalID()] = e
+		}
+		return nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
 // A decider that lets contractors in during working hours only, by the clock of the
 // site: set its timeZone in the relay's configuration, or it is taken for UTC.
 func ExampleDecide() {

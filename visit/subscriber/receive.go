@@ -47,6 +47,10 @@ func (r *receiver) receive(m jetstream.Msg) {
 		r.report("terminate", m.TermWithReason("invalid event"))
 		return
 	}
+	if event.IsCorrection() && !r.cfg.Corrections {
+		r.report("acknowledge", m.Ack())
+		return
+	}
 	stop, began := r.extend(m), time.Now()
 	err = recovered(func() error { return r.handle(r.working, event) })
 	stop()

@@ -2,8 +2,9 @@
 // programs of other teams.
 //
 // [Events] delivers every event at least once: a program must expect an event again,
-// with the same ID, and do its work only once; [Dedupe] helps with that. [Decide]
-// replies to check-in requests while a visitor waits.
+// with the same ID, and do its work only once; [Dedupe] helps with that. Corrections of
+// events are delivered to those that ask for them. [Decide] replies to check-in requests
+// while a visitor waits.
 //
 // Both shut down gracefully when their context ends, and lose nothing. Neither connects
 // to NATS nor closes a connection: that is up to the caller.

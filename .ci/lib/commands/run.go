@@ -15,13 +15,14 @@ import (
 
 // operators are the commands of sine-relay for which an operator's credentials are
 // meant. The others are run with the relay's settings.
-var operators = []string{"lockdown", "override", "orders", "ask", "deciders", "explain", "visits", "tail", "quarantine"}
+var operators = []string{"lockdown", "override", "orders", "ask", "deciders", "explain", "visits", "tail", "quarantine", "rederive"}
 
 // exempt are not run, and why.
 var exempt = map[string]string{
 	"sine-relay dev":         "runs beside all others",
 	"sine-relay lockdown":    "named without its site, and run with one elsewhere",
 	"sine-relay explain":     "named without its reference, and run with one elsewhere",
+	"sine-relay rederive":    "named without --since, and run with it elsewhere",
 	"sine-relay spool drain": "named without its directory, and run with one elsewhere",
 }
 

@@ -106,7 +106,7 @@ func newRoot(in Process) *cobra.Command {
 		{"Set it up", []*cobra.Command{newConfig(in), newDecode(in), inContext(in, newDeciders), inContext(in, newAsk)}},
 		{"Operate it", []*cobra.Command{
 			inContext(in, newLockdown), inContext(in, newOverride), inContext(in, newOrders),
-			inContext(in, newVisits), inContext(in, newTail), inContext(in, newExplain), inContext(in, newQuarantine), newSpool(in),
+			inContext(in, newVisits), inContext(in, newTail), inContext(in, newExplain), inContext(in, newQuarantine), inContext(in, newRederive), newSpool(in),
 		}},
 		{"About the program", []*cobra.Command{newCompletion(), newVersion(in), help}},
 	} {

@@ -27,8 +27,9 @@ type visitRow struct {
 	Kind        visit.Kind `json:"kind"`
 	Site        string     `json:"site"`
 	Integration string     `json:"integration,omitempty"`
-	// Result is accepted or rejected for a check-in request, stored for an event, and
-	// unreadable for what somebody else than a relay wrote there.
+	// Result is accepted or rejected for a check-in request, stored for an event,
+	// correction for an event that corrects another, and unreadable for what somebody else
+	// than a relay wrote there.
 	Result string `json:"result"`
 	// By is what answered a check-in request: decider, fallback, lockdown or override.
 	By        string           `json:"by,omitempty"`
@@ -38,6 +39,8 @@ type visitRow struct {
 	Order     *visit.OrderNote `json:"order,omitempty"`
 	TookMs    float64          `json:"tookMs,omitempty"`
 	Cause     visit.Cause      `json:"cause,omitempty"`
+	Corrects  string           `json:"corrects,omitempty"`
+	Revision  int              `json:"revision,omitempty"`
 	// Stored is when NATS stored it.
 	Stored    time.Time `json:"stored"`
 	RequestID string    `json:"requestId,omitempty"`
@@ -55,6 +58,7 @@ type visitRow struct {
 // Results of a row beside those of a check-in request.
 const (
 	resultStored     = "stored"
+	resultCorrection = "correction"
 	resultUnreadable = "unreadable"
 )
 
@@ -108,7 +112,8 @@ func newVisits(in Process) *cobra.Command {
 		Use: "visits", Short: "List what came in, how it was answered, and by whom.",
 		Long: `It lists check-in requests, by the records of how they were answered, and events, in the order in which
 the relay received them. Times are those of this machine's time zone, or of TZ. With --output json, each
-line is a JSON object of its own, with times in UTC.`,
+line is a JSON object of its own, with times in UTC. A row with the result correction is no further visitor:
+it is what sine-relay rederive made of an event.`,
 		Example: "  sine-relay visits --site hq --since 1h",
 	}
 	f := addVisitFlags(cmd)
@@ -219,6 +224,9 @@ func (row *visitRow) ofRecord(r visit.Record) {
 func (row *visitRow) ofEvent(e visit.Event, names bool) {
 	row.Integration, row.RequestID, row.Reference, row.VisitKey, row.Synthetic = e.Integration, e.RequestID, visit.Reference(e.RequestID), e.Visit.Value, e.Synthetic
 	row.Result, row.Cause = resultStored, e.Cause
+	if e.IsCorrection() {
+		row.Result, row.Corrects, row.Revision = resultCorrection, e.Corrects, e.Revision
+	}
 	if !names {
 		return
 	}
@@ -256,8 +264,9 @@ func becauseWords(row visitRow) string {
 	add(row.Error != "", row.Error)
 	add(row.Rule != "", row.Rule)
 	add(row.Cause == visit.CauseExpired, "the pass expired")
+	add(row.Corrects != "", fmt.Sprintf("correction %d of event %s", row.Revision, row.Corrects))
 	late := row.Stored.Sub(row.Time)
-	add(late > spooledAfter, "stored "+formatDuration(late.Round(time.Second))+" later")
+	add(late > spooledAfter && row.Corrects == "", "stored "+formatDuration(late.Round(time.Second))+" later")
 	add(row.Synthetic, "synthetic")
 	return strings.Join(words, "; ")
 }

@@ -209,7 +209,7 @@ func operatorsCommands(quarantined []string, site string) [][]string {
 		"override --wait 2s --accept --for 1m --reason test --unknown-site --site " + site, "override lift --wait 2s --site " + site,
 		"orders", "deciders", "ask", "explain 22222", "visits", "quarantine ls",
 		"quarantine show " + quarantined[0], "quarantine replay --submit " + strings.Join(quarantined, " "),
-		"quarantine replay --submit --delete " + quarantined[0],
+		"quarantine replay --submit --delete " + quarantined[0], "rederive --since 1d --submit",
 	} {
 		all = append(all, strings.Fields(line))
 	}

@@ -65,6 +65,7 @@ func (s *deployment) everyCommandWorks(t *testing.T, fixture *fixture) {
 		"lockdown": "in force until it is lifted.*Obeyed by 1", "lockdown lift": "is lifted.*Obeyed by 1", "override": "in force until .*Obeyed by 1", "override lift": "is lifted.*Obeyed by 1",
 		"orders": "There is no lockdown.*RELAY.*ready", "visits": "check_in_request +hq +\\w+ +accepted +decider default", "deciders": `default +hq +default +\w+ +1\.2\.3`, "ask": "SUCCESS", "explain": "all: default accepted",
 		"quarantine ls": "2 messages|3 messages", "quarantine show": "would become checked_in of site hq", "quarantine replay": "2 stored|deleted here.*1 duplicates",
+		"rederive": "[1-9] events read, 0 of them corrections.*0 corrections stored, 0 duplicates, 0 failed",
 	}
 	for _, words := range operatorsCommands(s.quarantined(t, fixture), "hq") {
 		if words[0] == "explain" {

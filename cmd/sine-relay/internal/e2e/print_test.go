@@ -74,6 +74,12 @@ func TestOutput_CommandsPrintNoControlCharacters(t *testing.T) {
 	check("visits")
 	check("visits", "--output", "json")
 
+	event := visit.Event{ID: hostileLine, Kind: visit.KindCheckedIn, Origin: visit.Origin{RequestID: hostileLine, Site: "default", Integration: "default", Received: time.Now()}}
+	event.Source = mustJSON(t, fields{"event": "signin_after", "data": fields{"firstName": hostileLine}})
+	publish("visitors.v1.event.default.checked_in", nil, mustJSON(t, event))
+	check("rederive", "--since", "1h", "--values")
+	check("rederive", "--since", "1h", "--output", "json")
+
 	header := strings.ReplaceAll(hostile, "\r", "")
 	publish("visitors.v1.quarantine.default", nats.Header{
 		visit.HeaderRequestID: {header}, visit.HeaderIntegration: {header}, visit.HeaderReason: {header}, visit.HeaderKind: {header},

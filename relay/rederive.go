@@ -1,0 +1,85 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Why a stored event cannot be read again.
+var (
+	// ErrNoSource is returned for an event without the body that Sine sent: an
+	// installation may leave it out.
+	ErrNoSource = errors.New("the event has no source")
+	// ErrUnknownIntegration is returned for an event of an integration that is not
+	// configured.
+	ErrUnknownIntegration = errors.New("the integration is not configured")
+	// ErrUnreadable is returned for an event whose source the relay would quarantine
+	// today.
+	ErrUnreadable = errors.New("the source is not understood")
+)
+
+// Rederived is what the configuration of today makes of a stored event.
+type Rederived struct {
+	// Correction is the event as it would be stored today, as a correction of the
+	// stored one. It is nil where both say the same.
+	Correction *visit.Event
+	// OtherKind is set when the body names another kind than the one that the event is
+	// stored as, by the URL or by the configuration of that day. A correction keeps the
+	// kind, and with it the subject.
+	OtherKind bool
+}
+
+// Rederive reads the source of a stored event, or of a correction, again. Its typed
+// fields and its time are those of today; its kind, its site and what the relay noted when
+// the webhook came are kept. The error wraps [ErrNoSource], [ErrUnknownIntegration] or
+// [ErrUnreadable], and holds nothing of the body.
+func (r *Reader) Rederive(stored *visit.Event) (Rederived, error) {
+	in := r.integrations[stored.Integration]
+	if in == nil || in.Invalid {
+		return Rederived{}, ErrUnknownIntegration
+	}
+	if source := bytes.TrimSpace(stored.Source); len(source) == 0 || string(source) == "null" {
+		return Rederived{}, ErrNoSource
+	}
+	d, reason := in.Fields.Read(stored.Source, r.limits.JSONDepth)
+	if reason == "" {
+		_, reason = in.kind(stored.Kind, d)
+	}
+	if reason != "" {
+		return Rederived{}, fmt.Errorf("%w: %s", ErrUnreadable, reason)
+	}
+	x := &exchange{
+		in: in, id: stored.RequestID, trace: stored.Trace, start: stored.Received, kind: stored.Kind,
+		synthetic: stored.Synthetic, resubmitted: true,
+	}
+	e := x.newEvent(d)
+	e.Site = stored.Site
+	named := in.kindOf(d.Event)
+	read := Rederived{OtherKind: named != "" && named != stored.Kind}
+	same, err := saysTheSame(stored, e)
+	if err == nil && !same {
+		err = e.Correct(stored)
+		read.Correction = e
+	}
+	if err != nil {
+		return Rederived{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return read, nil
+}
+
+// saysTheSame compares all that two events of one source say.
+func saysTheSame(a, b *visit.Event) (bool, error) {
+	var said [2][]byte
+	for i, e := range []*visit.Event{a, b} {
+		content := *e
+		content.ID, content.Corrects, content.Revision, content.Source = "", "", 0, nil
+		var err error
+		if said[i], err = visit.MarshalEvent(&content); err != nil {
+			return false, err
+		}
+	}
+	return bytes.Equal(said[0], said[1]), nil
+}
