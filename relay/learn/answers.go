@@ -22,7 +22,9 @@ func (l *learner) answers() {
 			all = append(all, c)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Or(b.score-a.score, b.count()-a.count(), b.segments()-a.segments()) })
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Or(b.score-a.score, b.count()-a.count(), b.segments()-a.segments())
+	})
 	for _, c := range all {
 		before := l.spec
 		l.labels(c.place) // without its keys, an answer is not read

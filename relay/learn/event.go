@@ -102,7 +102,9 @@ func (l *learner) eventPlace() {
 			all = append(all, c)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Or(b.score-a.score, b.count()-a.count(), a.segments()-b.segments()) })
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Or(b.score-a.score, b.count()-a.count(), a.segments()-b.segments())
+	})
 	for _, c := range all {
 		if l.having(fields.Event) < len(l.samples) && l.propose(fields.Event, c.at) {
 			l.proposed(fields.Event, c.at, c.basis)
@@ -171,12 +173,17 @@ func (l *learner) kinds() {
 	}
 }
 
-// isShownAsEvent reports whether a name may be shown: it says what an event does, or it
-// stands where the configuration has the name and reads like one.
+// isShownAsEvent reports whether a name may be shown: it reads like one, and either says
+// what an event does, or stands where the configuration has the name.
 func (l *learner) isShownAsEvent(n *named) bool {
 	kind, _ := kindByName(n.name)
-	return len(n.name) <= 64 && (kind != "" || n.samples[0].now.Origin(fields.Event) != fields.Missing && l.findings[fields.Event] == nil && isShown("/"+n.name))
+	words := tokens(n.name)
+	known := len(words) > 0 && !slices.ContainsFunc(words, func(w string) bool { return stageWords[w] == 0 && subjectWords[w] == ofNothing && !eventWords[w] })
+	return known || isShown("/"+escape(n.name)) && (kind != "" || l.findings[fields.Event] == nil)
 }
+
+// eventWords are in names of events beside those of a stage.
+var eventWords = wordsOf(map[bool]string{true: "sign signed signing check checked checking event visitor visit by at the"})
 
 // kindOf says what a name stands for: as the URL or the stream has it, or as the name and
 // those beside it let one guess.

@@ -148,7 +148,9 @@ func (l *learner) visitID(who []string) {
 			open = append(open, c)
 		}
 	}
-	slices.SortStableFunc(sure, func(a, b candidate) int { return cmp.Or(b.score-a.score, b.count()-a.count(), a.segments()-b.segments()) })
+	slices.SortStableFunc(sure, func(a, b candidate) int {
+		return cmp.Or(b.score-a.score, b.count()-a.count(), a.segments()-b.segments())
+	})
 	if len(sure) > 0 {
 		rivals := slices.DeleteFunc(slices.Clone(sure), func(c candidate) bool { return c.score < sure[0].score || !differ(c.place, sure[0].place) })
 		if len(rivals) == 0 && l.propose(fields.Visit, sure[0].at) {
@@ -175,7 +177,9 @@ func (l *learner) idCandidates(f fields.Field) (all []candidate) {
 			all = append(all, c)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Or(b.score-a.score, b.count()-a.count(), a.segments()-b.segments()) })
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Or(b.score-a.score, b.count()-a.count(), a.segments()-b.segments())
+	})
 	return all
 }
 

@@ -247,15 +247,15 @@ func subjectOf(words []string) subject {
 	return inner
 }
 
-// withoutSubject takes a word such as hostFirstName apart.
+// withoutSubject takes a word such as hostFirstName apart, behind the longest subject.
 func withoutSubject(word string) (rest string, of subject) {
-	for s, about := range subjectWords {
-		after, ok := strings.CutPrefix(word, s)
-		if ok && len(after) > 1 && (len(rest) == 0 || len(after) < len(rest)) && (isTerm(after) || idWords[after]) {
-			rest, of = after, about
+	for n := len(word) - 2; n > 0; n-- {
+		rest := word[n:]
+		if about := subjectWords[word[:n]]; about != ofNothing && (isTerm(rest) || idWords[rest]) {
+			return rest, about
 		}
 	}
-	return rest, of
+	return "", ofNothing
 }
 
 func isTerm(word string) bool { return terms[word] != "" || vague[word] != "" }
