@@ -216,4 +216,3 @@ func (l *learning) tell(in Process, shown learned) {
 		fmt.Fprintln(in.Stderr, "Nothing was changed; --write writes it into the integrations file.")
 	}
 }
-
