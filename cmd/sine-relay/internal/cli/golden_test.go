@@ -39,6 +39,7 @@ func TestOutput_IsThatOfTheGoldenFiles(t *testing.T) {
 			return showMessage(&out, format, someKept[0], "would become checked_in of site hq with id 4711", []byte("{}"))
 		},
 		"decode":   func(format string) error { return newDecoded(someDecoded(t), false).print(&out, format) },
+		"learn":    func(format string) error { return someLearned(t).print(&out, format) },
 		"rederive": func(format string) error { return someRederived(t, false).print(&out, format) },
 		"rederive_submit": func(format string) error {
 			r := someRederived(t, true)

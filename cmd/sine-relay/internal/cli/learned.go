@@ -175,12 +175,12 @@ func (l learned) choices(out io.Writer) {
 	var lines []string
 	for _, f := range l.Fields {
 		if f.State == learn.Open && len(f.Places) > 0 {
-			lines = append(lines, fmt.Sprintf("fields: {%s: [%s]}", f.Field, strings.Join(quotedAll(f.Places), ", or ")))
+			lines = append(lines, fmt.Sprintf("fields: {%s: [%s]}", f.Field, strings.Join(quotedAll(f.Places), "]}  or  {"+f.Field+": [")))
 		}
 	}
 	for _, k := range l.Kinds {
 		if k.Means == "" {
-			lines = append(lines, fmt.Sprintf("kindAliases: {%s: check_in_request, or checked_in, or checked_out}", strconv.Quote(k.Word)))
+			lines = append(lines, fmt.Sprintf("kindAliases: {%s: check_in_request}  or  checked_in, checked_out", strconv.Quote(k.Word)))
 		}
 	}
 	for i, line := range lines {
