@@ -91,7 +91,7 @@ func (g *guide) walk(ctx context.Context, wait time.Duration) (shownByVisit, err
 	if _, err := g.ask(ctx, "4. Press Enter when the iPad has answered. "); err != nil {
 		return shownByVisit{}, err
 	}
-	rejected, err := g.rejection(ctx)
+	rejected, err := g.rejection(ctx, min(wait, recordsWait))
 	if err != nil {
 		return shownByVisit{}, err
 	}
@@ -115,14 +115,14 @@ func (g *guide) walk(ctx context.Context, wait time.Duration) (shownByVisit, err
 	}
 }
 
-// recordsWait is how long a record may take from the answer into its stream.
+// recordsWait is how long a record may take from the response into its stream.
 const recordsWait = 10 * time.Second
 
 // rejection is the record of the check-in request. Where several came meanwhile, somebody
 // says which.
-func (g *guide) rejection(ctx context.Context) (visit.Record, error) {
+func (g *guide) rejection(ctx context.Context, wait time.Duration) (visit.Record, error) {
 	var all []visit.Record
-	err := g.until(ctx, recordsWait, func(ctx context.Context) (bool, error) {
+	err := g.until(ctx, wait, func(ctx context.Context) (bool, error) {
 		var err error
 		all, err = g.records(ctx)
 		return len(all) > 0, err
