@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 )
@@ -31,11 +31,11 @@ func TestAuth_AcceptsPasswordTokenAndNKey(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		server func(*server.Options)
-		auth   conn.Auth
+		auth   dial.Auth
 	}{
-		"user and password": {withUser(nil), conn.Auth{User: "relay", Password: always("Zsecret")}},
-		"token":             {func(o *server.Options) { o.Authorization = "Zsecret" }, conn.Auth{Token: always("Zsecret")}},
-		"NKEY seed file":    {func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }, conn.Auth{NKeySeedFile: seedFile}},
+		"user and password": {withUser(nil), dial.Auth{User: "relay", Password: always("Zsecret")}},
+		"token":             {func(o *server.Options) { o.Authorization = "Zsecret" }, dial.Auth{Token: always("Zsecret")}},
+		"NKEY seed file":    {func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }, dial.Auth{NKeySeedFile: seedFile}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ready(t, natstest.Start(t, c.server), func(cfg *broker.Config) { cfg.NATS.Auth = c.auth })

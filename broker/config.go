@@ -8,9 +8,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/orders"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -18,7 +19,7 @@ import (
 // Config says where NATS is and what the streams are like. Zero fields get the
 // defaults.
 type Config struct {
-	NATS    conn.Config
+	NATS    dial.Config
 	Streams streams.Config
 	// Requests are the subjects of the check-in requests that will be sent, so that
 	// their metrics exist from the start. Others may be sent, too.
@@ -39,7 +40,7 @@ type Config struct {
 	Spool *spool.Spool
 	// Windows keep what NATS acknowledges before it syncs it, by root, and send it again
 	// where NATS may have lost it. They need a spool. None where every message is synced.
-	Windows map[visit.Root]*spool.Window
+	Windows map[visit.Root]*window.Window
 	Logger  *slog.Logger
 	// Registerer gets the broker's metrics; nil registers none.
 	Registerer prometheus.Registerer

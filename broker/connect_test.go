@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 )
@@ -40,7 +40,7 @@ func TestConfig_RefusesWhatCanNeverWork(t *testing.T) {
 		"no seed file":            {func(c *broker.Config) { c.NATS.Auth.NKeySeedFile = absent }, "NKEY seed file"},
 		"a bad seed":              {func(c *broker.Config) { c.NATS.Auth.NKeySeedFile = rubbish }, "NKEY seed file"},
 		"two ways to authenticate": {func(c *broker.Config) {
-			c.NATS.Auth = conn.Auth{Token: always("Zsecret"), User: "u", Password: always("Zsecret")}
+			c.NATS.Auth = dial.Auth{Token: always("Zsecret"), User: "u", Password: always("Zsecret")}
 		}, "only one of"},
 		"a user, no password":   {func(c *broker.Config) { c.NATS.Auth.User = "u" }, "user and password must be set together"},
 		"no CA file":            {func(c *broker.Config) { c.NATS.TLS.CAFile = absent }, "TLS"},
@@ -50,7 +50,7 @@ func TestConfig_RefusesWhatCanNeverWork(t *testing.T) {
 		"forgotten too soon":    {func(c *broker.Config) { c.Streams.Events.MaxAge = time.Hour }, "stream VISITORS: its maximum age of 1h0m0s must not be shorter than the dedupe window of 24h"},
 		"one stream for two":    {func(c *broker.Config) { c.Streams.Events.Name = "VISITOR_QUARANTINE" }, "two of them are VISITOR_QUARANTINE"},
 	} {
-		cfg := broker.Config{NATS: conn.Config{Servers: []string{"nats://127.0.0.1:1"}}}
+		cfg := broker.Config{NATS: dial.Config{Servers: []string{"nats://127.0.0.1:1"}}}
 		c.change(&cfg)
 		b, err := broker.Connect(cfg)
 		if err == nil {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/admin"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -27,7 +27,7 @@ func withUser(p *server.Permissions) func(*server.Options) {
 	}
 }
 
-func asRelay(c *broker.Config) { c.NATS.Auth = conn.Auth{User: "relay", Password: always("Zsecret")} }
+func asRelay(c *broker.Config) { c.NATS.Auth = dial.Auth{User: "relay", Password: always("Zsecret")} }
 
 var asTeam = nats.UserInfo("team", "Zsecret")
 
@@ -74,7 +74,7 @@ func TestPermissions_DeniedAskNamesTheSubject(t *testing.T) {
 	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"visitors.v1.ask.>"}},
 	}))
-	cfg := broker.Config{NATS: conn.Config{Servers: []string{s.URL()}}}
+	cfg := broker.Config{NATS: dial.Config{Servers: []string{s.URL()}}}
 	asRelay(&cfg)
 	d, err := broker.OpenAsker(within(t, patience), cfg)
 	if err != nil {
@@ -96,7 +96,7 @@ func TestRecords_DeniedReadFailsSoon(t *testing.T) {
 	s := natstest.Start(t, withUser(&server.Permissions{
 		Publish: &server.SubjectPermission{Deny: []string{"$JS.API.DIRECT.>"}},
 	}))
-	cfg := broker.Config{NATS: conn.Config{Servers: []string{s.URL()}}}
+	cfg := broker.Config{NATS: dial.Config{Servers: []string{s.URL()}}}
 	asRelay(&cfg)
 	start := time.Now()
 	_, err := admin.FindRecords(within(t, patience), command(cfg), "K7Q2M", start)

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker/admin"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -71,7 +71,7 @@ func TestDeciders_SearchIsBounded(t *testing.T) {
 				search := ready(t, s).Deciders
 				if by == "an operator" {
 					search = func(ctx context.Context) ([]admin.Decider, admin.Discovery, error) {
-						return admin.FindDeciders(ctx, admin.Config{NATS: conn.Config{Servers: []string{s.URL()}}})
+						return admin.FindDeciders(ctx, admin.Config{NATS: dial.Config{Servers: []string{s.URL()}}})
 					}
 				}
 				found, d, err := search(ctx)

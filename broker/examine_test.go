@@ -11,6 +11,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 )
@@ -49,7 +50,7 @@ func TestAuth_ReportsANATSWithoutAuthentication(t *testing.T) {
 			}
 			want := map[bool]int{true: 2, false: 0}[c.nobody] // once for each connection
 			eventually(t, "it is logged", func() bool { return strings.Count(log.String(), "level=WARN msg=\""+conn.UnauthenticatedText) == want })
-			cfg := broker.Config{NATS: conn.Config{Servers: []string{s.URL()}}}
+			cfg := broker.Config{NATS: dial.Config{Servers: []string{s.URL()}}}
 			c.relay(&cfg)
 			found, err := admin.Examine(t.Context(), command(cfg))
 			if err != nil || found.Unauthenticated != c.nobody || found.Server == "" {
@@ -62,7 +63,7 @@ func TestAuth_ReportsANATSWithoutAuthentication(t *testing.T) {
 func TestExamine_InspectsStreamsAndCreatesNone(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	cfg := broker.Config{NATS: conn.Config{Servers: []string{s.URL()}}}
+	cfg := broker.Config{NATS: dial.Config{Servers: []string{s.URL()}}}
 	found, err := admin.Examine(t.Context(), command(cfg))
 	if err != nil || len(found.Streams) != 4 {
 		t.Fatalf("%+v %v", found, err)

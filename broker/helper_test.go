@@ -10,7 +10,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/admin"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/internal/promtest"
@@ -50,7 +50,7 @@ func unlessHeldUp(t *testing.T, try func() error) {
 func connectTo(t *testing.T, s *natstest.Server, change ...func(*broker.Config)) *broker.Broker {
 	t.Helper()
 	cfg := broker.Config{
-		NATS: conn.Config{Servers: []string{s.URL()}},
+		NATS: dial.Config{Servers: []string{s.URL()}},
 		Streams: streams.Config{
 			Events:     streams.Limits{MaxBytes: 8 << 20},
 			Decisions:  streams.Limits{MaxBytes: 8 << 20},

@@ -11,7 +11,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/admin"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -32,7 +32,7 @@ func announced(t *testing.T, s *natstest.Server, sites ...string) *broker.Broker
 
 func book(t *testing.T, s *natstest.Server) *admin.Book {
 	t.Helper()
-	b, err := admin.OpenBook(within(t, patience), admin.Config{NATS: conn.Config{Servers: []string{s.URL()}}})
+	b, err := admin.OpenBook(within(t, patience), admin.Config{NATS: dial.Config{Servers: []string{s.URL()}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestOrders_UserIsTheOneThatNATSKnows(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t, natstest.WithUser("operator", "Zsecret"))
 	b, err := admin.OpenBook(within(t, patience), admin.Config{
-		NATS: conn.Config{Servers: []string{s.URL()}, Auth: conn.Auth{User: "operator", Password: func() string { return "Zsecret" }}},
+		NATS: dial.Config{Servers: []string{s.URL()}, Auth: dial.Auth{User: "operator", Password: func() string { return "Zsecret" }}},
 	})
 	if err != nil {
 		t.Fatal(err)

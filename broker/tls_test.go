@@ -18,7 +18,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 )
 
@@ -28,7 +28,7 @@ func TestTLS_NeedsTheRightCertificates(t *testing.T) {
 	s := natstest.Start(t, func(o *server.Options) { o.TLSConfig, o.TLSVerify, o.TLSTimeout = ca.serverConfig(t), true, 5 })
 	t.Run("CA and client certificate", func(t *testing.T) {
 		certFile, keyFile := ca.issue(t)
-		b := ready(t, s, func(c *broker.Config) { c.NATS.TLS = conn.TLS{CAFile: ca.file, CertFile: certFile, KeyFile: keyFile} })
+		b := ready(t, s, func(c *broker.Config) { c.NATS.TLS = dial.TLS{CAFile: ca.file, CertFile: certFile, KeyFile: keyFile} })
 		if b.Status().Unauthenticated {
 			t.Error("a server that insists on a certificate is said to ask nobody")
 		}

@@ -36,11 +36,12 @@ type AdminConfig struct {
 	Logger     *slog.Logger          // likewise
 	Synthetic  http.Handler          // likewise; see [Relay.Synthetic]
 	KeyCheck   http.Handler          // likewise; see [Relay.KeyCheck]
+	Contract   http.Handler          // likewise; what is below /contract/
 }
 
-// Admin answers on the admin listener: /metrics, /livez, /readyz, and webhooks that
-// test the relay. It is for people and machines inside; but for the last it asks for no
-// key, so it must never be routed from outside.
+// Admin answers on the admin listener: /metrics, /livez, /readyz, /contract/, and
+// webhooks that test the relay. It is for people and machines inside; but for the last it
+// asks for no key, so it must never be routed from outside.
 type Admin struct {
 	readiness   *Readiness
 	connections *connlimit.Limiter
@@ -65,6 +66,9 @@ func NewAdmin(cfg AdminConfig) *Admin {
 	}
 	if cfg.KeyCheck != nil {
 		a.routes.Handle("GET /sine/", cfg.KeyCheck)
+	}
+	if cfg.Contract != nil {
+		a.routes.Handle("GET /contract/", cfg.Contract)
 	}
 	return a
 }

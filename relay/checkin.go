@@ -138,7 +138,7 @@ func (r *Relay) pollDeciders(ctx context.Context, cancel context.CancelFunc, x *
 	}
 	p := &poll{in: x.in, ballot: x.in.policy.Ballot(voters), versions: map[string]string{}, votes: make(chan vote, len(asked)), cancel: cancel}
 	// Were the verdict left to nobody, the fallback for that would let the visitor in.
-	p.incomplete = len(x.missing) > 0 && p.ballot.Settled()
+	p.incomplete = p.ballot.Settled() && len(x.in.lacks(d)) > 0
 	for _, decider := range lacking {
 		p.count(vote{Vote: policy.Vote{Decider: decider, Situation: policy.Incomplete}})
 	}
@@ -216,7 +216,7 @@ func (r *Relay) applicable(x *exchange, d *fields.Body) (asked, lacking []string
 		lacks := missing
 		if decider.Expects != nil {
 			own := d.Lacks(decider.Expects)
-			if lacks = len(own) > 0; lacks && holds {
+			if lacks = len(own) > 0; lacks && holds && !decider.Shadow {
 				r.noteIncomplete(x, own)
 			}
 		}

@@ -51,6 +51,8 @@ func TestExpects_ADeciderIsAskedWhereItsExpectationsAreMet(t *testing.T) {
 		{"one does that is not asked about the visitor", company, []Decider{{Name: "a", Expects: nothing, Condition: never}, {Name: "b", Condition: never}}, withoutCompany, "", visit.Reject, "company"},
 		{"a shadow does", company, []Decider{{Name: "a", Expects: nothing, Shadow: true}, {Name: "b"}}, withoutCompany, "a", visit.Reject, "company"},
 		{"a shadow alone is asked about the visitor", company, []Decider{{Name: "a", Expects: nothing, Shadow: true}, {Name: "b", Condition: never}}, withoutCompany, "a", visit.Reject, "company"},
+		{"a shadow's are not met", nil, []Decider{{Name: "a"}, {Name: "b", Expects: company, Shadow: true}}, withoutCompany, "a", visit.Accept, ""},
+		{"a shadow's are not met, and nobody else has a say", nil, []Decider{{Name: "a", Condition: never}, {Name: "b", Expects: company, Shadow: true}}, withoutCompany, "", visit.Accept, ""},
 		{"a condition on what is missing", nil, []Decider{{Name: "a", Expects: company, Condition: unknown}}, withoutCompany, "", visit.Reject, "company"},
 		{"a condition that does not hold", nil, []Decider{{Name: "a"}, {Name: "b", Expects: company, Condition: never}}, withoutCompany, "a", visit.Accept, ""},
 		{"nobody at all", nil, []Decider{{Name: "a", Expects: company}}, `{"event":"signin_before","data":null}`, "", visit.Reject, "person.firstName person.lastName company"},

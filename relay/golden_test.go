@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sine-relay/sine-relay/internal/schematest"
 	"github.com/sine-relay/sine-relay/visit"
+	"github.com/sine-relay/sine-relay/visit/contract"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -21,6 +24,10 @@ func TestGolden_SamplesBecomeMessages(t *testing.T) {
 	samples, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(samples) == 0 {
 		t.Fatalf("no samples: %v", err)
+	}
+	schemas, err := schematest.Compile(contract.Files())
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, sample := range samples {
 		name := strings.TrimSuffix(filepath.Base(sample), ".json")
@@ -38,8 +45,22 @@ func TestGolden_SamplesBecomeMessages(t *testing.T) {
 			if len(sent) != 1 {
 				t.Fatalf("%d messages were sent, want 1", len(sent))
 			}
+			validate(t, schemas, sent[0]) // readable changes it
 			compareGolden(t, "testdata/"+name+".golden", readable(t, sent[0], body))
 		})
+	}
+}
+
+// validate judges a message by the contract's schemas.
+func validate(t *testing.T, schemas *schematest.Schemas, m visit.Message) {
+	t.Helper()
+	name := map[visit.Root]string{visit.RootAsk: "check-in-request", visit.RootEvent: "event", visit.RootDecision: "decision-record", visit.RootQuarantine: "quarantined"}[m.Root]
+	header := maps.Clone(m.Header)
+	if m.Root == visit.RootAsk {
+		header[visit.HeaderTimeout] = []string{"2500"} // the broker adds it
+	}
+	if err := schemas.ValidateMessage(name, header, m.Data); err != nil {
+		t.Error(err)
 	}
 }
 

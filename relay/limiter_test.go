@@ -199,6 +199,8 @@ func bodiesOf(length int) map[string]string {
 		"what is not understood": `{"event":"signin_after","data":{"firstName":"Ada","lastName":"L"},"other":"` + strings.Repeat("x", length) + `"}`,
 		"one long answer":        answer(strings.Repeat("x", length)),
 		"many answers":           head + strings.TrimSuffix(strings.Repeat(small, length/len(small)), ",") + `]}}}`,
+		"pairs":                  head + strings.TrimSuffix(strings.Repeat(`["a",1],`, length/8), ",") + `]}}}`,
+		"answers by questions":   `{"event":"signin_after","data":{"firstName":"Ada","lastName":"L","answers":{` + strings.TrimSuffix(strings.Repeat(`"a":1,`, length/6), ",") + `}}}`,
 		"escaped characters":     answer(strings.Repeat(`\"`, length/2)),
 		"what is escaped by us":  answer(strings.Repeat("\u2028", length/3)),
 		"blanks":                 head + strings.Repeat(" ", length) + `]}}}`,

@@ -99,8 +99,17 @@ type Decoded struct {
 	// IDFromBody is set when the event's id is derived from the body, so that a repeat
 	// is recognised. Else it is random.
 	IDFromBody bool
+	// Unmet are the deciders, but for shadows, whose expectations a check-in request
+	// does not meet, so that they would not be asked, with the fields that it lacks.
+	Unmet []Unmet
 	// Report says where everything was found.
 	Report *fields.Report
+}
+
+// Unmet is what a check-in request lacks for one decider.
+type Unmet struct {
+	Decider string
+	Missing []string
 }
 
 // Decode says what would become of a body, received at a time, at the URL of an
@@ -124,7 +133,7 @@ func (r *Reader) Decode(integration string, pinned visit.Kind, raw []byte, recei
 	d.IDFromBody = d.Event.ID == x.newEvent(report.Body).ID
 	d.Subject = subjects.Event(in.Site, d.Kind)
 	if d.Kind == visit.KindCheckInRequest {
-		d.Event.ID, d.Subject = "", subjects.Ask(in.Site, in.Deciders[0].Name)
+		d.Event.ID, d.Subject, d.Unmet = "", subjects.Ask(in.Site, in.Deciders[0].Name), in.unmet(report.Body)
 	}
 	return d, nil
 }
@@ -135,4 +144,17 @@ func (r *Reader) KindOf(integration, event string) visit.Kind {
 		return in.kindOf(event)
 	}
 	return ""
+}
+
+func (in *Integration) unmet(b *fields.Body) (all []Unmet) {
+	for _, decider := range in.Deciders {
+		missing := in.lacks(b)
+		if decider.Expects != nil {
+			missing = b.Lacks(decider.Expects)
+		}
+		if len(missing) > 0 && !decider.Shadow {
+			all = append(all, Unmet{decider.Name, missing})
+		}
+	}
+	return all
 }

@@ -11,7 +11,9 @@ import (
 type Verdict string
 
 const (
+	// Accept lets the visitor in.
 	Accept Verdict = "accept"
+	// Reject does not.
 	Reject Verdict = "reject"
 )
 

@@ -11,8 +11,9 @@ package visit
 type Event struct {
 	// ID is the same for every delivery of an event; see [EventID]. It equals the
 	// message's "ce-id" and "Nats-Msg-Id".
-	ID   string `json:"id"`
-	Kind Kind   `json:"kind"`
+	ID string `json:"id"`
+	// Kind is which event it is: a check-in or a check-out.
+	Kind Kind `json:"kind"`
 	// Corrects is set on a correction: the id of the event that it corrects, which is
 	// never a correction itself. See [Event.Supersedes].
 	Corrects string `json:"corrects,omitempty"`

@@ -48,6 +48,7 @@ func (e *Event) Message(s Subjects) (Message, error) {
 		HeaderSource, EventSource(e.Site, e.Integration),
 		HeaderTime, e.Time.Format(time.RFC3339Nano),
 		HeaderDataContentType, ContentJSON,
+		HeaderDataSchema, EventSchema,
 		HeaderContentType, ContentJSON,
 		HeaderRequestID, e.RequestID,
 		HeaderIntegration, e.Integration,

@@ -41,7 +41,10 @@ func TestWireFormat_OfMessagesIsFrozen(t *testing.T) {
 	source := visit.Source(" {\"event\":\"x\",\n \"big\":1844674407370955161599, \"html\":\"<&>\"}\n")
 	event := visit.Event{ID: "00112233445566778899aabbccddeeff", Kind: visit.KindCheckedOut, Origin: fullOrigin(), Pass: fullPass(), Cause: visit.CauseExpired, Missing: []string{"host.group"}, Source: source}
 	request := visit.CheckInRequest{Origin: fullOrigin(), Pass: fullPass(), Missing: []string{"person.email", "company"}, Source: source}
-	bare := visit.Event{ID: "1", Kind: visit.KindCheckedIn, Origin: visit.Origin{Visit: visit.NewVisitKey("")}}
+	bare := visit.Event{ID: "ffeeddccbbaa99887766554433221100", Kind: visit.KindCheckedIn, Origin: visit.Origin{
+		RequestID: "K7Q2M3456789ABCDEFGH", Site: "hq", Integration: "lobby",
+		Time: event.Received, TimeBasis: visit.TimeReceived, Received: event.Received, Visit: visit.NewVisitKey(""),
+	}}
 	correction := event
 	if err := correction.Correct(&event); err != nil {
 		t.Fatal(err)

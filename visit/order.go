@@ -29,6 +29,7 @@ const AllSites = "*"
 // Order is a standing order of an operator, a lockdown or an override, for one site or
 // for all.
 type Order struct {
+	// Kind is what the order does.
 	Kind OrderKind `json:"kind"`
 	// Site is a name as of [ValidName], or [AllSites].
 	Site string `json:"site"`
@@ -103,6 +104,7 @@ func (o Order) Identity() string {
 
 // Lift ends one standing order. It replaces the order in the bucket.
 type Lift struct {
+	// Kind and Site are those of the order that it ends.
 	Kind OrderKind `json:"kind"`
 	Site string    `json:"site"`
 	// Lifts is the [Order.Identity] of the order that it ends. Every other

@@ -13,38 +13,52 @@ import (
 // Pass is what Sine says about a visit. Every field may be empty: Sine sends what its
 // site collects, and the relay adds nothing.
 type Pass struct {
-	Person      Person       `json:"person"`
-	Company     string       `json:"company,omitempty"`
-	Host        *Host        `json:"host,omitempty"`
-	VisitorType string       `json:"visitorType,omitempty"`
+	// Person is the visitor.
+	Person Person `json:"person"`
+	// Company is the visitor's.
+	Company string `json:"company,omitempty"`
+	// Host is who is visited.
+	Host *Host `json:"host,omitempty"`
+	// VisitorType is one of those that the site defines in Sine.
+	VisitorType string `json:"visitorType,omitempty"`
+	// FormAnswers are the answers to the questions of the site's form.
 	FormAnswers []FormAnswer `json:"answers,omitempty"`
 }
 
-// Person is the visitor.
+// Person is the visitor. Texts are as Sine sent them: an email address need not be
+// valid, nor a number in any form.
 type Person struct {
 	// ID is Sine's id of the person, the same at each visit, where Sine sends one and
 	// the relay knows where. It never identifies a visit.
-	ID        string `json:"id,omitempty"`
+	ID string `json:"id,omitempty"`
+	// FirstName is the visitor's first name.
 	FirstName string `json:"firstName,omitempty"`
-	// LastName is the whole name where Sine sends it in one text: FirstName is empty
-	// then.
+	// LastName is the visitor's last name, or the whole name where Sine sends it in one
+	// text: FirstName is absent then.
 	LastName string `json:"lastName,omitempty"`
-	Email    string `json:"email,omitempty"`
-	Mobile   string `json:"mobile,omitempty"`
+	// Email is the visitor's email address.
+	Email string `json:"email,omitempty"`
+	// Mobile is the visitor's telephone number.
+	Mobile string `json:"mobile,omitempty"`
+	// PhotoURL is where Sine has the visitor's photo.
 	PhotoURL string `json:"photoUrl,omitempty"`
 }
 
 // Host is the person or the group that is visited; any field may be empty.
 type Host struct {
+	// FirstName is the host's first name.
 	FirstName string `json:"firstName,omitempty"`
-	LastName  string `json:"lastName,omitempty"`
-	Group     string `json:"group,omitempty"`
+	// LastName is the host's last name.
+	LastName string `json:"lastName,omitempty"`
+	// Group is the group of hosts that is visited.
+	Group string `json:"group,omitempty"`
 }
 
-// FormAnswer is the answer to one question of a site's form. Value is the text that
-// Sine sent; a value of another type is its JSON.
+// FormAnswer is the answer to one question of a site's form.
 type FormAnswer struct {
+	// Label is the question.
 	Label string `json:"label,omitempty"`
+	// Value is the text that Sine sent; a value of another type is its JSON.
 	Value string `json:"value"`
 }
 
@@ -68,7 +82,8 @@ type VisitKey struct {
 	// 1 to 128 letters, digits and the characters "._:-" is replaced by 32
 	// hexadecimal digits of its SHA-256, so that the value is valid anywhere. It is
 	// empty when the basis is [VisitKeyNone].
-	Value string        `json:"value,omitempty"`
+	Value string `json:"value,omitempty"`
+	// Basis says where the key comes from.
 	Basis VisitKeyBasis `json:"basis"`
 }
 
@@ -90,8 +105,9 @@ type Origin struct {
 	// header of its response.
 	RequestID string `json:"requestId"`
 	// Trace is how a trusted proxy identified it.
-	Trace Trace  `json:"trace,omitzero"`
-	Site  string `json:"site"`
+	Trace Trace `json:"trace,omitzero"`
+	// Site is the name of the integration's site.
+	Site string `json:"site"`
 	// Integration is the name of the relay's integration that Sine called.
 	Integration string `json:"integration"`
 	// ExternalID is what somebody entered in Sine as the external id of the
@@ -99,15 +115,17 @@ type Origin struct {
 	// configuration, or else what Sine sent.
 	ExternalID string `json:"externalId,omitempty"`
 	// Time is when the visitor checked in or out, or asked to; see TimeBasis.
-	Time      time.Time `json:"time"`
+	Time time.Time `json:"time"`
+	// TimeBasis says where Time comes from.
 	TimeBasis TimeBasis `json:"timeBasis"`
 	// TimeZone is the site's, a name of the IANA database, from the relay's
-	// configuration: "UTC" unless it was set there. It is empty in messages of earlier
+	// configuration: "UTC" unless it was set there. It is absent in messages of earlier
 	// relays. Time may be in another zone: see [Origin.LocalTime].
 	TimeZone string `json:"timeZone,omitempty"`
 	// Received is when the relay received the webhook, by its own clock.
 	Received time.Time `json:"received"`
-	Visit    VisitKey  `json:"visit"`
+	// Visit identifies the visit.
+	Visit VisitKey `json:"visit"`
 	// Synthetic marks a test by an operator: there is no visitor. Nothing that a
 	// client sends to the public listener sets it.
 	Synthetic bool `json:"synthetic,omitempty"`

@@ -15,18 +15,22 @@ type Record struct {
 	RequestID string `json:"requestId"`
 	Reference string `json:"reference"`
 	// Trace is how a trusted proxy identified it.
-	Trace Trace  `json:"trace,omitzero"`
-	Site  string `json:"site"`
+	Trace Trace `json:"trace,omitzero"`
+	// Site is the name of the integration's site.
+	Site string `json:"site"`
 	// Integration is the name of the relay's integration that Sine called.
 	Integration string `json:"integration"`
 	// ExternalID is that of the integration in the relay's configuration.
-	ExternalID string    `json:"externalId,omitempty"`
-	Received   time.Time `json:"received"`
+	ExternalID string `json:"externalId,omitempty"`
+	// Received is when the relay received the webhook, by its own clock.
+	Received time.Time `json:"received"`
 	// Visit is the key of the events of the same visit, when Sine sends an id before
 	// there is a pass.
-	Visit     VisitKey `json:"visit"`
-	Synthetic bool     `json:"synthetic,omitempty"`
+	Visit VisitKey `json:"visit"`
+	// Synthetic marks a test by an operator: there is no visitor.
+	Synthetic bool `json:"synthetic,omitempty"`
 
+	// Verdict is how the check-in request was answered.
 	Verdict Verdict `json:"verdict"`
 	// Situation is "decided", or why there was no decision.
 	Situation string `json:"situation"`
@@ -55,6 +59,7 @@ type Record struct {
 
 // Vote is the part of one decider in a record.
 type Vote struct {
+	// Decider is the decider's name in the relay's configuration.
 	Decider string `json:"decider"`
 	// Version is what the decider says about itself.
 	Version string `json:"version,omitempty"`
@@ -74,14 +79,16 @@ type Vote struct {
 
 // OrderNote identifies a standing order in a record.
 type OrderNote struct {
+	// Kind is what the order does.
 	Kind OrderKind `json:"kind"`
 	// ID is the [Order.Identity].
 	ID string `json:"id,omitempty"`
 	// By, User and Account are as in [Order].
-	By      string    `json:"by,omitempty"`
-	User    string    `json:"user,omitempty"`
-	Account string    `json:"account,omitempty"`
-	Since   time.Time `json:"since"`
+	By      string `json:"by,omitempty"`
+	User    string `json:"user,omitempty"`
+	Account string `json:"account,omitempty"`
+	// Since is when the order was given.
+	Since time.Time `json:"since"`
 }
 
 // Results are the last tokens of the subjects of records.
@@ -108,6 +115,7 @@ func (r *Record) Message(s Subjects) (Message, error) {
 		HeaderSource, EventSource(r.Site, r.Integration),
 		HeaderTime, r.Received.Format(time.RFC3339Nano),
 		HeaderDataContentType, ContentJSON,
+		HeaderDataSchema, RecordSchema,
 		HeaderContentType, ContentJSON,
 		HeaderRequestID, r.RequestID,
 		HeaderIntegration, r.Integration,

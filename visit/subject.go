@@ -67,20 +67,36 @@ func (s Subjects) under(root Root) string {
 const (
 	// HeaderSpecVersion to HeaderContentType are the CloudEvents 1.0
 	// attributes in binary mode (NATS protocol binding 1.0.2).
-	HeaderSpecVersion     = "ce-specversion"
-	HeaderID              = "ce-id"
-	HeaderType            = "ce-type"
-	HeaderSource          = "ce-source"
-	HeaderTime            = "ce-time"
-	HeaderSubject         = "ce-subject"
+
+	// HeaderSpecVersion is the version of CloudEvents, [SpecVersion].
+	HeaderSpecVersion = "ce-specversion"
+	// HeaderID is the same for every delivery of a message. In the quarantine it is the
+	// id of an event that its stream refused.
+	HeaderID = "ce-id"
+	// HeaderType says what the message is, for example
+	// "io.github.sine-relay.visit.checked_in.v1".
+	HeaderType = "ce-type"
+	// HeaderSource is the site and the integration, for example
+	// "/sites/hq/integrations/lobby".
+	HeaderSource = "ce-source"
+	// HeaderTime is when the visitor checked in or out, RFC 3339; on a decision record,
+	// when the relay received the webhook.
+	HeaderTime = "ce-time"
+	// HeaderSubject is the [VisitKey.Value]. It is absent when Sine sent no id.
+	HeaderSubject = "ce-subject"
+	// HeaderDataContentType equals HeaderContentType.
 	HeaderDataContentType = "ce-datacontenttype"
-	HeaderContentType     = "content-type"
+	// HeaderDataSchema is the $id of the body's JSON Schema, which package
+	// visit/contract has. Messages of earlier relays do not have it.
+	HeaderDataSchema = "ce-dataschema"
+	// HeaderContentType is the media type of the body, [ContentJSON].
+	HeaderContentType = "content-type"
 
 	// HeaderMsgID lets JetStream recognize a duplicate. Its value is that of
-	// HeaderID.
+	// HeaderID; in the quarantine it has one of its own.
 	HeaderMsgID = "Nats-Msg-Id"
 
-	// HeaderRequestID is the id of the webhook; see [Origin].
+	// HeaderRequestID is the id of the webhook, [Origin.RequestID].
 	HeaderRequestID = "Sine-Relay-Request-Id"
 	// HeaderIntegration is the name of the integration that was called.
 	HeaderIntegration = "Sine-Relay-Integration"
@@ -102,7 +118,7 @@ const (
 	// HeaderReceived is on a quarantined message: when the relay received its body,
 	// RFC 3339.
 	HeaderReceived = "Sine-Relay-Received"
-	// HeaderReason is on a quarantined message: one of the [Reason] values.
+	// HeaderReason is on a quarantined message: why it is there, a [Reason].
 	HeaderReason = "Sine-Relay-Reason"
 	// HeaderRefusedSubject is on an event in the quarantine: its subject.
 	HeaderRefusedSubject = "Sine-Relay-Refused-Subject"
@@ -129,6 +145,17 @@ const (
 	recordType = "io.github.sine-relay.visit.decision.v1"
 	typePrefix = "io.github.sine-relay.visit."
 	typeSuffix = ".v1"
+)
+
+// SchemaRoot begins the $id of every JSON Schema of v1. An $id is a name and never
+// changes its meaning: within v1 what it names only gets more optional fields. The
+// files are in package visit/contract.
+const SchemaRoot = "https://github.com/sine-relay/sine-relay/visit/contract/v1/"
+
+// The schemas of the CloudEvents, for [HeaderDataSchema].
+const (
+	EventSchema  = SchemaRoot + "event.schema.json"
+	RecordSchema = SchemaRoot + "decision-record.schema.json"
 )
 
 // EventType is the CloudEvents type of a kind, for example

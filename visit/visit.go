@@ -1,7 +1,7 @@
 // Package visit is the contract of Sine Relay: the check-in request that a decider
 // gets, the decision that it replies with, the event that subscribers receive, and
-// the NATS subjects and headers that carry them. Other teams import it, or read its
-// golden files in testdata and write the same in another language.
+// the NATS subjects and headers that carry them. Other teams import it. For other
+// languages its subpackage contract has the same as JSON Schemas.
 //
 // Go programs that decide, or that receive events, use its subpackage subscriber.
 // Without it, decode an [Event] or a [CheckInRequest] with [encoding/json], and read

@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
@@ -24,7 +24,7 @@ import (
 
 // Config is what a command needs to know. Zero fields get the defaults.
 type Config struct {
-	NATS    conn.Config
+	NATS    dial.Config
 	Streams streams.Config
 	// Orders is the bucket of the standing orders, VISITOR_ORDERS by default, and
 	// OverrideMaxDuration the longest that an override may last, 24 h by default.
@@ -51,14 +51,14 @@ func connect(cfg Config, more ...nats.Option) (Config, *nats.Conn, error) {
 	if err != nil {
 		return cfg, nil, err
 	}
-	nc, err := conn.ConnectOperator(cfg.NATS, more...)
+	nc, err := dial.ConnectOperator(cfg.NATS, more...)
 	return cfg, nc, err
 }
 
 // whilePermitted ends as soon as NATS refuses what a command does. A command has its
 // connection to itself, and so every refusal concerns it.
 func whilePermitted(ctx context.Context, nc *nats.Conn, use func(context.Context) error) error {
-	return conn.WhilePermitted(ctx, nc, func(string) bool { return true }, use)
+	return dial.WhilePermitted(ctx, nc, func(string) bool { return true }, use)
 }
 
 // Book is where an operator gives orders.
@@ -115,7 +115,7 @@ func (b *Book) User(ctx context.Context) (user, account string, err error) {
 		return err
 	})
 	if err != nil {
-		return "", "", fmt.Errorf("ask NATS for the user who gives the order: %w (requires permission to publish to %s)", conn.Explain(b.nc, err), subject)
+		return "", "", fmt.Errorf("ask NATS for the user who gives the order: %w (requires permission to publish to %s)", dial.Explain(b.nc, err), subject)
 	}
 	var info struct {
 		Data struct {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -62,7 +63,7 @@ func discover(ctx context.Context, nc *nats.Conn, verb micro.Verb, service strin
 	fail := func(err error) (Discovery, error) {
 		return d, fmt.Errorf("look for %s: %w", cmp.Or(service, "services"), err)
 	}
-	inbox := conn.NewInbox(nc)
+	inbox := dial.NewInbox(nc)
 	replies, err := nc.SubscribeSync(inbox)
 	if err != nil {
 		return fail(err)
@@ -115,7 +116,7 @@ func flushWithin(ctx context.Context, nc *nats.Conn) error {
 
 // denied tells silence from a refusal, which reaches the connection only.
 func denied(nc *nats.Conn, subject string) error {
-	if conn.Denied(nc, subject) {
+	if dial.Denied(nc, subject) {
 		return fmt.Errorf("%w: allow the user to publish to %s", visit.ErrDenied, subject)
 	}
 	return nil
@@ -124,7 +125,7 @@ func denied(nc *nats.Conn, subject string) error {
 // unheard distinguishes silence from replies that were not permitted, as with the relay's
 // own user, which may not subscribe to an operator's inbox.
 func unheard(nc *nats.Conn, inbox string) error {
-	if conn.Denied(nc, inbox) {
+	if dial.Denied(nc, inbox) {
 		prefix, _, _ := strings.Cut(inbox, ".")
 		return fmt.Errorf("%w: allow the user to subscribe to %s.>, or be an operator", visit.ErrDenied, prefix)
 	}
@@ -135,20 +136,20 @@ func unheard(nc *nats.Conn, inbox string) error {
 // Over that of the check-in requests, replies without end would hold up the visitors,
 // or have NATS close it for being slow.
 type Discoverer struct {
-	cfg conn.Config
+	cfg dial.Config
 
 	mu sync.Mutex
 	nc *nats.Conn
 }
 
 // NewDiscoverer returns one that connects with a complete configuration.
-func NewDiscoverer(cfg conn.Config) *Discoverer { return &Discoverer{cfg: cfg} }
+func NewDiscoverer(cfg dial.Config) *Discoverer { return &Discoverer{cfg: cfg} }
 
 func (l *Discoverer) discover(ctx context.Context, verb micro.Verb, service string, each func([]byte, time.Duration)) (Discovery, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.nc == nil || l.nc.IsClosed() {
-		nc, err := conn.ConnectOnce(l.cfg, nats.Name("sine-relay discovery"), nats.CustomInboxPrefix(l.cfg.InboxPrefix))
+		nc, err := dial.ConnectOnce(l.cfg, nats.Name("sine-relay discovery"), nats.CustomInboxPrefix(l.cfg.InboxPrefix))
 		if err != nil {
 			return Discovery{}, fmt.Errorf("look for %s: %w: %w", service, visit.ErrDisconnected, err)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -114,7 +114,7 @@ func submit(ctx context.Context, cfg Config, nc *nats.Conn, e *visit.Event) (vis
 		err = fmt.Errorf("%w: NATS accepts at most %d bytes", visit.ErrTooLarge, nc.MaxPayload())
 	}
 	if err != nil {
-		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, conn.Explain(nc, err))
+		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, dial.Explain(nc, err))
 	}
 	return visit.Receipt{Stream: ack.Stream, Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/admin"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
@@ -20,7 +20,7 @@ import (
 
 func openEvents(t *testing.T, s *natstest.Server, change ...func(*admin.Config)) *admin.Events {
 	t.Helper()
-	cfg := admin.Config{NATS: conn.Config{Servers: []string{s.URL()}}}
+	cfg := admin.Config{NATS: dial.Config{Servers: []string{s.URL()}}}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -212,7 +212,7 @@ func TestEventsSubmit_NeedsAPermissionOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	store(t, js, eventAt("hq", visit.KindCheckedIn, at(0)))
-	e := openEvents(t, s, func(cfg *admin.Config) { cfg.NATS.Auth = conn.Auth{User: "reader", Password: always("secret")} })
+	e := openEvents(t, s, func(cfg *admin.Config) { cfg.NATS.Auth = dial.Auth{User: "reader", Password: always("secret")} })
 	_, err = e.Submit(within(t, patience), correctionOf(t, e, 1))
 	if !errors.Is(err, visit.ErrDenied) || !strings.Contains(err.Error(), "may not publish to visitors.v1.event.hq.checked_in") {
 		t.Error(err)
@@ -226,7 +226,7 @@ func TestOpenEvents_SaysThatThereIsNoServer(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	s.Stop()
-	if _, err := admin.OpenEvents(admin.Config{NATS: conn.Config{Servers: []string{s.URL()}}}); err == nil || !strings.Contains(err.Error(), "connect to NATS at") {
+	if _, err := admin.OpenEvents(admin.Config{NATS: dial.Config{Servers: []string{s.URL()}}}); err == nil || !strings.Contains(err.Error(), "connect to NATS at") {
 		t.Error(err)
 	}
 }

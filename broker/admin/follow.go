@@ -129,6 +129,8 @@ func (s *source) toEnd(ctx context.Context) error {
 func (s *source) lookForAnother(ctx context.Context) error {
 	newer := s.newest.Add(1)
 	return s.get(ctx, batch{StartTime: &newer, Subject: s.next.Subject, Batch: 1, MaxBytes: batchBytes}, func(m *jetstream.RawStreamMsg) {
-		s.next.Sequence = min(s.next.Sequence, m.Sequence)
+		if m.Time.After(s.newest) { // a NATS before 2.11 replies with any
+			s.next.Sequence = min(s.next.Sequence, m.Sequence)
+		}
 	}, func(*nats.Msg) {})
 }

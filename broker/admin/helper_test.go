@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/internal/wait"
@@ -25,7 +25,7 @@ func ready(t *testing.T, s *natstest.Server, change ...func(*broker.Config)) *br
 	t.Helper()
 	small := streams.Limits{MaxBytes: 8 << 20}
 	cfg := broker.Config{
-		NATS:    conn.Config{Servers: []string{s.URL()}},
+		NATS:    dial.Config{Servers: []string{s.URL()}},
 		Streams: streams.Config{Events: small, Decisions: small, Quarantine: small},
 	}
 	for _, c := range change {

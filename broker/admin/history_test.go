@@ -15,7 +15,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/admin"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -59,7 +59,7 @@ func store(t *testing.T, js jetstream.JetStream, all ...visit.Message) {
 
 func openHistory(t *testing.T, s *natstest.Server) *admin.History {
 	t.Helper()
-	h, err := admin.OpenHistory(admin.Config{NATS: conn.Config{Servers: []string{s.URL()}}})
+	h, err := admin.OpenHistory(admin.Config{NATS: dial.Config{Servers: []string{s.URL()}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,9 +318,9 @@ func TestHistory_SaysWhatItIsNotPermittedToRead(t *testing.T) {
 			Publish: &server.SubjectPermission{Allow: []string{"$JS.API.DIRECT.GET.VISITOR_DECISIONS"}},
 		}}}
 	})
-	ready(t, s, func(c *broker.Config) { c.NATS.Auth = conn.Auth{User: "relay", Password: always("secret")} })
+	ready(t, s, func(c *broker.Config) { c.NATS.Auth = dial.Auth{User: "relay", Password: always("secret")} })
 	store(t, s.JetStream(nats.UserInfo("relay", "secret")), recordAt("hq", at(0)))
-	h, err := admin.OpenHistory(admin.Config{NATS: conn.Config{Servers: []string{s.URL()}, Auth: conn.Auth{User: "operator", Password: always("secret")}}})
+	h, err := admin.OpenHistory(admin.Config{NATS: dial.Config{Servers: []string{s.URL()}, Auth: dial.Auth{User: "operator", Password: always("secret")}}})
 	if err != nil {
 		t.Fatal(err)
 	}

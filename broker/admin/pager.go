@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -24,7 +24,7 @@ const pullWait = 5 * time.Second
 // scan calls fn for each message of a stream from a time on, oldest first, until fn
 // returns an error, which it returns. What is deleted meanwhile is left out.
 func scan(ctx context.Context, nc *nats.Conn, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
-	return (&pager{nc: nc, stream: stream, next: batch{StartTime: &since}}).each(ctx, fn)
+	return (&pager{nc: nc, stream: stream, next: batch{StartTime: &since, Subject: ">"}}).each(ctx, fn)
 }
 
 // each is scan from where the next page begins.
@@ -61,7 +61,7 @@ type pager struct {
 func (p *pager) read(ctx context.Context) (page []*jetstream.RawStreamMsg, more bool, err error) {
 	p.next.Batch, p.next.MaxBytes = batchMessages, batchBytes
 	err = p.get(ctx, p.next, func(m *jetstream.RawStreamMsg) { page = append(page, m) }, func(end *nats.Msg) {
-		more = len(page) > 0 && end.Header.Get("Nats-Num-Pending") != "0"
+		more = len(page) > 0 && end.Header.Get(headerPending) != "0"
 	})
 	if len(page) > 0 {
 		p.next = batch{Sequence: page[len(page)-1].Sequence + 1, Subject: p.next.Subject}
@@ -80,7 +80,7 @@ func (p *pager) get(ctx context.Context, b batch, fn func(*jetstream.RawStreamMs
 }
 
 func (p *pager) receive(ctx context.Context, b batch, fn func(*jetstream.RawStreamMsg), end func(*nats.Msg)) error {
-	inbox := conn.NewInbox(p.nc)
+	inbox := dial.NewInbox(p.nc)
 	replies, err := p.nc.SubscribeSync(inbox)
 	if err != nil {
 		return err
@@ -107,6 +107,12 @@ func (p *pager) receive(ctx context.Context, b batch, fn func(*jetstream.RawStre
 			return nil
 		}
 		fn(one)
+		// A NATS before 2.11 knows no batches: it replies with one message and no end, and
+		// goes by no time.
+		if m.Header.Get(headerPending) == "" {
+			end(m)
+			return nil
+		}
 	}
 }
 
@@ -120,10 +126,11 @@ func (p *pager) failed(err error) error {
 	case !p.nc.IsConnected(): // what the library says then is about its buffer
 		err = visit.ErrDisconnected
 	}
-	return fmt.Errorf("read stream %s: %w", p.stream, conn.Explain(p.nc, err))
+	return fmt.Errorf("read stream %s: %w", p.stream, dial.Explain(p.nc, err))
 }
 
 const (
+	headerPending = "Nats-Num-Pending" // in each reply to a batch
 	batchMessages = 256
 	batchBytes    = 4 << 20 // within what a client buffers
 )
@@ -175,7 +182,7 @@ func FindRecords(ctx context.Context, cfg Config, reference string, since time.T
 	defer nc.Close()
 	var found []visit.Record
 	err = scan(ctx, nc, cfg.Streams.Decisions.Name, since, func(m *jetstream.RawStreamMsg) error {
-		if !strings.HasPrefix(m.Header.Get(visit.HeaderRequestID), reference) {
+		if m.Time.Before(since) || !strings.HasPrefix(m.Header.Get(visit.HeaderRequestID), reference) {
 			return nil
 		}
 		var r visit.Record

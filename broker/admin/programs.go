@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -109,7 +109,7 @@ func (b *Book) Relays(ctx context.Context) ([]Relay, error) {
 
 // FindRelays does the same where there is no bucket to open.
 func FindRelays(ctx context.Context, cfg Config) ([]Relay, error) {
-	nc, err := conn.ConnectOnce(cfg.NATS)
+	nc, err := dial.ConnectOnce(cfg.NATS)
 	if err != nil {
 		return nil, err
 	}

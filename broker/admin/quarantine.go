@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -50,7 +50,7 @@ func OpenQuarantine(ctx context.Context, cfg Config) (*Quarantine, error) {
 	}
 	if err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("stream %s: %w", cfg.Streams.Quarantine.Name, conn.Explain(q.nc, err))
+		return nil, fmt.Errorf("stream %s: %w", cfg.Streams.Quarantine.Name, dial.Explain(q.nc, err))
 	}
 	return q, nil
 }
@@ -77,7 +77,7 @@ func (q *Quarantine) Get(ctx context.Context, sequence uint64) (Kept, error) {
 		return Kept{}, fmt.Errorf("stream %s has no message %d", q.cfg.Streams.Quarantine.Name, sequence)
 	}
 	if err != nil {
-		return Kept{}, fmt.Errorf("get message %d of stream %s: %w", sequence, q.cfg.Streams.Quarantine.Name, conn.Explain(q.nc, err))
+		return Kept{}, fmt.Errorf("get message %d of stream %s: %w", sequence, q.cfg.Streams.Quarantine.Name, dial.Explain(q.nc, err))
 	}
 	return keptFrom(m.Sequence, m.Time, m.Subject, m.Header, m.Data), nil
 }
@@ -97,7 +97,7 @@ func (q *Quarantine) Submit(ctx context.Context, e *visit.Event) (visit.Receipt,
 func (q *Quarantine) Delete(ctx context.Context, sequence uint64) error {
 	err := whilePermitted(ctx, q.nc, func(ctx context.Context) error { return q.stream.SecureDeleteMsg(ctx, sequence) })
 	if err != nil {
-		return fmt.Errorf("delete message %d of stream %s: %w", sequence, q.cfg.Streams.Quarantine.Name, conn.Explain(q.nc, err))
+		return fmt.Errorf("delete message %d of stream %s: %w", sequence, q.cfg.Streams.Quarantine.Name, dial.Explain(q.nc, err))
 	}
 	return nil
 }

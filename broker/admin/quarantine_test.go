@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker/admin"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -25,7 +25,7 @@ func TestQuarantine_ListingEndsWhenMessagesAreDeletedMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	q, err := admin.OpenQuarantine(within(t, patience), admin.Config{NATS: conn.Config{Servers: []string{s.URL()}}})
+	q, err := admin.OpenQuarantine(within(t, patience), admin.Config{NATS: dial.Config{Servers: []string{s.URL()}}})
 	if err != nil {
 		t.Fatal(err)
 	}

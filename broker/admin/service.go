@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
@@ -62,7 +62,7 @@ type Service struct {
 
 // Announce makes a relay visible in NATS discovery until the service is closed. It
 // fails only for what can never work.
-func Announce(cfg conn.Config, a Announcement, log *slog.Logger) (*Service, error) {
+func Announce(cfg dial.Config, a Announcement, log *slog.Logger) (*Service, error) {
 	s := &Service{
 		says: a, log: log.With("connection", "status"), id: visit.NewRequestID(), started: time.Now().UTC(),
 		// Its own replies must not become orders, events, records or replies to
@@ -70,7 +70,7 @@ func Announce(cfg conn.Config, a Announcement, log *slog.Logger) (*Service, erro
 		reserved: append([]string{"$", cfg.InboxPrefix + "."}, a.Reserved...),
 		logged:   map[string]bool{},
 	}
-	nc, err := conn.Connect(cfg, nats.Name("sine-relay status"),
+	nc, err := dial.Connect(cfg, nats.Name("sine-relay status"),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.logOnce(err) }))
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (s *Service) Close() { s.nc.Close() }
 // a subject of its own.
 func (s *Service) logOnce(err error) {
 	text := err.Error()
-	if conn.PublishDenied(err) {
+	if dial.PublishDenied(err) {
 		text = "NATS refuses the relay's answers to discovery: give the relay's user allow_responses"
 	}
 	s.mu.Lock()

@@ -12,16 +12,16 @@ package conn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 )
 
 // Conn is one connection, its inbox, and the replies that are awaited in it. It is
@@ -33,7 +33,7 @@ import (
 // acknowledgement of an attempt once it has timed out.
 type Conn struct {
 	name     string
-	cfg      Config
+	cfg      dial.Config
 	log      *slog.Logger
 	metrics  *Metrics
 	observer *Observer
@@ -91,82 +91,6 @@ type LastError struct {
 	At   time.Time
 }
 
-func newConn(cfg Config, o Options) *Conn {
-	ended, end := context.WithCancel(context.Background())
-	if o.Observer == nil {
-		o.Observer = &Observer{}
-	}
-	c := &Conn{
-		name: o.Name, cfg: cfg, log: o.Logger.With("connection", o.Name), metrics: o.Metrics, observer: o.Observer,
-		pending: newPending(), outgoing: newCollector(), ended: ended, end: end,
-		connected: make(chan struct{}), logged: make(map[string]bool),
-	}
-	c.greeting.certificate = cfg.TLS.HandshakeFirst && cfg.TLS.CertFile != ""
-	return c
-}
-
-// DialPair starts to connect twice, at once: a server that does not reply costs its
-// timeout only once. An error is of a configuration that can never work; a NATS that
-// is away is tried until [Conn.Close]. Each connection begins with another server.
-func DialPair(cfg Config, one, other Options) (*Conn, *Conn, error) {
-	options, err := cfg.options()
-	if err != nil {
-		return nil, nil, err
-	}
-	a, b := newConn(cfg, one), newConn(cfg, other)
-	var errA, errB error
-	var dialled sync.WaitGroup
-	urlsA, urlsB, order := cfg.urlsApart()
-	dialled.Go(func() { errA = a.dial(urlsA, slices.Concat(order, options)) })
-	dialled.Go(func() { errB = b.dial(urlsB, slices.Concat(order, options)) })
-	dialled.Wait()
-	if err := errors.Join(errA, errB); err != nil {
-		a.Close()
-		b.Close()
-		return nil, nil, fmt.Errorf("connect: %w", err)
-	}
-	return a, b, nil
-}
-
-// DialOnce connects for a command, which fails at once without a server. Its inbox is
-// below the prefix of cfg.
-func DialOnce(cfg Config, name string, o *Observer) (*Conn, error) {
-	options, err := cfg.options()
-	if err != nil {
-		return nil, err
-	}
-	c := newConn(cfg, Options{Name: name, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(nil), Observer: o})
-	if err := c.dial(cfg.urls(), append(options, nats.RetryOnFailedConnect(false))); err != nil {
-		c.Close()
-		return nil, fmt.Errorf("connect to NATS at %s: %w", cfg.hosts(), cfg.explained(err))
-	}
-	c.noteServer(c.nc) // the handler for that may not have been called yet
-	return c, nil
-}
-
-// dial connects. The inbox is below the prefix, with a random name of its own.
-func (c *Conn) dial(urls string, options []nats.Option) error {
-	c.urls, c.options = urls, options
-	c.inbox = c.cfg.InboxPrefix + "." + newToken() + "."
-	own := append(c.handlers(), nats.SetCustomDialer(&c.greeting),
-		nats.CustomInboxPrefix(c.cfg.InboxPrefix)) // also for what JetStream's client asks
-	nc, err := nats.Connect(urls, append(own, options...)...)
-	if err != nil {
-		return err
-	}
-	c.nc = nc
-	c.refreshUp()
-	c.statuses = nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
-	go c.followStatus()
-	go c.write()
-	go c.pending.sweepUntil(c.ended.Done())
-	// Established again by nats.go at each reconnect.
-	if _, err := nc.Subscribe(c.inbox+"*", c.receive); err != nil {
-		return fmt.Errorf("subscribe to the inbox: %w", err)
-	}
-	return nil
-}
-
 // refreshUp asks nats.go whether the connection stands. It may wait for a handshake.
 func (c *Conn) refreshUp() {
 	if c.nc.IsConnected() {
@@ -183,11 +107,18 @@ func (c *Conn) MaxPayload() int64 { return c.nc.MaxPayload() }
 // Connected reports whether messages can be sent.
 func (c *Conn) Connected() bool { return c.current().up.Load() }
 
-// NextConnect is closed at the next connect.
+// NextConnect is closed at the next connect, and when the connection moves to another
+// server by a second one.
 func (c *Conn) NextConnect() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.connected
+}
+
+// announceConnect is called with the lock held.
+func (c *Conn) announceConnect() {
+	close(c.connected)
+	c.connected = make(chan struct{})
 }
 
 // Server is the URL of the server in use, without password, or "in process", or empty.
@@ -203,12 +134,7 @@ func (c *Conn) Server() string {
 
 // ServerID identifies the process of the server in use: one that starts anew has another.
 // It is empty without a connection.
-func (c *Conn) ServerID() string {
-	if c.up.Load() { // and not that of a bridge, which is on its way out
-		return c.nc.ConnectedServerId()
-	}
-	return c.current().nc.ConnectedServerId()
-}
+func (c *Conn) ServerID() string { return c.current().nc.ConnectedServerId() }
 
 // State returns the last error since the connection was last made, and what only a
 // person can mend.
@@ -239,7 +165,7 @@ func (c *Conn) Flush(ctx context.Context) error {
 	if !c.up.Load() {
 		return nil // and so nothing is buffered
 	}
-	waiting, cancel := context.WithTimeout(ctx, writeTimeout)
+	waiting, cancel := context.WithTimeout(ctx, dial.WriteTimeout)
 	defer cancel()
 	err := c.nc.FlushWithContext(waiting)
 	if err != nil && ctx.Err() != nil {

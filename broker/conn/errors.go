@@ -14,13 +14,6 @@ import (
 )
 
 var (
-	// ErrServerSilent is wrapped when a server accepts connections and sends nothing,
-	// as one with handshake_first does for a client without it.
-	ErrServerSilent = errors.New("the server accepts connections but sends nothing")
-	// ErrNoHandshake is wrapped when a client with handshake_first meets a server
-	// without it.
-	ErrNoHandshake = errors.New("the server does not begin with the TLS handshake")
-
 	// errClosed is the end of the connection, which is not made again.
 	errClosed = fmt.Errorf("%w: closed", visit.ErrDisconnected)
 )
@@ -78,27 +71,6 @@ func adviceFor(kind string) error {
 	return errors.New("authorisation failed; check the credentials")
 }
 
-// explained adds what may be meant when a connection is not made.
-func (c Config) explained(err error) error {
-	var network *net.OpError
-	var record tls.RecordHeaderError
-	switch {
-	case !c.TLS.HandshakeFirst && errors.As(err, &network) && network.Op == "read" && network.Timeout():
-		return c.withRemedy(err, ErrServerSilent)
-	case c.TLS.HandshakeFirst && errors.As(err, &record):
-		return c.withRemedy(err, ErrNoHandshake)
-	default:
-		return err
-	}
-}
-
-func (c Config) withRemedy(err, meaning error) error {
-	if c.Remedy != nil && c.Remedy(meaning) != "" {
-		return fmt.Errorf("%w: %w; %s", err, meaning, c.Remedy(meaning))
-	}
-	return fmt.Errorf("%w: %w", err, meaning)
-}
-
 // Denial is a visit.ErrDenied that knows what NATS refused.
 type Denial struct{ natsperm.Violation }
 
@@ -128,23 +100,42 @@ func (c *Conn) failDenied(err error) {
 	}
 }
 
-// Explain returns what NATS refused to the connection of a command, or else err: the
-// client library only says that the time was up.
-func Explain(nc *nats.Conn, err error) error {
-	if v, refused := natsperm.Last(nc); refused && !errors.Is(err, visit.ErrDenied) {
-		return fmt.Errorf("%w: %w", visit.ErrDenied, v.Err)
+// fail ends all waiting.
+func (p *pending) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range p.all {
+		p.end(one, Reply{Err: err})
 	}
-	return err
 }
 
-// Denied reports whether NATS refused a subject to the connection of a command.
-func Denied(nc *nats.Conn, subject string) bool {
-	_, refused := natsperm.LastOf(nc, subject)
-	return refused
+// failSubject ends the waiting for replies to what was sent to subject.
+func (p *pending) failSubject(subject string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range p.all {
+		if one.Subject == subject {
+			p.end(one, Reply{Err: err})
+		}
+	}
 }
 
-// PublishDenied reports whether err is a refusal to publish.
-func PublishDenied(err error) bool {
-	v, ok := natsperm.Parse(err)
-	return ok && v.Operation == natsperm.Publish
+// refuse fails all that is pending, and at once whatever comes, until admit.
+func (p *pending) refuse(err error) {
+	p.mu.Lock()
+	p.refused = err
+	p.mu.Unlock()
+	p.fail(err)
+}
+
+func (p *pending) admit() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refused = nil
+}
+
+func (p *pending) refusal() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.refused
 }

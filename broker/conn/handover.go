@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 )
 
 const (
@@ -46,11 +48,27 @@ func (c *Conn) handOver() {
 		return // the server closes the connection, and it is made again
 	}
 	defer bridge.Close()
-	c.next.Store(bridge)
+	connected = c.moveTo(bridge, connected)
+	if connected == nil {
+		return // it was made again meanwhile
+	}
 	c.awaitReplies(c.pending)
 	c.leave(connected)
-	c.next.Store(nil)
 	c.awaitReplies(bridge.pending)
+}
+
+// moveTo has the bridge used until the next connect, unless there was one meanwhile. To
+// those who follow the server in use that is a connect, too: NextConnect is closed, and
+// the one to come is returned.
+func (c *Conn) moveTo(bridge *Conn, connected <-chan struct{}) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.connected != connected {
+		return nil
+	}
+	c.next.Store(bridge)
+	c.announceConnect()
+	return c.connected
 }
 
 // leave has nats.go connect to another server, unless the one in use was faster.
@@ -92,7 +110,7 @@ func (c *Conn) bridgeTo(urls string) *Conn {
 	b := newConn(c.cfg, Options{Name: c.name, Logger: slog.New(slog.DiscardHandler), Metrics: NewMetrics(nil), Observer: c.observer})
 	b.isBridge = true
 	err := b.dial(urls, slices.Concat(c.options, []nats.Option{nats.RetryOnFailedConnect(false)}))
-	if err == nil && b.up.Load() && b.nc.FlushTimeout(writeTimeout) == nil { // the server has the inbox
+	if err == nil && b.up.Load() && b.nc.FlushTimeout(dial.WriteTimeout) == nil { // the server has the inbox
 		return b
 	}
 	b.Close()
@@ -113,6 +131,19 @@ func (c *Conn) awaitReplies(p *pending) {
 	ctx, cancel := context.WithTimeout(c.ended, handOverWait)
 	defer cancel()
 	p.awaitEmpty(ctx)
+}
+
+// awaitEmpty waits until nothing is pending, or ctx ends.
+func (p *pending) awaitEmpty(ctx context.Context) {
+	tick := time.NewTicker(handOverPoll)
+	defer tick.Stop()
+	for !p.empty() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // current is the connection to send by.
@@ -177,5 +208,5 @@ func (c *Conn) reconnectDelay(round int) time.Duration {
 	if round <= 1 && made != nil && time.Since(*made) > reconnectGrace {
 		return 0
 	}
-	return reconnectWait + rand.N(reconnectJitter)
+	return dial.ReconnectWait + rand.N(dial.ReconnectJitter)
 }

@@ -3,6 +3,7 @@ package conn
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"sync"
 	"time"
 
@@ -10,6 +11,50 @@ import (
 
 	"github.com/sine-relay/sine-relay/visit"
 )
+
+// Expectation is a reply that will be awaited.
+type Expectation struct {
+	// Subject is what will be sent to.
+	Subject string
+	// Accepts says whether a reply counts. Nil accepts every reply.
+	Accepts func(*nats.Msg) bool
+	Replies *Replies
+	// Observer is called with what does not count. Nil is the connection's own.
+	Observer *Observer
+	// Deadline ends the waiting; zero for never. What was not sent by then is not
+	// sent.
+	Deadline time.Time
+	// Remind is when Replies gets [ErrNoReplyYet] once; zero for never.
+	Remind time.Time
+}
+
+// PendingReply is a reply that is awaited on one connection.
+type PendingReply struct {
+	Expectation
+	conn *Conn
+	// token is the last part of the reply subject. With a number that counts up,
+	// a client that got one message could reply to the next, which went to another.
+	token string
+	// sent is how often the message was handed to the client, and so how many replies
+	// may come; guarded by the table's mutex.
+	sent int
+}
+
+// Reply is what became of a message: its reply, or why there is none.
+type Reply struct {
+	To  *PendingReply
+	Msg *nats.Msg
+	// Value is what [PendingReply.Resolve] gave instead of a message.
+	Value any
+	// Err is why there is no reply: visit.ErrTimeout after the deadline,
+	// visit.ErrDisconnected, a [*Denial], or why the message could not be sent.
+	Err error
+	// Sent is set where the message was handed to the client: a receiver may have it.
+	Sent bool
+}
+
+// ErrNoReplyYet is in a [Reply] that only reminds of the reply that is still awaited.
+var ErrNoReplyYet = errors.New("no reply yet")
 
 // sweepInterval is how late a deadline is noticed at most. One sweep costs less than a
 // timer for each message.
@@ -27,42 +72,11 @@ type pending struct {
 	filled chan struct{}
 }
 
-// PendingReply is a reply that is awaited on one connection.
-type PendingReply struct {
-	Expectation
-	conn *Conn
-	// token is the last part of the reply subject. With a number that counts up,
-	// a client that got one message could reply to the next, which went to another.
-	token string
-	// sent is how often the message was handed to the client, and so how many replies
-	// may come; guarded by the table's mutex.
-	sent int
-}
-
 // newToken has 130 random bits, which take about 100 ns.
 func newToken() string { return rand.Text() }
 
 func newPending() *pending {
 	return &pending{all: make(map[string]*PendingReply), filled: make(chan struct{}, 1)}
-}
-
-// Observer is called with replies that do not count, or come too late or too often.
-// A nil function ignores them.
-type Observer struct {
-	Late      func()
-	Duplicate func(subject string)
-	Ignored   func(subject string, reply *nats.Msg)
-}
-
-func (o *Observer) observe(became delivery, subject string, reply *nats.Msg) {
-	switch {
-	case became == late && o.Late != nil:
-		o.Late()
-	case became == duplicate && o.Duplicate != nil:
-		o.Duplicate(subject)
-	case became == ignored && o.Ignored != nil:
-		o.Ignored(subject, reply)
-	}
 }
 
 // add enters a reply that is about to be asked for.
@@ -101,16 +115,6 @@ func (p *pending) remove(one *PendingReply) bool {
 	_, found := p.all[one.token]
 	delete(p.all, one.token)
 	return found
-}
-
-// forget removes a reply, and says what it is if it comes all the same.
-func (p *pending) forget(one *PendingReply, then delivery) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, found := p.all[one.token]; found {
-		delete(p.all, one.token)
-		p.replied.remember(one, one.sent, then, time.Now())
-	}
 }
 
 // restore enters a reply again that ended in an error, since it may come all the same.
@@ -227,46 +231,6 @@ func (p *pending) deliver(token string, reply *nats.Msg) (became delivery, o *Ob
 	return p.replied.again(token, reply, time.Now())
 }
 
-// fail ends all waiting.
-func (p *pending) fail(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, one := range p.all {
-		p.end(one, Reply{Err: err})
-	}
-}
-
-// failSubject ends the waiting for replies to what was sent to subject.
-func (p *pending) failSubject(subject string, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, one := range p.all {
-		if one.Subject == subject {
-			p.end(one, Reply{Err: err})
-		}
-	}
-}
-
-// refuse fails all that is pending, and at once whatever comes, until admit.
-func (p *pending) refuse(err error) {
-	p.mu.Lock()
-	p.refused = err
-	p.mu.Unlock()
-	p.fail(err)
-}
-
-func (p *pending) admit() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.refused = nil
-}
-
-func (p *pending) refusal() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.refused
-}
-
 // end is called with the lock held.
 func (p *pending) end(one *PendingReply, r Reply) {
 	delete(p.all, one.token)
@@ -274,15 +238,66 @@ func (p *pending) end(one *PendingReply, r Reply) {
 	one.Replies.deliver(r)
 }
 
-// awaitEmpty waits until nothing is pending, or ctx ends.
-func (p *pending) awaitEmpty(ctx context.Context) {
-	tick := time.NewTicker(handOverPoll)
-	defer tick.Stop()
-	for !p.empty() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
+// Replies collects the replies to one or several messages of one caller. Delivering
+// never blocks. The zero value is not ready.
+type Replies struct {
+	mu    sync.Mutex
+	queue []Reply
+	first [1]Reply      // room for what is mostly the only one
+	ready chan struct{} // holds a token while the queue may have one
+}
+
+// NewReplies returns an empty collection.
+func NewReplies() *Replies {
+	r := &Replies{ready: make(chan struct{}, 1)}
+	r.queue = r.first[:0]
+	return r
+}
+
+// Ready is readable when there may be a reply to [Replies.Take].
+func (r *Replies) Ready() <-chan struct{} { return r.ready }
+
+// Take returns the next reply, if there is one.
+func (r *Replies) Take() (Reply, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		return Reply{}, false
+	}
+	next := r.queue[0]
+	if r.queue = r.queue[1:]; len(r.queue) > 0 {
+		r.signal()
+	} else {
+		r.queue = r.first[:0]
+	}
+	return next, true
+}
+
+// Next waits for the next reply, and reports false when ctx ended before it came.
+func (r *Replies) Next(ctx context.Context) (Reply, bool) {
+	for {
+		if next, ok := r.Take(); ok {
+			return next, true
 		}
+		select {
+		case <-r.ready:
+		case <-ctx.Done():
+			return r.Take()
+		}
+	}
+}
+
+func (r *Replies) deliver(one Reply) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queue = append(r.queue, one)
+	r.signal()
+}
+
+// signal is called with the lock held.
+func (r *Replies) signal() {
+	select {
+	case r.ready <- struct{}{}:
+	default:
 	}
 }

@@ -103,7 +103,7 @@ type outgoing struct {
 
 // collector takes the messages that are to be sent. One writer hands them to the
 // client: that may be writing to a peer that reads nothing, and holds its lock
-// meanwhile, for writeTimeout at most, whatever the deadlines of those who wait for
+// meanwhile, for dial.WriteTimeout at most, whatever the deadlines of those who wait for
 // the lock.
 type collector struct {
 	mu      sync.Mutex

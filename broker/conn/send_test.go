@@ -11,31 +11,35 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 func TestMain(m *testing.M) { wait.Main(m) }
 
-// dial returns a connection that is up.
-func dial(t *testing.T, url string) *conn.Conn {
+// connect returns a connection that is up, and of which that was announced.
+func connect(t *testing.T, url string) *conn.Conn {
 	t.Helper()
-	cfg, err := conn.Config{Servers: []string{url}}.WithDefaults()
+	log := &logtest.Buffer{}
+	cfg, err := dial.Config{Servers: []string{url}}.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := conn.Options{Name: "test", Logger: slog.New(slog.DiscardHandler), Metrics: conn.NewMetrics(nil)}
+	options := conn.Options{Name: "test", Logger: slog.New(slog.NewTextHandler(log, nil)), Metrics: conn.NewMetrics(nil)}
 	c, other, err := conn.DialPair(cfg, options, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other.Close()
 	t.Cleanup(c.Close)
-	wait.Until(t, "it is connected", c.Connected)
+	wait.Until(t, "both are connected", func() bool { return strings.Count(log.String(), "connected to NATS") == 2 })
+	other.Close()
 	return c
 }
 
@@ -68,7 +72,7 @@ func TestSend_RepliesGoToTheirCallers(t *testing.T) {
 	if err := peer.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	c := dial(t, s.URL())
+	c := connect(t, s.URL())
 	var calls sync.WaitGroup
 	for n := range 500 {
 		calls.Go(func() {
@@ -88,7 +92,7 @@ func TestSend_EndsAtTheDeadlineAndRemindsBefore(t *testing.T) {
 	if _, err := s.Connect().SubscribeSync("silent"); err != nil {
 		t.Fatal(err)
 	}
-	c := dial(t, s.URL())
+	c := connect(t, s.URL())
 	replies, start := conn.NewReplies(), time.Now()
 	one := expect(t, c, conn.Expectation{Subject: "silent", Replies: replies, Remind: start.Add(50 * time.Millisecond), Deadline: start.Add(150 * time.Millisecond)})
 	one.Send(&nats.Msg{Subject: "silent"})
@@ -106,7 +110,7 @@ func TestSend_EndsAtTheDeadlineAndRemindsBefore(t *testing.T) {
 func TestSend_FailsWithoutAConnection(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	c := dial(t, s.URL())
+	c := connect(t, s.URL())
 	s.Stop()
 	wait.Until(t, "it is not connected", func() bool { return !c.Connected() })
 	send := func() conn.Reply {
@@ -181,7 +185,7 @@ func (s *stalling) serve(client net.Conn) {
 func TestSend_PeerThatReadsNothingHoldsNobodyBeyondTheDeadline(t *testing.T) {
 	t.Parallel()
 	s := startStalling(t)
-	c := dial(t, "nats://"+s.address)
+	c := connect(t, "nats://"+s.address)
 	filling := conn.NewReplies()
 	for range 64 { // more than the buffers of both sides hold
 		expect(t, c, conn.Expectation{Subject: "fill", Replies: filling}).Send(&nats.Msg{Subject: "fill", Data: make([]byte, 1<<20)})
@@ -239,7 +243,7 @@ func TestSendBatch_LeavesInOrderWithoutWhatIsNotAwaited(t *testing.T) {
 	if err := peer.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	c := dial(t, s.URL())
+	c := connect(t, s.URL())
 	own, whole := conn.NewReplies(), conn.NewReplies()
 	var members []*conn.PendingReply
 	for range 4 {
@@ -274,10 +278,40 @@ func TestSendBatch_LeavesInOrderWithoutWhatIsNotAwaited(t *testing.T) {
 
 func TestSendBatch_OfNothingIsAnError(t *testing.T) {
 	t.Parallel()
-	c := dial(t, natstest.Start(t).URL())
+	c := connect(t, natstest.Start(t).URL())
 	replies := conn.NewReplies()
 	expect(t, c, conn.Expectation{Subject: "batch", Replies: replies}).SendBatch(func(func(*conn.PendingReply) bool) []*nats.Msg { return nil })
 	if r := next(t, replies); r.Err != conn.ErrNothingToSend || r.Sent {
 		t.Errorf("%+v", r)
+	}
+}
+
+// While replies are awaited on a server that will be taken down, another one is in use,
+// which may have lost its power before.
+func TestHandOver_TheServerOfTheSecondConnectionIsTheOneInUse(t *testing.T) {
+	t.Parallel()
+	servers := natstest.Cluster(t, 2, func(o *server.Options) {
+		o.LameDuckGracePeriod, o.LameDuckDuration = 10*time.Second, 11*time.Second
+	})
+	first, other := servers[0], servers[1].Server().ID()
+	c := connect(t, first.URL())
+	if got := c.ServerID(); got != first.Server().ID() {
+		t.Fatalf("connected to %s", got)
+	}
+	one := expect(t, c, conn.Expectation{Subject: "slow", Replies: conn.NewReplies()})
+	moved := c.NextConnect()
+	go first.Server().LameDuckShutdown()
+	<-moved
+	if got := c.ServerID(); got != other {
+		t.Errorf("%s is in use, want %s", got, other)
+	}
+	if n := first.Server().NumClients(); n == 0 {
+		t.Error("the reply is not awaited any more")
+	}
+	again := c.NextConnect()
+	one.Cancel()
+	<-again
+	if got := c.ServerID(); got != other || !c.Connected() {
+		t.Errorf("%s is in use at last, want %s", got, other)
 	}
 }

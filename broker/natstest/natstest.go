@@ -20,6 +20,10 @@ type Server struct {
 	running *server.Server
 }
 
+// AtEnd is called at the end of a test for each server of it that runs, before that
+// stops. Who sets it does so before any test runs.
+var AtEnd = func(testing.TB, *Server) {}
+
 // Start runs a server. Each change may adjust its options first, for example
 // to add users with permissions.
 func Start(t testing.TB, change ...func(*server.Options)) *Server {
@@ -34,12 +38,21 @@ func Start(t testing.TB, change ...func(*server.Options)) *Server {
 	}
 	s := &Server{t: t, options: o}
 	s.start()
-	t.Cleanup(s.Stop)
+	t.Cleanup(func() {
+		if s.running.Running() {
+			AtEnd(t, s)
+		}
+		s.Stop()
+	})
 	return s
 }
 
 // URL is where the server listens, or did before it was stopped.
 func (s *Server) URL() string { return s.running.ClientURL() }
+
+// Users are those that it lets in by a password; without any it lets in everybody,
+// unless its options say otherwise.
+func (s *Server) Users() []*server.User { return s.options.Users }
 
 // Server is the running server itself.
 func (s *Server) Server() *server.Server { return s.running }

@@ -11,6 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
+	"github.com/sine-relay/sine-relay/broker/orders/ledger"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -93,7 +95,7 @@ func (b *Book) Put(ctx context.Context, o visit.Order) (visit.Order, error) {
 		return o, fmt.Errorf("give order: %w", err)
 	}
 	lasts := o.Until.Sub(o.Since)
-	key := keyOf(o.Kind, o.Site)
+	key := ledger.Key(o.Kind, o.Site)
 	_, err := b.store(ctx, key, func(now time.Time) any {
 		o.Since = now
 		if !o.Until.IsZero() {
@@ -145,8 +147,8 @@ func mayBeStored(err error) bool {
 // lost. It returns the revision by which all are lifted. [ErrNotInForce] means that
 // NATS knew of none.
 func (b *Book) Lift(ctx context.Context, l visit.Lift, ids ...string) (revision uint64, err error) {
-	key := keyOf(l.Kind, l.Site)
-	if _, _, ok := termsOf(key); !ok {
+	key := ledger.Key(l.Kind, l.Site)
+	if _, _, ok := ledger.Terms(key); !ok {
 		return 0, fmt.Errorf("lift: %s is not the key of an order", key)
 	}
 	entries, err := b.entries(ctx, key)
@@ -154,13 +156,13 @@ func (b *Book) Lift(ctx context.Context, l visit.Lift, ids ...string) (revision 
 		return 0, fmt.Errorf("lift %s in bucket %s: %w", key, b.bucket, err)
 	}
 	r := entries[key]
-	inForce := r.order != nil && r.order.InForce(time.Now())
+	inForce := r.Order != nil && r.Order.InForce(time.Now())
 	slices.Sort(ids)
-	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == r.id() })
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == r.ID() })
 	switch {
-	case r.order != nil: // first: what relays say to hold may be thousands
-		ids = slices.Insert(ids, 0, r.id())
-	case len(ids) == 0 && len(r.faults) > 0:
+	case r.Order != nil: // first: what relays say to hold may be thousands
+		ids = slices.Insert(ids, 0, r.ID())
+	case len(ids) == 0 && len(r.Faults) > 0:
 		// Whoever lifts what is none has seen what else is there.
 		ids = append(ids, visit.NewRequestID())
 	}
@@ -198,14 +200,14 @@ func (b *Book) List(ctx context.Context) ([]visit.Order, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list bucket %s: %w", b.bucket, err)
 	}
-	faults := entries.invalid()
+	faults := entries.Invalid()
 	if more := len(faults) - maxReported; more > 0 {
 		faults = append(faults[:maxReported], fmt.Errorf("%w: %d more", ErrInvalid, more))
 	}
-	return entries.orders(), errors.Join(faults...)
+	return entries.Orders(), errors.Join(faults...)
 }
 
-func (b *Book) entries(ctx context.Context, keys ...string) (entries ledger, err error) {
+func (b *Book) entries(ctx context.Context, keys ...string) (entries ledger.Ledger, err error) {
 	err = b.retry(ctx, func(ctx context.Context) error {
 		f, err := subscribe(ctx, b.js, b.bucket, keys, b.MaxOverride)
 		if err != nil {
@@ -216,4 +218,56 @@ func (b *Book) entries(ctx context.Context, keys ...string) (entries ledger, err
 		return err
 	})
 	return entries, err
+}
+
+// tryTimeout is how long one try may take: what is sent to a leader that has just
+// gone is never answered.
+const tryTimeout = 2 * time.Second
+
+// retry tries until it works, ctx ends, or trying again would not help. Whatever
+// is tried may be done twice without harm.
+func (b *Book) retry(ctx context.Context, try func(context.Context) error) error {
+	for {
+		err := b.try(ctx, try)
+		if err == nil || !passing(err) {
+			return err
+		}
+		rest(ctx, retryPause)
+		if ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (b *Book) try(ctx context.Context, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	return dial.WhilePermitted(ctx, b.js.Conn(), toChange(b.bucket), try)
+}
+
+// passing reports whether a fault may go away by itself.
+func passing(err error) bool {
+	var api *jetstream.APIError
+	if errors.As(err, &api) {
+		return api.Code == 503
+	}
+	for _, e := range []error{
+		context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse,
+		jetstream.ErrNoHeartbeat, visit.ErrDisconnected, errGap,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// rest returns after d, or when ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/sine-relay/sine-relay/broker/conn"
+
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 )
 
 const (
@@ -92,7 +93,7 @@ func (w *Watcher) receive(ctx context.Context, f *subscription) error {
 		e, err := f.next(until)
 		switch {
 		case err == nil:
-			w.take(w.entries.with(e))
+			w.take(w.entries.With(e))
 		case ctx.Err() == nil && until.Err() != nil:
 			return nil
 		default:
@@ -119,7 +120,7 @@ func (w *Watcher) absent(ctx context.Context) error {
 		return w.createErr
 	}
 	w.createdAt = time.Now()
-	w.createErr = conn.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toChange(w.cfg.Bucket), func(ctx context.Context) error {
+	w.createErr = dial.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toChange(w.cfg.Bucket), func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
 		if w.cfg.Unused != nil {

@@ -56,7 +56,12 @@
 // for somebody who does.
 package orders
 
-import "errors"
+import (
+	"errors"
+	"strings"
+
+	"github.com/sine-relay/sine-relay/broker/orders/ledger"
+)
 
 // ErrNotInForce is returned for lifting an order that the bucket does not have,
 // or that had ended by itself.
@@ -71,4 +76,21 @@ var ErrNoBucket = errors.New("no bucket: no order was ever given, or it was dele
 var ErrUnconfirmed = errors.New("not confirmed by NATS")
 
 // ErrInvalid is wrapped by every report of an entry that counts for nothing.
-var ErrInvalid = errors.New("not a valid order")
+var ErrInvalid = ledger.ErrInvalid
+
+// toFollow reports whether a subject is needed to follow the orders: for the consumer,
+// and to look at the bucket.
+func toFollow(bucket string) func(subject string) bool {
+	return func(subject string) bool {
+		return strings.HasSuffix(subject, ".STREAM.INFO."+streamOf(bucket)) ||
+			strings.Contains(subject, ".CONSUMER.") && strings.Contains(subject+".", "."+streamOf(bucket)+".")
+	}
+}
+
+// toChange may need every subject of the package comment.
+func toChange(bucket string) func(subject string) bool {
+	follow := toFollow(bucket)
+	return func(subject string) bool {
+		return follow(subject) || strings.HasSuffix(subject, "."+streamOf(bucket)) || strings.Contains(subject, "$KV."+bucket+".")
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sine-relay/sine-relay/broker/orders/ledger"
 	"github.com/sine-relay/sine-relay/internal/atomicfile"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -60,16 +61,15 @@ func (w *Watcher) restore() *snapshot {
 	if age := time.Since(state.Heard); age >= 0 && age <= w.cfg.MaxAge {
 		w.heard = time.Now().Add(-age)
 	}
-	w.entries = ledger{}
+	w.entries = ledger.Ledger{}
 	for _, o := range state.Orders {
 		if o.Kind == visit.OrderOverride && o.Until.Sub(o.Since) > w.cfg.MaxOverride {
 			continue // the longest duration may have become shorter
 		}
-		key := keyOf(o.Kind, o.Site)
-		w.entries[key] = record{key: key, order: &o}
+		w.entries.Keep(o)
 	}
-	w.orders = w.entries.orders()
-	w.changes.tell(w.entries, w.source, time.Now())
+	w.orders = w.entries.Orders()
+	w.changes.Tell(w.entries, string(w.source), time.Now())
 	return state
 }
 

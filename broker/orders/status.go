@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sine-relay/sine-relay/broker/orders/ledger"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -61,7 +64,7 @@ func (w *Watcher) Status() Status {
 	s := Status{
 		Source: w.source, Known: w.known(), AsOf: w.asOf, Err: w.err,
 		Unfit: w.look.unfit, Drift: w.look.drift,
-		Lost: w.entries.lost(), Invalid: w.entries.invalid(), Revision: w.entries.revision(), SnapshotErr: w.snapshotErr,
+		Lost: w.entries.Lost(), Invalid: w.entries.Invalid(), Revision: w.entries.Revision(), SnapshotErr: w.snapshotErr,
 	}
 	if !w.heard.IsZero() {
 		s.Age = time.Since(w.heard)
@@ -70,13 +73,13 @@ func (w *Watcher) Status() Status {
 		s.Doubt = append(s.Doubt, "every key: the bucket had entries and was purged or rolled up")
 	}
 	own := 0
-	for _, r := range w.entries.records() {
-		s.InvalidCount += r.invalid
-		s.DeletedCount += r.deletions
-		if r.doubt {
-			s.Doubt = append(s.Doubt, r.key)
+	for _, r := range w.entries.Records() {
+		s.InvalidCount += r.Invalid
+		s.DeletedCount += r.Deletions
+		if r.Doubt {
+			s.Doubt = append(s.Doubt, r.Key)
 		}
-		if r.entries > 0 {
+		if r.Entries > 0 {
 			own++
 		}
 	}
@@ -87,7 +90,7 @@ func (w *Watcher) Status() Status {
 // reading is one look at the whole bucket.
 type reading struct {
 	look    look
-	entries ledger
+	entries ledger.Ledger
 	keys    []string
 	asked   time.Time
 }
@@ -98,12 +101,12 @@ func (w *Watcher) renew(r reading) {
 	w.mu.Lock()
 	// Who heard of everything until then knows what was there.
 	missed := w.source == SourceNone || (w.heard.IsZero() || now.Sub(w.heard) > w.cfg.MaxAge) && r.look.last != w.look.last
-	w.purged = (r.look.purged || r.entries.tookAll()) && (w.purged || missed)
+	w.purged = (r.look.purged || r.entries.TookAll()) && (w.purged || missed)
 	w.source, w.asOf, w.heard, w.look = SourceBucket, now, r.asked, r.look
 	w.lastKeys, w.unread = r.keys, !w.covers(r.keys)
-	entries := w.entries.renewed(r.entries, r.look.limit, now)
+	entries := w.entries.Renewed(r.entries, r.look.limit, now)
 	if wanted := w.keysLocked(); wanted != nil {
-		entries = entries.of(setOf(wanted))
+		entries = entries.Of(setOf(wanted))
 	}
 	w.mu.Unlock()
 	w.take(entries)
@@ -113,11 +116,11 @@ func (w *Watcher) renew(r reading) {
 }
 
 // take makes entries the known ones.
-func (w *Watcher) take(entries ledger) {
+func (w *Watcher) take(entries ledger.Ledger) {
 	w.mu.Lock()
-	w.entries, w.orders = entries, entries.orders()
+	w.entries, w.orders = entries, entries.Orders()
 	w.mu.Unlock()
-	w.changes.tell(entries, w.source, time.Now())
+	w.changes.Tell(entries, string(w.source), time.Now())
 	select {
 	case w.changed <- struct{}{}:
 	default: // it will see this state too
@@ -138,5 +141,54 @@ func (w *Watcher) report(err error) {
 		w.log.Info("watching standing orders", "bucket", w.cfg.Bucket)
 	case err != nil && (was == nil || was.Error() != err.Error()):
 		w.log.Warn("cannot watch standing orders", "err", err)
+	}
+}
+
+// orderGauges tell which orders are in force.
+type orderGauges struct{ watcher *Watcher }
+
+// Register has the metrics of a watcher collected; a nil registerer has not.
+func Register(reg prometheus.Registerer, w *Watcher) {
+	if reg != nil {
+		reg.MustRegister(orderGauges{w})
+	}
+}
+
+var (
+	ordersKnown  = prometheus.NewDesc("sine_relay_standing_orders_known", "1 while the standing orders of every site are known; at other sites no visitor is accepted without a decider.", nil, nil)
+	ordersHeard  = prometheus.NewDesc("sine_relay_standing_orders_read_timestamp_seconds", "Time at which the standing orders were last read, 0 for never.", nil, nil)
+	orderInForce = prometheus.NewDesc("sine_relay_standing_order_in_force", "1 for each lockdown and override in force; the site * stands for all sites.", []string{"type", "site"}, nil)
+	orderEntries = prometheus.NewDesc("sine_relay_standing_order_entries", "Entries of the bucket of standing orders that need attention: invalid and deleted ones have no effect, lost are lockdowns that are no longer in the bucket, doubtful are keys from which a lockdown may have been evicted, foreign are keys of sites without an integration.", []string{"state"}, nil)
+)
+
+// Describe and Collect make it a prometheus.Collector.
+func (g orderGauges) Describe(c chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{ordersKnown, ordersHeard, orderInForce, orderEntries} {
+		c <- d
+	}
+}
+
+func (g orderGauges) Collect(c chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		c <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	s := g.watcher.Status()
+	known := 0.0
+	if s.Known {
+		known = 1
+	}
+	gauge(ordersKnown, known)
+	heard := 0.0
+	if !s.AsOf.IsZero() {
+		heard = float64(s.AsOf.UnixMilli()) / 1000
+	}
+	gauge(ordersHeard, heard)
+	for state, n := range map[string]int{
+		"invalid": s.InvalidCount, "deleted": s.DeletedCount, "lost": len(s.Lost), "doubtful": len(s.Doubt), "foreign": s.Foreign,
+	} {
+		gauge(orderEntries, float64(n), state)
+	}
+	for _, o := range g.watcher.InForce() {
+		gauge(orderInForce, 1, string(o.Kind), o.Site)
 	}
 }

@@ -11,7 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
+	"github.com/sine-relay/sine-relay/broker/orders/ledger"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -59,13 +60,13 @@ type Watcher struct {
 	changed chan struct{} // tells the goroutine that keeps the file
 
 	// Used by the goroutine that follows, alone.
-	changes   changeLogger
+	changes   ledger.ChangeLogger
 	createdAt time.Time // when creating the bucket was last tried
 	createErr error
 
 	mu      sync.Mutex
-	sites   []string // nil for all
-	entries ledger   // replaced, never changed
+	sites   []string      // nil for all
+	entries ledger.Ledger // replaced, never changed
 	orders  []visit.Order
 	source  Source
 	asOf    time.Time // by the wall clock
@@ -95,7 +96,7 @@ func Watch(cfg WatchConfig) *Watcher {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Watcher{
 		cfg: cfg, log: log, stop: stop, changed: make(chan struct{}, 1), sites: cfg.Sites,
-		changes: changeLogger{log: log}, source: SourceNone, rereadNow: func() {},
+		changes: ledger.ChangeLogger{Log: log}, source: SourceNone, rereadNow: func() {},
 	}
 	kept := w.restore()
 	w.stopped.Go(func() { w.keep(kept) })
@@ -129,7 +130,7 @@ func (w *Watcher) Orders() (all []visit.Order, known bool) {
 func (w *Watcher) OrdersAt(site string) (all []visit.Order, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	doubt := w.entries[keyOf(visit.OrderLockdown, site)].doubt || w.entries[keyOf(visit.OrderLockdown, visit.AllSites)].doubt
+	doubt := w.entries[ledger.Key(visit.OrderLockdown, site)].Doubt || w.entries[ledger.Key(visit.OrderLockdown, visit.AllSites)].Doubt
 	return w.orders, w.readOfLate() && !doubt
 }
 
@@ -145,7 +146,7 @@ func (w *Watcher) known() bool {
 		return false
 	}
 	for _, r := range w.entries {
-		if r.doubt {
+		if r.Doubt {
 			return false
 		}
 	}
@@ -187,7 +188,7 @@ func (w *Watcher) keysLocked() []string {
 	var keys []string
 	for _, kind := range []visit.OrderKind{visit.OrderLockdown, visit.OrderOverride} {
 		for _, site := range append([]string{visit.AllSites}, w.sites...) {
-			keys = append(keys, keyOf(kind, site))
+			keys = append(keys, ledger.Key(kind, site))
 		}
 	}
 	slices.Sort(keys)
@@ -220,7 +221,7 @@ const (
 func (w *Watcher) run(ctx context.Context) {
 	defer close(w.changed)
 	for {
-		err := conn.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toFollow(w.cfg.Bucket), w.follow)
+		err := dial.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toFollow(w.cfg.Bucket), w.follow)
 		pause := retryPause
 		if errors.Is(err, visit.ErrDenied) {
 			pause = deniedPause
@@ -233,7 +234,7 @@ func (w *Watcher) run(ctx context.Context) {
 		}
 		if err != nil {
 			w.report(err)
-			w.changes.tell(w.entries, w.source, time.Now()) // of what expires meanwhile
+			w.changes.Tell(w.entries, string(w.source), time.Now()) // of what expires meanwhile
 			rest(ctx, pause)
 		}
 	}

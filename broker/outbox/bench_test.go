@@ -6,7 +6,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
@@ -25,7 +25,7 @@ func BenchmarkStore(b *testing.B) {
 		for _, senders := range []int{1, 64, 256} {
 			b.Run(fmt.Sprintf("%s, %d senders", c.name, senders), func(b *testing.B) {
 				s := natstest.Start(b, func(o *server.Options) { o.SyncAlways = c.synced })
-				r := open(b, s.URL(), func(_ *conn.Config, cfg *streams.Config) {
+				r := open(b, s.URL(), func(_ *dial.Config, cfg *streams.Config) {
 					cfg.GroupCommit, cfg.Events.MaxBytes = c.group, 8<<30
 				})
 				body := make([]byte, 1500)

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/outbox/publish"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -21,7 +23,9 @@ const (
 	forwardRound = 1024
 	// idlePoll is how often an empty spool is checked without a trigger.
 	idlePoll = 250 * time.Millisecond
-	// longestForwardPause is between two attempts while nothing can be stored.
+	// firstForwardPause and longestForwardPause are between two attempts while nothing
+	// can be stored.
+	firstForwardPause   = 10 * time.Millisecond
 	longestForwardPause = time.Second
 )
 
@@ -30,17 +34,23 @@ const (
 // up no other.
 type forwarder struct {
 	root      visit.Root
-	publisher *publisher
+	conn      *conn.Conn
+	publisher *publish.Publisher
 	spooler   *spooler
 	ramp      *ramp
+	// paused reports whether what is in the spool must wait.
+	paused func() bool
 
 	mu    sync.Mutex
 	later map[string]postponed // ordering keys that are left alone, or were
 	next  time.Time            // when one of them has its turn again; zero for never
 }
 
-func newForwarder(root visit.Root, p *publisher, s *spooler) *forwarder {
-	return &forwarder{root: root, publisher: p, spooler: s, ramp: newRamp(), later: make(map[string]postponed)}
+func (o *Outbox) newForwarder(root visit.Root) *forwarder {
+	return &forwarder{
+		root: root, conn: o.conn, publisher: o.publisher, spooler: o.spooler, ramp: newRamp(), later: make(map[string]postponed),
+		paused: func() bool { return o.resendsFirst(root) },
+	}
 }
 
 // run sends what waits whenever there is a connection, until ctx ends. A stop at
@@ -48,16 +58,16 @@ func newForwarder(root visit.Root, p *publisher, s *spooler) *forwarder {
 func (f *forwarder) run(ctx context.Context) {
 	pause := time.Duration(0)
 	for ctx.Err() == nil {
-		connected := f.publisher.conn.NextConnect()
+		connected := f.conn.NextConnect()
 		r, began := result{}, time.Now()
-		if f.publisher.conn.Connected() && !f.spooler.paused(f.root) {
+		if f.conn.Connected() && !f.paused() {
 			r = f.round(ctx)
 		}
 		switch {
 		case r.stuck:
 			f.ramp.reset()
-			pause = min(max(2*pause, firstPause), longestForwardPause)
-			sleep(ctx, pause, connected)
+			pause = min(max(2*pause, firstForwardPause), longestForwardPause)
+			publish.Pause(ctx, pause, connected)
 		case r.moved > 0:
 			pause = 0
 			f.ramp.well(r.moved, time.Since(began))
@@ -122,13 +132,13 @@ type result struct {
 // cannot be.
 func (f *forwarder) send(ctx context.Context, run []spool.Item, leaving *departure) (r result) {
 	for _, item := range run {
-		if !f.ramp.leave(ctx) || f.spooler.paused(f.root) {
+		if !f.ramp.leave(ctx) || f.paused() {
 			return r
 		}
 		item.Message.OrderingKey = item.Order // which the window keeps, too
 		switch err := f.sendOne(ctx, item.Message); {
 		case err == nil:
-			f.publisher.unresponsive.Store(false)
+			f.spooler.unresponsive.Store(false)
 			f.retry(item.Order)
 			r.moved++
 			leaving.forwarded(item.Sequence)
@@ -153,8 +163,13 @@ func (f *forwarder) sendOne(ctx context.Context, m visit.Message) error {
 	if err := f.spooler.shares.allowsQuarantine(m); err != nil {
 		return &ownShare{err}
 	}
-	_, err := f.publisher.publish(ctx, m, time.Now().Add(forwardTimeout), isDisconnected)
+	_, err := f.publisher.Publish(ctx, m, time.Now().Add(forwardTimeout), f.giveUp)
 	return err
+}
+
+// giveUp ends the attempts to send a message where the others have to wait, too.
+func (f *forwarder) giveUp(_ visit.Root, failure error) bool {
+	return isDisconnected(failure) || f.paused()
 }
 
 // ownShare is that an integration has its share of a stream, and others not.
@@ -171,3 +186,108 @@ func ofSubject(err error) bool {
 }
 
 func isDisconnected(err error) bool { return errors.Is(err, visit.ErrDisconnected) }
+
+// What was forwarded is removed from the spool after so many messages, or so long:
+// after a kill no more than that is sent again. A relay that is killed again and again
+// would otherwise never empty its spool.
+const (
+	removeAfter = 64
+	removeEvery = time.Second
+)
+
+// departure removes what leaves the spool, while more is being sent.
+type departure struct {
+	spooler *spooler
+	done    chan struct{}
+	ready   chan struct{}
+
+	mu     sync.Mutex
+	gone   left
+	ended  bool
+	closed bool // the spool is
+}
+
+// left are the sequences of messages that left the spool.
+type left struct{ forwarded, setAside []uint64 }
+
+func (l left) all() []uint64 { return append(l.forwarded, l.setAside...) }
+
+func newDeparture(s *spooler) *departure {
+	d := &departure{spooler: s, done: make(chan struct{}), ready: make(chan struct{}, 1)}
+	go d.run()
+	return d
+}
+
+func (d *departure) forwarded(sequence uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.gone.forwarded = append(d.gone.forwarded, sequence)
+	d.signal()
+}
+
+func (d *departure) setAside(sequence uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.gone.setAside = append(d.gone.setAside, sequence)
+	d.signal()
+}
+
+// signal is called with the lock held.
+func (d *departure) signal() {
+	if !d.ended && len(d.gone.forwarded)+len(d.gone.setAside) < removeAfter {
+		return
+	}
+	select {
+	case d.ready <- struct{}{}:
+	default:
+	}
+}
+
+// end returns once everything is removed, and reports false where the spool is closed.
+func (d *departure) end() bool {
+	d.mu.Lock()
+	d.ended = true
+	d.signal()
+	d.mu.Unlock()
+	<-d.done
+	return !d.closed
+}
+
+func (d *departure) run() {
+	defer close(d.done)
+	tick := time.NewTicker(removeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.ready:
+		case <-tick.C:
+		}
+		d.mu.Lock()
+		gone, ended := d.gone, d.ended
+		d.gone = left{}
+		d.mu.Unlock()
+		d.remove(gone)
+		if ended {
+			return
+		}
+	}
+}
+
+func (d *departure) remove(gone left) {
+	all := gone.all()
+	if len(all) == 0 {
+		return
+	}
+	// Not given up at the end of the relay: what is not removed here is sent again.
+	if err := d.spooler.spool.Remove(context.Background(), all...); err != nil {
+		d.spooler.health.notRemoved(err)
+		d.spooler.log.Error("cannot remove forwarded messages from the spool", "err", err.Error())
+		if errors.Is(err, spool.ErrClosed) {
+			d.closed = true
+			return
+		}
+	}
+	// The ledger counts what the spool offers no more, and so not before.
+	d.spooler.metrics.forwarded.Add(float64(len(gone.forwarded)))
+	d.spooler.metrics.setAside.Add(float64(len(gone.setAside)))
+}

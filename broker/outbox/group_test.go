@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/internal/wait"
@@ -135,8 +135,8 @@ func TestGroupCommit_EachMessageHasItsOwnError(t *testing.T) {
 		}
 		o.NoAuthUser = "admin"
 	})
-	r := open(t, s.URL(), func(c *conn.Config, cfg *streams.Config) {
-		c.Auth = conn.Auth{User: "relay", Password: func() string { return "secret" }}
+	r := open(t, s.URL(), func(c *dial.Config, cfg *streams.Config) {
+		c.Auth = dial.Auth{User: "relay", Password: func() string { return "secret" }}
 		cfg.BodyLimit = 1 << 10
 	})
 	update(t, s.JetStream(), func(c *jetstream.StreamConfig) { c.MaxMsgSize = 10_000 })
@@ -295,7 +295,7 @@ func TestGroupCommit_MessagesOfAVisitKeepTheirOrder(t *testing.T) {
 func TestGroupCommit_ClusterGivesEachMessageItsReceipt(t *testing.T) {
 	t.Parallel()
 	nodes := natstest.Cluster(t, 3)
-	r := open(t, nodes[0].URL(), func(_ *conn.Config, cfg *streams.Config) { cfg.Replicas = 3 })
+	r := open(t, nodes[0].URL(), func(_ *dial.Config, cfg *streams.Config) { cfg.Replicas = 3 })
 	results := r.storeAll(t, events("e", many))
 	for id, one := range results {
 		if one.err != nil {

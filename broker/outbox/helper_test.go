@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/outbox"
 	"github.com/sine-relay/sine-relay/broker/streams"
@@ -36,10 +37,10 @@ type room struct {
 }
 
 // open returns an outbox with group commit on the server.
-func open(t testing.TB, url string, change ...func(*conn.Config, *streams.Config)) room {
+func open(t testing.TB, url string, change ...func(*dial.Config, *streams.Config)) room {
 	t.Helper()
 	small := streams.Limits{MaxBytes: 64 << 20}
-	nats := conn.Config{Servers: []string{url}}
+	nats := dial.Config{Servers: []string{url}}
 	cfg := streams.Config{Events: small, Decisions: small, Quarantine: small, GroupCommit: true}
 	for _, c := range change {
 		c(&nats, &cfg)

@@ -12,12 +12,15 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/publish"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -28,7 +31,8 @@ var roots = []visit.Root{visit.RootEvent, visit.RootDecision, visit.RootQuaranti
 // Outbox stores messages in NATS or in the spool, and moves them from there. It is safe
 // for concurrent use.
 type Outbox struct {
-	publisher  *publisher
+	conn       *conn.Conn
+	publisher  *publish.Publisher
 	shares     *Shares
 	keys       keyedMutex
 	spooler    *spooler // nil without a spool
@@ -46,7 +50,7 @@ type Config struct {
 	Spool    *spool.Spool
 	// Windows keep what NATS acknowledges before it syncs it, by root. They need a
 	// spool. None where every message is synced.
-	Windows map[visit.Root]*spool.Window
+	Windows map[visit.Root]*window.Window
 	// LargestMessage is the size in bytes of the largest message that there may be.
 	LargestMessage int64
 	Logger         *slog.Logger
@@ -55,22 +59,26 @@ type Config struct {
 
 // New returns an outbox. It does not close spool and windows.
 func New(cfg Config) *Outbox {
-	o := &Outbox{publisher: newPublisher(cfg), shares: cfg.Shares}
+	o := &Outbox{conn: cfg.Conn, shares: cfg.Shares}
+	o.publisher = publish.New(cfg.Conn, cfg.Streams, roots, o.stored)
 	if cfg.Spool == nil {
 		return o
 	}
 	o.spooler = newSpooler(cfg)
 	o.forwarders = make(map[visit.Root]*forwarder)
 	for root := range o.spooler.wake {
-		o.forwarders[root] = newForwarder(root, o.publisher, o.spooler)
+		o.forwarders[root] = o.newForwarder(root)
 	}
-	o.resenders = newResenders(cfg, o.publisher, o.spooler)
-	o.publisher.acked, o.spooler.paused = o.keep, o.resendsFirst
+	o.resenders = newResenders(cfg, &o.keys, o.publisher, o.spooler)
 	return o
 }
 
-// keep keeps a message that was acknowledged, until NATS has synced it.
-func (o *Outbox) keep(m visit.Message) {
+// stored counts a message that its stream has acknowledged, and keeps it until NATS has
+// synced it.
+func (o *Outbox) stored(m visit.Message) {
+	if m.Root == visit.RootQuarantine {
+		o.shares.stored(m)
+	}
 	if r := o.resenders[m.Root]; r != nil {
 		r.window.Add(m)
 	}
@@ -117,7 +125,7 @@ func (o *Outbox) followRoots(ctx context.Context, all *sync.WaitGroup) {
 	for {
 		for _, root := range o.spooler.spool.Roots() {
 			if known[root] == nil {
-				f := newForwarder(root, o.publisher, o.spooler)
+				f := o.newForwarder(root)
 				known[root] = f
 				all.Go(func() { f.run(ctx) })
 			}
@@ -139,14 +147,13 @@ type spooler struct {
 	metrics  *metrics
 	health   *health
 	wake     map[visit.Root]chan struct{} // the forwarders; never changed
-	// paused reports whether what is in the spool of a root must wait. It is set before
-	// Run.
-	paused func(visit.Root) bool
+	// unresponsive is set while NATS is connected and acknowledges nothing: it hangs,
+	// or the stream has no leader. Then the forwarders try, and no caller waits.
+	unresponsive atomic.Bool
 }
 
 func newSpooler(cfg Config) *spooler {
 	s := &spooler{spool: cfg.Spool, shares: cfg.Shares, subjects: cfg.Subjects, log: cfg.Logger, wake: make(map[visit.Root]chan struct{})}
-	s.paused = func(visit.Root) bool { return false }
 	s.health = newHealth(s.spool, s.shares, cfg.LargestMessage)
 	s.metrics = newMetrics(cfg.Registerer, s.spool, s.health)
 	for _, root := range roots {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -125,7 +125,7 @@ func (f *forwarder) moveAside(ctx context.Context, item spool.Item, refusal erro
 // order has waited long enough.
 func (f *forwarder) quarantine(ctx context.Context, m visit.Message) error {
 	refused := f.spooler.quarantined(m)
-	_, err := f.publisher.publish(ctx, refused, time.Now().Add(forwardTimeout), passes)
+	_, err := f.publisher.Publish(ctx, refused, time.Now().Add(forwardTimeout), func(_ visit.Root, failure error) bool { return passes(failure) })
 	if err == nil || m.Root == visit.RootQuarantine {
 		return err
 	}

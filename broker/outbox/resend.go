@@ -11,7 +11,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/outbox/publish"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/window"
+	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -32,9 +36,12 @@ const (
 // nothing holds up no other.
 type resender struct {
 	root      visit.Root
-	publisher *publisher
+	conn      *conn.Conn
+	streams   *streams.Reconciler
+	keys      *keyedMutex
+	publisher *publish.Publisher
 	spooler   *spooler
-	window    *spool.Window
+	window    *window.Window
 	log       *slog.Logger
 	resent    prometheus.Counter
 	trigger   chan struct{}
@@ -43,7 +50,7 @@ type resender struct {
 	decided atomic.Value
 }
 
-func newResenders(cfg Config, p *publisher, s *spooler) map[visit.Root]*resender {
+func newResenders(cfg Config, keys *keyedMutex, p *publish.Publisher, s *spooler) map[visit.Root]*resender {
 	all := make(map[visit.Root]*resender)
 	if len(cfg.Windows) == 0 {
 		return all
@@ -52,7 +59,7 @@ func newResenders(cfg Config, p *publisher, s *spooler) map[visit.Root]*resender
 	resent := f.NewCounter(prometheus.CounterOpts{
 		Name: "sine_relay_window_resent_total", Help: "Acknowledged messages that were sent again, because NATS may have lost them.",
 	})
-	sum := func(value func(spool.WindowStats) int64) func() float64 {
+	sum := func(value func(window.Stats) int64) func() float64 {
 		return func() (sum float64) {
 			for _, w := range cfg.Windows {
 				sum += float64(value(w.Stats()))
@@ -62,27 +69,31 @@ func newResenders(cfg Config, p *publisher, s *spooler) map[visit.Root]*resender
 	}
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sine_relay_window_messages", Help: "Acknowledged messages that are kept for as long as NATS may take to sync them.",
-	}, sum(func(s spool.WindowStats) int64 { return s.Messages }))
+	}, sum(func(s window.Stats) int64 { return s.Messages }))
 	f.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sine_relay_window_bytes", Help: "Bytes of the files of these messages.",
-	}, sum(func(s spool.WindowStats) int64 { return s.Bytes }))
+	}, sum(func(s window.Stats) int64 { return s.Bytes }))
 	f.NewCounterFunc(prometheus.CounterOpts{
 		Name: "sine_relay_window_left_out_total", Help: "Acknowledged messages that are not kept, because the disk was full, too slow or failed.",
-	}, sum(func(s spool.WindowStats) int64 { return s.LeftOut }))
+	}, sum(func(s window.Stats) int64 { return s.LeftOut }))
 	for root, w := range cfg.Windows {
 		all[root] = &resender{
-			root: root, publisher: p, spooler: s, window: w, log: cfg.Logger, resent: resent,
+			root: root, conn: cfg.Conn, streams: cfg.Streams, keys: keys, publisher: p, spooler: s, window: w, log: cfg.Logger, resent: resent,
 			trigger: make(chan struct{}, 1),
 		}
 	}
 	return all
 }
 
-// comesFirst reports whether other messages must wait.
-func (r *resender) comesFirst() bool { return r.decided.Load() != r.publisher.conn.NextConnect() }
+// comesFirst reports whether other messages must wait. They do not wait for a window that
+// cannot be opened.
+func (r *resender) comesFirst() bool {
+	return r.window.IsOpen() && r.decided.Load() != r.conn.NextConnect()
+}
 
-// resend has the window sent again soon.
+// resend has the window sent again soon. From now on, it comes first.
 func (r *resender) resend() {
+	r.undecide()
 	select {
 	case r.trigger <- struct{}{}:
 	default:
@@ -94,10 +105,12 @@ func (r *resender) run(ctx context.Context) {
 	tick := time.NewTicker(resendPause)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		connected := r.publisher.conn.NextConnect()
-		if r.decided.Load() != connected {
+		connected := r.conn.NextConnect()
+		switch {
+		case !r.window.IsOpen():
+		case r.decided.Load() != connected:
 			r.decide(ctx, connected)
-		} else {
+		default:
 			r.confirm()
 		}
 		select {
@@ -113,13 +126,13 @@ func (r *resender) run(ctx context.Context) {
 // confirm has the window forget what is old enough, as far as the stream is known to be
 // complete.
 func (r *resender) confirm() {
-	if r.window.Stats().Messages == 0 || !r.publisher.conn.Connected() {
+	if r.window.Stats().Messages == 0 || !r.conn.Connected() {
 		return
 	}
-	complete := r.publisher.streams.Complete(r.root)
+	complete := r.streams.Complete(r.root)
 	r.window.Confirm(complete)
 	if time.Since(complete) > r.window.MaxAge()/4 {
-		r.publisher.streams.Trigger()
+		r.streams.Trigger()
 	}
 }
 
@@ -129,6 +142,10 @@ func (r *resender) forgetServers() {
 	if err := r.window.ForgetServers(); err != nil {
 		r.log.Warn("what NATS lost is sent again by this process only", "err", err.Error())
 	}
+	r.undecide()
+}
+
+func (r *resender) undecide() {
 	var undecided <-chan struct{}
 	r.decided.Store(undecided)
 }
@@ -136,8 +153,11 @@ func (r *resender) forgetServers() {
 // decide sends the window if the server may have lost something. It returns without a
 // decision where that fails, and is called again.
 func (r *resender) decide(ctx context.Context, connected <-chan struct{}) {
-	server := r.publisher.conn.ServerID()
-	if !r.publisher.conn.Connected() || server == "" {
+	if !r.conn.Connected() {
+		return
+	}
+	server := r.conn.ServerID()
+	if server == "" {
 		return
 	}
 	known := r.window.Knows(server)
@@ -157,7 +177,7 @@ func (r *resender) decide(ctx context.Context, connected <-chan struct{}) {
 // send sends what is in the window, and reports whether that is done.
 func (r *resender) send(ctx context.Context) bool {
 	var n atomic.Int64
-	err := r.window.Take(func(some []spool.Acknowledged) error { return r.sendAll(ctx, some, &n) })
+	err := r.window.Take(func(some []window.Acknowledged) error { return r.sendAll(ctx, some, &n) })
 	if sent := n.Load(); sent > 0 {
 		r.resent.Add(float64(sent))
 		r.log.Warn("messages that NATS had acknowledged are sent again: it may have lost them", "messages", sent, "root", string(r.root))
@@ -169,10 +189,10 @@ func (r *resender) send(ctx context.Context) bool {
 }
 
 // sendAll sends messages, those with one ordering key one after another.
-func (r *resender) sendAll(ctx context.Context, all []spool.Acknowledged, n *atomic.Int64) error {
-	var keys [][]spool.Acknowledged
+func (r *resender) sendAll(ctx context.Context, all []window.Acknowledged, n *atomic.Int64) error {
+	var keys [][]window.Acknowledged
 	byKey := make(map[string]int)
-	window := r.publisher.streams.DedupeWindow(r.root)
+	window := r.streams.DedupeWindow(r.root)
 	for _, m := range all {
 		if time.Since(m.At) > window {
 			continue // the stream would not recognise it
@@ -209,11 +229,13 @@ func (r *resender) sendAll(ctx context.Context, all []spool.Acknowledged, n *ato
 	return nil
 }
 
+func whileConnected(_ visit.Root, failure error) bool { return isDisconnected(failure) }
+
 // sendRun sends messages of one ordering key. What NATS refuses to that key, or to one
 // message for its own sake, goes to the spool, which knows what to do about it.
-func (r *resender) sendRun(ctx context.Context, run []spool.Acknowledged, n *atomic.Int64) error {
+func (r *resender) sendRun(ctx context.Context, run []window.Acknowledged, n *atomic.Int64) error {
 	for i, m := range run {
-		_, err := r.publisher.send(ctx, m.Message, time.Now().Add(resendTimeout), isDisconnected)
+		_, err := r.publisher.Repeat(ctx, m.Message, time.Now().Add(resendTimeout), whileConnected)
 		switch {
 		case err == nil:
 			n.Add(1)
@@ -227,12 +249,34 @@ func (r *resender) sendRun(ctx context.Context, run []spool.Acknowledged, n *ato
 	return nil
 }
 
-func (r *resender) spool(ctx context.Context, run []spool.Acknowledged) error {
-	for _, m := range run {
-		if err := r.spooler.spool.Put(ctx, spool.Entry{Message: m.Message, Order: m.Message.OrderingKey}); err != nil {
-			return fmt.Errorf("spool message %s, which NATS may have lost: %w", m.Message.ID, err)
+// spool spools messages of one ordering key. Those of a visit come before what came
+// meanwhile: they were acknowledged before it.
+func (r *resender) spool(ctx context.Context, run []window.Acknowledged) error {
+	unlock, err := r.keys.lock(ctx, run[0].Message)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	entries := make([]spool.Entry, len(run))
+	for i, m := range run {
+		entries[i] = spool.Entry{Message: m.Message, Order: m.Message.OrderingKey, Stored: m.At}
+	}
+	put := r.spooler.spool.PutAhead
+	if !run[0].Message.OfVisit() { // there are many, and it is not locked
+		put = r.putAll
+	}
+	if err := put(ctx, entries...); err != nil {
+		return fmt.Errorf("spool message %s, which NATS may have lost: %w", run[0].Message.ID, err)
+	}
+	r.spooler.metrics.spooled.Add(float64(len(run)))
+	return nil
+}
+
+func (r *resender) putAll(ctx context.Context, entries ...spool.Entry) error {
+	for _, e := range entries {
+		if err := r.spooler.spool.Put(ctx, e); err != nil {
+			return err
 		}
-		r.spooler.metrics.spooled.Inc()
 	}
 	return nil
 }

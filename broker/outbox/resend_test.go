@@ -2,6 +2,7 @@ package outbox_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,12 +14,15 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/outbox"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/internal/promtest"
@@ -29,12 +33,22 @@ import (
 // keeping is an outbox with a spool and a window, as a relay has them.
 type keeping struct {
 	room
+	spool    *spool.Spool
 	log      *logtest.Buffer
 	registry *prometheus.Registry
+	run      func()
 	close    func()
 }
 
-func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
+func openKeeping(t *testing.T, url, dir string, maxAge time.Duration, change ...func(*dial.Config)) *keeping {
+	t.Helper()
+	k := prepareKeeping(t, url, dir, maxAge, change...)
+	k.run()
+	return k
+}
+
+// prepareKeeping leaves it to run to have anything leave the spool, or sent again.
+func prepareKeeping(t *testing.T, url, dir string, maxAge time.Duration, change ...func(*dial.Config)) *keeping {
 	t.Helper()
 	k := &keeping{log: &logtest.Buffer{}, registry: prometheus.NewRegistry()}
 	log := slog.New(slog.NewTextHandler(k.log, nil))
@@ -42,14 +56,19 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 	if err != nil {
 		t.Fatal(err)
 	}
-	windows := make(map[visit.Root]*spool.Window)
+	k.spool = kept
+	windows := make(map[visit.Root]*window.Window)
 	for _, root := range []visit.Root{visit.RootEvent, visit.RootDecision} {
-		windows[root], err = spool.OpenWindow(spool.WindowConfig{Dir: filepath.Join(dir, "window", string(root)), MaxAge: maxAge, MaxBytes: 64 << 20, Logger: log})
+		windows[root], err = window.Open(window.Config{Dir: filepath.Join(dir, "window", string(root)), MaxAge: maxAge, MaxBytes: 64 << 20, Logger: log})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	nats, err := conn.Config{Servers: []string{url}}.WithDefaults()
+	cfgNATS := dial.Config{Servers: []string{url}}
+	for _, c := range change {
+		c(&cfgNATS)
+	}
+	cfgNATS, err = cfgNATS.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +78,7 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 		t.Fatal(err)
 	}
 	options := conn.Options{Name: "events", Logger: log, Metrics: conn.NewMetrics(nil)}
-	c, other, err := conn.DialPair(nats, options, options)
+	c, other, err := conn.DialPair(cfgNATS, options, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +92,7 @@ func openKeeping(t *testing.T, url, dir string, maxAge time.Duration) *keeping {
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { k.streams.Run(ctx) })
-	running.Go(func() { k.Run(ctx) })
+	k.run = func() { running.Go(func() { k.Run(ctx) }) }
 	k.close = sync.OnceFunc(func() {
 		stop()
 		running.Wait()
@@ -249,10 +268,111 @@ func TestResend_AStreamThatIsGoneIsAnAlarmAndFilledAgain(t *testing.T) {
 	}
 }
 
+// What is under way when the stream goes, and comes while it is not there, is stored in
+// the new one behind what is sent again.
+func TestResend_ComesBeforeWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour)
+	k.storeVisits(t, 0, 10)
+	var later sync.WaitGroup
+	later.Go(func() { k.storeVisits(t, 10, 60) })
+	if err := s.JetStream().DeleteStream(t.Context(), visit.DefaultEventStream); err != nil {
+		t.Fatal(err)
+	}
+	later.Wait()
+	checkVisits(t, s, 60)
+}
+
+// The spool takes nothing more before anything was sent again: what comes is stored in
+// the stream, and only those of a visit that others wait for are refused.
+func TestResend_AVisitKeepsItsOrderWhereTheSpoolIsFull(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	k := prepareKeeping(t, s.URL(), t.TempDir(), time.Hour)
+	if r := k.store(t, ofVisit(1, 0)); r.err != nil || !r.receipt.Spooled {
+		t.Fatalf("%+v", r)
+	}
+	filler := spool.Entry{Message: event("filler"), Order: "filler"}
+	for size := 4 << 20; size > 1<<10; size /= 2 {
+		filler.Message.Data = make([]byte, size)
+		for k.spool.Put(t.Context(), filler) == nil {
+		}
+	}
+	second, other := ofVisit(1, 1), ofVisit(2, 0)
+	second.Data, other.Data = make([]byte, 4<<10), make([]byte, 4<<10)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if receipt, err := k.Store(ctx, second); !errors.Is(err, spool.ErrFull) {
+		t.Errorf("the second of a visit whose first waits: %+v, %v", receipt, err)
+	}
+	if r := k.store(t, other); r.err != nil || r.receipt.Spooled {
+		t.Errorf("another visit: %+v", r)
+	}
+	if ids, _ := stored(t, s); len(ids) != 1 || ids[1] != other.ID {
+		t.Errorf("%v are stored", ids)
+	}
+}
+
+// What NATS has lost and does not take again comes before what came meanwhile.
+func TestResend_AVisitKeepsItsOrderWithoutPermission(t *testing.T) {
+	t.Parallel()
+	users := func(denied ...string) func(*server.Options) {
+		return func(o *server.Options) {
+			relay := &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}
+			o.Users = []*server.User{{Username: "relay", Password: "Zsecret", Permissions: relay}, {Username: "team", Password: "Zsecret"}}
+		}
+	}
+	store := t.TempDir()
+	s := natstest.Start(t, users(), func(o *server.Options) { o.StoreDir = store })
+	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour, func(c *dial.Config) {
+		c.Auth = dial.Auth{User: "relay", Password: func() string { return "Zsecret" }}
+	})
+	for n := range 3 {
+		if r := k.store(t, ofVisit(1, n)); r.err != nil {
+			t.Fatal(r.err)
+		}
+	}
+	wait.Until(t, "NATS has acknowledged them", func() bool {
+		return promtest.Sum(t, k.registry, "sine_relay_window_messages") == 3
+	})
+	s.Stop()
+	for n := range 3 {
+		if r := k.store(t, ofVisit(1, 3+n)); r.err != nil || !r.receipt.Spooled {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if err := os.RemoveAll(store); err != nil {
+		t.Fatal(err)
+	}
+	s.Restart(users("visitors.v1.event.>"))
+	wait.Until(t, "what NATS has lost is in the spool", func() bool {
+		n, _ := k.spool.Usage()
+		return n == 6
+	})
+	s.Stop()
+	s.Restart(users())
+	js := s.JetStream(nats.UserInfo("team", "Zsecret"))
+	wait.Until(t, "all is stored", func() bool {
+		stream, err := js.Stream(t.Context(), visit.DefaultEventStream)
+		return err == nil && stream.CachedInfo().State.Msgs >= 6
+	})
+	stream, err := js.Stream(t.Context(), visit.DefaultEventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 6 {
+		m, err := stream.GetMsg(t.Context(), uint64(n)+1)
+		if err != nil || m.Header.Get(visit.HeaderMsgID) != ofVisit(1, n).ID {
+			t.Errorf("at %d is %v, %v", n+1, m, err)
+		}
+	}
+}
+
 // A machine that lost its power may be away for longer than NATS takes to sync.
 func TestResend_NothingIsForgottenWhileNATSIsAway(t *testing.T) {
 	t.Parallel()
-	const age = 2 * time.Second
+	const age = time.Second
 	store := t.TempDir()
 	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
 	k := openKeeping(t, s.URL(), t.TempDir(), age)
@@ -332,4 +452,34 @@ func TestResend_ASequenceThatComesTwiceIsALoss(t *testing.T) {
 	if got := promtest.Sum(t, k.registry, "sine_relay_stream_losses_total", "stream", visit.DefaultEventStream); got != 1 {
 		t.Errorf("%v losses", got)
 	}
+}
+
+// Until a window can be opened nobody waits for it, and what an earlier process has left
+// there is not forgotten.
+func TestResend_AWindowThatIsOpenedLaterIsSentThen(t *testing.T) {
+	t.Parallel()
+	store, dir := t.TempDir(), t.TempDir()
+	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
+	k := openKeeping(t, s.URL(), dir, time.Hour)
+	k.storeVisits(t, 0, 5)
+	k.close()
+	losePower(t, s, store, "")
+	kept := filepath.Join(dir, "window", string(visit.RootEvent))
+	if err := errors.Join(os.Rename(kept, kept+".away"), os.WriteFile(kept, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	k = openKeeping(t, s.URL(), dir, time.Hour)
+	news := 0
+	wait.Until(t, "events are stored directly", func() bool {
+		news++
+		r := k.store(t, event(fmt.Sprint("new", news)))
+		return r.err == nil && !r.receipt.Spooled
+	})
+	if err := errors.Join(os.Remove(kept), os.Rename(kept+".away", kept)); err != nil {
+		t.Fatal(err)
+	}
+	wait.Until(t, "what was lost is stored again", func() bool {
+		ids, _ := stored(t, s)
+		return len(ids) == 8*5+news
+	})
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/internal/share"
 	"github.com/sine-relay/sine-relay/visit"

@@ -41,7 +41,7 @@ func (o *Outbox) storeInStream(ctx context.Context, m visit.Message) (visit.Rece
 		return visit.Receipt{}, err
 	}
 	defer unlock()
-	return o.publisher.publish(ctx, m, time.Time{}, neverGiveUp)
+	return o.publisher.Publish(ctx, m, time.Time{}, nil)
 }
 
 // errNotSpooled is wrapped where the spool was the last resort.
@@ -57,7 +57,7 @@ func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Recei
 	}
 	defer unlock()
 	if _, known := o.forwarders[m.Root]; !known {
-		return o.publisher.publish(ctx, m, time.Time{}, neverGiveUp) // which says what is wrong
+		return o.publisher.Publish(ctx, m, time.Time{}, nil) // which says what is wrong
 	}
 	if err := o.shares.allowsQuarantine(m); err != nil {
 		return o.spoolMessage(ctx, m, err)
@@ -70,7 +70,10 @@ func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Recei
 		if err == nil {
 			return receipt, nil
 		}
-		return o.publishAnyway(ctx, m, err) // better out of order than lost
+		if o.spooler.spool.Waiting(m.Root, m.OrderingKey) && !o.mayReorder(ctx, early, m) {
+			return receipt, err
+		}
+		return o.publishAnyway(ctx, m, err) // before what is sent again: better so than lost
 	}
 	if o.isUnresponsive() || o.mustQueue(ctx, early, m) {
 		receipt, err := o.spoolMessage(ctx, m, nil)
@@ -79,7 +82,7 @@ func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Recei
 		}
 		return o.publishAnyway(ctx, m, err)
 	}
-	receipt, err := o.publisher.publish(ctx, m, early, o.giveUp)
+	receipt, err := o.publisher.Publish(ctx, m, early, o.giveUp)
 	if err == nil {
 		return receipt, nil
 	}
@@ -95,34 +98,34 @@ func (o *Outbox) storeOrSpool(ctx context.Context, m visit.Message) (visit.Recei
 
 // publishAnyway publishes a message that the spool did not take, until its time is up.
 func (o *Outbox) publishAnyway(ctx context.Context, m visit.Message, refusal error) (visit.Receipt, error) {
-	receipt, err := o.publisher.publish(ctx, m, time.Time{}, neverGiveUp)
+	receipt, err := o.publisher.Publish(ctx, m, time.Time{}, nil)
 	if err != nil {
 		return visit.Receipt{}, errors.Join(err, refusal)
 	}
-	o.publisher.unresponsive.Store(false)
+	o.spooler.unresponsive.Store(false)
 	return receipt, nil
 }
 
 // giveUp reports, when an attempt to publish has failed, whether others would, too:
-// then the spool need not wait.
-func (o *Outbox) giveUp(failure error) bool {
-	return errors.Is(failure, visit.ErrDisconnected) || o.noteUnresponsive()
+// then the spool need not wait. What NATS lost meanwhile comes first.
+func (o *Outbox) giveUp(root visit.Root, failure error) bool {
+	return isDisconnected(failure) || o.resendsFirst(root) || o.noteUnresponsive()
 }
 
 // noteUnresponsive says, when an attempt to publish has failed, whether NATS has stored
 // nothing for a while, so that no other caller need try.
 func (o *Outbox) noteUnresponsive() bool {
-	if o.publisher.sinceAck() < resendAfter {
+	if !o.publisher.Silent() {
 		return false
 	}
-	o.publisher.unresponsive.Store(true)
+	o.spooler.unresponsive.Store(true)
 	return true
 }
 
 // isUnresponsive reports whether a forwarder is waiting for NATS to store something.
 // Then no caller needs to.
 func (o *Outbox) isUnresponsive() bool {
-	if !o.publisher.unresponsive.Load() {
+	if !o.spooler.unresponsive.Load() {
 		return false
 	}
 	n, _ := o.spooler.spool.Usage()
@@ -137,7 +140,7 @@ func (o *Outbox) mustQueue(ctx context.Context, deadline time.Time, m visit.Mess
 	if !waiting() {
 		return false
 	}
-	if !o.publisher.conn.Connected() {
+	if !o.conn.Connected() {
 		return true
 	}
 	ctx, cancel := until(ctx, deadline)
@@ -149,7 +152,7 @@ func (o *Outbox) mustQueue(ctx context.Context, deadline time.Time, m visit.Mess
 // although others with its ordering key waited there: when they have left, or when it
 // is better stored out of order than lost. A visit's order is kept.
 func (o *Outbox) mayReorder(ctx context.Context, deadline time.Time, m visit.Message) bool {
-	if !o.publisher.conn.Connected() {
+	if !o.conn.Connected() {
 		return false
 	}
 	ctx, cancel := until(ctx, deadline)

@@ -79,6 +79,9 @@ func (r *Reconciler) inspectOrCreate(ctx context.Context, s *stream) finding {
 		case <-ctx.Done():
 		}
 	}
+	if r.lost != nil && s.acknowledged.Load() > 0 {
+		r.lost(s.want.root) // before anything can be stored in another one
+	}
 	f := r.create(ctx, s.want)
 	if f.created && !known {
 		s.ours.Store(true)

@@ -120,7 +120,7 @@ func (r *Reconciler) noteLoss(s *stream, acknowledged uint64, f finding) {
 	}
 	r.metrics.losses.WithLabelValues(s.want.name).Inc()
 	r.log.Error("NATS lost messages that it had acknowledged", "stream", s.want.name, "acknowledged", acknowledged, "last", f.lastSequence, "absent", f.created)
-	if r.lost != nil {
+	if r.lost != nil && !f.created { // what was created was reported before that
 		r.lost(s.want.root)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/internal/wait"
@@ -17,7 +18,7 @@ import (
 // are verified.
 func reconcile(t *testing.T, s *natstest.Server) *streams.Reconciler {
 	t.Helper()
-	nats, err := conn.Config{Servers: []string{s.URL()}}.WithDefaults()
+	nats, err := dial.Config{Servers: []string{s.URL()}}.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}

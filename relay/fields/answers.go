@@ -170,9 +170,10 @@ func (r *reading) readLabelled(in *jsonReader, label string) error {
 	return err
 }
 
-// addAnswer adds the answer that was read, if it says anything.
+// addAnswer adds the answer that was read, if it says anything. More than could be left by
+// [reading.limitAnswers] would only take up memory.
 func (r *reading) addAnswer() {
-	if r.answer.FormAnswer == (visit.FormAnswer{}) {
+	if r.answer.FormAnswer == (visit.FormAnswer{}) || len(r.Pass.FormAnswers) >= r.mostAnswers {
 		r.UnreadAnswers = true
 		return
 	}

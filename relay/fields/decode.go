@@ -17,7 +17,7 @@ func (f *Fields) Read(source []byte, maxDepth int) (*Body, visit.Reason) {
 	if reason != "" {
 		return nil, reason
 	}
-	r := f.reading(maxDepth)
+	r := f.reading(text, maxDepth)
 	if r.all(text) != nil {
 		return nil, visit.ReasonNotJSON
 	}
@@ -52,11 +52,12 @@ func (f *Fields) EventOfBeginning(beginning []byte, maxDepth int) string {
 	if tooDeep(beginning, maxDepth) {
 		return ""
 	}
-	outer := f.reading(maxDepth)
+	text := string(beginning)
+	outer := f.reading(text, maxDepth)
 	// An error is sure to come: the end is missing.
-	_ = outer.value(f.root, &jsonReader{text: string(beginning)})
+	_ = outer.value(f.root, &jsonReader{text: text})
 	for _, w := range outer.wrapped {
-		inner := f.reading(maxDepth)
+		inner := f.reading(w.text, maxDepth)
 		_ = inner.value(f.root, &jsonReader{text: w.text})
 		if !outer.hasData && inner.Event != "" {
 			return inner.Event

@@ -10,7 +10,7 @@ var meanings = map[Field]string{
 	Event:         "the name of the event; which kind of webhook that is, `kindAliases` may say",
 	Date:          "when it happened",
 	Wrapper:       "the object in which all other places begin, where there is one",
-	Visit:         "Sine's id of the visit or the pass; where it is configured, no built-in place is used",
+	Visit:         "Sine's id of the visit or the pass; where it has a list, be it empty, no built-in place is used",
 	PersonID:      "Sine's id of the visitor, never taken for a visit's",
 	FirstName:     "first name of the visitor",
 	LastName:      "last name of the visitor",

@@ -112,7 +112,7 @@ type Spec struct {
 	// Or it is a template that joins several places, such as
 	// {/data/first} {/data/last}; it counts where each of them has a value.
 	//
-	// Where [Visit] has a place, its built-in ones are not used.
+	// Where [Visit] has a list, be it empty, its built-in places are not used.
 	Places map[Field][]string
 	// Labels and Values are the keys of question and answer in a form's answers, or
 	// pointers from there, before the built-in ones.
@@ -141,7 +141,9 @@ func (s Spec) Over(base Spec) Spec {
 	}
 	for _, from := range []Spec{base, s} {
 		for field, places := range from.Places {
-			merged.Places[field] = places
+			if places != nil {
+				merged.Places[field] = places
+			}
 		}
 		for word, cause := range from.Causes {
 			merged.Causes[Spelling(word)] = cause

@@ -21,11 +21,13 @@ type reading struct {
 	wrapped                    []wrapped
 	answer                     answer
 	answerBytes                int // length of all answers in the body
+	mostAnswers                int // that are kept while it is read
 	trace                      *trace
 }
 
-func (f *Fields) reading(maxDepth int) reading {
-	r := reading{f: f, maxDepth: maxDepth, Body: &Body{configured: &f.counts}}
+// reading begins to read a text.
+func (f *Fields) reading(text string, maxDepth int) reading {
+	r := reading{f: f, maxDepth: maxDepth, Body: &Body{configured: &f.counts}, mostAnswers: max(fewAnswers, 2*len(text)/answerCost)}
 	if f.parts > 0 {
 		r.parts = make([]string, f.parts)
 	}

@@ -49,7 +49,7 @@ func (f *Fields) Explain(source []byte, maxDepth int) (*Report, visit.Reason) {
 	if reason != "" {
 		return nil, reason
 	}
-	r := f.reading(maxDepth)
+	r := f.reading(text, maxDepth)
 	r.trace = &trace{parts: make([]string, f.parts)}
 	if r.all(text) != nil {
 		return nil, visit.ReasonNotJSON

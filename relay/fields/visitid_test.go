@@ -96,6 +96,8 @@ func TestVisitID_BuiltInPlacesGiveWayToConfiguration(t *testing.T) {
 		{"the bare id is the person's", map[Field][]string{PersonID: {"/data/id"}}, `{"data":{"id":"1"}}`, ""},
 		{"a list in which the person's is", map[Field][]string{PersonID: {"/data/*"}}, `{"data":{"id":"1"}}`, ""},
 		{"another is configured", map[Field][]string{Visit: {"/data/signIn"}}, `{"data":{"id":"1"}}`, ""},
+		{"none is wanted", map[Field][]string{Visit: {}}, `{"data":{"visitId":"1","id":"2"}}`, ""},
+		{"nothing is said", map[Field][]string{Visit: nil}, `{"data":{"visitId":"1","id":"2"}}`, "1"},
 		{"by another way to the person's", map[Field][]string{PersonID: {"/payload/data/id"}}, `{"payload":{"event":"x","data":{"id":"1"}}}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

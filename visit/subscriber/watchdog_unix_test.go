@@ -17,7 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/promtest"
 	"github.com/sine-relay/sine-relay/internal/wait"
@@ -173,7 +173,7 @@ func TestDecide_TheOtherInstanceAnswersWhileOneIsSuspended(t *testing.T) {
 	child := startChild(t, s)
 	startChild(t, s)
 	reg := prometheus.NewRegistry()
-	b, err := broker.Connect(broker.Config{NATS: conn.Config{Servers: []string{s.URL()}}, Registerer: reg})
+	b, err := broker.Connect(broker.Config{NATS: dial.Config{Servers: []string{s.URL()}}, Registerer: reg})
 	if err != nil {
 		t.Fatal(err)
 	}

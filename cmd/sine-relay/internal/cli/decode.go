@@ -37,10 +37,13 @@ type decoded struct {
 	Cause     visit.Cause         `json:"cause,omitempty"`
 	Answers   int                 `json:"answers"`
 	// UnreadAnswers is set when there are more answers, of an unknown shape.
-	UnreadAnswers bool           `json:"unreadAnswers,omitempty"`
-	Missing       []string       `json:"missing"`
-	Fields        []decodedField `json:"fields"`
-	UnknownKeys   []unknownKey   `json:"unknownKeys"`
+	UnreadAnswers bool     `json:"unreadAnswers,omitempty"`
+	Missing       []string `json:"missing"`
+	// Unasked are the deciders that would not be asked, since the body lacks what they
+	// expect.
+	Unasked     []unaskedDecider `json:"unasked,omitempty"`
+	Fields      []decodedField   `json:"fields"`
+	UnknownKeys []unknownKey     `json:"unknownKeys"`
 	// Omitted is how many more unknown keys there are.
 	Omitted int `json:"omitted,omitempty"`
 
@@ -58,6 +61,11 @@ type decodedField struct {
 	// Type is what the value looks like. Value is there with --values.
 	Type  string `json:"type,omitempty"`
 	Value string `json:"value,omitempty"`
+}
+
+type unaskedDecider struct {
+	Decider string   `json:"decider"`
+	Missing []string `json:"missing"`
 }
 
 type unknownKey struct {
@@ -154,13 +162,16 @@ func newDecoded(d relay.Decoded, values bool) decoded {
 	}
 	shown.Visit, shown.TimeBasis, shown.Cause = d.Event.Visit.Basis, d.Event.TimeBasis, d.Event.Cause
 	shown.Missing = append(shown.Missing, d.Event.Missing...)
+	for _, u := range d.Unmet {
+		shown.Unasked = append(shown.Unasked, unaskedDecider(u))
+	}
 	switch {
 	case d.Kind.IsEvent():
 		shown.Result, shown.EventID = "event", "random"
 		if d.IDFromBody {
 			shown.EventID = "body"
 		}
-	case len(d.Event.Missing) > 0:
+	case len(d.Unmet) > 0:
 		shown.Result = "incomplete"
 	default:
 		shown.Result = string(d.Kind)
@@ -282,7 +293,10 @@ func (d decoded) printOutcome(out io.Writer) {
 		table.row("result", "it would go to the quarantine: "+string(d.Reason))
 		return
 	case "incomplete":
-		table.row("result", "a check-in request that lacks "+strings.Join(d.Missing, ", ")+": the fallback incomplete would answer")
+		table.row("result", "a check-in request that lacks what is expected")
+		for _, u := range d.Unasked {
+			table.row("unasked", u.Decider+", which expects "+strings.Join(u.Missing, ", ")+": its fallback incomplete would count")
+		}
 	case string(visit.KindCheckInRequest):
 		table.row("result", "a check-in request")
 	default:
@@ -310,8 +324,12 @@ func (d decoded) printOutcome(out io.Writer) {
 	if d.Cause != "" {
 		table.row("cause", string(d.Cause))
 	}
-	if d.Kind.IsEvent() && len(d.Missing) > 0 {
-		table.row("missing", strings.Join(d.Missing, ", ")+": the event is stored, and marked")
+	switch missing := strings.Join(d.Missing, ", "); {
+	case missing == "":
+	case d.Kind.IsEvent():
+		table.row("missing", missing+": the event is stored, and marked")
+	default:
+		table.row("missing", missing)
 	}
 	if d.UnreadAnswers {
 		table.row("answers", "some are not of a known shape: labels may name their keys")

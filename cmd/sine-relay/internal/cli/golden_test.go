@@ -38,7 +38,6 @@ func TestOutput_IsThatOfTheGoldenFiles(t *testing.T) {
 		"quarantine_show": func(format string) error {
 			return showMessage(&out, format, someKept[0], "would become checked_in of site hq with id 4711", []byte("{}"))
 		},
-		"decode":   func(format string) error { return newDecoded(someDecoded(t), false).print(&out, format) },
 		"learn":    func(format string) error { return someLearned(t).print(&out, format) },
 		"rederive": func(format string) error { return someRederived(t, false).print(&out, format) },
 		"rederive_submit": func(format string) error {
@@ -46,6 +45,7 @@ func TestOutput_IsThatOfTheGoldenFiles(t *testing.T) {
 			r.Submitted = true
 			return r.print(&out, format)
 		},
+		"decode":      func(format string) error { return newDecoded(someDecoded(t), false).print(&out, format) },
 		"spool_ls":    func(format string) error { return someSpool.print(&out, format) },
 		"config_urls": func(format string) error { return showURLs(&out, format, someURLs, exampleURL) },
 		"verify": func(format string) error {

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/admin"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
@@ -48,7 +48,7 @@ func found(t *testing.T, s *natstest.Server, submit bool) *rederivation {
 	if r.reader, err = relay.NewReader(settings.Integrations, server.Limits(settings)); err != nil {
 		t.Fatal(err)
 	}
-	if r.events, err = admin.OpenEvents(admin.Config{NATS: conn.Config{Servers: []string{s.URL()}}}); err != nil {
+	if r.events, err = admin.OpenEvents(admin.Config{NATS: dial.Config{Servers: []string{s.URL()}}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.events.Close)

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"

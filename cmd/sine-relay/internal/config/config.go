@@ -83,6 +83,12 @@ func LoadIntegrations(environ []string) (Settings, error) {
 	return read(environ, nil, always, keyless)
 }
 
+// LoadNames reads the settings for a command that only wants the names in them, of
+// subjects and streams. It needs neither a NATS nor integrations.
+func LoadNames(environ []string) (Settings, error) {
+	return read(environ, map[string]string{Prefix + "NATS_URL": "nats://127.0.0.1:4222"}, func(Settings) bool { return false }, keyless)
+}
+
 // LoadOffline is the same for a command that needs no NATS: that none is configured is
 // no problem.
 func LoadOffline(environ []string) (Settings, error) {

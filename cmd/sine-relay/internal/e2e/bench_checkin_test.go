@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/broker"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
@@ -139,7 +139,7 @@ func openBenchCheckIn(b *testing.B, in relay.Integration, reply nats.MsgHandler)
 		}
 	}
 	log := slog.New(slog.DiscardHandler)
-	joined, err := broker.Connect(broker.Config{NATS: conn.Config{Servers: []string{server.URL()}}, Logger: log})
+	joined, err := broker.Connect(broker.Config{NATS: dial.Config{Servers: []string{server.URL()}}, Logger: log})
 	if err != nil {
 		b.Fatal(err)
 	}

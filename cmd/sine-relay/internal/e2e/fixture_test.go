@@ -140,15 +140,17 @@ func sameJSON(t *testing.T, text string, v any) bool {
 }
 
 // fakeDecider is a decider on a connection of its own that leaves its requests to the
-// test. A request that the test did not expect stays where it is.
+// test, and judges them by the contract's schemas. A request that the test did not expect
+// stays where it is.
 type fakeDecider struct {
+	t        *testing.T
 	nc       *nats.Conn
 	requests chan *nats.Msg
 }
 
 func newFakeDecider(t *testing.T, s *natstest.Server, subject string, o ...nats.Option) *fakeDecider {
 	t.Helper()
-	p := &fakeDecider{nc: s.Connect(o...), requests: make(chan *nats.Msg, 64)}
+	p := &fakeDecider{t: t, nc: s.Connect(o...), requests: make(chan *nats.Msg, 64)}
 	if _, err := p.nc.ChanSubscribe(subject, p.requests); err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +164,9 @@ func newFakeDecider(t *testing.T, s *natstest.Server, subject string, o ...nats.
 func (p *fakeDecider) next() *nats.Msg {
 	select {
 	case m := <-p.requests:
+		if _, err := validate(m.Subject, m.Header, m.Data); err != nil {
+			p.t.Error(err)
+		}
 		return m
 	case <-time.After(patience):
 		return nil

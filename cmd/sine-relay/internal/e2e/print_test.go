@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/visit"
 )
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/internal/wait"
@@ -185,6 +186,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	wait.Widen()
+	natstest.AtEnd = func(t testing.TB, s *natstest.Server) { validateStored(t, s) }
 	code := m.Run()
 	os.RemoveAll(programs)
 	os.Exit(code)

@@ -280,3 +280,40 @@ func TestRederive_OnlyAnOperatorStoresCorrections(t *testing.T) {
 	}
 	rederives(t, settings("operator"), `1 correction stored`, "--submit")
 }
+
+// Sine renames fields, and a lobby's events are stored without them until the configuration
+// says where they are.
+func TestRederive_ARenamedFieldIsFoundInWhatWasStored(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	js := server.JetStream()
+	wrong := withDefaults(t, server.URL(), "timeZone: UTC")
+	p := runServe(t, wrong...).ready()
+	p.must(200, "eventId", `{"event":"signin_after","date":"`+noon+`","data":{"given":"Zmark","sign_in_ref":"v-17","represents":"Zmark Inc"}}`)
+	p.must(200, "eventId", `{"event":"signin_after","date":"`+noon+`","data":{"firstName":"Bob","company":"Contoso"}}`)
+	stream, err := js.Stream(t.Context(), "VISITORS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := stream.GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before visit.Event
+	if err := json.Unmarshal(m.Data, &before); err != nil || before.Person.FirstName+before.Company+before.Visit.Value != "" {
+		t.Fatalf("%+v %v", before, err)
+	}
+
+	right := withDefaults(t, server.URL(), "timeZone: UTC, fields: {person.firstName: [/data/given], company: [/data/represents], visit: [/data/signInRef]}")
+	dry := rederives(t, right, `would be corrected +company, missing, person\.firstName, visit\.basis, visit\.value\n.*company +1 +0 +0\nmissing +0 +0 +1\n.*2 events read, 0 of them corrections\.\n1 would be corrected`)
+	if strings.Contains(dry, "Zmark") {
+		t.Errorf("personal data was printed:\n%s", dry)
+	}
+	rederives(t, right, `company "" -> "Zmark Inc"`, "--values")
+	rederives(t, right, `1 correction stored, 0 duplicates, 0 failed`, "--submit")
+	rederives(t, right, `0 corrections stored, 0 duplicates, 0 failed`, "--submit")
+	all := collectEvents(t, js, subscriber.EventsConfig{Durable: "list", Corrections: true}, 3)
+	if c := all[2]; !c.Supersedes(&all[0]) || c.Person.FirstName != "Zmark" || c.Company != "Zmark Inc" || c.Visit != visit.NewVisitKey("v-17") || c.Missing != nil {
+		t.Errorf("%+v", c)
+	}
+}

@@ -47,6 +47,8 @@ type excuse struct {
 // verdict is what the audit found. The counts from missing on are faults.
 type verdict struct {
 	sent, kept, refused, stored, spooled, quarantined int
+	batched, resent                                   int // in a batch; again, since NATS may have lost them
+	excused                                           int // would be missing otherwise
 	longest                                           time.Duration
 
 	missing, twice, altered, inverted, strange, ledger int
@@ -122,7 +124,9 @@ func (e *evidence) judgeCalls(v *verdict, events, quarantined map[string][]messa
 			answered[c.requestID] = c
 		}
 	}
+	all := len(answered)
 	e.forgive(answered)
+	v.excused = all - len(answered)
 	for id, c := range answered {
 		v.fault(&v.missing, "missing: %s (%s) was answered %d by relay %d in life %d at %s", id, c.kind, c.status, c.relay, c.life, c.end.Format(clock))
 	}
@@ -176,12 +180,20 @@ func (x excuse) meanwhile(c *call) bool {
 	return !x.from.IsZero() && c.start.Before(x.until) && c.end.After(x.from)
 }
 
+// batchHeader is in every message of an atomic batch.
+const batchHeader = "Nats-Batch-Id"
+
 // clock is fit to compare with logs.
 const clock = "15:04:05.000000"
 
 // judgeEvents looks at all that is in the stream of events.
 func (e *evidence) judgeEvents(v *verdict, events map[string][]message) {
 	sent := map[string]*event{}
+	for _, m := range e.events {
+		if m.header.Get(batchHeader) != "" {
+			v.batched++
+		}
+	}
 	for _, c := range e.calls {
 		sent[c.id] = c.event
 	}

@@ -30,6 +30,7 @@ var (
 	flagRuns  = flag.Int("faults.runs", 4, "how many random plans to carry out")
 	flagSeed  = flag.Uint64("faults.seed", 1, "seed of the first random plan; each further plan has the next")
 	flagRelay = flag.String("faults.relay", "", "a built relay to put to the test, in place of building this tree's")
+	flagNATS  = flag.String("faults.nats", "", "a built nats-server to put to the test, in place of that of go.mod")
 )
 
 // patience bounds what a test waits for; it is far above what anything needs.
@@ -43,6 +44,13 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	widen()
 	code := m.Run()
+	if *flagNATS != "" {
+		version, err := exec.Command(*flagNATS, "--version").Output()
+		if err != nil {
+			version = []byte(err.Error())
+		}
+		closing.note("NATS is that of -faults.nats: " + string(bytes.TrimSpace(version)))
+	}
 	closing.print(os.Stdout)
 	os.RemoveAll(programsDir)
 	os.Exit(code)
@@ -80,6 +88,9 @@ var build = sync.OnceValues(func() (binaries, error) {
 	}
 	if *flagRelay != "" {
 		b.relay = *flagRelay
+	}
+	if *flagNATS != "" {
+		b.nats = *flagNATS
 	}
 	return b, nil
 })

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +27,16 @@ type layout struct {
 	stepped                bool          // the relays' wall clocks can be set, see clock_test.go
 	expiring               time.Duration // the relay's credentials last so long; 0 is a password
 	role                   string        // of the relays, see disk_test.go
+	synced                 bool          // NATS syncs each message
+	groupCommit            string        // of the relays; empty for their default
 	settings               []string      // of the relays
+}
+
+// mayRefuse reports whether the settings leave a relay without time or room.
+func (l layout) mayRefuse() bool {
+	return slices.ContainsFunc(l.settings, func(s string) bool {
+		return strings.HasPrefix(s, "STORE_BUDGET=") || strings.HasPrefix(s, "SPOOL_DIR=")
+	})
 }
 
 // fixture is everything that runs in one scenario.
@@ -136,6 +146,9 @@ func (r *fixture) startApart(l layout) {
 		auth, login = r.issueCredentials(l.expiring)
 	}
 	r.nodes = newNodes(r.t, max(l.nodes, 1), auth)
+	for _, n := range r.nodes {
+		n.synced = l.synced
+	}
 	r.must(each(r.nodes, (*node).start))
 	var addresses []string
 	for _, n := range r.nodes {
@@ -199,6 +212,9 @@ func (r *fixture) startEmbedded(l layout) {
 }
 
 func (r *fixture) addRelay(number int, l layout, settings ...string) {
+	if l.groupCommit != "" {
+		settings = append(settings, "GROUP_COMMIT="+l.groupCommit)
+	}
 	one := newRelay(r.t, number, append(append(settings, "KEYS="+r.key), l.settings...)...)
 	one.role = l.role
 	if l.stepped {

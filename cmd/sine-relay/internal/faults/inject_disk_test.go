@@ -101,7 +101,7 @@ func spoolDamaged(do harm) fault {
 
 // waiting lists the ids in the spool of a relay that does not run.
 func (r *relay) waiting(b binaries) (ids []string, err error) {
-	out, err := r.command(b, "spool", "ls", "--output", "json")
+	out, err := r.command(b, "spool", "ls", "--output", "json", "--dir", r.spool)
 	if err != nil {
 		return nil, err
 	}

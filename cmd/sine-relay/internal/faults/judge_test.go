@@ -223,6 +223,16 @@ func (v *verdict) faults() [6]int {
 	return [6]int{v.missing, v.twice, v.altered, v.inverted, v.strange, v.ledger}
 }
 
+// Without what the relay keeps, an emptied store shows: the fault destroys something.
+func TestAudit_FindsWhatNATSLost(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t, layout{settings: []string{"NATS_SYNC_INTERVAL=0s"}})
+	v := r.run(1, func() { r.report(storeEmptied(r, seconds(0.2), 0)) })
+	if v.missing < warmUp/2 {
+		t.Errorf("%d of %d are missing: %q", v.missing, v.kept, v.notes)
+	}
+}
+
 // What is done to a real stream behind everybody's back shows too.
 func TestAudit_FindsChangesToARealStream(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,7 @@ type node struct {
 	port    int
 	routes  []int // of the cluster, its own included; none for a node alone
 	route   int
+	synced  bool // each message is
 	out     *output
 
 	// mu is held by whatever fault has the process in its hands.
@@ -79,7 +80,11 @@ func (n *node) address() string { return fmt.Sprintf("127.0.0.1:%d", n.port) }
 func (n *node) configuration() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "server_name: %s\nlisten: %q\n", n.name, n.address())
-	fmt.Fprintf(&b, "jetstream { store_dir: %q, max_file_store: 8GB, max_memory_store: 64MB }\n", n.dir)
+	interval := "2m" // the default
+	if n.synced {
+		interval = "always"
+	}
+	fmt.Fprintf(&b, "jetstream { store_dir: %q, max_file_store: 8GB, max_memory_store: 64MB, sync_interval: %s }\n", n.dir, interval)
 	if n.routes != nil {
 		var routes []string
 		for _, port := range n.routes {

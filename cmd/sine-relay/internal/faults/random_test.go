@@ -35,6 +35,7 @@ type step struct {
 const (
 	relayIsPaused    = "a relay is paused"
 	diskTakesNothing = "a disk takes nothing"
+	spoolIsRemoved   = "a spool is removed"
 )
 
 // The faults that a plan may hold.
@@ -53,7 +54,12 @@ var (
 		{"a spool is cut short", spoolDamaged(truncated)},
 		{"a spool is overwritten", spoolDamaged(overwritten)},
 		{diskTakesNothing, filesBounded},
-		{"a spool is removed", spoolRemoved},
+		{spoolIsRemoved, spoolRemoved},
+	}
+	// A relay sends again what its one server has lost. Of a cluster's store nobody promises that.
+	onlyAlone = []namedFault{
+		{"NATS comes back with an older store", storeRolledBack},
+		{"NATS comes back with an empty store", storeEmptied},
 	}
 	onlyThroughProxies = []namedFault{
 		{"the network is cut", networkCut},
@@ -82,6 +88,8 @@ func planOf(seed uint64) plan {
 	if rng.IntN(10) < 4 {
 		p.layout.nodes = 3
 		possible = append(possible, onlyInClusters...)
+	} else {
+		possible = append(possible, onlyAlone...)
 	}
 	if p.layout.proxied {
 		possible = append(possible, onlyThroughProxies...)
@@ -95,14 +103,39 @@ func planOf(seed uint64) plan {
 		p.steps = append(p.steps, one)
 		at += below(rng, one.lasting*3/2) // often before the last one is over
 	}
+	p.keepWhatNATSLoses()
 	if rng.IntN(5) == 0 {
 		p.layout.settings = hurry
 	}
 	if rng.IntN(2) == 0 { // with so many that there are batches
-		p.layout.settings = append(slices.Clone(p.layout.settings), "GROUP_COMMIT=on")
+		p.layout.groupCommit, p.layout.synced = "on", rng.IntN(2) == 0
 		p.layout.senders += 24
 	}
 	return p
+}
+
+// keepWhatNATSLoses leaves out what takes away what a relay would send again, where NATS
+// loses its store: nobody promises to survive both.
+func (p *plan) keepWhatNATSLoses() {
+	if slices.ContainsFunc(onlyAlone, func(f namedFault) bool { return p.has(f.name) }) {
+		p.steps = slices.DeleteFunc(p.steps, func(s step) bool { return s.name == spoolIsRemoved || s.name == diskTakesNothing })
+	}
+}
+
+func (p plan) has(name string) bool {
+	return slices.ContainsFunc(p.steps, func(s step) bool { return s.name == name })
+}
+
+// kind is what the plan is counted under.
+func (p plan) kind() string {
+	servers, together := "one server", "off"
+	if p.layout.nodes > 1 {
+		servers = "a cluster"
+	}
+	if p.layout.groupCommit != "" {
+		together = p.layout.groupCommit
+	}
+	return fmt.Sprintf("random plans, %s, group commit %s", servers, together)
 }
 
 func below(rng *rand.Rand, d time.Duration) time.Duration {
@@ -117,6 +150,12 @@ func (p plan) String() string {
 	}
 	if p.layout.echo {
 		b.WriteString(", all events to all relays")
+	}
+	if p.layout.groupCommit != "" {
+		b.WriteString(", group commit " + p.layout.groupCommit)
+	}
+	if p.layout.synced {
+		b.WriteString(", NATS syncs each message")
 	}
 	for _, s := range p.layout.settings {
 		b.WriteString(", " + s)
@@ -143,19 +182,22 @@ func (p plan) run(r *fixture) {
 
 // mayRefuse reports whether the plan leaves a relay without time or room.
 func (p plan) mayRefuse() bool {
-	return len(p.layout.settings) > 0 || slices.ContainsFunc(p.steps, func(s step) bool {
-		return s.name == diskTakesNothing || s.name == relayIsPaused
-	})
+	return p.layout.mayRefuse() || p.has(diskTakesNothing) || p.has(relayIsPaused)
 }
 
 func TestFaults_RandomPlansLoseNothing(t *testing.T) {
+	for _, nodes := range []int{1, 3} {
+		for _, together := range []string{"", "on"} {
+			closing.announce(plan{layout: layout{nodes: nodes, groupCommit: together}}.kind())
+		}
+	}
 	for i := range *flagRuns {
 		p := planOf(*flagSeed + uint64(i))
 		t.Run(fmt.Sprintf("seed %d", p.seed), func(t *testing.T) {
 			t.Parallel()
 			r := newFixture(t, p.layout)
 			v := r.run(p.seed, func() { p.run(r) })
-			closing.add("random", v)
+			closing.add(p.kind(), v)
 			r.demand(v)
 			if !p.mayRefuse() {
 				r.demandNoRefusals(v)

@@ -33,10 +33,17 @@ type relay struct {
 	mu      sync.Mutex
 	process *process
 
-	now   sync.Mutex
-	life  int
-	at    addresses
-	known map[int]metrics // what was last read of each life
+	now    sync.Mutex
+	life   int
+	at     addresses
+	known  map[int]metrics // what was last read of each life
+	killed []death
+}
+
+// death is when a life ended without notice. A busy machine takes its time for it.
+type death struct {
+	life          int
+	signal, ended time.Time
 }
 
 // addresses are where a relay listens; none while it does not run. Which relay
@@ -128,7 +135,11 @@ func (r *relay) gone() {
 // kill ends it at once.
 func (r *relay) kill() {
 	r.read() // for the table: a life that ends so takes its numbers with it
+	signal := time.Now()
 	r.process.kill()
+	r.now.Lock()
+	r.killed = append(r.killed, death{r.life, signal, time.Now()})
+	r.now.Unlock()
 	r.gone()
 }
 
@@ -143,9 +154,9 @@ func (r *relay) terminate() error {
 	return err
 }
 
-// command runs another command of the program on the relay's spool.
+// command runs another command of the program with the relay's settings.
 func (r *relay) command(b binaries, words ...string) (string, error) {
-	cmd := exec.Command(b.relay, append(words, "--dir", r.spool)...)
+	cmd := exec.Command(b.relay, words...)
 	cmd.Env = r.environ()
 	out, err := cmd.CombinedOutput()
 	if err != nil {

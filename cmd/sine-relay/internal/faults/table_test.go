@@ -93,7 +93,7 @@ func (t *table) print(w io.Writer) {
 		return
 	}
 	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "scenario\truns\tsent\tkept\t503\tspooled\tlongest ms\tmissing\ttwice\taltered\tinverted\tstrange\tledger\t")
+	fmt.Fprintln(out, "scenario\truns\tsent\tkept\t503\tspooled\tbatched\tresent\tlongest ms\texcused\tmissing\ttwice\taltered\tinverted\tstrange\tledger\t")
 	all := &row{name: "all"}
 	for _, r := range t.rows {
 		r.print(out)
@@ -110,13 +110,14 @@ func (t *table) print(w io.Writer) {
 
 func (r *row) print(w io.Writer) {
 	s := r.sum
-	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", r.name, r.runs, s.sent, s.kept, s.refused, s.spooled,
-		s.longest/time.Millisecond, s.missing, s.twice, s.altered, s.inverted, s.strange, s.ledger)
+	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", r.name, r.runs, s.sent, s.kept, s.refused, s.spooled,
+		s.batched, s.resent, s.longest/time.Millisecond, s.excused, s.missing, s.twice, s.altered, s.inverted, s.strange, s.ledger)
 }
 
 func plus(a, b verdict) verdict {
 	return verdict{
 		sent: a.sent + b.sent, kept: a.kept + b.kept, refused: a.refused + b.refused, spooled: a.spooled + b.spooled,
+		batched: a.batched + b.batched, resent: a.resent + b.resent, excused: a.excused + b.excused,
 		longest: max(a.longest, b.longest),
 		missing: a.missing + b.missing, twice: a.twice + b.twice, altered: a.altered + b.altered,
 		inverted: a.inverted + b.inverted, strange: a.strange + b.strange, ledger: a.ledger + b.ledger,

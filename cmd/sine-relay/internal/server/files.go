@@ -3,7 +3,7 @@ package server
 import (
 	"fmt"
 
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 )
 
@@ -28,7 +28,7 @@ func SmallDisk(s config.Settings) string {
 	if s.SpoolDir == "" {
 		return ""
 	}
-	disk, err := spool.DiskOf(s.SpoolDir)
+	disk, err := spool.SpaceOf(s.SpoolDir)
 	if err != nil || disk.Size == 0 || disk.Left/2 >= s.SpoolMaxBytes {
 		return ""
 	}

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -26,7 +25,8 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/embedded"
-	"github.com/sine-relay/sine-relay/broker/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
+	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
@@ -42,7 +42,7 @@ type Server struct {
 
 	version  string
 	spool    *spool.Spool // nil where there is none
-	windows  map[visit.Root]*spool.Window
+	windows  map[visit.Root]*window.Window
 	relay    *relay.Relay
 	reloader *reloader
 	monitor  *monitor
@@ -132,7 +132,7 @@ func Start(o Options) (_ *Server, err error) {
 	srv.public, srv.publicSocket = srv.relay.Server(), srv.relay.Listen(srv.publicSocket, srv.encryption())
 	admin := relay.NewAdmin(relay.AdminConfig{
 		Gatherer: registry, Readiness: srv.Readiness, Registerer: registry, Logger: log,
-		Synthetic: srv.relay.Synthetic(), KeyCheck: srv.relay.KeyCheck(),
+		Synthetic: srv.relay.Synthetic(), KeyCheck: srv.relay.KeyCheck(), Contract: newContract(ContractNames(s)),
 	})
 	srv.admin, srv.adminSocket = admin.Server(), admin.Listen(srv.adminSocket)
 	return srv, nil
@@ -183,8 +183,9 @@ const (
 )
 
 // openWindows opens the windows of messages that NATS has acknowledged and may not have
-// synced, beside the spool. Without them visitors are served all the same.
-func openWindows(s config.Settings, log *slog.Logger) (map[visit.Root]*spool.Window, error) {
+// synced, beside the spool. Those that cannot be opened now open once they can: visitors
+// are served all the same.
+func openWindows(s config.Settings, log *slog.Logger) (map[visit.Root]*window.Window, error) {
 	if s.SpoolDir == "" {
 		return nil, nil
 	}
@@ -195,26 +196,22 @@ func openWindows(s config.Settings, log *slog.Logger) (map[visit.Root]*spool.Win
 		}
 		return nil, nil
 	}
-	windows := make(map[visit.Root]*spool.Window)
+	windows := make(map[visit.Root]*window.Window)
 	// Most of it is for events; records are small.
 	for root, share := range map[visit.Root]int64{visit.RootEvent: 2, visit.RootQuarantine: 4, visit.RootDecision: 4} {
-		opened, err := spool.OpenWindow(spool.WindowConfig{
+		opened, err := window.Open(window.Config{
 			Dir: filepath.Join(dir, string(root)), MaxAge: s.WindowAge(), MaxBytes: min(s.SpoolMaxBytes/windowShare, maxWindow) / share, Logger: log,
 		})
-		if errors.Is(err, spool.ErrInUse) {
+		if err != nil {
 			closeWindows(windows)
 			return nil, fmt.Errorf("SINE_RELAY_SPOOL_DIR: %w", err)
-		}
-		if err != nil {
-			log.Error("messages that NATS acknowledges are not kept until it has synced them", "err", err.Error())
-			continue
 		}
 		windows[root] = opened
 	}
 	return windows, nil
 }
 
-func closeWindows(windows map[visit.Root]*spool.Window) {
+func closeWindows(windows map[visit.Root]*window.Window) {
 	for _, w := range windows {
 		w.Close()
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/admin"
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/embedded"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
@@ -57,8 +57,8 @@ func BrokerConfig(s config.Settings, nats *embedded.Server, log *slog.Logger, re
 	if nats != nil {
 		cfg.NATS.InProcess, cfg.Streams.StoreFault, cfg.Streams.StoreLimit = nats.InProcess(), nats.StoreFault, nats.StoreLimit()
 		password := func() string { return nats.Password(embedded.UserRelay) }
-		cfg.NATS.Auth = conn.Auth{User: embedded.UserRelay, Password: password}
-		cfg.NATS.TLS = conn.TLS{} // in process there is none
+		cfg.NATS.Auth = dial.Auth{User: embedded.UserRelay, Password: password}
+		cfg.NATS.TLS = dial.TLS{} // in process there is none
 	}
 	return cfg
 }
@@ -68,17 +68,17 @@ func AdminConfig(s config.Settings) admin.Config {
 	return admin.Config{NATS: natsConfig(s), Streams: streamsConfig(s), Orders: s.OrderBucket, OverrideMaxDuration: s.OverrideMax}
 }
 
-func natsConfig(s config.Settings) conn.Config {
-	return conn.Config{
+func natsConfig(s config.Settings) dial.Config {
+	return dial.Config{
 		Servers: s.NATSServers(),
-		Auth: conn.Auth{
+		Auth: dial.Auth{
 			CredentialsFile: s.NATSCredentialsFile,
 			NKeySeedFile:    s.NATSNKeyFile,
 			Token:           s.NATSTokenNow(),
 			User:            s.NATSUser,
 			Password:        s.NATSPasswordNow(),
 		},
-		TLS:              conn.TLS{CAFile: s.NATSCAFile, CertFile: s.NATSCertFile, KeyFile: s.NATSKeyFile, HandshakeFirst: s.NATSHandshakeFirst},
+		TLS:              dial.TLS{CAFile: s.NATSCAFile, CertFile: s.NATSCertFile, KeyFile: s.NATSKeyFile, HandshakeFirst: s.NATSHandshakeFirst},
 		IgnoreDiscovered: s.NATSIgnoreDiscovered,
 		InboxPrefix:      s.NATSInboxPrefix,
 		Remedy:           remedy,
@@ -103,9 +103,9 @@ func streamsConfig(s config.Settings) streams.Config {
 func remedy(err error) string {
 	var room *streams.RoomError
 	switch {
-	case errors.Is(err, conn.ErrServerSilent):
+	case errors.Is(err, dial.ErrServerSilent):
 		return "if it has handshake_first, set SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST"
-	case errors.Is(err, conn.ErrNoHandshake):
+	case errors.Is(err, dial.ErrNoHandshake):
 		return "unset SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST, or set handshake_first there"
 	case errors.Is(err, embedded.ErrPlaintext):
 		return "set SINE_RELAY_NATS_LISTEN_TLS_CERT_FILE and SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE, or accept that with SINE_RELAY_NATS_LISTEN_PLAINTEXT=true"

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/embedded"
 	"github.com/sine-relay/sine-relay/broker/streams"
 )
@@ -13,8 +13,8 @@ import (
 func TestRemedy_NamesTheSettings(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]string{
-		conn.ErrServerSilent:   "set SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST",
-		conn.ErrNoHandshake:    "unset SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST",
+		dial.ErrServerSilent:   "set SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST",
+		dial.ErrNoHandshake:    "unset SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST",
 		embedded.ErrPlaintext:  "SINE_RELAY_NATS_LISTEN_PLAINTEXT=true",
 		embedded.ErrHalfTLS:    "SINE_RELAY_NATS_LISTEN_TLS_KEY_FILE",
 		embedded.ErrNoStore:    "SINE_RELAY_NATS_STORE_DIR",

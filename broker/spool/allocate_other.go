@@ -1,7 +1,0 @@
-//go:build !linux
-
-package spool
-
-import "os"
-
-func allocate(f *os.File, size int64) error { return writeZeros(f, size) }
