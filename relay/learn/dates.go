@@ -169,7 +169,7 @@ func parent(at string) string { return at[:strings.LastIndexByte(at, '/')] }
 // written are the dates as they are written, and when the bodies came.
 func (l *learner) written() (dates []string, received []time.Time) {
 	for _, s := range l.samples {
-		if s.now.Date != "" {
+		if s.now.Date != "" && !s.isForm {
 			dates, received = append(dates, s.now.Date), append(received, s.Received)
 		}
 	}
@@ -178,10 +178,15 @@ func (l *learner) written() (dates []string, received []time.Time) {
 
 // dateFormat proposes a format for dates that cannot be read yet.
 func (l *learner) dateFormat() {
-	dates, received := l.written()
-	if !slices.ContainsFunc(dates, func(d string) bool {
-		return l.fields.ReadDate(d, l.o.Zone, time.Time{}).Basis == visit.TimeReceived
-	}) {
+	var dates []string
+	var received []time.Time
+	all, when := l.written()
+	for i, d := range all {
+		if l.fields.ReadDate(d, l.o.Zone, time.Time{}).Basis == visit.TimeReceived {
+			dates, received = append(dates, d), append(received, when[i])
+		}
+	}
+	if len(dates) == 0 {
 		return
 	}
 	fit := fitting(dates)

@@ -89,7 +89,7 @@ func (l *learner) eventPlace() {
 			}
 		}
 		switch named := naming(p); {
-		case named == len(p.texts()) && c.score > 0:
+		case named > 0 && named == len(p.texts()) && c.score > 0:
 			c.score += byTerm
 		case named == len(p.texts()) && distinct(p.texts()) > 1 && canBeEvent(p):
 			c.score, c.basis = byVague, "guess by the values"
@@ -261,7 +261,7 @@ func (l *learner) causes() {
 	var seen []string
 	for _, s := range l.samples {
 		word := s.value(fields.Cause)
-		if !out(s) || word == "" || s.now.Cause != visit.CauseUnknown || slices.Contains(seen, fields.Spelling(word)) {
+		if !out(s) || s.isForm || word == "" || s.now.Cause != visit.CauseUnknown || slices.Contains(seen, fields.Spelling(word)) {
 			continue
 		}
 		seen = append(seen, fields.Spelling(word))

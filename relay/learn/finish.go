@@ -6,10 +6,15 @@ import (
 
 	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/shape"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // finish reads everything once more with all that is proposed, and says what is found.
 func (l *learner) finish() *Report {
+	asks := func(s *sample) bool { return s.kind == visit.KindCheckInRequest || s.kind == "" }
+	if len(l.samples) > 0 && !slices.ContainsFunc(l.samples, asks) {
+		l.ask("No check-in request is among the bodies: the relay stores none that it understands. Where Sine sends check-in requests, see that they have the same places: have the relay capture their shape, and give its log by --capture.")
+	}
 	for _, f := range fields.All {
 		if l.isWhole(f) {
 			continue
@@ -57,7 +62,9 @@ func (l *learner) conclude(f fields.Field) *Finding {
 		if !slices.Contains(places, is.Place) {
 			places = append(places, is.Place)
 		}
-		texts = append(texts, is.Value)
+		if !s.isForm {
+			texts = append(texts, is.Value)
+		}
 	}
 	switch {
 	case in > 0 && found.State == Proposed:

@@ -79,7 +79,7 @@ func (l *learner) judge(ids, who []string) (e evidence) {
 func (p *place) ids() []string {
 	all := make([]string, len(p.values))
 	for i, v := range p.values {
-		if v.kind == '"' || v.kind == '0' {
+		if (v.kind == '"' || v.kind == '0') && !v.unseen {
 			all[i] = strings.TrimSpace(v.text)
 		}
 	}
@@ -89,7 +89,9 @@ func (p *place) ids() []string {
 func (l *learner) idsOf(f fields.Field) []string {
 	all := make([]string, len(l.samples))
 	for i, s := range l.samples {
-		all[i] = s.value(f)
+		if !s.isForm {
+			all[i] = s.value(f)
+		}
 	}
 	return all
 }
@@ -173,7 +175,7 @@ func (l *learner) idCandidates(f fields.Field) (all []candidate) {
 				c.score = max(c.score, g.score)
 			}
 		}
-		if c.score > 0 && slices.ContainsFunc(p.ids(), func(id string) bool { return id != "" && len(id) <= 128 }) && !l.isTaken(p.at) {
+		if c.score > 0 && !slices.ContainsFunc(p.ids(), func(id string) bool { return len(id) > 128 }) && slices.ContainsFunc(p.values, func(v value) bool { return v.kind == '"' || v.kind == '0' }) && !l.isTaken(p.at) {
 			all = append(all, c)
 		}
 	}

@@ -29,6 +29,9 @@ type Body struct {
 	Kind visit.Kind
 	// Received is when the relay received it, or zero. It settles how dates are written.
 	Received time.Time
+
+	// isForm is set where the values stand for others that are not known.
+	isForm bool
 }
 
 // MaxBodies are read at most, the newest.

@@ -28,7 +28,7 @@ func (p *place) count() (n int) {
 
 func (p *place) texts() (all []string) {
 	for _, v := range p.values {
-		if v.isScalar() && v.kind != 0 {
+		if v.isScalar() && v.kind != 0 && !v.unseen {
 			all = append(all, v.text)
 		}
 	}
@@ -54,6 +54,7 @@ func (l *learner) collect() {
 			}
 			if p.values[i].kind == 0 { // the first that has it counts
 				p.values[i] = leaf.value
+				p.values[i].unseen = s.isForm
 			}
 		}
 	}
@@ -148,7 +149,7 @@ func placesOf(candidates []candidate) (all []*place) {
 // differ reports whether two places have two values in one body.
 func differ(a, b *place) bool {
 	for i := range a.values {
-		if a.values[i].kind != 0 && b.values[i].kind != 0 && a.values[i].text != b.values[i].text {
+		if a.values[i].kind != 0 && b.values[i].kind != 0 && !a.values[i].unseen && a.values[i].text != b.values[i].text {
 			return true
 		}
 	}
@@ -254,6 +255,9 @@ var (
 
 // looksLike reports what the values say about it.
 func looksLike(f fields.Field, texts []string) look {
+	if len(texts) == 0 {
+		return unknown
+	}
 	var form *regexp.Regexp
 	switch f {
 	case fields.Email:

@@ -18,6 +18,8 @@ type value struct {
 	text    string // of a scalar
 	keys    []string
 	members []value // of an object or a list
+	// unseen is set where the text stands for another one that is not known.
+	unseen bool
 }
 
 // maxTexts is how many times over an object may be written as a JSON text.

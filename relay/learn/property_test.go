@@ -120,7 +120,7 @@ func (t *tenant) bodies() (all []Body, of []visitor) {
 // tenant, or the report says that it does not. It never finds somebody else's.
 func TestAnalyse_FindsTheVisitorOrSaysThatItDoesNot(t *testing.T) {
 	missed := 0
-	const tenants = 1500
+	const tenants = 500
 	for seed := range uint64(tenants) {
 		made := newTenant(seed)
 		bodies, of := made.bodies()
@@ -170,7 +170,7 @@ func TestAnalyse_ShowsNoValue(t *testing.T) {
 			"Denied", "Zmark", "v-1", "Zmark-1", "v-2", "Zmark-2", "Zhost", "Zmark", "Zsite", "Zmark", "Zpurpose", "Zmark 20.11.2026 12:00").Replace(string(text)))
 	}
 	shown := 0
-	for seed := range uint64(300) {
+	for seed := range uint64(100) {
 		bodies, _ := newTenant(seed).bodies()
 		for i := range bodies {
 			bodies[i].Text = mark(bodies[i].Text)

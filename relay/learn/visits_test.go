@@ -1,6 +1,8 @@
 package learn
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,14 +10,16 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay/fields"
+	"github.com/sine-relay/sine-relay/relay/shape"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 var noon = time.Date(2026, 11, 9, 12, 0, 5, 0, time.UTC)
 
-// visits are bodies of two visits of Ada and one of Grace, each from check-in to
-// check-out. The form has the names of the placeholders that it needs.
+// visits are bodies of a check-in request of Alan, and of two visits of Ada and one of
+// Grace, each from check-in to check-out. The form has the names of the placeholders that it needs.
 func visits(form string) (all []Body) {
+	all = []Body{{Text: []byte(`{"event":"signin_before","date":"2026-11-09T11:00:00Z","data":{"firstName":"Alan","lastName":"Turing"}}`), Received: noon.Add(-time.Hour)}}
 	for n, v := range []struct{ first, last, person, visit string }{
 		{"Ada", "Lovelace", "p-1", "v-1"}, {"Ada", "Lovelace", "p-1", "v-2"}, {"Grace", "Hopper", "p-2", "v-3"},
 	} {
@@ -93,7 +97,7 @@ func TestAnalyse_NoProposalMergesVisits(t *testing.T) {
 				keys := map[string][]string{}
 				for i, body := range bodies {
 					read, _ := f.Read(body.Text, 32)
-					person := []string{"v-1", "v-2", "v-3"}[i/2]
+					person := []string{"", "v-1", "v-1", "v-2", "v-2", "v-3", "v-3"}[i]
 					if id := read.VisitID; id != "" && !slices.Contains(keys[id], person) {
 						keys[id] = append(keys[id], person)
 					}
@@ -228,5 +232,38 @@ func TestAnalyse_CountsWhatItReads(t *testing.T) {
 	}
 	if r := Analyse(nil, options()); r.Bodies != 0 || len(r.Kinds) > 0 {
 		t.Errorf("of nothing: %+v", r)
+	}
+}
+
+// What a relay has captured shows where fields are, and nothing about their values.
+func TestCaptured_ShowsWhereFieldsAre(t *testing.T) {
+	text := `{"ereignis":"Zmark","event":"anfrage","zeitpunkt":"2026-11-18T21:42:31Z","besucher":{"vorname":"Zmark","nachname":"Zmark","email":"zmark@example.com","firma":"Zmark"},` +
+		`"gastgeber":null,"da":true,"n":17,"besuch":{"nummer":7},"fragen":[{"frage":"Zmark?","antwort":"ja"},{"frage":"Zmark?","antwort":null}]}`
+	line := func(msg, integration, body string) string {
+		all, err := json.Marshal(map[string]any{"msg": msg, "integration": integration, "shape": shape.Of(nil, []byte(body))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(all) + "\n"
+	}
+	log := "no JSON\n" + line("webhook", "lobby", text) + line("capture", "dock", text) + line("capture", "lobby", "not JSON") + line("capture", "lobby", text)
+	bodies, err := Captured([]byte(log), "lobby")
+	if err != nil || len(bodies) != 1 {
+		t.Fatalf("%d bodies, %v", len(bodies), err)
+	}
+	r := Analyse(bodies, options())
+	for f, want := range map[fields.Field]string{
+		fields.FirstName: "/besucher/vorname", fields.LastName: "/besucher/nachname", fields.Email: "/besucher/email", fields.Company: "/besucher/firma",
+		fields.Visit: "/besuch/nummer", fields.Answers: "/fragen", fields.Event: "/event",
+	} {
+		if got := r.field(f); strings.Join(got.Places, " ") != want || f != fields.Answers && len(got.Looks) > 0 && f != fields.Event {
+			t.Errorf("%s: %+v, want %s", f, got, want)
+		}
+	}
+	if len(r.Kinds) != 1 || r.Kinds[0].Means != visit.KindCheckInRequest || strings.Contains(r.text(), "Zmark") {
+		t.Errorf("%s", r.text())
+	}
+	if _, err := Captured(bytes.Repeat([]byte("x"), 2<<20), "lobby"); err == nil {
+		t.Error("a line without end was read")
 	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -31,6 +32,7 @@ func newLearn(in Process) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&l.integration, "integration", relay.DefaultIntegration, "`name` of the integration")
 	f.StringArrayVar(&l.files, "file", nil, "`file` with a body, several times for several; - reads the standard input. No NATS is needed then")
+	f.StringVar(&l.capture, "capture", "", "`file` with the log of a relay that has captured the shape of bodies. No NATS is needed then")
 	addDuration(f, &l.since, "since", 24*time.Hour, "what the relay has received since then")
 	f.BoolVar(&l.values, "values", false, "print values, too: they are personal data")
 	f.BoolVar(&l.write, "write", false, "write what is proposed into the integrations file, whose other lines stay as they are")
@@ -55,6 +57,7 @@ func newLearn(in Process) *cobra.Command {
 type learning struct {
 	integration string
 	files       []string
+	capture     string
 	since, wait time.Duration
 	values      bool
 	write       bool
@@ -66,8 +69,8 @@ type learning struct {
 
 func (l *learning) check() error {
 	switch {
-	case l.rejection && (len(l.files) > 0 || l.values || *l.format == asJSON):
-		return usagef("--rejection goes without --file, --values and --output json")
+	case l.rejection && (len(l.files) > 0 || l.capture != "" || l.values || *l.format == asJSON):
+		return usagef("--rejection goes without --file, --capture, --values and --output json")
 	case l.into != "" && !l.write:
 		return usagef("--into needs --write")
 	}
@@ -86,6 +89,9 @@ func (l *learning) run(ctx context.Context, in Process) error {
 	bodies, err := l.bodies(ctx, in, settings, of)
 	if err != nil {
 		return err
+	}
+	if len(bodies) == 0 && l.isOffline() {
+		return fmt.Errorf("the log has no shape of a body of integration %s: see that it is the relay's, in JSON, and that capture was set", l.integration)
 	}
 	if len(bodies) == 0 {
 		return fmt.Errorf("no body of integration %s in the last %s: make a test visit, look further back with --since, or give bodies by --file", l.integration, formatDuration(l.since))
@@ -109,7 +115,7 @@ func (l *learning) run(ctx context.Context, in Process) error {
 
 // settings has the integration that is meant. Files are read without NATS.
 func (l *learning) settings(in Process) (settings config.Settings, of relay.Integration, err error) {
-	if len(l.files) > 0 {
+	if l.isOffline() {
 		settings, err = in.settings(config.LoadOffline)
 	} else {
 		settings, err = integrationSettings(in)
@@ -127,10 +133,22 @@ func (l *learning) settings(in Process) (settings config.Settings, of relay.Inte
 	return settings, settings.Integrations[i], nil
 }
 
-// bodies are those of the files, or those that NATS has.
+// isOffline reports whether what is read is in files.
+func (l *learning) isOffline() bool { return len(l.files) > 0 || l.capture != "" }
+
+// bodies are those of the files and of the log, or those that NATS has.
 func (l *learning) bodies(ctx context.Context, in Process, settings config.Settings, of relay.Integration) (all []learn.Body, err error) {
-	if len(l.files) == 0 {
+	if !l.isOffline() {
 		return l.received(ctx, in, settings, of)
+	}
+	if l.capture != "" {
+		log, err := os.ReadFile(l.capture)
+		if err != nil {
+			return nil, fmt.Errorf("read the log: %w", err)
+		}
+		if all, err = learn.Captured(log, l.integration); err != nil {
+			return nil, fmt.Errorf("read the log: %w", err)
+		}
 	}
 	for _, file := range l.files {
 		text, err := readBody(in, file, settings.BodyLimit)

@@ -136,6 +136,8 @@ func TestLearn_SaysWhatKeepsItFromWriting(t *testing.T) {
 		"a file without writing":       {nil, []string{"--file", "-", "--into", "x"}, ExitUsage, "--into needs --write"},
 		"a rejection of files":         {nil, []string{"--file", "-", "--rejection"}, ExitUsage, "--rejection goes without"},
 		"no body":                      {nil, []string{"--file", filepath.Join(dir, "absent")}, ExitFailed, "no such file"},
+		"no log":                       {nil, []string{"--capture", filepath.Join(dir, "absent")}, ExitFailed, "read the log"},
+		"a log of something else":      {nil, []string{"--capture", list}, ExitFailed, "the log has no shape"},
 		"another integration":          {lobby, []string{"--file", "-", "--integration", "loby"}, ExitFailed, "did you mean lobby?"},
 		"an invalid integration":       {fieldsFile(t, "integrations: [{name: lobby, fields: {x: [y]}}]"), []string{"--file", "-", "--integration", "lobby"}, ExitUsage, "unknown field"},
 		"a file of something else":     {lobby, []string{"--file", "-", "--integration", "lobby", "--write", "--into", list}, ExitFailed, "cannot be changed: the file is not one of integrations"},
