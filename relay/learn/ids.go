@@ -224,7 +224,7 @@ func (l *learner) sumUp(f fields.Field, who []string) {
 	if found.State == Open {
 		return
 	}
-	said := ""
+	var said string
 	switch {
 	case f == fields.PersonID && l.changes(ids, who):
 		said = "one person has several: it is not the person's"

@@ -203,7 +203,7 @@ func (s *stage) startRelay() error {
 		"integrations.yaml": "integrations:\n  - {name: hq-lobby, site: hq}\n", "keys/hq-lobby": key + "\n", "empty/.keep": "",
 		"body.json":      `{"event":"signin_after","data":{"firstName":"Ada"}}`,
 		"check-in.json":  `{"event":"signin_after","data":{"firstName":"Ada"}}`,
-		"relay.log":      `{"msg":"capture","integration":"hq-lobby","shape":{"json":true,"fields":["data: object","data.vorname: string, up to 8 characters"]}}`,
+		"capture.log":    `{"msg":"capture","integration":"hq-lobby","shape":{"json":true,"fields":["data: object","data.vorname: string, up to 8 characters"]}}`,
 		"check-out.json": `{"event":"signout_after","data":{"firstName":"Ada"}}`,
 	} {
 		if err := os.MkdirAll(filepath.Dir(s.path(name)), 0o700); err != nil {
