@@ -128,12 +128,16 @@ func (r *Relay) receive(x *exchange) response {
 	if b.reason != "" {
 		return r.quarantine(x, b, b.reason)
 	}
-	if since, duplicate := r.duplicates.seen(x.in.Name, b.text, x.start); duplicate {
+	since, duplicate := r.duplicates.seen(x.in.Name, b.text, x.start)
+	if duplicate {
 		r.metrics.duplicateAge.Observe(since.Seconds())
 	}
 	d, reason := x.in.Fields.Read(b.text, r.limits.JSONDepth)
 	if reason == "" {
 		reason = r.setKind(x, d)
+	}
+	if reason == "" {
+		r.note(x, d, duplicate)
 	}
 	switch {
 	case reason != "":

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay/condition"
+	"github.com/sine-relay/sine-relay/relay/drift"
 	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
@@ -67,6 +68,7 @@ type Integration struct {
 	Expects []fields.Expectation
 
 	policy policy.Policy // complete, with the deciders
+	drift  *drift.Watch  // set when a relay answers by it
 	// ownExpectations is set where a decider has expectations of its own.
 	ownExpectations bool
 }

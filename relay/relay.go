@@ -111,6 +111,7 @@ type Relay struct {
 	recorder        *recorder
 	duplicates      *duplicates
 	visitIDs        *visitIDs
+	drifts          *drifts
 	metrics         *metrics
 	log             *slog.Logger
 	handler         http.Handler
@@ -142,6 +143,7 @@ func New(cfg Config) (*Relay, error) {
 		recorder:        newRecorder(cfg, m),
 		duplicates:      newDuplicates(),
 		visitIDs:        newVisitIDs(),
+		drifts:          newDrifts(cfg.Logger, cfg.Registerer),
 		metrics:         m,
 		log:             cfg.Logger,
 		now:             time.Now,

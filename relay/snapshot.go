@@ -52,6 +52,7 @@ func (r *Relay) swap(s *snapshot) {
 	r.limiter.among(len(s.integrations))
 	r.recorder.places.Among(len(s.integrations))
 	r.connections.Among(len(s.integrations))
+	r.drifts.swap(s, r.now())
 	r.snapshot.Store(s)
 	r.metrics.apiKeys.swap(s.integrations)
 }

@@ -55,6 +55,21 @@ func (s *Events) Each(ctx context.Context, site string, since time.Time, fn func
 	return s.pager(batch{StartTime: &from, Subject: subject}).each(ctx, func(m *jetstream.RawStreamMsg) error { return fn(s.read(m)) })
 }
 
+// Latest calls fn for each of the last so many messages, as Each does. What is deleted
+// meanwhile is left out.
+func (s *Events) Latest(ctx context.Context, messages uint64, fn func(StoredEvent) error) error {
+	subject := s.cfg.Streams.Subjects.Event("*", "*")
+	last, err := s.pager(batch{}).last(ctx, subject)
+	if err != nil || last == 0 {
+		return err
+	}
+	first := uint64(1)
+	if last > messages {
+		first = last - messages + 1
+	}
+	return s.pager(batch{Sequence: first, Subject: subject}).each(ctx, func(m *jetstream.RawStreamMsg) error { return fn(s.read(m)) })
+}
+
 // Get returns the message with a sequence number. Its error is [ErrDeleted] where there is
 // none.
 func (s *Events) Get(ctx context.Context, sequence uint64) (StoredEvent, error) {

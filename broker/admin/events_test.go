@@ -230,3 +230,42 @@ func TestOpenEvents_SaysThatThereIsNoServer(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestEvents_TheLatestAreTheLastMessages(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	ready(t, s)
+	e := openEvents(t, s)
+	latest := func(messages uint64) (sequences []uint64) {
+		t.Helper()
+		if err := e.Latest(within(t, patience), messages, func(s admin.StoredEvent) error {
+			sequences = append(sequences, s.Sequence)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return sequences
+	}
+	if got := latest(5); got != nil {
+		t.Errorf("of an empty stream: %d", got)
+	}
+	store(t, s.JetStream(), eventAt("hq", visit.KindCheckedIn, at(0)), eventAt("lab", visit.KindCheckedOut, at(1)), eventAt("hq", visit.KindCheckedOut, at(2)))
+	for messages, want := range map[uint64][]uint64{1: {3}, 2: {2, 3}, 3: {1, 2, 3}, 2000: {1, 2, 3}} {
+		if got := latest(messages); !slices.Equal(got, want) {
+			t.Errorf("of the last %d messages: %d", messages, got)
+		}
+	}
+	failure := errors.New("enough")
+	if err := e.Latest(within(t, patience), 2, func(admin.StoredEvent) error { return failure }); !errors.Is(err, failure) {
+		t.Error(err)
+	}
+}
+
+func TestEvents_TheLatestOfNoStreamAreAnError(t *testing.T) {
+	t.Parallel()
+	e := openEvents(t, natstest.Start(t))
+	err := e.Latest(within(t, patience), 5, func(admin.StoredEvent) error { return nil })
+	if !errors.Is(err, visit.ErrStreamMissing) {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -118,6 +118,34 @@ func (p *pager) receive(ctx context.Context, b batch, fn func(*jetstream.RawStre
 
 func (p *pager) subject() string { return "$JS.API.DIRECT.GET." + p.stream }
 
+// last is the sequence number of the last message on subjects, or 0.
+func (p *pager) last(ctx context.Context, subjects string) (sequence uint64, err error) {
+	data, err := json.Marshal(struct {
+		Subject string `json:"last_by_subj"`
+	}{subjects})
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, pullWait)
+	defer cancel()
+	var reply *nats.Msg
+	err = whilePermitted(ctx, p.nc, func(ctx context.Context) (err error) {
+		reply, err = p.nc.RequestWithContext(ctx, p.subject(), data)
+		return err
+	})
+	if err != nil {
+		return 0, p.failed(err)
+	}
+	switch m, err := directly(reply); {
+	case err != nil:
+		return 0, p.failed(err)
+	case m == nil:
+		return 0, nil
+	default:
+		return m.Sequence, nil
+	}
+}
+
 // failed says what keeps the stream from being read.
 func (p *pager) failed(err error) error {
 	switch {

@@ -77,6 +77,21 @@ var events = []panel{
 		ask:   []query{{legend: "{{integration}}", expr: `time() - max by (integration) (sine_relay_last_webhook_timestamp_seconds{<integration>} > 0)`}},
 	},
 	{
+		show: lines, title: "Fields missing that were there", unit: number, wide: 8, high: 7, none: "none",
+		about: "1 while a field that an integration's bodies had is missing from all of them: Sine has likely renamed it. Anything is bad: deciders and subscribers do not get it until the configuration names its new place.",
+		ask:   []query{{legend: "{{integration}} {{kind}} {{field}}", expr: `max by (integration, kind, field) (sine_relay_field_drift{<integration>})`}},
+	},
+	{
+		show: lines, title: "Bodies that have a field", unit: share, wide: 8, high: 7, top: 1,
+		about: "In which part of the bodies each field was found, over the chosen integrations. Bad when one falls from one day to the next.",
+		ask:   []query{{legend: "{{field}}", expr: `sum by (field) (rate(sine_relay_fields_total{<integration>,result="found"}[1h])) / (sum by (field) (rate(sine_relay_fields_total{<integration>}[1h])) > 0)`}},
+	},
+	{
+		show: bars, title: "New unknown keys", unit: number, wide: 8, high: 7, none: "none",
+		about: "Keys in bodies that lead to no field and came for the first time since the relay's start; the log has their names, line \"unknown keys\". After a restart there are always some. Otherwise Sine sends something new.",
+		ask:   []query{{legend: "{{integration}}", expr: `round(sum by (integration) (increase(sine_relay_unknown_keys_total{<integration>}[$__rate_interval]))) > 0`}},
+	},
+	{
 		show: bars, title: "Odd but understood", unit: perMinute, wide: 8, high: 7, none: "none",
 		about: "Webhooks that came by http, of which a trusted proxy does not pass on the client's address, whose content type was not JSON, whose body names another event than their URL, or that do not say who the visitor is: no event is lost, but the URL in Sine is likely the wrong one, and a key that came by http must be changed. And events with the visit id and date of another, which are kept as two: that id does not tell visits apart.",
 		ask: []query{

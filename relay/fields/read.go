@@ -2,6 +2,7 @@ package fields
 
 import (
 	"hash/maphash"
+	"slices"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -191,10 +192,14 @@ func (r *reading) list(n *node, in *jsonReader) error {
 		if err != nil {
 			return err
 		}
+		selected := false
 		for _, s := range n.selectors {
 			if s.matches(value) {
-				nodes = append(nodes, s.next)
+				nodes, selected = append(nodes, s.next), true
 			}
+		}
+		if !selected && len(n.selectors) > 0 {
+			r.unselected(n, value)
 		}
 		return r.element(nodes, value, at)
 	})
@@ -207,20 +212,43 @@ func (r *reading) element(nodes []*node, value string, at int) error {
 
 // matches reports whether an element of a list has the selector's text at its member.
 func (s selector) matches(element string) (found bool) {
+	eachText(element, s.member, func(text string) { found = found || keyOf(text) == s.is })
+	return found
+}
+
+// unselected counts an element that no selector chose among the unknown keys: the text by
+// which it might have been chosen stands for a key.
+func (r *reading) unselected(n *node, element string) {
+	for i, s := range n.selectors {
+		if slices.ContainsFunc(n.selectors[:i], func(other selector) bool { return other.member == s.member }) {
+			continue
+		}
+		eachText(element, s.member, func(text string) {
+			r.Unknown += maphash.String(seed, s.member+"="+keyOf(text)) * (2*n.id + 1)
+			if r.trace != nil {
+				r.trace.unselected = append(r.trace.unselected, r.trace.here()+"/"+escapes.Replace(s.member+"="+text))
+			}
+		})
+	}
+}
+
+// eachText calls fn for each text that an element of a list has at a member.
+func eachText(element, member string, fn func(text string)) {
 	in := &jsonReader{text: element}
-	is := func(name string) error {
-		if keyOf(name) != s.member || in.peek() != '"' {
+	read := func(name string) error {
+		if keyOf(name) != member || in.peek() != '"' {
 			return in.skip()
 		}
 		value, err := in.value()
-		found = found || err == nil && keyOf(content(value)) == s.is
+		if err == nil {
+			fn(content(value))
+		}
 		return err
 	}
 	if kindOf(element) == '[' {
 		at := -1
-		_ = in.eachElement(func() error { at++; return is(indexText(at)) })
+		_ = in.eachElement(func() error { at++; return read(indexText(at)) })
 	} else {
-		_ = in.eachField(is)
+		_ = in.eachField(read)
 	}
-	return found
 }

@@ -17,6 +17,10 @@ type Report struct {
 	// the order of the body, at most [MaxUnknown]. Omitted is how many more there are.
 	UnknownKeys []UnknownKey
 	Omitted     int
+	// Unselected are the elements of lists that no place selects though others of the
+	// list are selected, by the texts that would: /data/items/name=Company. They are at
+	// most [MaxUnknown].
+	Unselected []string
 }
 
 // MaxUnknown bounds [Report.UnknownKeys].
@@ -59,6 +63,7 @@ func (f *Fields) Explain(source []byte, maxDepth int) (*Report, visit.Reason) {
 	if more := len(report.UnknownKeys) - MaxUnknown; more > 0 {
 		report.UnknownKeys, report.Omitted = report.UnknownKeys[:MaxUnknown], more
 	}
+	report.Unselected = r.trace.unselected[:min(len(r.trace.unselected), MaxUnknown)]
 	for field, name := range All {
 		from := field
 		if r.places[field] == ofWholeName {
@@ -95,6 +100,8 @@ type trace struct {
 	at      [fieldCount][]string
 	parts   []string
 	unknown []UnknownKey
+	// unselected is for [Report.Unselected].
+	unselected []string
 	// quiet is set while unknown keys are not noted: something else reads them.
 	quiet bool
 }

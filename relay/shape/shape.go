@@ -166,18 +166,6 @@ func isName(s string) bool { return name.MatchString(s) && digits(s) <= 4 }
 // Text describes a text as the fields of a [Shape] are described.
 func Text(text string) string { return form("", text) }
 
-// Pointer is a JSON pointer with its keys masked as those of a [Shape] are: each that
-// does not read like the name of a field, and is no index, is "{}".
-func Pointer(pointer string) string {
-	keys := strings.Split(pointer, "/")
-	for i, key := range keys {
-		if i > 0 && !isName(key) && strings.Trim(key, "0123456789") != "" || digits(key) > 4 {
-			keys[i] = "{}"
-		}
-	}
-	return strings.Join(keys, "/")
-}
-
 func digits(s string) int { return len(s) - len(strings.Map(withoutDigits, s)) }
 
 func withoutDigits(r rune) rune {

@@ -3,8 +3,9 @@
 //
 // It promises that what was acknowledged is found again with its state, that what was not
 // is recognised as such or found whole, and that damage is noticed: by a checksum for
-// each record, and by the end that is written down when a segment is full or closed. Which
-// segments there are, and what becomes of damaged ones, is left to the user.
+// each record, and by the end that is written down when a segment is full or closed. A
+// segment leaves as a whole, and with it all that was in it. When to write, what to keep
+// and what becomes of a damaged segment are left to the user.
 package wal
 
 import (

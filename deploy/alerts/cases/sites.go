@@ -40,6 +40,11 @@ func atOneSite() []check {
 		broken.gauge("sine_relay_integration_invalid", l, between(30, 60, 1, 0))
 		broken.gauge("sine_relay_integration_api_keys", l, between(30, 60, 0, 2))
 	}
+	drifting := morning(140)
+	company := atSick.with(labels{"kind": "checked_in", "field": "company"})
+	for n, pod := range headquarters.pods { // one relay hears it before the other
+		drifting.gauge("sine_relay_field_drift", headquarters.labels(pod).with(company), between(minute(30+5*n), 60, 1, absent))
+	}
 	single := func(series string, more labels, rate float64) *world {
 		w := morning(140)
 		w.counter(series, headquarters.labels("relay-1").with(atSick).with(more), between(30, 60, rate, 0))
@@ -58,6 +63,7 @@ func atOneSite() []check {
 		{name: "events of one site are refused", world: single("sine_relay_events_settled_total", labels{"result": "refused"}, 0.2), at: 50, fires: []string{named("EventsRefused", sickHQ)}},
 		{name: "bodies of one site are not understood", world: single("sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "quarantined"}, 0.1), at: 50, fires: []string{named("QuarantineGrows", sickHQ)}},
 		{name: "bodies of one site name nobody", world: single("sine_relay_webhooks_incomplete_total", nil, 0.1), at: 50, fires: []string{named("VisitorMissing", sickHQ)}},
+		{name: "a field of one site is renamed", world: drifting, at: 31, fires: []string{named("FieldsDrift", company.with(sickHQ))}, also: []moment{{29, nil}, {50, []string{named("FieldsDrift", company.with(sickHQ))}}, {66, nil}}},
 		{name: "bodies of one site are too large", world: single("sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "too_large"}, 0.1), at: 50, fires: []string{named("BodyTooLarge", sickHQ)}},
 		aWeekLater(),
 	}

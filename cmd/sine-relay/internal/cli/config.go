@@ -17,6 +17,7 @@ import (
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
+	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -42,9 +43,11 @@ type checkedConfig struct {
 	Integrations int      `json:"integrations"`
 	Errors       []string `json:"errors"`
 	Warnings     []string `json:"warnings"`
-	// Server and NATS are what --connect finds.
-	Server string  `json:"server,omitempty"`
-	NATS   []check `json:"nats,omitempty"`
+	// Server and NATS are what --connect finds, and Compared is with how many stored
+	// events the integrations were compared.
+	Server   string  `json:"server,omitempty"`
+	NATS     []check `json:"nats,omitempty"`
+	Compared int     `json:"compared,omitempty"`
 
 	*checks
 }
@@ -54,7 +57,10 @@ func newConfigCheck(in Process) *cobra.Command {
 		Use: "check", Short: "Check the configuration: every error of it is printed.",
 		Long: "With --connect, NATS is checked as well: whether it authenticates its clients, what it permits, how the\n" +
 			"streams are configured and which deciders nobody answers for. Nothing is created there, and no decider\n" +
-			"is asked. Ends with 2 for an invalid configuration, 1 where NATS is not as it should be.",
+			"is asked. Where the user may read the stream of events, as an operator may and a relay need not, the\n" +
+			"last of them are read by the configuration: a field that is at none of its configured places, that is\n" +
+			"expected and missing, or that was there before, is a warning. It has names of fields and keys, no values.\n" +
+			"Ends with 2 for an invalid configuration, 1 where NATS is not as it should be.",
 		Example: "  sine-relay config check --connect",
 	}
 	connect := cmd.Flags().Bool("connect", false, "connect to NATS, and check it as well")
@@ -122,8 +128,8 @@ func (c *checkedConfig) connect(ctx context.Context, s config.Settings) error {
 	defer func() { c.NATS = c.all }()
 	found, err := admin.Examine(ctx, server.AdminConfig(s))
 	c.add("NATS: connected", err)
-	if err != nil {
-		return nil // it is reported
+	if err != nil { // it is reported
+		return c.compare(ctx, s, false)
 	}
 	c.Server = found.Server
 	c.detail(found.Server)
@@ -139,7 +145,54 @@ func (c *checkedConfig) connect(ctx context.Context, s config.Settings) error {
 	c.add("no stream stores check-in requests", found.Requests)
 	c.warn(unanswered(ctx, s).Lines()...)
 	c.permissions(ctx, s)
+	return c.compare(ctx, s, true)
+}
+
+// comparedMessages are those of the stream of events whose integrations are compared.
+const comparedMessages = 2000
+
+// compare reads the last events by the configuration. The user of a relay need not be
+// permitted to read them: that, and what went wrong before, is no failure here.
+func (c *checkedConfig) compare(ctx context.Context, s config.Settings, connected bool) error {
+	reader, err := relay.NewReader(s.Integrations, server.Limits(s))
+	if err != nil {
+		return err
+	}
+	comparison := reader.Compare()
+	err = eachLatest(ctx, server.AdminConfig(s), comparison.Add)
+	switch {
+	case errors.Is(err, visit.ErrDenied):
+		c.detail("events were not compared with the configuration: this user may not read them; an operator may: config check --connect --context NAME")
+		return nil
+	case err != nil && connected && !errors.Is(err, visit.ErrStreamMissing):
+		c.warn("events were not compared with the configuration: " + err.Error())
+	}
+	c.Compared = comparison.Events()
+	if c.Compared > 0 {
+		c.detail(plural(c.Compared, "stored event") + " compared with the configuration")
+	}
+	var warnings config.Problems
+	for _, f := range comparison.Findings() {
+		of := slices.IndexFunc(s.Entries, func(e config.Entry) bool { return e.Name == f.Integration })
+		warnings = append(warnings, config.Problem{Where: s.Entries[of].Where, Of: "integration " + f.Integration, What: f.What})
+	}
+	c.warn(warnings.Lines()...)
 	return nil
+}
+
+// eachLatest calls fn for the events among the last messages of their stream.
+func eachLatest(ctx context.Context, cfg admin.Config, fn func(*visit.Event)) error {
+	events, err := admin.OpenEvents(cfg)
+	if err != nil {
+		return err
+	}
+	defer events.Close()
+	return events.Latest(ctx, comparedMessages, func(s admin.StoredEvent) error {
+		if s.Fault == nil {
+			fn(s.Event)
+		}
+		return nil
+	})
 }
 
 // unanswered are warnings for the deciders that nobody is seen to answer for. No

@@ -69,6 +69,7 @@ func exposed(t *testing.T) map[string]*dto.MetricFamily {
 	}
 	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir(), "INTEGRATIONS_FILE="+file).ready()
 	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
+	p.rename()
 	must(t, environment("NATS_URL="+server.URL(), "KEYS="+testKey), "in force", "lockdown", "--site", "default")
 	var text string
 	eventually(t, "every metric is there", func() bool {
@@ -110,7 +111,7 @@ var labelWords = map[string]string{
 	"code":        "HTTP status code",
 	"connection":  "which of the relay's connections to NATS",
 	"decider":     "a decider, by its name in the configuration",
-	"field":       "a field of a stream's configuration",
+	"field":       "a field of Sine's bodies by its name in the configuration, or one of a stream's configuration",
 	"go_version":  "version of Go",
 	"integration": "an integration, by its name in the configuration; `unknown` where a call names none of them",
 	"kind":        "which of Sine's three calls it is: `check_in_request`, `checked_in` or `checked_out`; `unknown` where that cannot be read",

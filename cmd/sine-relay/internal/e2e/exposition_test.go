@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -35,6 +36,7 @@ func expose(t *testing.T) exposition {
 		t.Fatal(err)
 	}
 	p := runServe(t, "NATS_URL="+server.URL(), "SPOOL_DIR="+t.TempDir(), "INTEGRATIONS_FILE="+file).ready()
+	p.rename()
 	operator := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
 	must(t, operator, "in force", "lockdown", "--all-sites")
 	must(t, operator, "in force", "override", "--site", "default", "--accept", "--for", "30m", "--reason", "a test")
@@ -45,6 +47,18 @@ func expose(t *testing.T) exposition {
 	})
 	e.families = promtest.Parse(t, text)
 	return e
+}
+
+// rename posts events of visitors who have a company, and then of some in whose bodies it
+// has another name.
+func (p *program) rename() {
+	for n := range 50 {
+		name := "company"
+		if n >= 40 {
+			name = "organisation_of_the_visitor"
+		}
+		p.must(200, "eventId", fmt.Sprintf(`{"event":"signin_after","date":"2026-11-18T21:42:31.%03dZ","data":{"id":"renamed-%[1]d","lastName":"Lovelace","%s":"Acme"}}`, n, name))
+	}
 }
 
 func family(t *testing.T, text string) *dto.MetricFamily {

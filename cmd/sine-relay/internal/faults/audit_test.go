@@ -42,6 +42,8 @@ type excuse struct {
 	ids         []string
 	most        int
 	from, until time.Time
+	// reordered ones are all there, and may have come again behind others.
+	reordered bool
 }
 
 // verdict is what the audit found. The counts from missing on are faults.
@@ -149,7 +151,7 @@ func (e *evidence) forgive(answered map[string]*call) {
 		}
 	}
 	for id, c := range answered {
-		if slices.ContainsFunc(e.excused, func(x excuse) bool { return x.meanwhile(c) }) {
+		if slices.ContainsFunc(e.excused, func(x excuse) bool { return !x.reordered && x.meanwhile(c) }) {
 			delete(answered, id)
 		}
 	}

@@ -186,11 +186,7 @@ func storeRemoved(r *fixture, lasting time.Duration, pick int) error {
 	// At once: the relay makes it anew while its files are removed one by one.
 	away := r.store + "-removed"
 	err = errors.Join(err, err2, os.Rename(r.store, away))
-	x := excuse{most: len(lost) + len(spoilt), from: from, until: time.Now()}
-	for _, m := range append(lost, spoilt...) {
-		x.ids = append(x.ids, m.id())
-	}
-	r.excuse(x)
+	r.excuse(excuse{from: from, until: time.Now()}.of(append(lost, spoilt...)))
 	hold(lasting)
 	return errors.Join(err, os.RemoveAll(away), r.more(warmUp), relayKilled(r, lasting, pick))
 }

@@ -28,11 +28,28 @@ func streamFull(r *fixture, lasting time.Duration, _ int) error {
 }
 
 // streamDeleted takes the stream away while messages are on their way to it. The relays
-// that run send again what was in it.
+// that run send again what was in it, once they have noticed.
 func streamDeleted(r *fixture, lasting time.Duration, _ int) error {
-	err := r.auditor.delete(visit.DefaultEventStream)
+	x := excuse{reordered: true, from: time.Now()}
+	all, err := r.auditor.messages(visit.DefaultEventStream)
+	if err == nil {
+		err = r.auditor.delete(visit.DefaultEventStream)
+	}
+	x.until = time.Now()
+	r.excuse(x.of(all))
 	hold(lasting)
 	return err
+}
+
+// of is an excuse for messages. Of them, all may be missing unless they are reordered.
+func (x excuse) of(all []message) excuse {
+	for _, m := range all {
+		x.ids = append(x.ids, m.id())
+	}
+	if !x.reordered {
+		x.most = len(all)
+	}
+	return x
 }
 
 // fullStreamDeleted first has the stream take no more, so that it is known what
@@ -49,11 +66,7 @@ func fullStreamDeleted(r *fixture, lasting time.Duration, _ int) error {
 	}
 	if err == nil {
 		err = r.auditor.delete(visit.DefaultEventStream)
-		x := excuse{most: len(lost), from: from, until: time.Now()}
-		for _, m := range lost {
-			x.ids = append(x.ids, m.id())
-		}
-		r.excuse(x)
+		r.excuse(excuse{from: from, until: time.Now()}.of(lost))
 	}
 	hold(lasting)
 	return err

@@ -170,6 +170,9 @@ func TestAudit_ExcusesOnlyWhatAFaultDestroyed(t *testing.T) {
 		{"what was being sent meanwhile", func(e *evidence) excuse {
 			return excuse{ids: []string{e.calls[0].id}, most: 1, from: e.calls[1].start, until: e.calls[1].end}
 		}, verdict{}},
+		{"nothing that only may have come again", func(e *evidence) excuse {
+			return excuse{ids: []string{e.calls[0].id}, reordered: true, from: e.calls[1].start, until: e.calls[1].end}
+		}, verdict{missing: 2}},
 		{"nothing that was answered before", func(e *evidence) excuse {
 			return excuse{from: e.calls[1].start, until: e.calls[1].end}
 		}, verdict{missing: 1}},
@@ -208,6 +211,7 @@ func TestAudit_ExcusesTheOrderOfDestroyedEvents(t *testing.T) {
 	for _, destroyed := range []func(*evidence) excuse{
 		func(e *evidence) excuse { return excuse{ids: []string{e.calls[0].id}, most: 1} },
 		func(e *evidence) excuse { return excuse{from: e.calls[0].start, until: e.calls[0].end} },
+		func(e *evidence) excuse { return excuse{ids: []string{e.calls[0].id}, reordered: true} },
 	} {
 		e := fabricated(t)
 		e.events[0].sequence, e.events[1].sequence = e.events[1].sequence, e.events[0].sequence

@@ -76,6 +76,7 @@ var scenarios = []scenario{
 	{"the clock is years behind at the start", layout{embedded: true, stepped: true}, clockBehindAtTheStart, 1},
 	{"two relays, one of them killed", pair, relayKilled, 0.5},
 	{"two relays, and NATS is killed", pair, nodeKilled, 1},
+	{"two relays, and the stream is deleted", pair, streamDeleted, 1},
 	{"all comes to two relays at once", layout{relays: 2, echo: true}, nodeKilled, 1},
 	{"a cluster's leader is killed", cluster, leaderKilled, 1},
 	{"a cluster's leader is paused", clusters, leaderPaused, 3},

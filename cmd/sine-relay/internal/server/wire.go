@@ -183,6 +183,7 @@ func (srv *Server) health() relay.Health {
 	open, limit := srv.relay.Connections()
 	h.Details = append(h.Details, fmt.Sprintf("public listener: %d of %d connections open", open, limit))
 	h.Details = append(h.Details, srv.monitor.lines()...)
+	h.Details = append(h.Details, srv.relay.DriftLines()...)
 	if srv.Embedded != nil {
 		for _, doubt := range []error{srv.Embedded.Broken(), srv.Embedded.ClockDoubt()} {
 			if doubt != nil {

@@ -1,0 +1,244 @@
+package drift
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sine-relay/sine-relay/relay/fields"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// lobby is an invented one: which fields its bodies have how often, and which unknown
+// keys beside them.
+type lobby struct {
+	opens    int // day of the year
+	visitors int // on a working day
+	fields   map[fields.Field]float64
+	keys     map[string]float64
+	weekend  map[fields.Field]float64 // where it differs
+	rand     *rand.Rand
+}
+
+// always are the fields that every body has.
+var always = []fields.Field{fields.Event, fields.Date, fields.Visit, fields.FirstName, fields.LastName}
+
+func newLobby(n int) *lobby {
+	r := rand.New(rand.NewPCG(uint64(n), 15))
+	between := func(low, high float64) float64 { return low + r.Float64()*(high-low) }
+	l := &lobby{rand: r, visitors: 4 + r.IntN(150), fields: map[fields.Field]float64{}, keys: map[string]float64{}, weekend: map[fields.Field]float64{}}
+	for _, f := range always {
+		l.fields[f] = 1
+	}
+	for f, low := range map[fields.Field]float64{
+		fields.Company: .3, fields.Email: .2, fields.Mobile: .2, fields.HostFirstName: .5, fields.HostLastName: .5, fields.HostGroup: .02,
+		fields.PhotoURL: .6, fields.Answers: .4, fields.VisitorType: .9, fields.LastName: .97,
+	} {
+		l.fields[f] = between(low, 1)
+		if r.IntN(3) == 0 {
+			l.fields[f] = 1
+		}
+		l.weekend[f] = l.fields[f] * between(.3, 1)
+	}
+	if n%5 == 0 { // company and host are asked for at the weekend only
+		l.fields[fields.Company], l.fields[fields.HostFirstName], l.fields[fields.HostLastName] = 0, 0, 0
+	}
+	for i := range r.IntN(9) {
+		l.keys[fmt.Sprintf("/data/extra%d", i)] = []float64{1, .9, .4, .1, .02, .003}[r.IntN(6)]
+	}
+	if n%4 == 0 {
+		l.opens = 20 + r.IntN(200)
+	}
+	return l
+}
+
+// body is what is in one body.
+type body struct {
+	found fields.Set
+	keys  []string
+}
+
+// next is the body of a visitor, which is the same at check-in and check-out.
+func (l *lobby) next(weekend bool, rename map[fields.Field]string) (b body) {
+	for i, f := range fields.All {
+		rate := l.fields[f]
+		if other, differs := l.weekend[f]; weekend && differs {
+			rate = other
+		}
+		switch name := rename[f]; {
+		case l.rand.Float64() >= rate:
+		case name != "":
+			b.keys = append(b.keys, name)
+		default:
+			b.found |= 1 << i
+		}
+	}
+	for _, key := range sorted(l.keys) {
+		if l.rand.Float64() < l.keys[key] {
+			b.keys = append(b.keys, key)
+		}
+	}
+	return b
+}
+
+// as is the body of one kind: a check-in request has no answers.
+func (b body) as(kind visit.Kind) body {
+	if kind == visit.KindCheckInRequest {
+		b.found &^= fields.Of(fields.Answers)
+	}
+	return b
+}
+
+func sorted(m map[string]float64) (all []string) {
+	for key := range m {
+		all = append(all, key)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func (b body) observe(w *Watch, kind visit.Kind, at time.Time) Change {
+	sum := uint64(0)
+	for _, key := range b.keys {
+		sum += uint64(len(key)) << 32
+		for _, c := range []byte(key) {
+			sum += uint64(c) * uint64(c) * 0x9e3779b97f4a7c15
+		}
+	}
+	return w.Observe(kind, b.found, sum, at, func() Keys { return Keys{b.keys, b.keys} })
+}
+
+// relays are those of an installation. Any of them gets a webhook.
+type relays []*Watch
+
+func (r relays) restart(now time.Time) {
+	for i := range r {
+		r[i] = New(now)
+	}
+}
+
+// A year of forty sites at two relays that are restarted each week: fields that are there
+// as often as each site has it, nights, weekends and holidays, sites that open later, and
+// four times in the year a key more in everything that Sine sends.
+func TestDrift_IsSilentForAYearOfFortySites(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for n := range 40 {
+		t.Run(fmt.Sprintf("site %d", n), func(t *testing.T) {
+			t.Parallel()
+			l, both, deliveries := newLobby(n), make(relays, 2), 0
+			both.restart(start)
+			for day := l.opens; day < 365; day++ {
+				morning := start.AddDate(0, 0, day).Add(6 * time.Hour)
+				weekend := morning.Weekday() == time.Saturday || morning.Weekday() == time.Sunday
+				if day%7 == 2 {
+					both.restart(morning)
+				}
+				if day%91 == 50 {
+					l.keys[fmt.Sprintf("/data/added%d", day)] = 1
+				}
+				today := l.visitors
+				switch {
+				case day > 355 || day == 120: // a holiday
+					today = l.rand.IntN(2)
+				case weekend:
+					today /= 10
+				}
+				for visitor := range today {
+					at := morning.Add(time.Duration(visitor) * 12 * time.Hour / time.Duration(today))
+					b := l.next(weekend, nil)
+					for i, kind := range kinds {
+						w := both[l.rand.IntN(2)]
+						if change := b.as(kind).observe(w, kind, at.Add(time.Duration(i)*time.Minute)); len(change.Began) > 0 {
+							t.Fatalf("day %d, visitor %d: %+v, of which there are %v at work and %v at the weekend", day, visitor, change.Began, l.fields[change.Began[0].Field], l.weekend[change.Began[0].Field])
+						}
+						deliveries++
+					}
+				}
+			}
+			if deliveries < 1000 {
+				t.Errorf("only %d deliveries", deliveries)
+			}
+		})
+	}
+}
+
+// renamed counts the deliveries to all relays until one of them hears that a field has
+// another name at one lobby, after so many visitors, each of whom makes these webhooks.
+func renamed(t *testing.T, l *lobby, relayCount, visitors int, field fields.Field, webhooks ...visit.Kind) (deliveries int) {
+	t.Helper()
+	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+	all, turn := make(relays, relayCount), 0
+	all.restart(at)
+	deliver := func(b body, kind visit.Kind) (began []Drift) {
+		at, turn = at.Add(time.Minute), turn+1
+		return b.as(kind).observe(all[turn%relayCount], kind, at).Began
+	}
+	for range visitors {
+		b := l.next(false, nil)
+		for _, kind := range webhooks {
+			if began := deliver(b, kind); len(began) > 0 {
+				t.Fatalf("began too early: %+v", began)
+			}
+		}
+	}
+	for range 200 {
+		b := l.next(false, map[fields.Field]string{field: "/data/renamed"})
+		for _, kind := range webhooks {
+			deliveries++
+			for _, d := range deliver(b, kind) {
+				if d.Field != field || !slices.Equal(d.Keys, []string{"/data/renamed"}) {
+					t.Fatalf("began: %+v", d)
+				}
+				return deliveries
+			}
+		}
+	}
+	return deliveries
+}
+
+func TestDrift_IsHeardWithinTenDeliveriesOfARename(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		relays, visitors int
+		webhooks         []visit.Kind
+	}{
+		"check-ins":                       {1, 40, kinds[1:2]},
+		"check-ins at two relays":         {2, 80, kinds[1:2]},
+		"check-in requests and check-ins": {1, 40, kinds[:2]},
+		"all three":                       {1, 60, kinds},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for n := range 40 {
+				for _, f := range always {
+					l := newLobby(n)
+					l.fields[f] = 1
+					if heard := renamed(t, l, c.relays, c.visitors, f, c.webhooks...); heard > 10 {
+						t.Errorf("site %d: %s was heard after %d deliveries", n, f, heard)
+					}
+				}
+			}
+		})
+	}
+}
+
+// How long it takes follows from how often the field was there.
+func TestDrift_TakesLongerForAFieldThatIsThereLessOften(t *testing.T) {
+	t.Parallel()
+	for rate, limit := range map[float64]int{.95: 8, .9: 9, .8: 10, .75: 12, .5: 25} {
+		var all []int
+		for n := range 30 {
+			l := newLobby(n)
+			l.fields[fields.Company] = rate
+			all = append(all, renamed(t, l, 1, 1000, fields.Company, visit.KindCheckedIn))
+		}
+		slices.Sort(all)
+		t.Logf("there in %v: heard after %v deliveries", rate, all)
+		if median := all[len(all)/2]; median > limit {
+			t.Errorf("there in %v: heard after %d deliveries", rate, median)
+		}
+	}
+}
