@@ -23,7 +23,7 @@ func Compile(s Spec) (*Fields, []Problem) {
 		slices.SortStableFunc(c.problems, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
 		return nil, c.problems
 	}
-	c.f.root, c.f.answer = c.places.root, c.answer.root
+	c.f.root, c.f.answer, c.f.spec = c.places.root, c.answer.root, s
 	return c.f, nil
 }
 
