@@ -138,6 +138,14 @@ func (r *Reader) Decode(integration string, pinned visit.Kind, raw []byte, recei
 	return d, nil
 }
 
+// KindOf is the kind that an event's name stands for at an integration, or empty.
+func (r *Reader) KindOf(integration, event string) visit.Kind {
+	if in := r.integrations[integration]; in != nil {
+		return in.kindOf(event)
+	}
+	return ""
+}
+
 func (in *Integration) unmet(b *fields.Body) (all []Unmet) {
 	for _, decider := range in.Deciders {
 		missing := in.lacks(b)

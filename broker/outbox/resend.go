@@ -257,26 +257,26 @@ func (r *resender) spool(ctx context.Context, run []window.Acknowledged) error {
 		return err
 	}
 	defer unlock()
-	entries := make([]spool.Entry, len(run))
-	for i, m := range run {
-		entries[i] = spool.Entry{Message: m.Message, Order: m.Message.OrderingKey, Stored: m.At}
+	var entries []spool.Entry
+	for _, m := range run {
+		entries = append(entries, spool.Entry{Message: m.Message, Order: m.Message.OrderingKey, Stored: m.At})
 	}
-	put := r.spooler.spool.PutAhead
-	if !run[0].Message.OfVisit() { // there are many, and it is not locked
-		put = r.putAll
+	if run[0].Message.OfVisit() {
+		return r.spooled(len(entries), r.spooler.spool.PutAhead(ctx, entries...))
 	}
-	if err := put(ctx, entries...); err != nil {
-		return fmt.Errorf("spool message %s, which NATS may have lost: %w", run[0].Message.ID, err)
-	}
-	r.spooler.metrics.spooled.Add(float64(len(run)))
-	return nil
-}
-
-func (r *resender) putAll(ctx context.Context, entries ...spool.Entry) error {
-	for _, e := range entries {
-		if err := r.spooler.spool.Put(ctx, e); err != nil {
+	for _, e := range entries { // there may be many, and the key is not locked
+		if err := r.spooled(1, r.spooler.spool.Put(ctx, e)); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// spooled counts what was put, unless there was an error.
+func (r *resender) spooled(n int, err error) error {
+	if err != nil {
+		return fmt.Errorf("spool what NATS may have lost: %w", err)
+	}
+	r.spooler.metrics.spooled.Add(float64(n))
 	return nil
 }

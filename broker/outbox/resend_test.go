@@ -325,44 +325,55 @@ func TestResend_AVisitKeepsItsOrderWhereTheSpoolIsFull(t *testing.T) {
 	}
 }
 
-// What NATS has lost and does not take again comes before what came meanwhile.
-func TestResend_AVisitKeepsItsOrderWithoutPermission(t *testing.T) {
-	t.Parallel()
-	users := func(denied ...string) func(*server.Options) {
-		return func(o *server.Options) {
-			relay := &server.Permissions{Publish: &server.SubjectPermission{Deny: denied}}
-			o.Users = []*server.User{{Username: "relay", Password: "Zsecret", Permissions: relay}, {Username: "team", Password: "Zsecret"}}
-		}
+// denying has a user "team" who may do everything, and a user "relay" who may not publish
+// to some subjects.
+func denying(subjects ...string) func(*server.Options) {
+	return func(o *server.Options) {
+		relay := &server.Permissions{Publish: &server.SubjectPermission{Deny: subjects}}
+		o.Users = []*server.User{{Username: "relay", Password: "Zsecret", Permissions: relay}, {Username: "team", Password: "Zsecret"}}
 	}
+}
+
+// acknowledge stores messages as the user "relay", on a server that loses them when it is
+// started again.
+func acknowledge(t *testing.T, all ...visit.Message) (*natstest.Server, *keeping) {
+	t.Helper()
 	store := t.TempDir()
-	s := natstest.Start(t, users(), func(o *server.Options) { o.StoreDir = store })
+	s := natstest.Start(t, denying(), func(o *server.Options) { o.StoreDir = store })
 	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour, func(c *dial.Config) {
 		c.Auth = dial.Auth{User: "relay", Password: func() string { return "Zsecret" }}
 	})
-	for n := range 3 {
-		if r := k.store(t, ofVisit(1, n)); r.err != nil {
+	for _, m := range all {
+		if r := k.store(t, m); r.err != nil {
 			t.Fatal(r.err)
 		}
 	}
 	wait.Until(t, "NATS has acknowledged them", func() bool {
-		return promtest.Sum(t, k.registry, "sine_relay_window_messages") == 3
+		return promtest.Sum(t, k.registry, "sine_relay_window_messages") == float64(len(all))
 	})
 	s.Stop()
+	if err := os.RemoveAll(store); err != nil {
+		t.Fatal(err)
+	}
+	return s, k
+}
+
+// What NATS has lost and does not take again comes before what came meanwhile.
+func TestResend_AVisitKeepsItsOrderWithoutPermission(t *testing.T) {
+	t.Parallel()
+	s, k := acknowledge(t, ofVisit(1, 0), ofVisit(1, 1), ofVisit(1, 2))
 	for n := range 3 {
 		if r := k.store(t, ofVisit(1, 3+n)); r.err != nil || !r.receipt.Spooled {
 			t.Fatalf("%+v", r)
 		}
 	}
-	if err := os.RemoveAll(store); err != nil {
-		t.Fatal(err)
-	}
-	s.Restart(users("visitors.v1.event.>"))
+	s.Restart(denying("visitors.v1.event.>"))
 	wait.Until(t, "what NATS has lost is in the spool", func() bool {
 		n, _ := k.spool.Usage()
 		return n == 6
 	})
 	s.Stop()
-	s.Restart(users())
+	s.Restart(denying())
 	js := s.JetStream(nats.UserInfo("team", "Zsecret"))
 	wait.Until(t, "all is stored", func() bool {
 		stream, err := js.Stream(t.Context(), visit.DefaultEventStream)
@@ -378,6 +389,35 @@ func TestResend_AVisitKeepsItsOrderWithoutPermission(t *testing.T) {
 			t.Errorf("at %d is %v, %v", n+1, m, err)
 		}
 	}
+	if got := promtest.Sum(t, k.registry, "sine_relay_spool_spooled_total"); got < 6 {
+		t.Errorf("%v were spooled", got)
+	}
+}
+
+// The ledger holds although the spool takes one message of three.
+func TestResend_WhatTheSpoolTakesIsCounted(t *testing.T) {
+	t.Parallel()
+	all := events("e", 3)
+	for i := range all {
+		all[i].Data = make([]byte, 4<<10)
+	}
+	s, k := acknowledge(t, all...)
+	wait.Until(t, "the spool is empty", func() bool { n, _ := k.spool.Usage(); return n == 0 })
+	before := promtest.Sum(t, k.registry, "sine_relay_spool_spooled_total")
+	filler := spool.Entry{Message: event("filler"), Order: "filler"}
+	for size := 4 << 20; size > 0; size = int(k.spool.Stats().MaxBytes-k.spool.Stats().Bytes) - 7<<10 {
+		filler.Message.Data = make([]byte, min(size, 4<<20))
+		if err := k.spool.Put(t.Context(), filler); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fillers, _ := k.spool.Usage()
+	s.Restart(denying("visitors.v1.event.>"))
+	wait.Until(t, "the spool is full", func() bool { return strings.Contains(k.log.String(), "not all messages could be sent again") })
+	wait.Until(t, "the one is counted", func() bool {
+		n, _ := k.spool.Usage()
+		return n == fillers+1 && promtest.Sum(t, k.registry, "sine_relay_spool_spooled_total") == before+1
+	})
 }
 
 // A machine that lost its power may be away for longer than NATS takes to sync.

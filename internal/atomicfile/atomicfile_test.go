@@ -39,3 +39,30 @@ func TestWrite_LeavesTheFileWhenItFails(t *testing.T) {
 		t.Errorf("%q %v", got, err)
 	}
 }
+
+func TestReplace_KeepsWhoMayReadTheFileAndLinksToIt(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "rules.yaml"), filepath.Join(dir, "link.yaml")
+	if err := os.WriteFile(file, []byte("before\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("rules.yaml", link); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(link, []byte("after\n")); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Lstat(file)
+	if got, _ := os.ReadFile(link); err != nil || string(got) != "after\n" || info.Mode() != 0o640 {
+		t.Errorf("%q %v %v", got, info.Mode(), err)
+	}
+	if target, err := os.Readlink(link); err != nil || target != "rules.yaml" {
+		t.Errorf("the link leads to %q, %v", target, err)
+	}
+	if err := Replace(filepath.Join(dir, "new.yaml"), []byte("a\n")); err != nil {
+		t.Error(err)
+	}
+	if err := Replace(filepath.Join(file, "below"), nil); err == nil {
+		t.Error("below a file, there is no file")
+	}
+}

@@ -2,7 +2,10 @@
 
 package atomicfile
 
-import "os"
+import (
+	"os"
+	"syscall"
+)
 
 // SyncDir makes the names in a directory last.
 func SyncDir(dir string) error {
@@ -12,4 +15,12 @@ func SyncDir(dir string) error {
 	}
 	defer f.Close()
 	return f.Sync()
+}
+
+// keepOwner gives a file to the owner of another one.
+func keepOwner(f *os.File, of os.FileInfo) error {
+	if owner, ok := of.Sys().(*syscall.Stat_t); ok {
+		return f.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	return nil
 }

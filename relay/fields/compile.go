@@ -23,7 +23,8 @@ func Compile(s Spec) (*Fields, []Problem) {
 		slices.SortStableFunc(c.problems, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
 		return nil, c.problems
 	}
-	c.f.root, c.f.answer, c.f.stars = c.places.root, c.answer.root, c.places.stars
+	c.f.root, c.f.answer = c.places.root, c.answer.root
+	c.f.stars, c.f.spec = c.places.stars, s
 	return c.f, nil
 }
 

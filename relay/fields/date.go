@@ -140,6 +140,14 @@ func ParseFormat(text string) (Format, error) {
 	return f, nil
 }
 
+// Read reads a date in the format, and reports whether it is written so. One without a
+// zone is read in that one.
+func (f Format) Read(written string, zone *time.Location) (t time.Time, ok bool) {
+	w := When{Written: strings.TrimSpace(written)}
+	ok = w.read([]Format{f}, zone)
+	return w.Time, ok
+}
+
 // isLiteral reports whether package time reads a character as it is, whatever is beside
 // it.
 func isLiteral(b byte) bool { return strings.IndexByte(" ,;.:/-()[]T\t", b) >= 0 }

@@ -175,9 +175,13 @@ type Fields struct {
 	stars      int // of "*" in the places
 	causes     map[string]visit.Cause
 	dates      dates
+	spec       Spec
 	// bareID is the number of the place of an id that does not say whose it is, or 0.
 	bareID uint8
 }
+
+// Spec is what was compiled.
+func (f *Fields) Spec() Spec { return f.spec }
 
 // Default has the built-in places alone.
 var Default = func() *Fields {

@@ -1,5 +1,7 @@
 package fields
 
+import "slices"
+
 // What a reading must remember of each value to know whether another one at the same
 // place, or at another, makes it unsure.
 type certainty struct {
@@ -45,7 +47,7 @@ func (r *reading) isSettled(t target) bool {
 	case have == 0 || have > t.place:
 		return false
 	case have == t.place:
-		return t.first && r.of[t.slot] != r.innermost()
+		return t.first && r.of[t.slot] != r.innermost() && decisive&(1<<t.slot) == 0
 	default:
 		return mustAgree&(1<<t.slot) == 0 || !r.isBuiltin(t.slot, have)
 	}
@@ -58,6 +60,11 @@ func (r *reading) prefers(t target, value string) bool {
 	switch {
 	case have == 0:
 		return true
+	case have == t.place && t.first && r.of[t.slot] != r.innermost():
+		if differs && !r.isBelowAny() {
+			r.unsure |= bit // a selector has chosen two
+		}
+		return false
 	case have == t.place:
 		return r.prefersSpelling(t.slot, differs)
 	case have < t.place:
@@ -143,7 +150,7 @@ func (r *reading) isChosen(t target) bool {
 	}
 	for _, e := range r.elements {
 		c := r.chosen[e.star*groupCount+int(t.group)]
-		if c.serial == 0 || c.serial == e.serial {
+		if e.star == 0 || c.serial == 0 || c.serial == e.serial {
 			continue
 		}
 		if c.others != e.others {
@@ -159,8 +166,16 @@ func (r *reading) choose(t target) {
 		return
 	}
 	for _, e := range r.elements {
+		if e.star == 0 {
+			continue
+		}
 		r.chosen[e.star*groupCount+int(t.group)] = e
 	}
+}
+
+// isBelowAny reports whether "*" leads to what is read.
+func (r *reading) isBelowAny() bool {
+	return slices.ContainsFunc(r.elements, func(e element) bool { return e.star > 0 })
 }
 
 // innermost is the number of the innermost element that is read, or 0.

@@ -40,7 +40,7 @@ func (r *reading) scalar(n *node, in *jsonReader, kind byte) error {
 // textual reads the object or list that a text holds. Below "*" it may be one that a
 // visitor has typed: nothing in there is an id.
 func (r *reading) textual(n *node, inner string) error {
-	if len(r.elements) > 0 {
+	if r.isBelowAny() {
 		r.typed++
 		defer func() { r.typed-- }()
 	}

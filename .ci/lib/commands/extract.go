@@ -18,7 +18,7 @@ var (
 	span    = regexp.MustCompile("`([^`]+)`")
 	comment = regexp.MustCompile(`\s+#.*$`)
 	// ours is what is run of a line: what stands before it is not.
-	ours = regexp.MustCompile(`(?:^|: |-- )((?:[A-Z_]+=\S+ )*(?:nats|/?sine-relay) [a-z-].*|curl .*127\.0\.0\.1:8222.*)$`)
+	ours = regexp.MustCompile(`(?:^|: |-- )((?:[A-Z_]+=\S+ )*(?:nats|/?sine-relay) [a-z-].*|curl .*127\.0\.0\.1:8222.*|curl .*127\.0\.0\.1:8080/sine/.*)$`)
 )
 
 // template is what the notes of the chart say in a release with the accounts of

@@ -15,15 +15,17 @@ import (
 
 // operators are the commands of sine-relay for which an operator's credentials are
 // meant. The others are run with the relay's settings.
-var operators = []string{"lockdown", "override", "orders", "ask", "deciders", "explain", "visits", "tail", "quarantine", "rederive"}
+var operators = []string{"lockdown", "override", "orders", "ask", "deciders", "explain", "visits", "tail", "quarantine", "learn", "rederive"}
 
 // exempt are not run, and why.
 var exempt = map[string]string{
-	"sine-relay dev":         "runs beside all others",
-	"sine-relay lockdown":    "named without its site, and run with one elsewhere",
-	"sine-relay explain":     "named without its reference, and run with one elsewhere",
-	"sine-relay rederive":    "named without --since, and run with it elsewhere",
-	"sine-relay spool drain": "named without its directory, and run with one elsewhere",
+	"sine-relay dev":               "runs beside all others",
+	"sine-relay lockdown":          "named without its site, and run with one elsewhere",
+	"sine-relay explain":           "named without its reference, and run with one elsewhere",
+	"sine-relay learn":             "named without its integration, and run with one elsewhere",
+	"sine-relay learn --rejection": "named without its integration, and run with one elsewhere",
+	"sine-relay rederive":          "named without --since, and run with it elsewhere",
+	"sine-relay spool drain":       "named without its directory, and run with one elsewhere",
 }
 
 // run carries a command out as its reader would.
@@ -33,6 +35,9 @@ func (s *stage) run(c command) (err error) {
 	}
 	before := len(s.refused())
 	words := split(c.text)
+	if words[0] == "curl" && strings.Contains(c.text, "x-sine-auth") {
+		return s.callDev(words)
+	}
 	if strings.Contains(c.text, "$(cat ") || strings.Contains(c.text, "=$NATS_URL") {
 		return s.onEmbedded(words)
 	}
@@ -47,6 +52,18 @@ func (s *stage) run(c command) (err error) {
 	}
 	if refused := s.refused(); err == nil && len(refused) > before {
 		err = fmt.Errorf("NATS refused: %s", refused[len(refused)-1])
+	}
+	return err
+}
+
+// callDev calls the webhook of dev, as a reader whose dev has the usual port.
+func (s *stage) callDev(words []string) error {
+	for n, word := range words {
+		words[n] = strings.NewReplacer("$(cat .sine-relay/dev-key)", s.dev.key, "http://127.0.0.1:8080/sine/default", s.dev.webhook).Replace(word)
+	}
+	out, err := s.execute(s.environment(), words...)
+	if err == nil && !strings.Contains(out, `"code"`) {
+		err = fmt.Errorf("the relay answered %s", out)
 	}
 	return err
 }
@@ -152,6 +169,8 @@ func (s *stage) runRelay(words []string) error {
 		env, words = append(env, words[0]), words[1:]
 	}
 	switch own := strings.HasPrefix(words[0], "/") || !slices.Contains(operators, words[1]); {
+	case slices.Contains(env, "SINE_RELAY_SITE=default"): // the only site of dev
+		env = append(env, s.ofDev()...)
 	case len(env) > len(s.environment()), slices.Contains(words, "--context"):
 	case slices.Contains(words, "default"): // the site of dev
 		env = append(env, s.ofDev()...)
@@ -184,6 +203,9 @@ func (s *stage) runRelay(words []string) error {
 			return err
 		}
 	}
+	if slices.Contains(words, "--rejection") {
+		return s.reject(env, words)
+	}
 	if words[1] == "tail" { // until it is interrupted
 		words = append([]string{"timeout", "--preserve-status", "--signal=INT", "3"}, words...)
 	}
@@ -192,6 +214,24 @@ func (s *stage) runRelay(words []string) error {
 		return nil // it ends with 1 where an order answers
 	}
 	return err
+}
+
+// reject is the test visit of a visitor whom the relay rejects, in dev by its company: the
+// iPad has answered, and has shown the text. Elsewhere nobody rejects, and whoever tries
+// is told so.
+func (s *stage) reject(env, words []string) error {
+	body, url, secret, want := "Denied", s.dev.webhook, s.dev.key, "Sine obeys the rejection"
+	if !slices.Contains(env, "SINE_RELAY_SITE=default") {
+		url, secret, want = "http://"+s.webhook+"/sine/hq-lobby", key, "the relay accepted the visitor"
+	}
+	time.AfterFunc(time.Second, func() { postOf(url, secret, "signin_before", body) })
+	s.stdin = "\n1\n"
+	defer func() { s.stdin = "" }()
+	out, err := s.execute(env, words...)
+	if !strings.Contains(out, want) {
+		return fmt.Errorf("it does not say %q: %s, %w", want, out, err)
+	}
+	return nil
 }
 
 // spoolLeftBehind is a copy of the relay's, which nobody has open.
@@ -225,7 +265,7 @@ func (s *stage) executeIn(dir string, env []string, words ...string) (string, er
 	if slices.Contains(words, "view") { // it pages on a terminal only
 		cmd = exec.CommandContext(ctx, "script", "--quiet", "--return", "--command", quoted(append([]string{program}, words[1:]...)), "/dev/null")
 	}
-	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, env, time.Second
+	cmd.Dir, cmd.Env, cmd.WaitDelay, cmd.Stdin = dir, env, time.Second, strings.NewReader(s.stdin)
 	out, err := cmd.CombinedOutput()
 	switch text := string(out); {
 	case err != nil:

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -34,6 +35,7 @@ type stage struct {
 	admin         string // its admin listener
 	reference     string // of a visitor whom a decider let in
 	dev           dev
+	stdin         string // of the command that is run
 	running       []*exec.Cmd
 	decider       *nats.Conn
 	js            jetstream.JetStream // the administrator's
@@ -199,7 +201,10 @@ func settings(all ...string) (env []string) {
 func (s *stage) startRelay() error {
 	for name, text := range map[string]string{
 		"integrations.yaml": "integrations:\n  - {name: hq-lobby, site: hq}\n", "keys/hq-lobby": key + "\n", "empty/.keep": "",
-		"body.json": `{"event":"signin_after","data":{"firstName":"Ada"}}`,
+		"body.json":      `{"event":"signin_after","data":{"firstName":"Ada"}}`,
+		"check-in.json":  `{"event":"signin_after","data":{"firstName":"Ada"}}`,
+		"capture.log":    `{"msg":"capture","integration":"hq-lobby","shape":{"json":true,"fields":["data: object","data.vorname: string, up to 8 characters"]}}`,
+		"check-out.json": `{"event":"signout_after","data":{"firstName":"Ada"}}`,
 	} {
 		if err := os.MkdirAll(filepath.Dir(s.path(name)), 0o700); err != nil {
 			return err
@@ -279,7 +284,16 @@ func (s *stage) visitors() error {
 }
 
 func post(url, key, event, padding string) (http.Header, string, error) {
-	body := fmt.Sprintf(`{"event":%q,"date":%q,"data":{"firstName":"Ada","lastName":"Lovelace","padding":%q}}`, event, time.Now().UTC().Format(time.RFC3339), padding)
+	return send(url, key, event, `"padding":`+strconv.Quote(padding))
+}
+
+// postOf sends a visitor of a company.
+func postOf(url, key, event, company string) {
+	send(url, key, event, `"company":`+strconv.Quote(company))
+}
+
+func send(url, key, event, more string) (http.Header, string, error) {
+	body := fmt.Sprintf(`{"event":%q,"date":%q,"data":{"firstName":"Ada","lastName":"Lovelace",%s}}`, event, time.Now().UTC().Format(time.RFC3339), more)
 	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		return nil, "", err

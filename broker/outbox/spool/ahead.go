@@ -2,7 +2,6 @@ package spool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -27,12 +26,12 @@ func (s *Spool) PutAhead(ctx context.Context, entries ...Entry) error {
 	slices.SortStableFunc(entries, func(a, b Entry) int { return a.Stored.Compare(b.Stored) })
 	put, err := s.putAll(ctx, entries)
 	if err != nil {
-		moved = put // all is as it was, as far as the disk lets it
+		moved = put // all is as it was
 	}
-	if len(moved) == 0 {
-		return err
+	if len(moved) > 0 {
+		_ = s.Remove(context.WithoutCancel(ctx), moved...) // they are not offered any more in any case
 	}
-	return errors.Join(err, s.Remove(context.WithoutCancel(ctx), moved...))
+	return err
 }
 
 // putAll puts entries, in one commit where they fit, and returns the sequences of those

@@ -103,7 +103,7 @@ func newRoot(in Process) *cobra.Command {
 		commands []*cobra.Command
 	}{
 		{"Run a relay", []*cobra.Command{newServe(in), newDev(in), newHealth(in), inContext(in, newVerify)}},
-		{"Set it up", []*cobra.Command{newConfig(in), newContract(in), newDecode(in), inContext(in, newDeciders), inContext(in, newAsk)}},
+		{"Set it up", []*cobra.Command{newConfig(in), newContract(in), newDecode(in), inContext(in, newLearn), inContext(in, newDeciders), inContext(in, newAsk)}},
 		{"Operate it", []*cobra.Command{
 			inContext(in, newLockdown), inContext(in, newOverride), inContext(in, newOrders),
 			inContext(in, newVisits), inContext(in, newTail), inContext(in, newExplain), inContext(in, newQuarantine), inContext(in, newRederive), newSpool(in),

@@ -38,6 +38,7 @@ func TestOutput_IsThatOfTheGoldenFiles(t *testing.T) {
 		"quarantine_show": func(format string) error {
 			return showMessage(&out, format, someKept[0], "would become checked_in of site hq with id 4711", []byte("{}"))
 		},
+		"learn":    func(format string) error { return someLearned(t).print(&out, format) },
 		"rederive": func(format string) error { return someRederived(t, false).print(&out, format) },
 		"rederive_submit": func(format string) error {
 			r := someRederived(t, true)

@@ -45,7 +45,9 @@ func (s *Settings) loadIntegrations(f *Problems) {
 	for i := range file.Integrations {
 		s.addEntry(readEntry(name, i, &file.Integrations[i]), defaults, seen)
 	}
-	if s.keysGiven() || s.keys == keyless && s.IntegrationsFile == "" {
+	// An operator has no keys, and names the integration of the environment by its site.
+	named := s.IntegrationsFile == "" || s.IsSet(Prefix+"SITE") && len(seen[relay.DefaultIntegration]) == 0
+	if s.keysGiven() || s.keys == keyless && named {
 		s.addDefault(f, seen, defaults)
 	}
 	switch {
