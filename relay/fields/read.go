@@ -39,7 +39,8 @@ type reading struct {
 type element struct {
 	star   int // of the "*", or 0
 	serial uint32
-	others int // keys on the way to it that are in another spelling
+	any    uint32 // the serial of the innermost one of "*" that it is in, itself included
+	others int    // keys on the way to it that are in another spelling
 }
 
 // reading begins to read a text.
@@ -209,7 +210,11 @@ func (r *reading) enter(n *node, name string, in *jsonReader) error {
 	switch {
 	case n.star > 0, n.selectedBy != "" && name == "":
 		r.serial++
-		r.elements = append(r.elements, element{n.star, r.serial, r.other})
+		e := element{n.star, r.serial, r.innermost().any, r.other}
+		if n.star > 0 {
+			e.any = e.serial
+		}
+		r.elements = append(r.elements, e)
 		defer func() { r.elements = r.elements[:len(r.elements)-1] }()
 	case name != "" && n.name != name:
 		r.other++
