@@ -118,12 +118,12 @@ func (c *compiler) apart() {
 		v, err := parsePointer(place)
 		switch {
 		case err != nil:
+		case slices.ContainsFunc(c.pointers[personID], v.overlaps):
+			c.add(pathOf(visitID, i), "is a place of person.id, too: an id of the person would make one visit of all their visits; name a place that holds an id of the visit alone, or remove it")
 		case c.isInside(v, builtinPointers[personID]):
 			c.add(pathOf(visitID, i), "is where the id of the person is looked for; it would make one visit of all their visits: name a place that holds an id of the visit alone, or remove it")
 		case c.isInside(v, hostIDs):
 			c.add(pathOf(visitID, i), "is where the id of the host may be; it would make one visit of all visits to them: name a place that holds an id of the visit alone, or remove it")
-		case slices.ContainsFunc(c.pointers[personID], v.overlaps):
-			c.add(pathOf(visitID, i), "is a place of person.id, too: an id of the person would make one visit of all their visits; name a place that holds an id of the visit alone, or remove it")
 		}
 	}
 }
