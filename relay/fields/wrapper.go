@@ -1,7 +1,6 @@
 package fields
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -13,6 +12,14 @@ type wrapped struct {
 	// beside is set for an element of a list of which a place names another.
 	beside bool
 	at     string // its pointer, for the trace
+}
+
+// order is by place, and at each place what is beside it last.
+func (w wrapped) order() int {
+	if w.beside {
+		return 2*int(w.place) + 1
+	}
+	return 2 * int(w.place)
 }
 
 // keepWrapped notes an object in which all other places may begin.
@@ -37,12 +44,7 @@ func (r *reading) unwrap() {
 	if len(r.wrapped) == 0 {
 		return
 	}
-	slices.SortStableFunc(r.wrapped, func(a, b wrapped) int {
-		if a.place == b.place && a.beside != b.beside {
-			return cmp.Compare(btoi(a.beside), btoi(b.beside))
-		}
-		return cmp.Compare(a.place, b.place)
-	})
+	slices.SortStableFunc(r.wrapped, func(a, b wrapped) int { return a.order() - b.order() })
 	var found *reading
 	var place uint8
 	inner := r.f.reading("", r.maxDepth)
@@ -62,13 +64,6 @@ func (r *reading) unwrap() {
 		inner = r.f.reading("", r.maxDepth)
 	}
 	r.replace(found, place)
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // readWrapped reads a wrapped object alone, and reports whether it is an event.
