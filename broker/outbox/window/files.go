@@ -38,6 +38,8 @@ func acknowledged(c wal.Content) (all []Acknowledged) {
 			all = append(all, Acknowledged{e.Message, e.Stored})
 		}
 	}
+	// What was sent again is behind what was on its way and was acknowledged meanwhile.
+	slices.SortStableFunc(all, func(a, b Acknowledged) int { return a.At.Compare(b.At) })
 	return all
 }
 

@@ -147,9 +147,10 @@ func (w *Window) Confirm(at time.Time) {
 // MaxAge is for how long a message is kept.
 func (w *Window) MaxAge() time.Duration { return w.cfg.MaxAge }
 
-// Take calls fn with the messages that were added before, oldest first, some thousand
-// at a time, and forgets them when fn returns nil. It returns fn's error; those
-// messages come again with the next call. Messages that cannot be read are passed over.
+// Take calls fn with the messages that were added before, some thousand at a time, each
+// time those that were first acknowledged first, and forgets them when fn returns nil. It
+// returns fn's error; those messages come again with the next call. Messages that cannot
+// be read are passed over.
 func (w *Window) Take(fn func([]Acknowledged) error) error {
 	w.files.Lock()
 	w.flush()
