@@ -48,6 +48,9 @@ func (r *Relay) storeEvent(x *exchange, d *fields.Body) response {
 func (x *exchange) newEvent(d *fields.Body) *visit.Event {
 	origin, when := x.origin(d)
 	fingerprint := visit.Fingerprint{PassID: d.VisitID, Date: when.Written, PreciseDate: when.Precise, Body: d.Source}
+	if when.Basis == visit.TimeReceived {
+		fingerprint.Date = "" // not read, so it need not be a date at all
+	}
 	if x.resubmitted {
 		fingerprint.ReplayedRequestID = x.id
 	}

@@ -16,7 +16,10 @@ var builtin = func() (all [fieldCount][]string) {
 	for field, text := range builtinPlaces {
 		for place := range strings.FieldsSeq(text) {
 			if rest, ok := strings.CutPrefix(place, "/VISITOR/"); ok {
-				for _, visitor := range []string{"visitor", "guest", "person"} {
+				for _, visitor := range visitors {
+					if visitor == "person" && rest != "id" {
+						continue
+					}
 					all[numberOf(field)] = append(all[numberOf(field)], "/data/"+visitor+"/"+rest)
 				}
 				continue
@@ -27,7 +30,11 @@ var builtin = func() (all [fieldCount][]string) {
 	return all
 }()
 
-// /VISITOR/ stands for the objects in which products put what is the visitor's own.
+// visitors are the objects in which products put what is the visitor's own; /VISITOR/ stands
+// for them. "person" may be the host just as well: nothing but an id is read in there, since
+// it is the visit's in neither case.
+var visitors = []string{"visitor", "guest", "person"}
+
 var builtinPlaces = map[Field]string{
 	Event:   "/event /eventType /eventName",
 	Date:    "/date /timestamp /eventDate /eventTime /occurredAt",

@@ -23,7 +23,7 @@ func Compile(s Spec) (*Fields, []Problem) {
 		slices.SortStableFunc(c.problems, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
 		return nil, c.problems
 	}
-	c.f.root, c.f.answer, c.f.spec = c.places.root, c.answer.root, s
+	c.f.root, c.f.answer, c.f.stars, c.f.spec = c.places.root, c.answer.root, c.places.stars, s
 	return c.f, nil
 }
 
@@ -78,14 +78,14 @@ func (c *compiler) place(field, i int, text string) error {
 		return err
 	}
 	c.pointers[field] = append(c.pointers[field], p)
-	c.target(c.places, p, field, i+1)
+	c.target(c.places, p, field, i+1, groupOf(field))
 	return nil
 }
 
-func (c *compiler) target(t *tree, p pointer, slot, place int) {
+func (c *compiler) target(t *tree, p pointer, slot, place int, group uint8) {
 	n := t.at(p)
 	severally := slices.ContainsFunc(p, func(s segment) bool { return s.any || s.member != "" })
-	n.targets = append(n.targets, target{slot, uint8(place), severally})
+	n.targets = append(n.targets, target{slot, uint8(place), severally, group})
 	if slot == wrapper {
 		n.mark |= markWrapper
 	}
@@ -103,7 +103,7 @@ func (c *compiler) template(field, i int, texts []string, pointers []pointer) er
 	t := template{field: field, place: i + 1, texts: texts}
 	for _, p := range pointers {
 		t.parts = append(t.parts, c.f.parts)
-		c.target(c.places, p, fieldCount+c.f.parts, i+1)
+		c.target(c.places, p, fieldCount+c.f.parts, i+1, groupOf(field))
 		c.f.parts++
 	}
 	c.f.templates = append(c.f.templates, t)
@@ -115,10 +115,30 @@ func (c *compiler) template(field, i int, texts []string, pointers []pointer) er
 func (c *compiler) apart() {
 	for i, place := range c.f.configured[visitID] {
 		v, err := parsePointer(place)
-		if err == nil && slices.ContainsFunc(c.pointers[personID], v.overlaps) {
+		switch {
+		case err != nil:
+		case c.isInside(v, builtinPointers[personID]):
+			c.add(pathOf(visitID, i), "is where the id of the person is looked for; it would make one visit of all their visits: name a place that holds an id of the visit alone, or remove it")
+		case c.isInside(v, hostIDs):
+			c.add(pathOf(visitID, i), "is where the id of the host may be; it would make one visit of all visits to them: name a place that holds an id of the visit alone, or remove it")
+		case slices.ContainsFunc(c.pointers[personID], v.overlaps):
 			c.add(pathOf(visitID, i), "is a place of person.id, too: an id of the person would make one visit of all their visits; name a place that holds an id of the visit alone, or remove it")
 		}
 	}
+}
+
+// hostIDs are places where an id of the host may be. None of them is read.
+var hostIDs = []pointer{mustPointer("/data/host/id"), mustPointer("/data/hostId")}
+
+// isInside reports whether a pointer may lead to a value at one of these places, be it by
+// way of a wrapper.
+func (c *compiler) isInside(p pointer, places []pointer) bool {
+	if slices.ContainsFunc(places, p.overlaps) {
+		return true
+	}
+	return slices.ContainsFunc(slices.Concat(c.pointers[wrapper], builtinPointers[wrapper]), func(w pointer) bool {
+		return len(p) > len(w) && p[:len(w)].overlaps(w) && slices.ContainsFunc(places, p[len(w):].overlaps)
+	})
 }
 
 // builtin adds the built-in places. The first of each field is added before the others,
@@ -148,7 +168,7 @@ func (c *compiler) builtinPlace(field, i int) {
 		field == personID && slices.ContainsFunc(c.pointers[visitID], p.overlaps) {
 		return
 	}
-	c.target(c.places, p, field, len(c.f.configured[field])+i+1)
+	c.target(c.places, p, field, len(c.f.configured[field])+i+1, 0)
 	if builtin[field][i] == bareID {
 		c.f.bareID = uint8(i + 1)
 	}
@@ -188,7 +208,7 @@ func (c *compiler) labels(path string, configured, builtin []string, slot int) {
 		case text == "/":
 			c.add(fmt.Sprintf("%s[%d]", path, i), "must be a key of an answer, such as question, and is empty")
 		default:
-			c.target(c.answer, p, slot, i+1)
+			c.target(c.answer, p, slot, i+1, 0)
 		}
 	}
 }

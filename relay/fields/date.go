@@ -189,9 +189,14 @@ func readEpoch(s string) (time.Time, bool) {
 	}
 }
 
-// encodes reports whether a time can be written in a message: Go parses zones up to
-// 24 hours away and refuses to write them.
+// encodes reports whether a time can be that of an event, and be written in a message: Go
+// parses zones up to 24 hours away and refuses to write them. A date far off, such as
+// 1970-01-01, is what programs write where they have none: taken for one, it would make
+// one event of two.
 func encodes(t time.Time) bool {
 	_, err := t.MarshalText()
-	return err == nil
+	return err == nil && t.Year() >= firstYear && t.Year() < endYear
 }
+
+// The same bounds as those of an epoch.
+const firstYear, endYear = 2000, 2100

@@ -56,10 +56,12 @@ func (f *Fields) EventOfBeginning(beginning []byte, maxDepth int) string {
 	outer := f.reading(text, maxDepth)
 	// An error is sure to come: the end is missing.
 	_ = outer.value(f.root, &jsonReader{text: text})
+	if outer.hasData {
+		return outer.Event
+	}
+	inner := f.reading("", maxDepth)
 	for _, w := range outer.wrapped {
-		inner := f.reading(w.text, maxDepth)
-		_ = inner.value(f.root, &jsonReader{text: w.text})
-		if !outer.hasData && inner.Event != "" {
+		if inner.readWrapped(w, false); inner.Event != "" {
 			return inner.Event
 		}
 	}

@@ -14,7 +14,9 @@ import (
 // Programs write these where they have no id; two visitors who leave at the same
 // clock time would be one.
 func TestDecode_PlaceholdersAreNotIDs(t *testing.T) {
-	for _, id := range []string{`0`, `-1`, `"0"`, `"null"`, `"undefined"`, `true`, `false`, `null`, `""`, `"00000000-0000-0000-0000-000000000000"`, `{}`} {
+	for _, id := range []string{`0`, `-1`, `"0"`, `"null"`, `"undefined"`, `true`, `false`, `null`, `""`, `"00000000-0000-0000-0000-000000000000"`, `{}`,
+		`"n/a"`, `"N/A"`, `"nil"`, `"NaN"`, `"unknown"`, `"-"`, `"(null)"`, `"Pending"`, `" new "`, `"false"`, `"true"`, `"00"`, `0.0`, `-0`,
+		`"00000000000000000000000000000000"`, `"{00000000-0000-0000-0000-000000000000}"`, `"FFFFFFFF-ffff-ffff-ffff-ffffffffffff"`} {
 		d, reason := Default.Read([]byte(`{"event":"signin_after","data":{"id":`+id+`}}`), 32)
 		if got := d.VisitID; reason != "" || got != "" {
 			t.Errorf("%s was taken for the id %q", id, got)

@@ -172,6 +172,7 @@ type Fields struct {
 	counts     [fieldCount]uint8 // of configured
 	templates  []template
 	parts      int // slots of templates
+	stars      int // of "*" in the places
 	causes     map[string]visit.Cause
 	dates      dates
 	spec       Spec

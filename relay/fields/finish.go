@@ -6,11 +6,16 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// finish joins what belongs together.
-func (r *reading) finish() {
+// settle joins the templates, and leaves out what may be wrong.
+func (r *reading) settle() {
 	for i := range r.f.templates {
 		r.join(&r.f.templates[i])
 	}
+	r.leaveOutUnsure()
+}
+
+// finish joins what belongs together.
+func (r *reading) finish() {
 	r.limitAnswers()
 	p := &r.Pass
 	if r.places[personName] > 0 && r.places[firstName] == 0 && r.places[lastName] == 0 {
@@ -38,15 +43,16 @@ func (r *reading) join(t *template) {
 	}
 	var b strings.Builder
 	for i, part := range t.parts {
-		if r.parts[part] == "" {
+		if r.parts[part].text == "" || r.parts[part].unsure {
 			return
 		}
 		b.WriteString(t.texts[i])
-		b.WriteString(r.parts[part])
+		b.WriteString(r.parts[part].text)
 	}
 	b.WriteString(t.texts[len(t.texts)-1])
 	*r.text(t.field) = b.String()
 	r.note(t.field, uint8(t.place))
+	r.unsure &^= 1 << t.field
 	if r.trace != nil {
 		r.trace.joined(t.field, t.parts)
 	}

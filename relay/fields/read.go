@@ -18,22 +18,52 @@ type reading struct {
 	hasHost bool
 	// Whole names, and the word for a cause.
 	personName, hostName, word string
-	parts                      []string // of templates
+	parts                      []part // of templates
 	wrapped                    []wrapped
+	inside                     bool // of a wrapper
 	answer                     answer
 	answerBytes                int // length of all answers in the body
 	mostAnswers                int // that are kept while it is read
 	trace                      *trace
+
+	certainty
+	// elements are those of lists and objects in which "*" leads on, outermost first, and
+	// chosen the one of each "*" from which the fields of a group are taken.
+	elements []element
+	serial   uint32
+	chosen   []element
+	typed    int // texts that are read as JSON below "*"
+}
+
+// element is one to which "*" leads, numbered in the order of reading.
+type element struct {
+	star   int
+	serial uint32
+	others int // keys on the way to it that are in another spelling
 }
 
 // reading begins to read a text.
 func (f *Fields) reading(text string, maxDepth int) reading {
-	r := reading{f: f, maxDepth: maxDepth, Body: &Body{configured: &f.counts}, mostAnswers: max(fewAnswers, 2*len(text)/answerCost)}
+	r := reading{f: f, maxDepth: maxDepth, Body: &Body{configured: &f.counts}, mostAnswers: mostAnswers(text)}
 	if f.parts > 0 {
-		r.parts = make([]string, f.parts)
+		r.parts = make([]part, f.parts)
+	}
+	if f.stars > 0 {
+		r.chosen = make([]element, groupCount*(f.stars+1))
 	}
 	return r
 }
+
+// reset begins to read another text, in the memory of the last one.
+func (r *reading) reset(text string) {
+	f, body, parts, chosen := r.f, r.Body, r.parts, r.chosen
+	*body = Body{configured: &f.counts}
+	clear(parts)
+	clear(chosen)
+	*r = reading{f: f, maxDepth: r.maxDepth, Body: body, parts: parts, chosen: chosen, elements: r.elements[:0], mostAnswers: mostAnswers(text)}
+}
+
+func mostAnswers(text string) int { return max(fewAnswers, 2*len(text)/answerCost) }
 
 // all reads the body, and what it wraps. An error means that the whole is not JSON.
 func (r *reading) all(text string) error {
@@ -44,6 +74,7 @@ func (r *reading) all(text string) error {
 	if err := in.end(); err != nil {
 		return err
 	}
+	r.settle()
 	r.unwrap()
 	r.finish()
 	return nil
@@ -76,10 +107,10 @@ func (r *reading) nested(n *node, in *jsonReader, kind byte) error {
 	rest := in.text[in.at:]
 	value, err := in.value()
 	if err != nil {
-		r.keepWrapped(n, rest) // of a body that is cut off
+		r.keepWrapped(n, rest, false) // of a body that is cut off
 		return err
 	}
-	r.keepWrapped(n, value)
+	r.keepWrapped(n, value, false)
 	if forAnswers != nil {
 		if err := r.readAnswers(*forAnswers, &jsonReader{text: value}); err != nil {
 			return err
@@ -147,16 +178,17 @@ func (r *reading) member(n *node, in *jsonReader, name string) error {
 	case next == nil && n.any == nil:
 		r.Unknown += maphash.String(seed, name) * (2*n.id + 1)
 		return in.skip()
-	case n.any == nil:
+	case n.any == nil && next.name == name:
 		return r.value(next, in)
 	}
-	return r.either(in, next, n.any)
+	return r.either(in, name, next, n.any)
 }
 
 var seed = maphash.MakeSeed()
 
-// either reads a value to which several nodes lead, one after the other.
-func (r *reading) either(in *jsonReader, nodes ...*node) error {
+// either reads a value to which several nodes lead, one after the other. The name is that
+// of a member of an object.
+func (r *reading) either(in *jsonReader, name string, nodes ...*node) error {
 	value, err := in.value()
 	if err != nil {
 		return err
@@ -165,11 +197,25 @@ func (r *reading) either(in *jsonReader, nodes ...*node) error {
 		if n == nil {
 			continue
 		}
-		if err := r.value(n, &jsonReader{text: value}); err != nil {
+		if err := r.enter(n, name, &jsonReader{text: value}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// enter reads the value to which a node leads: an element, or a member of that name.
+func (r *reading) enter(n *node, name string, in *jsonReader) error {
+	switch {
+	case n.star > 0:
+		r.serial++
+		r.elements = append(r.elements, element{n.star, r.serial, r.other})
+		defer func() { r.elements = r.elements[:len(r.elements)-1] }()
+	case name != "" && n.name != name:
+		r.other++
+		defer func() { r.other-- }()
+	}
+	return r.value(n, in)
 }
 
 func (r *reading) list(n *node, in *jsonReader) error {
@@ -185,12 +231,17 @@ func (r *reading) list(n *node, in *jsonReader) error {
 		if n.any != nil {
 			nodes = append(nodes, n.any)
 		}
-		if len(nodes)+len(n.selectors) == 0 {
+		if len(nodes)+len(n.selectors) == 0 && !n.wrapsElement() {
 			return in.skip()
 		}
 		value, err := in.value()
 		if err != nil {
 			return err
+		}
+		for _, i := range n.indexes {
+			if i.at != at {
+				r.keepWrapped(i.next, value, true)
+			}
 		}
 		selected := false
 		for _, s := range n.selectors {
@@ -207,7 +258,7 @@ func (r *reading) list(n *node, in *jsonReader) error {
 
 func (r *reading) element(nodes []*node, value string, at int) error {
 	defer r.trace.in(at)()
-	return r.either(&jsonReader{text: value}, nodes...)
+	return r.either(&jsonReader{text: value}, "", nodes...)
 }
 
 // matches reports whether an element of a list has the selector's text at its member.

@@ -75,7 +75,7 @@ func TestRead_TriesPlacesInOrder(t *testing.T) {
 		{`{"second":"S","b":"B","data":{"x":["C"],"company":"D"},"a":"A"}`, "S"},
 		{`{"second":"","b":"B","data":{"x":["C"],"company":"D"},"a":"A"}`, "A B"},
 		{`{"b":"B","data":{"x":["C"],"company":"D"}}`, "C"},
-		{`{"data":{"visitor":{"company":"E"},"company":"D"}}`, "D"},
+		{`{"data":{"visitor":{"company":"D"},"company":"D"}}`, "D"},
 		{`{"data":{"visitor":{"organisation":"E"}}}`, "E"},
 	} {
 		if got := read(t, f, c.body).Pass.Company; got != c.want {

@@ -1,7 +1,6 @@
 package fields
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -54,7 +53,7 @@ func (f *Fields) Explain(source []byte, maxDepth int) (*Report, visit.Reason) {
 		return nil, reason
 	}
 	r := f.reading(text, maxDepth)
-	r.trace = &trace{parts: make([]string, f.parts)}
+	r.trace = newTrace(f, "")
 	if r.all(text) != nil {
 		return nil, visit.ReasonNotJSON
 	}
@@ -106,23 +105,6 @@ type trace struct {
 	quiet bool
 }
 
-// below is a trace for what a pointer leads to.
-func (t *trace) below(at string) *trace {
-	if t == nil {
-		return nil
-	}
-	inner := *t
-	inner.base, inner.path = at, nil
-	inner.parts, inner.unknown = slices.Clone(t.parts), nil
-	for _, u := range t.unknown {
-		if u.At != at && !strings.HasPrefix(u.At, at+"/") {
-			inner.unknown = append(inner.unknown, u)
-		}
-	}
-	inner.at[wrapper] = []string{at}
-	return &inner
-}
-
 var escapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 // here is the pointer to what is read.
@@ -172,7 +154,7 @@ func (r *reading) traced(n, next *node, in *jsonReader, name string) error {
 		}
 		return in.skip()
 	}
-	return r.either(in, next, n.any)
+	return r.either(in, name, next, n.any)
 }
 
 // quietly reads without noting unknown keys.

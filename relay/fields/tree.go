@@ -1,5 +1,7 @@
 package fields
 
+import "slices"
+
 // node is where one or more pointers lead, on the way or at their end. All pointers
 // together are a tree, along which a body is read in one pass.
 type node struct {
@@ -8,10 +10,13 @@ type node struct {
 	exact []string
 	keys  []string
 	next  []*node
+	// name is the node's own key as the specification spells it.
+	name string
 	// byKey finds one of many; it is nil where there are few.
 	byKey map[string]*node
 
 	any       *node // for "*"
+	star      int   // number of the "*" that leads here, or 0
 	selectors []selector
 	indexes   []index
 
@@ -44,6 +49,9 @@ type target struct {
 	// first is set where several values of a body may be at the place: the first
 	// counts.
 	first bool
+	// group is that of the field where "*" leads here, or 0: what is taken for one group is
+	// of one element.
+	group uint8
 }
 
 // mark is what else follows from an object at a node.
@@ -60,6 +68,11 @@ func (n *node) inner() bool {
 	return len(n.exact) > 0 || n.any != nil || len(n.selectors) > 0
 }
 
+// wrapsElement reports whether an element of a list may be a wrapped object.
+func (n *node) wrapsElement() bool {
+	return slices.ContainsFunc(n.indexes, func(i index) bool { return i.next.mark&markWrapper != 0 })
+}
+
 // fewKeys are compared one after the other.
 const fewKeys = 8
 
@@ -67,6 +80,7 @@ const fewKeys = 8
 type tree struct {
 	root  *node
 	nodes uint64
+	stars int
 }
 
 func newTree() *tree { return &tree{root: &node{id: 1}, nodes: 1} }
@@ -83,7 +97,9 @@ func (t *tree) at(p pointer) *node {
 func (t *tree) step(n *node, s segment) *node {
 	if s.any {
 		if n.any == nil {
+			t.stars++
 			n.any = t.node()
+			n.any.star = t.stars
 		}
 		return n.any
 	}
@@ -93,6 +109,7 @@ func (t *tree) step(n *node, s segment) *node {
 		}
 	}
 	next := t.node()
+	next.name = s.exact
 	n.exact, n.keys, n.next = append(n.exact, s.exact), append(n.keys, s.key), append(n.next, next)
 	if s.member != "" {
 		n.selectors = append(n.selectors, selector{s.member, s.is, next})

@@ -28,7 +28,7 @@ func (r *reading) scalar(n *node, in *jsonReader, kind byte) error {
 	}
 	if kind == '"' && (n.inner() || n.forAnswers() != nil || n.mark != 0) {
 		if inner := container(value, r.maxDepth); inner != "" {
-			return r.value(n, &jsonReader{text: inner})
+			return r.textual(n, inner)
 		}
 	}
 	for i := range n.targets {
@@ -37,20 +37,33 @@ func (r *reading) scalar(n *node, in *jsonReader, kind byte) error {
 	return nil
 }
 
+// textual reads the object or list that a text holds. Below "*" it may be one that a
+// visitor has typed: nothing in there is an id.
+func (r *reading) textual(n *node, inner string) error {
+	if len(r.elements) > 0 {
+		r.typed++
+		defer func() { r.typed-- }()
+	}
+	return r.value(n, &jsonReader{text: inner})
+}
+
 // take takes a value for a target unless a better place had one.
 func (r *reading) take(t target, value string, kind byte) {
+	if !r.isChosen(t) {
+		return
+	}
 	if t.slot >= fieldCount {
 		r.takePart(t, value)
 		return
 	}
-	if have := r.places[t.slot]; have != 0 && (have < t.place || have == t.place && t.first) {
+	if r.isSettled(t) {
 		return
 	}
 	switch t.slot {
 	case answers, wrapper:
 		return
 	case visitID, personID, externalID:
-		if value = idOf(value, kind); value == "" {
+		if value = idOf(value, kind); value == "" || r.typed > 0 {
 			return
 		}
 	case email, mobile, date: // a number is one as it is written
@@ -61,20 +74,31 @@ func (r *reading) take(t target, value string, kind byte) {
 		}
 		value = content(value)
 	}
-	if isBlank(value) {
+	if isBlank(value) || t.slot >= firstName && t.slot <= hostGroup && saysNone(value) || !r.prefers(t, value) {
 		return
 	}
 	*r.text(t.slot) = value
+	r.others[t.slot], r.of[t.slot] = uint8(r.other), r.innermost()
+	r.choose(t)
 	r.note(t.slot, t.place)
 }
 
 func (r *reading) takePart(t target, value string) {
-	part := &r.parts[t.slot-fieldCount]
-	if text := content(value); !isBlank(text) && !(t.first && *part != "") {
-		*part = text
-		if r.trace != nil {
-			r.trace.part(t.slot - fieldCount)
-		}
+	have, text := &r.parts[t.slot-fieldCount], content(value)
+	switch other := uint8(r.other); {
+	case isBlank(text), saysNone(text):
+		return
+	case have.text == "":
+	case t.first && have.element != r.innermost(), other > have.others:
+		return
+	case other == have.others && other > 0 && text != have.text:
+		have.unsure = true
+		return
+	}
+	*have = part{text: text, others: uint8(r.other), element: r.innermost()}
+	r.choose(t)
+	if r.trace != nil {
+		r.trace.part(t.slot - fieldCount)
 	}
 }
 
@@ -140,9 +164,20 @@ func isBlank(text string) bool {
 	return visit.IsBlank(text)
 }
 
-// placeholders are what programs write where they have no id. Taken for one,
-// they would make one visit of many.
-var placeholders = []string{"0", "-1", "null", "undefined", "none", "00000000-0000-0000-0000-000000000000"}
+// none are texts that programs write, and people, where there is no value. They are compared
+// as they are written: there are people with the name Null.
+var none = []string{"null", "NULL", "(null)", "undefined", "none", "None", "nil", "N/A", "n/a", "-", "--"}
+
+func saysNone(text string) bool {
+	return len(text) <= len("undefined") && slices.Contains(none, text)
+}
+
+// placeholders are what programs write where they have no id, beside what is all zeros or
+// all f. Taken for one, they would make one visit of many.
+var placeholders = []string{"-1", "null", "(null)", "nil", "undefined", "none", "unknown", "n/a", "na", "nan", "pending", "new", "true", "false"}
+
+// noHyphens leaves of an id what distinguishes it: the rest is how a UUID is written.
+var noHyphens = strings.NewReplacer("-", "", "{", "", "}", "")
 
 // idOf reads an id, text or number, and leaves a placeholder out.
 func idOf(value string, kind byte) string {
@@ -150,9 +185,18 @@ func idOf(value string, kind byte) string {
 		return ""
 	}
 	id := strings.TrimSpace(content(value))
-	if slices.Contains(placeholders, strings.ToLower(id)) {
+	if isPlaceholder(id) {
 		return ""
 	}
 	// The id may outlive the exchange, and would keep the whole body.
 	return strings.Clone(id)
+}
+
+func isPlaceholder(id string) bool {
+	if len(id) > len("{00000000-0000-0000-0000-000000000000}") {
+		return false
+	}
+	id = strings.ToLower(id)
+	bare := noHyphens.Replace(id)
+	return slices.Contains(placeholders, id) || strings.Trim(bare, "0.") == "" || strings.Trim(bare, "f") == ""
 }

@@ -107,3 +107,37 @@ func TestVisitID_BuiltInPlacesGiveWayToConfiguration(t *testing.T) {
 		})
 	}
 }
+
+func TestVisitID_IsNotLookedForWhereAPersonsIs(t *testing.T) {
+	for _, c := range []struct {
+		places map[Field][]string
+		want   string
+	}{
+		{map[Field][]string{Visit: {"/data/visitor/id"}}, "the id of the person is looked for"},
+		{map[Field][]string{Visit: {"/data/Visitor_ID"}}, "the id of the person is looked for"},
+		{map[Field][]string{Visit: {"/data/*/id"}}, "the id of the person is looked for"},
+		{map[Field][]string{Visit: {"/payload/data/guest/id"}}, "the id of the person is looked for"},
+		{map[Field][]string{Visit: {"/m/data/*"}, Wrapper: {"/m"}}, "the id of the person is looked for"},
+		{map[Field][]string{Visit: {"/data/host/id"}}, "the id of the host may be"},
+		{map[Field][]string{Visit: {"/data/hostId"}}, "the id of the host may be"},
+		{map[Field][]string{Visit: {"/data/a"}, PersonID: {"/data/a"}}, "is a place of person.id, too"},
+		{map[Field][]string{Visit: {"/data/visitor/visitId", "/data/pass/id", "/visitor/id"}}, ""},
+	} {
+		_, problems := Compile(Spec{Places: c.places})
+		if (len(problems) > 0) != (c.want != "") || len(problems) > 0 && (problems[0].Path != "fields.visit[0]" || !strings.Contains(problems[0].What, c.want)) {
+			t.Errorf("%v: %v, want %q", c.places, problems, c.want)
+		}
+	}
+}
+
+// What a visitor types may be JSON.
+func TestVisitID_IsNotReadFromATextBelowAny(t *testing.T) {
+	f := compile(t, Spec{Places: map[Field][]string{Visit: {"/data/*/ref"}, PersonID: {"/data/*/own"}, ExternalID: {"/data/*/ext"}, Wrapper: {"/Records/*/body"}}})
+	b := read(t, f, `{"event":"e","data":{"firstName":"{\"ref\":\"another's\",\"own\":\"x\",\"ext\":\"y\"}","pass":{"ref":"v-1"}}}`)
+	if b.VisitID != "v-1" || b.Pass.Person.ID != "" || b.ExternalID != "" {
+		t.Errorf("%q %q %q", b.VisitID, b.Pass.Person.ID, b.ExternalID)
+	}
+	if b := read(t, f, `{"Records":[{"body":"{\"event\":\"e\",\"data\":{\"pass\":{\"ref\":\"v-1\"}}}"}]}`); b.VisitID != "v-1" {
+		t.Errorf("in a wrapper that is a text: %q", b.VisitID)
+	}
+}

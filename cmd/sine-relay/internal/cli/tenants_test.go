@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -177,8 +178,8 @@ func post(r *relay.Relay, integration string, body []byte) string {
 	return w.Body.String()
 }
 
-// eachChange takes each key of a document away, renames it, and replaces its value by
-// others, within texts that are JSON, too.
+// eachChange takes each key of a document away, renames it, replaces its value by others,
+// and adds it in another spelling, and a second company, within texts that are JSON, too.
 func eachChange(document any, try func(what string, changed any)) {
 	switch v := document.(type) {
 	case map[string]any:
@@ -197,10 +198,25 @@ func eachChange(document any, try func(what string, changed any)) {
 			}
 			put("without", "", nil)
 			put("renamed", key+"Renamed", value)
+			for _, spelled := range []string{"_" + key, key + "-", strings.ToUpper(key), strings.ToLower(key)} {
+				if _, taken := v[spelled]; !taken {
+					beside("another spelling of "+key, spelled, v, asOther(value), try)
+				}
+			}
 			for _, other := range []any{nil, "", " \u200b", 7, []any{}, map[string]any{}, []any{value}, map[string]any{"x": value}} {
 				put("another value of", key, other)
 			}
 			eachChange(value, func(what string, changed any) { put(key+": "+what+" within", key, changed) })
+		}
+		for _, key := range []string{"company", "companyName", "visitorCompany", "organisation", "employer"} {
+			if _, taken := v[key]; !taken {
+				beside("a second company at "+key, key, v, "Other", try)
+			}
+		}
+		for _, key := range []string{"visitor", "guest", "person", "host", "site", "data"} {
+			if _, taken := v[key]; !taken {
+				beside("a second company within "+key, key, v, map[string]any{"company": "Other", "organisation": "Other"}, try)
+			}
 		}
 	case []any:
 		for i, element := range v {
@@ -220,6 +236,20 @@ func eachChange(document any, try func(what string, changed any)) {
 			})
 		}
 	}
+}
+
+// beside tries an object with one key more.
+func beside(what, key string, object map[string]any, value any, try func(what string, changed any)) {
+	changed := maps.Clone(object)
+	changed[key] = value
+	try(what, changed)
+}
+
+// asOther is a value in which the company has another name.
+func asOther(value any) (other any) {
+	text, _ := json.Marshal(value)
+	_ = json.Unmarshal(bytes.ReplaceAll(text, []byte("Denied"), []byte("Other")), &other)
+	return other
 }
 
 // The ids of two visits that differ are two keys, and the id of a person is none,

@@ -1,0 +1,172 @@
+package fields
+
+// What a reading must remember of each value to know whether another one at the same
+// place, or at another, makes it unsure.
+type certainty struct {
+	other  int                // keys on the way to what is read that are in another spelling than the place
+	others [fieldCount]uint8  // the same of the value that each field has
+	of     [fieldCount]uint32 // the element it is from, where "*" leads there
+	// unsure are fields of which the place has several values, and differing those that
+	// differ between built-in places. Bits are numbers of fields.
+	unsure, differing uint32
+}
+
+// part is what was found of a part of a template.
+type part struct {
+	text    string
+	others  uint8
+	element uint32
+	unsure  bool
+}
+
+// mustAgree are the fields of which two built-in places must not differ: the wrong one may
+// let somebody in. documented are those of them that Sine's documents have at the first
+// place, which then holds whatever the others say. That is not enough of the company: a
+// body that has two is unlike the documents, and one of them may be the customer's own.
+const (
+	mustAgree = 1<<firstName | 1<<lastName | 1<<personName | 1<<company | 1<<visitorType |
+		1<<hostFirstName | 1<<hostLastName | 1<<hostName | 1<<hostGroup
+	documented = 1<<firstName | 1<<lastName | 1<<hostFirstName | 1<<hostLastName | 1<<hostGroup
+	// decisive are fields by which people are rejected: two spellings of one key that differ
+	// make them unsure, also where one is the exact one.
+	decisive = 1<<company | 1<<visitorType
+)
+
+func (r *reading) isBuiltin(field int, place uint8) bool { return place > r.configured[field] }
+
+func (r *reading) isDocumented(field int, place uint8) bool {
+	return documented&(1<<field) != 0 && place == r.configured[field]+1
+}
+
+// isSettled reports whether a field has a value beside which one at a place is of no
+// interest.
+func (r *reading) isSettled(t target) bool {
+	switch have := r.places[t.slot]; {
+	case have == 0 || have > t.place:
+		return false
+	case have == t.place:
+		return t.first && r.of[t.slot] != r.innermost()
+	default:
+		return mustAgree&(1<<t.slot) == 0 || !r.isBuiltin(t.slot, have)
+	}
+}
+
+// prefers reports whether a value takes the place of that which a field has, and notes where
+// the two make the field unsure.
+func (r *reading) prefers(t target, value string) bool {
+	bit, have, differs := uint32(1)<<t.slot, r.places[t.slot], *r.text(t.slot) != value
+	switch {
+	case have == 0:
+		return true
+	case have == t.place:
+		return r.prefersSpelling(t.slot, differs)
+	case have < t.place:
+		if differs && !r.isDocumented(t.slot, have) {
+			r.differing |= bit
+		}
+		return false
+	}
+	if decisive&bit == 0 || !r.isBuiltin(t.slot, t.place) {
+		r.unsure &^= bit
+	}
+	switch {
+	case !r.isBuiltin(t.slot, t.place), mustAgree&bit == 0:
+	case r.isDocumented(t.slot, t.place):
+		r.differing &^= bit
+	case differs:
+		r.differing |= bit
+	}
+	return true
+}
+
+// prefersSpelling chooses between two values at one place: the last of one key, as all
+// programs do, and the exact spelling before others.
+func (r *reading) prefersSpelling(field int, differs bool) bool {
+	bit, have, other := uint32(1)<<field, int(r.others[field]), r.other
+	switch {
+	case have == 0 && other == 0:
+		return true
+	case differs && (have == other || decisive&bit != 0):
+		r.unsure |= bit
+	case other < have && decisive&bit == 0:
+		r.unsure &^= bit
+	}
+	return other < have
+}
+
+// leaveOutUnsure leaves out the fields that may be wrong.
+func (r *reading) leaveOutUnsure() {
+	for field := range fieldCount {
+		bit := uint32(1) << field
+		if place := r.places[field]; place > 0 && r.isBuiltin(field, place) && r.differing&bit != 0 {
+			r.unsure |= bit
+		}
+		if r.unsure&bit != 0 {
+			*r.text(field), r.places[field] = "", 0
+		}
+	}
+}
+
+// Groups of fields that must be of one element where "*" leads to them: two people in one
+// list must not become one.
+const (
+	noGroup = iota
+	groupVisitor
+	groupHost
+	groupCount
+)
+
+// groupFields are the fields of each group.
+var groupFields = func() (all [groupCount]uint32) {
+	for field := range fieldCount {
+		all[groupOf(field)] |= 1 << field
+	}
+	return all
+}()
+
+func groupOf(field int) uint8 {
+	switch {
+	case field >= visitID && field <= visitorType:
+		return groupVisitor
+	case field >= hostFirstName && field <= hostGroup:
+		return groupHost
+	default:
+		return noGroup
+	}
+}
+
+// isChosen reports whether a target may be taken from the elements that are read: of each
+// "*" on the way, none or the same has been chosen for its group.
+func (r *reading) isChosen(t target) bool {
+	if t.group == noGroup {
+		return true
+	}
+	for _, e := range r.elements {
+		c := r.chosen[e.star*groupCount+int(t.group)]
+		if c.serial == 0 || c.serial == e.serial {
+			continue
+		}
+		if c.others != e.others {
+			r.unsure |= groupFields[t.group] // two lists, by two spellings of one key
+		}
+		return false
+	}
+	return true
+}
+
+func (r *reading) choose(t target) {
+	if t.group == noGroup {
+		return
+	}
+	for _, e := range r.elements {
+		r.chosen[e.star*groupCount+int(t.group)] = e
+	}
+}
+
+// innermost is the number of the innermost element that is read, or 0.
+func (r *reading) innermost() uint32 {
+	if len(r.elements) == 0 {
+		return 0
+	}
+	return r.elements[len(r.elements)-1].serial
+}
