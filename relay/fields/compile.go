@@ -43,7 +43,7 @@ func (c *compiler) add(path, format string, args ...any) {
 func (c *compiler) fields(s Spec) {
 	for name, places := range s.Places {
 		if !slices.Contains(All, name) {
-			c.add("fields."+string(name), "unknown field%s; must be one of %s", suggest(string(name)), join(All))
+			c.add("fields."+string(name), "unknown field%s; must be one of %s", suggest(string(name), All), join(All))
 			continue
 		}
 		if len(places) > MaxPlaces {
@@ -236,8 +236,8 @@ func join[T ~string](all []T) string {
 }
 
 // suggest finds the field that somebody meant.
-func suggest(name string) string {
-	for _, f := range All {
+func suggest(name string, among []Field) string {
+	for _, f := range among {
 		_, last, nested := strings.Cut(string(f), ".")
 		if Spelling(name) == Spelling(string(f)) || nested && Spelling(name) == Spelling(last) {
 			return "; did you mean " + string(f) + "?"

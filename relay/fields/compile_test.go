@@ -41,6 +41,9 @@ func TestExpectation_IsMetWhereConfigured(t *testing.T) {
 		{"company|host", `{"data":{"host":{"department":"D"}}}`, ""},
 		{"answers", `{"data":{"answers":[7]}}`, "[answers]"},
 		{"visit", `{"data":{"id":0}}`, "[visit]"},
+		{"date", `{"date":"2026-11-18 21:42"}`, ""},
+		{"date", `{"date":"4/3/2026 21:42"}`, "[date]"},
+		{"date|visit", `{"date":"soon","data":{"id":7}}`, ""},
 	} {
 		e, err := ParseExpectation(c.expects)
 		if err != nil {
@@ -55,9 +58,16 @@ func TestExpectation_IsMetWhereConfigured(t *testing.T) {
 	if len(b.Lacks([]Expectation{Person})) > 0 || b.Origin(LastName) != Configured {
 		t.Errorf("a configured whole name is %v", b.Origin(LastName))
 	}
-	for _, text := range []string{"", "person.name", "company|", "Company", "event"} {
-		if _, err := ParseExpectation(text); err == nil {
-			t.Errorf("%q is accepted", text)
+}
+
+func TestExpectation_SaysWhatItCannotHave(t *testing.T) {
+	for text, want := range map[string]string{
+		"": `has unknown field "";`, "company|": `has unknown field "";`, "Company": `has unknown field "Company"; did you mean company?`,
+		"lastName": "did you mean person.lastName?", "person.name": "cannot have person.name, which becomes the last name: person expects a name",
+		"host.name": "which becomes the last name: host expects a name", "event": "cannot have event;", "externalId": "cannot have externalId;", "cause": "cannot have cause;",
+	} {
+		if _, err := ParseExpectation(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
 }

@@ -18,6 +18,7 @@ type reading struct {
 	hasHost bool
 	// Whole names, and the word for a cause.
 	personName, hostName, word string
+	sameAsPerson               bool     // the visit's id was dropped: it is the person's
 	parts                      []string // of templates
 	wrapped                    []wrapped
 	answer                     answer
@@ -28,7 +29,7 @@ type reading struct {
 
 // reading begins to read a text.
 func (f *Fields) reading(text string, maxDepth int) reading {
-	r := reading{f: f, maxDepth: maxDepth, Body: &Body{configured: &f.counts}, mostAnswers: max(fewAnswers, 2*len(text)/answerCost)}
+	r := reading{f: f, maxDepth: maxDepth, Body: &Body{configured: &f.counts, dates: &f.dates}, mostAnswers: max(fewAnswers, 2*len(text)/answerCost)}
 	if f.parts > 0 {
 		r.parts = make([]string, f.parts)
 	}
@@ -165,6 +166,7 @@ func (r *reading) either(in *jsonReader, nodes ...*node) error {
 		if n == nil {
 			continue
 		}
+		r.trace.reach(n, value, r.maxDepth)
 		if err := r.value(n, &jsonReader{text: value}); err != nil {
 			return err
 		}
@@ -185,7 +187,7 @@ func (r *reading) list(n *node, in *jsonReader) error {
 		if n.any != nil {
 			nodes = append(nodes, n.any)
 		}
-		if len(nodes)+len(n.selectors) == 0 {
+		if len(nodes)+len(n.selectors) == 0 && r.trace == nil {
 			return in.skip()
 		}
 		value, err := in.value()
@@ -207,6 +209,7 @@ func (r *reading) list(n *node, in *jsonReader) error {
 
 func (r *reading) element(nodes []*node, value string, at int) error {
 	defer r.trace.in(at)()
+	r.trace.element(nodes, value)
 	return r.either(&jsonReader{text: value}, nodes...)
 }
 

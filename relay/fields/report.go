@@ -21,6 +21,9 @@ type Report struct {
 	// list are selected, by the texts that would: /data/items/name=Company. They are at
 	// most [MaxUnknown].
 	Unselected []string
+	// Unread are the values to which places lead and that are in no field, in the order of
+	// the body, at most [MaxUnknown].
+	Unread []Unread
 }
 
 // MaxUnknown bounds [Report.UnknownKeys].
@@ -54,15 +57,16 @@ func (f *Fields) Explain(source []byte, maxDepth int) (*Report, visit.Reason) {
 		return nil, reason
 	}
 	r := f.reading(text, maxDepth)
-	r.trace = &trace{parts: make([]string, f.parts)}
+	r.trace = &trace{parts: make([]string, f.parts), led: map[string]bool{}}
 	if r.all(text) != nil {
 		return nil, visit.ReasonNotJSON
 	}
 	r.Source = source
-	report := &Report{Body: r.Body, UnknownKeys: r.trace.unknown}
+	report := &Report{Body: r.Body, UnknownKeys: r.trace.unknownKeys(), Unread: r.unread()}
 	if more := len(report.UnknownKeys) - MaxUnknown; more > 0 {
 		report.UnknownKeys, report.Omitted = report.UnknownKeys[:MaxUnknown], more
 	}
+	report.Unread = report.Unread[:min(len(report.Unread), MaxUnknown)]
 	report.Unselected = r.trace.unselected[:min(len(r.trace.unselected), MaxUnknown)]
 	for field, name := range All {
 		from := field
@@ -102,6 +106,13 @@ type trace struct {
 	unknown []UnknownKey
 	// unselected is for [Report.Unselected].
 	unselected []string
+	// reached and answersAt are for [Report.Unread].
+	reached   []reached
+	answersAt []string
+	// led has the pointers to which some node leads, set where the value is of use to one:
+	// several nodes may be at a pointer, and what is unknown to one of them need not be to
+	// the others.
+	led map[string]bool
 	// quiet is set while unknown keys are not noted: something else reads them.
 	quiet bool
 }
@@ -113,12 +124,24 @@ func (t *trace) below(at string) *trace {
 	}
 	inner := *t
 	inner.base, inner.path = at, nil
-	inner.parts, inner.unknown = slices.Clone(t.parts), nil
+	outside := func(pointer string) bool { return pointer != at && !strings.HasPrefix(pointer, at+"/") }
+	inner.parts, inner.unknown, inner.reached, inner.led = slices.Clone(t.parts), nil, nil, map[string]bool{}
 	for _, u := range t.unknown {
-		if u.At != at && !strings.HasPrefix(u.At, at+"/") {
+		if outside(u.At) {
 			inner.unknown = append(inner.unknown, u)
 		}
 	}
+	for _, one := range t.reached {
+		if outside(one.at) {
+			inner.reached = append(inner.reached, one)
+		}
+	}
+	for pointer, on := range t.led {
+		if outside(pointer) {
+			inner.led[pointer] = on
+		}
+	}
+	inner.answersAt = slices.Clone(t.answersAt)
 	inner.at[wrapper] = []string{at}
 	return &inner
 }
@@ -163,6 +186,18 @@ func (t *trace) joined(field int, parts []int) {
 	t.at[field] = all
 }
 
+// unknownKeys are the keys from which no node leads on, each once.
+func (t *trace) unknownKeys() (all []UnknownKey) {
+	seen := map[string]bool{}
+	for _, u := range t.unknown {
+		if _, led := t.led[u.At]; !led && !seen[u.At] {
+			seen[u.At] = true
+			all = append(all, u)
+		}
+	}
+	return all
+}
+
 // traced is member with a trace.
 func (r *reading) traced(n, next *node, in *jsonReader, name string) error {
 	defer r.trace.key(name)()
@@ -171,6 +206,9 @@ func (r *reading) traced(n, next *node, in *jsonReader, name string) error {
 			r.trace.unknown = append(r.trace.unknown, UnknownKey{r.trace.here(), typeOf(kind)})
 		}
 		return in.skip()
+	}
+	if here := r.trace.here(); !r.trace.led[here] {
+		r.trace.led[here] = false
 	}
 	return r.either(in, next, n.any)
 }
