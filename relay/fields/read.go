@@ -203,13 +203,13 @@ func (r *reading) list(n *node, in *jsonReader) error {
 		if !selected && len(n.selectors) > 0 {
 			r.unselected(n, value)
 		}
-		return r.element(nodes, value, at)
+		return r.element(n, nodes, value, at)
 	})
 }
 
-func (r *reading) element(nodes []*node, value string, at int) error {
+func (r *reading) element(n *node, nodes []*node, value string, at int) error {
 	defer r.trace.in(at)()
-	r.trace.element(nodes, value)
+	r.trace.element(n, at, nodes, value)
 	return r.either(&jsonReader{text: value}, nodes...)
 }
 

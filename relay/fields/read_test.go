@@ -47,8 +47,7 @@ func TestRead_FindsAPlace(t *testing.T) {
 		{"through a text that is JSON", "/box/org", `{"box":"{\"org\":\"A\"}"}`, "A"},
 		{"through a text that is a list", "/box/0", `{"box":"[\"A\"]"}`, "A"},
 		{"through a text that is none", "/box/org", `{"box":"{org: A}"}`, ""},
-		{"a number", "/org", `{"org":7}`, "7"},
-		{"a number that stands for none", "/org", `{"org":0}`, ""},
+		{"a number", "/org", `{"org":7}`, ""},
 		{"a boolean", "/org", `{"org":true}`, ""},
 		{"an object", "/org", `{"org":{"name":"A"}}`, ""},
 		{"the last of a key that is there twice", "/org", `{"org":"A","org":"B"}`, "B"},
@@ -111,10 +110,10 @@ func TestRead_TakesACompanyThatIsAnObjectLast(t *testing.T) {
 	}
 }
 
-// Codes are often numbers, and no name is one unless the configuration says so.
-func TestRead_TakesNumbersAtConfiguredPlaces(t *testing.T) {
+// Codes are often numbers. No name is one: it must not be what lets somebody in.
+func TestRead_TakesNumbersForCodesAtConfiguredPlaces(t *testing.T) {
 	f := compile(t, Spec{Places: map[Field][]string{Event: {"/e"}, Cause: {"/c"}, LastName: {"/n"}}, Causes: map[string]visit.Cause{"0": visit.CauseExpired}})
-	b := read(t, f, `{"e":3,"c":0,"n":-1,"data":{"firstName":4,"company":5}}`)
+	b := read(t, f, `{"e":3,"c":0,"n":7,"data":{"firstName":4,"company":5}}`)
 	if b.Event != "3" || b.Cause != visit.CauseExpired || b.Pass.Person != (visit.Person{}) || b.Pass.Company != "" {
 		t.Errorf("read as %+v", b)
 	}

@@ -82,10 +82,10 @@ func (t *trace) answers(more bool) {
 	t.answersAt = append(t.answersAt, t.here())
 }
 
-// element notes an element of a list.
-func (t *trace) element(nodes []*node, value string) {
+// element notes an element of a list. The first of a pair has chosen the second.
+func (t *trace) element(n *node, at int, nodes []*node, value string) {
 	switch {
-	case t == nil:
+	case t == nil, n.selectedBy == indexText(at):
 	case len(nodes) > 0: // each notes it
 	case len(t.reached) < maxReached && !saysNothing(value):
 		t.reached = append(t.reached, reached{t.here(), typeOf(kindOf(value)), nil})
@@ -124,8 +124,11 @@ func (r *reading) unread() (all []Unread) {
 		seen[at] = true
 	}
 	for _, one := range r.trace.reached {
-		if seen[one.at] || len(one.targets) == 0 && r.trace.led[one.at] {
+		if seen[one.at] || len(one.targets) == 0 && (r.trace.led[one.at] || r.isInAnswers(one.at)) {
 			continue
+		}
+		if slices.ContainsFunc(r.trace.at[wrapper], func(at string) bool { return strings.HasPrefix(at, one.at+"/") }) {
+			continue // a wrapper in a wrapper
 		}
 		seen[one.at] = true
 		u := Unread{At: one.at, Type: one.kind, Why: NoPlace}
@@ -136,6 +139,10 @@ func (r *reading) unread() (all []Unread) {
 		all = append(all, u)
 	}
 	return all
+}
+
+func (r *reading) isInAnswers(at string) bool {
+	return slices.ContainsFunc(r.trace.answersAt, func(list string) bool { return strings.HasPrefix(at, list+"/") })
 }
 
 // fieldOf is the field of a slot, which may be a part of a template.

@@ -55,8 +55,13 @@ func (r *reading) take(t target, value string, kind byte) {
 		}
 	case email, mobile, date: // a number is one as it is written
 		value = content(value)
+	case event, cause: // a number may be a code, where the configuration names just this place
+		if kind != '"' && (t.first || t.place > r.configured[t.slot] || !isNumber(kind)) {
+			return
+		}
+		value = content(value)
 	default:
-		if kind != '"' && !r.takesNumber(t, value, kind) {
+		if kind != '"' {
 			return
 		}
 		value = content(value)
@@ -130,16 +135,6 @@ func (r *reading) text(field int) *string {
 	default:
 		return &r.word
 	}
-}
-
-// takesNumber reports whether a value is a number and counts as a text: a number may be
-// the code of an event or a cause, where the configuration names just this place. It is no
-// name where it stands for none.
-func (r *reading) takesNumber(t target, value string, kind byte) bool {
-	if t.first || t.place > r.configured[t.slot] || !isNumber(kind) {
-		return false
-	}
-	return t.slot == event || t.slot == cause || !slices.Contains(placeholders, value)
 }
 
 func isNumber(kind byte) bool { return kind == '-' || isDigit(kind) }
