@@ -205,9 +205,17 @@ func (c *compiler) dates(s Spec) {
 			c.add(fmt.Sprintf("dates.formats[%d]", i), "%v", err)
 			continue
 		}
+		for _, other := range s.DateFormats[:i] {
+			if other != text && dayOrMonth.Replace(other) == dayOrMonth.Replace(text) {
+				c.add(fmt.Sprintf("dates.formats[%d]", i), "reads the same text as %s with another meaning: which is the day and which the month?", other)
+			}
+		}
 		c.f.dates.formats = append(c.f.dates.formats, format)
 	}
 }
+
+// dayOrMonth makes formats equal that differ in what is the day and what the month alone.
+var dayOrMonth = strings.NewReplacer("%d", "%m", "%e", "%m")
 
 var causes = []visit.Cause{visit.CauseCheckedOut, visit.CauseExpired, visit.CauseLeftArea, visit.CauseUnknown}
 

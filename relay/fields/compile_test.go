@@ -27,6 +27,28 @@ func TestCompile_SaysEverythingThatIsWrong(t *testing.T) {
 	}
 }
 
+func TestCompile_RefusesFormatsThatContradictEachOther(t *testing.T) {
+	for want, formats := range map[string][]string{
+		"dates.formats[1]: reads the same text as %d/%m/%Y %H:%M": {"%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"},
+		"dates.formats[0]: has %m twice":                          {"%d/%m/%Y %m %H:%M"},
+	} {
+		if _, problems := Compile(Spec{DateFormats: formats}); len(problems) != 1 || !strings.Contains(problems[0].String(), want) {
+			t.Errorf("%q: %v", formats, problems)
+		}
+	}
+}
+
+// An empty list undoes that of the base.
+func TestSpec_AnEmptyListIsOneOfItsOwn(t *testing.T) {
+	base := Spec{Labels: []string{"a"}, Values: []string{"b"}, DateFormats: []string{"%d/%m/%Y %H"}}
+	for _, s := range []Spec{{Labels: []string{}}, {Values: []string{}}, {DateFormats: []string{}}} {
+		merged := s.Over(base)
+		if got := len(merged.Labels) + len(merged.Values) + len(merged.DateFormats); got != 2 {
+			t.Errorf("%+v over the base is %+v", s, merged)
+		}
+	}
+}
+
 func TestExpectation_IsMetWhereConfigured(t *testing.T) {
 	f := compile(t, companyAt("/data/org"))
 	for _, c := range []struct {

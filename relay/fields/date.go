@@ -47,6 +47,7 @@ var formats = []Format{
 	{layouts: []string{"2006-01-02T15:04", "2006-01-02 15:04"}},
 	{zoned: true, precise: true, layouts: []string{
 		"20060102T150405Z07:00", "20060102T150405Z0700", "20060102T150405Z07", time.RFC1123Z, "2 Jan 2006 15:04:05 -0700",
+		"Mon, 2 Jan 2006 15:04:05 GMT", "2 Jan 2006 15:04:05 GMT",
 	}},
 	{precise: true, layouts: []string{"20060102T150405"}},
 	{zoned: true, layouts: []string{"20060102T1504Z07:00", "20060102T1504Z0700", "20060102T1504Z07"}},
@@ -165,6 +166,9 @@ func ParseFormat(text string) (Format, error) {
 		if i == len(text) || directives[text[i]][0] == "" {
 			return Format{}, fmt.Errorf("has an unknown directive %q; known are %%Y %%y %%m %%d %%e %%b %%B %%a %%A %%H %%I %%p %%M %%S %%z %%%%", text[i-1:min(i+1, len(text))])
 		}
+		if has[text[i]] && text[i] != '%' {
+			return Format{}, fmt.Errorf("has %%%c twice", text[i])
+		}
 		has[text[i]] = true
 		// Where nothing separates two numbers, each has all its digits.
 		between := 1
@@ -188,7 +192,9 @@ func ParseFormat(text string) (Format, error) {
 	}
 	f := Format{zoned: has['z'], precise: has['S'], halves: has['p'], layouts: []string{layout.String()}}
 	if f.zoned {
-		f.layouts = append(f.layouts, strings.Replace(layout.String(), "Z07:00", "Z0700", 1))
+		for _, zone := range []string{"Z0700", "Z07"} {
+			f.layouts = append(f.layouts, strings.Replace(layout.String(), "Z07:00", zone, 1))
+		}
 	}
 	return f, nil
 }

@@ -80,6 +80,7 @@ func TestDate_ConfiguredFormatsAndZoneAreFollowed(t *testing.T) {
 		{"%m/%d/%Y %I:%M %p", "3/4/2026 9:06 PM", "2026-03-04T21:06:00Z", visit.TimeInAssumedZone, false},
 		{"%d.%m.%y, %H:%M", "4.3.26, 5:06", "2026-03-04T05:06:00Z", visit.TimeInAssumedZone, false},
 		{"%a %e %B %Y %H:%M:%S %z", "Wed 4 March 2026 05:06:07 +0100", "2026-03-04T04:06:07Z", visit.TimeFromSine, true},
+		{"%d/%m/%Y %H:%M:%S%z", "4/3/2026 05:06:07+01", "2026-03-04T04:06:07Z", visit.TimeFromSine, true},
 		{"%d-%b-%Y (%H:%M:%S%z)", "04-Mar-2026 (05:06:07Z)", "2026-03-04T05:06:07Z", visit.TimeFromSine, true},
 		{"%Y%m%d%H%M%S", "20260304050607", "2026-03-04T05:06:07Z", visit.TimeInAssumedZone, true},
 		{"%d/%m/%Y %H:%M", "2026-03-04T05:06:07", "2026-03-04T05:06:07Z", visit.TimeInAssumedZone, true},
@@ -125,7 +126,7 @@ func TestDate_FormatsWithoutConfiguration(t *testing.T) {
 	for written, want := range map[string]string{
 		"20261118T214231Z": "2026-11-18T21:42:31Z", "20261118T214231+1030": "2026-11-18T11:12:31Z", "20261118T214231": "2026-11-18T21:42:31Z",
 		"20261118T214231+10": "2026-11-18T11:42:31Z", "2026-11-18 21:42:31 +01": "2026-11-18T20:42:31Z",
-		"Wed, 18 Nov 2026 21:42:31 +0000": "2026-11-18T21:42:31Z", "18 Nov 2026 21:42:31 +0000": "2026-11-18T21:42:31Z", "1795038151250000": "2026-11-18T21:42:31.25Z",
+		"Wed, 18 Nov 2026 21:42:31 GMT": "2026-11-18T21:42:31Z", "Wed, 18 Nov 2026 21:42:31 +0000": "2026-11-18T21:42:31Z", "18 Nov 2026 21:42:31 +0000": "2026-11-18T21:42:31Z", "1795038151250000": "2026-11-18T21:42:31.25Z",
 	} {
 		if w := Default.ReadDate(written, time.UTC, time.Time{}); w.Time.UTC().Format(time.RFC3339Nano) != want || !w.Precise {
 			t.Errorf("%s: %s precise=%v, want %s", written, w.Time, w.Precise, want)

@@ -55,6 +55,7 @@ func TestRead_FindsAPlace(t *testing.T) {
 		{"a key and any beside it", "/x/*", `{"x":{"a":null,"b":"B"}}`, "B"},
 		{"joined", "{/a} & {/b}", `{"b":"B","a":"A"}`, "A & B"},
 		{"joined, with a part that is missing", "{/a} & {/b}", `{"a":"A","b":""}`, ""},
+		{"joined with a boolean", "{/a}", `{"a":true}`, ""},
 		{"joined of numbers", "{/a}/{/b/*}", `{"a":1,"b":[null,2,3]}`, "1/2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -24,6 +24,24 @@ type Report struct {
 	// Unread are the values to which places lead and that are in no field, in the order of
 	// the body, at most [MaxUnknown].
 	Unread []Unread
+
+	any map[string]bool // pointers to which only a "*" leads, by a key
+}
+
+// WithoutData is a pointer of the report with "*" for each key to which a "*" of the
+// configuration leads: such a key is data, such as a name or an id.
+func (r *Report) WithoutData(pointer string) string {
+	if len(r.any) == 0 {
+		return pointer
+	}
+	keys := strings.Split(pointer, "/")
+	at := ""
+	for i, key := range keys[1:] {
+		if at += "/" + key; r.any[at] {
+			keys[i+1] = "*"
+		}
+	}
+	return strings.Join(keys, "/")
 }
 
 // MaxUnknown bounds [Report.UnknownKeys].
@@ -57,12 +75,12 @@ func (f *Fields) Explain(source []byte, maxDepth int) (*Report, visit.Reason) {
 		return nil, reason
 	}
 	r := f.reading(text, maxDepth)
-	r.trace = &trace{parts: make([]string, f.parts), led: map[string]bool{}}
+	r.trace = &trace{parts: make([]string, f.parts), led: map[string]bool{}, any: map[string]bool{}}
 	if r.all(text) != nil {
 		return nil, visit.ReasonNotJSON
 	}
 	r.Source = source
-	report := &Report{Body: r.Body, UnknownKeys: r.trace.unknownKeys(), Unread: r.unread()}
+	report := &Report{Body: r.Body, UnknownKeys: r.trace.unknownKeys(), Unread: r.unread(), any: r.trace.any}
 	if more := len(report.UnknownKeys) - MaxUnknown; more > 0 {
 		report.UnknownKeys, report.Omitted = report.UnknownKeys[:MaxUnknown], more
 	}
@@ -113,6 +131,8 @@ type trace struct {
 	// several nodes may be at a pointer, and what is unknown to one of them need not be to
 	// the others.
 	led map[string]bool
+	// any is for [Report.WithoutData].
+	any map[string]bool
 	// quiet is set while unknown keys are not noted: something else reads them.
 	quiet bool
 }
@@ -207,8 +227,10 @@ func (r *reading) traced(n, next *node, in *jsonReader, name string) error {
 		}
 		return in.skip()
 	}
-	if here := r.trace.here(); !r.trace.led[here] {
-		r.trace.led[here] = false
+	here := r.trace.here()
+	r.trace.led[here] = r.trace.led[here] // known, at least
+	if next == nil {
+		r.trace.any[here] = true
 	}
 	return r.either(in, next, n.any)
 }

@@ -87,6 +87,17 @@ func TestExplain_AKeyIsUnknownWhereNoPlaceLeadsOn(t *testing.T) {
 	}
 }
 
+// A key to which a "*" leads is somebody's name, or an id.
+func TestReport_WithoutDataHasNoKeyThatIsData(t *testing.T) {
+	f := compile(t, companyAt("/data/visitors/*/company"))
+	report, _ := f.Explain([]byte(`{"data":{"visitors":{"lovelace":{"company":"A","badge":1}}}}`), 32)
+	for at, want := range map[string]string{report.UnknownKeys[0].At: "/data/visitors/*/badge", report.Found[0].At[0]: "/data/visitors/*/company", "/data/x": "/data/x"} {
+		if got := report.WithoutData(at); got != want {
+			t.Errorf("%s is shown as %s, want %s", at, got, want)
+		}
+	}
+}
+
 // What is reported is bounded, whatever the body.
 func TestExplain_IsBounded(t *testing.T) {
 	f := compile(t, companyAt("/a/*", "/b/0"))

@@ -40,7 +40,7 @@ func (r *reading) scalar(n *node, in *jsonReader, kind byte) error {
 // take takes a value for a target unless a better place had one.
 func (r *reading) take(t target, value string, kind byte) {
 	if t.slot >= fieldCount {
-		r.takePart(t, value)
+		r.takePart(t, value, kind)
 		return
 	}
 	if have := r.places[t.slot]; have != 0 && (have < t.place || have == t.place && t.first) {
@@ -73,7 +73,11 @@ func (r *reading) take(t target, value string, kind byte) {
 	r.note(t.slot, t.place)
 }
 
-func (r *reading) takePart(t target, value string) {
+// takePart takes a text or a number for a part of a template.
+func (r *reading) takePart(t target, value string, kind byte) {
+	if kind == 't' || kind == 'f' {
+		return
+	}
 	part := &r.parts[t.slot-fieldCount]
 	if text := content(value); !isBlank(text) && !(t.first && *part != "") {
 		*part = text

@@ -194,7 +194,7 @@ func (d *decoded) report(r *fields.Report) {
 	for _, f := range r.Found {
 		field := decodedField{Field: string(f.Field)}
 		for _, at := range f.At {
-			field.At = append(field.At, d.masked(at))
+			field.At = append(field.At, d.masked(r, at))
 		}
 		if f.Origin == fields.Configured {
 			field.Place = f.Place
@@ -216,10 +216,10 @@ func (d *decoded) report(r *fields.Report) {
 		d.Fields = append(d.Fields, field)
 	}
 	for _, key := range r.UnknownKeys {
-		d.UnknownKeys = append(d.UnknownKeys, unknownKey{d.masked(key.At), key.Type})
+		d.UnknownKeys = append(d.UnknownKeys, unknownKey{d.masked(r, key.At), key.Type})
 	}
 	for _, u := range r.Unread {
-		d.Unread = append(d.Unread, unreadValue{unknownKey{d.masked(u.At), u.Type}, u.Field, u.Why})
+		d.Unread = append(d.Unread, unreadValue{unknownKey{d.masked(r, u.At), u.Type}, u.Field, u.Why})
 	}
 	if !d.values { // what is masked may be there many times over
 		d.UnknownKeys, d.Unread = compact(d.UnknownKeys), compact(d.Unread)
@@ -235,11 +235,11 @@ func withoutLabel(answers []visit.FormAnswer) (n int) {
 	return n
 }
 
-func (d *decoded) masked(at string) string {
+func (d *decoded) masked(r *fields.Report, at string) string {
 	if d.values {
 		return at
 	}
-	return shape.Pointer(at)
+	return shape.Pointer(r.WithoutData(at))
 }
 
 func compact[T comparable](all []T) []T {

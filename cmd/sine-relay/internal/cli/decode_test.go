@@ -91,7 +91,7 @@ func TestDecode_SaysWhyNothingWasTaken(t *testing.T) {
 integrations:
 - name: lobby
   expects: [date]
-  fields: {visit: [/id], person.id: [/who], person.lastName: [/name], answers: [/a, /b], host.name: ["{/h} {/i}"], wrapper: [/0]}
+  fields: {company: [/people/*/company], visit: [/id], person.id: [/who], person.lastName: [/name], answers: [/a, /b], host.name: ["{/h} {/i}"], wrapper: [/0]}
 `)
 	for _, c := range []struct{ name, body, want string }{
 		{"no date", `{"event":"signin_after"}`, "that of the receipt: no date was found\n"},
@@ -103,6 +103,8 @@ integrations:
 		{"another type", `{"event":"signin_after","name":[42]}`, "/name        list  is no value of person.lastName"},
 		{"answers at another place", `{"event":"signin_after","b":{"x":"y"},"a":{"x":"y"}}`, "/b           object  answers is taken from another place"},
 		{"half a template", `{"event":"signin_after","h":"x"}`, "is a part of a template for host.name"},
+		{"a name that is a key", `{"event":"signin_after","people":{"lovelace":{"company":7,"badge":7}}}`, "/people/*/badge  number\n"},
+		{"a name that is a key of a value", `{"event":"signin_after","people":{"lovelace":{"company":7}}}`, "/people/*/company  number"},
 		{"outside of the wrapper", `[{"event":"signin_after"},{"event":"signin_after"}]`, "/1           object  no place leads to this element"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
