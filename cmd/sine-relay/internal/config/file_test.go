@@ -121,6 +121,14 @@ func TestIntegrations_UnquotedYAMLScalarsStayStrings(t *testing.T) {
 	}
 }
 
+// White space that came along when pasting is no part of the external id.
+func TestIntegrations_TrimTheExternalID(t *testing.T) {
+	s := load(t, withFile(t, "integrations: [{name: a, externalId: ' HQ-7 '}]", "a")...)
+	if got := s.Integrations[0].ExternalID; got != "HQ-7" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestIntegrations_NinetyShareTheDefaults(t *testing.T) {
 	var file strings.Builder
 	file.WriteString("defaults:\n  timeZone: Australia/Adelaide\n  decisionBudget: 1s\n  rejectMode: status\n" +
