@@ -97,6 +97,11 @@ func TestEventID_IsTheSameForRepeatsOnly(t *testing.T) {
 		{"the same pass at another time", withID, strings.Replace(withID, ":31", ":32", 1), false},
 		{"no date", `{"event":"signin_after","data":{"firstName":"A"}}`, `{"event":"signin_after","data":{"firstName":"A"}}`, false},
 		{"a date to the minute", `{"event":"signin_after","date":"2026-11-18T21:42Z"}`, `{"event":"signin_after","date":"2026-11-18T21:42Z"}`, false},
+		{"a pass and a date to the minute", `{"event":"signin_after","date":"2026-11-18T21:42Z","data":{"id":"p1"}}`, `{"event":"signin_after","date":"2026-11-18T21:42Z","data":{"id":"p1"}}`, true},
+		{"a pass and a date that is not read", `{"event":"signin_after","date":"n/a","data":{"id":"p1"}}`, `{"event":"signin_after","date":"n/a","data":{"id":"p1"}}`, false},
+		{"a date that stands for none", `{"event":"signin_after","date":"0001-01-01T00:00:00Z","data":{"id":"p1"}}`, `{"event":"signin_after","date":"0001-01-01T00:00:00Z","data":{"id":"p1"}}`, false},
+		{"the beginning of the epoch", `{"event":"signin_after","date":"1970-01-01T00:00:00Z","data":{"firstName":"A"}}`, `{"event":"signin_after","date":"1970-01-01T00:00:00Z","data":{"firstName":"A"}}`, false},
+		{"the end of all days", `{"event":"signin_after","date":"9999-12-31T23:59:59Z","data":{"firstName":"A"}}`, `{"event":"signin_after","date":"9999-12-31T23:59:59Z","data":{"firstName":"A"}}`, false},
 		{"a day", `{"event":"signin_after","date":"2026-11-18"}`, `{"event":"signin_after","date":"2026-11-18"}`, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -89,6 +90,25 @@ func TestQuarantine_ABodyThatIsTooLargeIsAnsweredByItsBeginning(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// One event of several would be stored, and the others would be lost with a 200.
+func TestQuarantine_ABodyOfSeveralEventsIsKept(t *testing.T) {
+	f, problems := fields.Compile(fields.Spec{Places: map[fields.Field][]string{fields.Wrapper: {"/*"}}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	for _, path := range []string{"/sine/lobby", "/sine/lobby/check-in-success"} {
+		r := newRig(t, func(cfg *Config) { cfg.Integrations[0].Fields = f })
+		w := r.post(path, `[{"event":"signin_after","data":{"firstName":"Ada"}},{"event":"signin_after","data":{"firstName":"Bob"}}]`)
+		if q := r.quarantined(t); w.Code != http.StatusBadRequest || q.Reason != visit.ReasonUnknownEvent {
+			t.Errorf("%s: answered %d, kept as %s", path, w.Code, q.Reason)
+		}
+	}
+	r := newRig(t, func(cfg *Config) { cfg.Integrations[0].Fields = f })
+	if asked, code := r.askedAbout(`[{"event":"signin_before","data":{"firstName":"Ada"}},{"event":"signin_before","data":{"firstName":"Bob"}}]`); asked || code != "REJECTED" {
+		t.Errorf("two check-in requests: asked %v, answered %s", asked, code)
 	}
 }
 

@@ -28,19 +28,20 @@ type reading struct {
 	trace                      *trace
 
 	certainty
-	// elements are those of lists and objects in which "*" leads on, outermost first, and
-	// chosen the one of each "*" from which the fields of a group are taken.
+	// elements are those of lists and objects in which "*" or a selector leads on, outermost
+	// first, and chosen the one of each "*" from which the fields of a group are taken.
 	elements []element
 	serial   uint32
 	chosen   []element
 	typed    int // texts that are read as JSON below "*"
 }
 
-// element is one to which "*" leads, numbered in the order of reading.
+// element is one to which "*" or a selector leads, numbered in the order of reading.
 type element struct {
-	star   int
+	star   int // of the "*", or 0
 	serial uint32
-	others int // keys on the way to it that are in another spelling
+	any    uint32 // the serial of the innermost one of "*" that it is in, itself included
+	others int    // keys on the way to it that are in another spelling
 }
 
 // reading begins to read a text.
@@ -209,9 +210,13 @@ func (r *reading) either(in *jsonReader, name string, nodes ...*node) error {
 // enter reads the value to which a node leads: an element, or a member of that name.
 func (r *reading) enter(n *node, name string, in *jsonReader) error {
 	switch {
-	case n.star > 0:
+	case n.star > 0, n.selectedBy != "" && name == "":
 		r.serial++
-		r.elements = append(r.elements, element{n.star, r.serial, r.other})
+		e := element{n.star, r.serial, r.innermost().any, r.other}
+		if n.star > 0 {
+			e.any = e.serial
+		}
+		r.elements = append(r.elements, e)
 		defer func() { r.elements = r.elements[:len(r.elements)-1] }()
 	case name != "" && n.name != name:
 		r.other++

@@ -3,9 +3,9 @@ package fields
 // What a reading must remember of each value to know whether another one at the same
 // place, or at another, makes it unsure.
 type certainty struct {
-	other  int                // keys on the way to what is read that are in another spelling than the place
-	others [fieldCount]uint8  // the same of the value that each field has
-	of     [fieldCount]uint32 // the element it is from, where "*" leads there
+	other  int                 // keys on the way to what is read that are in another spelling than the place
+	others [fieldCount]uint8   // the same of the value that each field has
+	of     [fieldCount]element // the innermost element it is from, of "*" or a selector
 	// unsure are fields of which the place has several values, and differing those that
 	// differ between built-in places. Bits are numbers of fields.
 	unsure, differing uint32
@@ -13,10 +13,10 @@ type certainty struct {
 
 // part is what was found of a part of a template.
 type part struct {
-	text    string
-	others  uint8
-	element uint32
-	unsure  bool
+	text   string
+	others uint8
+	any    uint32 // as in element
+	unsure bool
 }
 
 // mustAgree are the fields of which two built-in places must not differ: the wrong one may
@@ -45,7 +45,7 @@ func (r *reading) isSettled(t target) bool {
 	case have == 0 || have > t.place:
 		return false
 	case have == t.place:
-		return t.first && r.of[t.slot] != r.innermost()
+		return t.first && r.of[t.slot].any != r.innermost().any
 	default:
 		return mustAgree&(1<<t.slot) == 0 || !r.isBuiltin(t.slot, have)
 	}
@@ -58,6 +58,11 @@ func (r *reading) prefers(t target, value string) bool {
 	switch {
 	case have == 0:
 		return true
+	case have == t.place && t.first && r.of[t.slot] != r.innermost() && int(r.others[t.slot]) == r.other:
+		if differs && decisive&bit != 0 {
+			r.unsure |= bit // a selector has chosen two
+		}
+		return false
 	case have == t.place:
 		return r.prefersSpelling(t.slot, differs)
 	case have < t.place:
@@ -142,6 +147,9 @@ func (r *reading) isChosen(t target) bool {
 		return true
 	}
 	for _, e := range r.elements {
+		if e.star == 0 {
+			continue
+		}
 		c := r.chosen[e.star*groupCount+int(t.group)]
 		if c.serial == 0 || c.serial == e.serial {
 			continue
@@ -159,14 +167,17 @@ func (r *reading) choose(t target) {
 		return
 	}
 	for _, e := range r.elements {
+		if e.star == 0 {
+			continue
+		}
 		r.chosen[e.star*groupCount+int(t.group)] = e
 	}
 }
 
-// innermost is the number of the innermost element that is read, or 0.
-func (r *reading) innermost() uint32 {
+// innermost is the innermost element that is read, or none.
+func (r *reading) innermost() element {
 	if len(r.elements) == 0 {
-		return 0
+		return element{}
 	}
-	return r.elements[len(r.elements)-1].serial
+	return r.elements[len(r.elements)-1]
 }

