@@ -51,7 +51,7 @@ func TestExplain_SaysWhatIsInNoField(t *testing.T) {
 		{"half a template", map[Field][]string{PersonName: {"{/a} {/b}"}}, `{"a":"A"}`, "/a string person.name half_template"},
 		{"a whole template", map[Field][]string{PersonName: {"{/a} {/b}"}}, `{"a":"A","b":"B"}`, ""},
 		{"outside of a wrapper", map[Field][]string{Wrapper: {"/w"}}, `{"externalId":"E","w":{"event":"x","data":{}}}`, "/externalId string externalId outside_wrapper"},
-		{"an element", map[Field][]string{Wrapper: {"/0"}}, `[{"event":"x"},{"event":"y"},[]]`, "/1 object  no_place"},
+		{"an element", map[Field][]string{Wrapper: {"/0"}}, `[{"event":"x"},{"note":"y"},[]]`, "/1 object  no_place"},
 		{"an element that is not selected", map[Field][]string{Company: {"/a/k=b/v"}}, `{"a":[{"k":"b","v":"A"},{"k":"c","v":"B"}]}`, "/a/1 object  no_place"},
 		{"the first of a pair", map[Field][]string{Company: {"/a/0=k/1"}}, `{"a":[["k","A"]]}`, ""},
 		{"an element of answers", map[Field][]string{Company: {"/a/k=b/v"}, Answers: {"/a"}}, `{"a":[{"k":"b","v":"A"},{"k":"c","value":"B"}]}`, ""},
