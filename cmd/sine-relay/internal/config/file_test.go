@@ -58,7 +58,7 @@ func TestFile_SaysWhatIsWrong(t *testing.T) {
 		{"too many places", "integrations: [{name: a, fields: {company: [" + strings.Repeat("/a,", 9) + "]}}]\n", "fields.company: has 9 places, at most 8 are supported"},
 		{"a template that does not end", "integrations: [{name: a, fields: {person.name: ['{/data/first} {/data/last']}}]\n", `fields.person.name[0]: has a "{" without "}"`},
 		{"a template of an id", "integrations: [{name: a, fields: {visit: ['{/data/a}{/data/b}']}}]\n", "fields.visit[0]: must be a JSON pointer: a template could make one id of two"},
-		{"one place for visit and person", "defaults: {fields: {person.id: [/data/visitor/id]}}\nintegrations:\n- name: a\n  fields:\n    visit: [/data/signInId, /data/Visitor/ID]\n", "i.yaml:5: integration a: fields.visit[1]: is a place of person.id, too"},
+		{"one place for visit and person", "defaults: {fields: {person.id: [/data/visitor/id]}}\nintegrations:\n- name: a\n  fields:\n    visit: [/data/signInId, /data/Visitor/ID]\n", "i.yaml:5: integration a: fields.visit[1]: is where the id of the person is looked for"},
 		{"a label without a key", "integrations: [{name: a, labels: {label: ['']}}]\n", "labels.label[0]: must be a key of an answer"},
 		{"a format of dates as Go has it", "integrations: [{name: a, dates: {formats: ['02/01/2006']}}]\n", `dates.formats[0]: has "0" outside of a directive: write dates as strftime does`},
 		{"a format with an unknown directive", "integrations: [{name: a, dates: {formats: ['%d/%m/%Y %T']}}]\n", `dates.formats[0]: has an unknown directive "%T"; known are %Y`},
