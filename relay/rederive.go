@@ -26,10 +26,10 @@ type Rederived struct {
 	// Correction is the event as it would be stored today, as a correction of the
 	// stored one. It is nil where both say the same.
 	Correction *visit.Event
-	// OtherKind is set when the body names another kind than the one that the event is
-	// stored as, by the URL or by the configuration of that day. A correction keeps the
-	// kind, and with it the subject.
-	OtherKind bool
+	// OtherKind is the kind that the body names where the event is stored as another one,
+	// by the URL or by the configuration of that day, and else empty. A correction keeps
+	// the stored kind, and with it the subject.
+	OtherKind visit.Kind
 }
 
 // Rederive reads the source of a stored event, or of a correction, again. Its typed
@@ -57,8 +57,10 @@ func (r *Reader) Rederive(stored *visit.Event) (Rederived, error) {
 	}
 	e := x.newEvent(d)
 	e.Site = stored.Site
-	named := in.kindOf(d.Event)
-	read := Rederived{OtherKind: named != "" && named != stored.Kind}
+	read := Rederived{}
+	if named := in.kindOf(d.Event); named != stored.Kind {
+		read.OtherKind = named
+	}
 	same, err := saysTheSame(stored, e)
 	if err == nil && !same {
 		err = e.Correct(stored)

@@ -86,7 +86,7 @@ func TestRederive_ACorrectionKeepsWhatTheRelayNoted(t *testing.T) {
 	reader := newReader(t, inAdelaide)
 	read, err := reader.Rederive(e)
 	c := read.Correction
-	if err != nil || c == nil || read.OtherKind {
+	if err != nil || c == nil || read.OtherKind != "" {
 		t.Fatalf("%+v %v", read, err)
 	}
 	if want := "2026-11-18T08:12:31+10:30"; c.Time.Format(time.RFC3339) != want || c.TimeZone != "Australia/Adelaide" || c.TimeBasis != visit.TimeInAssumedZone {
@@ -120,7 +120,7 @@ func TestRederive_ACorrectionKeepsWhatTheRelayNoted(t *testing.T) {
 func TestRederive_TheKindStays(t *testing.T) {
 	e := storedBy(t, "/sine/lobby/check-out-success", withoutZoneBody)
 	read, err := newReader(t, inAdelaide).Rederive(e)
-	if err != nil || !read.OtherKind || read.Correction == nil || read.Correction.Kind != visit.KindCheckedOut || read.Correction.Cause != visit.CauseUnknown {
+	if err != nil || read.OtherKind != visit.KindCheckedIn || read.Correction == nil || read.Correction.Kind != visit.KindCheckedOut || read.Correction.Cause != visit.CauseUnknown {
 		t.Errorf("%+v %v", read, err)
 	}
 }

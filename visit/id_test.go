@@ -79,7 +79,9 @@ func TestRequestID_IsUniqueAndReadable(t *testing.T) {
 
 func TestVisitKey_ReplacesAnOddID(t *testing.T) {
 	for id, want := range map[string]visit.VisitKey{
-		"":                       {Basis: visit.VisitKeyNone},
+		"": {Basis: visit.VisitKeyNone},
+		// As docs/contract.md says, whose readers make the keys themselves.
+		"4711/2026":              {Value: "0e8fe5072f1e128d0701dc9e13a42cc3", Basis: visit.VisitKeyFromSine},
 		"1844674407370955161599": {Value: "1844674407370955161599", Basis: visit.VisitKeyFromSine},
 	} {
 		if got := visit.NewVisitKey(id); got != want {

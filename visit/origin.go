@@ -79,8 +79,10 @@ const (
 // VisitKey identifies a visit: its check-in and its check-out have the same key.
 type VisitKey struct {
 	// Value is Sine's own id of the pass or visit. An id that does not consist of
-	// 1 to 128 letters, digits and the characters "._:-" is replaced by 32
-	// hexadecimal digits of its SHA-256, so that the value is valid anywhere. It is
+	// 1 to 128 letters, digits and the characters "._:-" is replaced by the
+	// first half, as 32 hexadecimal digits, of the SHA-256 over the word "visit" and the
+	// id, each preceded by its length as eight bytes, big-endian, so that the value is
+	// valid anywhere. It is
 	// empty when the basis is [VisitKeyNone].
 	Value string `json:"value,omitempty"`
 	// Basis says where the key comes from.

@@ -10,10 +10,10 @@ import (
 const relayAccount = "VISITORS"
 
 // Answered lists the subjects, wildcards among them, of which clients answer the
-// requests, but for the client with the id own: plain subscribers, too, whom NATS
+// requests, but for the clients with the ids own: plain subscribers, too, whom NATS
 // discovery does not show. Deciders may subscribe in a queue group only; what is in
 // none is a stream.
-func (s *Server) Answered(own uint64) ([]string, error) {
+func (s *Server) Answered(own ...uint64) ([]string, error) {
 	running := s.current()
 	if running == nil {
 		return nil, errDown
@@ -24,7 +24,7 @@ func (s *Server) Answered(own uint64) ([]string, error) {
 	}
 	var subjects []string
 	for _, sub := range found.Subs {
-		if sub.Cid != own && sub.Queue != "" {
+		if !slices.Contains(own, sub.Cid) && sub.Queue != "" {
 			subjects = append(subjects, sub.Subject)
 		}
 	}

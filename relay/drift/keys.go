@@ -36,7 +36,7 @@ func SumOf(b *fields.Body) uint64 { return b.Unknown + uint64(b.Elsewhere())<<32
 
 // KeysOf are those of a report, and the built-in places at which there is a field that is
 // configured to be elsewhere. In a path, "*" stands for a number: an element of a list,
-// or an id that serves as a key. In a name what does not read like the name of a field is
+// or an id that serves as a key; and for a key to which a "*" of the configuration leads. In a name what does not read like the name of a field is
 // masked, and what is beside it, as in a [shape.Shape].
 func KeysOf(r *fields.Report) (k Keys) {
 	for _, u := range r.UnknownKeys {
@@ -50,7 +50,7 @@ func KeysOf(r *fields.Report) (k Keys) {
 		}
 	}
 	for i, at := range k.Paths {
-		k.Paths[i] = withoutNumbers(at)
+		k.Paths[i] = withoutNumbers(r.WithoutData(at))
 	}
 	k.Names = shape.Pointers(k.Paths)
 	return k

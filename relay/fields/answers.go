@@ -43,6 +43,7 @@ func (r *reading) readAnswers(t target, in *jsonReader) error {
 		return err
 	}
 	r.note(answers, t.place)
+	r.trace.answers(have == t.place)
 	return err
 }
 

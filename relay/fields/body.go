@@ -29,6 +29,7 @@ type Body struct {
 	// those up to the number in configured are configured.
 	places     [fieldCount]uint8
 	configured *[fieldCount]uint8
+	dates      *dates
 }
 
 // Origin says at what kind of place a field was found.

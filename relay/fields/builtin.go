@@ -11,7 +11,8 @@ import (
 //
 // They are few on purpose: a wrong value may let somebody in of whom the right one would
 // have spoken. So nothing outside of "data" is guessed, nor "organisation" beside the
-// visitor's own fields, where the name of the customer itself often is, nor "name".
+// visitor's own fields, where the name of the customer itself often is, nor "name". A
+// company that is an object beside them comes last, since it may be the customer as well.
 var builtin = func() (all [fieldCount][]string) {
 	for field, text := range builtinPlaces {
 		for place := range strings.FieldsSeq(text) {
@@ -53,7 +54,7 @@ var builtinPlaces = map[Field]string{
 		"/VISITOR/pictureUrl /VISITOR/imageUrl",
 	Company: "/data/company /data/companyName /data/visitorCompany /VISITOR/company /VISITOR/companyName " +
 		"/VISITOR/company/name /VISITOR/organisation /VISITOR/organization /VISITOR/organisationName " +
-		"/VISITOR/organizationName /VISITOR/employer",
+		"/VISITOR/organizationName /VISITOR/employer /data/company/name",
 	VisitorType: "/data/passType /data/visitorType /data/visitType /data/visitorType/name /data/visitType/name " +
 		"/VISITOR/type /VISITOR/visitorType",
 	HostFirstName: "/data/host/firstName /data/host/givenName /data/hostFirstName",

@@ -23,8 +23,7 @@ func Compile(s Spec) (*Fields, []Problem) {
 		slices.SortStableFunc(c.problems, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
 		return nil, c.problems
 	}
-	c.f.root, c.f.answer = c.places.root, c.answer.root
-	c.f.stars, c.f.spec = c.places.stars, s
+	c.f.root, c.f.answer, c.f.stars, c.f.spec = c.places.root, c.answer.root, c.places.stars, s
 	return c.f, nil
 }
 
@@ -44,7 +43,7 @@ func (c *compiler) add(path, format string, args ...any) {
 func (c *compiler) fields(s Spec) {
 	for name, places := range s.Places {
 		if !slices.Contains(All, name) {
-			c.add("fields."+string(name), "unknown field%s; must be one of %s", suggest(string(name)), join(All))
+			c.add("fields."+string(name), "unknown field%s; must be one of %s", suggest(string(name), All), join(All))
 			continue
 		}
 		if len(places) > MaxPlaces {
@@ -226,9 +225,17 @@ func (c *compiler) dates(s Spec) {
 			c.add(fmt.Sprintf("dates.formats[%d]", i), "%v", err)
 			continue
 		}
+		for _, other := range s.DateFormats[:i] {
+			if other != text && dayOrMonth.Replace(other) == dayOrMonth.Replace(text) {
+				c.add(fmt.Sprintf("dates.formats[%d]", i), "reads the same text as %s with another meaning: which is the day and which the month?", other)
+			}
+		}
 		c.f.dates.formats = append(c.f.dates.formats, format)
 	}
 }
+
+// dayOrMonth makes formats equal that differ in what is the day and what the month alone.
+var dayOrMonth = strings.NewReplacer("%d", "%m", "%e", "%m")
 
 var causes = []visit.Cause{visit.CauseCheckedOut, visit.CauseExpired, visit.CauseLeftArea, visit.CauseUnknown}
 
@@ -257,8 +264,8 @@ func join[T ~string](all []T) string {
 }
 
 // suggest finds the field that somebody meant.
-func suggest(name string) string {
-	for _, f := range All {
+func suggest(name string, among []Field) string {
+	for _, f := range among {
 		_, last, nested := strings.Cut(string(f), ".")
 		if Spelling(name) == Spelling(string(f)) || nested && Spelling(name) == Spelling(last) {
 			return "; did you mean " + string(f) + "?"

@@ -27,6 +27,28 @@ func TestCompile_SaysEverythingThatIsWrong(t *testing.T) {
 	}
 }
 
+func TestCompile_RefusesFormatsThatContradictEachOther(t *testing.T) {
+	for want, formats := range map[string][]string{
+		"dates.formats[1]: reads the same text as %d/%m/%Y %H:%M": {"%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"},
+		"dates.formats[0]: has %m twice":                          {"%d/%m/%Y %m %H:%M"},
+	} {
+		if _, problems := Compile(Spec{DateFormats: formats}); len(problems) != 1 || !strings.Contains(problems[0].String(), want) {
+			t.Errorf("%q: %v", formats, problems)
+		}
+	}
+}
+
+// An empty list undoes that of the base.
+func TestSpec_AnEmptyListIsOneOfItsOwn(t *testing.T) {
+	base := Spec{Labels: []string{"a"}, Values: []string{"b"}, DateFormats: []string{"%d/%m/%Y %H"}}
+	for _, s := range []Spec{{Labels: []string{}}, {Values: []string{}}, {DateFormats: []string{}}} {
+		merged := s.Over(base)
+		if got := len(merged.Labels) + len(merged.Values) + len(merged.DateFormats); got != 2 {
+			t.Errorf("%+v over the base is %+v", s, merged)
+		}
+	}
+}
+
 func TestExpectation_IsMetWhereConfigured(t *testing.T) {
 	f := compile(t, companyAt("/data/org"))
 	for _, c := range []struct {
@@ -41,6 +63,9 @@ func TestExpectation_IsMetWhereConfigured(t *testing.T) {
 		{"company|host", `{"data":{"host":{"department":"D"}}}`, ""},
 		{"answers", `{"data":{"answers":[7]}}`, "[answers]"},
 		{"visit", `{"data":{"id":0}}`, "[visit]"},
+		{"date", `{"date":"2026-11-18 21:42"}`, ""},
+		{"date", `{"date":"4/3/2026 21:42"}`, "[date]"},
+		{"date|visit", `{"date":"soon","data":{"id":7}}`, ""},
 	} {
 		e, err := ParseExpectation(c.expects)
 		if err != nil {
@@ -55,9 +80,16 @@ func TestExpectation_IsMetWhereConfigured(t *testing.T) {
 	if len(b.Lacks([]Expectation{Person})) > 0 || b.Origin(LastName) != Configured {
 		t.Errorf("a configured whole name is %v", b.Origin(LastName))
 	}
-	for _, text := range []string{"", "person.name", "company|", "Company", "event"} {
-		if _, err := ParseExpectation(text); err == nil {
-			t.Errorf("%q is accepted", text)
+}
+
+func TestExpectation_SaysWhatItCannotHave(t *testing.T) {
+	for text, want := range map[string]string{
+		"": `has unknown field "";`, "company|": `has unknown field "";`, "Company": `has unknown field "Company"; did you mean company?`,
+		"lastName": "did you mean person.lastName?", "person.name": "cannot have person.name, which becomes the last name: person expects a name",
+		"host.name": "which becomes the last name: host expects a name", "event": "cannot have event;", "externalId": "cannot have externalId;", "cause": "cannot have cause;",
+	} {
+		if _, err := ParseExpectation(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
 		}
 	}
 }

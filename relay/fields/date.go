@@ -2,6 +2,7 @@ package fields
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -28,8 +29,8 @@ type dates struct {
 // Format is a way of writing a date.
 type Format struct {
 	layouts []string // of package time
-	// zoned is set when the format has a zone.
-	zoned, precise bool
+	// zoned is set when the format has a zone, and halves when it has AM or PM.
+	zoned, precise, halves bool
 }
 
 // Formats of ISO 8601 as programs write it, and of mail headers. Go reads fractions of a
@@ -38,13 +39,19 @@ type Format struct {
 var formats = []Format{
 	{zoned: true, precise: true, layouts: []string{
 		"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07",
-		"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 Z0700",
+		"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "2006-01-02 15:04:05Z07",
+		"2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05 Z07",
 	}},
 	{precise: true, layouts: []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"}},
-	{zoned: true, layouts: []string{"2006-01-02T15:04Z07:00", "2006-01-02T15:04Z0700", "2006-01-02 15:04Z07:00"}},
+	{zoned: true, layouts: []string{"2006-01-02T15:04Z07:00", "2006-01-02T15:04Z0700", "2006-01-02T15:04Z07", "2006-01-02 15:04Z07:00", "2006-01-02 15:04Z0700", "2006-01-02 15:04Z07"}},
 	{layouts: []string{"2006-01-02T15:04", "2006-01-02 15:04"}},
-	{zoned: true, precise: true, layouts: []string{"20060102T150405Z07:00", "20060102T150405Z0700", time.RFC1123Z, "2 Jan 2006 15:04:05 -0700"}},
+	{zoned: true, precise: true, layouts: []string{
+		"20060102T150405Z07:00", "20060102T150405Z0700", "20060102T150405Z07", time.RFC1123Z, "2 Jan 2006 15:04:05 -0700",
+		"Mon, 2 Jan 2006 15:04:05 GMT", "2 Jan 2006 15:04:05 GMT",
+	}},
 	{precise: true, layouts: []string{"20060102T150405"}},
+	{zoned: true, layouts: []string{"20060102T1504Z07:00", "20060102T1504Z0700", "20060102T1504Z07"}},
+	{layouts: []string{"20060102T1504"}},
 }
 
 // ReadDate reads a date in one of the configured formats, as ISO text, with or without
@@ -52,35 +59,64 @@ var formats = []Format{
 // without a zone is read in the configured zone for dates, or else in that of the site.
 // What cannot be read stands for the time of receipt.
 func (f *Fields) ReadDate(written string, site *time.Location, received time.Time) When {
-	written = strings.TrimSpace(written)
-	w := When{Time: received, Basis: visit.TimeReceived, Written: written}
-	if written == "" {
-		return w
-	}
-	zone := site
+	w := When{Time: received, Basis: visit.TimeReceived, Written: strings.TrimSpace(written)}
 	if f.dates.zone != nil {
-		zone = f.dates.zone
+		site = f.dates.zone
 	}
-	if w.read(f.dates.formats, zone) {
-		return w
-	}
-	if t, ok := readEpoch(written); ok {
-		w.Time, w.Basis, w.Precise = t, visit.TimeFromSine, true
-		return w
-	}
-	w.read(formats, zone)
+	w.read(&f.dates, site)
 	return w
 }
 
-// read tries formats, and reports whether one of them fits.
-func (w *When) read(formats []Format, zone *time.Location) bool {
+// reads reports whether a date can be read, in whichever zone.
+func (d *dates) reads(written string) bool {
+	w := When{Written: strings.TrimSpace(written)}
+	return w.read(d, time.UTC)
+}
+
+// read reads what is written.
+func (w *When) read(d *dates, zone *time.Location) bool {
+	if w.Written == "" {
+		return false
+	}
+	text := withSpaces(w.Written)
+	if w.readBy(d.formats, text, zone) {
+		return true
+	}
+	if t, ok := readEpoch(text); ok {
+		w.Time, w.Basis, w.Precise = t, visit.TimeFromSine, true
+		return true
+	}
+	return w.readBy(formats, text, zone)
+}
+
+// spaces are what programs write for a space so that no line breaks there: newer ones do
+// so before AM and PM.
+var spaces = strings.NewReplacer("\u00a0", " ", "\u2009", " ", "\u202f", " ")
+
+// withSpaces has plain spaces in their place. Nearly all dates are in ASCII.
+func withSpaces(text string) string {
+	if strings.IndexFunc(text, func(r rune) bool { return r >= 0x80 }) < 0 {
+		return text
+	}
+	return spaces.Replace(text)
+}
+
+// halves are the ways in which programs write AM and PM.
+var halves = regexp.MustCompile(`([AaPp])(?:[Mm]|\. ?[Mm]\.)`)
+
+// readBy tries formats, and reports whether one of them fits.
+func (w *When) readBy(formats []Format, text string, zone *time.Location) bool {
 	for i := range formats {
 		in, basis := time.UTC, visit.TimeFromSine
 		if !formats[i].zoned {
 			in, basis = zone, visit.TimeInAssumedZone
 		}
+		written := text
+		if formats[i].halves {
+			written = halves.ReplaceAllStringFunc(text, func(half string) string { return strings.ToUpper(half[:1]) + "M" })
+		}
 		for _, layout := range formats[i].layouts {
-			t, err := time.ParseInLocation(layout, w.Written, in)
+			t, err := time.ParseInLocation(layout, written, in)
 			if err == nil && encodes(t) {
 				w.Time, w.Basis, w.Precise = t, basis, formats[i].precise
 				return true
@@ -100,22 +136,38 @@ var directives = map[byte][2]string{
 
 // ParseFormat reads a format of dates as strftime has them, such as %d/%m/%Y %H:%M:%S.
 // It may have the directives %Y %y %m %d %e %b %B %a %A %H %I %p %M %S %z and %%; names
-// are English, and a fraction of a second may follow the second. It must have a year, a
-// month, a day and an hour.
+// are English, AM and PM may be in small letters or have dots, and a fraction of a second
+// may follow the second. It must have a year, a month, a day and an hour. What is not a
+// directive must be in the date as it is.
 func ParseFormat(text string) (Format, error) {
 	var layout strings.Builder
+	var shown [len(probes)]strings.Builder
+	add := func(piece string, literal bool) {
+		layout.WriteString(piece)
+		for i, probe := range probes {
+			if !literal {
+				shown[i].WriteString(probe.Format(piece))
+			} else {
+				shown[i].WriteString(piece)
+			}
+		}
+	}
+	text = withSpaces(text)
 	has := map[byte]bool{}
 	for i := 0; i < len(text); i++ {
 		if text[i] != '%' {
-			if !isLiteral(text[i]) {
+			if isDigit(text[i]) {
 				return Format{}, fmt.Errorf("has %q outside of a directive: write dates as strftime does, such as %%d/%%m/%%Y %%H:%%M:%%S", text[i:i+1])
 			}
-			layout.WriteByte(text[i])
+			add(text[i:i+1], true)
 			continue
 		}
 		i++
 		if i == len(text) || directives[text[i]][0] == "" {
 			return Format{}, fmt.Errorf("has an unknown directive %q; known are %%Y %%y %%m %%d %%e %%b %%B %%a %%A %%H %%I %%p %%M %%S %%z %%%%", text[i-1:min(i+1, len(text))])
+		}
+		if has[text[i]] && text[i] != '%' {
+			return Format{}, fmt.Errorf("has %%%c twice", text[i])
 		}
 		has[text[i]] = true
 		// Where nothing separates two numbers, each has all its digits.
@@ -123,7 +175,7 @@ func ParseFormat(text string) (Format, error) {
 		if i+1 < len(text) && text[i+1] == '%' || i > 2 && text[i-3] == '%' {
 			between = 0
 		}
-		layout.WriteString(directives[text[i]][between])
+		add(directives[text[i]][between], false)
 	}
 	for _, needed := range []struct{ what, by string }{{"a year, %Y", "Yy"}, {"a month, %m", "mbB"}, {"a day, %d", "de"}, {"an hour, %H", "HI"}} {
 		if !hasAny(has, needed.by) {
@@ -133,9 +185,16 @@ func ParseFormat(text string) (Format, error) {
 	if has['I'] != has['p'] {
 		return Format{}, fmt.Errorf("must have %%I and %%p together, or %%H")
 	}
-	f := Format{zoned: has['z'], precise: has['S'], layouts: []string{layout.String()}}
+	for i, probe := range probes {
+		if probe.Format(layout.String()) != shown[i].String() {
+			return Format{}, fmt.Errorf("has a text outside of a directive that Go takes for a part of a date, such as Jan, Mon, MST, PM, Z07 or _ before a day")
+		}
+	}
+	f := Format{zoned: has['z'], precise: has['S'], halves: has['p'], layouts: []string{layout.String()}}
 	if f.zoned {
-		f.layouts = append(f.layouts, strings.Replace(layout.String(), "Z07:00", "Z0700", 1))
+		for _, zone := range []string{"Z0700", "Z07"} {
+			f.layouts = append(f.layouts, strings.Replace(layout.String(), "Z07:00", zone, 1))
+		}
 	}
 	return f, nil
 }
@@ -144,13 +203,16 @@ func ParseFormat(text string) (Format, error) {
 // zone is read in that one.
 func (f Format) Read(written string, zone *time.Location) (t time.Time, ok bool) {
 	w := When{Written: strings.TrimSpace(written)}
-	ok = w.read([]Format{f}, zone)
+	ok = w.readBy([]Format{f}, withSpaces(w.Written), zone)
 	return w.Time, ok
 }
 
-// isLiteral reports whether package time reads a character as it is, whatever is beside
-// it.
-func isLiteral(b byte) bool { return strings.IndexByte(" ,;.:/-()[]T\t", b) >= 0 }
+// probes are times by which a layout shows whether package time takes all its literals as
+// they are: no part of theirs is written as in a layout.
+var probes = [...]time.Time{
+	time.Date(1999, 11, 28, 8, 57, 39, 123_456_789, time.FixedZone("X", -3*3600-1800)),
+	time.Date(2013, 9, 19, 21, 48, 56, 987_654_321, time.UTC),
+}
 
 func hasAny(has map[byte]bool, of string) bool {
 	for i := range len(of) {

@@ -129,6 +129,9 @@ func IsJSON(body []byte) bool {
 // programs that build JSON out of JSON send the inner one as a text. It returns
 // "" for anything else, and for a text that is nested deeper than maxDepth.
 func container(value string, maxDepth int) string {
+	if isPlainText(value) {
+		return ""
+	}
 	for range maxTexts {
 		if kindOf(value) != '"' || !IsJSON([]byte(value)) {
 			break
@@ -142,6 +145,16 @@ func container(value string, maxDepth int) string {
 		return ""
 	}
 	return value
+}
+
+// isPlainText reports whether a value is a text that surely holds no JSON, by its first
+// character: nearly all texts are such.
+func isPlainText(value string) bool {
+	if len(value) < len(`"x`) || value[0] != '"' {
+		return false
+	}
+	first := value[1]
+	return first > ' ' && first < 0x80 && strings.IndexByte(`{[\"`, first) < 0
 }
 
 // kindOf is the first byte of a value.

@@ -27,11 +27,24 @@ func ParseExpectation(text string) (Expectation, error) {
 			continue
 		}
 		if !slices.Contains(expected, Field(name)) {
-			return e, fmt.Errorf("has unknown field %q%s; must be person, host, or of %s, or several with \"|\" between", name, suggest(name), join(expected))
+			return e, fmt.Errorf("%s; must be person, host, or of %s, or several with \"|\" between", notExpected(name), join(expected))
 		}
 		e.anyOf = append(e.anyOf, numberOf(Field(name)))
 	}
 	return e, nil
+}
+
+// notExpected says why a name cannot be expected.
+func notExpected(name string) string {
+	switch whole := Field(name); {
+	case whole == PersonName, whole == HostName:
+		group, _, _ := strings.Cut(name, ".")
+		return fmt.Sprintf("cannot have %s, which becomes the last name: %s expects a name in one text or in two", name, group)
+	case slices.Contains(All, whole):
+		return fmt.Sprintf("cannot have %s", name)
+	default:
+		return fmt.Sprintf("has unknown field %q%s", name, suggest(name, expected))
+	}
 }
 
 // Person is the expectation that the visitor has a name.
@@ -48,8 +61,12 @@ func (e Expectation) Fields() []Field {
 
 // Meets reports whether a field of the expectation was found. One for which the
 // configuration names places must be at one of them: elsewhere, what has its name need
-// not be it.
-func (b *Body) Meets(e Expectation) bool { return slices.ContainsFunc(e.anyOf, b.isSure) }
+// not be it. A date that cannot be read is none.
+func (b *Body) Meets(e Expectation) bool {
+	return slices.ContainsFunc(e.anyOf, func(field int) bool {
+		return b.isSure(field) && (field != date || b.dates.reads(b.Date))
+	})
+}
 
 // Lacks returns the fields of those expectations that the body does not meet, each once,
 // in the order of the expectations.

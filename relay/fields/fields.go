@@ -152,9 +152,10 @@ func (s Spec) Over(base Spec) Spec {
 	return merged
 }
 
-// IsZero reports whether nothing is configured.
+// IsZero reports whether nothing is configured. An empty list is something: it undoes that
+// of the base in [Spec.Over].
 func (s Spec) IsZero() bool {
-	return len(s.Places)+len(s.Labels)+len(s.Values)+len(s.DateFormats)+len(s.Causes) == 0 && s.DateZone == nil
+	return len(s.Places)+len(s.Causes) == 0 && s.Labels == nil && s.Values == nil && s.DateFormats == nil && s.DateZone == nil
 }
 
 func listOr(own, inherited []string) []string {

@@ -28,7 +28,7 @@ func (r *reading) finish() {
 		p.Host = &visit.Host{FirstName: r.host.FirstName, LastName: r.host.LastName, Group: r.host.Group}
 	}
 	if r.VisitID != "" && r.VisitID == p.Person.ID && (r.f.counts[personID] > 0 || r.places[visitID] == r.f.bareID) {
-		r.VisitID, r.places[visitID] = "", 0 // whichever place it comes from, it is the person's
+		r.VisitID, r.places[visitID], r.sameAsPerson = "", 0, true // whichever place it comes from, it is the person's
 	}
 	r.Cause = visit.CauseUnknown
 	if r.word != "" {

@@ -66,7 +66,7 @@ func parsePointer(text string) (pointer, error) {
 // suggestPointer makes a pointer of a path as other tools write it: data.company,
 // $.data.items[0].
 func suggestPointer(text string) string {
-	path := strings.NewReplacer("[", "/", "]", "", ".", "/", "$", "").Replace(text)
+	path := strings.NewReplacer("[", "/", "]", "", ".", "/", "$", "", "#", "").Replace(text)
 	return strconv.Quote("/" + strings.Trim(path, "/ "))
 }
 

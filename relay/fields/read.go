@@ -18,6 +18,7 @@ type reading struct {
 	hasHost bool
 	// Whole names, and the word for a cause.
 	personName, hostName, word string
+	sameAsPerson               bool   // the visit's id was dropped: it is the person's
 	parts                      []part // of templates
 	wrapped                    []wrapped
 	inside                     bool // of a wrapper
@@ -45,7 +46,7 @@ type element struct {
 
 // reading begins to read a text.
 func (f *Fields) reading(text string, maxDepth int) reading {
-	r := reading{f: f, maxDepth: maxDepth, Body: &Body{configured: &f.counts}, mostAnswers: mostAnswers(text)}
+	r := reading{f: f, maxDepth: maxDepth, Body: &Body{configured: &f.counts, dates: &f.dates}, mostAnswers: mostAnswers(text)}
 	if f.parts > 0 {
 		r.parts = make([]part, f.parts)
 	}
@@ -198,6 +199,7 @@ func (r *reading) either(in *jsonReader, name string, nodes ...*node) error {
 		if n == nil {
 			continue
 		}
+		r.trace.reach(n, value, r.maxDepth)
 		if err := r.enter(n, name, &jsonReader{text: value}); err != nil {
 			return err
 		}
@@ -236,7 +238,7 @@ func (r *reading) list(n *node, in *jsonReader) error {
 		if n.any != nil {
 			nodes = append(nodes, n.any)
 		}
-		if len(nodes)+len(n.selectors) == 0 && !n.wrapsElement() {
+		if len(nodes)+len(n.selectors) == 0 && !n.wrapsElement() && r.trace == nil {
 			return in.skip()
 		}
 		value, err := in.value()
@@ -257,12 +259,13 @@ func (r *reading) list(n *node, in *jsonReader) error {
 		if !selected && len(n.selectors) > 0 {
 			r.unselected(n, value)
 		}
-		return r.element(nodes, value, at)
+		return r.element(n, nodes, value, at)
 	})
 }
 
-func (r *reading) element(nodes []*node, value string, at int) error {
+func (r *reading) element(n *node, nodes []*node, value string, at int) error {
 	defer r.trace.in(at)()
+	r.trace.element(n, at, nodes, value)
 	return r.either(&jsonReader{text: value}, "", nodes...)
 }
 

@@ -48,12 +48,14 @@ func TestRead_FindsAPlace(t *testing.T) {
 		{"through a text that is a list", "/box/0", `{"box":"[\"A\"]"}`, "A"},
 		{"through a text that is none", "/box/org", `{"box":"{org: A}"}`, ""},
 		{"a number", "/org", `{"org":7}`, ""},
+		{"a boolean", "/org", `{"org":true}`, ""},
 		{"an object", "/org", `{"org":{"name":"A"}}`, ""},
 		{"the last of a key that is there twice", "/org", `{"org":"A","org":"B"}`, "B"},
 		{"a root that is a list", "/0/org", `[{"org":"A"}]`, "A"},
 		{"a key and any beside it", "/x/*", `{"x":{"a":null,"b":"B"}}`, "B"},
 		{"joined", "{/a} & {/b}", `{"b":"B","a":"A"}`, "A & B"},
 		{"joined, with a part that is missing", "{/a} & {/b}", `{"a":"A","b":""}`, ""},
+		{"joined with a boolean", "{/a}", `{"a":true}`, ""},
 		{"joined of numbers", "{/a}/{/b/*}", `{"a":1,"b":[null,2,3]}`, "1/2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -88,11 +90,36 @@ func TestRead_TriesPlacesInOrder(t *testing.T) {
 func TestRead_DoesNotGuessTheCompany(t *testing.T) {
 	for _, body := range []string{
 		`{"event":"x","company":"Own"}`, `{"event":"x","data":{"organisation":"Own"}}`, `{"event":"x","data":{"organization":{"name":"Own"}}}`,
-		`{"event":"x","data":{"company":{"name":"Own"}}}`, `{"event":"x","data":{"site":{"company":"Own"},"host":{"company":"Own"}}}`,
+		`{"event":"x","data":{"site":{"company":"Own"},"host":{"company":"Own"}}}`,
 	} {
 		if b := read(t, Default, body); b.Pass.Company != "" {
 			t.Errorf("%s: %q", body, b.Pass.Company)
 		}
+	}
+}
+
+// Another company elsewhere makes it unsure, as with every guess.
+func TestRead_TakesACompanyThatIsAnObject(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"event":"x","data":{"company":{"name":"A"}}}`:                            "A",
+		`{"event":"x","data":{"company":{"name":"A"},"visitor":{"employer":"B"}}}`: "",
+		`{"event":"x","data":{"company":{"name":7}}}`:                              "",
+	} {
+		if b := read(t, Default, body); b.Pass.Company != want {
+			t.Errorf("%s: %q, want %q", body, b.Pass.Company, want)
+		}
+	}
+}
+
+// Codes are often numbers. No name is one: it must not be what lets somebody in.
+func TestRead_TakesNumbersForCodesAtConfiguredPlaces(t *testing.T) {
+	f := compile(t, Spec{Places: map[Field][]string{Event: {"/e"}, Cause: {"/c"}, LastName: {"/n"}}, Causes: map[string]visit.Cause{"0": visit.CauseExpired}})
+	b := read(t, f, `{"e":3,"c":0,"n":7,"data":{"firstName":4,"company":5}}`)
+	if b.Event != "3" || b.Cause != visit.CauseExpired || b.Pass.Person != (visit.Person{}) || b.Pass.Company != "" {
+		t.Errorf("read as %+v", b)
+	}
+	if b := read(t, Default, `{"event":3,"data":{"status":2}}`); b.Event != "" || b.Origin(Cause) != Missing {
+		t.Errorf("read without configuration as %+v", b)
 	}
 }
 

@@ -20,6 +20,27 @@ type Report struct {
 	// list are selected, by the texts that would: /data/items/name=Company. They are at
 	// most [MaxUnknown].
 	Unselected []string
+	// Unread are the values to which places lead and that are in no field, in the order of
+	// the body, at most [MaxUnknown].
+	Unread []Unread
+
+	any map[string]bool // pointers to which only a "*" leads, by a key
+}
+
+// WithoutData is a pointer of the report with "*" for each key to which a "*" of the
+// configuration leads: such a key is data, such as a name or an id.
+func (r *Report) WithoutData(pointer string) string {
+	if len(r.any) == 0 {
+		return pointer
+	}
+	keys := strings.Split(pointer, "/")
+	at := ""
+	for i, key := range keys[1:] {
+		if at += "/" + key; r.any[at] {
+			keys[i+1] = "*"
+		}
+	}
+	return strings.Join(keys, "/")
 }
 
 // MaxUnknown bounds [Report.UnknownKeys].
@@ -58,10 +79,11 @@ func (f *Fields) Explain(source []byte, maxDepth int) (*Report, visit.Reason) {
 		return nil, visit.ReasonNotJSON
 	}
 	r.Source = source
-	report := &Report{Body: r.Body, UnknownKeys: r.trace.unknown}
+	report := &Report{Body: r.Body, UnknownKeys: r.trace.unknownKeys(), Unread: r.unread(), any: r.trace.any}
 	if more := len(report.UnknownKeys) - MaxUnknown; more > 0 {
 		report.UnknownKeys, report.Omitted = report.UnknownKeys[:MaxUnknown], more
 	}
+	report.Unread = report.Unread[:min(len(report.Unread), MaxUnknown)]
 	report.Unselected = r.trace.unselected[:min(len(r.trace.unselected), MaxUnknown)]
 	for field, name := range All {
 		from := field
@@ -101,6 +123,15 @@ type trace struct {
 	unknown []UnknownKey
 	// unselected is for [Report.Unselected].
 	unselected []string
+	// reached and answersAt are for [Report.Unread].
+	reached   []reached
+	answersAt []string
+	// led has the pointers to which some node leads, set where the value is of use to one:
+	// several nodes may be at a pointer, and what is unknown to one of them need not be to
+	// the others.
+	led map[string]bool
+	// any is for [Report.WithoutData].
+	any map[string]bool
 	// quiet is set while unknown keys are not noted: something else reads them.
 	quiet bool
 }
@@ -145,6 +176,18 @@ func (t *trace) joined(field int, parts []int) {
 	t.at[field] = all
 }
 
+// unknownKeys are the keys from which no node leads on, each once.
+func (t *trace) unknownKeys() (all []UnknownKey) {
+	seen := map[string]bool{}
+	for _, u := range t.unknown {
+		if _, led := t.led[u.At]; !led && !seen[u.At] {
+			seen[u.At] = true
+			all = append(all, u)
+		}
+	}
+	return all
+}
+
 // traced is member with a trace.
 func (r *reading) traced(n, next *node, in *jsonReader, name string) error {
 	defer r.trace.key(name)()
@@ -153,6 +196,11 @@ func (r *reading) traced(n, next *node, in *jsonReader, name string) error {
 			r.trace.unknown = append(r.trace.unknown, UnknownKey{r.trace.here(), typeOf(kind)})
 		}
 		return in.skip()
+	}
+	here := r.trace.here()
+	r.trace.led[here] = r.trace.led[here] // known, at least
+	if next == nil {
+		r.trace.any[here] = true
 	}
 	return r.either(in, name, next, n.any)
 }

@@ -32,7 +32,7 @@ func (b *Body) Elsewhere() (s Set) {
 
 // Found are the fields that the body has, by the rules of [Body.Meets]: one for which the
 // configuration names places is found at one of them. Answers are found where one of them
-// has a value.
+// has a value, and a date whether or not it can be read.
 func (b *Body) Found() (s Set) {
 	for field, place := range b.places {
 		if place != 0 && (b.configured[field] == 0 || place <= b.configured[field]) {

@@ -53,7 +53,7 @@ func (r *reading) take(t target, value string, kind byte) {
 		return
 	}
 	if t.slot >= fieldCount {
-		r.takePart(t, value)
+		r.takePart(t, value, kind)
 		return
 	}
 	if r.isSettled(t) {
@@ -67,6 +67,11 @@ func (r *reading) take(t target, value string, kind byte) {
 			return
 		}
 	case email, mobile, date: // a number is one as it is written
+		value = content(value)
+	case event, cause: // a number may be a code, where the configuration names just this place
+		if kind != '"' && (t.first || t.place > r.configured[t.slot] || !isNumber(kind)) {
+			return
+		}
 		value = content(value)
 	default:
 		if kind != '"' {
@@ -83,7 +88,11 @@ func (r *reading) take(t target, value string, kind byte) {
 	r.note(t.slot, t.place)
 }
 
-func (r *reading) takePart(t target, value string) {
+// takePart takes a text or a number for a part of a template.
+func (r *reading) takePart(t target, value string, kind byte) {
+	if kind == 't' || kind == 'f' {
+		return
+	}
 	have, text := &r.parts[t.slot-fieldCount], content(value)
 	switch other := uint8(r.other); {
 	case isBlank(text), saysNone(text):
@@ -155,6 +164,8 @@ func (r *reading) text(field int) *string {
 		return &r.word
 	}
 }
+
+func isNumber(kind byte) bool { return kind == '-' || isDigit(kind) }
 
 // isBlank is visit.IsBlank, faster for what nearly every text begins with.
 func isBlank(text string) bool {

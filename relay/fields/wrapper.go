@@ -1,6 +1,7 @@
 package fields
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -126,7 +127,7 @@ func (r *reading) replace(inner *reading, place uint8) {
 }
 
 func newTrace(f *Fields, base string) *trace {
-	return &trace{base: base, parts: make([]string, f.parts)}
+	return &trace{base: base, parts: make([]string, f.parts), led: map[string]bool{}, any: map[string]bool{}}
 }
 
 // around adds what was noted outside of the wrapper that this trace is in.
@@ -134,13 +135,27 @@ func (t *trace) around(outer *trace) {
 	if t == nil {
 		return
 	}
+	outside := func(pointer string) bool { return pointer != t.base && !strings.HasPrefix(pointer, t.base+"/") }
 	var unknown []UnknownKey
 	for _, u := range outer.unknown {
-		if u.At != t.base && !strings.HasPrefix(u.At, t.base+"/") {
+		if outside(u.At) {
 			unknown = append(unknown, u)
 		}
 	}
 	t.unknown = append(unknown, t.unknown...)
+	var others []reached
+	for _, one := range outer.reached {
+		if outside(one.at) {
+			others = append(others, one)
+		}
+	}
+	t.reached = append(others, t.reached...)
+	for pointer, on := range outer.led {
+		if outside(pointer) {
+			t.led[pointer] = on
+		}
+	}
+	maps.Copy(t.any, outer.any)
 	t.unselected = append(outer.unselected, t.unselected...)
 	t.at[wrapper] = []string{t.base}
 }
@@ -149,6 +164,9 @@ func (t *trace) around(outer *trace) {
 func (t *trace) take(outer *trace, field int) {
 	if t != nil {
 		t.at[field] = outer.at[field]
+		if field == answers {
+			t.answersAt = outer.answersAt
+		}
 	}
 }
 

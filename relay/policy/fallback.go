@@ -99,7 +99,7 @@ var defaultNotes = map[Situation]string{
 	BadReply:     "Sine Relay: the decider's reply was invalid. Reference {ref}.",
 	Overloaded:   "Sine Relay: overloaded, too many check-in requests at once. Reference {ref}.",
 	Unreadable:   "Sine Relay: the webhook from Sine could not be read. Reference {ref}.",
-	Incomplete:   "Sine Relay: the webhook from Sine lacks a field that is expected, such as the name. Reference {ref}.",
+	Incomplete:   "Sine Relay: the webhook from Sine lacks a field that is expected of it. Reference {ref}.",
 	Unasked:      "Sine Relay: no decider's condition applies to this visitor. Reference {ref}.",
 }
 

@@ -39,7 +39,11 @@ import (
 // [nats.ErrConnectionClosed] when the connection was closed.
 //
 // The NATS user needs permission to subscribe to visitors.v1.ask.<site>.<decider>
-// and, for discovery, to $SRV.>, and to publish replies: allow_responses.
+// and, for discovery, to $SRV.>, and to publish replies: allow_responses. Where a program
+// calls Decide n times on one connection, for several deciders or sites, the user needs
+// 2n-1 replies to be seen by discovery: `allow_responses: {max: 31, expires: "2m"}` is
+// enough for 16. With fewer it decides all the same. One call with several Sites, and a
+// connection for each call, need one.
 func Decide(ctx context.Context, nc *nats.Conn, cfg DeciderConfig, decide func(ctx context.Context, r visit.CheckInRequest) (visit.Decision, error)) error {
 	cfg, err := cfg.complete()
 	if err != nil {
@@ -54,6 +58,9 @@ func Decide(ctx context.Context, nc *nats.Conn, cfg DeciderConfig, decide func(c
 
 	closed := make(chan struct{})
 	service, err := micro.AddService(nc, cfg.service(d.stats, sync.OnceFunc(func() { close(closed) })))
+	if errors.Is(err, micro.ErrConfigValidation) { // all else was checked
+		err = fmt.Errorf("field Version must be a semantic version such as 1.2.3, got %q", cfg.Version)
+	}
 	if err != nil {
 		return fmt.Errorf("decide: %w", err)
 	}

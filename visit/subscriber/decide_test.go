@@ -254,7 +254,8 @@ func TestDecide_EndsOnAnInvalidConfigurationOrConnection(t *testing.T) {
 		"a wildcard":     {func(c *subscriber.DeciderConfig) { c.Sites = []string{"*"} }, `field Sites must match [A-Za-z0-9_-]{1,64}, got "*"`},
 		"a site twice":   {func(c *subscriber.DeciderConfig) { c.Sites = []string{"hq", "hq"} }, "twice"},
 		"a dotted name":  {func(c *subscriber.DeciderConfig) { c.Decider = "a.b" }, `field Decider must match [A-Za-z0-9_-]{1,64}, got "a.b"`},
-		"no version":     {func(c *subscriber.DeciderConfig) { c.Version = "" }, "version"},
+		"no version":     {func(c *subscriber.DeciderConfig) { c.Version = "" }, `field Version must be a semantic version such as 1.2.3, got ""`},
+		"half a version": {func(c *subscriber.DeciderConfig) { c.Version = "1" }, `field Version must be a semantic version such as 1.2.3, got "1"`},
 		"a negative cap": {func(c *subscriber.DeciderConfig) { c.Concurrency = -1 }, "negative"},
 	} {
 		cfg := hq()

@@ -35,9 +35,11 @@ func acknowledged(c wal.Content) (all []Acknowledged) {
 	for _, r := range c.Records {
 		if e, err := r.Entry(); err == nil {
 			e.Message.OrderingKey = e.Order
-			all = append(all, Acknowledged{e.Message, e.Stored})
+			all = append(all, Acknowledged{Message: e.Message, At: e.Stored, again: e.Attempts})
 		}
 	}
+	// What was sent again is behind what was on its way then, and is older.
+	slices.SortStableFunc(all, func(a, b Acknowledged) int { return b.again - a.again })
 	return all
 }
 
@@ -160,7 +162,7 @@ func (w *Window) append(queue []Acknowledged) (n int, err error) {
 			b = b[:start]
 			break
 		}
-		g.Seal(b[start:], uint64(n)+1, 0)
+		g.Seal(b[start:], uint64(n)+1, queue[n].again)
 		n++
 	}
 	w.buffer = b

@@ -87,6 +87,8 @@ type Stats struct{ Messages, Bytes, LeftOut int64 }
 type Acknowledged struct {
 	Message visit.Message
 	At      time.Time
+
+	again int // 1 if it was sent again
 }
 
 // Open opens the window in cfg.Dir, with what an earlier process has left there,
@@ -116,10 +118,15 @@ func Open(cfg Config) (*Window, error) {
 func (w *Window) IsOpen() bool { return w.opened.Load() }
 
 // Add keeps a message that was acknowledged now. It does not wait for the disk.
-func (w *Window) Add(m visit.Message) { w.AddAgain(Acknowledged{m, time.Now()}) }
+func (w *Window) Add(m visit.Message) { w.add(Acknowledged{Message: m, At: time.Now()}) }
 
 // AddAgain keeps a message that was sent again. Its first time stays.
 func (w *Window) AddAgain(a Acknowledged) {
+	a.again = 1
+	w.add(a)
+}
+
+func (w *Window) add(a Acknowledged) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.queue) >= maxUnwritten {

@@ -90,6 +90,30 @@ func TestWindow_GivesBackWhatWasAddedInItsOrder(t *testing.T) {
 	}
 }
 
+// What was on its way when others began to be sent again is acknowledged before these.
+func TestWindow_WhatWasSentAgainKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	w := open(t, Config{Dir: t.TempDir()})
+	defer w.Close()
+	first := []visit.Message{numbered(0), numbered(1)}
+	for _, m := range first {
+		w.Add(m)
+	}
+	err := w.Take(func(some []Acknowledged) error {
+		w.Add(numbered(2))
+		for _, a := range some {
+			w.AddAgain(a)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := take(t, w), append(first, numbered(2)); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 func TestWindow_WhatWasNotTakenComesAgain(t *testing.T) {
 	t.Parallel()
 	w := open(t, Config{Dir: t.TempDir()})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,15 +15,13 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/sample"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
-
-// sampleRequest is what ask sends unless it is given a body.
-const sampleRequest = `{"event":"signin_before","date":%q,"data":{"firstName":"Marguerite","lastName":"Oyelaran","company":"Bexley Rigging","passType":"Contractor"}}`
 
 // Results of ask.
 const (
@@ -43,6 +42,8 @@ type tryOut struct {
 	// Status and Body are the response that Sine would get.
 	Status int             `json:"status"`
 	Body   json.RawMessage `json:"body"`
+	// Note says why the made-up visitor shows nothing of the deciders.
+	Note string `json:"note,omitempty"`
 	// Orders says why the standing orders are not known.
 	Orders string `json:"ordersError,omitempty"`
 }
@@ -55,7 +56,9 @@ func newAsk(in Process) *cobra.Command {
 		Use: "ask", Short: "Try how a check-in request would be answered, without a visitor.",
 		Long: "A synthetic check-in request goes to the real deciders. The command prints what the iPad would show,\n" +
 			"and ends with 0 where deciders accept. It ends with 1 where they reject, where a fallback or a standing\n" +
-			"order answers in their place, and where the standing orders cannot be read; the output says which.",
+			"order answers in their place, and where the standing orders cannot be read; the output says which.\n" +
+			"Without --file the body is that of a made-up visitor, at the places that a relay knows without\n" +
+			"configuration. An integration that has others or expects more needs a body that Sine sent.",
 		Example: "  sine-relay ask --site hq --decider watchlist\n  sine-relay ask --integration lobby --file request.json",
 	}
 	var c checkIn
@@ -82,7 +85,7 @@ func newAsk(in Process) *cobra.Command {
 }
 
 func (c checkIn) run(ctx context.Context, in Process, format string) error {
-	body := fmt.Appendf(nil, sampleRequest, time.Now().UTC().Format(time.RFC3339))
+	body := sample.CheckInRequest(time.Now())
 	if c.file != "" {
 		var err error
 		if body, err = os.ReadFile(c.file); err != nil {
@@ -96,6 +99,10 @@ func (c checkIn) run(ctx context.Context, in Process, format string) error {
 	site, err := siteOf(settings, c.integration)
 	if err != nil {
 		return err
+	}
+	note := ""
+	if trouble := sample.Trouble(settings, c.integration); c.file == "" && trouble != "" {
+		note = fmt.Sprintf("the body was made up, and %s; give a body that Sine sent by --file", trouble)
 	}
 	opened, err := broker.OpenAsker(ctx, server.BrokerConfig(settings, nil, nil, nil))
 	if err != nil {
@@ -112,17 +119,24 @@ func (c checkIn) run(ctx context.Context, in Process, format string) error {
 	}
 	run, err := r.DryRun(ctx, c.integration, body)
 	if err != nil {
+		return withNote(err, note)
+	}
+	return printDryRun(in, format, run, note, opened.Trouble(), opened.OrdersFault(site))
+}
+
+func withNote(err error, note string) error {
+	if note == "" {
 		return err
 	}
-	return printDryRun(in, format, run, opened.Trouble(), opened.OrdersFault(site))
+	return fmt.Errorf("%w; %s", err, note)
 }
 
 // printDryRun prints how the check-in request would have been answered. An error says that
 // it would not have been accepted by deciders, or that this is not certain.
-func printDryRun(in Process, format string, t relay.DryRun, trouble string, orders error) error {
+func printDryRun(in Process, format string, t relay.DryRun, note, trouble string, orders error) error {
 	tried := tryOut{
 		Result: resultOf(t), Rule: t.Decision.Rule, Situation: string(t.Decision.Situation), TookMs: milliseconds(t.Took),
-		Votes: append([]visit.Vote{}, t.Votes...), Status: t.Status, Body: t.Body,
+		Votes: append([]visit.Vote{}, t.Votes...), Status: t.Status, Body: t.Body, Note: note,
 	}
 	if orders != nil {
 		tried.Orders = orders.Error()
@@ -154,6 +168,9 @@ func siteOf(s config.Settings, integration string) (string, error) {
 			return i.Site, nil
 		}
 		names = append(names, i.Name)
+	}
+	if s.IntegrationsFile == "" {
+		return "", fmt.Errorf("integration %s is not configured here: without SINE_RELAY_INTEGRATIONS_FILE there is only %s", integration, strings.Join(names, ", "))
 	}
 	return "", fmt.Errorf("integration %s is not configured%s", integration, config.DidYouMean(integration, names))
 }
@@ -213,4 +230,7 @@ func (t tryOut) show(out io.Writer) {
 	table.row("response", fmt.Sprintf("HTTP %d", t.Status))
 	table.flush()
 	fmt.Fprintln(out, terminal.PrintableLines(string(t.Body)))
+	if t.Note != "" {
+		fmt.Fprintf(out, "\nNote: %s.\n", t.Note)
+	}
 }

@@ -34,6 +34,14 @@ func every(do func(*cobra.Command)) {
 // words are the arguments that name a command.
 func words(cmd *cobra.Command) []string { return strings.Fields(cmd.CommandPath())[1:] }
 
+func TestHelp_OfDevHasItsOwnLogLevel(t *testing.T) {
+	for command, want := range map[string]string{"dev": `error (default "warn")`, "serve": `error (default "info")`} {
+		if _, out, _ := run(t, nil, command, "--help"); !strings.Contains(out, want) {
+			t.Errorf("%s: no %s in\n%s", command, want, out)
+		}
+	}
+}
+
 // Who asks for help gets it on the standard output, whatever the settings are.
 func TestHelp_OfEveryCommandSaysWhatItDoes(t *testing.T) {
 	every(func(cmd *cobra.Command) {

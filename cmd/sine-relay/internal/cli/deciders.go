@@ -25,6 +25,10 @@ type deciderList struct {
 	configured bool
 }
 
+// unseenDeciders says who may decide though the search did not find them.
+const unseenDeciders = "Not seen are programs that are not a NATS micro service, and deciders that share a connection\n" +
+	"whose NATS user may reply only once (allow_responses: true). Try them by sine-relay ask."
+
 // listedDecider is a decider that an integration asks, with the programs that answer.
 type listedDecider struct {
 	Integration string            `json:"integration,omitempty"`
@@ -49,8 +53,9 @@ type deciderInstance struct {
 func newDeciders(in Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "deciders", Short: "List the deciders of each integration and the programs that answer for them.",
-		Long: "It ends with 1 where no program answers for a decider. Only NATS micro services are found; try others\n" +
-			"by sine-relay ask. Where no integration is configured here, everybody who answers is listed.",
+		Long: "It ends with 1 where no program answers for a decider. Only NATS micro services are found, and of\n" +
+			"those that share a connection none whose NATS user may reply only once; try others by sine-relay ask.\n" +
+			"Where no integration is configured here, everybody who answers is listed.",
 		Example: "  sine-relay deciders --output json",
 	}
 	format := addOutput(cmd)
@@ -140,9 +145,9 @@ func (l deciderList) show(out io.Writer) {
 	missing := l.missing()
 	switch {
 	case len(missing) > 0:
-		fmt.Fprintf(out, "Nobody answers for %s (programs that are not a NATS micro service are not seen).\n", strings.Join(missing, ", "))
+		fmt.Fprintf(out, "Nobody answers for %s.\n%s\n", strings.Join(missing, ", "), unseenDeciders)
 	case len(l.Deciders) == 0:
-		fmt.Fprintln(out, "Nobody answers (programs that are not a NATS micro service are not seen).")
+		fmt.Fprintln(out, "Nobody answers.\n"+unseenDeciders)
 	case !l.configured:
 		fmt.Fprintln(out, "No integration is configured here, so that nobody is missed. Set SINE_RELAY_INTEGRATIONS_FILE as for the relay to see for which nobody answers.")
 	}

@@ -46,6 +46,8 @@ type decoded struct {
 	UnknownKeys []unknownKey     `json:"unknownKeys"`
 	// Omitted is how many more unknown keys there are.
 	Omitted int `json:"omitted,omitempty"`
+	// Unread are values to which places lead and that are in no field.
+	Unread []unreadValue `json:"unread"`
 
 	named  visit.Kind
 	values bool
@@ -73,12 +75,19 @@ type unknownKey struct {
 	Type string `json:"type"`
 }
 
+type unreadValue struct {
+	unknownKey
+	Field fields.Field `json:"field,omitempty"`
+	Why   fields.Why   `json:"why"`
+}
+
 func newDecode(in Process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "decode", Short: "Print what would become of a body that Sine sends.",
 		Long: "Prints the kind of webhook that the body is, each field and the place where it was found, what is missing\n" +
-			"of what is expected, and the keys that lead to no field. No NATS is needed. Values are left out, and keys\n" +
-			"that do not read like the name of a field are shown as {}, unless --values is given.\n\n" +
+			"of what is expected, the keys that lead to no field, and the values that a place leads to and that are in no\n" +
+			"field all the same. No NATS is needed. Values are left out, and keys that do not read like the name of a\n" +
+			"field are shown as {}, unless --values is given.\n\n" +
 			"Ends with 1 where the body would go to the quarantine, or is a check-in request that lacks something.",
 		Example: "  sine-relay decode --integration lobby --file body.json\n  sine-relay decode --integration lobby --kind checked_in --file -",
 	}
@@ -150,7 +159,8 @@ func readBody(in Process, file string, limit int64) ([]byte, error) {
 
 func newDecoded(d relay.Decoded, values bool) decoded {
 	shown := decoded{
-		Reason: d.Reason, Kind: d.Kind, Subject: d.Subject, Missing: []string{}, Fields: []decodedField{}, UnknownKeys: []unknownKey{},
+		Reason: d.Reason, Kind: d.Kind, Subject: d.Subject, Missing: []string{}, Fields: []decodedField{},
+		UnknownKeys: []unknownKey{}, Unread: []unreadValue{},
 		named: d.Named, values: values, event: d.Event,
 	}
 	if d.Report != nil {
@@ -184,7 +194,7 @@ func (d *decoded) report(r *fields.Report) {
 	for _, f := range r.Found {
 		field := decodedField{Field: string(f.Field)}
 		for _, at := range f.At {
-			field.At = append(field.At, d.masked(at))
+			field.At = append(field.At, d.masked(r, at))
 		}
 		if f.Origin == fields.Configured {
 			field.Place = f.Place
@@ -206,10 +216,13 @@ func (d *decoded) report(r *fields.Report) {
 		d.Fields = append(d.Fields, field)
 	}
 	for _, key := range r.UnknownKeys {
-		d.UnknownKeys = append(d.UnknownKeys, unknownKey{d.masked(key.At), key.Type})
+		d.UnknownKeys = append(d.UnknownKeys, unknownKey{d.masked(r, key.At), key.Type})
+	}
+	for _, u := range r.Unread {
+		d.Unread = append(d.Unread, unreadValue{unknownKey{d.masked(r, u.At), u.Type}, u.Field, u.Why})
 	}
 	if !d.values { // what is masked may be there many times over
-		d.UnknownKeys = compact(d.UnknownKeys)
+		d.UnknownKeys, d.Unread = compact(d.UnknownKeys), compact(d.Unread)
 	}
 }
 
@@ -222,16 +235,16 @@ func withoutLabel(answers []visit.FormAnswer) (n int) {
 	return n
 }
 
-func (d *decoded) masked(at string) string {
+func (d *decoded) masked(r *fields.Report, at string) string {
 	if d.values {
 		return at
 	}
-	return shape.Pointer(at)
+	return shape.Pointer(r.WithoutData(at))
 }
 
-func compact(keys []unknownKey) []unknownKey {
-	once := []unknownKey{}
-	for _, k := range keys {
+func compact[T comparable](all []T) []T {
+	once := []T{}
+	for _, k := range all {
 		if !slices.Contains(once, k) {
 			once = append(once, k)
 		}
@@ -254,7 +267,11 @@ func (d decoded) print(out io.Writer, format string) error {
 		fmt.Fprintln(out)
 		table := newTable(out, "FIELD", "FOUND AT", "BY", "VALUE")
 		for _, f := range d.Fields {
-			table.row(f.Field, strings.Join(f.At, " and "), d.by(f), cmp.Or(f.Value, f.Type))
+			value := cmp.Or(f.Value, f.Type)
+			if d.unreadable(f) {
+				value += "; it cannot be read"
+			}
+			table.row(f.Field, strings.Join(f.At, " and "), d.by(f), value)
 		}
 		table.flush()
 	}
@@ -269,7 +286,32 @@ func (d decoded) print(out io.Writer, format string) error {
 	if d.Omitted > 0 {
 		fmt.Fprintf(out, "%s more\n", plural(d.Omitted, "unknown key"))
 	}
+	d.printUnread(out)
 	return err
+}
+
+func (d decoded) printUnread(out io.Writer) {
+	if len(d.Unread) == 0 {
+		return
+	}
+	fmt.Fprintln(out)
+	table := newTable(out, "IN NO FIELD", "TYPE", "WHY")
+	for _, u := range d.Unread {
+		table.row(u.At, u.Type, u.why())
+	}
+	table.flush()
+}
+
+func (u unreadValue) why() string {
+	field := string(u.Field)
+	return map[fields.Why]string{
+		fields.OtherPlace:     field + " is taken from another place, which is tried earlier",
+		fields.Unusable:       "is no value of " + field + ": another type, or no id",
+		fields.SameAsPerson:   "is the id of the person, and would make one visit of all their visits",
+		fields.HalfTemplate:   "is a part of a template for " + field + ", of which another part has no value",
+		fields.OutsideWrapper: "is outside of the wrapper, where built-in places of " + field + " do not count",
+		fields.NoPlace:        "no place leads to this element, or through a value of this type",
+	}[u.Why]
 }
 
 // by is the place of a field. Where the field is expected and missing all the same, the
@@ -278,11 +320,40 @@ func (d decoded) by(f decodedField) string {
 	switch {
 	case f.Place != "":
 		return f.Place
-	case slices.Contains(d.Missing, f.Field):
+	case slices.Contains(d.Missing, f.Field) && !d.unreadable(f):
 		return "built-in place; it is expected at one of the configuration"
 	default:
 		return "built-in place"
 	}
+}
+
+func (d decoded) visitText() string {
+	switch {
+	case d.Visit == visit.VisitKeyFromSine:
+		return "has a key: check-in and check-out of the visit can be joined, and keep their order"
+	case slices.ContainsFunc(d.Unread, func(u unreadValue) bool { return u.Why == fields.SameAsPerson }):
+		return "has no key: the id that was found is that of the person"
+	default:
+		return "has no key: nothing joins a check-out to its check-in"
+	}
+}
+
+func (d decoded) timeText() string {
+	switch {
+	case d.TimeBasis == visit.TimeFromSine:
+		return "as Sine writes it, with its zone"
+	case d.TimeBasis == visit.TimeInAssumedZone:
+		return "as Sine writes it, in the zone of the configuration: Sine names none"
+	case slices.ContainsFunc(d.Fields, d.unreadable):
+		return "that of the receipt: the date that was found cannot be read; dates.formats may name its format"
+	default:
+		return "that of the receipt: no date was found"
+	}
+}
+
+// unreadable reports whether a field is a date that cannot be read.
+func (d decoded) unreadable(f decodedField) bool {
+	return f.Field == string(fields.Date) && d.TimeBasis == visit.TimeReceived
 }
 
 func (d decoded) printOutcome(out io.Writer) {
@@ -309,15 +380,8 @@ func (d decoded) printOutcome(out io.Writer) {
 	case d.EventID != "":
 		table.row("event id", "random: the body has no date that can be read; a repeat would be another event")
 	}
-	if d.Visit == visit.VisitKeyFromSine {
-		table.row("visit", "has a key: check-in and check-out of the visit can be joined, and keep their order")
-	} else {
-		table.row("visit", "has no key: nothing joins a check-out to its check-in")
-	}
-	table.row("time", map[visit.TimeBasis]string{
-		visit.TimeFromSine: "as Sine writes it, with its zone", visit.TimeInAssumedZone: "as Sine writes it, in the zone of the configuration: Sine names none",
-		visit.TimeReceived: "that of the receipt: no date was found, or none that can be read",
-	}[d.TimeBasis])
+	table.row("visit", d.visitText())
+	table.row("time", d.timeText())
 	if d.values {
 		table.row("", terminal.Printable(d.event.Time.Format(time.RFC3339Nano)))
 	}

@@ -85,6 +85,36 @@ func TestDecode_EndsByWhatWouldBecomeOfTheBody(t *testing.T) {
 	}
 }
 
+// Each way of having no date, no key of the visit and no field says which it is.
+func TestDecode_SaysWhyNothingWasTaken(t *testing.T) {
+	environ := fieldsFile(t, `
+integrations:
+- name: lobby
+  expects: [date]
+  fields: {company: [/people/*/company], visit: [/id], person.id: [/who], person.lastName: [/name], answers: [/a, /b], host.name: ["{/h} {/i}"], wrapper: [/0]}
+`)
+	for _, c := range []struct{ name, body, want string }{
+		{"no date", `{"event":"signin_after"}`, "that of the receipt: no date was found\n"},
+		{"a date that cannot be read", `{"event":"signin_after","date":"4/3/2026 21:42"}`, "the date that was found cannot be read; dates.formats may name its format\n"},
+		{"what is shown of it", `{"event":"signin_after","date":"4/3/2026 21:42"}`, "built-in place  string 9/9/9999 99:99; it cannot be read\n"},
+		{"an expected date that cannot be read", `{"event":"signin_before","date":"4/3/2026 21:42"}`, "default, which expects date: its fallback"},
+		{"the person's id", `{"event":"signin_after","id":7,"who":7}`, "has no key: the id that was found is that of the person\n"},
+		{"where that is", `{"event":"signin_after","id":7,"who":7}`, "/id          number  is the id of the person"},
+		{"another type", `{"event":"signin_after","name":[42]}`, "/name        list  is no value of person.lastName"},
+		{"answers at another place", `{"event":"signin_after","b":{"x":"y"},"a":{"x":"y"}}`, "/b           object  answers is taken from another place"},
+		{"half a template", `{"event":"signin_after","h":"x"}`, "is a part of a template for host.name"},
+		{"a name that is a key", `{"event":"signin_after","people":{"lovelace":{"company":7,"badge":7}}}`, "/people/*/badge  number\n"},
+		{"a name that is a key of a value", `{"event":"signin_after","people":{"lovelace":{"company":7}}}`, "/people/*/company  number"},
+		{"outside of the wrapper", `[{"event":"signin_after"},{"event":"signin_after"}]`, "/1           object  no place leads to this element"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, out, errOut := decodeWith(t, environ, c.body, "--integration", "lobby", "--file", "-"); !strings.Contains(out, c.want) || errOut != "" {
+				t.Errorf("want %q in\n%s%s", c.want, out, errOut)
+			}
+		})
+	}
+}
+
 func TestDecode_SaysWhatIsWrongWithItsArguments(t *testing.T) {
 	environ := fieldsFile(t, lobbyFile)
 	for _, c := range []struct {

@@ -93,7 +93,7 @@ func showRecord(out io.Writer, r visit.Record) {
 	line("response", "%s, after %.1f ms", r.Verdict, r.TookMs)
 	line("reason", "%s", r.Rule)
 	if len(r.Missing) > 0 {
-		line("missing", "%s: expected, and not in the body at a place that the relay knows", strings.Join(r.Missing, ", "))
+		line("missing", "%s: expected, and not found at a place that counts; sine-relay decode with the body shows where", strings.Join(r.Missing, ", "))
 	}
 	if r.Order != nil {
 		line("order", "%s, given by %s (NATS user %s) at %s", r.Order.Kind, r.Order.By, cmp.Or(r.Order.User, "unknown"), formatTime(r.Order.Since))

@@ -115,6 +115,9 @@ func (r *rederivation) run(ctx context.Context, in Process, format string) error
 		err = r.correct(ctx, p)
 	}
 	p.clear()
+	if err == nil && r.result.Read == 0 {
+		err = r.siteKnown(settings)
+	}
 	if err != nil && r.result.Read == 0 { // an empty result would look like good news
 		return err
 	}
@@ -132,6 +135,19 @@ func (r *rederivation) configured(settings config.Settings) error {
 		return nil
 	}
 	return usagef("the integration %q is not configured here%s", r.integration, config.DidYouMean(r.integration, names))
+}
+
+// siteKnown says where no event was found because the site is misspelled. A site that no
+// integration has any more may have events all the same.
+func (r *rederivation) siteKnown(settings config.Settings) error {
+	var sites []string
+	for _, in := range settings.Integrations {
+		sites = append(sites, in.Site)
+	}
+	if r.site == "" || slices.Contains(sites, r.site) {
+		return nil
+	}
+	return usagef("no event of site %q was found, and no integration that is configured here has that site%s", r.site, config.DidYouMean(r.site, sites))
 }
 
 func (r *rederivation) selects(e *visit.Event) bool {
@@ -168,8 +184,11 @@ func (r *rederivation) consider(stored admin.StoredEvent) {
 	if err != nil {
 		r.result.unread(reasonUnread(err))
 	}
-	if read.OtherKind && !e.IsCorrection() {
-		r.result.OtherKind++
+	if read.OtherKind != "" && !e.IsCorrection() {
+		r.result.OtherKinds = append(r.result.OtherKinds, otherKind{
+			Event: e.ID, Kind: e.Kind, Named: read.OtherKind, Site: e.Site, Integration: e.Integration,
+			Received: e.Received.UTC(), RequestID: e.RequestID,
+		})
 	}
 	known, found := r.currents[e.OriginalID()]
 	if found && !e.Supersedes(&visit.Event{ID: known.id, Corrects: e.OriginalID(), Revision: known.revision}) {

@@ -27,12 +27,12 @@ type rederived struct {
 	// corrections.
 	Read        int `json:"read"`
 	Corrections int `json:"corrections"`
-	// OtherKind is how many name another kind than they are stored as.
-	OtherKind  int  `json:"otherKind"`
-	Submitted  bool `json:"submitted"`
-	Stored     int  `json:"stored"`
-	Duplicates int  `json:"duplicates"`
-	Failed     int  `json:"failed"`
+	// OtherKinds are the events whose body names another kind than they are stored as.
+	OtherKinds []otherKind `json:"otherKinds"`
+	Submitted  bool        `json:"submitted"`
+	Stored     int         `json:"stored"`
+	Duplicates int         `json:"duplicates"`
+	Failed     int         `json:"failed"`
 }
 
 // correctionRow is an event, or a correction of it, and what is to correct it.
@@ -48,6 +48,17 @@ type correctionRow struct {
 	Changes     []fieldChange `json:"changes"`
 	Result      string        `json:"result"`
 	Error       string        `json:"error,omitempty"`
+}
+
+// otherKind is an event that is stored as one kind and whose body names another.
+type otherKind struct {
+	Event       string     `json:"event"`
+	Kind        visit.Kind `json:"kind"`
+	Named       visit.Kind `json:"named"`
+	Site        string     `json:"site"`
+	Integration string     `json:"integration"`
+	Received    time.Time  `json:"received"`
+	RequestID   string     `json:"requestId"`
 }
 
 // Results of a correction.
@@ -116,7 +127,7 @@ func reasonUnread(err error) string {
 }
 
 func newRederived() rederived {
-	return rederived{Events: []correctionRow{}, Fields: []fieldCount{}, Unread: []unreadCount{}}
+	return rederived{Events: []correctionRow{}, Fields: []fieldCount{}, Unread: []unreadCount{}, OtherKinds: []otherKind{}}
 }
 
 func (r *rederived) unread(reason string) {
@@ -246,6 +257,14 @@ func (r *rederived) print(out io.Writer, format string) error {
 		table.flush()
 		fmt.Fprintln(out)
 	}
+	if len(r.OtherKinds) > 0 {
+		table := newTable(out, "RECEIVED", "SITE", "INTEGRATION", "KIND", "EVENT", "BODY NAMES")
+		for _, e := range r.OtherKinds {
+			table.row(formatTime(e.Received), e.Site, e.Integration, e.Kind, e.Event, e.Named)
+		}
+		table.flush()
+		fmt.Fprintln(out)
+	}
 	if len(r.Unread) > 0 {
 		table := newTable(out, "NOT READ AGAIN", "EVENTS", "REASON")
 		for _, u := range r.Unread {
@@ -288,8 +307,11 @@ func fieldWords(all []fieldChange) string {
 
 func (r *rederived) sumUp(out io.Writer) {
 	fmt.Fprintf(out, "%s read, %d of them corrections.\n", plural(r.Read, "event"), r.Corrections)
-	if r.OtherKind > 0 {
-		fmt.Fprintf(out, "The bodies of %s name another kind than is stored; a correction keeps the kind.\n", plural(r.OtherKind, "event"))
+	if n := len(r.OtherKinds); n > 0 {
+		fmt.Fprintf(out, "The bodies of %s name another kind than is stored; a correction keeps the kind.\n", plural(n, "event"))
+	}
+	if slices.ContainsFunc(r.Fields, func(f fieldCount) bool { return f.Field == "timeZone" }) && !r.Submitted {
+		fmt.Fprintln(out, "Time zones would be others: timeZone and SINE_RELAY_TIME_ZONE must be set here as for the relays.")
 	}
 	if r.Submitted {
 		fmt.Fprintf(out, "%s stored, %d duplicates, %d failed.\n", plural(r.Stored, "correction"), r.Duplicates, r.Failed)

@@ -12,7 +12,11 @@ import (
 func someRederived(t *testing.T, submit bool) *rederived {
 	t.Helper()
 	r := newRederived()
-	r.Read, r.Corrections, r.OtherKind = 1204, 3, 1
+	r.Read, r.Corrections = 1204, 3
+	r.OtherKinds = append(r.OtherKinds, otherKind{
+		Event: "ffeeddccbbaa99887766554433221100", Kind: visit.KindCheckedOut, Named: visit.KindCheckedIn,
+		Site: "hq", Integration: "lobby", Received: noon, RequestID: "M7Q2MHRQPMH9YVK86ZMX",
+	})
 	for range 2 {
 		r.unread(reasonNoSource)
 	}

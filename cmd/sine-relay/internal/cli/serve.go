@@ -59,5 +59,6 @@ func newDev(in Process) *cobra.Command {
 		},
 	}
 	addSettings(cmd.Flags(), &in.Environ)
+	cmd.Flags().Lookup("log-level").DefValue = dev.LogLevel
 	return cmd
 }

@@ -58,7 +58,7 @@ func TestFile_SaysWhatIsWrong(t *testing.T) {
 		{"too many places", "integrations: [{name: a, fields: {company: [" + strings.Repeat("/a,", 9) + "]}}]\n", "fields.company: has 9 places, at most 8 are supported"},
 		{"a template that does not end", "integrations: [{name: a, fields: {person.name: ['{/data/first} {/data/last']}}]\n", `fields.person.name[0]: has a "{" without "}"`},
 		{"a template of an id", "integrations: [{name: a, fields: {visit: ['{/data/a}{/data/b}']}}]\n", "fields.visit[0]: must be a JSON pointer: a template could make one id of two"},
-		{"one place for visit and person", "defaults: {fields: {person.id: [/data/who/id]}}\nintegrations:\n- name: a\n  fields:\n    visit: [/data/signInId, /data/Who/ID]\n", "i.yaml:5: integration a: fields.visit[1]: is a place of person.id, too"},
+		{"one place for visit and person", "defaults: {fields: {person.id: [/data/visitor/id]}}\nintegrations:\n- name: a\n  fields:\n    visit: [/data/signInId, /data/Visitor/ID]\n", "i.yaml:5: integration a: fields.visit[1]: is where the id of the person is looked for"},
 		{"a label without a key", "integrations: [{name: a, labels: {label: ['']}}]\n", "labels.label[0]: must be a key of an answer"},
 		{"a format of dates as Go has it", "integrations: [{name: a, dates: {formats: ['02/01/2006']}}]\n", `dates.formats[0]: has "0" outside of a directive: write dates as strftime does`},
 		{"a format with an unknown directive", "integrations: [{name: a, dates: {formats: ['%d/%m/%Y %T']}}]\n", `dates.formats[0]: has an unknown directive "%T"; known are %Y`},
@@ -118,6 +118,14 @@ func TestIntegrations_UnquotedYAMLScalarsStayStrings(t *testing.T) {
 	e, i := s.Entries[0], s.Integrations[0]
 	if e.Name != "007" || e.DisplayName != "No" || e.Site != "2026-11-23" || e.ExternalID != "0x1F" || i.Policy.RejectText != "1e3" || i.Deciders[0].Name != "true" {
 		t.Errorf("%+v %+v", e, i)
+	}
+}
+
+// White space that came along when pasting is no part of the external id.
+func TestIntegrations_TrimTheExternalID(t *testing.T) {
+	s := load(t, withFile(t, "integrations: [{name: a, externalId: ' HQ-7 '}]", "a")...)
+	if got := s.Integrations[0].ExternalID; got != "HQ-7" {
+		t.Errorf("%q", got)
 	}
 }
 

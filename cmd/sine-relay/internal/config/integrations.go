@@ -69,6 +69,7 @@ type seenNames map[string][]string
 func (s *Settings) addEntry(e fileEntry, defaults resolved, seen seenNames) {
 	where := fmt.Sprintf("%s:%d", e.file, e.node.Line)
 	e.check(seen, where)
+	e.ExternalID = strings.TrimSpace(e.ExternalID)
 	e.externalID(e.ExternalID)
 	shown, own := e.fieldPath.capture(e.Capture), s.resolve(e.fieldPath, e.options)
 	own.fields = e.compileOver(own, defaults)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/embedded"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/sample"
 	"github.com/sine-relay/sine-relay/relay"
 )
 
@@ -35,6 +36,10 @@ Sine Relay {{.Version}} is running. Ctrl-C ends it.
 {{- end}}
 
 From another terminal{{.Key.Where}}:
+{{- with .Trouble}}
+
+The bodies below are made up, and {{.}}. Send one of Sine's in their place: -d @body.json
+{{- end}}
 
 A visitor asks to check in. The example decider accepts, unless the company is missing or called Denied:
 
@@ -66,6 +71,8 @@ type bannerData struct {
 	Users []natsUser
 	Key   bannerKey
 	TLS   bool
+	// Trouble says why the integration cannot use the made-up bodies.
+	Trouble string
 }
 
 // Curl is a command that sends one of Sine's calls, but for the URL.
@@ -74,8 +81,7 @@ func (d bannerData) Curl(event string) string {
 	if d.TLS { // its certificate is for the name that Sine calls
 		unchecked = " -k"
 	}
-	body := fmt.Sprintf(`{"event":%q,"date":"'$(date -u +%%FT%%TZ)'","data":{"firstName":"Marguerite","lastName":"Oyelaran","company":"Bexley Rigging"}}`, event)
-	return fmt.Sprintf(`curl -i%s -H %s -H 'content-type: application/json' -d '%s'`, unchecked, d.Key.Header, body)
+	return fmt.Sprintf(`curl -i%s -H %s -H 'content-type: application/json' -d '%s'`, unchecked, d.Key.Header, sample.Body(event, "'$(date -u +%FT%TZ)'"))
 }
 
 // printBanner shows a newcomer where everything is.
@@ -102,6 +108,7 @@ func (d *demo) printBanner(made string) {
 		Site:     integration.Site,
 		Admin:    "http://" + reachable(d.AdminAddr()),
 		Dir:      absolute(d.Settings.NATSStoreDir),
+		Trouble:  sample.Trouble(d.Settings, integration.Name),
 	})
 	if err != nil {
 		fmt.Fprintln(d.Stdout, err)

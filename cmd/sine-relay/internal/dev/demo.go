@@ -28,26 +28,20 @@ func (d *demo) start(ctx context.Context, running *sync.WaitGroup) error {
 	if err := d.awaitReady(ctx); err != nil {
 		return err
 	}
-	deciding, err := d.connectAs(embedded.UserDecider)
-	if err != nil {
-		return err
-	}
 	receiving, err := d.connectAs(embedded.UserConsumer)
 	if err != nil {
-		deciding.Close()
 		return err
 	}
 	js, err := jetstream.New(receiving)
 	if err != nil {
-		deciding.Close()
 		receiving.Close()
 		return err
 	}
-	examples, looked := newExamples(d, deciding), make(chan struct{})
+	examples, looked := newExamples(d), make(chan struct{})
 	var both sync.WaitGroup
 	both.Go(func() { examples.run(ctx, func() { close(looked) }) })
 	both.Go(func() {
-		cfg := subscriber.EventsConfig{Durable: "sine-relay-dev", Stream: d.Settings.EventStream, Subjects: examples.subjects}
+		cfg := subscriber.EventsConfig{Durable: "sine-relay-dev", Corrections: true, Stream: d.Settings.EventStream, Subjects: examples.subjects}
 		d.logFailed(subscriber.Events(ctx, js, cfg, func(_ context.Context, e visit.Event) error {
 			printEvent(d.Stdout, e)
 			return nil
@@ -55,7 +49,6 @@ func (d *demo) start(ctx context.Context, running *sync.WaitGroup) error {
 	})
 	running.Go(func() {
 		both.Wait()
-		deciding.Close()
 		receiving.Close()
 	})
 	<-looked // or the first visitor would find nobody
@@ -116,9 +109,13 @@ func (p recordPrinter) Publish(ctx context.Context, m visit.Message) (visit.Rece
 // printRecord says in a line how a check-in request was answered, and by whom.
 func printRecord(out io.Writer, r visit.Record) {
 	verdict := map[visit.Verdict]string{visit.Accept: "accepted", visit.Reject: "rejected"}[r.Verdict]
-	fmt.Fprintf(out, "decision  %s  %s  site %s  reference %s  %s  after %.1f ms  (request %s)\n",
+	rest := []string{"request " + r.RequestID}
+	if len(r.Missing) > 0 {
+		rest = append(rest, "missing "+strings.Join(r.Missing, ", "))
+	}
+	fmt.Fprintf(out, "decision  %s  %s  site %s  reference %s  %s  after %.1f ms  (%s)\n",
 		r.Received.Format(time.RFC3339), verdict, terminal.Printable(r.Site), terminal.Printable(r.Reference),
-		terminal.Printable(settledBy(r)), r.TookMs, terminal.Printable(r.RequestID))
+		terminal.Printable(settledBy(r)), r.TookMs, terminal.Printable(strings.Join(rest, "; ")))
 }
 
 // settledBy names the deciders that decided, with their versions, or why none did.
@@ -144,7 +141,19 @@ func settledBy(r visit.Record) string {
 func printEvent(out io.Writer, e visit.Event) {
 	who := []string{strings.TrimSpace(e.Person.FirstName + " " + e.Person.LastName), e.Company}
 	who = slices.DeleteFunc(who, func(part string) bool { return part == "" })
-	fmt.Fprintf(out, "event     %s  %s  site %s  %s  (id %s)\n",
+	what := "event"
+	rest := []string{"id " + e.ID}
+	if e.IsCorrection() {
+		what = "correction"
+		rest = append(rest, fmt.Sprintf("revision %d of event %s", e.Revision, e.Corrects))
+	}
+	if e.Cause != "" {
+		rest = append(rest, "cause "+string(e.Cause))
+	}
+	if len(e.Missing) > 0 {
+		rest = append(rest, "missing "+strings.Join(e.Missing, ", "))
+	}
+	fmt.Fprintf(out, "%-8s  %s  %s  site %s  %s  (%s)\n", what,
 		e.Time.Format(time.RFC3339), terminal.Printable(string(e.Kind)), terminal.Printable(e.Site),
-		terminal.Printable(cmp.Or(strings.Join(who, ", "), "nobody is named")), terminal.Printable(e.ID))
+		terminal.Printable(cmp.Or(strings.Join(who, ", "), "nobody is named")), terminal.Printable(strings.Join(rest, "; ")))
 }

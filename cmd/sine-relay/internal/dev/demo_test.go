@@ -26,14 +26,22 @@ func TestDemo_EventIsPrintedPrintably(t *testing.T) {
 // What a decider or Sine leaves out leaves no gap in a line of dev.
 func TestDev_PrintsWhatIsThere(t *testing.T) {
 	for want, e := range map[string]visit.Event{
-		"  Ada  (id 1)":               {ID: "1", Pass: visit.Pass{Person: visit.Person{FirstName: "Ada"}}},
-		"  Lovelace, Engines  (id 1)": {ID: "1", Pass: visit.Pass{Company: "Engines", Person: visit.Person{LastName: "Lovelace"}}},
-		"  nobody is named  (id 1)":   {ID: "1"},
+		"  Ada  (id 1)":                                        {ID: "1", Pass: visit.Pass{Person: visit.Person{FirstName: "Ada"}}},
+		"  Lovelace, Engines  (id 1)":                          {ID: "1", Pass: visit.Pass{Company: "Engines", Person: visit.Person{LastName: "Lovelace"}}},
+		"  nobody is named  (id 1)":                            {ID: "1"},
+		"(id 1; cause expired; missing company, host.group)\n": {ID: "1", Cause: visit.CauseExpired, Missing: []string{"company", "host.group"}},
+		"correction  0001-01-01":                               {ID: "2", Corrects: "1", Revision: 1},
+		"(id 2; revision 1 of event 1)\n":                      {ID: "2", Corrects: "1", Revision: 1},
 	} {
 		var out bytes.Buffer
 		if printEvent(&out, e); !strings.Contains(out.String(), want) {
 			t.Errorf("%q, want %q in it", out.String(), want)
 		}
+	}
+	var out bytes.Buffer
+	printRecord(&out, visit.Record{RequestID: "R", Rule: "incomplete", Missing: []string{"company"}})
+	if !strings.HasSuffix(out.String(), "(request R; missing company)\n") {
+		t.Errorf("%q", out.String())
 	}
 	votes := []visit.Vote{{Decider: "dock", Situation: "decided"}, {Decider: "hr", Version: "1.2.0", Situation: "decided"}}
 	if got, want := settledBy(visit.Record{Votes: votes}), "by decider dock, hr 1.2.0"; got != want {

@@ -88,6 +88,10 @@ func Run(ctx context.Context, o Options) error {
 	return err
 }
 
+// LogLevel is the minimum level of log lines unless it is set: what dev shows is on the
+// standard output already.
+const LogLevel = "warn"
+
 // defaultsOf has a value for every variable that dev needs, and the key that it made
 // unless keys are given. A default port that is taken gives way to a free one; one that
 // was set does not.
@@ -101,7 +105,7 @@ func defaultsOf(environ []string) (defaults map[string]string, key string, err e
 		"SINE_RELAY_ADMIN_LISTEN": free("127.0.0.1:9090"),
 		"SINE_RELAY_NATS_LISTEN":  free("127.0.0.1:4222"),
 		"SINE_RELAY_DRAIN_DELAY":  "0s",
-		"SINE_RELAY_LOG_LEVEL":    "warn",
+		"SINE_RELAY_LOG_LEVEL":    LogLevel,
 	}
 	if !given(environ, "NATS_URL") {
 		defaults["SINE_RELAY_NATS_STORE_DIR"] = dir

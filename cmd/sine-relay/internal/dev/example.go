@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sine-relay/sine-relay/broker/embedded"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 	"github.com/sine-relay/sine-relay/visit"
@@ -30,22 +31,24 @@ const (
 // a decider while no other program does: in one queue group, both would share them.
 type examples struct {
 	demo     *demo
-	nc       *nats.Conn
 	subjects visit.Subjects
 	all      []*example
 	logged   string // why the last search failed
 	unasked  map[string]bool
 }
 
+// example answers over a connection of its own, as a program of its own would: NATS
+// discovery finds the others beside it, whatever the users of NATS may reply.
 type example struct {
 	site, decider string
-	seen          bool // another program, at the last look
+	nc            *nats.Conn // nil while it does not answer
+	seen          bool       // another program, at the last look
 	stop          context.CancelFunc
 	ended         chan struct{} // nil while it does not answer
 }
 
-func newExamples(d *demo, nc *nats.Conn) *examples {
-	e := &examples{demo: d, nc: nc, unasked: map[string]bool{}, subjects: visit.Subjects{Prefix: d.Settings.SubjectPrefix}}
+func newExamples(d *demo) *examples {
+	e := &examples{demo: d, unasked: map[string]bool{}, subjects: visit.Subjects{Prefix: d.Settings.SubjectPrefix}}
 	for _, i := range d.Settings.Integrations {
 		for _, decider := range i.DeciderNames() {
 			if !slices.ContainsFunc(e.all, func(x *example) bool { return x.site == i.Site && x.decider == decider }) {
@@ -87,9 +90,8 @@ func (e *examples) look(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	if err != nil && e.logged != err.Error() {
-		e.logged = err.Error()
-		e.demo.Log.Warn("whether a program beside the example decider answers is not known", "reason", e.logged)
+	if err != nil {
+		e.logOnce("whether a program beside the example decider answers is not known", err)
 	}
 	for _, x := range e.all {
 		subject := e.subjects.Ask(x.site, x.decider)
@@ -109,8 +111,22 @@ func (e *examples) look(ctx context.Context) {
 	e.nameUnasked(answered)
 }
 
+// logOnce logs what does not work, unless the last line said the same.
+func (e *examples) logOnce(what string, err error) {
+	if e.logged != err.Error() {
+		e.logged = err.Error()
+		e.demo.Log.Warn(what, "reason", e.logged)
+	}
+}
+
 // begin returns when an example answers, or cannot.
 func (e *examples) begin(ctx context.Context, x *example) {
+	nc, err := e.demo.connectAs(embedded.UserDecider)
+	if err != nil {
+		e.logOnce("the example decider has no connection", err)
+		return
+	}
+	x.nc = nc
 	ctx, x.stop = context.WithCancel(ctx)
 	ready, ended := make(chan struct{}), make(chan struct{})
 	x.ended = ended
@@ -120,7 +136,7 @@ func (e *examples) begin(ctx context.Context, x *example) {
 	}
 	go func() {
 		defer close(ended)
-		e.demo.logFailed(subscriber.Decide(ctx, e.nc, cfg, exampleDecision))
+		e.demo.logFailed(subscriber.Decide(ctx, nc, cfg, exampleDecision))
 	}()
 	select {
 	case <-ready:
@@ -133,7 +149,8 @@ func (x *example) end() {
 	if x.ended != nil {
 		x.stop()
 		<-x.ended
-		x.ended = nil
+		x.nc.Close()
+		x.nc, x.ended = nil, nil
 	}
 }
 
@@ -180,14 +197,29 @@ func (e *examples) asked() (all []string) {
 	return all
 }
 
-// answered lists the subjects on which other programs answer.
-func (e *examples) answered(ctx context.Context) (subjects []string, err error) {
-	if e.demo.Embedded != nil {
-		own, err := e.nc.GetClientID()
+// own are the ids of the examples' connections.
+func (e *examples) own() (ids []uint64, err error) {
+	for _, x := range e.all {
+		if x.nc == nil {
+			continue
+		}
+		id, err := x.nc.GetClientID()
 		if err != nil {
 			return nil, err
 		}
-		return e.demo.Embedded.Answered(own)
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// answered lists the subjects on which other programs answer.
+func (e *examples) answered(ctx context.Context) (subjects []string, err error) {
+	if e.demo.Embedded != nil {
+		own, err := e.own()
+		if err != nil {
+			return nil, err
+		}
+		return e.demo.Embedded.Answered(own...)
 	}
 	found, _, err := e.demo.Broker.Deciders(ctx)
 	for _, d := range found {

@@ -103,6 +103,38 @@ func TestAsk_EndsWithWhatBecameOfTheVisitor(t *testing.T) {
 	endsWith(t, exitUsage, configured, "--site is for a machine without", "ask", "--site", "hq")
 }
 
+// What becomes of a made-up body says nothing of an integration that expects more.
+func TestAsk_SaysWhatTheMadeUpBodyLacks(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	decideAt(t, server, "default", acceptAll)
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	file := write("integrations.yaml", "integrations:\n"+
+		"- {name: lobby, site: default, expects: [person.lastName, host.lastName, visit], fields: {visit: [/data/ref]}}\n")
+	environ := environment("NATS_URL="+server.URL(), "INTEGRATIONS_FILE="+file)
+	endsWith(t, exitFailed, environ, `(?s)situation +incomplete.*Note: the body was made up, and integration lobby expects what it does not find in it: host\.lastName, visit; give .* by --file\.`,
+		"ask", "--integration", "lobby")
+	endsWith(t, exitFailed, environ, `"note": "the body was made up, and .*host\.lastName, visit; `, "ask", "--integration", "lobby", "--output", "json")
+	given := write("body.json", `{"event":"signin_before","data":{"lastName":"L","ref":"1","host":{"lastName":"F"}}}`)
+	if out := must(t, environ, "result +accepted", "ask", "--integration", "lobby", "--file", given); strings.Contains(out, "Note") {
+		t.Errorf("a body that was given is noted:\n%s", out)
+	}
+	given = write("less.json", `{"event":"signin_before","data":{"lastName":"L"}}`)
+	if code, out, _ := commandLine(environ, "ask", "--integration", "lobby", "--file", given); code != exitFailed || strings.Contains(out, "made up") {
+		t.Errorf("ended with %d:\n%s", code, out)
+	}
+	without := environment("NATS_URL="+server.URL(), "KEYS="+testKey)
+	endsWith(t, exitFailed, append(without, "SINE_RELAY_JSON_DEPTH=1"), "the body cannot be read .too_deep.*; the body was made up, and integration default cannot read it .too_deep.; give ", "ask")
+	endsWith(t, exitFailed, without, "integration lobby is not configured here: without SINE_RELAY_INTEGRATIONS_FILE there is only default", "ask", "--integration", "lobby")
+}
+
 // A lockdown that ask cannot see must not look like an integration that accepts.
 func TestAsk_FailsWhereTheOrdersCannotBeRead(t *testing.T) {
 	t.Parallel()

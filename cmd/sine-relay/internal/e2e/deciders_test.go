@@ -91,6 +91,41 @@ func TestDeciders_AndAskHearInTheRelaysInbox(t *testing.T) {
 	}
 }
 
+// NATS counts a request that is delivered to several subscriptions of one connection
+// against its permission to reply. That must not hide whoever decides.
+func TestDeciders_AllThatShareAConnectionAreSeen(t *testing.T) {
+	t.Parallel()
+	s := startDeployment(t, natsDir+"nats.conf")
+	nc := s.connect("decider")
+	ctx, stop := context.WithCancel(context.Background())
+	const programs = 16 // as many as the documentation of Decide promises
+	ended := make(chan error, programs)
+	for range programs {
+		ready := make(chan struct{})
+		go func() {
+			cfg := subscriber.DeciderConfig{Sites: []string{"hq"}, Version: "1.2.3", OnReady: func() { close(ready) }}
+			ended <- subscriber.Decide(ctx, nc, cfg, func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
+				return visit.Decision{Verdict: visit.Accept}, nil
+			})
+		}()
+		<-ready
+	}
+	// A search ends after a silence, which a busy machine may have.
+	eventually(t, "all are seen", func() bool {
+		_, out, _ := commandLine(environment(s.settings("operator")...), "deciders")
+		return strings.Count(out, " 1.2.3 ") == programs
+	})
+	stop()
+	for range programs {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := nc.LastError(); err != nil {
+		t.Error(err)
+	}
+}
+
 // An operator's machine has an address of NATS and no settings of the webhook.
 func TestDeciders_NeedNoSettingOfTheWebhook(t *testing.T) {
 	t.Parallel()

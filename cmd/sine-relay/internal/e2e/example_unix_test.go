@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -120,5 +122,36 @@ func TestDev_TheExampleStepsBackOnAnExternalNATS(t *testing.T) {
 	d.end()
 	if strings.Contains(d.out.String(), secret) {
 		t.Errorf("the password is printed:\n%s", d.out.String())
+	}
+}
+
+// With several sites, dev has a decider for each, and all are seen.
+func TestDev_AnExampleDecidesForEachSite(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "integrations.yaml")
+	text := "integrations:\n- {name: lobby, site: hq, expects: [host.lastName]}\n- {name: dock, site: lab}\n- {name: gate, site: yard, deciders: [{name: hr}]}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys := filepath.Join(dir, "keys")
+	if err := os.Mkdir(keys, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(keys, "lobby"), []byte(testKey+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := runDev(t, "NATS_STORE_DIR="+dir, "INTEGRATIONS_FILE="+file, "KEYS_DIR="+keys)
+	url := regexp.MustCompile(`export SINE_RELAY_NATS_URL=(\S+)`).FindStringSubmatch(d.out.String())[1]
+	all := regexp.MustCompile(`(?s)lobby +hq +default +\w+ +0\.0\.0-example.*dock +lab +default +\w+ +0\.0\.0.*gate +yard +hr +\w+ +0\.0\.0`)
+	eventually(t, "all are seen", func() bool {
+		code, out, _ := commandLine(environment("NATS_URL="+url, "INTEGRATIONS_FILE="+file), "deciders")
+		return code == exitOK && all.MatchString(out)
+	})
+	d.prints(`The bodies below are made up, and integration lobby expects what it does not find in it: host\.lastName\. Send one of Sine's in their place: -d @body\.json`)
+	d.pasted()[0].run()
+	d.prints(`decision .*rejected .*because .*incomplete.*; missing host\.lastName\)`)
+	d.end()
+	if text := d.err.String(); strings.Contains(text, "Permissions Violation") || strings.Contains(text, "permissions violation") {
+		t.Errorf("it logs\n%s", text)
 	}
 }

@@ -183,7 +183,7 @@ var (
 	userBlock  = regexp.MustCompile(`(?ms)^      \{\n        user: (\w+)\n.*?^      \}\n`)
 	listBegin  = regexp.MustCompile(`^ +(publish|subscribe): \[$`)
 	listed     = regexp.MustCompile(`^ +"([^"]+)" +# (.+)$`)
-	repliesSet = regexp.MustCompile(`^ +(allow_responses): true +# (.+)$`)
+	repliesSet = regexp.MustCompile(`(?m)^ +(allow_responses): (?:true|\{[^}]*\}) +# (.+)$`)
 )
 
 // accounts is the text of the configuration.
@@ -246,7 +246,7 @@ func deprived(t *testing.T, block string, p permission, name string) string {
 		if strings.Contains(block, "publish: [\n") {
 			may = "" // what it may publish besides follows
 		}
-		less = strings.Replace(block, "allow_responses: true", may, 1)
+		less = repliesSet.ReplaceAllLiteralString(block, may)
 	}
 	if less == block {
 		t.Fatalf("%s is not in its block", p)
