@@ -198,7 +198,9 @@ func (r *reading) traced(n, next *node, in *jsonReader, name string) error {
 		return in.skip()
 	}
 	here := r.trace.here()
-	r.trace.led[here] = r.trace.led[here] // known, at least
+	if !r.trace.led[here] {
+		r.trace.led[here] = false // known, at least
+	}
 	if next == nil {
 		r.trace.any[here] = true
 	}
