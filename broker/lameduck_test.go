@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/logtest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 )
 
 // Each server of a cluster is taken down for an update, one after another, while
@@ -26,7 +28,7 @@ import (
 func TestLameDuck_RollingUpdateLosesNoRequestOrEvent(t *testing.T) {
 	t.Parallel()
 	servers := natstest.Cluster(t, 3, func(o *server.Options) {
-		o.LameDuckGracePeriod, o.LameDuckDuration = 3*time.Second, 3500*time.Millisecond
+		o.LameDuckGracePeriod, o.LameDuckDuration = wait.Limit, 2*wait.Limit // it is shut down before that
 	})
 	var urls []string
 	for _, s := range servers {
@@ -70,7 +72,9 @@ func TestLameDuck_RollingUpdateLosesNoRequestOrEvent(t *testing.T) {
 	for _, s := range servers {
 		from := asked.Load()
 		eventually(t, "visitors come", func() bool { return asked.Load() > from+20 })
-		s.Server().LameDuckShutdown()
+		go s.Server().LameDuckShutdown()
+		eventually(t, "the relay has left", func() bool { return !s.Server().ReadyForConnections(time.Millisecond) && !isConnected(t, s) })
+		s.Server().Shutdown()
 		s.Server().WaitForShutdown()
 		s.Restart()
 		eventually(t, "the cluster is whole again", s.Server().JetStreamIsCurrent)
@@ -85,6 +89,17 @@ func TestLameDuck_RollingUpdateLosesNoRequestOrEvent(t *testing.T) {
 	if !strings.Contains(text, "the NATS server is shutting down") || strings.Contains(text, "disconnected from NATS\" connection") {
 		t.Errorf("the log is:\n%s", text)
 	}
+}
+
+// isConnected reports whether a relay is connected to the server. The deciders' connections
+// have no name.
+func isConnected(t *testing.T, s *natstest.Server) bool {
+	t.Helper()
+	z, err := s.Server().Connz(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(z.Conns, func(c *server.ConnInfo) bool { return c.Name != "" })
 }
 
 // slowDecider takes a while to decide, so that there are always visitors at the door.
