@@ -102,6 +102,10 @@ func TestAnnounce_StatusIsNotSentToStreamsOrInboxes(t *testing.T) {
 		}
 		return n
 	}
+	eventually(t, "the service answers", func() bool {
+		_, err := nc.Request("$SRV.STATS.sine-relay", nil, patience)
+		return err == nil
+	})
 	before := all()
 	for _, reply := range []string{
 		"$KV.VISITOR_ORDERS.lockdown.all", "visitors.v1.event.hq.checked_in", "visitors.v1.quarantine.hq",

@@ -12,6 +12,7 @@ import (
 )
 
 func TestReadiness_State(t *testing.T) {
+	t.Parallel()
 	away := Health{}
 	fine := Health{Connected: true, Verified: true}
 	denied := Health{Connected: true, Err: errors.New("stream VISITORS keeps its messages in memory")}
@@ -54,6 +55,7 @@ func TestReadiness_State(t *testing.T) {
 }
 
 func TestAdmin_Pages(t *testing.T) {
+	t.Parallel()
 	health := Health{Connected: true, Verified: true, Details: []string{"stream VISITORS: ok"}}
 	readiness := NewReadiness(func() Health { return health })
 	admin := NewAdmin(AdminConfig{Gatherer: prometheus.NewRegistry(), Readiness: readiness}).Server().Handler
@@ -83,6 +85,7 @@ func TestAdmin_Pages(t *testing.T) {
 
 // A cause is said once, however many tell of it.
 func TestAdmin_ReadyzNamesEachProblemOnce(t *testing.T) {
+	t.Parallel()
 	fault := errors.New("stream VISITORS keeps its messages in memory")
 	readiness := NewReadiness(func() Health {
 		return Health{Connected: true, Err: fault, Details: []string{"nats: connected", fault.Error(), "stream VISITOR_DECISIONS: verified", fault.Error()}}

@@ -13,6 +13,7 @@ import (
 )
 
 func TestKey_Match(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, integration, key string
 		status                 int
@@ -43,6 +44,7 @@ func TestKey_Match(t *testing.T) {
 }
 
 func TestAuthenticate_AClientCannotSeeWhyItIsRefused(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	answers := map[string]bool{}
 	for _, path := range []string{"/sine/lobby", "/sine/cellar", "/sine/lobby/check-in-request"} {
@@ -70,6 +72,7 @@ func (u untouchable) Read([]byte) (int, error) {
 func (u untouchable) Close() error { return nil }
 
 func TestAuthenticate_TheKeyIsCheckedBeforeTheBodyIsRead(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for _, path := range []string{"/sine/lobby", "/sine/cellar"} {
 		w := r.post(path, "", func(req *http.Request) {
@@ -84,6 +87,7 @@ func TestAuthenticate_TheKeyIsCheckedBeforeTheBodyIsRead(t *testing.T) {
 }
 
 func TestKeyCheck_ReportsWhetherTheKeyIsAcceptedAndDoesNothingElse(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	admin := NewAdmin(AdminConfig{Gatherer: r.metrics, Readiness: NewReadiness(func() Health { return Health{} }), KeyCheck: r.KeyCheck()}).Server().Handler
 	check := func(path, digest string) int {
@@ -143,6 +147,7 @@ func wrongKey(req *http.Request) { req.Header.Set("X-Sine-Auth", "wrong") }
 
 // Somebody who guesses keys is slowed down; Sine, behind the same proxy, is not.
 func TestAuthenticate_OnlyFailuresAreLimited(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *Config) {
 		c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 	})
@@ -171,6 +176,7 @@ func TestAuthenticate_OnlyFailuresAreLimited(t *testing.T) {
 }
 
 func TestAuthenticate_AnIntegrationMayBeCalledFromAllowedAddressesOnly(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *Config) {
 		c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
 		c.Integrations[0].AllowFrom = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
@@ -197,6 +203,7 @@ func TestAuthenticate_AnIntegrationMayBeCalledFromAllowedAddressesOnly(t *testin
 // A proxy that does not set the header passes on what a stranger writes into it. The
 // calls of Sine, which have none, show it.
 func TestClientAddress_IsMissingFromATrustedProxy(t *testing.T) {
+	t.Parallel()
 	const title = "a trusted proxy does not pass on the client address"
 	proxies := func(c *Config) {
 		c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}

@@ -81,6 +81,7 @@ var encodings = []struct {
 
 // A subscriber gets the JSON, and the same call in another encoding is the same.
 func TestBody_AnEncodedOneIsRead(t *testing.T) {
+	t.Parallel()
 	plain := newRig(t)
 	plain.post("/sine/lobby", checkedIn)
 	for _, e := range encodings {
@@ -103,6 +104,7 @@ func TestBody_AnEncodedOneIsRead(t *testing.T) {
 
 // What cannot be undone is kept as it came, and read again it stays what it is.
 func TestBody_AnEncodingThatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
 	damaged := []byte(gzipped(checkedIn))
 	damaged[len(damaged)-6] ^= 1 // in the checksum
 	cut := gzipped(checkedIn)
@@ -167,6 +169,7 @@ func (r *rig) quarantined(t *testing.T) visit.Quarantined {
 // Nobody is told 200 for an event that the relay does not read, and nobody who may
 // be a visitor is let in by it.
 func TestBody_AnUnknownEncodingIsNamed(t *testing.T) {
+	t.Parallel()
 	const body = "\x8b\x3c\x80\x7bcompressed by other means\x03"
 	for header, known := range map[string]string{
 		"br": "br", "ZStd": "zstd", "gzip, br": "gzip, br", "compress": "compress", "Zmark": "unknown", "gzip, a b": "gzip, unknown", strings.Repeat("gzip,", 5): "unknown",
@@ -204,6 +207,7 @@ func TestBody_AnUnknownEncodingIsNamed(t *testing.T) {
 }
 
 func TestBody_AnotherCharacterEncodingIsNamed(t *testing.T) {
+	t.Parallel()
 	wide := func(littleFirst bool, s string) string {
 		var b []byte
 		for _, u := range utf16.Encode([]rune(s)) {
@@ -239,6 +243,7 @@ func TestBody_AnotherCharacterEncodingIsNamed(t *testing.T) {
 // The limit counts what a body becomes. It is kept as it came, all of it, so that
 // it can be read once the limit is higher.
 func TestBody_TheLimitCountsTheDecodedLength(t *testing.T) {
+	t.Parallel()
 	within := checkedIn + strings.Repeat(" ", cutAt-len(checkedIn))
 	beyond := within + " "
 	for name, c := range map[string]struct {
@@ -286,6 +291,7 @@ func readerOf(t *testing.T, limit int64) *Reader {
 // A body that was compressed and did not come completely is answered by what it
 // says, too.
 func TestBody_TheBeginningOfACompressedOneIsRead(t *testing.T) {
+	t.Parallel()
 	noise := make([]byte, 0, 4*cutAt)
 	for i := range cap(noise) / 8 {
 		noise = fmt.Appendf(noise, "%08x", uint32(i)*2654435761)
@@ -335,6 +341,7 @@ func TestBody_ABombCostsNoMoreThanTheLimit(t *testing.T) {
 
 // Memory is reserved for what a body may become, and given back when it is known.
 func TestBody_ACompressedOneTakesMemory(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	body := checkedIn + strings.Repeat(" ", 10_000)
 	held := int64(0)
@@ -354,6 +361,7 @@ func TestBody_ACompressedOneTakesMemory(t *testing.T) {
 
 // What was kept before encodings were undone does not say which it has.
 func TestReader_ReadsAKeptBody(t *testing.T) {
+	t.Parallel()
 	for _, e := range encodings {
 		q := kept(e.encode(checkedIn))
 		q.ContentEncoding = strings.Join(e.header, ", ")
@@ -377,6 +385,7 @@ func TestReader_ReadsAKeptBody(t *testing.T) {
 }
 
 func TestDryRun_SkipsAByteOrderMark(t *testing.T) {
+	t.Parallel()
 	if run, err := newRig(t).DryRun(t.Context(), "lobby", []byte("\ufeff"+checkInBody)); err != nil || run.Decision.Verdict != visit.Accept {
 		t.Errorf("%+v %v", run, err)
 	}
@@ -405,6 +414,7 @@ func FuzzUndo(f *testing.F) {
 // A program that counts its body's length wrong sends all of it, and then nothing:
 // the visitor is in what came.
 func TestBody_WithoutItsEndIsReadWhereNothingIsMissing(t *testing.T) {
+	t.Parallel()
 	more := func(n int) func(path, body string) string {
 		return func(path, body string) string { return request(path, len(body)+n, body) }
 	}
@@ -449,6 +459,7 @@ func TestBody_WithoutItsEndIsReadWhereNothingIsMissing(t *testing.T) {
 
 // Who sends that and goes is not lost either.
 func TestBody_ACompleteOneIsStoredThoughTheClientIsGone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	conn := send(t, r.serve(t), request("/sine/lobby", len(checkedIn)+1, checkedIn))
 	conn.Close()

@@ -7,6 +7,7 @@ import (
 )
 
 func TestCapture_TheShapeOfTheNextDeliveriesIsLogged(t *testing.T) {
+	t.Parallel()
 	until := time.Now().Add(time.Hour)
 	capturing := func(deliveries int, until time.Time) Integration {
 		i := Integration{Name: "lobby", Site: "hq", Keys: []Key{NewKey("first", testKey)}}

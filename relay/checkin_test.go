@@ -102,6 +102,7 @@ func TestCheckIn_SeveralDeciders(t *testing.T) {
 }
 
 func TestCheckIn_ADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
+	t.Parallel()
 	contractors, err := condition.Compile(`company == "Bexley Rigging Pty Ltd"`)
 	if err != nil {
 		t.Fatal(err)
@@ -127,6 +128,7 @@ func TestCheckIn_ADeciderIsAskedWhenItsConditionHolds(t *testing.T) {
 // An answer that did not come, or came in another shape than is known, must not
 // keep a decider from being asked.
 func TestCheckIn_ADeciderIsAskedWhereFormAnswersAreMissing(t *testing.T) {
+	t.Parallel()
 	escorted, err := condition.Compile(`"Escorted?" in answers && answers["Escorted?"] == "no"`)
 	if err != nil {
 		t.Fatal(err)
@@ -168,6 +170,7 @@ func TestCheckIn_ADeciderIsAskedWhereFormAnswersAreMissing(t *testing.T) {
 }
 
 func TestRecord_NamesWhoDecided(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, asking(policy.All, time.Second, Decider{Name: "a"}, Decider{Name: "b"}, Decider{Name: "s", Shadow: true}), func(c *Config) {
 		c.Integrations[0].PolicyVersion = "v7"
 	})
@@ -199,6 +202,7 @@ func TestRecord_NamesWhoDecided(t *testing.T) {
 }
 
 func TestCheckIn_OrdersAreObeyedWithoutAskingAnybody(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
 		t.Error("a decider was asked")
@@ -227,6 +231,7 @@ func TestCheckIn_OrdersAreObeyedWithoutAskingAnybody(t *testing.T) {
 }
 
 func TestCheckIn_WhileTheOrdersAreUnknownNobodyIsLetInWithoutADecider(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *Config) {
 		c.Integrations[0].Policy.Fallbacks = map[policy.Situation]policy.Fallback{policy.NoDecider: {Verdict: visit.Accept}}
 	})
@@ -248,6 +253,7 @@ func TestCheckIn_WhileTheOrdersAreUnknownNobodyIsLetInWithoutADecider(t *testing
 
 // A record that cannot be stored costs the visitor nothing.
 func TestRecord_NeverDelaysTheResponse(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	blocked := make(chan struct{})
 	r.Relay.recorder.publisher = publisherFunc(func(ctx context.Context, m visit.Message) (visit.Receipt, error) {
@@ -280,6 +286,7 @@ func (f publisherFunc) Publish(ctx context.Context, m visit.Message) (visit.Rece
 const visitorWaits = `{"event":"signin_before","date":"2026-11-18T12:00:00Z","data":{"firstName":"Ada","lastName":"Lovelace"}}`
 
 func TestCheckIn_OrdersAreUnknown(t *testing.T) {
+	t.Parallel()
 	lockdown := visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: "Gas leak", Since: time.Now()}
 	override := visit.Order{Kind: visit.OrderOverride, Site: "hq", Reason: "x", Since: time.Now(), Until: time.Now().Add(time.Hour)}
 	nobody := func(r *rig) {
@@ -319,6 +326,7 @@ func TestCheckIn_OrdersAreUnknown(t *testing.T) {
 
 // The record says who gave the order that decided, as NATS knows it.
 func TestRecord_NamesTheOrder(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.orders.give(visit.Order{Kind: visit.OrderLockdown, Site: "hq", Reason: "Zreason", By: "ada", User: "operator", Account: "VISITORS", ID: "X1", Since: time.Now()})
 	r.post("/sine/lobby", visitorWaits)

@@ -34,6 +34,7 @@ func beforeStep(t *testing.T, seconds int64) time.Time {
 }
 
 func TestClock_TheWallClockIsSetWhileABodyArrives(t *testing.T) {
+	t.Parallel()
 	for name, seconds := range map[string]int64{"forward": 3600, "back": -3600} {
 		for what, body := range map[string]string{"a visitor": checkInBody, "an event": checkedIn} {
 			t.Run(name+", "+what, func(t *testing.T) {
@@ -85,6 +86,7 @@ func (r *rig) wantTook(t *testing.T) {
 }
 
 func TestClock_WhatIsWrittenIsInUTC(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.now = func() time.Time { return time.Now().In(time.FixedZone("", 3600)) }
 	r.post("/sine/lobby", `{"event":"signin_after","data":{}}`)

@@ -78,6 +78,7 @@ func TestConnection_ADecisionMayTakeLongerThanReadingTheBody(t *testing.T) {
 }
 
 func TestConnection_TheClientDisconnects(t *testing.T) {
+	t.Parallel()
 	t.Run("a visitor's question is counted as such", func(t *testing.T) {
 		r := newRig(t)
 		calls, proceed := make(chan *exchange, 1), make(chan struct{})
@@ -157,6 +158,7 @@ func late(t *testing.T, r *rig, path, body string, after time.Duration) (*http.R
 }
 
 func TestConnection_ABodyThatComesSlowly(t *testing.T) {
+	t.Parallel()
 	const budget = 4 * time.Second // a machine that is busy may take a part of it
 	slow := func(cfg *Config) {
 		cfg.Limits.StoreBudget, cfg.Integrations[0].Budget = budget, budget
@@ -248,6 +250,7 @@ func TestConnection_AResponseDoesNotWaitForTheRestOfTheBody(t *testing.T) {
 }
 
 func TestConnection_AHeaderThatIsTooLarge(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(cfg *Config) { cfg.Limits.Header = 1024 })
 	conn := send(t, r.serve(t), "GET / HTTP/1.1\r\nHost: relay\r\nX-Long: "+strings.Repeat("x", 16<<10)+"\r\n\r\n")
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -257,6 +260,7 @@ func TestConnection_AHeaderThatIsTooLarge(t *testing.T) {
 }
 
 func TestConnection_WhileDrainingClientsAreAskedToLeave(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	if w := r.post("/sine/lobby", checkedIn); w.Header().Get("Connection") != "" {
 		t.Error("a connection is closed without need")
@@ -301,6 +305,7 @@ func closing(t *testing.T, conn net.Conn) (answer *http.Response, body string, c
 }
 
 func TestConnection_IsKeptForWhoHasAKeyOnly(t *testing.T) {
+	t.Parallel()
 	const wrong = "X-Sine-Auth: nobody's\r\n"
 	raw := func(line, header, body string) string {
 		return fmt.Sprintf("%s HTTP/1.1\r\nHost: relay\r\n%sContent-Length: %d\r\n\r\n%s", line, header, len(body), body)
@@ -356,6 +361,7 @@ func TestConnection_IsKeptForWhoHasAKeyOnly(t *testing.T) {
 // A slow body without a key holds its connection only, and the answer does not
 // wait for it.
 func TestConnection_WithoutAKeyTheBodyIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	conn := send(t, newRig(t).serve(t), "POST /sine/lobby HTTP/1.1\r\nHost: relay\r\nContent-Length: 1000\r\n\r\n{")
 	if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || answer.StatusCode != 401 {
 		t.Errorf("answered %v %v", answer, err)
@@ -363,6 +369,7 @@ func TestConnection_WithoutAKeyTheBodyIsNotWaitedFor(t *testing.T) {
 }
 
 func TestConnection_ClientsWithoutAKeyKeepNobodyOut(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(cfg *Config) { cfg.Limits.Connections = 8 })
 	address := r.serve(t)
 	known := send(t, address, request("/sine/lobby", len(checkedIn), checkedIn))

@@ -12,6 +12,7 @@ import (
 )
 
 func TestDecode_WhatSineMayLeaveOutOrSendOddly(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, body, want string }{
 		{"data is null", `{"event":"signin_after","data":null}`, `"person":{}`},
 		{"data is missing", `{"event":"signin_after"}`, `"person":{}`},
@@ -53,6 +54,7 @@ func TestDecode_WhatSineMayLeaveOutOrSendOddly(t *testing.T) {
 }
 
 func TestDecode_AWrappedWrapperIsNotUnderstood(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.post("/sine/lobby", `{"payload":{"payload":{"event":"signin_after"}}}`)
 	if r.settledAs(resultQuarantined) != 1 {
@@ -61,6 +63,7 @@ func TestDecode_AWrappedWrapperIsNotUnderstood(t *testing.T) {
 }
 
 func TestDecode_TheLargestMessageIsWhatWasChecked(t *testing.T) {
+	t.Parallel()
 	for name, element := range map[string]string{
 		"empty answers": `{},`, "numbers": `1,`, "nulls": `null,`, "lists": `[],`, "labels": `{"label":"x"},`,
 		"values": `{"value":1},`, "quotes": `{"value":["\""]},`, "line separators": `{"value":"` + "\u2028" + `"},`,
@@ -77,6 +80,7 @@ func TestDecode_TheLargestMessageIsWhatWasChecked(t *testing.T) {
 }
 
 func TestEventID_IsTheSameForRepeatsOnly(t *testing.T) {
+	t.Parallel()
 	publish := func(body string) string {
 		r := newRig(t)
 		r.post("/sine/lobby", body)
@@ -113,6 +117,7 @@ func TestEventID_IsTheSameForRepeatsOnly(t *testing.T) {
 }
 
 func TestDate_CheckInRequestAndEventHaveTheTimeZoneOfTheSite(t *testing.T) {
+	t.Parallel()
 	for zone, want := range map[string]string{"Australia/Adelaide": "08:12", "": "21:42"} {
 		r := newRig(t, func(cfg *Config) {
 			if zone != "" {
@@ -140,6 +145,7 @@ func TestDate_CheckInRequestAndEventHaveTheTimeZoneOfTheSite(t *testing.T) {
 
 // Nobody who is turned away is shown nothing, wherever the text comes from.
 func TestTemplate_ABlankTextIsReplaced(t *testing.T) {
+	t.Parallel()
 	for _, blank := range []string{"", " ", "\n\t", "\u00a0\u3000", "\u200b\u2060\ufeff", "\x00\x1b", "\u202e"} {
 		fallback := func(f policy.Fallback) func(*Config) {
 			return func(cfg *Config) {
@@ -187,6 +193,7 @@ func TestTemplate_ABlankTextIsReplaced(t *testing.T) {
 
 // Of those who accept, the first who says something is shown.
 func TestTemplate_ABlankWelcomeHidesNoOther(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(cfg *Config) { cfg.Integrations[0].Deciders = []Decider{{Name: "a"}, {Name: "b"}} })
 	r.broker.ask = behaviours{"a": says(visit.Accept, " \u200b"), "b": says(visit.Accept, "Welcome")}.ask
 	if w := r.post("/sine/lobby", checkInBody); !strings.Contains(w.Body.String(), `"visitorNotes":"Welcome"`) {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestDuplicates_AreCountedByTheTimeSinceTheFirst(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.post("/sine/lobby", checkedIn)
 	if !strings.Contains(string(gather(t, r)), "sine_relay_event_duplicate_age_seconds_count 0") {
@@ -22,6 +23,7 @@ func TestDuplicates_AreCountedByTheTimeSinceTheFirst(t *testing.T) {
 }
 
 func TestDuplicates_AreBounded(t *testing.T) {
+	t.Parallel()
 	r := newDuplicates()
 	now := time.Unix(0, 0)
 	for i := range remembered + 10 {
@@ -42,6 +44,7 @@ func TestDuplicates_AreBounded(t *testing.T) {
 
 // Whoever sends one body after another pushes out its own, and not those of others.
 func TestDuplicates_OneIntegrationDoesNotPushOutWhatOthersSent(t *testing.T) {
+	t.Parallel()
 	r := newDuplicates()
 	now := time.Unix(0, 0)
 	for i := range 100 {
@@ -65,6 +68,7 @@ func TestDuplicates_OneIntegrationDoesNotPushOutWhatOthersSent(t *testing.T) {
 
 // Two people of a group shared an id and a second: the second was lost.
 func TestVisitIDs_TwoBodiesOfOneVisitAreTwoEventsAndCounted(t *testing.T) {
+	t.Parallel()
 	const ada = `{"event":"signin_after","date":"2026-11-18T21:42:31Z","data":{"id":"group-7","firstName":"Ada"}}`
 	bob := strings.Replace(ada, "Ada", "Bob", 1)
 	later := strings.Replace(bob, ":31Z", ":32Z", 1)
@@ -98,6 +102,7 @@ func TestVisitIDs_TwoBodiesOfOneVisitAreTwoEventsAndCounted(t *testing.T) {
 }
 
 func TestVisitIDs_AreBounded(t *testing.T) {
+	t.Parallel()
 	i := newVisitIDs()
 	see := func(integration string, visitID int, body string) bool {
 		return i.conflict(integration, visit.KindCheckedIn, fmt.Sprint(visitID), "d", []byte(body))

@@ -23,6 +23,7 @@ const (
 // A decider that goes by the company is not asked about a visitor whose company was not
 // found, and one that takes all requests is.
 func TestExpects_ADeciderIsAskedWhereItsExpectationsAreMet(t *testing.T) {
+	t.Parallel()
 	company, nothing := expectations(t, []string{"company"}), []fields.Expectation{}
 	never, err := condition.Compile(`site == "elsewhere"`)
 	if err != nil {
@@ -85,6 +86,7 @@ func TestExpects_ADeciderIsAskedWhereItsExpectationsAreMet(t *testing.T) {
 // The vote of a decider that was not asked for that reason is in the record, and a request
 // that another takes says what is missing.
 func TestExpects_IsInRecordAndRequest(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, asking(policy.All, time.Second, Decider{Name: "a", Expects: []fields.Expectation{}}, Decider{Name: "b"}), func(cfg *Config) {
 		cfg.Integrations[0].Expects = expectations(t, []string{"company|person.email"})
 	})
@@ -104,6 +106,7 @@ func TestExpects_IsInRecordAndRequest(t *testing.T) {
 }
 
 func TestExpects_AnEventIsStoredAndMarked(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(cfg *Config) { cfg.Integrations[0].Expects = expectations(t, []string{"person", "company"}) })
 	r.post("/sine/lobby", `{"event":"signin_after","data":{"firstName":"Ada"}}`)
 	r.post("/sine/lobby", `{"event":"signin_after","data":{"firstName":"Ada","company":"Acme"}}`)
@@ -121,6 +124,7 @@ func TestExpects_AnEventIsStoredAndMarked(t *testing.T) {
 // A field that the configuration names places for is not taken from a guess, where it is
 // what lets somebody in.
 func TestExpects_IsNotMetByAGuess(t *testing.T) {
+	t.Parallel()
 	f, problems := fields.Compile(fields.Spec{Places: map[fields.Field][]string{fields.Company: {"/data/org"}, fields.LastName: {"/data/family"}, fields.FirstName: {"/data/given"}}})
 	if len(problems) > 0 {
 		t.Fatal(problems)
@@ -146,6 +150,7 @@ func TestExpects_IsNotMetByAGuess(t *testing.T) {
 }
 
 func TestExternalID_TravelsAndADifferenceIsCounted(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, configured, sent, want string
 		mismatches                   float64

@@ -21,6 +21,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // Each sample of what Sine sends stands beside the contract's JSON that it must
 // become.
 func TestGolden_SamplesBecomeMessages(t *testing.T) {
+	t.Parallel()
 	samples, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(samples) == 0 {
 		t.Fatalf("no samples: %v", err)

@@ -44,6 +44,7 @@ func decide(d visit.Decision) func(*rig) {
 
 // Every row of the answers table.
 func TestWebhook_Responses(t *testing.T) {
+	t.Parallel()
 	const door1, in1, out1 = "/sine/lobby/check-in-request", "/sine/lobby/check-in-success", "/sine/lobby/check-out-success"
 	large := `{"event":"signin_after","data":{"firstName":"` + strings.Repeat("x", 300<<10) + `"}}`
 	for _, c := range []struct {
@@ -167,6 +168,7 @@ func (r *rig) wantResult(t *testing.T, res result) {
 }
 
 func TestWebhook_ARefusedEventMayBeSentAgain(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	failPublish(visit.ErrTimeout)(r)
 	w := r.post("/sine/lobby", checkedIn)
@@ -179,6 +181,7 @@ func TestWebhook_ARefusedEventMayBeSentAgain(t *testing.T) {
 }
 
 func TestWebhook_FallbacksAreTheIntegrations(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		mode RejectMode
@@ -206,6 +209,7 @@ func TestWebhook_FallbacksAreTheIntegrations(t *testing.T) {
 }
 
 func TestWebhook_TheReferenceIsTheRequestIDsBeginning(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	failAsk(visit.ErrNoDecider)(r)
 	w := r.post("/sine/lobby", checkInBody)
@@ -216,6 +220,7 @@ func TestWebhook_TheReferenceIsTheRequestIDsBeginning(t *testing.T) {
 }
 
 func TestWebhook_OnlyPostIsAnswered(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for _, path := range []string{"/sine/lobby", "/sine/lobby/", "/sine/lobby/check-in-success", "/sine/unknown"} {
 		for _, method := range []string{"GET", "PUT", "HEAD", "DELETE", "PROPFIND"} {
@@ -228,6 +233,7 @@ func TestWebhook_OnlyPostIsAnswered(t *testing.T) {
 }
 
 func TestKind_TheURLWins(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	w := r.post("/sine/lobby/check-out-success", checkedIn)
 	if w.Code != 200 || r.broker.published[0].Subject != "visitors.v1.event.hq.checked_out" {
@@ -239,6 +245,7 @@ func TestKind_TheURLWins(t *testing.T) {
 }
 
 func TestKind_EventNamesOfAnIntegration(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(cfg *Config) {
 		cfg.Integrations[0].Events = map[string]visit.Kind{"Visitor Arrived": visit.KindCheckedIn}
 	})
@@ -251,6 +258,7 @@ func TestKind_EventNamesOfAnIntegration(t *testing.T) {
 }
 
 func TestWebhook_AWrongContentTypeIsReadAndCounted(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	w := r.post("/sine/lobby", checkedIn, func(req *http.Request) { req.Header.Set("Content-Type", "text/plain") })
 	if w.Code != 200 || r.settledAs(resultStored) != 1 {
@@ -264,6 +272,7 @@ func TestWebhook_AWrongContentTypeIsReadAndCounted(t *testing.T) {
 
 // The mark is an operator's: with a key alone, visitors could be made nobody.
 func TestSynthetic_TheMarkIsTakenFromTheAdminListenerOnly(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name            string
 		admin, mark     bool
@@ -307,6 +316,7 @@ func TestSynthetic_TheMarkIsTakenFromTheAdminListenerOnly(t *testing.T) {
 }
 
 func TestLedger_BalancesAfterAPanic(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) { panic("Ada Lovelace") }
 	w := r.post("/sine/lobby", checkedIn)
@@ -323,6 +333,7 @@ func TestLedger_BalancesAfterAPanic(t *testing.T) {
 
 // A door at which no request can be read is to be seen as one.
 func TestKind_OfABrokenBodyIsThatOfItsBeginning(t *testing.T) {
+	t.Parallel()
 	for body, kind := range map[string]string{
 		checkInBody[:len(checkInBody)-1]: "check_in_request", checkedIn + "}": "checked_in", checkedOut[:40]: "checked_out",
 		"hello": unknown, `{"event":"coffee_break",`: unknown, `{"data":{"event":"signin_before"`: unknown,
@@ -343,6 +354,7 @@ func TestKind_OfABrokenBodyIsThatOfItsBeginning(t *testing.T) {
 
 // mux redirects unclean paths by default, and a redirect aborts a check-in.
 func TestRoutes_NoPathIsEverRedirected(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for _, path := range []string{
 		"//sine/lobby", "/sine//lobby", "/sine/./lobby", "/sine/../sine/lobby", "/sine/lobby//",
@@ -360,6 +372,7 @@ func TestRoutes_NoPathIsEverRedirected(t *testing.T) {
 
 // mux runs middleware given to Use for neither 404 nor 405.
 func TestRoutes_WhatMatchesNothingIsCountedAndLogged(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.post("/nowhere", "")
 	r.post("/sine/lobby", "", func(req *http.Request) { req.Method = "GET" })
@@ -379,6 +392,7 @@ func TestRoutes_WhatMatchesNothingIsCountedAndLogged(t *testing.T) {
 
 // Several routes for POST on one router turn some 405s into 404s.
 func TestRoutes_AWrongMethodIsNeverAnUnknownPath(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	for _, path := range []string{"/sine/lobby", "/sine/lobby/", "/sine/lobby/check-in-request", "/sine/lobby/check-out-success/"} {
 		w := r.post(path, "", func(req *http.Request) { req.Method = "GET" })
@@ -390,6 +404,7 @@ func TestRoutes_AWrongMethodIsNeverAnUnknownPath(t *testing.T) {
 
 // mux takes an encoded slash for a slash by default.
 func TestRoutes_AnEncodedSlashIsNotASlash(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	if w := r.post("/sine/lobby%2Fcheck-in-success", checkedIn); w.Code != 401 {
 		t.Errorf("answered %d", w.Code)

@@ -16,6 +16,7 @@ import (
 )
 
 func TestNew_NamesEveryInvalidIntegration(t *testing.T) {
+	t.Parallel()
 	key := []Key{NewKey("k", testKey)}
 	_, err := New(Config{
 		Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
@@ -37,6 +38,7 @@ func TestNew_NamesEveryInvalidIntegration(t *testing.T) {
 }
 
 func TestSuggestName_MakesANameOfTheDisplayName(t *testing.T) {
+	t.Parallel()
 	for display, want := range map[string]string{
 		"Head Office":           "head-office",
 		"  Tor 3 (Süd) ":        "tor-3-s-d",
@@ -93,6 +95,7 @@ func (r *rig) askedAbout(body string) (asked bool, code string) {
 
 // A decider that is asked about nobody has nothing against them.
 func TestVisitor_NobodyIsAskedAboutAMissingOne(t *testing.T) {
+	t.Parallel()
 	bodies := map[string]string{"absent": `{"event":"signin_before"}`}
 	for name, data := range nobodies {
 		bodies[name] = `{"event":"signin_before","data":` + data + `}`
@@ -136,6 +139,7 @@ func (r *rig) recorded() (all []visit.Record) {
 // Where no condition of a decider holds, nobody objects: that must not let in
 // somebody of whom nothing is known.
 func TestVisitor_IsMissingBeforeConditionsAreEvaluated(t *testing.T) {
+	t.Parallel()
 	never, err := condition.Compile(`site == "elsewhere"`)
 	if err != nil {
 		t.Fatal(err)
@@ -150,6 +154,7 @@ func TestVisitor_IsMissingBeforeConditionsAreEvaluated(t *testing.T) {
 }
 
 func TestVisitor_WhatIdentifiesOneIsConfigured(t *testing.T) {
+	t.Parallel()
 	const byName, byMail, byPhone, nothing = `{"lastName":"L"}`, `{"email":"a@example.com"}`, `{"mobile":61400000000}`, `{}`
 	for _, c := range []struct {
 		name  string
@@ -193,6 +198,7 @@ func expectations(t *testing.T, texts []string) (all []fields.Expectation) {
 
 // The operator may choose otherwise, and an order stands above that.
 func TestVisitor_TheFallbackForAMissingOne(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(cfg *Config) {
 		cfg.Integrations[0].Policy.Fallbacks = map[policy.Situation]policy.Fallback{policy.Incomplete: {Verdict: visit.Accept, VisitorText: "Come in"}}
 	})
@@ -218,6 +224,7 @@ func TestVisitor_TheFallbackForAMissingOne(t *testing.T) {
 
 // Whoever it was is checked in: an event of nobody is an event.
 func TestVisitor_AnEventWithoutOneIsStoredAndCounted(t *testing.T) {
+	t.Parallel()
 	for name, data := range nobodies {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
@@ -238,6 +245,7 @@ func TestVisitor_AnEventWithoutOneIsStoredAndCounted(t *testing.T) {
 
 // Programs that build JSON out of JSON send the inner one as a text.
 func TestDecode_AJSONTextIsRead(t *testing.T) {
+	t.Parallel()
 	const data = `{"firstName":"Ada \"A\"","id":"p-1"}`
 	const event = `"event":"signin_before","date":"2026-11-18T21:42:07Z"`
 	bodies := map[string]string{
@@ -277,6 +285,7 @@ func TestDecode_AJSONTextIsRead(t *testing.T) {
 
 // What is sent in no form that Sine is known to use is nobody's pass either.
 func TestDecode_AFormIsUnreadable(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	if asked, code := r.askedAbout("payload=%7B%22event%22%3A%22signin_before%22%7D"); asked || code != "REJECTED" || r.settledAs(resultQuarantined) != 1 {
 		t.Errorf("asked: %v, told %s", asked, code)

@@ -14,6 +14,7 @@ import (
 )
 
 func TestLimiter_BeyondTheCapVisitorsGetTheFallbackAtOnce(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(cfg *Config) { cfg.Limits.CheckInRequests = 1 })
 	asked, proceed := make(chan struct{}), make(chan struct{})
 	r.broker.ask = func(context.Context, visit.Message) (visit.Decision, error) {
@@ -86,6 +87,7 @@ func TestLimiter_AnEventWaitsNoLongerThanItsBudget(t *testing.T) {
 // Events that cannot be stored right now pile up until they are refused, and all
 // the while a visitor is answered without delay.
 func TestLimiter_WaitingEventsLeaveMemoryToCheckInRequests(t *testing.T) {
+	t.Parallel()
 	const events, room = 40, 20 // so many are sent, and so many would fill the memory
 	r := newRig(t, func(cfg *Config) {
 		cfg.Limits.Body, cfg.Limits.BodyMemory = int64(len(checkInBody)), room*BodyCost(int64(len(checkedIn)))
@@ -129,6 +131,7 @@ func TestLimiter_WaitingEventsLeaveMemoryToCheckInRequests(t *testing.T) {
 }
 
 func TestLimiter_WithoutMemoryForABody(t *testing.T) {
+	t.Parallel()
 	for path, want := range map[string]int{
 		"/sine/lobby":                   503, // it may be an event, which must not be told 200
 		"/sine/lobby/check-in-success":  503,
@@ -157,6 +160,7 @@ func TestLimiter_WithoutMemoryForABody(t *testing.T) {
 }
 
 func TestLimiter_AChunkedBodyIsLimitedToo(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(cfg *Config) { cfg.Limits.Body = 1000 })
 	long := `{"event":"signin_after","data":{"company":"` + strings.Repeat("x", 2000) + `"}}`
 	for body, want := range map[string]int{checkedIn: 200, long: 413} {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestMetrics_FollowTheRules(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	exercise(r)
 	problems, err := testutil.GatherAndLint(r.metrics)
@@ -38,6 +39,7 @@ func exercise(r *rig) {
 // A counter that first appears with its first increment hides that increment
 // from rate().
 func TestMetrics_NoSeriesOfAnIntegrationAppearsLate(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	before := series(string(gather(t, r)))
 	exercise(r)
@@ -61,6 +63,7 @@ func series(text string) map[string]bool {
 }
 
 func TestMetrics_HistogramsAreClassicAndNative(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	exercise(r)
 	families, err := r.metrics.Gather()

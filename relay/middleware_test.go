@@ -25,6 +25,7 @@ func (r *rig) lines(message string) (all []string) {
 }
 
 func TestRefusals_AreLoggedWithReasonAndAShortenedAddress(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *Config) {
 		c.Integrations = []Integration{lobby("k"), {Name: "keyless"}, {Name: "broken", Invalid: true}}
 		c.Integrations[0].AllowFrom = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("2001:db8::/32")}
@@ -92,6 +93,7 @@ func TestRefusals_AFloodIsAFewLines(t *testing.T) {
 
 // When a window ends, what came in it is summed up, and the next is shown again.
 func TestRefusals_AreSummedUpWhenTheWindowEnds(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.refusals.window = 50 * time.Millisecond
 	for range refusalsLogged + 2 {
@@ -108,6 +110,7 @@ func TestRefusals_AreSummedUpWhenTheWindowEnds(t *testing.T) {
 }
 
 func TestRefusals_AnIntegrationWithoutAKeyIsCountedByName(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *Config) {
 		c.Integrations = []Integration{lobby("a", "b"), {Name: "keyless"}, {Name: "broken", Invalid: true}}
 	})
@@ -138,6 +141,7 @@ func TestRefusals_AnIntegrationWithoutAKeyIsCountedByName(t *testing.T) {
 // A key that came by http has been on the network in clear. What a proxy says of
 // it counts, and nobody else's word does.
 func TestRefusals_PlainHTTPIsCountedOrRefused(t *testing.T) {
+	t.Parallel()
 	for _, refuse := range []bool{false, true} {
 		r := newRig(t, func(c *Config) {
 			c.Proxies = clientip.Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}

@@ -23,6 +23,7 @@ const marked = `{"event":"EVENT","date":"2026-11-18T21:42:31ZZmarkDate","id":"Zm
 	`"formResponses":{"responses":[{"label":"ZmarkLabel","value":"ZmarkAnswer"}]}}}`
 
 func TestPrivacy_NothingPersonalLeavesButInTheMessage(t *testing.T) {
+	t.Parallel()
 	var everything strings.Builder
 	for _, event := range []string{"signin_before", "signin_after", "signout_after", "ZmarkEvent"} {
 		for _, failing := range []bool{false, true} {
@@ -73,6 +74,7 @@ func traces(t *testing.T, path, body string, failing bool, before ...string) str
 
 // NATS obeys headers like Nats-Rollup; none of a caller's may reach a message.
 func TestPrivacy_NoHTTPHeaderIsCopiedThrough(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	ours := map[string]bool{}
 	for _, body := range []string{checkInBody, checkedIn, "nonsense"} {
@@ -116,6 +118,7 @@ func trustTheCaller(cfg *Config) {
 }
 
 func TestTrace_IsTakenFromATrustedProxy(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, trustTheCaller)
 	for _, body := range []string{checkInBody, checkedIn, "hello"} {
 		w := r.post("/sine/lobby", body, traced)
@@ -144,6 +147,7 @@ func TestTrace_IsTakenFromATrustedProxy(t *testing.T) {
 
 // Replayed from the quarantine, an event has the trace of its call.
 func TestTrace_AReplayKeepsIt(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, trustTheCaller)
 	r.post("/sine/lobby", strings.Replace(checkedIn, "signin_after", "visitor_arrived", 1), traced)
 	m := r.broker.published[0]
@@ -161,6 +165,7 @@ func TestTrace_AReplayKeepsIt(t *testing.T) {
 }
 
 func TestTrace_IsNotTakenFromAnybodyElse(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		config func(*Config)
 		change func(*http.Request)
@@ -195,6 +200,7 @@ func TestTrace_IsNotTakenFromAnybodyElse(t *testing.T) {
 
 // What is not the body is names, ids and headers: the longest of each leave room.
 func TestTrace_TheLargestMessageHasRoomForIt(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", 64)
 	zone, err := time.LoadLocation("America/Argentina/ComodRivadavia")
 	if err != nil {

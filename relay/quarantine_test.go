@@ -33,6 +33,7 @@ func tooLong(t *testing.T, change ...func(*Config)) *rig {
 // Nobody is told 200 for an event of which only the beginning was kept, and nobody
 // who may be a visitor is let in by it.
 func TestQuarantine_ABodyThatIsTooLargeIsAnsweredByItsBeginning(t *testing.T) {
+	t.Parallel()
 	filler := strings.Repeat("x", 2*cutAt)
 	data := `"data":{"firstName":"` + filler + `"}`
 	for _, c := range []struct {
@@ -95,6 +96,7 @@ func TestQuarantine_ABodyThatIsTooLargeIsAnsweredByItsBeginning(t *testing.T) {
 
 // One event of several would be stored, and the others would be lost with a 200.
 func TestQuarantine_ABodyOfSeveralEventsIsKept(t *testing.T) {
+	t.Parallel()
 	f, problems := fields.Compile(fields.Spec{Places: map[fields.Field][]string{fields.Wrapper: {"/*"}}})
 	if len(problems) > 0 {
 		t.Fatal(problems)
@@ -113,6 +115,7 @@ func TestQuarantine_ABodyOfSeveralEventsIsKept(t *testing.T) {
 }
 
 func TestBody_OfExactlyTheLimitIsRead(t *testing.T) {
+	t.Parallel()
 	r := tooLong(t)
 	body := checkedIn + strings.Repeat(" ", cutAt-len(checkedIn))
 	for _, length := range []int64{cutAt, -1} {
@@ -124,6 +127,7 @@ func TestBody_OfExactlyTheLimitIsRead(t *testing.T) {
 
 // An operator's order holds for those whose call cannot be read.
 func TestQuarantine_OrdersHoldForBodiesThatAreTooLarge(t *testing.T) {
+	t.Parallel()
 	r := tooLong(t)
 	body := strings.Repeat("x", 2*cutAt)
 	r.orders.give(visit.Order{Kind: visit.OrderLockdown, Site: "hq", Message: "Gas leak"})
@@ -138,6 +142,7 @@ func TestQuarantine_OrdersHoldForBodiesThatAreTooLarge(t *testing.T) {
 
 // What cannot be kept is refused all the same, and a visitor answered.
 func TestQuarantine_ABodyThatIsTooLargeAndCannotBeKept(t *testing.T) {
+	t.Parallel()
 	r := tooLong(t)
 	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
 		return visit.Receipt{}, visit.ErrStreamFull
@@ -155,6 +160,7 @@ func TestQuarantine_ABodyThatIsTooLargeAndCannotBeKept(t *testing.T) {
 
 // Memory for the beginning is reserved as for any body until it is stored.
 func TestQuarantine_TheBeginningOfABodyTakesMemory(t *testing.T) {
+	t.Parallel()
 	r := tooLong(t)
 	held := int64(0)
 	r.broker.publish = func(context.Context, visit.Message) (visit.Receipt, error) {
@@ -245,6 +251,7 @@ func kept(body string) visit.Quarantined {
 
 // What is read again has the id that the webhook gave it, or would have.
 func TestReader_ABodyBecomesTheEventThatItWouldHaveBeen(t *testing.T) {
+	t.Parallel()
 	body := `{"event":"visitor_arrived","date":"2026-11-18T21:42:31.000Z","data":{"firstName":"Ada","id":"pass-1"}}`
 	r := newRig(t, func(c *Config) {
 		c.Integrations[0].Events = map[string]visit.Kind{"visitor_arrived": visit.KindCheckedIn}
@@ -269,6 +276,7 @@ func TestReader_ABodyBecomesTheEventThatItWouldHaveBeen(t *testing.T) {
 }
 
 func TestReader_WhatHasNoDateIsRecognisedWhenItIsSubmittedAgain(t *testing.T) {
+	t.Parallel()
 	q := kept(`{"event":"signin_after","data":{"firstName":"Ada"}}`)
 	q.Synthetic = true
 	first, err := newReader(t, nil).Event(q)
@@ -286,6 +294,7 @@ func TestReader_WhatHasNoDateIsRecognisedWhenItIsSubmittedAgain(t *testing.T) {
 }
 
 func TestReader_TheURLOfTheRequestStillCounts(t *testing.T) {
+	t.Parallel()
 	q := kept(`{"event":"unheard_of","data":{"firstName":"Ada"}}`)
 	q.Kind = visit.KindCheckedOut
 	if e, err := newReader(t, nil).Event(q); err != nil || e.Kind != visit.KindCheckedOut {
@@ -294,6 +303,7 @@ func TestReader_TheURLOfTheRequestStillCounts(t *testing.T) {
 }
 
 func TestReader_ARefusedEventIsReadAsItWas(t *testing.T) {
+	t.Parallel()
 	event := visit.Event{ID: "00112233", Kind: visit.KindCheckedOut, Origin: visit.Origin{Site: "hq", Integration: "gone", Visit: visit.NewVisitKey("v")}, Source: visit.Source(`{"a": 1}`)}
 	m, err := event.Message(visit.Subjects{})
 	if err != nil {
@@ -312,6 +322,7 @@ func TestReader_ARefusedEventIsReadAsItWas(t *testing.T) {
 }
 
 func TestReader_WhatIsNotAnEventStaysInTheQuarantine(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*visit.Quarantined)
 		body   string

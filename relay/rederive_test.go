@@ -47,6 +47,7 @@ const withoutZoneBody = ` {"event":"signin_after","date":"2026-11-18T08:12:31","
 
 // What a relay stored is what it reads of it, to the last byte, whatever the body.
 func TestRederive_TheSameConfigurationCorrectsNothing(t *testing.T) {
+	t.Parallel()
 	bodies := map[string]string{
 		"without a zone": withoutZoneBody, "without a date": `{"event":"signin_after"}`,
 		"half a date": `{"event":"signout_after","date":"2026-11-18T21:42+10:30","data":{"status":"Expired"}}`,
@@ -81,6 +82,7 @@ func TestRederive_TheSameConfigurationCorrectsNothing(t *testing.T) {
 }
 
 func TestRederive_ACorrectionKeepsWhatTheRelayNoted(t *testing.T) {
+	t.Parallel()
 	e := storedBy(t, "/sine/lobby", withoutZoneBody)
 	e.Site, e.Synthetic, e.Trace = "annex", true, visit.NewTrace("0123456789abcdef-0", "")
 	reader := newReader(t, inAdelaide)
@@ -118,6 +120,7 @@ func TestRederive_ACorrectionKeepsWhatTheRelayNoted(t *testing.T) {
 // The URL's word was better than the body's, or the configuration was wrong: nobody knows
 // any more.
 func TestRederive_TheKindStays(t *testing.T) {
+	t.Parallel()
 	e := storedBy(t, "/sine/lobby/check-out-success", withoutZoneBody)
 	read, err := newReader(t, inAdelaide).Rederive(e)
 	if err != nil || read.OtherKind != visit.KindCheckedIn || read.Correction == nil || read.Correction.Kind != visit.KindCheckedOut || read.Correction.Cause != visit.CauseUnknown {
@@ -126,6 +129,7 @@ func TestRederive_TheKindStays(t *testing.T) {
 }
 
 func TestRederive_AnEventThatCannotBeReadAgainIsAnError(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*visit.Event)
 		want   error

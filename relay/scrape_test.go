@@ -159,6 +159,7 @@ func TestScrape_RenderingLeavesTheProcessorToOthers(t *testing.T) {
 }
 
 func TestScrape_ACollectorThatPanicsEndsNothing(t *testing.T) {
+	t.Parallel()
 	s := newScrapes(prometheus.GathererFunc(func() ([]*dto, error) { panic("made up") }))
 	for range 2 {
 		w := httptest.NewRecorder()
@@ -169,6 +170,7 @@ func TestScrape_ACollectorThatPanicsEndsNothing(t *testing.T) {
 }
 
 func TestScrape_IsCompressedOnRequest(t *testing.T) {
+	t.Parallel()
 	address, _ := serveAdmin(t, newBulk(t, 100, 500))
 	for _, accept := range []string{"", "gzip", "deflate, gzip;q=1.0", "identity"} {
 		req, _ := http.NewRequest("GET", "http://"+address+"/metrics", nil)
@@ -187,6 +189,7 @@ func TestScrape_IsCompressedOnRequest(t *testing.T) {
 }
 
 func TestAdmin_TheListenerHasTimeouts(t *testing.T) {
+	t.Parallel()
 	_, admin := serveAdmin(t, newBulk(t, 1, 500))
 	s := admin.Server()
 	if s.ReadHeaderTimeout <= 0 || s.ReadTimeout <= 0 || s.WriteTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 {

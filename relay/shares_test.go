@@ -36,6 +36,7 @@ func (s stalled) Read([]byte) (int, error) {
 
 // 300 bodies of one lobby that do not arrive leave room for the events of another.
 func TestShares_SlowBodiesOfOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, twoLobbies)
 	var begun atomic.Int64
 	free := make(chan struct{})
@@ -70,6 +71,7 @@ func TestShares_SlowBodiesOfOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
 // 700 calls to a decider that does not reply leave every visitor elsewhere the
 // decision of another decider.
 func TestShares_VisitorsWhoWaitAtOneIntegrationLeaveRoomToTheOthers(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, twoLobbies)
 	hanging := make(chan struct{})
 	var asked atomic.Int64
@@ -113,6 +115,7 @@ func TestShares_VisitorsWhoWaitAtOneIntegrationLeaveRoomToTheOthers(t *testing.T
 
 // The events of one lobby that wait to be stored do not stand before another's.
 func TestShares_WaitingEventsOfOneIntegrationDoNotStandBeforeTheOthers(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, twoLobbies, func(cfg *Config) { cfg.Limits.Events, cfg.Limits.WaitingEvents = 4, 100 })
 	proceed := make(chan struct{})
 	r.broker.publish = func(_ context.Context, m visit.Message) (visit.Receipt, error) {
@@ -146,6 +149,7 @@ func TestShares_WaitingEventsOfOneIntegrationDoNotStandBeforeTheOthers(t *testin
 
 // Whoever is the only one has everything, and a reload tells how many there are.
 func TestShares_AReloadSharesAnew(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	alone, ok := r.limiter.checkIns.TryAcquire("lobby", testLimits.CheckInRequests)
 	if !ok {
@@ -171,6 +175,7 @@ func TestShares_AReloadSharesAnew(t *testing.T) {
 
 // One integration's records of decisions do not take the places of the others'.
 func TestShares_RecordsOfOneIntegrationLeavePlacesToTheOthers(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, twoLobbies)
 	taken := 0
 	for {
@@ -190,6 +195,7 @@ func TestShares_RecordsOfOneIntegrationLeavePlacesToTheOthers(t *testing.T) {
 // More large events at once than there is memory for wait, whatever the URL says,
 // and a visitor is answered meanwhile.
 func TestLimiter_LargeEventsWaitForMemory(t *testing.T) {
+	t.Parallel()
 	for _, path := range []string{"/sine/lobby", "/sine/lobby/check-in-success"} {
 		t.Run(path, func(t *testing.T) {
 			r := newRig(t, twoLobbies, func(cfg *Config) {
@@ -228,6 +234,7 @@ func TestLimiter_LargeEventsWaitForMemory(t *testing.T) {
 // A body without an announced length is read as it is, up to the limit and one
 // byte.
 func TestReadAll_StopsOneByteBeyondTheLimit(t *testing.T) {
+	t.Parallel()
 	for _, length := range []int{0, 1, firstRead - 1, firstRead, firstRead + 1, 100_000, 256 << 10, 1 << 20} {
 		body := strings.Repeat("x", length)
 		const limit = 256<<10 + 1

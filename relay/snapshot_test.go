@@ -23,6 +23,7 @@ func with(key string) func(*http.Request) {
 // Keys are changed in two steps while Sine goes on calling: first both are
 // valid, then Sine is given the new one, then the old one goes.
 func TestReload_KeysAreRotatedUnderLoad(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("old")} })
 	var key sync.Map
 	key.Store("live", "old")
@@ -79,6 +80,7 @@ func TestReload_KeysAreRotatedUnderLoad(t *testing.T) {
 }
 
 func TestReload_ShowsWhichKeysAreInForce(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("old")} })
 	shown := func() (keys []string) {
 		for line := range strings.Lines(string(gather(t, r))) {
@@ -114,6 +116,7 @@ func TestReload_ShowsWhichKeysAreInForce(t *testing.T) {
 // Keys without a name are called by their places in the file. What a key was used
 // for must not count for another that takes its place.
 func TestReload_AKeyKeepsItsLastUse(t *testing.T) {
+	t.Parallel()
 	called := func(name, secret string) Key { return NewKey(name, secret+"-0123456789abcdef") }
 	in := lobby()
 	in.Keys = []Key{called("lobby#1", "old")}
@@ -132,6 +135,7 @@ func TestReload_AKeyKeepsItsLastUse(t *testing.T) {
 }
 
 func TestReload_AddsAndRemovesIntegrations(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("k")} })
 	dock := lobby("k")
 	dock.Name = "dock"
@@ -150,6 +154,7 @@ func TestReload_AddsAndRemovesIntegrations(t *testing.T) {
 }
 
 func TestReload_AnInvalidOneChangesNothing(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *Config) { c.Integrations = []Integration{lobby("k")} })
 	if err := r.reload(lobby("other"), Integration{Name: "dock", Site: "a.b"}); err == nil || !strings.Contains(err.Error(), `"dock": site "a.b" must match`) {
 		t.Errorf("%v", err)

@@ -9,6 +9,7 @@ import (
 )
 
 func TestTemplate_Fill(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name     string
 		fields   map[string]any
@@ -50,6 +51,7 @@ func pass(pairs ...string) map[string]json.RawMessage {
 }
 
 func TestNewTemplate_NamesWhatIsInvalid(t *testing.T) {
+	t.Parallel()
 	for name, fields := range map[string]map[string]any{
 		"empty":                   {},
 		"an unknown placeholder":  {"m": "{visitor}"},
