@@ -114,6 +114,8 @@ func (a *auditor) messages(name string) (all []message, err error) {
 		if err != nil {
 			return err
 		}
+		// It may be read often, and an account has so many consumers at most.
+		defer func() { _ = a.js.DeleteConsumer(ctx, name, consumer.CachedInfo().Name) }()
 		for uint64(len(all)) < info.State.Msgs {
 			page, err := fetch(ctx, consumer, min(1000, int(info.State.Msgs)-len(all)))
 			if err != nil {
