@@ -59,16 +59,20 @@ func (a *auditor) level(t *testing.T) (level int) {
 func TestServer_SurvivesFaults(t *testing.T) {
 	synced := layout{senders: 32, groupCommit: "on", synced: true}
 	unsynced := layout{senders: 32, groupCommit: "on"}
-	for _, s := range []scenario{
+	scenarios := []scenario{
 		{"in batches, and NATS is killed", synced, nodeKilled, 1},
 		{"in batches, and NATS is paused", synced, nodePaused, 2.5},
 		{"in batches, and the stream is full", synced, streamFull, 1},
 		{"in batches, and the permission is revoked", synced, permissionRevoked, 1},
-		{"in batches, and a cluster's leader is killed", layout{nodes: 3, senders: 32, groupCommit: "on", synced: true}, leaderKilled, 1},
 		{"in batches, and NATS is killed without having synced", unsynced, nodeKilled, 1},
 		{"in batches, and NATS comes back with an older store", unsynced, noticed(storedAndRolledBack), 1},
 		{"in batches, and NATS comes back with an empty store", unsynced, noticed(storeEmptied), 1},
-	} {
+	}
+	if *flagNATS == "" { // the cluster of an older one may be without a leader for longer than a minute
+		cluster := layout{nodes: 3, senders: 32, groupCommit: "on", synced: true}
+		scenarios = append(scenarios, scenario{"in batches, and a cluster's leader is killed", cluster, leaderKilled, 1})
+	}
+	for _, s := range scenarios {
 		closing.announce(s.name)
 		t.Run(s.name, s.run)
 	}
