@@ -306,7 +306,7 @@ func (u unreadValue) why() string {
 	field := string(u.Field)
 	return map[fields.Why]string{
 		fields.OtherPlace:     field + " is taken from another place, which is tried earlier",
-		fields.Unusable:       "is no value of " + field + ": another type, or no id",
+		fields.Unusable:       "is not a value of " + field + ": another type, or no id",
 		fields.SameAsPerson:   "is the id of the person, and would make one visit of all their visits",
 		fields.HalfTemplate:   "is a part of a template for " + field + ", of which another part has no value",
 		fields.OutsideWrapper: "is outside of the wrapper, where built-in places of " + field + " do not count",

@@ -100,7 +100,7 @@ integrations:
 		{"an expected date that cannot be read", `{"event":"signin_before","date":"4/3/2026 21:42"}`, "default, which expects date: its fallback"},
 		{"the person's id", `{"event":"signin_after","id":7,"who":7}`, "has no key: the id that was found is that of the person\n"},
 		{"where that is", `{"event":"signin_after","id":7,"who":7}`, "/id          number  is the id of the person"},
-		{"another type", `{"event":"signin_after","name":[42]}`, "/name        list  is no value of person.lastName"},
+		{"another type", `{"event":"signin_after","name":[42]}`, "/name        list  is not a value of person.lastName"},
 		{"answers at another place", `{"event":"signin_after","b":{"x":"y"},"a":{"x":"y"}}`, "/b           object  answers is taken from another place"},
 		{"half a template", `{"event":"signin_after","h":"x"}`, "is a part of a template for host.name"},
 		{"a name that is a key", `{"event":"signin_after","people":{"lovelace":{"company":7,"badge":7}}}`, "/people/*/badge  number\n"},
