@@ -69,12 +69,12 @@ func (b *Body) origin(field int) Origin {
 // isSure reports whether a field was found where the configuration says that it is, or
 // where it says nothing. A field of that name elsewhere is a guess.
 func (b *Body) isSure(field int) bool {
-	guessed := b.configured[field] == 0
+	unconfigured := b.configured[field] == 0
 	if b.places[field] == ofWholeName {
-		guessed = guessed && b.configured[wholeNames[field]] == 0
+		unconfigured = unconfigured && b.configured[wholeNames[field]] == 0
 	}
 	origin := b.origin(field)
-	return origin == Configured || origin == BuiltIn && guessed
+	return origin == Configured || origin == BuiltIn && unconfigured
 }
 
 // SurePass is the pass without what is a guess: a field that the configuration looks for
