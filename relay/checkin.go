@@ -199,20 +199,9 @@ func (p *poll) decide(order policy.ActiveOrder) policy.Decision {
 // and those for which the body lacks something. One whose condition cannot be evaluated
 // has a say.
 func (r *Relay) applicable(x *exchange, d *fields.Body) (asked, lacking []string) {
-	visitor := condition.Visitor{
-		Pass: d.SurePass(), UnreadAnswers: d.UnreadAnswers,
-		Integration: x.in.Name, Site: x.in.Site, Now: x.start.In(x.in.Zone),
-	}
 	missing := x.in.ownExpectations && len(x.in.lacks(d)) > 0
 	for _, decider := range x.in.Deciders {
-		holds := true
-		if decider.Condition != nil {
-			var err error
-			holds, err = decider.Condition.Holds(visitor)
-			if err != nil {
-				r.metrics.conditionErrors.WithLabelValues(x.in.Name, decider.Name).Inc()
-			}
-		}
+		holds := r.conditionHolds(x, d, decider)
 		lacks := missing
 		if decider.Expects != nil {
 			own := d.Lacks(decider.Expects)
@@ -228,6 +217,22 @@ func (r *Relay) applicable(x *exchange, d *fields.Body) (asked, lacking []string
 		}
 	}
 	return asked, lacking
+}
+
+// conditionHolds reports whether a decider has no condition, or one that holds or cannot
+// be evaluated.
+func (r *Relay) conditionHolds(x *exchange, d *fields.Body, decider Decider) bool {
+	if decider.Condition == nil {
+		return true
+	}
+	holds, err := decider.Condition.Holds(condition.Visitor{
+		Pass: d.SurePass(), UnreadAnswers: d.UnreadAnswers,
+		Integration: x.in.Name, Site: x.in.Site, Now: x.start.In(x.in.Zone),
+	})
+	if err != nil {
+		r.metrics.conditionErrors.WithLabelValues(x.in.Name, decider.Name).Inc()
+	}
+	return holds
 }
 
 func (r *Relay) ask(ctx context.Context, in *Integration, decider string, request visit.Message) vote {
