@@ -36,6 +36,14 @@ type RelayStatus struct {
 // MaxRelaySites bounds [RelayStatus.Sites].
 const MaxRelaySites = 1000
 
+// Relay is a relay as NATS discovery shows it.
+type Relay struct {
+	// ID is another one after each start.
+	ID, Version string
+	Started     time.Time
+	RelayStatus
+}
+
 // RelayOrder identifies an order that a relay obeys.
 type RelayOrder struct {
 	Kind OrderKind `json:"kind"`
@@ -76,4 +84,18 @@ type DeciderStats struct {
 	// program decided or failed to decide. One that is still running after its
 	// deadline counts with the time up to the deadline.
 	AverageMs float64 `json:"averageMs"`
+}
+
+// Decider is a program that replies to check-in requests, as NATS discovery shows it. One
+// that is no NATS micro service is not seen.
+type Decider struct {
+	// ID is another one after each start.
+	ID, Version, Description string
+	Started                  time.Time
+	// Subjects are those whose check-in requests it replies to.
+	Subjects []string
+	// DeciderStats are zero for a program that does not report them.
+	DeciderStats
+	// Distance is how long discovery took to reach it and come back.
+	Distance time.Duration
 }

@@ -145,6 +145,9 @@ var (
 	ErrTooLarge = errors.New("message is too large")
 )
 
+// ErrNotFound is returned when what is asked for is not stored, or not any more.
+var ErrNotFound = errors.New("not found")
+
 // Receipt says where a message was stored.
 type Receipt struct {
 	Stream   string

@@ -1,0 +1,70 @@
+// Package desk is the web page for people: reception, who is on call, and a newcomer.
+//
+// It shows what the relays did and what NATS stores of it, and gives standing orders for
+// those who may. It says what it does not know: a page never shows a state that it could
+// not read as if it were good. Names of visitors are shown one by one, to those who may
+// see them, and each time leaves a record; nothing personal gets into a log, a metric, an
+// address or a title.
+//
+// It knows HTTP and the words of package visit, and nothing of NATS or of Sine.
+package desk
+
+import (
+	"context"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Broker is what the desk needs of NATS. It is safe for concurrent use. Its methods
+// return when ctx ends at the latest; their errors wrap visit.ErrDisconnected where NATS
+// cannot be reached, and visit.ErrDenied where it refuses, and say then what to permit.
+type Broker interface {
+	// Connected returns nil while NATS can be reached, else why it cannot.
+	Connected() error
+
+	// Relays and Deciders are those that answer now, in the order of their ids. An
+	// incomplete search returns what was found and an error.
+	Relays(ctx context.Context) ([]visit.Relay, error)
+	Deciders(ctx context.Context) ([]visit.Decider, error)
+
+	// Orders returns the standing orders that are stored, those that have ended
+	// included.
+	Orders(ctx context.Context) ([]visit.Order, error)
+	// GiveOrder stores an order and returns it as it is stored: with its id, since
+	// when, and for whom NATS takes the desk.
+	GiveOrder(ctx context.Context, o visit.Order) (visit.Order, error)
+	// LiftOrder ends one, also where the bucket has lost it and relays obey it still,
+	// whose ids are given then. It returns the revision that relays have read when they
+	// obey it.
+	LiftOrder(ctx context.Context, l visit.Lift, lost ...string) (revision uint64, err error)
+	// MaxOverride is the longest that an override may last.
+	MaxOverride() time.Duration
+
+	// Records calls fn for each record of a check-in request that was received from
+	// from on and before to, oldest first, until fn returns an error, which it
+	// returns. Site and result, visit.ResultAccepted or visit.ResultRejected, are one
+	// or all where empty; only what is meant is read. A zero to is now.
+	Records(ctx context.Context, site, result string, from, to time.Time, fn func(visit.Record) error) error
+	// Events is the same for events, which come without form answers and without
+	// source.
+	Events(ctx context.Context, site string, from, to time.Time, fn func(visit.Event) error) error
+	// Event returns one event with all that is stored of it. Received is when the
+	// relay received it. The error wraps visit.ErrNotFound where it is not there.
+	Event(ctx context.Context, site, id string, received time.Time) (visit.Event, error)
+	// Follow calls record and event for what is stored from now on, each once, as long
+	// as ctx lasts, and then returns nil. It calls state with nil when it has begun to
+	// read, with what keeps it from reading, and with nil when it reads again. None of
+	// the three is called concurrently with another.
+	Follow(ctx context.Context, record func(visit.Record), event func(visit.Event), state func(error)) error
+
+	// Quarantined calls fn for each message of the quarantine, oldest first. Sequence
+	// identifies it for sine-relay quarantine.
+	Quarantined(ctx context.Context, fn func(sequence uint64, stored time.Time, q visit.Quarantined) error) error
+
+	// Audit stores what somebody did at the desk: nil only when it is stored.
+	Audit(ctx context.Context, a visit.Audit) error
+	// Audits calls fn for each that was made in [from, to), oldest first; a zero to is
+	// now.
+	Audits(ctx context.Context, from, to time.Time, fn func(visit.Audit) error) error
+}
