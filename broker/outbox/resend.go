@@ -156,11 +156,11 @@ func (r *resender) decide(ctx context.Context, connected <-chan struct{}) {
 	if !r.conn.Connected() {
 		return
 	}
-	server := r.conn.ServerID()
-	if server == "" {
+	receiver := r.receiver()
+	if receiver == "" {
 		return
 	}
-	known := r.window.Knows(server)
+	known := r.window.Knows(receiver)
 	if !known && !r.send(ctx) {
 		return
 	}
@@ -169,8 +169,23 @@ func (r *resender) decide(ctx context.Context, connected <-chan struct{}) {
 	if known {
 		return
 	}
-	if err := r.window.Remember(server); err != nil {
+	if err := r.window.Remember(r.receiver()); err != nil { // the stream may be another one by now
 		r.log.Warn("the NATS server is not remembered: what it acknowledged is sent again after a restart of the relay", "err", err.Error())
+	}
+}
+
+// receiver identifies the server that is connected to and the stream that it has. It is
+// empty while one of them is not known.
+func (r *resender) receiver() string {
+	server := r.conn.ServerID()
+	created, inspected := r.streams.CreatedAt(r.root)
+	switch {
+	case server == "" || !inspected:
+		return ""
+	case created.IsZero(): // NATS does not permit to look
+		return server
+	default:
+		return server + " " + created.UTC().Format(time.RFC3339Nano)
 	}
 }
 

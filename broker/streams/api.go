@@ -27,8 +27,9 @@ var errNoJetStream = errors.New("JetStream is not enabled")
 
 // Info is the part of JetStream's reply that is read.
 type Info struct {
-	Config jetstream.StreamConfig `json:"config"`
-	State  struct {
+	Config  jetstream.StreamConfig `json:"config"`
+	Created time.Time              `json:"created"`
+	State   struct {
 		Bytes   uint64 `json:"bytes"`
 		Msgs    uint64 `json:"messages"`
 		LastSeq uint64 `json:"last_seq"`
