@@ -84,16 +84,24 @@ func (r *Reconciler) Complete(root visit.Root) time.Time {
 	return time.Time{}
 }
 
-// CreatedAt is when the stream of a root was created that was last inspected, zero where
-// that may not be known, and whether there was an inspection.
-func (r *Reconciler) CreatedAt(root visit.Root) (at time.Time, inspected bool) {
+// Inspection is what the last inspection of a stream that came to an end says about which
+// stream that is.
+type Inspection struct {
+	// Began is zero while there was none.
+	Began time.Time
+	// Created is when the stream was created, or zero where NATS does not permit to look.
+	Created time.Time
+}
+
+// LastInspection is that of the stream of a root.
+func (r *Reconciler) LastInspection(root visit.Root) Inspection {
 	s := r.streamFor(root)
 	if s == nil {
-		return time.Time{}, true
+		return Inspection{}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return s.since, s.pending == nil
+	return s.looked
 }
 
 // compareLast compares the last sequence that an inspection found with what was
@@ -106,9 +114,13 @@ func (r *Reconciler) compareLast(s *stream, acknowledged uint64, began time.Time
 	}
 	r.mu.Lock()
 	l := &s.loss
-	noted := l.at.After(s.looked) // by an acknowledgement of the new one
-	f.replaced = !f.created && !noted && !s.since.IsZero() && !f.since.Equal(s.since)
-	s.since, s.looked = f.since, began
+	before := s.looked
+	noted := l.at.After(before.Began) // by an acknowledgement of the new one
+	f.replaced = !f.created && !noted && !before.Created.IsZero() && !f.since.IsZero() && !f.since.Equal(before.Created)
+	s.looked = Inspection{began, f.since}
+	if f.since.IsZero() {
+		s.looked.Created = before.Created
+	}
 	behind := f.lastSequence < acknowledged
 	switch {
 	case f.replaced: // nothing is known of what was acknowledged before
