@@ -49,6 +49,9 @@ func parsePointer(text string) (pointer, error) {
 	case !utf8.ValidString(text):
 		return nil, fmt.Errorf("must be UTF-8")
 	}
+	if err := slip(text); err != nil {
+		return nil, err
+	}
 	var p pointer
 	for written := range strings.SplitSeq(text[1:], "/") {
 		s, err := parseSegment(written)
@@ -61,13 +64,6 @@ func parsePointer(text string) (pointer, error) {
 		return nil, fmt.Errorf("leads %d levels deep, at most %d are supported", len(p), maxSegments)
 	}
 	return p, nil
-}
-
-// suggestPointer makes a pointer of a path as other tools write it: data.company,
-// $.data.items[0].
-func suggestPointer(text string) string {
-	path := strings.NewReplacer("[", "/", "]", "", ".", "/", "$", "", "#", "").Replace(text)
-	return strconv.Quote("/" + strings.Trim(path, "/ "))
 }
 
 func parseSegment(written string) (segment, error) {
@@ -115,6 +111,9 @@ func parseTemplate(text string) (texts []string, pointers []pointer, err error) 
 			return nil, nil, fmt.Errorf("{%s}: %w", inner, err)
 		}
 		pointers, rest = append(pointers, p), after
+	}
+	if err := slipOfTemplate(text, texts); err != nil {
+		return nil, nil, err
 	}
 	if len(pointers) > maxParts {
 		return nil, nil, fmt.Errorf("joins %d places, at most %d are supported", len(pointers), maxParts)

@@ -34,7 +34,6 @@ func TestRead_FindsAPlace(t *testing.T) {
 		{"spelled otherwise", "/data/orgName", `{"DATA":{"Org_Name":"A"}}`, "A"},
 		{"in other letters", "/data/FIRMENÜBERSICHT", `{"data":{"firmen-übersicht":"A"}}`, "A"},
 		{"a key of separators", "/data/-", `{"data":{"-":"A"}}`, "A"},
-		{"an empty key", "/data/", `{"data":{"":"A","x":"B"}}`, "A"},
 		{"escapes in the pointer", "/data/a~1b~0c", `{"data":{"a/b~c":"A"}}`, "A"},
 		{"an element", "/list/1", `{"list":["A","B","C"]}`, "B"},
 		{"a number as a key", "/list/1", `{"list":{"1":"A"}}`, "A"},

@@ -217,7 +217,7 @@ func (l *learner) propose(f fields.Field, place string) bool {
 		if own == nil {
 			own = l.o.Fields.Spec().Places[f]
 		}
-		s.Places[f] = slices.Concat(own, []string{place})
+		s.Places[f] = slices.Concat(own, []string{fields.Writable(place)})
 	})
 	if ok && l.having(f) > before {
 		return true
@@ -267,7 +267,7 @@ func (l *learner) finding(f fields.Field) *Finding {
 func (l *learner) proposed(f fields.Field, place, basis string) {
 	found := l.finding(f)
 	found.State, found.Basis = Proposed, basis
-	found.Places = append(found.Places, place)
+	found.Places = append(found.Places, fields.Writable(place))
 }
 
 // open notes places of which a person must choose, unless there is something better.
@@ -278,7 +278,7 @@ func (l *learner) open(f fields.Field, places []*place, basis string) {
 	}
 	found.State, found.Basis = Open, basis
 	for _, p := range places[:min(len(places), maxOpen)] {
-		found.Places = append(found.Places, p.at)
+		found.Places = append(found.Places, fields.Writable(p.at))
 		found.In = max(found.In, p.count())
 		l.describe(found, p.texts())
 	}

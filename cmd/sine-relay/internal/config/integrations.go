@@ -40,6 +40,7 @@ func (s *Settings) loadIntegrations(f *Problems) {
 	defaults := s.resolve(at, file.defaults).withDefaults(s.base(f))
 	if !defaults.spec.IsZero() {
 		defaults.fields = at.compile(defaults.spec)
+		s.doubts(at, defaults.fields, defaults.spec)
 	}
 	seen := seenNames{}
 	for i := range file.Integrations {
@@ -77,6 +78,7 @@ func (s *Settings) addEntry(e fileEntry, defaults resolved, seen seenNames) {
 		c := own.withDefaults(defaults)
 		s.addIntegration(e.entry, where, shown, c)
 		s.warnOfEntry(e, shown, c)
+		s.doubts(e.fieldPath, c.fields, own.spec)
 		return
 	}
 	name := e.Name
