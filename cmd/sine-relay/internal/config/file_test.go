@@ -355,3 +355,20 @@ integrations: [{name: a, rejectText: " ", fallbacks: {timeout: {visitorText: "\u
 		t.Errorf("%+v", p)
 	}
 }
+
+// A stored event is read again in its own zone where nobody has chosen one.
+func TestFile_ATimeZoneOfTheEnvironmentIsAssumed(t *testing.T) {
+	for file, want := range map[string]string{
+		"integrations: [{name: a}, {name: b, timeZone: UTC}]":                                   "Australia/Adelaide true UTC false Australia/Adelaide true",
+		"defaults: {timeZone: Asia/Tokyo}\nintegrations: [{name: a}, {name: b, timeZone: UTC}]": "Asia/Tokyo false UTC false Asia/Tokyo false",
+	} {
+		s := load(t, append(withFile(t, file, "a", "b"), "KEYS="+key, "TIME_ZONE=Australia/Adelaide")...)
+		var got []string
+		for _, i := range s.Integrations {
+			got = append(got, fmt.Sprint(i.Zone, i.ZoneAssumed))
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("%s: %s, want %s", file, got, want)
+		}
+	}
+}

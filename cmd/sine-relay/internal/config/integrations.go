@@ -100,7 +100,7 @@ func (s *Settings) base(f *Problems) resolved {
 	}
 	accept, reject := relay.DefaultAccept, relay.DefaultReject
 	return resolved{
-		deciders: []relay.Decider{{Name: relay.DefaultDecider}}, zone: zone, budget: s.DecisionBudget, rejectMode: relay.RejectByCode,
+		deciders: []relay.Decider{{Name: relay.DefaultDecider}}, zone: zone, zoneAssumed: true, budget: s.DecisionBudget, rejectMode: relay.RejectByCode,
 		accept: &accept, reject: &reject, confirmed: new(bool), fields: fields.Default,
 	}
 }
@@ -141,7 +141,7 @@ func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c 
 	})
 	s.Integrations = append(s.Integrations, relay.Integration{
 		Name: e.Name, Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders,
-		Zone: c.zone, Budget: c.budget, RejectMode: c.rejectMode, Accept: *c.accept, Reject: *c.reject,
+		Zone: c.zone, ZoneAssumed: c.zoneAssumed, Budget: c.budget, RejectMode: c.rejectMode, Accept: *c.accept, Reject: *c.reject,
 		Policy: policy.Policy{Combination: c.combination, RejectText: c.rejectText, Fallbacks: c.fallbacks},
 		Events: c.kindAliases, PolicyVersion: s.policyVersion,
 		ExternalID: e.ExternalID, Fields: c.fields, Expects: c.expects,
