@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Bounds of what can be configured. Reading takes time in proportion to the body and,
@@ -162,8 +164,22 @@ func (s segment) index() int {
 var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")
 
 // Spelling makes spellings of one name equal, such as "signin_after" and
-// "SignIn-After".
-func Spelling(name string) string { return separators.Replace(strings.ToLower(name)) }
+// "SignIn-After", and a letter with its accent as one character and as two.
+func Spelling(name string) string {
+	if !isASCII(name) {
+		name = norm.NFC.String(name)
+	}
+	return separators.Replace(strings.ToLower(name))
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
 
 // keyOf is the spelling of a key. One of separators alone stays as it is.
 func keyOf(name string) string {
