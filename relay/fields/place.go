@@ -75,7 +75,10 @@ func parseSegment(written string) (segment, error) {
 	if i := strings.IndexByte(written, '~'); i >= 0 && !validTildes(written) {
 		return segment{}, fmt.Errorf("has an invalid escape in %q: \"~\" is written ~0, and \"/\" within a key ~1", written)
 	}
-	exact := strings.NewReplacer("~1", "/", "~0", "~").Replace(written)
+	exact := written
+	if strings.Contains(written, "~") {
+		exact = unescapes.Replace(written)
+	}
 	s := segment{key: keyOf(exact), exact: exact, any: exact == "*"}
 	if member, is, ok := strings.Cut(exact, "="); ok && member != "" && is != "" {
 		s.member, s.is = keyOf(member), keyOf(is)
@@ -84,9 +87,10 @@ func parseSegment(written string) (segment, error) {
 }
 
 func validTildes(written string) bool {
-	rest := strings.NewReplacer("~0", "", "~1", "").Replace(written)
-	return !strings.Contains(rest, "~")
+	return !strings.Contains(tildes.Replace(written), "~")
 }
+
+var unescapes, tildes = strings.NewReplacer("~1", "/", "~0", "~"), strings.NewReplacer("~0", "", "~1", "")
 
 // parseTemplate reads a template of pointers in braces, or returns nil for a text that
 // has none.
@@ -154,6 +158,9 @@ func (s segment) isIndex() bool { return s.index() >= 0 }
 
 // index is the element that the segment stands for in a list, or -1.
 func (s segment) index() int {
+	if s.exact == "" || !isDigit(s.exact[0]) {
+		return -1 // nearly all; an error would be made for each
+	}
 	n, err := strconv.Atoi(s.exact)
 	if err != nil || n < 0 || strconv.Itoa(n) != s.exact {
 		return -1

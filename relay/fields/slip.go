@@ -23,6 +23,8 @@ var otherSyntax = strings.NewReplacer("['", "/", "']", "", `["`, "/", `"]`, "", 
 // meant is a step of a pointer as somebody meant it who knows the paths of another tool.
 func meant(written string, first bool) string {
 	switch {
+	case !strings.ContainsAny(written, "$#.[{"): // nearly all
+		return written
 	case first && (written == "$" || written == "#" || dottedData.MatchString(written)),
 		dottedIndex.MatchString(written), bracketed.MatchString(written), braced.MatchString(written):
 		return otherSyntax.Replace(written)
