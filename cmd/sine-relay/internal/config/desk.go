@@ -13,30 +13,31 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/sine-relay/sine-relay/desk/access"
-	"github.com/sine-relay/sine-relay/relay/clientip"
+	"github.com/sine-relay/sine-relay/internal/clientip"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Desk is what the settings of `sine-relay desk` say, without problems.
 type Desk struct {
 	// Roles are those of SINE_RELAY_DESK_ROLES_FILE.
-	Roles []DeskRole
-	// Proxies are those whose word about the user counts.
+	Roles []access.Mapping
+	// Proxies are those whose word about the user, or about the client's address,
+	// counts.
 	Proxies []netip.Prefix
 	// Loopback is set where nobody signs in: everybody on this machine may do all.
 	Loopback bool
 }
 
-// DeskRole is what the members of a group may do, and where.
-type DeskRole struct {
-	Group string   `yaml:"group"`
-	Role  string   `yaml:"role"`
-	Sites []string `yaml:"sites"`
-}
-
 // rolesFile is the form of SINE_RELAY_DESK_ROLES_FILE.
 type rolesFile struct {
 	Roles []yaml.Node `yaml:"roles"`
+}
+
+// roleEntry is what the members of a group may do, and where.
+type roleEntry struct {
+	Group string   `yaml:"group"`
+	Role  string   `yaml:"role"`
+	Sites []string `yaml:"sites"`
 }
 
 // LoadForDesk reads the settings for the desk, which needs an existing NATS, no keys and
@@ -66,7 +67,7 @@ func (s Settings) HasDesk() bool {
 // sharedWithDesk reports whether a setting of the relay is one of the desk, too.
 func sharedWithDesk(name string) bool {
 	switch name {
-	case "SUBJECT_PREFIX", "EVENT_STREAM", "DECISION_STREAM", "QUARANTINE_STREAM", "ORDER_BUCKET", "OVERRIDE_MAX_DURATION", "LOG_LEVEL", "LOG_FORMAT", "NATS_REPLICAS":
+	case "FORWARDED_HEADER", "SUBJECT_PREFIX", "EVENT_STREAM", "DECISION_STREAM", "QUARANTINE_STREAM", "ORDER_BUCKET", "OVERRIDE_MAX_DURATION", "LOG_LEVEL", "LOG_FORMAT", "NATS_REPLICAS":
 		return true
 	case "NATS_STORE_DIR", "NATS_SYNC_INTERVAL":
 		return false
@@ -133,9 +134,6 @@ func (s Settings) checkOIDC(f *Problems) {
 	if u, err := url.Parse(s.DeskOIDCIssuer); s.DeskOIDCIssuer != "" && (err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(net.JoinHostPort(u.Hostname(), "0")))) {
 		f.setting("DESK_OIDC_ISSUER", "must be an https:// URL, got %q", s.DeskOIDCIssuer)
 	}
-	if s.DeskOIDCIssuer != "" && !slices.Contains(strings.Fields(s.DeskOIDCScopes), "openid") {
-		f.setting("DESK_OIDC_SCOPES", "must contain openid, got %q", s.DeskOIDCScopes)
-	}
 	if s.DeskOIDCIssuer != "" && s.DeskUserHeader != "" {
 		f.setting("DESK_PROXY_USER_HEADER", "must not be set together with SINE_RELAY_DESK_OIDC_ISSUER: people sign in in one way")
 	}
@@ -146,7 +144,9 @@ var headerName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
 // deskProxies are those whose headers count. Every address among them would let
 // everybody be anybody.
 func (s Settings) deskProxies(f *Problems) []netip.Prefix {
-	requireBoth(f, "DESK_PROXY_USER_HEADER", s.DeskUserHeader, "DESK_TRUSTED_PROXIES", s.DeskTrustedProxies)
+	if s.DeskUserHeader != "" && s.DeskTrustedProxies == "" {
+		f.setting("DESK_TRUSTED_PROXIES", "must be set together with SINE_RELAY_DESK_PROXY_USER_HEADER: anybody could write that header")
+	}
 	if s.DeskUserHeader != "" && s.DeskGroupsHeader == "" {
 		f.setting("DESK_PROXY_GROUPS_HEADER", "must be set together with SINE_RELAY_DESK_PROXY_USER_HEADER: roles go by groups")
 	}
@@ -178,7 +178,7 @@ func listOf(text string) (all []string) {
 }
 
 // readRoles reads the file of roles, if there is one.
-func (s Settings) readRoles(f *Problems) (roles []DeskRole) {
+func (s Settings) readRoles(f *Problems) (roles []access.Mapping) {
 	content, ok := readable(f, "DESK_ROLES_FILE", s.DeskRolesFile)
 	if !ok {
 		return nil
@@ -195,15 +195,15 @@ func (s Settings) readRoles(f *Problems) (roles []DeskRole) {
 	}
 	for i := range file.Roles {
 		p := fieldPath{problems: f, file: name, node: &file.Roles[i], of: fmt.Sprintf("roles[%d]", i)}
-		var role DeskRole
+		var role roleEntry
 		if p.load(&role); p.role(role) {
-			roles = append(roles, role)
+			roles = append(roles, access.Mapping{Group: role.Group, Role: access.Role(role.Role), Sites: role.Sites})
 		}
 	}
 	return roles
 }
 
-func (p fieldPath) role(r DeskRole) bool {
+func (p fieldPath) role(r roleEntry) bool {
 	before := len(*p.problems)
 	if r.Group == "" {
 		p.add("group", "is required")
@@ -252,14 +252,19 @@ func (s Settings) checkTry(f *Problems) {
 	}
 }
 
-// DeskSessionKeysNow are the session keys that are in force, see
+// DeskSessionKeysNow returns the session keys that are in force, see
 // [Settings.NATSPasswordNow]; nil where there are none.
-func (s Settings) DeskSessionKeysNow() func() []string {
+func (s Settings) DeskSessionKeysNow() func() [][]byte {
 	now := s.now("DESK_SESSION_KEYS", s.DeskSessionKeys)
 	if now == nil {
 		return nil
 	}
-	return func() []string { return listOf(now()) }
+	return func() (keys [][]byte) {
+		for _, key := range listOf(now()) {
+			keys = append(keys, []byte(key))
+		}
+		return keys
+	}
 }
 
 // DeskClientSecretNow is the client secret that is in force, likewise.

@@ -97,12 +97,12 @@ type Environment struct {
 	DeskOIDCIssuer       string        `env:"DESK_OIDC_ISSUER" help:"issuer URL of the OpenID Connect provider by which people sign in to the desk"`
 	DeskOIDCClientID     string        `env:"DESK_OIDC_CLIENT_ID" help:"client id of the desk at the provider"`
 	DeskOIDCClientSecret Secret        `env:"DESK_OIDC_CLIENT_SECRET" help:"client secret of the desk at the provider"`
-	DeskOIDCScopes       string        `env:"DESK_OIDC_SCOPES, default=openid profile" help:"scopes that the desk asks for, separated by blanks"`
+	DeskOIDCScopes       string        `env:"DESK_OIDC_SCOPES, default=profile" help:"scopes that the desk asks for beside openid, separated by blanks; some providers tell the groups only for a scope of that name"`
 	DeskOIDCNameClaim    string        `env:"DESK_OIDC_NAME_CLAIM, default=name" help:"claim of the ID token with the name that the page shows its user"`
 	DeskOIDCGroupsClaim  string        `env:"DESK_OIDC_GROUPS_CLAIM, default=groups" help:"claim of the ID token with the groups of the user"`
 	DeskUserHeader       string        `env:"DESK_PROXY_USER_HEADER" help:"header in which a trusted proxy says who the user is, in place of OIDC"`
 	DeskGroupsHeader     string        `env:"DESK_PROXY_GROUPS_HEADER" help:"header in which that proxy says the groups of the user, comma-separated"`
-	DeskTrustedProxies   string        `env:"DESK_TRUSTED_PROXIES" help:"addresses or networks of the proxies whose word about the user counts at the desk, comma-separated"`
+	DeskTrustedProxies   string        `env:"DESK_TRUSTED_PROXIES" help:"addresses or networks of the proxies whose word about the user, and about the client's address, counts at the desk, comma-separated"`
 	DeskRolesFile        string        `env:"DESK_ROLES_FILE" help:"file of the roles that groups have at the desk, YAML or JSON"`
 	DeskSessionKeys      Secret        `env:"DESK_SESSION_KEYS" help:"keys that seal the sessions of the desk, comma-separated, each of 32 or more characters; the first seals, all open. Without them a restart ends every session, and two desks do not know each other's"`
 	DeskSessionLifetime  time.Duration `env:"DESK_SESSION_LIFETIME, default=8h" unit:"duration" help:"time after which somebody must sign in to the desk again"`

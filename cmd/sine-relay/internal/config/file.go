@@ -190,7 +190,7 @@ var fileFields = func() []string {
 	var names []string
 	for _, t := range []reflect.Type{
 		reflect.TypeFor[integrationsFile](), reflect.TypeFor[entry](), reflect.TypeFor[capture](), reflect.TypeFor[options](),
-		reflect.TypeFor[rolesFile](), reflect.TypeFor[DeskRole](), reflect.TypeFor[decider](), reflect.TypeFor[labels](), reflect.TypeFor[dates](), reflect.TypeFor[fallback](), reflect.TypeFor[responses](),
+		reflect.TypeFor[rolesFile](), reflect.TypeFor[roleEntry](), reflect.TypeFor[decider](), reflect.TypeFor[labels](), reflect.TypeFor[dates](), reflect.TypeFor[fallback](), reflect.TypeFor[responses](),
 	} {
 		for f := range t.Fields() {
 			if name := f.Tag.Get("yaml"); name != "" && name[0] != ',' {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/embedded"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/sample"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 	"github.com/sine-relay/sine-relay/relay"
 )
 
@@ -145,7 +145,7 @@ func programName() string {
 	case missing == nil && absolute(found) == path:
 		return "sine-relay"
 	default:
-		return quoted(path)
+		return terminal.Quoted(path)
 	}
 }
 
@@ -188,7 +188,7 @@ type bannerKey struct {
 // sampleKey names the key of an integration; made is the one that dev made, or empty.
 func sampleKey(environ []string, keysDir string, i relay.Integration, made string) bannerKey {
 	if made != "" {
-		return bannerKey{Shown: made, Header: quoted("x-sine-auth: " + made)}
+		return bannerKey{Shown: made, Header: terminal.Quoted("x-sine-auth: " + made)}
 	}
 	_, variable := config.Lookup(environ, config.Prefix+"KEYS")
 	file, listed := config.Lookup(environ, config.Prefix+"KEYS_FILE")
@@ -210,15 +210,4 @@ func sampleKey(environ []string, keysDir string, i relay.Integration, made strin
 }
 
 // firstLine is a command that prints the first line of keys of a file.
-func firstLine(file string) string { return `grep -m 1 -vE '^[[:space:]]*(#|$)' ` + quoted(file) }
-
-// bareWord needs no quotes in a shell.
-var bareWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
-
-// quoted is a text as a word for a shell.
-func quoted(text string) string {
-	if bareWord.MatchString(text) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
-}
+func firstLine(file string) string { return `grep -m 1 -vE '^[[:space:]]*(#|$)' ` + terminal.Quoted(file) }
