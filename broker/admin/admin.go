@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -115,6 +116,9 @@ func (v *Views) Quarantined(ctx context.Context, fn func(Kept) error) error {
 	return (&Quarantine{cfg: v.cfg, nc: v.c}).Each(ctx, fn)
 }
 
+// User is [Book.User].
+func (v *Views) User(ctx context.Context) (user, account string, err error) { return v.c.user(ctx) }
+
 // Relays is [FindRelays], and Deciders is [FindDeciders].
 func (v *Views) Relays(ctx context.Context) ([]visit.Relay, Discovery, error) {
 	return findRelays(ctx, v.c)
@@ -157,6 +161,22 @@ func (v *Views) book(open func(jetstream.JetStream) (*orders.Book, error)) (*Boo
 func (v *Views) Scan(ctx context.Context, stream, subjects string, from time.Time, fn func(*jetstream.RawStreamMsg) error) error {
 	p := pager{nc: v.c, stream: stream, next: batch{StartTime: &from, Subject: subjects}}
 	return p.each(ctx, fn)
+}
+
+// CreateStream creates a stream. One of that name which is there stays as it is.
+func (v *Views) CreateStream(ctx context.Context, cfg jetstream.StreamConfig) error {
+	js, err := jetstream.New(v.c.Conn)
+	if err != nil {
+		return err
+	}
+	err = v.c.whilePermitted(ctx, func(ctx context.Context) error {
+		_, err := js.CreateStream(ctx, cfg)
+		return err
+	}, "$JS.API.STREAM.CREATE."+cfg.Name)
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return fmt.Errorf("create stream %s: %w", cfg.Name, err)
+	}
+	return nil
 }
 
 // Store stores a message in a stream, once.

@@ -51,7 +51,7 @@ func (s *Events) Close() { s.nc.Close() }
 func (s *Events) Each(ctx context.Context, site string, since time.Time, fn func(StoredEvent) error) error {
 	from := since.Add(-clockSkew)
 	subject := s.cfg.Streams.Subjects.Event(cmp.Or(site, "*"), "*")
-	return s.pager(batch{StartTime: &from, Subject: subject}).each(ctx, func(m *jetstream.RawStreamMsg) error { return fn(s.read(m)) })
+	return s.pager(batch{StartTime: &from, Subject: subject}).each(ctx, func(m *jetstream.RawStreamMsg) error { return fn(s.Parse(m)) })
 }
 
 // Latest calls fn for each of the last so many messages, as Each does. What is deleted
@@ -66,7 +66,7 @@ func (s *Events) Latest(ctx context.Context, messages uint64, fn func(StoredEven
 	if last > messages {
 		first = last - messages + 1
 	}
-	return s.pager(batch{Sequence: first, Subject: subject}).each(ctx, func(m *jetstream.RawStreamMsg) error { return fn(s.read(m)) })
+	return s.pager(batch{Sequence: first, Subject: subject}).each(ctx, func(m *jetstream.RawStreamMsg) error { return fn(s.Parse(m)) })
 }
 
 // Get returns the message with a sequence number. Its error is [ErrDeleted] where there is
@@ -82,7 +82,7 @@ func (s *Events) Get(ctx context.Context, sequence uint64) (StoredEvent, error) 
 	case found == nil || found.Sequence != sequence: // NATS gives the next one then
 		return StoredEvent{}, fmt.Errorf("message %d of stream %s: %w", sequence, s.cfg.Streams.Events.Name, ErrDeleted)
 	default:
-		return s.read(found), nil
+		return s.Parse(found), nil
 	}
 }
 
@@ -90,8 +90,8 @@ func (s *Events) pager(from batch) *pager {
 	return &pager{nc: s.nc, stream: s.cfg.Streams.Events.Name, next: from}
 }
 
-// read reads a message. Its fault quotes nothing of it.
-func (s *Events) read(m *jetstream.RawStreamMsg) StoredEvent {
+// Parse reads a message of the stream. Its fault quotes nothing of it.
+func (s *Events) Parse(m *jetstream.RawStreamMsg) StoredEvent {
 	e := &visit.Event{}
 	if err := json.Unmarshal(m.Data, e); err != nil || e.ID == "" || !e.Kind.IsEvent() || s.cfg.Streams.Subjects.Event(e.Site, e.Kind) != m.Subject {
 		return StoredEvent{Sequence: m.Sequence, Fault: fmt.Errorf("message %d of stream %s cannot be read", m.Sequence, s.cfg.Streams.Events.Name)}
