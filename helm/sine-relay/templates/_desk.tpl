@@ -68,9 +68,9 @@ SINE_RELAY_NATS_KEY_FILE: /etc/sine-relay/nats-tls/{{ .key }}
 {{- end }}
 SINE_RELAY_NATS_TLS_HANDSHAKE_FIRST: {{ $v.nats.tls.handshakeFirst | quote }}
 SINE_RELAY_NATS_IGNORE_DISCOVERED_SERVERS: {{ $v.nats.ignoreDiscoveredServers | quote }}
-SINE_RELAY_NATS_INBOX_PREFIX: {{ $d.nats.inboxPrefix | quote }}
 SINE_RELAY_NATS_REPLICAS: {{ $v.streams.replicas | quote }}
 SINE_RELAY_SUBJECT_PREFIX: {{ $v.subjectPrefix | quote }}
+SINE_RELAY_STREAM_DEDUPE_WINDOW: {{ $v.streams.dedupeWindow | quote }}
 SINE_RELAY_EVENT_STREAM: {{ $v.streams.events.name | quote }}
 SINE_RELAY_DECISION_STREAM: {{ $v.streams.decisions.name | quote }}
 SINE_RELAY_QUARANTINE_STREAM: {{ $v.streams.quarantine.name | quote }}

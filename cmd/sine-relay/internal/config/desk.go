@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 
@@ -67,9 +68,9 @@ func (s Settings) HasDesk() bool {
 // sharedWithDesk reports whether a setting of the relay is one of the desk, too.
 func sharedWithDesk(name string) bool {
 	switch name {
-	case "FORWARDED_HEADER", "SUBJECT_PREFIX", "EVENT_STREAM", "DECISION_STREAM", "QUARANTINE_STREAM", "ORDER_BUCKET", "OVERRIDE_MAX_DURATION", "LOG_LEVEL", "LOG_FORMAT", "NATS_REPLICAS":
+	case "FORWARDED_HEADER", "SUBJECT_PREFIX", "EVENT_STREAM", "DECISION_STREAM", "QUARANTINE_STREAM", "ORDER_BUCKET", "OVERRIDE_MAX_DURATION", "STREAM_DEDUPE_WINDOW", "LOG_LEVEL", "LOG_FORMAT", "NATS_REPLICAS":
 		return true
-	case "NATS_STORE_DIR", "NATS_SYNC_INTERVAL":
+	case "NATS_STORE_DIR", "NATS_SYNC_INTERVAL", "NATS_INBOX_PREFIX":
 		return false
 	}
 	return strings.HasPrefix(name, "NATS_") && !strings.HasPrefix(name, "NATS_LISTEN")
@@ -231,7 +232,9 @@ func (s Settings) checkSessions(f *Problems) {
 			f.setting("DESK_SESSION_KEYS", "key %d has %d characters, at least %d are required", i+1, len(key), shortestSessionKey)
 		}
 	}
-	positive(f, "DESK_SESSION_LIFETIME", s.DeskSessionLifetime)
+	if s.DeskSessionLifetime < time.Minute {
+		f.setting("DESK_SESSION_LIFETIME", "must be at least %s, got %s", time.Minute, s.DeskSessionLifetime)
+	}
 }
 
 func (s Settings) checkDeskStream(f *Problems) {
@@ -241,7 +244,9 @@ func (s Settings) checkDeskStream(f *Problems) {
 	case slices.Contains([]string{s.EventStream, s.DecisionStream, s.QuarantineStream}, s.DeskStream):
 		f.setting("DESK_STREAM", "must differ from the relay's streams, got %q", s.DeskStream)
 	}
-	positive(f, "DESK_STREAM_MAX_AGE", s.DeskStreamMaxAge)
+	if s.DeskStreamMaxAge < s.DedupeWindow {
+		f.setting("DESK_STREAM_MAX_AGE", "must not be shorter than SINE_RELAY_STREAM_DEDUPE_WINDOW (%s), got %s", s.DedupeWindow, s.DeskStreamMaxAge)
+	}
 	positive(f, "DESK_STREAM_MAX_BYTES", s.DeskStreamMaxBytes)
 }
 

@@ -124,7 +124,7 @@ func visible(t *testing.T, entry string) string {
 // The same for settings of the environment: something beyond their checks reads them.
 func TestEnvironment_EachSettingIsUsed(t *testing.T) {
 	var sources strings.Builder
-	for _, dir := range []string{".", "../server", "../cli", "../dev"} {
+	for _, dir := range []string{".", "../server", "../cli", "../dev", "../deskserver"} {
 		names, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(names) == 0 {
 			t.Fatal(dir, err)

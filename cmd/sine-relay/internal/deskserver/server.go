@@ -85,7 +85,7 @@ func Start(o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	registry := newRegistry(o.Version)
-	if srv.broker, err = deskbroker.Open(o.NATS, o.Log); err != nil {
+	if srv.broker, err = deskbroker.Open(deskbroker.Config{Config: o.NATS, Logger: o.Log, Registerer: registry}); err != nil {
 		return nil, err
 	}
 	if srv.desk, err = newDesk(o, srv.broker, registry); err != nil {

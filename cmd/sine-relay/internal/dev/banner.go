@@ -210,4 +210,6 @@ func sampleKey(environ []string, keysDir string, i relay.Integration, made strin
 }
 
 // firstLine is a command that prints the first line of keys of a file.
-func firstLine(file string) string { return `grep -m 1 -vE '^[[:space:]]*(#|$)' ` + terminal.Quoted(file) }
+func firstLine(file string) string {
+	return `grep -m 1 -vE '^[[:space:]]*(#|$)' ` + terminal.Quoted(file)
+}
