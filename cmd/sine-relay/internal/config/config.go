@@ -216,3 +216,6 @@ func (s Settings) files() []string {
 	}
 	return slices.DeleteFunc(all, func(path string) bool { return path == "" })
 }
+
+// KeysFile is SINE_RELAY_KEYS_FILE.
+func (s Settings) KeysFile() string { return s.secretFiles["KEYS"] }

@@ -34,10 +34,8 @@ const (
 	headerBytes    = 32 << 10 // sessions and what a provider's way back has
 	readTimeout    = 10 * time.Second
 	idleTimeout    = 2 * time.Minute
-	// pageTimeout is how long a page may take, and writeTimeout one part of what is
-	// followed live: who does not read is not waited for.
-	pageTimeout  = 60 * time.Second
-	writeTimeout = 15 * time.Second
+	// pageTimeout is how long a page may take.
+	pageTimeout = 60 * time.Second
 	// shutdownTimeout is for pages that are being made. Live ones end at once.
 	shutdownTimeout = 10 * time.Second
 )
@@ -61,7 +59,6 @@ type Server struct {
 	desk        *desk.Desk
 	readiness   *relay.Readiness
 	certificate *certificate
-	ending      context.CancelFunc // of what is followed live
 
 	public, admin             *http.Server
 	publicSocket, adminSocket net.Listener
@@ -69,7 +66,7 @@ type Server struct {
 
 // Start brings everything up. On an error nothing is left behind.
 func Start(o Options) (_ *Server, err error) {
-	srv := &Server{log: o.Log, ending: func() {}}
+	srv := &Server{log: o.Log}
 	defer func() {
 		if err != nil {
 			srv.release()
@@ -119,13 +116,11 @@ func newRegistry(version string) *prometheus.Registry {
 
 // listenForPeople makes the server of the pages.
 func (srv *Server) listenForPeople(log *slog.Logger, reg prometheus.Registerer) {
-	ctx, cancel := context.WithCancel(context.Background())
-	srv.ending = cancel
 	limiter := connlimit.New(connlimit.Config{
 		Listener: "public", Max: maxConnections, HeaderLines: maxHeaderLines, HandshakeTimeout: readTimeout, Logger: log, Registerer: reg,
 	})
 	srv.public = &http.Server{
-		Handler:           untilEnding(ctx, withDeadlines(srv.desk)),
+		Handler:           withDeadlines(srv.desk),
 		MaxHeaderBytes:    headerBytes,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
@@ -174,19 +169,17 @@ func (srv *Server) Run(ctx context.Context) error {
 		srv.log.Info("stopping")
 	case err = <-failed:
 	}
+	srv.readiness.Drain()
+	stop() // ends what is followed live, for which a shutdown would wait
 	err = errors.Join(err, srv.shutdown())
-	stop()
 	running.Wait()
 	srv.release()
 	srv.log.Info("stopped")
 	return err
 }
 
-// shutdown lets pages that are being made come to their end. What is followed live ends
-// first, since it would not.
+// shutdown lets pages that are being made come to their end.
 func (srv *Server) shutdown() error {
-	srv.readiness.Drain()
-	srv.ending()
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
 	return errors.Join(srv.public.Shutdown(ctx), srv.admin.Shutdown(ctx))
@@ -194,7 +187,6 @@ func (srv *Server) shutdown() error {
 
 // release closes whatever is open.
 func (srv *Server) release() {
-	srv.ending()
 	for _, server := range []*http.Server{srv.public, srv.admin} {
 		if server != nil {
 			server.Close()

@@ -22,6 +22,8 @@ import (
 // banner is what dev prints when everything runs. What is to be pasted takes its date
 // from the terminal that it is pasted into.
 var banner = template.Must(template.New("dev").Parse(`
+  Desk     {{.Desk}}   open it in a browser: check a visitor in on the page "Try it"
+
 Sine Relay {{.Version}} is running. Ctrl-C ends it.
 
   Webhook  {{.Webhook}}
@@ -66,7 +68,7 @@ A decider of your own takes over from the example while it runs. Decisions and e
 
 // bannerData is what the banner shows.
 type bannerData struct {
-	Version, Webhook, NATS, Operator, Program, Site, Admin, Dir string
+	Desk, Version, Webhook, NATS, Operator, Program, Site, Admin, Dir string
 
 	Users []natsUser
 	Key   bannerKey
@@ -84,8 +86,8 @@ func (d bannerData) Curl(event string) string {
 	return fmt.Sprintf(`curl -i%s -H %s -H 'content-type: application/json' -d '%s'`, unchecked, d.Key.Header, sample.Body(event, "'$(date -u +%FT%TZ)'"))
 }
 
-// printBanner shows a newcomer where everything is.
-func (d *demo) printBanner(made string) {
+// printBanner shows a newcomer where everything is, the desk first.
+func (d *demo) printBanner(desk, made string) {
 	scheme := "http"
 	if d.Settings.TLSCertFile != "" {
 		scheme = "https"
@@ -97,6 +99,7 @@ func (d *demo) printBanner(made string) {
 		operator = d.Embedded.ClientURL(embedded.UserOperator)
 	}
 	err := banner.Execute(d.Stdout, bannerData{
+		Desk:     desk,
 		Version:  d.Version,
 		Webhook:  scheme + "://" + reachable(d.PublicAddr()) + relay.Path(integration.Name, ""),
 		Key:      sampleKey(d.Environ, d.Settings.KeysDir, integration, made),
