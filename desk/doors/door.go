@@ -65,13 +65,13 @@ func (d *door) slot(at, now time.Time) *slot {
 	if at.After(now) {
 		at = now // the clock of a relay may be ahead
 	}
-	number := at.UnixNano() / int64(slotLength)
-	if now.UnixNano()/int64(slotLength)-number >= slotCount {
+	n := number(at)
+	if number(now)-n >= slotCount {
 		return nil
 	}
-	s := &d.slots[number%slotCount]
-	if s.number != number {
-		*s = slot{number: number}
+	s := &d.slots[n%slotCount]
+	if s.number != n {
+		*s = slot{number: n}
 	}
 	return s
 }
@@ -122,7 +122,7 @@ func (d *door) last() time.Time {
 
 // between counts check-in requests and check-ins, by slots, from a time up to another.
 func (d *door) between(from, to time.Time) (count int) {
-	first, end := from.UnixNano()/int64(slotLength), to.UnixNano()/int64(slotLength)
+	first, end := number(from), number(to)
 	for i := range d.slots {
 		if s := &d.slots[i]; s.number >= first && s.number < end {
 			count += int(s.requests + s.checkIns)
@@ -131,25 +131,34 @@ func (d *door) between(from, to time.Time) (count int) {
 	return count
 }
 
-// times returns the median and the 95th percentile of the answer times of a day, 0 where
-// there was none.
-func (d *door) times(now time.Time) (median, p95 time.Duration) {
-	var all [tookClasses]int
-	total := 0
+// times returns the median and the 95th percentile of the answer times of a day, and of
+// each of its hours; 0 where there was none.
+func (d *door) times(now time.Time) (all Took, hours [24]Took) {
+	var sum [tookClasses]int
+	var byHour [24][tookClasses]int
+	last := number(now)
 	for i := range d.slots {
-		if s := &d.slots[i]; s.isOf(now) {
-			for class, n := range s.took {
-				all[class] += int(n)
-				total += int(n)
+		s := &d.slots[i]
+		ago := last - s.number
+		if ago < 0 || ago >= slotCount || s.requests == 0 {
+			continue
+		}
+		for class, n := range s.took {
+			sum[class] += int(n)
+			if ago < 48 {
+				byHour[23-ago/2][class] += int(n)
 			}
 		}
 	}
-	return percentile(all[:], total, 0.5), percentile(all[:], total, 0.95)
+	for hour := range byHour {
+		hours[hour] = took(&byHour[hour])
+	}
+	return took(&sum), hours
 }
 
 // hours counts check-in requests and check-ins of each hour of a day, the last one last.
 func (d *door) hours(now time.Time) (requests, checkIns [24]int) {
-	last := now.UnixNano() / int64(slotLength)
+	last := number(now)
 	for i := range d.slots {
 		s := &d.slots[i]
 		if ago := last - s.number; ago >= 0 && ago < 48 {
@@ -160,8 +169,19 @@ func (d *door) hours(now time.Time) (requests, checkIns [24]int) {
 	return requests, checkIns
 }
 
-func (s *slot) isOf(now time.Time) bool {
-	return now.UnixNano()/int64(slotLength)-s.number < slotCount
+// number is that of the slot of a time.
+func number(t time.Time) int64 { return t.UnixNano() / int64(slotLength) }
+
+// took returns the percentiles of times that were counted by classes.
+func took(classes *[tookClasses]int) Took {
+	total := 0
+	for _, n := range classes {
+		total += n
+	}
+	if total == 0 {
+		return Took{}
+	}
+	return Took{percentile(classes[:], total, 0.5), percentile(classes[:], total, 0.95)}
 }
 
 func tookClass(ms float64) int {

@@ -153,8 +153,8 @@ func (d *door) onFallback(now time.Time, clock func(time.Time) string) (Finding,
 	}
 	situation := commonest(why)
 	words := cmp.Or(Situations[situation], "there was no decision")
-	return Finding{OnFallback, fmt.Sprintf("On fallback %s since %s: %s. %s of the last %s got no decision: %d let in, %d rejected.",
-		situation, clock(since), words, number(in+rejected), plural(counted, "check-in request"), in, rejected), since}, true
+	return Finding{OnFallback, fmt.Sprintf("On fallback %s since %s: %s. %d of the last %s got no decision: %d let in, %d rejected.",
+		situation, clock(since), words, in+rejected, plural(counted, "check-in request"), in, rejected), since}, true
 }
 
 func commonest(counts map[string]int) (most string) {

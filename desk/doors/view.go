@@ -46,9 +46,9 @@ type Door struct {
 	Test   bool
 
 	LastRequest, LastCheckIn, LastCheckOut time.Time
-	// Median and P95 are of the answer times of a day, right within a tenth; 0 where
-	// there were none.
-	Median, P95 time.Duration
+	// Took are the answer times of a day, and TookHours those of its hours.
+	Took      Took
+	TookHours [24]Took
 	// Requests and CheckIns are those of each of the last 24 hours, the last one last.
 	Requests, CheckIns [24]int
 	Deciders           []Decider
@@ -58,6 +58,9 @@ type Door struct {
 	// Drifting are the fields that are missing from what Sine sends.
 	Drifting []string
 }
+
+// Took is how long answers took, right within a tenth; 0 where there were none.
+type Took struct{ Median, P95 time.Duration }
 
 // Decider is one of a door's, with the programs that answer for it.
 type Decider struct {
@@ -107,7 +110,7 @@ func (m *Model) view(d *door, gaps []Gap, now time.Time) Door {
 		Site: d.site, Integration: d.integration, Name: cmp.Or(d.name, d.integration), Zone: m.location(d.zone), Test: d.test,
 		LastRequest: d.lastRequest, LastCheckIn: d.lastCheckIn, LastCheckOut: d.lastCheckOut, Drifting: d.drifting,
 	}
-	v.Median, v.P95 = d.times(now)
+	v.Took, v.TookHours = d.times(now)
 	v.Requests, v.CheckIns = d.hours(now)
 	for _, name := range d.deciders {
 		v.Deciders = append(v.Deciders, Decider{name, m.programs.answering(m.subjects.Ask(d.site, name)), d.decided[name]})

@@ -22,11 +22,9 @@ func Clock(t, now time.Time, zone *time.Location) string {
 	}
 }
 
-func number(n int) string { return strconv.Itoa(n) }
-
 func plural(n int, noun string) string {
 	if n != 1 {
 		noun += "s"
 	}
-	return number(n) + " " + noun
+	return strconv.Itoa(n) + " " + noun
 }
