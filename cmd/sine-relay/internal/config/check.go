@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sine-relay/sine-relay/internal/clientip"
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/clientip"
 	"github.com/sine-relay/sine-relay/visit"
 )
 

@@ -12,8 +12,8 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/sine-relay/sine-relay/internal/clientip"
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // Prefix begins the name of every setting.
