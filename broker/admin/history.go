@@ -91,6 +91,8 @@ const (
 // another: what waited in a spool is stored later. It reads so many entries ahead for
 // that; what was stored behind more than those comes late.
 func (h *History) Each(ctx context.Context, f HistoryFilter, fn func(HistoryEntry) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	sources := h.sources(f)
 	for _, s := range sources {
 		from := f.Since.Add(-clockSkew) // nothing is stored before it is received
@@ -177,6 +179,8 @@ type source struct {
 	parse func(e *HistoryEntry, subject string, data []byte) error
 	page  []HistoryEntry // read and not used yet
 	ended bool
+	// coming is the page behind it, which is read while this one is used.
+	coming chan nextPage
 	// newest is when the newest of what was read was stored, and idle how many polls
 	// have found nothing since.
 	newest time.Time
@@ -202,14 +206,37 @@ func (h *History) sources(f HistoryFilter) (all []*source) {
 	return all
 }
 
+// nextPage is what a pager read.
+type nextPage struct {
+	messages []*jetstream.RawStreamMsg
+	more     bool
+	err      error
+}
+
 // fill reads a page unless there is one, and reports whether there is.
 func (s *source) fill(ctx context.Context) (bool, error) {
 	if len(s.page) > 0 || s.ended {
 		return len(s.page) > 0, nil
 	}
-	more, err := s.read(ctx)
-	s.ended = !more
-	return len(s.page) > 0, err
+	if s.coming == nil {
+		s.fetch(ctx)
+	}
+	p := <-s.coming
+	if s.ended = !p.more; p.more {
+		s.fetch(ctx)
+	}
+	for _, m := range p.messages {
+		s.page = append(s.page, s.entry(m))
+	}
+	return len(s.page) > 0, p.err
+}
+
+func (s *source) fetch(ctx context.Context) {
+	s.coming = make(chan nextPage, 1)
+	go func(coming chan<- nextPage) {
+		messages, more, err := s.pager.read(ctx)
+		coming <- nextPage{messages, more, err}
+	}(s.coming)
 }
 
 // read adds the stream's next page to that which is not used yet.

@@ -159,8 +159,8 @@ func (p *pager) failed(err error) error {
 
 const (
 	headerPending = "Nats-Num-Pending" // in each reply to a batch
-	batchMessages = 256
-	batchBytes    = 4 << 20 // within what a client buffers
+	batchMessages = 1000
+	batchBytes    = 1 << 20 // or one message
 )
 
 // batch asks for several messages in a row, of one subject or of all.

@@ -1,0 +1,286 @@
+package doors
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+const (
+	// silentAfter is the least time without a visitor that is noticed, and usual is how
+	// many there must have been at that time of the day before.
+	silentAfter = time.Hour
+	usual       = 5
+	// obeyWithin is how long an order may take.
+	obeyWithin = 5 * time.Second
+	// startedBefore is how long a relay may run beside the one that it replaces.
+	startedBefore = 2 * time.Minute
+)
+
+// Situations says in words why there was no decision.
+var Situations = map[string]string{
+	"decided":        "decided",
+	"no_decider":     "no program answers for the decider",
+	"timeout":        "no decision came in time",
+	"disconnected":   "the relay cannot reach NATS",
+	"denied":         "NATS refuses the relay's requests to the decider",
+	"bad_reply":      "the reply of the decider is invalid",
+	"overloaded":     "more check-in requests were in flight than the relay is configured for",
+	"unreadable":     "what Sine sent cannot be read",
+	"incomplete":     "what Sine sent lacks a field that is expected",
+	"unasked":        "the condition of no decider held",
+	"orders_unknown": "the relay does not know the standing orders",
+	"lockdown":       "a lockdown is in force",
+	"override":       "an override is in force",
+	"unheard":        "the decision was certain without it",
+}
+
+// findings are all that hold of a door at a time, the worst first.
+func (m *Model) findings(d *door, now time.Time) []Finding {
+	var all []Finding
+	add := func(f Finding, holds bool) {
+		if holds {
+			all = append(all, f)
+		}
+	}
+	clock := func(t time.Time) string { return Clock(t, now, m.location(d.zone)) }
+	add(m.ordered(d, visit.OrderLockdown, LockedDown, now, clock))
+	add(d.onFallback(now, clock))
+	add(m.withoutDecider(d))
+	add(d.withoutRelay())
+	add(m.missingRelay(d, clock))
+	add(m.notObeyed(d, now, clock))
+	add(d.drift())
+	add(d.silence(now, clock))
+	add(m.ordered(d, visit.OrderOverride, Overridden, now, clock))
+	last := d.last()
+	add(Finding{State: NeverUsed, Text: "Nothing was received yet, as far as its relays and the last day say."}, last.IsZero())
+	add(Finding{State: Answering, Text: "Nothing is wrong. Last received " + clock(last) + ".", Since: last}, len(all) == 0)
+	return all
+}
+
+// ordered finds the standing order of a kind that is in force, one of the site itself
+// before one of every site.
+func (m *Model) ordered(d *door, kind visit.OrderKind, state State, now time.Time, clock func(time.Time) string) (Finding, bool) {
+	var found *visit.Order
+	for i := range m.orders {
+		o := &m.orders[i]
+		if o.Kind == kind && concernsSite(o.Site, d.site) && o.InForce(now) && (found == nil || o.Site == d.site) {
+			found = o
+		}
+	}
+	if found != nil {
+		return Finding{state, orderText(*found, state, clock), found.Since}, true
+	}
+	for _, r := range m.relays {
+		for _, o := range r.Orders {
+			if o.Kind == kind && o.Lost && concernsSite(o.Site, d.site) {
+				return Finding{State: state, Text: state.Title() + ": relay " + r.ID + " obeys an order that NATS has lost. Lift it, or give it again."}, true
+			}
+		}
+	}
+	return Finding{}, false
+}
+
+func orderText(o visit.Order, state State, clock func(time.Time) string) string {
+	var b strings.Builder
+	b.WriteString(state.Title())
+	if !o.Since.IsZero() {
+		b.WriteString(" since " + clock(o.Since))
+	}
+	if by := cmp.Or(o.By, o.User); by != "" {
+		b.WriteString(" by " + visit.CleanText(by))
+	}
+	if o.Site != "" && o.Site != visit.AllSites {
+		b.WriteString(", this site")
+	} else {
+		b.WriteString(", all sites")
+	}
+	if o.Until.IsZero() {
+		b.WriteString(", until it is lifted.")
+	} else {
+		b.WriteString(", until " + clock(o.Until) + ".")
+	}
+	if reason := visit.CleanText(o.Reason); reason != "" {
+		b.WriteString(" Reason: " + reason)
+	}
+	return b.String()
+}
+
+// A malformed call is that visitor's alone, unless there are several.
+func ownTrouble(situation string) bool { return situation == "incomplete" || situation == "unreadable" }
+
+// onFallback holds where the last check-in request got no decision, or a quarter of the
+// last ones of an hour, and at least three.
+func (d *door) onFallback(now time.Time, clock func(time.Time) string) (Finding, bool) {
+	var lately, without, in, rejected, run int
+	var since time.Time
+	why := map[string]int{}
+	counted := 0
+	for _, a := range d.recent {
+		if now.Sub(a.at) > day || a.ordered {
+			continue
+		}
+		counted++
+		if hour := now.Sub(a.at) <= time.Hour; hour {
+			lately++
+		}
+		if !a.fallback {
+			run++
+			continue
+		}
+		if run < 5 {
+			since = a.at // it is the same trouble still
+		}
+		run = 0
+		why[a.situation]++
+		if now.Sub(a.at) <= time.Hour {
+			without++
+		}
+		if a.accepted {
+			in++
+		} else {
+			rejected++
+		}
+	}
+	newest := len(d.recent) > 0 && d.recent[0].fallback && !ownTrouble(d.recent[0].situation) && now.Sub(d.recent[0].at) <= day
+	if !newest && (without < 3 || without*4 < lately) {
+		return Finding{}, false
+	}
+	situation := commonest(why)
+	words := cmp.Or(Situations[situation], "there was no decision")
+	return Finding{OnFallback, fmt.Sprintf("On fallback %s since %s: %s. %d of the last %s got no decision: %d let in, %d rejected.",
+		situation, clock(since), words, in+rejected, plural(counted, "check-in request"), in, rejected), since}, true
+}
+
+func commonest(counts map[string]int) (most string) {
+	for name, n := range counts {
+		if n > counts[most] || n == counts[most] && name < most {
+			most = name
+		}
+	}
+	return most
+}
+
+// withoutDecider holds for a decider that was found once, or never decided: one that
+// decides and is no NATS micro service cannot be found.
+func (m *Model) withoutDecider(d *door) (Finding, bool) {
+	var gone []string
+	for _, name := range d.deciders {
+		subject := m.subjects.Ask(d.site, name)
+		_, decides := d.decided[name]
+		if m.programs.answering(subject) == 0 && (m.wasFound(subject) || !decides) {
+			gone = append(gone, name)
+		}
+	}
+	if len(gone) == 0 {
+		return Finding{}, false
+	}
+	return Finding{State: NoDecider, Text: "No program answers for the decider " + strings.Join(gone, ", ") + ". A program that is no NATS micro service is not seen."}, true
+}
+
+func (m *Model) wasFound(subject string) bool {
+	if m.services[subject] {
+		return true
+	}
+	for pattern := range m.services {
+		if strings.ContainsAny(pattern, "*>") && matches(pattern, subject) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *door) withoutRelay() (Finding, bool) {
+	return Finding{State: NoRelay, Text: "No relay answers for it."}, len(d.relays) == 0
+}
+
+// missingRelay holds where fewer relays answer than did, and no others were started.
+func (m *Model) missingRelay(d *door, clock func(time.Time) string) (Finding, bool) {
+	type sighting struct {
+		id string
+		at time.Time
+	}
+	var gone []sighting
+	for id, at := range d.had {
+		if !slices.Contains(d.relays, id) {
+			gone = append(gone, sighting{id, at})
+		}
+	}
+	if len(gone) == 0 || len(d.relays) == 0 {
+		return Finding{}, false
+	}
+	slices.SortFunc(gone, func(a, b sighting) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
+	for _, r := range m.relays {
+		if len(gone) > 0 && slices.Contains(d.relays, r.ID) && r.Started.After(gone[0].at.Add(-startedBefore)) {
+			gone = gone[1:] // it was started in that one's place
+		}
+	}
+	if len(gone) == 0 {
+		return Finding{}, false
+	}
+	return Finding{RelayMissing, fmt.Sprintf("%d of %s answer. Relay %s has not answered since %s.",
+		len(d.relays), plural(len(d.relays)+len(gone), "relay"), gone[0].id, clock(gone[0].at)), gone[0].at}, true
+}
+
+func (m *Model) notObeyed(d *door, now time.Time, clock func(time.Time) string) (Finding, bool) {
+	asked := m.sources[Relays].checked
+	for _, r := range m.relays {
+		if !concerns(r, d.site) {
+			continue
+		}
+		if !r.OrdersKnown {
+			return Finding{State: NotObeyed, Text: "Relay " + r.ID + " does not know the standing orders. It lets nobody in by a fallback."}, true
+		}
+		for _, o := range m.orders {
+			due := o.InForce(now) && concernsSite(o.Site, d.site) && asked.Sub(o.Since) > obeyWithin
+			if due && !Obeys(r, o.Identity()) {
+				return Finding{NotObeyed, fmt.Sprintf("Relay %s does not obey the %s given %s.", r.ID, o.Kind, clock(o.Since)), o.Since}, true
+			}
+		}
+	}
+	return Finding{}, false
+}
+
+func (d *door) drift() (Finding, bool) {
+	if len(d.drifting) == 0 {
+		return Finding{}, false
+	}
+	return Finding{State: Drifting, Text: "Missing from what Sine sends, and there before: " + strings.Join(d.drifting, ", ") + "."}, true
+}
+
+// silence compares with the day before, so that a night is none.
+func (d *door) silence(now time.Time, clock func(time.Time) string) (Finding, bool) {
+	last := d.last()
+	quiet := now.Sub(last)
+	switch {
+	case last.IsZero() || quiet < silentAfter:
+		return Finding{}, false
+	case quiet >= day:
+		return Finding{Silent, "Nothing was received since " + clock(last) + ".", last}, true
+	}
+	before := d.between(now.Add(-day), now.Add(quiet-day))
+	if before < usual {
+		return Finding{}, false
+	}
+	return Finding{Silent, fmt.Sprintf("Nothing was received since %s. In the same time of the day before it was %d.", clock(last), before), last}, true
+}
+
+// Obeys reports whether a relay obeys an order.
+func Obeys(r visit.Relay, id string) bool {
+	return slices.ContainsFunc(r.Orders, func(o visit.RelayOrder) bool { return o.ID == id })
+}
+
+// concerns reports whether a relay has a site, or may have it.
+func concerns(r visit.Relay, site string) bool {
+	return r.SiteCount > len(r.Sites) || slices.Contains(r.Sites, site)
+}
+
+// concernsSite reports whether an order for a site is one for another, too.
+func concernsSite(ordered, site string) bool {
+	return ordered == site || ordered == visit.AllSites || ordered == ""
+}

@@ -1,0 +1,77 @@
+package doors
+
+import (
+	"errors"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// Source is what a state rests on.
+type Source int
+
+const (
+	// NATS is the connection.
+	NATS Source = iota
+	// History is what happened in the last day, before the desk began to follow.
+	History
+	// Following is what happens.
+	Following
+	// Relays and Deciders are those that answer, and Orders the standing orders.
+	Relays
+	Deciders
+	Orders
+	sourceCount
+)
+
+// Sources are all of them.
+var Sources = []Source{NATS, History, Following, Relays, Deciders, Orders}
+
+var sourceNames = [sourceCount]string{"NATS", "the last day", "what happens now", "the relays", "the deciders", "the standing orders"}
+
+func (s Source) String() string { return sourceNames[s] }
+
+var notYet = [sourceCount]string{
+	"not asked yet", "not read yet", "not followed yet", "not asked yet", "not asked yet", "not read yet",
+}
+
+// source is whether one can be read, and ever could.
+type source struct {
+	known, ever bool
+	// since is when that began, and checked when it was last said.
+	since, checked time.Time
+	why            string // it is not known, in words
+}
+
+func (s *source) set(err error, now time.Time) {
+	s.checked = now
+	switch {
+	case err != nil:
+		if s.known {
+			s.since = now
+		}
+		s.known, s.why = false, Why(err)
+	case !s.known:
+		s.known, s.ever, s.since, s.why = true, true, now, ""
+	}
+}
+
+// at is the source as it is known at a time: an answer that is too old is none.
+func (s source) at(now time.Time, polled bool) source {
+	if polled && s.known && now.Sub(s.checked) > stale {
+		return source{since: s.checked, checked: s.checked, why: "no answer since then"}
+	}
+	return s
+}
+
+// Why says in words why something could not be read or done.
+func Why(err error) string {
+	switch {
+	case errors.Is(err, visit.ErrDenied):
+		return "NATS refuses it: " + visit.CleanText(err.Error())
+	case errors.Is(err, visit.ErrDisconnected):
+		return "NATS cannot be reached: " + visit.CleanText(err.Error())
+	default:
+		return visit.CleanText(err.Error())
+	}
+}
