@@ -35,8 +35,8 @@ const (
 type TryCall struct {
 	Step TryStep
 	// Visit is the visit's id, the same in all calls for one visitor.
-	Visit                          string
-	FirstName, LastName, Company   string
+	Visit                            string
+	FirstName, LastName, Company     string
 	VisitorType, HostFirst, HostLast string
 	// Answers are labels and values, in order.
 	Answers [][2]string

@@ -255,6 +255,15 @@ func TestSession_IsShortenedWithItsLifetime(t *testing.T) {
 	}
 }
 
+// Two desks behind one address have a clock each.
+func TestSession_OfADeskWhoseClockIsAheadIsOne(t *testing.T) {
+	d, p := withProvider(t)
+	d.later.Store(int64(30 * time.Second))
+	b, _ := signedInBrowser(t, d, p)
+	d.later.Store(0)
+	b.get(d.URL+"/").says(t, http.StatusOK, asAnna)
+}
+
 func TestSession_FitsACookieOrThereIsNone(t *testing.T) {
 	var many []Mapping
 	var groups []string

@@ -21,12 +21,13 @@ import (
 
 const (
 	// maxBegun is how many sign-ins a browser may have begun at once: the pages that are
-	// open when a session ends begin one each.
-	maxBegun = 8
+	// open when a session ends begin one each. Their cookies and a session are less than
+	// 8 KiB, which is what nginx takes of one header.
+	maxBegun = 5
 	// signInLasts is how long somebody may take at the provider.
 	signInLasts = 10 * time.Minute
 	// maxReturn bounds where a sign-in leads back to.
-	maxReturn = 1024
+	maxReturn = 300
 )
 
 // Attempts of one client, and of all of them. A sign-in takes two: to begin, and the way
@@ -70,21 +71,17 @@ type signIn struct {
 	inAll   *rate.Limiter
 }
 
-func newSignIn(a *Access, cfg Config) (*signIn, error) {
-	redirect, err := url.Parse(cfg.OIDC.RedirectURL)
-	if err != nil {
-		return nil, err
-	}
+func newSignIn(a *Access, cfg Config) *signIn {
 	return &signIn{
 		Access:   a,
-		cookies:  cookies{keys: cfg.SessionKeys, desk: cfg.OIDC.Issuer + "\x00" + cfg.OIDC.ClientID, secure: redirect.Scheme == "https"},
+		cookies:  cookies{keys: cfg.SessionKeys, desk: cfg.OIDC.Issuer + "\x00" + cfg.OIDC.ClientID, secure: strings.HasPrefix(a.origin, "https://")},
 		provider: newProvider(a, *cfg.OIDC),
 		roles:    newRoles(cfg.Roles),
 		lifetime: cfg.SessionLifetime,
 		address:  cfg.ClientAddress,
 		ofOne:    clientip.NewLimiter(attemptsOfOne),
 		inAll:    rate.NewLimiter(attemptsPerSecond, attemptsAtOnce),
-	}, nil
+	}
 }
 
 func (s *signIn) enter(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -126,7 +123,9 @@ func (s *signIn) user(r *http.Request) (User, time.Duration, bool) {
 	}
 	lasts := time.Unix(kept.Until, 0).Sub(s.now())
 	grants := s.roles.grants(kept.Groups)
-	if lasts <= 0 || lasts > s.lifetime || len(grants) == 0 {
+	// A lifetime that was shortened holds for all. Another desk may have begun the session,
+	// by its own clock.
+	if lasts <= 0 || lasts > s.lifetime+clockSkew || len(grants) == 0 {
 		return User{}, 0, false
 	}
 	return User{ID: kept.ID, Name: kept.Name, Grants: grants}, lasts, true

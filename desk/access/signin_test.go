@@ -278,6 +278,25 @@ func TestSignIn_SeveralAtOnceInOneBrowser(t *testing.T) {
 	}
 }
 
+// Whoever makes somebody follow links fills the browser with sign-ins that end nowhere. A
+// header that is too large would be refused before the desk, and then for every page.
+func TestSignIn_CookiesStaySmall(t *testing.T) {
+	d, _ := withProvider(t)
+	b := newBrowser(t, d)
+	b.stop = mockoidc.AuthorizationEndpoint
+	b.setCookie(d, "sine-relay-session", strings.Repeat("x", maxSession))
+	for range 2 * maxBegun {
+		b.get(d.URL + "/sign-in?return=" + url.QueryEscape("/?"+strings.Repeat("&", maxReturn-2)))
+		size := 0
+		for _, c := range b.cookies(d) {
+			size += len("__Host-") + len(c.String()) + len("; ")
+		}
+		if size > 8<<10 {
+			t.Fatalf("the cookies have %d bytes", size)
+		}
+	}
+}
+
 func TestSignIn_RefusesThoseWithoutARoleInWords(t *testing.T) {
 	for name, groups := range map[string][]string{"other groups": {"choir", "OPS", "ops "}, "no groups": nil, "an empty one": {""}} {
 		t.Run(name, func(t *testing.T) {
@@ -411,6 +430,33 @@ func TestProvider_GetsTheSecretInTheWayThatItUnderstands(t *testing.T) {
 			p.QueueUser(anna())
 			newBrowser(t, d).get(d.URL+"/").says(t, http.StatusOK, asAnna)
 		})
+	}
+}
+
+// The code and the secret go to the provider and nowhere else.
+func TestProvider_DoesNotPassTheSecretOn(t *testing.T) {
+	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody else is asked") }))
+	defer thief.Close()
+	redirects := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
+	defer redirects.Close()
+	for _, endpoint := range []string{"token_endpoint", "jwks_uri"} {
+		p := startProvider(t)
+		p.says = func(m map[string]any) { m[endpoint] = redirects.URL }
+		d := startDesk(t, p.config(), httptest.NewServer)
+		p.QueueUser(anna())
+		if got := newBrowser(t, d).get(d.URL + "/"); got.status == http.StatusOK {
+			t.Errorf("%s: somebody signed in", endpoint)
+		}
+	}
+}
+
+func TestPrintable_IsWhatAPageCanShow(t *testing.T) {
+	for name, want := range map[string]string{
+		" Anna ": "Anna", "An\nna\u202e": "Anna", "An\xffna": "Anna", "\x00": "", strings.Repeat("é", 150): strings.Repeat("é", 100),
+	} {
+		if got := printable(name); got != want {
+			t.Errorf("%q: %q", name, got)
+		}
 	}
 }
 

@@ -88,6 +88,16 @@ func (m *Model) Event(e *visit.Event) {
 	d.event(e, m.now())
 }
 
+// Forget drops what was recorded, because it is going to be read again.
+func (m *Model) Forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.doors {
+		d.slots, d.recent, d.decided = [slotCount]slot{}, nil, nil
+		d.lastRequest, d.lastCheckIn, d.lastCheckOut = time.Time{}, time.Time{}, time.Time{}
+	}
+}
+
 // Discovered notes which relays and deciders answer. An error says that others may be
 // there as well.
 func (m *Model) Discovered(relays []visit.Relay, relaysErr error, deciders []visit.Decider, decidersErr error) {

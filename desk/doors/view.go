@@ -85,9 +85,19 @@ func (m *Model) View(may func(site string) bool) View {
 		return cmp.Or(cmp.Compare(a.State.rank(), b.State.rank()), cmp.Compare(a.Site, b.Site), cmp.Compare(a.Integration, b.Integration))
 	})
 	for _, r := range m.relays {
+		if r.SiteCount <= len(r.Sites) && !slices.ContainsFunc(r.Sites, may) {
+			continue
+		}
 		v.Relays = append(v.Relays, Relay{r.ID, r.Version, r.State, r.Started, r.Spooled, r.OrdersKnown})
 	}
 	return v
+}
+
+// Gaps are the sources that cannot be read.
+func (m *Model) Gaps() []Gap {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.gaps(m.now())
 }
 
 // gaps are the sources that cannot be read. Where NATS cannot be reached, that is why

@@ -51,7 +51,7 @@ type Link struct{ Path, Name string }
 type Message struct{ Text, Next, NextText string }
 
 // names are the pages, each a file of templates.
-var names = []string{"message", "doors"}
+var names = []string{"message", "doors", "live"}
 
 // Pages are the templates, ready to be filled.
 type Pages map[string]*template.Template
@@ -112,6 +112,21 @@ var functions = template.FuncMap{
 			noun += "s"
 		}
 		return fmt.Sprintf("%d %s", n, noun)
+	},
+	"iso":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"unix": func(t time.Time) int64 { return t.Unix() },
+	"kind": func(k visit.Kind) string {
+		return map[visit.Kind]string{visit.KindCheckInRequest: "check-in requests", visit.KindCheckedIn: "check-ins", visit.KindCheckedOut: "check-outs"}[k]
+	},
+	"cause": func(c visit.Cause) string {
+		words := map[visit.Cause]string{
+			visit.CauseCheckedOut: "checked out", visit.CauseExpired: "the pass expired: the visitor may still be inside",
+			visit.CauseLeftArea: "left the area of the site",
+		}[c]
+		if words == "" {
+			return "why is not known: the visitor may still be inside"
+		}
+		return words
 	},
 	"tone": tone,
 	"mark": func(s doors.State) string {
