@@ -123,6 +123,11 @@ func (d *Desk) routes() http.Handler {
 	route("/{$}", d.showDoors, nil)
 	route("/live", d.showLive, nil)
 	route("/events", d.events, nil)
+	route("/visit", d.findVisit, d.searchVisit)
+	route("/visit/reveal", nil, d.reveal)
+	route("/visit/source", nil, d.revealSource)
+	route("/decisions", d.showDecisions, nil)
+	route("/decisions.csv", nil, d.exportDecisions)
 	static := page.Static()
 	mux.Handle("GET /static/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache")

@@ -30,7 +30,8 @@ func Guard(next http.Handler, log *slog.Logger, failed http.HandlerFunc, status 
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		seen := &recorder{ResponseWriter: w}
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler {
+			p := recover()
+			if p != nil && p != http.ErrAbortHandler {
 				// The value may quote what somebody entered: its type is enough.
 				log.Error("panic", "page", r.Pattern, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 				if seen.code == 0 {
@@ -38,6 +39,9 @@ func Guard(next http.Handler, log *slog.Logger, failed http.HandlerFunc, status 
 				}
 			}
 			status(r, seen.code)
+			if p == http.ErrAbortHandler {
+				panic(p) // net/http cuts the connection, so that the client notices
+			}
 		}()
 		next.ServeHTTP(seen, r)
 	})
