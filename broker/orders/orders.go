@@ -87,10 +87,14 @@ func toFollow(bucket string) func(subject string) bool {
 	}
 }
 
-// toChange may need every subject of the package comment.
-func toChange(bucket string) func(subject string) bool {
+// toCreate reports the same for the bucket itself, which may have to be made first.
+func toCreate(bucket string) func(subject string) bool {
 	follow := toFollow(bucket)
-	return func(subject string) bool {
-		return follow(subject) || strings.HasSuffix(subject, "."+streamOf(bucket)) || strings.Contains(subject, "$KV."+bucket+".")
-	}
+	return func(subject string) bool { return follow(subject) || strings.HasSuffix(subject, "."+streamOf(bucket)) }
+}
+
+// toPut reports the same for an entry under a key, for which NATS is asked for the time.
+func toPut(bucket, key string) func(subject string) bool {
+	follow := toFollow(bucket)
+	return func(subject string) bool { return follow(subject) || strings.HasSuffix(subject, "$KV."+bucket+"."+key) }
 }

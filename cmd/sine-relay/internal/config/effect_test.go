@@ -21,6 +21,7 @@ var effects = map[string]string{
 	"displayName":           "{name: a, displayName: Lobby}",
 	"site":                  "{name: a, site: hq}",
 	"externalId":            "{name: a, externalId: HQ-7}",
+	"test":                  "{name: a, test: true}",
 	"capture.deliveries":    "{name: a, capture: {deliveries: 3, until: '2126-11-30T18:00:00Z'}}",
 	"capture.until":         "{name: a, capture: {deliveries: 1, until: '2126-11-30T18:00:00Z'}}",
 	"decider":               "{name: a, decider: watchlist}",

@@ -143,7 +143,7 @@ func (srv *Server) announcement() broker.Announcement {
 	return broker.Announcement{
 		Version: srv.version,
 		State:   func() string { state, _ := srv.Readiness.State(); return state.Word },
-		Sites:   srv.sites,
+		Sites:   srv.sites, Integrations: srv.relay.Statuses,
 	}
 }
 
