@@ -172,7 +172,7 @@ func tone(s doors.State) string {
 	switch s {
 	case doors.Answering:
 		return "good"
-	case doors.LockedDown, doors.OnFallback, doors.NoDecider, doors.NoRelay:
+	case doors.LockedDown, doors.OnFallback, doors.NoDecider, doors.NoRelay, doors.Invalid:
 		return "bad"
 	case doors.Unknown, doors.NeverUsed:
 		return "dim"
