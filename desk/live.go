@@ -10,6 +10,7 @@ import (
 	"github.com/sine-relay/sine-relay/desk/access"
 	"github.com/sine-relay/sine-relay/desk/doors"
 	"github.com/sine-relay/sine-relay/desk/live"
+	"github.com/sine-relay/sine-relay/desk/stream"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -72,7 +73,7 @@ func (d *Desk) liveAfter(r *http.Request, number uint64, most int) (data liveDat
 }
 
 // liveUpdates are those of the page Live. They go on where the page was.
-func (d *Desk) liveUpdates(r *http.Request) source {
+func (d *Desk) liveUpdates(r *http.Request) stream.Source {
 	from := r.Header.Get("Last-Event-ID")
 	if from == "" {
 		from = r.FormValue("after")
@@ -84,14 +85,14 @@ func (d *Desk) liveUpdates(r *http.Request) source {
 		after = 0
 	}
 	sent := map[string]uint64{}
-	return func() (update, error) {
+	return func() (stream.Update, error) {
 		data, last := d.liveAfter(r, after, maxPerUpdate)
 		data.Restarted, restarted, after = restarted, false, last
 		gaps, err := d.pages.Part("live", "gaps", d.base(r, "", ""))
 		if err != nil {
-			return update{}, err
+			return stream.Update{}, err
 		}
-		u := update{Parts: changed(map[string]string{"gaps": gaps}, sent), id: fmt.Sprintf("%s-%d", d.epoch, last)}
+		u := stream.Update{Parts: stream.Changed(map[string]string{"gaps": gaps}, sent), ID: fmt.Sprintf("%s-%d", d.epoch, last)}
 		if len(data.Entries) > 0 || data.Missed > 0 || data.Restarted {
 			u.List, u.Most = "entries", live.Kept
 			u.Prepend, err = d.pages.Part("live", "entries", data)
@@ -102,12 +103,17 @@ func (d *Desk) liveUpdates(r *http.Request) source {
 
 // events is the stream of a page.
 func (d *Desk) events(w http.ResponseWriter, r *http.Request) {
+	var next stream.Source
 	switch r.FormValue("of") {
 	case "doors":
-		d.stream(w, r, d.doorUpdates(r))
+		next = d.doorUpdates(r)
 	case "live":
-		d.stream(w, r, d.liveUpdates(r))
+		next = d.liveUpdates(r)
 	default:
 		d.notFound(w, r)
+		return
 	}
+	d.streams.Serve(w, r, next, func() {
+		d.message(w, r, http.StatusServiceUnavailable, "Too many pages", fmt.Sprintf("%d pages are open already. Close some.", stream.MaxViewers))
+	})
 }

@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"hash/maphash"
 	"html/template"
 	"net/http"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/sine-relay/sine-relay/desk/access"
 	"github.com/sine-relay/sine-relay/desk/doors"
 	"github.com/sine-relay/sine-relay/desk/plot"
+	"github.com/sine-relay/sine-relay/desk/stream"
 )
 
 // doorsData is what the page Doors shows.
@@ -56,23 +56,18 @@ func (d *Desk) doorsOf(u access.User) doorsData {
 }
 
 // doorUpdates are those of the page Doors.
-func (d *Desk) doorUpdates(r *http.Request) source {
+func (d *Desk) doorUpdates(r *http.Request) stream.Source {
 	sent, lastOrder := map[string]uint64{}, uint64(0)
-	return func() (update, error) {
+	return func() (stream.Update, error) {
 		parts, order, err := d.parts.get(d, r)
 		if err != nil {
-			return update{}, err
+			return stream.Update{}, err
 		}
-		u := update{Parts: changed(parts, sent)}
-		for id := range sent {
-			if _, there := parts[id]; !there {
-				delete(sent, id)
-			}
-		}
-		if h := hash(strings.Join(order, " ")); h != lastOrder {
+		u := stream.Update{Parts: stream.Changed(parts, sent)}
+		if h := stream.Hash(strings.Join(order, " ")); h != lastOrder {
 			lastOrder, u.List, u.Order = h, "doors", order
 		}
-		if !u.empty() {
+		if !u.Empty() {
 			u.Shown = doors.Clock(d.now(), d.now(), zoneOr(d.commonZone(access.UserOf(r.Context()))))
 		}
 		return u, nil
@@ -140,10 +135,6 @@ func (d *Desk) doorParts(r *http.Request, u access.User) (parts map[string]strin
 	}
 	return parts, order, err
 }
-
-var seed = maphash.MakeSeed()
-
-func hash(s string) uint64 { return maphash.String(seed, s) }
 
 func zoneOr(zone *time.Location) *time.Location {
 	if zone == nil {

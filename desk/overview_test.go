@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sine-relay/sine-relay/desk/stream"
 	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -77,7 +78,7 @@ func TestDoors_SayWhatIsNotKnown(t *testing.T) {
 		t.Errorf("while all is well, it says %s", a.text)
 	}
 	f.broker.set(func() { f.broker.away = visit.ErrDisconnected })
-	f.look(t.Context())
+	f.feed.Look(t.Context())
 	a := f.get(t, "vera", "/")
 	for _, want := range []string{"Not known at the moment", "NATS cannot be reached", "Unknown since", "Before: Nothing is wrong", "2 of 2 doors need attention"} {
 		if !strings.Contains(a.text, want) {
@@ -115,7 +116,7 @@ func (f *fixture) stream(t *testing.T, who, path, wanted string) string {
 			continue
 		}
 		all.WriteString(data)
-		var u update
+		var u stream.Update
 		if err := json.Unmarshal([]byte(data), &u); err == nil {
 			for _, part := range u.Parts {
 				all.WriteString(part)
@@ -134,9 +135,9 @@ func TestStream_SaysWhenADoorChanges(t *testing.T) {
 	f := newFixture(t, stored())
 	f.read(t)
 	go func() {
-		wait.For(func() bool { return f.watching.Load() == 1 })
+		wait.For(func() bool { return f.streams.Viewers() == 1 })
 		f.broker.set(func() { f.broker.away = visit.ErrDisconnected })
-		f.look(t.Context())
+		f.feed.Look(t.Context())
 	}()
 	f.stream(t, "rita", "/events?of=doors", "NATS cannot be reached")
 }
@@ -157,7 +158,7 @@ func TestStream_OfWhatHappensHasNobodysNameAndNoOtherSite(t *testing.T) {
 	f.read(t)
 	happen := <-begun
 	go func() {
-		wait.For(func() bool { return f.watching.Load() == 1 })
+		wait.For(func() bool { return f.streams.Viewers() == 1 })
 		happen()
 	}()
 	text := f.stream(t, "rita", "/events?of=live", "Check-in<")
@@ -168,13 +169,5 @@ func TestStream_OfWhatHappensHasNobodysNameAndNoOtherSite(t *testing.T) {
 	}
 	if a := f.get(t, "otto", "/live?site=plant"); strings.Contains(a.text, "lobby-hq") || !strings.Contains(a.text, "lobby-plant") || strings.Contains(a.text, markedLast) {
 		t.Errorf("the page shows %s", a.text)
-	}
-}
-
-func TestStream_ViewersAreLimited(t *testing.T) {
-	f := newFixture(t, stored())
-	f.watching.Store(maxViewers)
-	if a := f.get(t, "vera", "/events?of=doors"); a.status != http.StatusServiceUnavailable || !strings.Contains(a.text, "200 pages are open already") {
-		t.Errorf("one too many got %d: %s", a.status, a.text)
 	}
 }

@@ -1,20 +1,21 @@
 package desk
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/desk/access"
 	"github.com/sine-relay/sine-relay/desk/doors"
+	"github.com/sine-relay/sine-relay/desk/feed"
 	"github.com/sine-relay/sine-relay/desk/live"
 	"github.com/sine-relay/sine-relay/desk/page"
+	"github.com/sine-relay/sine-relay/desk/stream"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -46,14 +47,12 @@ type Desk struct {
 	model   *doors.Model
 	live    live.Log
 	epoch   string // of live's numbers
-	metrics *metrics
+	feed    *feed.Feed
+	streams *stream.Hub
 	handler http.Handler
 
-	heavy    chan struct{} // places for what reads much
-	parts    partCache
-	watching atomic.Int64 // pages that are kept up to date
-	stop     chan struct{}
-	ended    sync.Once
+	heavy chan struct{} // places for what reads much
+	parts partCache
 }
 
 // Bounds.
@@ -76,6 +75,9 @@ func New(cfg Config) (*Desk, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Registerer == nil {
+		cfg.Registerer = prometheus.NewRegistry()
+	}
 	pages, err := page.Load()
 	if err != nil {
 		return nil, err
@@ -83,11 +85,21 @@ func New(cfg Config) (*Desk, error) {
 	d := &Desk{
 		broker: cfg.Broker, trier: cfg.Trier, log: cfg.Logger, version: cfg.Version, now: cfg.Now, canEnd: cfg.Access.CanSignOut(),
 		pages: pages, model: doors.New(visit.Subjects{Prefix: cfg.Prefix}, cfg.Now), epoch: visit.NewRequestID(),
-		metrics: newMetrics(cfg.Registerer), heavy: make(chan struct{}, maxHeavy), stop: make(chan struct{}),
+		streams: stream.New(cfg.Registerer), heavy: make(chan struct{}, maxHeavy),
 	}
+	d.feed = feed.New(cfg.Broker, d.model, &d.live, cfg.Now, cfg.Registerer)
 	cfg.Access.Render = d.renderAccess
-	d.handler = page.Guard(cfg.Access.Handler(d.routes()), d.log, d.failed, d.metrics.request)
+	d.handler = page.Guard(cfg.Access.Handler(d.routes()), d.log, cfg.Registerer, d.failed)
 	return d, nil
+}
+
+// Run reads the last day and follows what happens until ctx ends, and returns nil then.
+// Without NATS it goes on trying. At its end it ends the streams of all pages, for which a
+// server that shuts down would wait.
+func (d *Desk) Run(ctx context.Context) error {
+	defer d.streams.Close()
+	d.feed.Run(ctx)
+	return nil
 }
 
 // ServeHTTP answers one request.
@@ -123,6 +135,11 @@ func (d *Desk) routes() http.Handler {
 	route("/{$}", d.showDoors, nil)
 	route("/live", d.showLive, nil)
 	route("/events", d.events, nil)
+	route("/visit", d.findVisit, d.searchVisit)
+	route("/visit/reveal", nil, d.reveal)
+	route("/visit/source", nil, d.revealSource)
+	route("/decisions", d.showDecisions, nil)
+	route("/decisions.csv", nil, d.exportDecisions)
 	static := page.Static()
 	mux.Handle("GET /static/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache")

@@ -35,9 +35,12 @@ type door struct {
 	deciders []string
 	drifting []string
 	test     bool
-	received time.Time            // when a relay last received anything, as it says
-	relays   []string             // ids of those that have it and answer
-	had      map[string]time.Time // ids of those that had it, and when they answered last
+	invalid  bool // its configuration: all calls are refused
+	// unconfirmed is set where no test visit has shown that rejections are obeyed.
+	unconfirmed bool
+	received    time.Time            // when a relay last received anything, as it says
+	relays      []string             // ids of those that have it and answer
+	had         map[string]time.Time // ids of those that had it, and when they answered last
 
 	slots   [slotCount]slot
 	recent  []answer // newest first

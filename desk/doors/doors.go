@@ -146,10 +146,14 @@ func (m *Model) sight(now time.Time) {
 	}
 }
 
-// Orders notes the standing orders.
+// Orders notes the standing orders. Orders beside an error are complete: then it is one
+// of single entries that count for nothing.
 func (m *Model) Orders(orders []visit.Order, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if len(orders) > 0 {
+		err = nil
+	}
 	m.sources[Orders].set(err, m.now())
 	if err == nil {
 		m.orders = slices.Clone(orders)

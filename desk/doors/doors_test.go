@@ -125,6 +125,32 @@ func TestDoor_SaysWhatIsWrongAndWhy(t *testing.T) {
 			s.answered("decided", minutes(3)...)
 			s.relays[0].OrdersKnown = false
 		}, NotObeyed, "Relay R1 does not know the standing orders"},
+		"a decider of which no program answers": {func(s *site) {
+			s.answered("decided", minutes(3)...)
+			s.relays[0].Integrations = []visit.RelayIntegration{{Name: "lobby", Site: "hq", Deciders: []string{"watchlist"}}}
+		}, NoDecider, "No program answers for the decider watchlist."},
+		"a configuration that is invalid": {func(s *site) {
+			s.answered("decided", minutes(3)...)
+			s.relays[0].Integrations = []visit.RelayIntegration{{Name: "lobby", Site: "hq", Invalid: true}}
+		}, Invalid, "all calls of Sine are answered 401"},
+		"a field that is missing": {func(s *site) {
+			s.answered("decided", minutes(3)...)
+			s.relays[0].Integrations = []visit.RelayIntegration{{Name: "lobby", Site: "hq", Drifting: []string{"company"}}}
+		}, Drifting, "Missing from what Sine sends, and there before: company."},
+		"a relay that a person must mend": {func(s *site) {
+			s.answered("decided", minutes(3)...)
+			s.relays[0].Impaired = "the stream VISITORS is full"
+		}, Impaired, "Relay R1: the stream VISITORS is full."},
+		"a spool that is almost full": {func(s *site) {
+			s.answered("decided", minutes(3)...)
+			s.relays[0].SpoolFull = 0.9
+		}, Impaired, "The spool of relay R1 is full to 90 %."},
+		"an integration that was never called": {func(s *site) {
+			s.relays[0].Integrations = []visit.RelayIntegration{{Name: "lobby", Site: "hq"}}
+		}, NeverUsed, "Nothing was received yet"},
+		"an integration that was called": {func(s *site) {
+			s.relays[0].Integrations = []visit.RelayIntegration{{Name: "lobby", Site: "hq", LastReceived: noon.Add(-time.Minute)}}
+		}, Answering, "Last received 11:59:00"},
 		"a morning without a visitor": {func(s *site) {
 			s.answered("decided", minutes(90, 24*60-5, 24*60-10, 24*60-15, 24*60-20, 24*60-25)...)
 		}, Silent, "Nothing was received since 10:30:00. In the same time of the day before it was 5."},
@@ -213,6 +239,26 @@ func TestDoor_LockdownAndFallbackAreSaidWhileTheRelaysCannotBeAsked(t *testing.T
 	s.Discovered(nil, visit.ErrDisconnected, nil, nil)
 	if d := s.door(t); d.State != OnFallback {
 		t.Errorf("it is %s: %s", d.State, d.Text)
+	}
+}
+
+func TestDecider_ThatIsNoMicroServiceIsNotMissedWhileItDecides(t *testing.T) {
+	s := newSite()
+	s.relays[0].Integrations = []visit.RelayIntegration{{Name: "lobby", Site: "hq", Deciders: []string{"watchlist"}}}
+	s.Record(&visit.Record{
+		Site: "hq", Integration: "lobby", Received: noon, Situation: "decided", Votes: []visit.Vote{{Decider: "watchlist", Situation: "decided"}},
+	})
+	s.readable()
+	if d := s.door(t); d.State != Answering {
+		t.Errorf("it was never found, and is %s: %s", d.State, d.Text)
+	}
+	s.Discovered(s.relays, nil, []visit.Decider{{ID: "D", Subjects: []string{"visitors.v1.ask.*.watchlist"}}}, nil)
+	if d := s.door(t); d.State != Answering || d.Deciders[0].Programs != 1 {
+		t.Errorf("it is found, and is %s: %s", d.State, d.Text)
+	}
+	s.readable()
+	if d := s.door(t); d.State != NoDecider {
+		t.Errorf("it is found no more, and is %s: %s", d.State, d.Text)
 	}
 }
 

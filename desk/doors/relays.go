@@ -8,26 +8,22 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// integration is what a relay says about one of its integrations.
-type integration struct {
-	Name, DisplayName, Site, TimeZone string
-	Deciders, Drifting                []string
-	Test                              bool
-	LastReceived                      time.Time
+// integrationsOf are those that a relay names. Complete is unset where it has others, or is
+// of a version that names none.
+func integrationsOf(r visit.Relay) (all []visit.RelayIntegration, complete bool) {
+	return r.Integrations, len(r.Integrations) > 0 && len(r.Integrations) >= r.IntegrationCount
 }
 
-// integrationsOf are those that a relay names. Complete is unset where it may have others.
-func integrationsOf(visit.Relay) (all []integration, complete bool) { return nil, false }
-
 // describe takes over what a relay says. The first relay of an answer begins anew.
-func (d *door) describe(in integration) {
+func (d *door) describe(in visit.RelayIntegration) {
 	if len(d.relays) == 0 {
-		d.drifting, d.deciders = nil, nil
+		d.drifting, d.deciders, d.invalid, d.unconfirmed = nil, nil, false, false
 	}
-	d.name, d.test = in.DisplayName, in.Test
+	d.name, d.test = visit.CleanText(in.DisplayName), in.Test
 	if in.TimeZone != "" {
 		d.zone = in.TimeZone
 	}
+	d.invalid, d.unconfirmed = d.invalid || in.Invalid, d.unconfirmed || in.NotConfirmed
 	d.received = later(d.received, in.LastReceived)
 	d.deciders = union(d.deciders, in.Deciders)
 	d.drifting = union(d.drifting, in.Drifting)

@@ -19,6 +19,8 @@ const (
 	obeyWithin = 5 * time.Second
 	// startedBefore is how long a relay may run beside the one that it replaces.
 	startedBefore = 2 * time.Minute
+	// spoolFull is how full a spool is when that is said.
+	spoolFull = 0.8
 )
 
 // Situations says in words why there was no decision.
@@ -49,10 +51,12 @@ func (m *Model) findings(d *door, now time.Time) []Finding {
 	}
 	clock := func(t time.Time) string { return Clock(t, now, m.location(d.zone)) }
 	add(m.ordered(d, visit.OrderLockdown, LockedDown, now, clock))
+	add(Finding{State: Invalid, Text: "Its configuration is invalid: all calls of Sine are answered 401. The log of the relay says what is wrong, and so does sine-relay config check."}, d.invalid)
 	add(d.onFallback(now, clock))
 	add(m.withoutDecider(d))
 	add(d.withoutRelay())
 	add(m.missingRelay(d, clock))
+	add(m.impaired(d))
 	add(m.notObeyed(d, now, clock))
 	add(d.drift())
 	add(d.silence(now, clock))
@@ -225,6 +229,22 @@ func (m *Model) missingRelay(d *door, clock func(time.Time) string) (Finding, bo
 	}
 	return Finding{RelayMissing, fmt.Sprintf("%d of %s answer. Relay %s has not answered since %s.",
 		len(d.relays), plural(len(d.relays)+len(gone), "relay"), gone[0].id, clock(gone[0].at)), gone[0].at}, true
+}
+
+// impaired holds where a relay says that somebody must mend something.
+func (m *Model) impaired(d *door) (Finding, bool) {
+	for _, r := range m.relays {
+		if !slices.Contains(d.relays, r.ID) {
+			continue
+		}
+		switch {
+		case r.Impaired != "":
+			return Finding{State: Impaired, Text: "Relay " + r.ID + ": " + strings.TrimSuffix(visit.CleanText(r.Impaired), ".") + "."}, true
+		case r.SpoolFull >= spoolFull:
+			return Finding{State: Impaired, Text: fmt.Sprintf("The spool of relay %s is full to %.0f %%. When it is full, events are refused.", r.ID, r.SpoolFull*100)}, true
+		}
+	}
+	return Finding{}, false
 }
 
 func (m *Model) notObeyed(d *door, now time.Time, clock func(time.Time) string) (Finding, bool) {

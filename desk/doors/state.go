@@ -8,12 +8,14 @@ type State string
 
 const (
 	LockedDown State = "locked_down"
+	Invalid    State = "invalid_configuration"
 	OnFallback State = "on_fallback"
 	// Unknown is the state while something that it rests on cannot be read.
 	Unknown      State = "unknown"
 	NoDecider    State = "no_decider"
 	NoRelay      State = "no_relay"
 	RelayMissing State = "relay_missing"
+	Impaired     State = "relay_impaired"
 	NotObeyed    State = "order_not_obeyed"
 	Drifting     State = "fields_drift"
 	Silent       State = "silent"
@@ -24,16 +26,18 @@ const (
 
 // States are all states, the worst first.
 var States = []State{
-	LockedDown, OnFallback, Unknown, NoDecider, NoRelay, RelayMissing, NotObeyed, Drifting, Silent, Overridden, NeverUsed, Answering,
+	LockedDown, Invalid, OnFallback, Unknown, NoDecider, NoRelay, RelayMissing, Impaired, NotObeyed, Drifting, Silent, Overridden, NeverUsed, Answering,
 }
 
 var stateWords = map[State]struct{ title, meaning string }{
 	LockedDown:   {"Locked down", "A standing order rejects every visitor."},
+	Invalid:      {"Invalid configuration", "A relay refuses all of Sine's calls for the integration, because its configuration is invalid."},
 	OnFallback:   {"On fallback", "Visitors are answered without a decision, as the integration's fallback says."},
 	Unknown:      {"Unknown", "Something that the state rests on cannot be read. The page says what, since when, and what the state was before."},
 	NoDecider:    {"No decider", "No program answers for a decider of the integration. The next visitor gets the fallback."},
 	NoRelay:      {"No relay", "No relay answers for the integration. Sine's calls fail, or are not seen here."},
 	RelayMissing: {"Relay missing", "A relay that answered within the last hour does not answer any more, and none was started instead."},
+	Impaired:     {"Relay impaired", "A relay answers, and a person must mend something of it."},
 	NotObeyed:    {"Order not obeyed", "A relay of the site does not obey a standing order, or does not know the orders."},
 	Drifting:     {"Fields drift", "A field that Sine's calls had is missing from them."},
 	Silent:       {"Silent", "Nothing was received for an hour or more, and at the same time of the day before there were visitors; or nothing for a day."},

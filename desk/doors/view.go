@@ -33,7 +33,10 @@ type Relay struct {
 	ID, Version, State string
 	Started            time.Time
 	Spooled            int
+	SpoolFull          float64
 	OrdersKnown        bool
+	// Impaired is what a person must mend, or empty.
+	Impaired string
 }
 
 // Door is one integration.
@@ -57,6 +60,8 @@ type Door struct {
 	Relays, Spooled int
 	// Drifting are the fields that are missing from what Sine sends.
 	Drifting []string
+	// Unconfirmed is set where no test visit has shown that Sine obeys rejections.
+	Unconfirmed bool
 }
 
 // Took is how long answers took, right within a tenth; 0 where there were none.
@@ -88,7 +93,7 @@ func (m *Model) View(may func(site string) bool) View {
 		if r.SiteCount <= len(r.Sites) && !slices.ContainsFunc(r.Sites, may) {
 			continue
 		}
-		v.Relays = append(v.Relays, Relay{r.ID, r.Version, r.State, r.Started, r.Spooled, r.OrdersKnown})
+		v.Relays = append(v.Relays, Relay{r.ID, r.Version, r.State, r.Started, r.Spooled, r.SpoolFull, r.OrdersKnown, visit.CleanText(r.Impaired)})
 	}
 	return v
 }
@@ -118,7 +123,7 @@ func (m *Model) gaps(now time.Time) (all []Gap) {
 func (m *Model) view(d *door, gaps []Gap, now time.Time) Door {
 	v := Door{
 		Site: d.site, Integration: d.integration, Name: cmp.Or(d.name, d.integration), Zone: m.location(d.zone), Test: d.test,
-		LastRequest: d.lastRequest, LastCheckIn: d.lastCheckIn, LastCheckOut: d.lastCheckOut, Drifting: d.drifting,
+		LastRequest: d.lastRequest, LastCheckIn: d.lastCheckIn, LastCheckOut: d.lastCheckOut, Drifting: d.drifting, Unconfirmed: d.unconfirmed,
 	}
 	v.Took, v.TookHours = d.times(now)
 	v.Requests, v.CheckIns = d.hours(now)
@@ -200,7 +205,14 @@ type Site struct {
 	Zone *time.Location
 }
 
-// Settled returns nil once each source was asked, whatever it said: what a page says is
+// Relays returns those that answered last, without asking anybody.
+func (m *Model) Relays() []visit.Relay {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.relays)
+}
+
+// Settled reports whether each source was asked, whatever it said: what a page says is
 // true from then on.
 func (m *Model) Settled() bool {
 	m.mu.Lock()

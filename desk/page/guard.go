@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Policy lets a page run, show and send to nothing but the desk.
@@ -15,8 +17,9 @@ const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 const maxForm = 64 << 10
 
 // Guard sets the headers of every answer, bounds what is read of a request, and answers
-// where next panics. Status is called at the end of each request.
-func Guard(next http.Handler, log *slog.Logger, failed http.HandlerFunc, status func(r *http.Request, code int)) http.Handler {
+// where next panics. Each request is counted.
+func Guard(next http.Handler, log *slog.Logger, reg prometheus.Registerer, failed http.HandlerFunc) http.Handler {
+	counted := newRequests(reg)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", Policy)
@@ -30,14 +33,18 @@ func Guard(next http.Handler, log *slog.Logger, failed http.HandlerFunc, status 
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		seen := &recorder{ResponseWriter: w}
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler {
+			p := recover()
+			if p != nil && p != http.ErrAbortHandler {
 				// The value may quote what somebody entered: its type is enough.
 				log.Error("panic", "page", r.Pattern, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 				if seen.code == 0 {
 					failed(seen, r)
 				}
 			}
-			status(r, seen.code)
+			counted.count(r, seen.code)
+			if p == http.ErrAbortHandler {
+				panic(p) // net/http cuts the connection, so that the client notices
+			}
 		}()
 		next.ServeHTTP(seen, r)
 	})

@@ -51,7 +51,7 @@ type Link struct{ Path, Name string }
 type Message struct{ Text, Next, NextText string }
 
 // names are the pages, each a file of templates.
-var names = []string{"message", "doors", "live"}
+var names = []string{"message", "doors", "live", "visit", "decisions"}
 
 // Pages are the templates, ready to be filled.
 type Pages map[string]*template.Template
@@ -128,6 +128,7 @@ var functions = template.FuncMap{
 		}
 		return words
 	},
+	"inc":  func(n int) int { return n + 1 },
 	"tone": tone,
 	"mark": func(s doors.State) string {
 		return map[string]string{"good": "✓", "warn": "!", "bad": "✕", "dim": "?"}[tone(s)]
@@ -171,7 +172,7 @@ func tone(s doors.State) string {
 	switch s {
 	case doors.Answering:
 		return "good"
-	case doors.LockedDown, doors.OnFallback, doors.NoDecider, doors.NoRelay:
+	case doors.LockedDown, doors.OnFallback, doors.NoDecider, doors.NoRelay, doors.Invalid:
 		return "bad"
 	case doors.Unknown, doors.NeverUsed:
 		return "dim"

@@ -1,10 +1,14 @@
-package desk
+// Package feed fills what the desk knows: from what is stored of the last day, from what
+// happens, and by asking again and again what nobody says by itself.
+package feed
 
 import (
 	"context"
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/desk/doors"
 	"github.com/sine-relay/sine-relay/desk/live"
@@ -23,22 +27,25 @@ const (
 	maxOverlap = 100_000
 )
 
-// Run reads the last day and follows what happens until ctx ends. Without NATS it goes on
-// trying. It ends the streams of all pages, and returns nil.
-func (d *Desk) Run(ctx context.Context) error {
-	defer d.ended.Do(func() { close(d.stop) })
-	f := &feed{Desk: d, begun: make(chan struct{})}
-	var running sync.WaitGroup
-	running.Go(func() { f.follow(ctx) })
-	running.Go(func() { f.history(ctx) })
-	running.Go(func() { d.poll(ctx) })
-	running.Wait()
-	return nil
+// Broker is what is read. Its methods are those of the desk's.
+type Broker interface {
+	Connected() error
+	Relays(ctx context.Context) ([]visit.Relay, error)
+	Deciders(ctx context.Context) ([]visit.Decider, error)
+	Orders(ctx context.Context) ([]visit.Order, error)
+	Records(ctx context.Context, site, result string, from, to time.Time, fn func(visit.Record) error) error
+	Events(ctx context.Context, site string, from, to time.Time, fn func(visit.Event) error) error
+	Follow(ctx context.Context, record func(visit.Record), event func(visit.Event), state func(error)) error
 }
 
-// feed fills the model from what is stored and from what happens.
-type feed struct {
-	*Desk
+// Feed fills a model and a log.
+type Feed struct {
+	broker    Broker
+	model     *doors.Model
+	log       *live.Log
+	now       func() time.Time
+	following prometheus.Gauge
+
 	begun chan struct{} // closed when following has begun
 	once  sync.Once
 
@@ -46,7 +53,25 @@ type feed struct {
 	overlap map[string]bool // ids that were followed while the last day is read; nil when it is not
 }
 
-func (f *feed) follow(ctx context.Context) {
+// New returns a feed that has not begun.
+func New(b Broker, m *doors.Model, l *live.Log, now func() time.Time, reg prometheus.Registerer) *Feed {
+	f := &Feed{broker: b, model: m, log: l, now: now, begun: make(chan struct{}), following: prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "sine_relay_desk_following", Help: "1 while the desk follows what is stored, else 0.",
+	})}
+	reg.MustRegister(f.following)
+	return f
+}
+
+// Run feeds until ctx ends. Without NATS it goes on trying.
+func (f *Feed) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { f.follow(ctx) })
+	running.Go(func() { f.history(ctx) })
+	running.Go(func() { f.poll(ctx) })
+	running.Wait()
+}
+
+func (f *Feed) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := f.broker.Follow(ctx, f.record, f.event, f.state)
 		if ctx.Err() != nil {
@@ -60,38 +85,39 @@ func (f *feed) follow(ctx context.Context) {
 	}
 }
 
-func (f *feed) state(err error) {
+func (f *Feed) state(err error) {
 	f.model.Note(doors.Following, err)
-	f.metrics.setFollowing(err == nil)
+	f.following.Set(0)
 	if err == nil {
+		f.following.Set(1)
 		f.once.Do(func() { close(f.begun) })
 	}
 }
 
-func (f *feed) record(r visit.Record) {
-	f.live.Add(live.OfRecord(&r))
+func (f *Feed) record(r visit.Record) {
+	f.log.Add(live.OfRecord(&r))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.model.Record(&r)
 	f.remember(r.RequestID)
 }
 
-func (f *feed) event(e visit.Event) {
-	f.live.Add(live.OfEvent(&e))
+func (f *Feed) event(e visit.Event) {
+	f.log.Add(live.OfEvent(&e))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.model.Event(&e)
 	f.remember(e.ID)
 }
 
-func (f *feed) remember(id string) {
+func (f *Feed) remember(id string) {
 	if f.overlap != nil && len(f.overlap) < maxOverlap {
 		f.overlap[id] = true
 	}
 }
 
 // history reads the last day once following has begun, so that nothing falls between.
-func (f *feed) history(ctx context.Context) {
+func (f *Feed) history(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 		return
@@ -109,7 +135,7 @@ func (f *feed) history(ctx context.Context) {
 
 // readDay begins anew: what an attempt that failed has read, and what was followed
 // before, is stored and read again.
-func (f *feed) readDay(ctx context.Context) error {
+func (f *Feed) readDay(ctx context.Context) error {
 	f.mu.Lock()
 	f.overlap = map[string]bool{}
 	f.model.Forget()
@@ -134,7 +160,7 @@ func (f *feed) readDay(ctx context.Context) error {
 }
 
 // unlessFollowed does something unless it was done while following.
-func (f *feed) unlessFollowed(id string, do func()) {
+func (f *Feed) unlessFollowed(id string, do func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.overlap[id] {
@@ -143,31 +169,31 @@ func (f *feed) unlessFollowed(id string, do func()) {
 }
 
 // poll asks again and again what nobody says by itself.
-func (d *Desk) poll(ctx context.Context) {
+func (f *Feed) poll(ctx context.Context) {
 	for ctx.Err() == nil {
-		d.look(ctx)
+		f.Look(ctx)
 		pause(ctx, pollInterval)
 	}
 }
 
-// look asks NATS, the relays, the deciders and for the orders, all at once.
-func (d *Desk) look(ctx context.Context) {
+// Look asks NATS, the relays, the deciders and for the orders, all at once.
+func (f *Feed) Look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	if err := d.broker.Connected(); err != nil {
-		d.model.Note(doors.NATS, err)
+	if err := f.broker.Connected(); err != nil {
+		f.model.Note(doors.NATS, err)
 		return // nobody could answer
 	}
-	d.model.Note(doors.NATS, nil)
+	f.model.Note(doors.NATS, nil)
 	var asking sync.WaitGroup
 	var relays []visit.Relay
 	var deciders []visit.Decider
 	var relaysErr, decidersErr error
-	asking.Go(func() { relays, relaysErr = d.broker.Relays(ctx) })
-	asking.Go(func() { deciders, decidersErr = d.broker.Deciders(ctx) })
-	asking.Go(func() { d.model.Orders(d.broker.Orders(ctx)) })
+	asking.Go(func() { relays, relaysErr = f.broker.Relays(ctx) })
+	asking.Go(func() { deciders, decidersErr = f.broker.Deciders(ctx) })
+	asking.Go(func() { f.model.Orders(f.broker.Orders(ctx)) })
 	asking.Wait()
-	d.model.Discovered(relays, relaysErr, deciders, decidersErr)
+	f.model.Discovered(relays, relaysErr, deciders, decidersErr)
 }
 
 func pause(ctx context.Context, t time.Duration) {
