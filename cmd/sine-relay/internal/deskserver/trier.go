@@ -59,7 +59,7 @@ func (t *targets) all() []desk.TryTarget {
 	}
 	var found []desk.TryTarget
 	for _, r := range relays {
-		for _, i := range marked(r) {
+		for _, i := range r.Integrations {
 			target := desk.TryTarget{Integration: i.Name, Site: i.Site}
 			if _, err := t.key(i.Name); i.Test && err == nil && !slices.Contains(found, target) {
 				found = append(found, target)
@@ -82,12 +82,4 @@ func (t *targets) key(integration string) (string, error) {
 		return "", err
 	}
 	return config.FirstKey(string(content))
-}
-
-// marked waits for what a relay says of its integrations.
-func marked(visit.Relay) []struct {
-	Name, Site string
-	Test       bool
-} {
-	return nil
 }
