@@ -43,7 +43,7 @@ func TestNew_RefusesWhatWouldNotBeSafe(t *testing.T) {
 		{"an issuer by http", withOIDC(func(o *OIDC) { o.Issuer = "http://login.example.com" }), "the issuer must be"},
 		{"an issuer that only looks like this machine", withOIDC(func(o *OIDC) { o.Issuer = "http://localhost.example.com" }), "the issuer must be"},
 		{"an issuer with a password", withOIDC(func(o *OIDC) { o.Issuer = "https://user:ZmarkSecret@login.example.com" }), "the issuer must be"},
-		{"an issuer that is no URL", withOIDC(func(o *OIDC) { o.Issuer = "https://[" }), "the issuer must be"},
+		{"an issuer that cannot be read", withOIDC(func(o *OIDC) { o.Issuer = "https://[" }), "the issuer must be"},
 		{"an issuer without a host", withOIDC(func(o *OIDC) { o.Issuer = "https://:443" }), "the issuer must be"},
 		{"no issuer", withOIDC(func(o *OIDC) { o.Issuer = "" }), "the issuer must be"},
 		{"no client", withOIDC(func(o *OIDC) { o.ClientID = "" }), "an id and a secret"},

@@ -130,7 +130,7 @@ func TestSession_IsNotReadOrMadeByOthers(t *testing.T) {
 	b.get(d.URL+"/").says(t, http.StatusOK, asAnna)
 }
 
-// What the desk itself encrypted for another purpose is no session, either.
+// What the desk itself encrypted for another purpose does not count as a session, either.
 func TestSession_IsOfOneKindOfOneDesk(t *testing.T) {
 	key := bytes.Repeat([]byte("k"), minKey)
 	keys := func() [][]byte { return [][]byte{key} }
@@ -150,6 +150,19 @@ func TestSession_IsOfOneKindOfOneDesk(t *testing.T) {
 	thief.setCookie(elsewhere, "sine-relay-session", cookie)
 	if !isSignedOut(elsewhere, thief) {
 		t.Error("a session of a desk with another provider is one here")
+	}
+}
+
+// By https the prefix is what keeps other hosts of the domain from setting a cookie here:
+// one without it does not count.
+func TestSession_IsNotReadFromACookieThatOthersCouldSet(t *testing.T) {
+	p := startProvider(t)
+	d := startDesk(t, p.config(), httptest.NewTLSServer)
+	_, cookie := signedInBrowser(t, d, p)
+	b := newBrowser(t, d)
+	b.setCookie(d, "sine-relay-session", cookie)
+	if !isSignedOut(d, b) {
+		t.Error("a cookie without the prefix is a session")
 	}
 }
 
