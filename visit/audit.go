@@ -10,7 +10,7 @@ import (
 // Audit says what somebody did at the desk. It is the body of a message on
 // [Subjects.Audit]. It contains no personal data of visitors.
 type Audit struct {
-	// ID is random; it is the message's "Nats-Msg-Id".
+	// ID is random; it is the message's [HeaderMsgID].
 	ID string `json:"id"`
 	// Time is when it was done, by the desk's clock.
 	Time time.Time `json:"time"`
@@ -20,9 +20,9 @@ type Audit struct {
 	Site string `json:"site"`
 	// Subject is what it was done to: a request id, an event id, or an order's id.
 	Subject string `json:"subject,omitempty"`
-	// User identifies who did it, as the desk's identity provider does, and Role is the
-	// role that permitted it.
+	// User identifies who did it, as the desk's identity provider does.
 	User string `json:"user"`
+	// Role is the role that permitted it.
 	Role string `json:"role"`
 }
 

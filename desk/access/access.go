@@ -27,13 +27,14 @@ type Access struct {
 	// caching are written already when it is called.
 	Render func(w http.ResponseWriter, r *http.Request, p Page)
 
-	origin  string
-	signIn  *signIn // nil without a provider
-	enter   func(w http.ResponseWriter, r *http.Request, next http.Handler)
-	metrics *metrics
-	logger  *slog.Logger
-	logged  *logthrottle.Throttle
-	now     func() time.Time
+	origin     string // as browsers call the desk, where that is known
+	protection *http.CrossOriginProtection
+	signIn     *signIn // nil without a provider
+	enter      func(w http.ResponseWriter, r *http.Request, next http.Handler)
+	metrics    *metrics
+	logger     *slog.Logger
+	logged     *logthrottle.Throttle
+	now        func() time.Time
 }
 
 // New returns an error for each thing that is wrong with the configuration. It does not
@@ -45,20 +46,25 @@ func New(ctx context.Context, cfg Config) (*Access, error) {
 		return nil, err
 	}
 	a := &Access{
-		origin:  cfg.origin(),
-		metrics: newMetrics(cfg.Registerer),
-		logger:  cfg.Logger,
-		logged:  logthrottle.New(time.Minute),
-		now:     cfg.Now,
+		origin:     cfg.origin(),
+		protection: http.NewCrossOriginProtection(),
+		metrics:    newMetrics(cfg.Registerer),
+		logger:     cfg.Logger,
+		logged:     logthrottle.New(time.Minute),
+		now:        cfg.Now,
+	}
+	a.protection.SetDenyHandler(http.HandlerFunc(a.refuseCrossOrigin))
+	if a.origin != "" {
+		// A proxy may change Host, and then Origin differs from it.
+		if err := a.protection.AddTrustedOrigin(a.origin); err != nil {
+			return nil, err
+		}
 	}
 	switch {
 	case cfg.OIDC != nil:
-		s, err := newSignIn(a, cfg)
-		if err != nil {
-			return nil, err
-		}
-		a.signIn, a.enter = s, s.enter
-		go s.provider.find(ctx) // so that the log says early what is wrong with it
+		a.signIn = newSignIn(a, cfg)
+		a.enter = a.signIn.enter
+		go a.signIn.provider.find(ctx) // so that the log says early what is wrong with it
 	case cfg.Proxy != nil:
 		a.enter = proxied{a, *cfg.Proxy, newRoles(cfg.Roles)}.enter
 	default:
@@ -77,15 +83,7 @@ func (a *Access) CanSignOut() bool { return a.signIn != nil }
 // The context of a request ends with the session, also that of a stream of events. What
 // next writes is not to be stored by browsers and proxies, unless it says otherwise.
 func (a *Access) Handler(next http.Handler) http.Handler {
-	protection := http.NewCrossOriginProtection()
-	if a.origin != "" {
-		// A proxy may change Host, and then Origin differs from it.
-		if err := protection.AddTrustedOrigin(a.origin); err != nil {
-			panic(err) // validate has parsed it
-		}
-	}
-	protection.SetDenyHandler(http.HandlerFunc(a.refuseCrossOrigin))
-	protected := protection.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	protected := a.protection.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		a.enter(w, r, next)
 	}))

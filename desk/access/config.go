@@ -73,9 +73,10 @@ type OIDC struct {
 // Proxy is one before the desk that knows who people are.
 type Proxy struct {
 	// UserHeader and GroupsHeader are where it writes that. It must remove what others
-	// wrote there.
+	// wrote there, and not add to it.
 	UserHeader, GroupsHeader string
-	// Separator stands between groups, a comma if empty.
+	// Separator stands between groups, a comma if empty. Whoever may name a group can
+	// be in every one if it is allowed in names.
 	Separator string
 	// Trusted is where it connects from. Whoever else connects from there can claim to
 	// be anybody; from elsewhere nobody gets in.
@@ -197,7 +198,7 @@ func (o OIDC) validate() (problems []error) {
 		problems = append(problems, errors.New("the client needs an id and a secret"))
 	}
 	redirect, err := url.Parse(o.RedirectURL)
-	if err != nil || !isSafe(redirect) || redirect.Path != callbackPath || redirect.RawQuery != "" || redirect.Fragment != "" {
+	if err != nil || !isSafe(redirect) || redirect.EscapedPath() != callbackPath || redirect.RawQuery != "" || redirect.Fragment != "" {
 		problems = append(problems, fmt.Errorf("the redirect URL must be the desk's address for people and %s, beginning with https:// unless it is on this machine", callbackPath))
 	}
 	return problems
@@ -221,8 +222,8 @@ func (p Proxy) validate() (problems []error) {
 		}
 	}
 	if p.Origin != "" {
-		if u, err := url.Parse(p.Origin); err != nil || u.Host == "" || u.Scheme+"://"+u.Host != p.Origin {
-			problems = append(problems, errors.New("the origin must be a scheme and a host, as https://desk.example.com"))
+		if u, err := url.Parse(p.Origin); err != nil || originOf(u) != p.Origin {
+			problems = append(problems, errors.New("the origin must be as browsers write it: a scheme and a host, as https://desk.example.com"))
 		}
 	}
 	return problems
@@ -236,7 +237,7 @@ func headerName(s string) bool {
 
 // isSafe reports whether nobody on the way can read or change what goes to a URL.
 func isSafe(u *url.URL) bool {
-	return u.User == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()))
+	return u.User == nil && u.Hostname() != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()))
 }
 
 // isLoopback reports whether a host, without port, is this machine by its name or
@@ -250,9 +251,28 @@ func isLoopback(host string) bool {
 func (c Config) origin() string {
 	switch {
 	case c.OIDC != nil:
-		return strings.TrimSuffix(c.OIDC.RedirectURL, callbackPath)
+		u, err := url.Parse(c.OIDC.RedirectURL)
+		if err != nil {
+			return ""
+		}
+		return originOf(u)
 	case c.Proxy != nil:
 		return c.Proxy.Origin
+	}
+	return ""
+}
+
+// originOf is what browsers call the origin of a URL of the web: in small letters, and
+// without the port of its scheme.
+func originOf(u *url.URL) string {
+	host := strings.ToLower(u.Host)
+	switch {
+	case u.Hostname() == "":
+		return ""
+	case u.Scheme == "https":
+		return "https://" + strings.TrimSuffix(host, ":443")
+	case u.Scheme == "http":
+		return "http://" + strings.TrimSuffix(host, ":80")
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -36,11 +37,13 @@ func (c cookies) seal(name string, value any) (string, error) {
 	if len(keys) == 0 {
 		return "", errors.New("no session key is long enough")
 	}
-	text, err := json.Marshal(value)
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // or an address is six times as long as it says it is
+	if err := encoder.Encode(value); err != nil {
 		return "", err
 	}
-	sealed := c.aead(keys[0], name).Seal(nil, nil, text, nil)
+	sealed := c.aead(keys[0], name).Seal(nil, nil, text.Bytes(), nil)
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 

@@ -2,8 +2,6 @@ package access
 
 import (
 	"crypto/rand"
-	"crypto/subtle"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -21,12 +19,13 @@ import (
 
 const (
 	// maxBegun is how many sign-ins a browser may have begun at once: the pages that are
-	// open when a session ends begin one each.
-	maxBegun = 8
+	// open when a session ends begin one each. Their cookies and a session are less than
+	// 8 KiB, which is what nginx takes of one header.
+	maxBegun = 5
 	// signInLasts is how long somebody may take at the provider.
 	signInLasts = 10 * time.Minute
 	// maxReturn bounds where a sign-in leads back to.
-	maxReturn = 1024
+	maxReturn = 300
 )
 
 // Attempts of one client, and of all of them. A sign-in takes two: to begin, and the way
@@ -70,21 +69,17 @@ type signIn struct {
 	inAll   *rate.Limiter
 }
 
-func newSignIn(a *Access, cfg Config) (*signIn, error) {
-	redirect, err := url.Parse(cfg.OIDC.RedirectURL)
-	if err != nil {
-		return nil, err
-	}
+func newSignIn(a *Access, cfg Config) *signIn {
 	return &signIn{
 		Access:   a,
-		cookies:  cookies{keys: cfg.SessionKeys, desk: cfg.OIDC.Issuer + "\x00" + cfg.OIDC.ClientID, secure: redirect.Scheme == "https"},
+		cookies:  cookies{keys: cfg.SessionKeys, desk: cfg.OIDC.Issuer + "\x00" + cfg.OIDC.ClientID, secure: strings.HasPrefix(a.origin, "https://")},
 		provider: newProvider(a, *cfg.OIDC),
 		roles:    newRoles(cfg.Roles),
 		lifetime: cfg.SessionLifetime,
 		address:  cfg.ClientAddress,
 		ofOne:    clientip.NewLimiter(attemptsOfOne),
 		inAll:    rate.NewLimiter(attemptsPerSecond, attemptsAtOnce),
-	}, nil
+	}
 }
 
 func (s *signIn) enter(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -126,7 +121,9 @@ func (s *signIn) user(r *http.Request) (User, time.Duration, bool) {
 	}
 	lasts := time.Unix(kept.Until, 0).Sub(s.now())
 	grants := s.roles.grants(kept.Groups)
-	if lasts <= 0 || lasts > s.lifetime || len(grants) == 0 {
+	// A lifetime that was shortened holds for all. Another desk may have begun the session,
+	// by its own clock.
+	if lasts <= 0 || lasts > s.lifetime+clockSkew || len(grants) == 0 {
 		return User{}, 0, false
 	}
 	return User{ID: kept.ID, Name: kept.Name, Grants: grants}, lasts, true
@@ -205,94 +202,6 @@ func (s *signIn) clearBegun(w http.ResponseWriter, r *http.Request) {
 	for _, name := range names {
 		s.clear(w, begunKind+"-"+name)
 	}
-}
-
-// callback is where the provider sends somebody back to.
-func (s *signIn) callback(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
-	b, ok := s.claim(w, r, query.Get("state"))
-	if !ok {
-		s.unknownSignIn(w, r)
-		return
-	}
-	if s.tooMany(w, r) {
-		return
-	}
-	if issuer := query.Get("iss"); issuer != "" && issuer != s.provider.Issuer {
-		s.fail(w, r, invalidToken, errors.New("the answer is of another issuer"), notSignedIn)
-		return
-	}
-	if code := query.Get("error"); code != "" {
-		s.fail(w, r, denied, errors.New("the provider says "+knownCode(code)), notSignedIn)
-		return
-	}
-	k, err := s.provider.find(r.Context())
-	if err != nil {
-		s.away(w, r)
-		return
-	}
-	who, how, err := s.provider.redeem(r.Context(), k, query.Get("code"), b)
-	switch {
-	case how == unavailable:
-		s.warn(r.Context(), "a sign-in failed", string(how), slog.String("result", string(how)), slog.String("error", err.Error()))
-		s.away(w, r)
-	case err != nil:
-		s.fail(w, r, how, err, notSignedIn)
-	default:
-		s.welcome(w, r, who, b.Return)
-	}
-}
-
-// claim returns the sign-in that an answer belongs to, once: the browser forgets it.
-// Without it the answer is of a sign-in that somebody else began, to have this browser
-// act as them, or it has been here before.
-func (s *signIn) claim(w http.ResponseWriter, r *http.Request, state string) (begun, bool) {
-	var b begun
-	if state == "" || !s.read(r, begunCookie(state), begunKind, &b) || subtle.ConstantTimeCompare([]byte(state), []byte(b.State)) != 1 {
-		return begun{}, false
-	}
-	s.clear(w, begunCookie(state))
-	return b, s.now().Unix() < b.Until
-}
-
-func (s *signIn) unknownSignIn(w http.ResponseWriter, r *http.Request) {
-	if _, _, ok := s.user(r); ok { // who went back in the browser
-		http.Redirect(w, r, "/", http.StatusSeeOther)
-		return
-	}
-	s.count(unknown)
-	s.show(w, r, Page{Status: http.StatusBadRequest, Title: "Not signed in", Link: s.origin + "/", Label: "Begin again",
-		Text: "This sign-in was not begun in this browser and at this address, or longer ago than ten minutes, or it was used already."})
-}
-
-// welcome begins the session of somebody who may do something.
-func (s *signIn) welcome(w http.ResponseWriter, r *http.Request, who person, to string) {
-	prints := s.roles.prints(who.groups)
-	if len(prints) == 0 {
-		if !who.hasGroups {
-			s.warn(r.Context(), "an ID token has no groups: nobody can get a role", "", slog.String("claim", s.provider.GroupsClaim))
-		}
-		s.count(noRole)
-		s.set(w, signedOutCookie, "1", s.lifetime) // so that another account can be chosen
-		page := noRolePage
-		page.Link, page.Label = signInPath, "Sign in with another account"
-		s.show(w, r, page)
-		return
-	}
-	sealed, err := s.seal(sessionCookie, session{ID: who.id, Name: who.name, Groups: prints, Until: s.now().Add(s.lifetime).Unix()})
-	if err == nil && len(sealed) > maxSession {
-		err = errors.New("too many groups of one user have a role")
-	}
-	if err != nil {
-		s.fail(w, r, failed, err, ownFailure)
-		return
-	}
-	s.count(signedIn)
-	s.set(w, sessionCookie, sealed, s.lifetime)
-	if len(r.CookiesNamed(s.name(signedOutCookie))) > 0 {
-		s.clear(w, signedOutCookie)
-	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // signOut has the browser forget its session. A copy of it would be one until it ends:
