@@ -109,7 +109,12 @@ func (d *Desk) events(w http.ResponseWriter, r *http.Request) {
 		next = d.doorUpdates(r)
 	case "live":
 		next = d.liveUpdates(r)
-	default:
+	case "order":
+		if g := d.givenTo(r); g != nil {
+			next = d.orderUpdates(r, g)
+		}
+	}
+	if next == nil {
 		d.notFound(w, r)
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sine-relay/sine-relay/desk/doors"
 	"github.com/sine-relay/sine-relay/desk/feed"
 	"github.com/sine-relay/sine-relay/desk/live"
+	"github.com/sine-relay/sine-relay/desk/orders"
 	"github.com/sine-relay/sine-relay/desk/page"
 	"github.com/sine-relay/sine-relay/desk/stream"
 	"github.com/sine-relay/sine-relay/visit"
@@ -53,6 +54,8 @@ type Desk struct {
 
 	heavy chan struct{} // places for what reads much
 	parts partCache
+	given orders.Book
+	asked asking
 }
 
 // Bounds.
@@ -140,6 +143,16 @@ func (d *Desk) routes() http.Handler {
 	route("/visit/source", nil, d.revealSource)
 	route("/decisions", d.showDecisions, nil)
 	route("/decisions.csv", nil, d.exportDecisions)
+	route("/quarantine", d.showQuarantine, nil)
+	route("/audit", d.showAudit, nil)
+	if d.trier != nil {
+		route("/try", d.showTry, d.try)
+		route("/try/trouble", nil, d.setTrouble)
+	}
+	route("/orders", d.showOrders, nil)
+	route("/orders/confirm", nil, d.confirmOrder)
+	route("/orders/give", nil, d.giveOrder)
+	route("/orders/given", d.showGiven, nil)
 	static := page.Static()
 	mux.Handle("GET /static/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-cache")

@@ -12,6 +12,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/desk/doors"
@@ -51,7 +52,7 @@ type Link struct{ Path, Name string }
 type Message struct{ Text, Next, NextText string }
 
 // names are the pages, each a file of templates.
-var names = []string{"message", "doors", "live", "visit", "decisions"}
+var names = []string{"message", "doors", "live", "visit", "decisions", "orders", "confirm", "given", "quarantine", "audit", "try"}
 
 // Pages are the templates, ready to be filled.
 type Pages map[string]*template.Template
@@ -128,6 +129,7 @@ var functions = template.FuncMap{
 		}
 		return words
 	},
+	"join": func(all []string) string { return strings.Join(all, ", ") },
 	"inc":  func(n int) int { return n + 1 },
 	"tone": tone,
 	"mark": func(s doors.State) string {
