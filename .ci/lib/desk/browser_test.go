@@ -30,6 +30,8 @@ var axe = sync.OnceValues(func() (string, error) {
 type browser struct {
 	*stage
 	ctx context.Context
+	// signedIn are contexts in which somebody of a role is.
+	signedIn map[string]context.Context
 }
 
 func newBrowser(s *stage) *browser {
@@ -48,18 +50,18 @@ func newBrowser(s *stage) *browser {
 	if err := chromedp.Do(ctx); err != nil {
 		s.t.Fatalf("chromium does not start: %v", err)
 	}
-	return &browser{s, ctx}
+	return &browser{s, ctx, map[string]context.Context{}}
 }
 
 // groups are those of a user of each role.
 var groups = map[string][]string{"viewer": {"guards"}, "reception": {"front-desk"}, "operator": {"duty"}, "nobody": {"cooks"}}
 
-// tab is a page of somebody, in a context of the browser of its own: no tab has another's
-// session.
+// tab is a page of somebody. Those of a role have a session in common.
 type tab struct {
 	*stage
-	t   *testing.T
-	ctx context.Context
+	t     *testing.T
+	ctx   context.Context
+	close context.CancelFunc
 
 	mu       sync.Mutex
 	problems []string         // what the browser complains about
@@ -70,11 +72,34 @@ type tab struct {
 // open makes a tab of somebody who has not signed in.
 func (b *browser) open(t *testing.T) *tab {
 	t.Helper()
+	p := b.newTab(t, b.ctx, chromedp.WithNewBrowserContext())
+	t.Cleanup(p.close)
+	return p
+}
+
+// as makes a tab of somebody with a role, who has signed in at the provider. There are
+// fewer sign-ins than somebody may try.
+func (b *browser) as(t *testing.T, role string) *tab {
+	t.Helper()
+	if b.signedIn[role] == nil {
+		p := b.newTab(t, b.ctx, chromedp.WithNewBrowserContext())
+		p.signIn(role)
+		p.readsNot("Not signed in")
+		p.t = b.t
+		b.t.Cleanup(p.close)
+		b.signedIn[role] = p.ctx
+		p.run(chromedp.Navigate("about:blank"))
+	}
+	p := b.newTab(t, b.signedIn[role])
+	t.Cleanup(p.close)
+	return p
+}
+
+func (b *browser) newTab(t *testing.T, parent context.Context, options ...chromedp.ContextOption) *tab {
+	t.Helper()
 	p := &tab{stage: b.stage, t: t, statuses: map[string]int64{}}
-	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.listen))
-	t.Cleanup(cancel)
-	p.ctx = ctx
-	if err := chromedp.Do(ctx); err != nil { // without a timeout, which would end the tab
+	p.ctx, p.close = chromedp.NewContext(parent, append(options, chromedp.WithListener(p.listen))...)
+	if err := chromedp.Do(p.ctx); err != nil { // without a timeout, which would end the tab
 		t.Fatal(err)
 	}
 	p.run(command(log.Enable, cdp.Empty{}), command(runtime.Enable, cdp.Empty{}), command(network.Enable, network.EnableParams{}))
@@ -88,14 +113,6 @@ func command[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.V
 		_, err := cdp.Call(ctx, target, c, params)
 		return err
 	})
-}
-
-// as makes a tab of somebody with a role, who signs in at the provider.
-func (b *browser) as(t *testing.T, role string) *tab {
-	t.Helper()
-	p := b.open(t)
-	p.signIn(role)
-	return p
 }
 
 func (p *tab) signIn(role string) {

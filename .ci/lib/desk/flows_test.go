@@ -130,6 +130,7 @@ func lockdown(t *testing.T, b *browser) {
 	p.reads("Please wait outside.")
 	p.accessible("/orders/confirm")
 	p.shot("orders-confirm")
+	p.expect("400") // what is typed must be the name of the site
 	p.fill(`#confirm`, "mill")
 	p.clickText("Lock down")
 	p.readsNot("Obeyed by")
