@@ -269,10 +269,13 @@ func (p *tab) width(pixels int64) {
 	p.run(chromedp.EmulateViewport(pixels, 900))
 }
 
-// violation is one finding of axe-core.
-type violation struct {
-	ID, Impact, Help string
-	Nodes            []struct{ HTML string }
+// findings are those of axe-core.
+type findings struct {
+	Violations []struct {
+		ID, Impact, Help string
+		Nodes            []struct{ HTML string }
+	}
+	Passed int
 }
 
 // accessible wants no serious finding on the page as it is.
@@ -283,8 +286,11 @@ func (p *tab) accessible(what string) {
 		p.t.Fatal(err)
 	}
 	get[int](p, text+";0")
-	found := value(p, chromedp.Evaluate[[]violation](`axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations)`, chromedp.EvalAwaitPromise))
-	for _, v := range found {
+	found := value(p, chromedp.Evaluate[findings](`axe.run(document, {resultTypes: ["violations"]}).then(r => ({violations: r.violations, passed: r.passes.length}))`, chromedp.EvalAwaitPromise))
+	if found.Passed < 10 {
+		p.t.Errorf("%s: axe-core looked at %d rules only", what, found.Passed)
+	}
+	for _, v := range found.Violations {
 		if v.Impact != "serious" && v.Impact != "critical" {
 			continue
 		}
