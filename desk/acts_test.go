@@ -189,7 +189,7 @@ func TestOrder_IsRefusedInWords(t *testing.T) {
 		"for what is no site":            {"otto", []string{"action", "lockdown", "site", "hq.>"}, http.StatusNotFound, ""},
 		"for no site":                    {"otto", []string{"action", "lockdown"}, http.StatusBadRequest, "site must be"},
 		"an override without a reason":   {"otto", []string{"action", "override", "site", "hq", "for", "15m"}, http.StatusBadRequest, "requires a reason"},
-		"an override without an end":     {"otto", []string{"action", "override", "site", "hq", "reason", "x"}, http.StatusBadRequest, "must end by itself, after 2h0m0s at most"},
+		"an override without an end":     {"otto", []string{"action", "override", "site", "hq", "reason", "x"}, http.StatusBadRequest, "must end by itself, after 2 hours at most"},
 		"an override that is too long":   {"otto", []string{"action", "override", "site", "hq", "reason", "x", "for", "4h"}, http.StatusBadRequest, "must end by itself"},
 		"a duration that is none":        {"otto", []string{"action", "lockdown", "site", "hq", "for", "soon"}, http.StatusBadRequest, "choose how long"},
 		"an action that is none":         {"otto", []string{"action", "drill", "site", "hq"}, http.StatusBadRequest, "choose lockdown or override"},
