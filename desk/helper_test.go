@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/desk/access"
+	"github.com/sine-relay/sine-relay/desk/live"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
@@ -249,6 +250,12 @@ func (f *fixture) read(t testing.TB) {
 	go func() { defer close(done); f.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 	wait.Until(t, "the desk has read everything", func() bool { return len(f.model.Gaps()) == 0 })
+}
+
+// happen shows a visit as one that happens now.
+func (f *fixture) happen(r visit.Record, e visit.Event) {
+	f.live.Add(live.OfRecord(&r))
+	f.live.Add(live.OfEvent(&e))
 }
 
 // answer is what somebody got.

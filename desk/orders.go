@@ -28,7 +28,7 @@ type ordersData struct {
 	Everywhere      bool // it may be for all sites
 	Sites           []string
 	Durations       []orders.Duration
-	MostForOverride time.Duration
+	MostForOverride string
 }
 
 // orderData is an order with what a template needs.
@@ -73,7 +73,7 @@ func (d *Desk) writeOrders(w http.ResponseWriter, r *http.Request, status int, e
 	b := d.base(r, "Orders", "/orders")
 	data := ordersData{
 		Entered: entered, Invalid: invalid, May: u.Anywhere(access.Operator), Everywhere: u.May(access.Operator, visit.AllSites),
-		Sites: d.operated(u), Durations: orders.Durations(24 * time.Hour), MostForOverride: d.broker.MaxOverride(),
+		Sites: d.operated(u), Durations: orders.Durations(24 * time.Hour), MostForOverride: orders.Words(d.broker.MaxOverride()),
 	}
 	all, problem := d.ordersFor(r.Context(), u)
 	data.Problem = problem

@@ -48,7 +48,7 @@ func (d *Desk) doorsOf(u access.User) doorsData {
 			median[i], p95[i] = t.Median, t.P95
 		}
 		data.Doors = append(data.Doors, doorData{
-			Door: door, Now: v.Now, TookPlot: plot.Ranges(median, p95, "Answer times, median to 95th percentile,"),
+			Door: door, Now: v.Now, TookPlot: plot.Ranges(median, p95, "Answer times, 95th percentile with a mark at the median,"),
 			VisitPlot: plot.Hours(door.Requests, door.CheckIns, "Check-in requests"),
 		})
 	}

@@ -112,7 +112,7 @@ func (d *Desk) fillVisit(r *http.Request, data *visitData) int {
 		}
 		data.Items = append(data.Items, i)
 	}
-	if len(data.Items) == 0 {
+	if len(data.Items) == 0 && data.Revealed == nil {
 		data.Problem = "Nothing with this id was found in what you may see. What Sine sent longer ago than the days that were searched, or NATS does not keep any more, is not found."
 		return http.StatusNotFound
 	}

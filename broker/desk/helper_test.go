@@ -43,7 +43,7 @@ func relayOn(t testing.TB, s *natstest.Server) *broker.Broker {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close(context.Background()) })
-	eventually(t, "the relay has verified its streams", func() bool { return b.Status().Verified })
+	eventually(t, "the relay has verified its streams, and the bucket is there", func() bool { return b.Status().Verified && b.Status().OrdersRead })
 	return b
 }
 

@@ -40,6 +40,8 @@ var Parts = []string{"accepted by a decision", "rejected by a decision", "let in
 type Day struct {
 	Date  string
 	Parts []int
+
+	begins time.Time
 }
 
 // Total is the number of all of them.
@@ -70,34 +72,56 @@ type Decisions struct {
 // the pages up to that one.
 func Read(ctx context.Context, r Reader, f Filter, page int) (Decisions, error) {
 	page = min(max(page, 0), MaxPages-1)
-	var d Decisions
-	days, situations := f.days(), map[string]int{}
+	d := Decisions{Days: f.days()}
+	situations := map[string]int{}
+	wanted := (page+1)*PageSize + 1 // one more shows that another page follows
 	var newest []visit.Record
-	keep := (page+1)*PageSize + 1
-	err := Each(ctx, r, f, func(record visit.Record) error {
-		d.Total++
-		situations[record.Situation]++
-		if i := f.day(record.Received); i >= 0 && i < len(days) {
-			days[i].Parts[partOf(&record)]++
+	for _, site := range f.Sites {
+		last := tail{most: wanted}
+		one := f
+		one.Sites = []string{site}
+		err := Each(ctx, r, one, func(record visit.Record) error {
+			d.Total++
+			situations[record.Situation]++
+			if i := f.day(record.Received, d.Days); i >= 0 {
+				d.Days[i].Parts[partOf(&record)]++
+			}
+			last.add(record)
+			return nil
+		})
+		if err != nil {
+			return d, err
 		}
-		newest = append(newest, record)
-		if len(newest) >= 2*keep {
-			sortNewest(newest)
-			newest = newest[:keep]
-		}
-		return nil
-	})
-	sortNewest(newest)
-	first := min(page*PageSize, len(newest))
-	last := min(first+PageSize, len(newest))
-	d.Days, d.List, d.More = days, newest[first:last], len(newest) > last && page < MaxPages-1
+		newest = append(newest, last.all...)
+		slices.SortStableFunc(newest, func(a, b visit.Record) int { return b.Received.Compare(a.Received) })
+		newest = newest[:min(len(newest), wanted)]
+	}
+	from := min(page*PageSize, len(newest))
+	to := min(from+PageSize, len(newest))
+	d.List, d.More = newest[from:to], len(newest) > to && page < MaxPages-1
 	for situation, n := range situations {
 		d.Situations = append(d.Situations, Count{situation, n})
 	}
 	slices.SortFunc(d.Situations, func(a, b Count) int {
 		return cmp.Or(cmp.Compare(b.Number, a.Number), cmp.Compare(a.Situation, b.Situation))
 	})
-	return d, err
+	return d, nil
+}
+
+// tail keeps the last ones of many, in no order.
+type tail struct {
+	all  []visit.Record
+	most int
+	next int
+}
+
+func (t *tail) add(r visit.Record) {
+	if len(t.all) < t.most {
+		t.all = append(t.all, r)
+		return
+	}
+	t.all[t.next] = r
+	t.next = (t.next + 1) % t.most
 }
 
 // Each calls fn for each decision that is meant, site by site.
@@ -118,10 +142,6 @@ func Each(ctx context.Context, r Reader, f Filter, fn func(visit.Record) error) 
 		}
 	}
 	return nil
-}
-
-func sortNewest(all []visit.Record) {
-	slices.SortStableFunc(all, func(a, b visit.Record) int { return b.Received.Compare(a.Received) })
 }
 
 // partOf is the place among [Parts].
@@ -145,17 +165,22 @@ func partOf(r *visit.Record) int {
 func (f Filter) days() (all []Day) {
 	from := f.From.In(f.Zone)
 	for date := from; date.Before(f.To) && len(all) < 400; date = date.AddDate(0, 0, 1) {
-		all = append(all, Day{date.Format(time.DateOnly), make([]int, len(Parts))})
+		all = append(all, Day{date.Format(time.DateOnly), make([]int, len(Parts)), date})
 	}
 	return all
 }
 
-// day is the place of a time's day, by the calendar: not every day has 24 hours.
-func (f Filter) day(t time.Time) int {
-	year, month, date := t.In(f.Zone).Date()
-	firstYear, firstMonth, first := f.From.In(f.Zone).Date()
-	from := time.Date(firstYear, firstMonth, first, 0, 0, 0, 0, time.UTC)
-	return int(time.Date(year, month, date, 0, 0, 0, 0, time.UTC).Sub(from) / (24 * time.Hour))
+// day is the place of a time's day, or -1: not every day has 24 hours.
+func (f Filter) day(t time.Time, days []Day) int {
+	i, found := slices.BinarySearchFunc(days, t, func(d Day, t time.Time) int { return d.begins.Compare(t) })
+	switch {
+	case !t.Before(f.To):
+		return -1
+	case found:
+		return i
+	default:
+		return i - 1
+	}
 }
 
 // CSV writes decisions as rows.

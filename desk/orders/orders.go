@@ -68,6 +68,23 @@ var durations = []struct {
 	{Duration{"24h", "24 hours"}, 24 * time.Hour},
 }
 
+// Words writes a duration for people.
+func Words(d time.Duration) string {
+	for _, known := range durations {
+		if known.lasts == d {
+			return known.Text
+		}
+	}
+	text := d.String()
+	if d%time.Minute == 0 {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if d%time.Hour == 0 {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // Durations are those that an order may last, at most so long.
 func Durations(most time.Duration) (all []Duration) {
 	for _, d := range durations {
@@ -97,7 +114,7 @@ func (f Form) Order(now time.Time, by string, maxOverride time.Duration) (visit.
 		return o, errors.New("choose how long it lasts")
 	}
 	if f.Action == Override && (i < 0 || durations[i].lasts > maxOverride) {
-		return o, fmt.Errorf("an override must end by itself, after %s at most", maxOverride)
+		return o, fmt.Errorf("an override must end by itself, after %s at most", Words(maxOverride))
 	}
 	return o, o.Validate()
 }

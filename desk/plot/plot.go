@@ -38,20 +38,20 @@ func Hours(bars, marks [24]int, what string) template.HTML {
 	return end(&b)
 }
 
-// Ranges draws for each hour of a day how far it was from one time to another.
-func Ranges(from, to [24]time.Duration, what string) template.HTML {
+// Ranges draws for each hour of a day a bar up to a time, and a mark at a shorter one.
+func Ranges(marks, bars [24]time.Duration, what string) template.HTML {
 	most := time.Millisecond
-	for _, d := range to {
+	for _, d := range bars {
 		most = max(most, d)
 	}
 	var b strings.Builder
 	begin(&b, fmt.Sprintf("%s in each of the last 24 hours, at most %s", what, most.Round(time.Millisecond)), width, height)
-	for i := range to {
-		if to[i] == 0 {
+	for i := range bars {
+		if bars[i] == 0 {
 			continue
 		}
-		low, high := scaled(int(from[i]), int(most)), scaled(int(to[i]), int(most))
-		fmt.Fprintf(&b, `<rect class="range" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, float64(i)*hour+1.5, height-high, hour-3, max(high-low, 1))
+		low, high := scaled(int(marks[i]), int(most)), scaled(int(bars[i]), int(most))
+		fmt.Fprintf(&b, `<rect class="bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, float64(i)*hour+0.5, height-high, hour-1, high)
 		fmt.Fprintf(&b, `<rect class="mark" x="%.1f" y="%.1f" width="%.1f" height="1.5"/>`, float64(i)*hour+0.5, height-low, hour-1)
 	}
 	return end(&b)

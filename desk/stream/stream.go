@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,7 +104,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, next Source, full fu
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
 	s := sender{w: w, control: http.NewResponseController(w)}
-	if err := h.follow(r.Context(), &s, next); errors.Is(err, errSlow) && r.Context().Err() == nil {
+	if err := h.follow(r.Context(), &s, next); errors.Is(err, os.ErrDeadlineExceeded) {
 		h.dropped.WithLabelValues(droppedSlow).Inc()
 	}
 }
@@ -153,8 +154,6 @@ type sender struct {
 	control *http.ResponseController
 }
 
-var errSlow = errors.New("the page does not read")
-
 // send writes one event. Data has no line break.
 func (s *sender) send(id, event, data string) error {
 	if err := s.control.SetWriteDeadline(time.Now().Add(slowAfter)); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -164,10 +163,10 @@ func (s *sender) send(id, event, data string) error {
 		id = "id: " + id + "\n"
 	}
 	if _, err := fmt.Fprintf(s.w, "%sevent: %s\ndata: %s\n\n", id, event, data); err != nil {
-		return fmt.Errorf("%w: %w", errSlow, err)
+		return fmt.Errorf("send %s: %w", event, err)
 	}
 	if err := s.control.Flush(); err != nil {
-		return fmt.Errorf("%w: %w", errSlow, err)
+		return fmt.Errorf("send %s: %w", event, err)
 	}
 	return nil
 }

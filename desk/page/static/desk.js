@@ -8,6 +8,8 @@
   let heard = new Date();
   let source = null;
   let closed = false;
+  let paused = false;
+  let last = ""; // where to go on after a pause
 
   const clock = (t) => t.toLocaleTimeString("en-GB");
 
@@ -26,7 +28,7 @@
   }
 
   function check() {
-    if (closed || new Date() - heard > quietFor) {
+    if (!paused && (closed || new Date() - heard > quietFor)) {
       say(`This page is old: no connection to the desk since ${clock(heard)} (this device's time). It tries again. If that lasts, reload the page; you may have to sign in again.`);
     }
   }
@@ -103,6 +105,7 @@
     source.addEventListener("beat", hear);
     source.addEventListener("update", (e) => {
       hear();
+      last = e.lastEventId;
       update(JSON.parse(e.data));
     });
     source.addEventListener("bye", (e) => {
@@ -114,14 +117,34 @@
       closed = true;
       check();
       if (source.readyState === EventSource.CLOSED) { // refused: the browser does not try again
-        setTimeout(() => follow(address), 5000);
+        setTimeout(() => paused || follow(address), 5000);
       }
     });
   }
 
-  if (document.body.dataset.events) {
-    follow(document.body.dataset.events);
+  const events = document.body.dataset.events;
+  const pause = document.querySelector("[data-pause]");
+  if (events) {
+    follow(events);
     setInterval(check, 1000);
+  }
+
+  // A list that grows can be held.
+  if (events && pause) {
+    pause.hidden = false;
+    pause.addEventListener("click", () => {
+      paused = !paused;
+      pause.textContent = paused ? "Go on" : "Pause";
+      pause.setAttribute("aria-pressed", String(paused));
+      if (paused) {
+        source.close();
+        say(`Paused at ${clock(new Date())} (this device's time): nothing new is shown.`);
+      } else {
+        say("");
+        hear();
+        follow(last === "" ? events : events.replace(/after=[^&]*/, `after=${last}`));
+      }
+    });
   }
 
   // A button that copies, and forms whose answer belongs in their place.
