@@ -36,6 +36,7 @@ func TestDesk(t *testing.T) {
 		{"TryItChecksSomebodyIn", tryIt},
 		{"CrossSitePostIsRefused", crossSite},
 		{"ExpiredSessionSignsInAgain", expired},
+		{"FaultsAreNamedOnTheDoors", faultsAreNamed},
 		{"NATSThatIsAwayIsNamedAndComesBack", natsAway},
 	} {
 		if !t.Run(part.name, func(t *testing.T) { part.run(t, b) }) && t.Failed() {

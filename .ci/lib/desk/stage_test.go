@@ -4,8 +4,6 @@ package desk
 
 import (
 	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +19,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nats.go/micro"
 	"github.com/oauth2-proxy/mockoidc"
 )
@@ -92,15 +89,21 @@ func (s *stage) write(name, text string) {
 	}
 }
 
-// files are those of relays and desk. Two sites: somebody may have a role at one alone.
-func (s *stage) files() {
-	s.write("integrations.yaml", `defaults: {timeZone: Australia/Adelaide, decisionBudget: 700ms}
+// integrations are of two sites: somebody may have a role at one alone.
+const integrations = `defaults: {timeZone: Australia/Adelaide, decisionBudget: 700ms}
 integrations:
 - {name: hq-lobby, site: hq, displayName: "Headquarters, main lobby", test: true}
 - {name: hq-dock, site: hq, displayName: "Headquarters, loading dock"}
+- {name: hq-gate, site: hq, displayName: "Headquarters, gate"}
+- {name: hq-garage, site: hq, displayName: "Headquarters, garage"}
+- {name: hq-annex, site: hq, displayName: "Headquarters, annex"}
 - {name: mill, site: mill, displayName: "The mill", timeZone: Europe/Zurich}
-`)
-	for _, name := range []string{"hq-lobby", "hq-dock", "mill"} {
+`
+
+// files are those of relays and desk.
+func (s *stage) files() {
+	s.write("integrations.yaml", integrations)
+	for _, name := range []string{"hq-lobby", "hq-dock", "hq-gate", "hq-garage", "hq-annex", "mill"} {
 		s.write("keys/"+name, apiKey+"\n")
 	}
 	s.write("try/hq-lobby", apiKey+"\n")
@@ -206,32 +209,6 @@ func (s *stage) connect(user string) *nats.Conn {
 	return nc
 }
 
-// makeStreams makes those of deploy/nats, as an administrator does.
-func (s *stage) makeStreams() {
-	js, err := jetstream.New(s.connect("admin"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	files, err := filepath.Glob(filepath.Join(root, "deploy/nats/streams/*.json"))
-	if err != nil || len(files) == 0 {
-		s.t.Fatalf("no streams: %v", err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		var cfg jetstream.StreamConfig
-		if err := json.Unmarshal(text, &cfg); err != nil {
-			s.t.Fatalf("%s: %v", file, err)
-		}
-		cfg.Replicas = 1
-		if _, err := js.CreateStream(context.Background(), cfg); err != nil {
-			s.t.Fatalf("%s: %v", file, err)
-		}
-	}
-}
-
 func (s *stage) settings(user string, more ...string) (env []string) {
 	for _, one := range append([]string{"NATS_URL=nats://" + s.natsAddr, "NATS_USER=" + user, "NATS_PASSWORD=" + password, "LOG_FORMAT=json"}, more...) {
 		env = append(env, "SINE_RELAY_"+one)
@@ -265,7 +242,8 @@ func (s *stage) ready(admin string) {
 	})
 }
 
-// decide lets everybody in but a company that is called Denied.
+// decide lets everybody in but a company that is called Denied; Slow gets no decision, and
+// Liar something that is none.
 func (s *stage) decide() {
 	s.t.Helper()
 	if s.decider == nil {
@@ -274,11 +252,15 @@ func (s *stage) decide() {
 	service, err := micro.AddService(s.decider, micro.Config{
 		Name: "sine-relay-decider", Version: "1.4.0", Description: "The decider of the test", QueueGroup: "q",
 		Endpoint: &micro.EndpointConfig{Subject: "visitors.v1.ask.hq.default", Handler: micro.HandlerFunc(func(r micro.Request) {
-			if bytes.Contains(r.Data(), []byte(`"Denied"`)) {
+			switch {
+			case bytes.Contains(r.Data(), []byte(`"Slow"`)):
+			case bytes.Contains(r.Data(), []byte(`"Liar"`)):
+				r.Respond([]byte(`{"allowed":"yes"}`))
+			case bytes.Contains(r.Data(), []byte(`"Denied"`)):
 				r.Respond([]byte(`{"decision":"reject","visitorText":"Your company is not expected today.","decider":"badges","version":"1.4.0"}`))
-				return
+			default:
+				r.Respond([]byte(`{"decision":"accept","visitorText":"Welcome.","decider":"badges","version":"1.4.0"}`))
 			}
-			r.Respond([]byte(`{"decision":"accept","visitorText":"Welcome.","decider":"badges","version":"1.4.0"}`))
 		})},
 	})
 	if err != nil {
