@@ -75,31 +75,54 @@ func (d *Desk) writeOrders(w http.ResponseWriter, r *http.Request, status int, e
 		Entered: entered, Invalid: invalid, May: u.Anywhere(access.Operator), Everywhere: u.May(access.Operator, visit.AllSites),
 		Sites: d.operated(u), Durations: orders.Durations(24 * time.Hour), MostForOverride: orders.Words(d.broker.MaxOverride()),
 	}
-	all, problem := d.ordersFor(r.Context(), u)
-	data.Problem = problem
+	ctx, cancel := context.WithTimeout(r.Context(), quickTimeout)
+	defer cancel()
+	stored, err := d.broker.Orders(ctx)
+	if err != nil && len(stored) == 0 {
+		data.Problem = doors.Why(err)
+	}
+	data.sort(d.ordersFor(u, stored), d.now())
+	if invalid == "" {
+		b.Refresh = 10
+	}
+	b.Events, b.Data = "/events?of=orders", data
+	d.show(w, status, "orders", b)
+}
+
+// sort tells the orders that are in force from those that have ended.
+func (data *ordersData) sort(all []orderData, now time.Time) {
 	for _, o := range all {
-		if o.InForce(d.now()) {
+		if o.InForce(now) {
 			data.InForce = append(data.InForce, o)
 		} else if len(data.Ended) < maxEnded {
 			data.Ended = append(data.Ended, o)
 		}
 	}
-	if invalid == "" {
-		b.Refresh = 10
-	}
-	b.Data = data
-	d.show(w, status, "orders", b)
 }
 
-// ordersFor are the orders that concern a site that somebody may see, the newest first,
-// or why they cannot be read.
-func (d *Desk) ordersFor(ctx context.Context, u access.User) (all []orderData, problem string) {
-	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
-	defer cancel()
-	stored, err := d.broker.Orders(ctx)
-	if err != nil && len(stored) == 0 {
-		return nil, doors.Why(err)
+// inForceUpdates are those of the page Orders, as far as it is known without asking.
+func (d *Desk) inForceUpdates(r *http.Request) stream.Source {
+	sent := map[string]uint64{}
+	return func() (stream.Update, error) {
+		u := access.UserOf(r.Context())
+		data := ordersData{Everywhere: u.May(access.Operator, visit.AllSites)}
+		for _, gap := range d.model.Gaps() {
+			if gap.Source == doors.NATS || gap.Source == doors.Orders {
+				data.Problem = gap.Why
+			}
+		}
+		data.sort(d.ordersFor(u, d.model.StandingOrders()), d.now())
+		inForce, err := d.pages.Part("orders", "in-force", data)
+		if err != nil {
+			return stream.Update{}, err
+		}
+		gaps, err := d.pages.Part("orders", "gaps", d.base(r, "", ""))
+		return stream.Update{Parts: stream.Changed(map[string]string{"in-force-list": inForce, "gaps": gaps}, sent)}, err
 	}
+}
+
+// ordersFor are the orders that concern a site that somebody may see, the newest first.
+func (d *Desk) ordersFor(u access.User, stored []visit.Order) (all []orderData) {
 	relays := d.model.Relays()
 	for _, o := range stored {
 		everywhere := o.Site == visit.AllSites || o.Site == ""
@@ -111,7 +134,7 @@ func (d *Desk) ordersFor(ctx context.Context, u access.User) (all []orderData, p
 		all = append(all, orderData{o, a.Obeying, a.Of, u.May(access.Operator, cmp.Or(o.Site, visit.AllSites)), d.zoneFor(u, o.Site), d.now()})
 	}
 	slices.SortStableFunc(all, func(a, b orderData) int { return b.Since.Compare(a.Since) })
-	return all, ""
+	return all
 }
 
 // zoneFor is the zone of a site, or the one that the sites of somebody have in common.
@@ -172,8 +195,7 @@ func (d *Desk) writeConfirm(w http.ResponseWriter, r *http.Request, status int, 
 	if o, err := f.Order(d.now(), "", d.broker.MaxOverride()); err == nil {
 		data.Until = o.Until
 	}
-	all, _ := d.ordersFor(r.Context(), u)
-	for _, o := range all {
+	for _, o := range d.ordersFor(u, d.model.StandingOrders()) {
 		if o.InForce(d.now()) && orders.Concerns(o.Site, f.Site) {
 			data.Others = append(data.Others, o)
 		}

@@ -212,13 +212,23 @@ func (m *Model) Relays() []visit.Relay {
 	return slices.Clone(m.relays)
 }
 
-// Settled reports whether each source was asked, whatever it said: what a page says is
-// true from then on.
+// StandingOrders returns the orders that were read last, those that have ended included.
+func (m *Model) StandingOrders() []visit.Order {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.orders)
+}
+
+// Settled reports whether each source was asked, whatever it said, and the last day is read
+// where it can be: what a page says is as good as it gets.
 func (m *Model) Settled() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s := m.sources[NATS]; !s.checked.IsZero() && !s.known {
+	out := func(s Source) bool { return !m.sources[s].checked.IsZero() && !m.sources[s].known }
+	if out(NATS) {
 		return true
 	}
-	return !slices.ContainsFunc(Sources, func(s Source) bool { return m.sources[s].checked.IsZero() })
+	return !slices.ContainsFunc(Sources, func(s Source) bool {
+		return m.sources[s].checked.IsZero() && (s != History || !out(Following))
+	})
 }
