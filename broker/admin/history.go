@@ -48,6 +48,8 @@ type HistoryEntry struct {
 	// Time is when the relay received it, or, where that cannot be read, when it was
 	// stored.
 	Time time.Time
+	// Stream is where it is stored.
+	Stream string
 	// Stored is later than Time by how long it waited in a spool.
 	Stored time.Time
 	Kind   visit.Kind
@@ -250,10 +252,10 @@ func (s *source) read(ctx context.Context) (more bool, err error) {
 
 // entry reads a message. Its errors quote nothing of it.
 func (s *source) entry(m *jetstream.RawStreamMsg) HistoryEntry {
-	e := HistoryEntry{Stored: m.Time, size: len(m.Data)}
+	e := HistoryEntry{Stream: s.stream, Stored: m.Time, size: len(m.Data)}
 	if err := s.parse(&e, m.Subject, m.Data); err != nil || e.Time.IsZero() {
 		tokens := strings.Split(m.Subject, ".")
-		e = HistoryEntry{Time: m.Time, Stored: m.Time, Kind: visit.KindCheckInRequest, Site: tokens[len(tokens)-2]}
+		e = HistoryEntry{Time: m.Time, Stream: s.stream, Stored: m.Time, Kind: visit.KindCheckInRequest, Site: tokens[len(tokens)-2]}
 		if last := visit.Kind(tokens[len(tokens)-1]); last.IsEvent() {
 			e.Kind = last
 		}

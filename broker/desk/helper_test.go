@@ -43,7 +43,7 @@ func relayOn(t testing.TB, s *natstest.Server) *broker.Broker {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close(context.Background()) })
-	eventually(t, "the relay has verified its streams", func() bool { return b.Status().Verified })
+	eventually(t, "the relay has verified its streams, and the bucket is there", func() bool { return b.Status().Verified && b.Status().OrdersRead })
 	return b
 }
 
@@ -157,4 +157,24 @@ var errEnough = errors.New("enough")
 // natsMsg is a message as nats.go takes it.
 func natsMsg(m visit.Message) *nats.Msg {
 	return &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data}
+}
+
+var teamUser = nats.UserInfo("team", "Zsecret")
+
+// counted is how many messages of a stream were passed over.
+func (o opened) counted(t testing.TB, stream string) float64 {
+	t.Helper()
+	families, err := o.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "sine_relay_desk_unreadable_messages_total" && m.GetLabel()[0].GetValue() == stream {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	t.Fatalf("nothing counts what is passed over in %s", stream)
+	return 0
 }

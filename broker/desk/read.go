@@ -53,18 +53,11 @@ func (d *Desk) each(ctx context.Context, f admin.HistoryFilter, fn func(admin.Hi
 	f.Ahead = ahead
 	return d.views.History().Each(ctx, f, func(e admin.HistoryEntry) error {
 		if e.Fault != nil {
-			d.passOver(d.streamOf(e), e.Fault)
+			d.passOver(e.Stream, e.Fault)
 			return nil
 		}
 		return fn(e)
 	})
-}
-
-func (d *Desk) streamOf(e admin.HistoryEntry) string {
-	if e.Kind.IsEvent() {
-		return d.cfg.Streams.Events.Name
-	}
-	return d.cfg.Streams.Decisions.Name
 }
 
 // errFound ends a reading.
@@ -117,7 +110,7 @@ func (d *Desk) Follow(ctx context.Context, record func(visit.Record), event func
 	return d.views.History().Watch(ctx, admin.HistoryFilter{}, func(e admin.HistoryEntry) error {
 		switch {
 		case e.Fault != nil:
-			d.passOver(d.streamOf(e), e.Fault)
+			d.passOver(e.Stream, e.Fault)
 		case e.Record != nil && records.add(e.Record.RequestID):
 			record(*e.Record)
 		case e.Event != nil && all.add(e.Event.ID):

@@ -84,7 +84,7 @@ func open(ctx context.Context, js jetstream.JetStream, permitted dial.Permitted,
 // Now is NATS' time, by which an order should begin and end: the relays keep to it
 // better than a laptop that has been asleep.
 func (b *Book) Now(ctx context.Context) (now time.Time, err error) {
-	err = b.retry(ctx, toFollow(b.bucket), func(ctx context.Context) error {
+	err = b.retry(ctx, toLook(b.bucket), func(ctx context.Context) error {
 		stream, err := b.js.Stream(ctx, streamOf(b.bucket))
 		if err == nil {
 			now = stream.CachedInfo().TimeStamp
