@@ -44,6 +44,16 @@ func TestReveal_OnlyReceptionOfTheSiteGetsTheNameAndItIsRecorded(t *testing.T) {
 	}
 }
 
+// What is recorded has the form of an id: no text of somebody gets into it.
+func TestReveal_OfWhatIsNoIdIsNotRecorded(t *testing.T) {
+	b := stored()
+	f := newFixture(t, b)
+	f.read(t)
+	if a := f.post(t, "rita", "/visit/reveal", "site", "hq", "event", markedLast, "at", "1"); a.status != http.StatusNotFound || len(b.audited()) != 0 {
+		t.Errorf("it got %d, and the records are %+v", a.status, b.audited())
+	}
+}
+
 func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
 func TestReveal_FragmentHasTheNameAlone(t *testing.T) {
@@ -230,6 +240,17 @@ func TestLift_EndsTheOrderThatIsMeant(t *testing.T) {
 	}
 	if a := f.get(t, "olga", a.header.Get("Location")); !strings.Contains(a.text, "Obeyed by 0 of 1 relay") {
 		t.Errorf("the page says %s", a.text)
+	}
+}
+
+func TestLift_OfWhatIsNotInForceSaysSo(t *testing.T) {
+	b := busy()
+	b.liftErr = visit.ErrNotFound
+	f := newFixture(t, b)
+	f.read(t)
+	a := f.post(t, "otto", "/orders/give", "action", "lift", "kind", "override", "site", "hq", "id", "O1", "token", "T", "confirm", "hq")
+	if a.status != http.StatusServiceUnavailable || !strings.Contains(a.text, "Nothing was lifted") {
+		t.Errorf("it got %d: %s", a.status, a.text)
 	}
 }
 

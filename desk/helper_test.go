@@ -41,6 +41,7 @@ type fakeBroker struct {
 	audits      []visit.Audit
 	lifted      []visit.Lift
 	giveErr     error
+	liftErr     error
 	follow      func(record func(visit.Record), event func(visit.Event), state func(error))
 }
 
@@ -94,6 +95,9 @@ func (b *fakeBroker) GiveOrder(_ context.Context, o visit.Order) (visit.Order, e
 
 func (b *fakeBroker) LiftOrder(_ context.Context, l visit.Lift, _ ...string) (uint64, error) {
 	err := b.do(func() { b.lifted = append(b.lifted, l) })
+	if err == nil {
+		err = b.liftErr
+	}
 	return 7, err
 }
 

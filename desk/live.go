@@ -101,6 +101,16 @@ func (d *Desk) liveUpdates(r *http.Request) stream.Source {
 	}
 }
 
+// pageUpdates are those of a page that shows what was stored at one time: only what is
+// not known changes on it.
+func (d *Desk) pageUpdates(r *http.Request) stream.Source {
+	sent := map[string]uint64{}
+	return func() (stream.Update, error) {
+		gaps, err := d.pages.Part("message", "gaps", d.base(r, "", ""))
+		return stream.Update{Parts: stream.Changed(map[string]string{"gaps": gaps}, sent)}, err
+	}
+}
+
 // events is the stream of a page.
 func (d *Desk) events(w http.ResponseWriter, r *http.Request) {
 	var next stream.Source
@@ -109,6 +119,10 @@ func (d *Desk) events(w http.ResponseWriter, r *http.Request) {
 		next = d.doorUpdates(r)
 	case "live":
 		next = d.liveUpdates(r)
+	case "page":
+		next = d.pageUpdates(r)
+	case "orders":
+		next = d.inForceUpdates(r)
 	case "order":
 		if g := d.givenTo(r); g != nil {
 			next = d.orderUpdates(r, g)

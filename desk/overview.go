@@ -3,6 +3,7 @@ package desk
 import (
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ type doorsData struct {
 	Sick    int
 	Omitted bool
 	Relays  []doors.Relay
+	NATS    bool // it can be reached
 	Now     time.Time
 	Zone    *time.Location
 }
@@ -38,7 +40,10 @@ func (d *Desk) showDoors(w http.ResponseWriter, r *http.Request) {
 
 func (d *Desk) doorsOf(u access.User) doorsData {
 	v := d.model.View(func(site string) bool { return u.May(access.Viewer, site) })
-	data := doorsData{Omitted: v.Omitted, Relays: v.Relays, Now: v.Now, Zone: d.commonZone(u)}
+	data := doorsData{
+		Omitted: v.Omitted, Relays: v.Relays, NATS: !slices.ContainsFunc(v.Missing, func(g doors.Gap) bool { return g.Source == doors.NATS }),
+		Now: v.Now, Zone: d.commonZone(u),
+	}
 	for _, door := range v.Doors {
 		if !door.State.Good() {
 			data.Sick++

@@ -3,6 +3,7 @@ package desk
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ func stored() *fakeBroker {
 			Votes: []visit.Vote{{Decider: "default", Version: "<b>1</b>", Situation: "decided", Verdict: visit.Accept, TookMs: 11}},
 		})
 		b.events = append(b.events, visit.Event{
-			ID: strings.Repeat("a", 28) + site[:2] + "01", Kind: visit.KindCheckedIn, Origin: origin,
+			ID: fmt.Sprintf("%032x", len(site)), Kind: visit.KindCheckedIn, Origin: origin,
 			Pass: visit.Pass{
 				Person:  visit.Person{FirstName: markedFirst, LastName: markedLast, Mobile: markedAnswer},
 				Company: markedCompany, FormAnswers: []visit.FormAnswer{{Label: "Mobile", Value: markedAnswer}},

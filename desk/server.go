@@ -90,7 +90,7 @@ func New(cfg Config) (*Desk, error) {
 		pages: pages, model: doors.New(visit.Subjects{Prefix: cfg.Prefix}, cfg.Now), epoch: visit.NewRequestID(),
 		streams: stream.New(cfg.Registerer), heavy: make(chan struct{}, maxHeavy),
 	}
-	d.feed = feed.New(cfg.Broker, d.model, &d.live, cfg.Now, cfg.Registerer)
+	d.feed = feed.New(cfg.Broker, d.model, &d.live, cfg.Now, cfg.Logger, cfg.Registerer)
 	cfg.Access.Render = d.renderAccess
 	d.handler = page.Guard(cfg.Access.Handler(d.routes()), d.log, cfg.Registerer, d.failed)
 	return d, nil
@@ -180,7 +180,7 @@ func (d *Desk) base(r *http.Request, title, active string) page.Base {
 	if !u.Anywhere(access.Viewer) {
 		return b
 	}
-	b.Gaps = d.model.Gaps()
+	b.Gaps, b.Events = d.model.Gaps(), "/events?of=page"
 	b.Pages = []page.Link{{Path: "/", Name: "Doors"}, {Path: "/live", Name: "Live"}, {Path: "/visit", Name: "Visit"},
 		{Path: "/decisions", Name: "Decisions"}, {Path: "/orders", Name: "Orders"}, {Path: "/quarantine", Name: "Not understood"}}
 	if d.trier != nil && u.Anywhere(access.Operator) {

@@ -52,6 +52,9 @@ var searchDays = []int{2, 7, 30}
 // none: it must not be sought for, as it is in no record.
 var anID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
+// anEvent is what the ids of events look like: nothing else gets into a record.
+var anEvent = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
 // findVisit searches by what the address says, which has ids only.
 func (d *Desk) findVisit(w http.ResponseWriter, r *http.Request) {
 	id := r.FormValue("event")
@@ -139,7 +142,7 @@ func (d *Desk) revealSource(w http.ResponseWriter, r *http.Request) {
 func (d *Desk) revealAs(w http.ResponseWriter, r *http.Request, role access.Role, action visit.Action) {
 	u, site, id := access.UserOf(r.Context()), r.PostFormValue("site"), r.PostFormValue("event")
 	at, err := strconv.ParseInt(r.PostFormValue("at"), 10, 64)
-	if err != nil || !anID.MatchString(id) || !visit.ValidName(site) || !u.May(role, site) {
+	if err != nil || !anEvent.MatchString(id) || !visit.ValidName(site) || !u.May(role, site) {
 		d.notFound(w, r)
 		return
 	}

@@ -106,9 +106,11 @@ func NewViews(cfg Config, s *dial.Shared) (*Views, error) {
 // Config is the configuration with its defaults.
 func (v *Views) Config() Config { return v.cfg }
 
-// History, Events and Quarantine are views that need not be closed.
+// History and Events are the views of commands. They are not to be closed: the
+// connection is the caller's.
 func (v *Views) History() *History { return &History{v.cfg, v.c} }
 
+// Events is described at [Views.History].
 func (v *Views) Events() *Events { return &Events{v.cfg, v.c} }
 
 // Quarantined is [Quarantine.Each].
@@ -119,24 +121,26 @@ func (v *Views) Quarantined(ctx context.Context, fn func(Kept) error) error {
 // User is [Book.User].
 func (v *Views) User(ctx context.Context) (user, account string, err error) { return v.c.user(ctx) }
 
-// Relays is [FindRelays], and Deciders is [FindDeciders].
+// Relays is [FindRelays].
 func (v *Views) Relays(ctx context.Context) ([]visit.Relay, Discovery, error) {
 	return findRelays(ctx, v.c)
 }
 
+// Deciders is [FindDeciders].
 func (v *Views) Deciders(ctx context.Context) ([]visit.Decider, Discovery, error) {
 	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
 		return v.c.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
 	})
 }
 
-// OpenBook is the function of that name, and FindBook, too.
+// OpenBook is the function of that name.
 func (v *Views) OpenBook(ctx context.Context) (*Book, error) {
 	return v.book(func(js jetstream.JetStream) (*orders.Book, error) {
 		return orders.OpenShared(ctx, js, v.c.permitted, v.cfg.Orders, v.cfg.Streams.Replicas)
 	})
 }
 
+// FindBook is the function of that name.
 func (v *Views) FindBook(ctx context.Context) (*Book, error) {
 	return v.book(func(js jetstream.JetStream) (*orders.Book, error) {
 		return orders.FindShared(ctx, js, v.c.permitted, v.cfg.Orders)

@@ -48,7 +48,7 @@ func TestFollow_OutlastsARestartOfNATS(t *testing.T) {
 	publish(t, relay, &one)
 	f.sees(t, one.RequestID)
 	s.Stop()
-	eventually(t, "it says that NATS is away", func() bool { err, _ := f.state(); return errors.Is(err, visit.ErrDisconnected) })
+	eventually(t, "it says that NATS is away", func() bool { return errors.Is(f.state(), visit.ErrDisconnected) })
 	s.Restart()
 	two := record("hq", visit.Accept, time.Now())
 	m, err := two.Message(visit.Subjects{})
@@ -86,7 +86,7 @@ func TestFollow_OutlastsAStreamThatIsMadeAnew(t *testing.T) {
 		}
 	}
 	f := follow(t, d)
-	eventually(t, "it says that there is no stream", func() bool { err, _ := f.state(); return errors.Is(err, visit.ErrStreamMissing) })
+	eventually(t, "it says that there is no stream", func() bool { return errors.Is(f.state(), visit.ErrStreamMissing) })
 	create(visit.DefaultEventStream, "visitors.v1.event.>")
 	create(visit.DefaultDecisionStream, "visitors.v1.decision.>")
 	f.reads(t)
@@ -96,7 +96,7 @@ func TestFollow_OutlastsAStreamThatIsMadeAnew(t *testing.T) {
 	if err := js.DeleteStream(within(t, patience), visit.DefaultEventStream); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it says that the stream is gone", func() bool { err, _ := f.state(); return errors.Is(err, visit.ErrStreamMissing) })
+	eventually(t, "it says that the stream is gone", func() bool { return errors.Is(f.state(), visit.ErrStreamMissing) })
 	create(visit.DefaultEventStream, "visitors.v1.event.>")
 	three := event("hq", visit.KindCheckedOut, time.Now())
 	store(&two, &three)
@@ -108,7 +108,7 @@ func TestFollow_BeginsOnceItMay(t *testing.T) {
 	s := natstest.Start(t, confined(nil, []string{"_INBOX.>"}))
 	relay := relayOn(t, s)
 	f := follow(t, deskOn(t, s))
-	eventually(t, "it says what to permit", func() bool { err, _ := f.state(); return errors.Is(err, visit.ErrDenied) })
+	eventually(t, "it says what to permit", func() bool { return errors.Is(f.state(), visit.ErrDenied) })
 	s.Stop()
 	s.Restart(confined(needs, []string{"_INBOX.>"}))
 	f.reads(t)

@@ -98,14 +98,14 @@ func (m *Model) Forget() {
 	}
 }
 
-// Discovered notes which relays and deciders answer. An error says that others may be
-// there as well.
+// Discovered notes which relays and deciders answer. An error beside some that were found
+// says that others may be there as well.
 func (m *Model) Discovered(relays []visit.Relay, relaysErr error, deciders []visit.Decider, decidersErr error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
-	m.sources[Relays].set(relaysErr, now)
-	m.sources[Deciders].set(decidersErr, now)
+	relaysErr = m.sources[Relays].partial(relaysErr, len(relays), now)
+	decidersErr = m.sources[Deciders].partial(decidersErr, len(deciders), now)
 	if relaysErr == nil {
 		m.relays = relays
 		m.sight(now)
@@ -151,11 +151,7 @@ func (m *Model) sight(now time.Time) {
 func (m *Model) Orders(orders []visit.Order, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(orders) > 0 {
-		err = nil
-	}
-	m.sources[Orders].set(err, m.now())
-	if err == nil {
+	if m.sources[Orders].partial(err, len(orders), m.now()) == nil {
 		m.orders = slices.Clone(orders)
 	}
 }

@@ -1,6 +1,7 @@
 package doors
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -221,6 +222,20 @@ func TestDoor_IsNeverGoodWhileSomethingCannotBeRead(t *testing.T) {
 				t.Errorf("it can be read again, and is %s: %s", d.State, d.Text)
 			}
 		})
+	}
+}
+
+func TestSearch_ThatMissedSomebodyIsSaidAndWhatItFoundIsTrue(t *testing.T) {
+	s := newSite()
+	s.answered("decided", minutes(3)...)
+	s.Discovered(s.relays, errors.New("1 replies were too large"), nil, nil)
+	s.Model.Orders([]visit.Order{{Kind: visit.OrderLockdown, Site: "plant", ID: "L", Since: noon}}, errors.New("an entry counts for nothing"))
+	if d := s.door(t); d.State != Answering {
+		t.Errorf("it is %s: %s", d.State, d.Text)
+	}
+	gaps := s.Gaps()
+	if len(gaps) != 2 || !gaps[0].Partly || gaps[0].Why != "1 replies were too large" || gaps[1].Source != Orders {
+		t.Errorf("what is not known is %+v", gaps)
 	}
 }
 

@@ -3,7 +3,6 @@ package doors
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,12 +14,6 @@ const (
 	// many there must have been at that time of the day before.
 	silentAfter = time.Hour
 	usual       = 5
-	// obeyWithin is how long an order may take.
-	obeyWithin = 5 * time.Second
-	// startedBefore is how long a relay may run beside the one that it replaces.
-	startedBefore = 2 * time.Minute
-	// spoolFull is how full a spool is when that is said.
-	spoolFull = 0.8
 )
 
 // Situations says in words why there was no decision.
@@ -199,73 +192,6 @@ func (m *Model) wasFound(subject string) bool {
 	return false
 }
 
-func (d *door) withoutRelay() (Finding, bool) {
-	return Finding{State: NoRelay, Text: "No relay answers for it."}, len(d.relays) == 0
-}
-
-// missingRelay holds where fewer relays answer than did, and no others were started.
-func (m *Model) missingRelay(d *door, clock func(time.Time) string) (Finding, bool) {
-	type sighting struct {
-		id string
-		at time.Time
-	}
-	var gone []sighting
-	for id, at := range d.had {
-		if !slices.Contains(d.relays, id) {
-			gone = append(gone, sighting{id, at})
-		}
-	}
-	if len(gone) == 0 || len(d.relays) == 0 {
-		return Finding{}, false
-	}
-	slices.SortFunc(gone, func(a, b sighting) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
-	for _, r := range m.relays {
-		if len(gone) > 0 && slices.Contains(d.relays, r.ID) && r.Started.After(gone[0].at.Add(-startedBefore)) {
-			gone = gone[1:] // it was started in that one's place
-		}
-	}
-	if len(gone) == 0 {
-		return Finding{}, false
-	}
-	return Finding{RelayMissing, fmt.Sprintf("%d of %s answer. Relay %s has not answered since %s.",
-		len(d.relays), plural(len(d.relays)+len(gone), "relay"), gone[0].id, clock(gone[0].at)), gone[0].at}, true
-}
-
-// impaired holds where a relay says that somebody must mend something.
-func (m *Model) impaired(d *door) (Finding, bool) {
-	for _, r := range m.relays {
-		if !slices.Contains(d.relays, r.ID) {
-			continue
-		}
-		switch {
-		case r.Impaired != "":
-			return Finding{State: Impaired, Text: "Relay " + r.ID + ": " + strings.TrimSuffix(visit.CleanText(r.Impaired), ".") + "."}, true
-		case r.SpoolFull >= spoolFull:
-			return Finding{State: Impaired, Text: fmt.Sprintf("The spool of relay %s is full to %.0f %%. When it is full, events are refused.", r.ID, r.SpoolFull*100)}, true
-		}
-	}
-	return Finding{}, false
-}
-
-func (m *Model) notObeyed(d *door, now time.Time, clock func(time.Time) string) (Finding, bool) {
-	asked := m.sources[Relays].checked
-	for _, r := range m.relays {
-		if !concerns(r, d.site) {
-			continue
-		}
-		if !r.OrdersKnown {
-			return Finding{State: NotObeyed, Text: "Relay " + r.ID + " does not know the standing orders. It lets nobody in by a fallback."}, true
-		}
-		for _, o := range m.orders {
-			due := o.InForce(now) && concernsSite(o.Site, d.site) && asked.Sub(o.Since) > obeyWithin
-			if due && !Obeys(r, o.Identity()) {
-				return Finding{NotObeyed, fmt.Sprintf("Relay %s does not obey the %s given %s.", r.ID, o.Kind, clock(o.Since)), o.Since}, true
-			}
-		}
-	}
-	return Finding{}, false
-}
-
 func (d *door) drift() (Finding, bool) {
 	if len(d.drifting) == 0 {
 		return Finding{}, false
@@ -288,16 +214,6 @@ func (d *door) silence(now time.Time, clock func(time.Time) string) (Finding, bo
 		return Finding{}, false
 	}
 	return Finding{Silent, fmt.Sprintf("Nothing was received since %s. In the same time of the day before it was %d.", clock(last), before), last}, true
-}
-
-// Obeys reports whether a relay obeys an order.
-func Obeys(r visit.Relay, id string) bool {
-	return slices.ContainsFunc(r.Orders, func(o visit.RelayOrder) bool { return o.ID == id })
-}
-
-// concerns reports whether a relay has a site, or may have it.
-func concerns(r visit.Relay, site string) bool {
-	return r.SiteCount > len(r.Sites) || slices.Contains(r.Sites, site)
 }
 
 // concernsSite reports whether an order for a site is one for another, too.

@@ -1,6 +1,7 @@
 package doors
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -41,10 +42,12 @@ type source struct {
 	// since is when that began, and checked when it was last said.
 	since, checked time.Time
 	why            string // it is not known, in words
+	// partly is why not all of it is known, although what was read is true; or empty.
+	partly string
 }
 
 func (s *source) set(err error, now time.Time) {
-	s.checked = now
+	s.checked, s.partly = now, ""
 	switch {
 	case err != nil:
 		if s.known {
@@ -62,6 +65,21 @@ func (s source) at(now time.Time, polled bool) source {
 		return source{since: s.checked, checked: s.checked, why: "no answer since then"}
 	}
 	return s
+}
+
+// partial takes an error beside which something was read for one of the rest: a search
+// that has missed somebody, or an entry that counts for nothing. Of that, states are told,
+// and it is said what was missed.
+func (s *source) partial(err error, found int, now time.Time) error {
+	lost := found == 0 || errors.Is(err, visit.ErrDenied) || errors.Is(err, visit.ErrDisconnected) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	if err == nil || lost {
+		s.set(err, now)
+		return err
+	}
+	s.set(nil, now)
+	s.partly = Why(err)
+	return nil
 }
 
 // Why says in words why something could not be read or done.

@@ -26,6 +26,8 @@ type Gap struct {
 	Source Source
 	Since  time.Time
 	Why    string
+	// Partly is set where what was read is true, and something may be missing.
+	Partly bool
 }
 
 // Relay is one that answered.
@@ -110,8 +112,11 @@ func (m *Model) Gaps() []Gap {
 func (m *Model) gaps(now time.Time) (all []Gap) {
 	for _, s := range Sources {
 		polled := s != History && s != Following
-		if at := m.sources[s].at(now, polled); !at.known {
-			all = append(all, Gap{s, at.since, at.why})
+		switch at := m.sources[s].at(now, polled); {
+		case !at.known:
+			all = append(all, Gap{Source: s, Since: at.since, Why: at.why})
+		case at.partly != "":
+			all = append(all, Gap{Source: s, Since: at.checked, Why: at.partly, Partly: true})
 		}
 		if s == NATS && len(all) > 0 && !m.sources[NATS].checked.IsZero() {
 			return all
@@ -137,6 +142,7 @@ func (m *Model) view(d *door, gaps []Gap, now time.Time) Door {
 		}
 	}
 	all := m.findings(d, now)
+	gaps = slices.DeleteFunc(slices.Clone(gaps), func(g Gap) bool { return g.Partly })
 	if len(gaps) > 0 && !stillKnown(all[0].State, gaps) {
 		all = m.unknown(d, gaps, now)
 	}
@@ -212,13 +218,23 @@ func (m *Model) Relays() []visit.Relay {
 	return slices.Clone(m.relays)
 }
 
-// Settled reports whether each source was asked, whatever it said: what a page says is
-// true from then on.
+// StandingOrders returns the orders that were read last, those that have ended included.
+func (m *Model) StandingOrders() []visit.Order {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.orders)
+}
+
+// Settled reports whether each source was asked, whatever it said, and the last day is read
+// where it can be: what a page says is as good as it gets.
 func (m *Model) Settled() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s := m.sources[NATS]; !s.checked.IsZero() && !s.known {
+	out := func(s Source) bool { return !m.sources[s].checked.IsZero() && !m.sources[s].known }
+	if out(NATS) {
 		return true
 	}
-	return !slices.ContainsFunc(Sources, func(s Source) bool { return m.sources[s].checked.IsZero() })
+	return !slices.ContainsFunc(Sources, func(s Source) bool {
+		return m.sources[s].checked.IsZero() && (s != History || !out(Following))
+	})
 }

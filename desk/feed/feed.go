@@ -5,6 +5,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -45,6 +46,10 @@ type Feed struct {
 	log       *live.Log
 	now       func() time.Time
 	following prometheus.Gauge
+	logger    *slog.Logger
+
+	logging sync.Mutex
+	failing map[doors.Source]bool
 
 	begun chan struct{} // closed when following has begun
 	once  sync.Once
@@ -54,8 +59,8 @@ type Feed struct {
 }
 
 // New returns a feed that has not begun.
-func New(b Broker, m *doors.Model, l *live.Log, now func() time.Time, reg prometheus.Registerer) *Feed {
-	f := &Feed{broker: b, model: m, log: l, now: now, begun: make(chan struct{}), following: prometheus.NewGauge(prometheus.GaugeOpts{
+func New(b Broker, m *doors.Model, l *live.Log, now func() time.Time, logger *slog.Logger, reg prometheus.Registerer) *Feed {
+	f := &Feed{broker: b, model: m, log: l, now: now, logger: logger, failing: map[doors.Source]bool{}, begun: make(chan struct{}), following: prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "sine_relay_desk_following", Help: "1 while the desk follows what is stored, else 0.",
 	})}
 	reg.MustRegister(f.following)
@@ -86,7 +91,7 @@ func (f *Feed) follow(ctx context.Context) {
 }
 
 func (f *Feed) state(err error) {
-	f.model.Note(doors.Following, err)
+	f.note(doors.Following, err)
 	f.following.Set(0)
 	if err == nil {
 		f.following.Set(1)
@@ -125,7 +130,7 @@ func (f *Feed) history(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		err := f.readDay(ctx)
-		f.model.Note(doors.History, err)
+		f.note(doors.History, err)
 		if err == nil {
 			return
 		}
@@ -181,19 +186,45 @@ func (f *Feed) Look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	if err := f.broker.Connected(); err != nil {
-		f.model.Note(doors.NATS, err)
+		f.note(doors.NATS, err)
 		return // nobody could answer
 	}
-	f.model.Note(doors.NATS, nil)
+	f.note(doors.NATS, nil)
 	var asking sync.WaitGroup
 	var relays []visit.Relay
 	var deciders []visit.Decider
 	var relaysErr, decidersErr error
 	asking.Go(func() { relays, relaysErr = f.broker.Relays(ctx) })
 	asking.Go(func() { deciders, decidersErr = f.broker.Deciders(ctx) })
-	asking.Go(func() { f.model.Orders(f.broker.Orders(ctx)) })
+	asking.Go(func() {
+		orders, err := f.broker.Orders(ctx)
+		f.model.Orders(orders, err)
+		f.logChange(ctx, doors.Orders, err)
+	})
 	asking.Wait()
 	f.model.Discovered(relays, relaysErr, deciders, decidersErr)
+	f.logChange(ctx, doors.Relays, relaysErr)
+	f.logChange(ctx, doors.Deciders, decidersErr)
+}
+
+func (f *Feed) note(s doors.Source, err error) {
+	f.model.Note(s, err)
+	f.logChange(context.Background(), s, err)
+}
+
+// logChange logs when something cannot be read any more, and when it can again.
+func (f *Feed) logChange(ctx context.Context, s doors.Source, err error) {
+	f.logging.Lock()
+	defer f.logging.Unlock()
+	switch {
+	case f.failing[s] == (err != nil) || errors.Is(ctx.Err(), context.Canceled):
+	case err != nil:
+		f.logger.Warn("the desk cannot read", "what", s.String(), "err", err.Error())
+		f.failing[s] = true
+	default:
+		f.logger.Info("the desk reads again", "what", s.String())
+		f.failing[s] = false
+	}
 }
 
 func pause(ctx context.Context, t time.Duration) {

@@ -3,6 +3,7 @@ package feed
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/desk/doors"
 	"github.com/sine-relay/sine-relay/desk/live"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/internal/promtest"
 	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
@@ -60,12 +62,19 @@ func (f fake) Follow(ctx context.Context, record func(visit.Record), event func(
 
 func run(t *testing.T, b fake) (*doors.Model, *live.Log, *prometheus.Registry) {
 	t.Helper()
+	m, l, reg, _ := runLogging(t, b)
+	return m, l, reg
+}
+
+func runLogging(t *testing.T, b fake) (*doors.Model, *live.Log, *prometheus.Registry, *logtest.Buffer) {
+	t.Helper()
+	logs := &logtest.Buffer{}
 	m, l, reg := doors.New(visit.Subjects{}, time.Now), &live.Log{}, prometheus.NewRegistry()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { New(b, m, l, time.Now, reg).Run(ctx) })
+	running.Go(func() { New(b, m, l, time.Now, logs.Text(), reg).Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
-	return m, l, reg
+	return m, l, reg, logs
 }
 
 func requests(m *doors.Model) (sum int) {
@@ -143,7 +152,7 @@ func TestFeed_SaysWhatItCannotFollow(t *testing.T) {
 func TestFeed_WithoutNATSItSaysSoAndGoesOn(t *testing.T) {
 	var mu sync.Mutex
 	away := errors.New("no servers available")
-	m, _, reg := run(t, fake{connected: func() error { mu.Lock(); defer mu.Unlock(); return away }})
+	m, _, reg, logs := runLogging(t, fake{connected: func() error { mu.Lock(); defer mu.Unlock(); return away }})
 	wait.Until(t, "it says so", m.Settled)
 	if gaps := m.Gaps(); len(gaps) != 1 || gaps[0].Source != doors.NATS || gaps[0].Why != "no servers available" {
 		t.Errorf("what is not known is %+v", gaps)
@@ -154,5 +163,8 @@ func TestFeed_WithoutNATSItSaysSoAndGoesOn(t *testing.T) {
 	wait.Until(t, "it is back", func() bool { return known(m) })
 	if promtest.Sum(t, reg, "sine_relay_desk_following") != 1 {
 		t.Error("it does not count as following")
+	}
+	if text := logs.String(); strings.Count(text, "the desk cannot read") != 1 || strings.Count(text, "the desk reads again") != 1 {
+		t.Errorf("the log is %s", text)
 	}
 }

@@ -28,7 +28,7 @@
   }
 
   function check() {
-    if (!paused && (closed || new Date() - heard > quietFor)) {
+    if (!paused && !document.hidden && (closed || new Date() - heard > quietFor)) {
       say(`This page is old: no connection to the desk since ${clock(heard)} (this device's time). It tries again. If that lasts, reload the page; you may have to sign in again.`);
     }
   }
@@ -117,16 +117,25 @@
       closed = true;
       check();
       if (source.readyState === EventSource.CLOSED) { // refused: the browser does not try again
-        setTimeout(() => paused || follow(address), 5000);
+        setTimeout(() => paused || document.hidden || resume(), 5000);
       }
     });
   }
 
   const events = document.body.dataset.events;
   const pause = document.querySelector("[data-pause]");
+  const resume = () => follow(last === "" ? events : events.replace(/after=[^&]*/, `after=${last}`));
   if (events) {
     follow(events);
     setInterval(check, 1000);
+    // Over HTTP/1.1 a browser has six connections for all its tabs: one that nobody looks
+    // at must not keep any.
+    document.addEventListener("visibilitychange", () => {
+      source.close();
+      if (!document.hidden && !paused) {
+        resume();
+      }
+    });
   }
 
   // A list that grows can be held.
@@ -142,7 +151,7 @@
       } else {
         say("");
         hear();
-        follow(last === "" ? events : events.replace(/after=[^&]*/, `after=${last}`));
+        resume();
       }
     });
   }
