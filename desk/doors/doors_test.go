@@ -109,6 +109,15 @@ func TestDoor_SaysWhatIsWrongAndWhy(t *testing.T) {
 			s.answered("no_decider", minutes(8, 7, 6)...)
 			s.answered("decided", minutes(5)...)
 		}, OnFallback, "since 11:52:00: no program answers for the decider. 3 of the last 4 check-in requests"},
+		"several, and then three in a row with": {func(s *site) {
+			s.answered("no_decider", minutes(8, 7, 6)...)
+			s.answered("decided", minutes(5, 4, 3)...)
+		}, Answering, ""},
+		"one without a decision after another trouble": {func(s *site) {
+			s.answered("no_decider", minutes(20, 19)...)
+			s.answered("decided", minutes(18)...)
+			s.answered("timeout", minutes(2, 1)...)
+		}, OnFallback, "On fallback timeout since 11:58:00: no decision came in time. 4 of the last 5 check-in requests got no decision: 4 let in, 0 rejected. Of these, 2 for another reason."},
 		"one without a decision long ago": {func(s *site) {
 			s.answered("timeout", minutes(30)...)
 			s.answered("decided", minutes(5, 4, 3)...)
@@ -199,7 +208,7 @@ func TestDoor_IsNeverGoodWhileSomethingCannotBeRead(t *testing.T) {
 		lose func(*site)
 		text string
 	}{
-		"NATS is away":                {func(s *site) { s.Note(NATS, away) }, "Unknown since 12:01:00: NATS: NATS cannot be reached: "},
+		"NATS is away":                {func(s *site) { s.Note(NATS, away) }, "Unknown since 12:01:00: NATS cannot be reached: no servers."},
 		"nothing is followed":         {func(s *site) { s.Note(Following, away) }, "what happens now: NATS cannot be reached"},
 		"no relay can be asked":       {func(s *site) { s.Discovered(nil, away, nil, nil) }, "the relays: NATS cannot be reached"},
 		"no decider can be asked":     {func(s *site) { s.Discovered(s.relays, nil, nil, away) }, "the deciders: NATS cannot be reached"},

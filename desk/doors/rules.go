@@ -14,6 +14,10 @@ const (
 	// many there must have been at that time of the day before.
 	silentAfter = time.Hour
 	usual       = 5
+	// recovered is how many decisions in a row end that a door is on fallback, and after
+	// another so many it is another trouble.
+	recovered = 3
+	another   = 5
 )
 
 // Situations says in words why there was no decision.
@@ -111,56 +115,73 @@ func orderText(o visit.Order, state State, clock func(time.Time) string) string 
 // A malformed call is that visitor's alone, unless there are several.
 func ownTrouble(situation string) bool { return situation == "incomplete" || situation == "unreadable" }
 
-// onFallback holds where the last check-in request got no decision, or a quarter of the
-// last ones of an hour, and at least three.
+// onFallback holds where the last check-in request got no decision; and where a quarter of
+// those of an hour did not, and at least three, until some in a row are decided.
 func (d *door) onFallback(now time.Time, clock func(time.Time) string) (Finding, bool) {
-	var lately, without, in, rejected, run int
-	var since time.Time
-	why := map[string]int{}
-	counted := 0
+	t := d.trouble(now)
+	newest := t.decided == 0 && t.count > 0 && !ownTrouble(t.situation)
+	again := t.lately >= 3 && t.lately*4 >= t.hour && t.decided < recovered
+	if !newest && !again {
+		return Finding{}, false
+	}
+	others := ""
+	if t.others > 0 {
+		others = fmt.Sprintf(" Of these, %d for another reason.", t.others)
+	}
+	return Finding{OnFallback, fmt.Sprintf("On fallback %s since %s: %s. %d of the last %s got no decision: %d let in, %d rejected.%s",
+		t.situation, clock(t.since), cmp.Or(Situations[t.situation], "there was no decision"), t.count, plural(t.of, "check-in request"), t.in, t.count-t.in, others), t.since}, true
+}
+
+// trouble is what the last check-in requests of a door say.
+type trouble struct {
+	situation string    // of the newest without a decision
+	since     time.Time // it is so, as far as these say
+	// decided are those since the newest without a decision.
+	decided int
+	// count of these got no decision, in of them were let in, and others had another
+	// situation than the newest.
+	of, count, in, others int
+	// lately of those of the last hour got no decision.
+	hour, lately int
+}
+
+// trouble looks at the last check-in requests of a day, from the newest on. Those that an
+// order decided say nothing about deciders.
+func (d *door) trouble(now time.Time) (t trouble) {
+	run := 0
 	for _, a := range d.recent {
 		if now.Sub(a.at) > day || a.ordered {
 			continue
 		}
-		counted++
-		if hour := now.Sub(a.at) <= time.Hour; hour {
-			lately++
+		t.of++
+		lately := now.Sub(a.at) <= time.Hour
+		if lately {
+			t.hour++
 		}
 		if !a.fallback {
 			run++
+			if t.count == 0 {
+				t.decided++
+			}
 			continue
 		}
-		if run < 5 {
-			since = a.at // it is the same trouble still
+		t.count++
+		t.situation = cmp.Or(t.situation, a.situation)
+		switch {
+		case a.situation != t.situation:
+			t.others++
+		case t.since.IsZero() || run < another:
+			t.since = a.at // it is the same trouble still
 		}
 		run = 0
-		why[a.situation]++
-		if now.Sub(a.at) <= time.Hour {
-			without++
-		}
 		if a.accepted {
-			in++
-		} else {
-			rejected++
+			t.in++
+		}
+		if lately {
+			t.lately++
 		}
 	}
-	newest := len(d.recent) > 0 && d.recent[0].fallback && !ownTrouble(d.recent[0].situation) && now.Sub(d.recent[0].at) <= day
-	if !newest && (without < 3 || without*4 < lately) {
-		return Finding{}, false
-	}
-	situation := commonest(why)
-	words := cmp.Or(Situations[situation], "there was no decision")
-	return Finding{OnFallback, fmt.Sprintf("On fallback %s since %s: %s. %d of the last %s got no decision: %d let in, %d rejected.",
-		situation, clock(since), words, in+rejected, plural(counted, "check-in request"), in, rejected), since}, true
-}
-
-func commonest(counts map[string]int) (most string) {
-	for name, n := range counts {
-		if n > counts[most] || n == counts[most] && name < most {
-			most = name
-		}
-	}
-	return most
+	return t
 }
 
 // withoutDecider holds for a decider that was found once, or never decided: one that

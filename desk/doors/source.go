@@ -3,6 +3,7 @@ package doors
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -84,12 +85,22 @@ func (s *source) partial(err error, found int, now time.Time) error {
 
 // Why says in words why something could not be read or done.
 func Why(err error) string {
+	because := func(sentinel error) string {
+		return visit.CleanText(strings.TrimPrefix(strings.TrimPrefix(err.Error(), sentinel.Error()), ": "))
+	}
 	switch {
 	case errors.Is(err, visit.ErrDenied):
-		return "NATS refuses it: " + visit.CleanText(err.Error())
+		return sentence("NATS refuses it", because(visit.ErrDenied))
 	case errors.Is(err, visit.ErrDisconnected):
-		return "NATS cannot be reached: " + visit.CleanText(err.Error())
+		return sentence("NATS cannot be reached", because(visit.ErrDisconnected))
 	default:
 		return visit.CleanText(err.Error())
 	}
+}
+
+func sentence(what, because string) string {
+	if because == "" {
+		return what
+	}
+	return what + ": " + because
 }

@@ -171,7 +171,10 @@ func (m *Model) unknown(d *door, gaps []Gap, now time.Time) []Finding {
 		if i > 0 {
 			text += "; "
 		}
-		text += g.Source.String() + ": " + g.Why
+		if g.Source != NATS {
+			text += g.Source.String() + ": "
+		}
+		text += g.Why
 	}
 	text += "."
 	if m.sources[first.Source].ever {
