@@ -168,7 +168,7 @@ func (b *Broker) SetSites(sites []string) { b.orders.SetSites(sites) }
 // Deciders returns the deciders that reply until ctx ends or none has replied for a
 // while, in the order of their ids. The error wraps visit.ErrDisconnected or
 // visit.ErrDenied.
-func (b *Broker) Deciders(ctx context.Context) ([]admin.Decider, admin.Discovery, error) {
+func (b *Broker) Deciders(ctx context.Context) ([]visit.Decider, admin.Discovery, error) {
 	if !b.requests.Connected() {
 		return nil, admin.Discovery{}, fmt.Errorf("look for deciders: %w", visit.ErrDisconnected)
 	}

@@ -70,7 +70,7 @@ func TestDeciders_SearchIsBounded(t *testing.T) {
 				defer cancel()
 				search := ready(t, s).Deciders
 				if by == "an operator" {
-					search = func(ctx context.Context) ([]admin.Decider, admin.Discovery, error) {
+					search = func(ctx context.Context) ([]visit.Decider, admin.Discovery, error) {
 						return admin.FindDeciders(ctx, admin.Config{NATS: dial.Config{Servers: []string{s.URL()}}})
 					}
 				}

@@ -2,7 +2,10 @@ package broker_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -234,6 +237,60 @@ func TestAnnounce_VersionIsAlwaysSemantic(t *testing.T) {
 		})
 		if said.Version != want {
 			t.Errorf("%q is shown as %q, want %q", version, said.Version, want)
+		}
+	}
+}
+
+// A reply that is too large would not be looked at, and the relay not be seen at all.
+func TestAnnounce_AThousandIntegrationsFitIntoAReply(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	b := ready(t, s)
+	typical := func(i int) visit.RelayIntegration {
+		return visit.RelayIntegration{
+			Name: fmt.Sprintf("site-%04d-lobby", i), DisplayName: fmt.Sprintf("Site %d, main lobby", i), Site: fmt.Sprintf("site-%04d", i),
+			TimeZone: "Australia/Adelaide", Deciders: []string{"default"}, LastReceived: time.Now().UTC(),
+		}
+	}
+	long := func(i int) visit.RelayIntegration {
+		one := typical(i)
+		one.Deciders = slices.Repeat([]string{strings.Repeat("d", 64)}, 10)
+		return one
+	}
+	var told atomic.Pointer[[]visit.RelayIntegration]
+	told.Store(&[]visit.RelayIntegration{})
+	err := b.Announce(broker.Announcement{
+		Version: "1.2.3", State: func() string { return "ready" },
+		Sites: func() (sites []string) {
+			for _, i := range *told.Load() {
+				sites = append(sites, i.Site)
+			}
+			return sites
+		},
+		Integrations: func() []visit.RelayIntegration { return *told.Load() },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		each  func(int) visit.RelayIntegration
+		whole bool
+	}{"of the usual size": {typical, true}, "with ten long deciders each": {long, false}} {
+		all := []visit.RelayIntegration{}
+		for i := range visit.MaxRelaySites {
+			all = append(all, c.each(i))
+		}
+		told.Store(&all)
+		var found []visit.Relay
+		eventually(t, "the relay says so "+name, func() bool {
+			found, err = admin.FindRelays(within(t, patience), admin.Config{NATS: dial.Config{Servers: []string{s.URL()}}})
+			return err == nil && len(found) == 1 && len(found[0].Integrations) > 0 && len(found[0].Integrations[0].Deciders) == len(all[0].Deciders)
+		})
+		r := found[0]
+		size, _ := json.Marshal(r)
+		t.Logf("%s: %d of %d integrations in %d bytes", name, len(r.Integrations), r.IntegrationCount, len(size))
+		if r.IntegrationCount != len(all) || (len(r.Integrations) == len(all)) != c.whole || len(r.Integrations) < 100 || r.Integrations[99].Name != all[99].Name {
+			t.Errorf("%s: %d of %d integrations", name, len(r.Integrations), r.IntegrationCount)
 		}
 	}
 }

@@ -150,6 +150,8 @@ type Announcement struct {
 	// integrations. They are called when the status is asked for.
 	State func() string
 	Sites func() []string
+	// Integrations are in the order of their names; nil for none.
+	Integrations func() []visit.RelayIntegration
 }
 
 // Announce makes the relay visible in NATS discovery until [Broker.Close]. Like
@@ -171,10 +173,21 @@ func (b *Broker) relayStatus(a Announcement) visit.RelayStatus {
 	sites := a.Sites()
 	r := visit.RelayStatus{State: a.State(), SiteCount: len(sites), Sites: sites[:min(len(sites), visit.MaxRelaySites)]}
 	if spool := b.outbox.Status(); spool != nil {
-		r.Spooled = spool.Messages
+		r.Spooled, r.SpoolFull = spool.Messages, spool.Full
 	}
 	st := b.orders.Status()
 	r.OrdersKnown, r.OrdersReadAt, r.OrdersRevision = st.Known, st.AsOf.UTC(), st.Revision
 	r.Orders = b.orders.Obeyed()
+	if impaired := b.Status().Impaired; impaired != nil {
+		text := impaired.Error()
+		r.Impaired = strings.ToValidUTF8(text[:min(len(text), maxImpaired)], "")
+	}
+	if a.Integrations != nil {
+		all := a.Integrations()
+		r.IntegrationCount, r.Integrations = len(all), admin.Fitting(r, all)
+	}
 	return r
 }
+
+// maxImpaired bounds what a relay says of itself, in bytes.
+const maxImpaired = 2000

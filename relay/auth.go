@@ -13,7 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sine-relay/sine-relay/relay/clientip"
+	"github.com/sine-relay/sine-relay/internal/clientip"
 )
 
 // headerKey is where Sine puts the API key.

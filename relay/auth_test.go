@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sine-relay/sine-relay/relay/clientip"
+	"github.com/sine-relay/sine-relay/internal/clientip"
 )
 
 func TestKey_Match(t *testing.T) {

@@ -89,6 +89,7 @@ func (r *Relay) handleWebhook(x *exchange) response {
 	connlimit.Authenticated(x.req.Context(), x.in.Name)
 	r.metrics.apiKeys.used(x.in.Name, key)
 	r.metrics.lastWebhook.WithLabelValues(x.in.Name).SetToCurrentTime()
+	x.in.lastReceived.Store(r.now().UnixMilli())
 	r.metrics.inFlight.WithLabelValues(x.in.Name).Inc()
 	defer r.metrics.inFlight.WithLabelValues(x.in.Name).Dec()
 	defer x.conn.watch(x.req.Context())()

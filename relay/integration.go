@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay/condition"
@@ -20,6 +21,12 @@ import (
 type Integration struct {
 	// Name is the last part of the URL that is pasted into Sine.
 	Name string
+	// DisplayName is its name for people, if it has one.
+	DisplayName string
+	// Test marks it for tests: programs may check in made-up visitors there.
+	Test bool
+	// NotConfirmed is set where no test visit has shown that Sine obeys its rejections.
+	NotConfirmed bool
 	// Site is the site that the integration belongs to; it becomes part of
 	// subjects.
 	Site string
@@ -72,6 +79,9 @@ type Integration struct {
 
 	policy policy.Policy // complete, with the deciders
 	drift  *drift.Watch  // set when a relay answers by it
+	// lastReceived is when the last authenticated webhook came, in milliseconds since
+	// 1970, or 0. It is that of the integration of this name before a reload, too.
+	lastReceived *atomic.Int64
 	// ownExpectations is set where a decider has expectations of its own.
 	ownExpectations bool
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 
-	"github.com/sine-relay/sine-relay/relay/clientip"
+	"github.com/sine-relay/sine-relay/internal/clientip"
 )
 
 // lines are the log lines of webhooks and of their sums, level debug aside.

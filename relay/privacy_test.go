@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/clientip"
+	"github.com/sine-relay/sine-relay/internal/clientip"
 	"github.com/sine-relay/sine-relay/visit"
 )
 

@@ -26,8 +26,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sine-relay/sine-relay/internal/clientip"
 	"github.com/sine-relay/sine-relay/internal/logthrottle"
-	"github.com/sine-relay/sine-relay/relay/clientip"
 	"github.com/sine-relay/sine-relay/relay/connlimit"
 	"github.com/sine-relay/sine-relay/visit"
 )

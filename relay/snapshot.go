@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 )
 
 // snapshot is the configuration that the relay answers by. It is never changed, but
@@ -46,8 +47,13 @@ func (r *Relay) Reload(integrations []Integration) error {
 func (r *Relay) swap(s *snapshot) {
 	r.swapping.Lock()
 	defer r.swapping.Unlock()
-	for _, in := range s.integrations {
+	before := r.snapshot.Load()
+	for name, in := range s.integrations {
 		r.metrics.initialiseFor(in)
+		in.lastReceived = new(atomic.Int64)
+		if before != nil && before.integrations[name] != nil {
+			in.lastReceived = before.integrations[name].lastReceived
+		}
 	}
 	r.limiter.among(len(s.integrations))
 	r.recorder.places.Among(len(s.integrations))

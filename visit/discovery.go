@@ -29,11 +29,45 @@ type RelayStatus struct {
 	// SiteCount is the number of all of them.
 	Sites     []string `json:"sites"`
 	SiteCount int      `json:"siteCount"`
-	// Spooled is the number of messages in the relay's spool.
-	Spooled int `json:"spooled"`
+	// Spooled is the number of messages in the relay's spool, and SpoolFull how full that
+	// is, from 0 to 1.
+	Spooled   int     `json:"spooled"`
+	SpoolFull float64 `json:"spoolFull,omitempty"`
+	// Impaired is what a person must mend while the relay answers, or empty.
+	Impaired string `json:"impaired,omitempty"`
+	// Integrations are those of the relay, in the order of their names: the first
+	// [MaxRelaySites], or fewer where the reply would get too large. IntegrationCount is
+	// the number of all of them. Earlier relays say neither.
+	Integrations     []RelayIntegration `json:"integrations,omitempty"`
+	IntegrationCount int                `json:"integrationCount,omitempty"`
 }
 
-// MaxRelaySites bounds [RelayStatus.Sites].
+// RelayIntegration is an integration of a relay.
+type RelayIntegration struct {
+	Name        string `json:"name"`
+	DisplayName string `json:"displayName,omitempty"`
+	Site        string `json:"site"`
+	// ExternalID is that of the relay's configuration.
+	ExternalID string `json:"externalId,omitempty"`
+	// TimeZone is the site's, a name of the IANA database.
+	TimeZone string `json:"timeZone,omitempty"`
+	// Deciders are the names of those that are asked.
+	Deciders []string `json:"deciders,omitempty"`
+	// Test marks it for tests: made-up visitors may be checked in there.
+	Test bool `json:"test,omitempty"`
+	// Invalid is set where its configuration is invalid: all its webhooks are answered
+	// 401.
+	Invalid bool `json:"invalid,omitempty"`
+	// Drifting are fields that were in its bodies and are missing.
+	Drifting []string `json:"drifting,omitempty"`
+	// LastReceived is when this relay received its last authenticated webhook, by the
+	// relay's clock. It is absent where none has come since the relay started.
+	LastReceived time.Time `json:"lastReceived,omitzero"`
+	// NotConfirmed is set where no test visit has shown that Sine obeys its rejections.
+	NotConfirmed bool `json:"notConfirmed,omitempty"`
+}
+
+// MaxRelaySites bounds [RelayStatus.Sites] and [RelayStatus.Integrations].
 const MaxRelaySites = 1000
 
 // Relay is a relay as NATS discovery shows it.

@@ -29,6 +29,7 @@ const (
 	orderIntegration = "integration/"
 	orderDecision    = "decision/"
 	orderQuarantine  = "quarantine/"
+	orderAudit       = "audit"
 )
 
 // OfVisit reports whether the ordering key is that of a visit.

@@ -63,10 +63,19 @@ func TestWireFormat_OfMessagesIsFrozen(t *testing.T) {
 		},
 		Order: &visit.OrderNote{Kind: visit.OrderLockdown, By: "ops", Since: event.Received},
 	}
+	audit := visit.Audit{
+		ID: "M3456789ABCDEFGHK7Q2", Time: event.Received, Action: visit.ActionReveal, Site: visit.AllSites, Subject: event.ID,
+		User: "ann@example.com", Role: "reception",
+	}
 	for name, write := range map[string]func() ([]byte, error){
 		"record.json": func() ([]byte, error) { return json.Marshal(record) },
 		"record-message.json": func() ([]byte, error) {
 			m, err := record.Message(visit.Subjects{})
+			return describe(m), err
+		},
+		"audit.json": func() ([]byte, error) { return json.Marshal(audit) },
+		"audit-message.json": func() ([]byte, error) {
+			m, err := audit.Message(visit.Subjects{})
 			return describe(m), err
 		},
 		"event.json":      func() ([]byte, error) { return visit.MarshalEvent(&event) },

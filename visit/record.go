@@ -97,15 +97,20 @@ const (
 	ResultRejected = "rejected"
 )
 
+// Result is the last token of the record's subject: [ResultRejected] for [Reject], and
+// [ResultAccepted] otherwise.
+func (r *Record) Result() string {
+	if r.Verdict == Reject {
+		return ResultRejected
+	}
+	return ResultAccepted
+}
+
 // Message returns the record as a CloudEvent in binary mode. Its id is RequestID.
 func (r *Record) Message(s Subjects) (Message, error) {
 	data, err := r.marshal()
 	if err != nil {
 		return Message{}, fmt.Errorf("encode the decision record of %s: %w", r.RequestID, err)
-	}
-	result := ResultAccepted
-	if r.Verdict == Reject {
-		result = ResultRejected
 	}
 	h := headers(
 		HeaderSpecVersion, SpecVersion,
@@ -125,7 +130,7 @@ func (r *Record) Message(s Subjects) (Message, error) {
 		h[HeaderSubject] = []string{r.Visit.Value}
 	}
 	return Message{
-		Root: RootDecision, Subject: s.Decision(r.Site, result), ID: r.RequestID,
+		Root: RootDecision, Subject: s.Decision(r.Site, r.Result()), ID: r.RequestID,
 		OrderingKey: orderDecision + r.Integration, Header: h, Data: data,
 	}, nil
 }

@@ -9,6 +9,7 @@ const (
 	DefaultEventStream      = "VISITORS"
 	DefaultDecisionStream   = "VISITOR_DECISIONS"
 	DefaultQuarantineStream = "VISITOR_QUARANTINE"
+	DefaultAuditStream      = "VISITOR_DESK"
 	DefaultOrderBucket      = "VISITOR_ORDERS"
 )
 
@@ -22,6 +23,7 @@ const (
 	RootEvent      Root = "event"
 	RootDecision   Root = "decision"
 	RootQuarantine Root = "quarantine"
+	RootAudit      Root = "audit"
 )
 
 // Subjects returns the NATS subjects of an installation. Sites and deciders are names
@@ -50,6 +52,18 @@ func (s Subjects) Decision(site, result string) string {
 
 // Quarantine is the subject of quarantined messages of a site.
 func (s Subjects) Quarantine(site string) string { return s.under(RootQuarantine) + site }
+
+// Audit is the subject of what somebody did at the desk at a site, or at [AllSites],
+// which is "_all" here: every token of a subject can be read.
+func (s Subjects) Audit(site string, action Action) string {
+	if site == AllSites {
+		site = auditAllSites
+	}
+	return s.under(RootAudit) + site + "." + string(action)
+}
+
+// auditAllSites is a name that a site could have as well: the body tells.
+const auditAllSites = "_all"
 
 // All is the filter for all subjects below a root.
 func (s Subjects) All(root Root) string { return s.under(root) + ">" }
@@ -142,7 +156,11 @@ const (
 	SpecVersion = "1.0"
 	ContentJSON = "application/json"
 
+	// AuditSource is the CloudEvents source of what was done at the desk.
+	AuditSource = "/desk"
+
 	recordType = "io.github.sine-relay.visit.decision.v1"
+	auditType  = "io.github.sine-relay.visit.audit.v1"
 	typePrefix = "io.github.sine-relay.visit."
 	typeSuffix = ".v1"
 )
@@ -156,6 +174,7 @@ const SchemaRoot = "https://github.com/sine-relay/sine-relay/visit/contract/v1/"
 const (
 	EventSchema  = SchemaRoot + "event.schema.json"
 	RecordSchema = SchemaRoot + "decision-record.schema.json"
+	AuditSchema  = SchemaRoot + "audit.schema.json"
 )
 
 // EventType is the CloudEvents type of a kind, for example

@@ -10,11 +10,14 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go/micro"
 
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/orders"
@@ -45,26 +48,150 @@ func (c Config) complete() (Config, error) {
 	return c, nil
 }
 
-// connect connects an operator's command.
-func connect(cfg Config, more ...nats.Option) (Config, *nats.Conn, error) {
-	cfg, err := cfg.complete()
-	if err != nil {
-		return cfg, nil, err
-	}
-	nc, err := dial.ConnectOperator(cfg.NATS, more...)
-	return cfg, nc, err
+// connection is one to NATS, with what ends its use where NATS refuses something.
+type connection struct {
+	*nats.Conn
+	permitted dial.Permitted
+	// shared is set where others use it at once. Then its last error may be another's.
+	shared bool
 }
 
-// whilePermitted ends as soon as NATS refuses what a command does. A command has its
-// connection to itself, and so every refusal concerns it.
-func whilePermitted(ctx context.Context, nc *nats.Conn, use func(context.Context) error) error {
-	return dial.WhilePermitted(ctx, nc, func(string) bool { return true }, use)
+// alone is the connection of a command, which has it to itself.
+func alone(nc *nats.Conn) connection { return connection{nc, dial.Alone(nc), false} }
+
+// connect connects an operator's command.
+func connect(cfg Config, more ...nats.Option) (Config, connection, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return cfg, connection{}, err
+	}
+	nc, err := dial.ConnectOperator(cfg.NATS, more...)
+	if err != nil {
+		return cfg, connection{}, err
+	}
+	return cfg, alone(nc), nil
+}
+
+// whilePermitted ends as soon as NATS refuses one of the subjects to which use publishes.
+func (c connection) whilePermitted(ctx context.Context, use func(context.Context) error, subjects ...string) error {
+	return c.permitted(ctx, func(subject string) bool { return slices.Contains(subjects, subject) }, use)
+}
+
+// explain adds what NATS refused, where only this use of the connection can have
+// caused it.
+func (c connection) explain(err error) error {
+	if c.shared {
+		return err
+	}
+	return dial.Explain(c.Conn, err)
+}
+
+// Views are what a program that stays sees and does, over a connection that it shares
+// with others. They are safe for concurrent use.
+type Views struct {
+	cfg Config
+	c   connection
+}
+
+// NewViews returns those of a connection, which stays the caller's. Its error is of a
+// configuration that can never work.
+func NewViews(cfg Config, s *dial.Shared) (*Views, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	return &Views{cfg, connection{s.Conn, s.WhilePermitted, true}}, nil
+}
+
+// Config is the configuration with its defaults.
+func (v *Views) Config() Config { return v.cfg }
+
+// History and Events are the views of commands. They are not to be closed: the
+// connection is the caller's.
+func (v *Views) History() *History { return &History{v.cfg, v.c} }
+
+// Events is described at [Views.History].
+func (v *Views) Events() *Events { return &Events{v.cfg, v.c} }
+
+// Quarantined is [Quarantine.Each].
+func (v *Views) Quarantined(ctx context.Context, fn func(Kept) error) error {
+	return (&Quarantine{cfg: v.cfg, nc: v.c}).Each(ctx, fn)
+}
+
+// User is [Book.User].
+func (v *Views) User(ctx context.Context) (user, account string, err error) { return v.c.user(ctx) }
+
+// Relays is [FindRelays].
+func (v *Views) Relays(ctx context.Context) ([]visit.Relay, Discovery, error) {
+	return findRelays(ctx, v.c)
+}
+
+// Deciders is [FindDeciders].
+func (v *Views) Deciders(ctx context.Context) ([]visit.Decider, Discovery, error) {
+	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
+		return v.c.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
+	})
+}
+
+// OpenBook is the function of that name.
+func (v *Views) OpenBook(ctx context.Context) (*Book, error) {
+	return v.book(func(js jetstream.JetStream) (*orders.Book, error) {
+		return orders.OpenShared(ctx, js, v.c.permitted, v.cfg.Orders, v.cfg.Streams.Replicas)
+	})
+}
+
+// FindBook is the function of that name.
+func (v *Views) FindBook(ctx context.Context) (*Book, error) {
+	return v.book(func(js jetstream.JetStream) (*orders.Book, error) {
+		return orders.FindShared(ctx, js, v.c.permitted, v.cfg.Orders)
+	})
+}
+
+func (v *Views) book(open func(jetstream.JetStream) (*orders.Book, error)) (*Book, error) {
+	js, err := jetstream.New(v.c.Conn)
+	if err != nil {
+		return nil, err
+	}
+	book, err := open(js)
+	if err != nil {
+		return nil, err
+	}
+	book.MaxOverride = v.cfg.OverrideMaxDuration
+	return &Book{book, v.c}, nil
+}
+
+// Scan calls fn for each message of a stream on subjects that was stored from a time on,
+// oldest first, until fn returns an error, which it returns.
+func (v *Views) Scan(ctx context.Context, stream, subjects string, from time.Time, fn func(*jetstream.RawStreamMsg) error) error {
+	p := pager{nc: v.c, stream: stream, next: batch{StartTime: &from, Subject: subjects}}
+	return p.each(ctx, fn)
+}
+
+// CreateStream creates a stream. One of that name which is there stays as it is.
+func (v *Views) CreateStream(ctx context.Context, cfg jetstream.StreamConfig) error {
+	js, err := jetstream.New(v.c.Conn)
+	if err != nil {
+		return err
+	}
+	err = v.c.whilePermitted(ctx, func(ctx context.Context) error {
+		_, err := js.CreateStream(ctx, cfg)
+		return err
+	}, "$JS.API.STREAM.CREATE."+cfg.Name)
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return fmt.Errorf("create stream %s: %w", cfg.Name, err)
+	}
+	return nil
+}
+
+// Store stores a message in a stream, once.
+func (v *Views) Store(ctx context.Context, m visit.Message, stream string) (visit.Receipt, error) {
+	return store(ctx, v.c, m, stream)
 }
 
 // Book is where an operator gives orders.
 type Book struct {
 	*orders.Book
-	nc *nats.Conn
+	nc connection
 }
 
 // Close disconnects.
@@ -89,7 +216,7 @@ func openBook(cfg Config, open func(jetstream.JetStream, Config) (*orders.Book, 
 	if err != nil {
 		return nil, err
 	}
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc.Conn)
 	if err == nil {
 		var book *orders.Book
 		if book, err = open(js, cfg); err == nil {
@@ -105,17 +232,19 @@ func openBook(cfg Config, open func(jetstream.JetStream, Config) (*orders.Book, 
 const userTimeout = 2 * time.Second
 
 // User is who NATS takes this connection for.
-func (b *Book) User(ctx context.Context) (user, account string, err error) {
+func (b *Book) User(ctx context.Context) (user, account string, err error) { return b.nc.user(ctx) }
+
+func (c connection) user(ctx context.Context) (user, account string, err error) {
 	const subject = "$SYS.REQ.USER.INFO"
 	ctx, cancel := context.WithTimeout(ctx, userTimeout)
 	defer cancel()
 	var reply *nats.Msg
-	err = whilePermitted(ctx, b.nc, func(ctx context.Context) (err error) {
-		reply, err = b.nc.RequestWithContext(ctx, subject, nil)
+	err = c.whilePermitted(ctx, func(ctx context.Context) (err error) {
+		reply, err = c.RequestWithContext(ctx, subject, nil)
 		return err
-	})
+	}, subject)
 	if err != nil {
-		return "", "", fmt.Errorf("ask NATS for the user who gives the order: %w (requires permission to publish to %s)", dial.Explain(b.nc, err), subject)
+		return "", "", fmt.Errorf("ask NATS for the user who gives the order: %w (requires permission to publish to %s)", c.explain(err), subject)
 	}
 	var info struct {
 		Data struct {

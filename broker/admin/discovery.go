@@ -55,7 +55,7 @@ func (d Discovery) String() string {
 // verb stands for, and calls each with a reply until ctx ends, none has replied
 // for a while, or too much was said. The error wraps visit.ErrDisconnected or
 // visit.ErrDenied.
-func discover(ctx context.Context, nc *nats.Conn, verb micro.Verb, service string, each func(data []byte, after time.Duration)) (d Discovery, err error) {
+func discover(ctx context.Context, nc connection, verb micro.Verb, service string, each func(data []byte, after time.Duration)) (d Discovery, err error) {
 	subject, err := micro.ControlSubject(verb, service, "")
 	if err != nil {
 		return d, err
@@ -63,7 +63,7 @@ func discover(ctx context.Context, nc *nats.Conn, verb micro.Verb, service strin
 	fail := func(err error) (Discovery, error) {
 		return d, fmt.Errorf("look for %s: %w", cmp.Or(service, "services"), err)
 	}
-	inbox := dial.NewInbox(nc)
+	inbox := dial.NewInbox(nc.Conn)
 	replies, err := nc.SubscribeSync(inbox)
 	if err != nil {
 		return fail(err)
@@ -108,15 +108,34 @@ func discover(ctx context.Context, nc *nats.Conn, verb micro.Verb, service strin
 	}
 }
 
-func flushWithin(ctx context.Context, nc *nats.Conn) error {
+func flushWithin(ctx context.Context, nc connection) error {
 	ctx, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
 	return nc.FlushWithContext(ctx)
 }
 
+// discover is the same on a connection that others may use as well.
+func (c connection) discover(ctx context.Context, verb micro.Verb, service string, each func(data []byte, after time.Duration)) (d Discovery, err error) {
+	if !c.shared {
+		return discover(ctx, c, verb, service, each)
+	}
+	subject, err := micro.ControlSubject(verb, service, "")
+	if err != nil {
+		return d, err
+	}
+	err = c.whilePermitted(ctx, func(ctx context.Context) (err error) {
+		d, err = discover(ctx, c, verb, service, each)
+		if cause := context.Cause(ctx); err == nil && (errors.Is(cause, visit.ErrDenied) || errors.Is(cause, visit.ErrDisconnected)) {
+			err = cause
+		}
+		return err
+	}, subject)
+	return d, err
+}
+
 // denied tells silence from a refusal, which reaches the connection only.
-func denied(nc *nats.Conn, subject string) error {
-	if dial.Denied(nc, subject) {
+func denied(nc connection, subject string) error {
+	if !nc.shared && dial.Denied(nc.Conn, subject) {
 		return fmt.Errorf("%w: allow the user to publish to %s", visit.ErrDenied, subject)
 	}
 	return nil
@@ -124,8 +143,8 @@ func denied(nc *nats.Conn, subject string) error {
 
 // unheard distinguishes silence from replies that were not permitted, as with the relay's
 // own user, which may not subscribe to an operator's inbox.
-func unheard(nc *nats.Conn, inbox string) error {
-	if dial.Denied(nc, inbox) {
+func unheard(nc connection, inbox string) error {
+	if !nc.shared && dial.Denied(nc.Conn, inbox) {
 		prefix, _, _ := strings.Cut(inbox, ".")
 		return fmt.Errorf("%w: allow the user to subscribe to %s.>, or be an operator", visit.ErrDenied, prefix)
 	}
@@ -155,7 +174,7 @@ func (l *Discoverer) discover(ctx context.Context, verb micro.Verb, service stri
 		}
 		l.nc = nc
 	}
-	d, err := discover(ctx, l.nc, verb, service, each)
+	d, err := discover(ctx, alone(l.nc), verb, service, each)
 	if err != nil || d.Cut {
 		// A refusal stays a connection's last error after it was lifted, and
 		// what more was sent need not be read.

@@ -11,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -20,7 +19,7 @@ import (
 // events, and changes none.
 type Events struct {
 	cfg Config
-	nc  *nats.Conn
+	nc  connection
 }
 
 // StoredEvent is a message of the event stream. Exactly one of Event and Fault is set.
@@ -52,7 +51,7 @@ func (s *Events) Close() { s.nc.Close() }
 func (s *Events) Each(ctx context.Context, site string, since time.Time, fn func(StoredEvent) error) error {
 	from := since.Add(-clockSkew)
 	subject := s.cfg.Streams.Subjects.Event(cmp.Or(site, "*"), "*")
-	return s.pager(batch{StartTime: &from, Subject: subject}).each(ctx, func(m *jetstream.RawStreamMsg) error { return fn(s.read(m)) })
+	return s.pager(batch{StartTime: &from, Subject: subject}).each(ctx, func(m *jetstream.RawStreamMsg) error { return fn(s.Parse(m)) })
 }
 
 // Latest calls fn for each of the last so many messages, as Each does. What is deleted
@@ -67,7 +66,7 @@ func (s *Events) Latest(ctx context.Context, messages uint64, fn func(StoredEven
 	if last > messages {
 		first = last - messages + 1
 	}
-	return s.pager(batch{Sequence: first, Subject: subject}).each(ctx, func(m *jetstream.RawStreamMsg) error { return fn(s.read(m)) })
+	return s.pager(batch{Sequence: first, Subject: subject}).each(ctx, func(m *jetstream.RawStreamMsg) error { return fn(s.Parse(m)) })
 }
 
 // Get returns the message with a sequence number. Its error is [ErrDeleted] where there is
@@ -83,7 +82,7 @@ func (s *Events) Get(ctx context.Context, sequence uint64) (StoredEvent, error) 
 	case found == nil || found.Sequence != sequence: // NATS gives the next one then
 		return StoredEvent{}, fmt.Errorf("message %d of stream %s: %w", sequence, s.cfg.Streams.Events.Name, ErrDeleted)
 	default:
-		return s.read(found), nil
+		return s.Parse(found), nil
 	}
 }
 
@@ -91,8 +90,8 @@ func (s *Events) pager(from batch) *pager {
 	return &pager{nc: s.nc, stream: s.cfg.Streams.Events.Name, next: from}
 }
 
-// read reads a message. Its fault quotes nothing of it.
-func (s *Events) read(m *jetstream.RawStreamMsg) StoredEvent {
+// Parse reads a message of the stream. Its fault quotes nothing of it.
+func (s *Events) Parse(m *jetstream.RawStreamMsg) StoredEvent {
 	e := &visit.Event{}
 	if err := json.Unmarshal(m.Data, e); err != nil || e.ID == "" || !e.Kind.IsEvent() || s.cfg.Streams.Subjects.Event(e.Site, e.Kind) != m.Subject {
 		return StoredEvent{Sequence: m.Sequence, Fault: fmt.Errorf("message %d of stream %s cannot be read", m.Sequence, s.cfg.Streams.Events.Name)}
@@ -107,21 +106,25 @@ func (s *Events) Submit(ctx context.Context, e *visit.Event) (visit.Receipt, err
 
 // submit stores an event in its stream. Receipt.Duplicate says that it was there. An error
 // that is visit.ErrTooLarge concerns this event alone.
-func submit(ctx context.Context, cfg Config, nc *nats.Conn, e *visit.Event) (visit.Receipt, error) {
+func submit(ctx context.Context, cfg Config, nc connection, e *visit.Event) (visit.Receipt, error) {
 	m, err := e.Message(cfg.Streams.Subjects)
 	if err != nil {
 		return visit.Receipt{}, err
 	}
-	stream := cfg.Streams.Events.Name
+	return store(ctx, nc, m, cfg.Streams.Events.Name)
+}
+
+// store stores a message in a stream, and in no other.
+func store(ctx context.Context, nc connection, m visit.Message, stream string) (visit.Receipt, error) {
 	m.Header[jetstream.ExpectedStreamHeader] = []string{stream}
 	var ack *streams.Ack
-	err = whilePermitted(ctx, nc, func(ctx context.Context) error {
+	err := nc.whilePermitted(ctx, func(ctx context.Context) error {
 		reply, err := nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
 		if err == nil {
 			ack, err = streams.ParseAck(reply.Data, stream)
 		}
 		return err
-	})
+	}, m.Subject)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		err = visit.ErrStreamMissing
@@ -129,7 +132,7 @@ func submit(ctx context.Context, cfg Config, nc *nats.Conn, e *visit.Event) (vis
 		err = fmt.Errorf("%w: NATS accepts at most %d bytes", visit.ErrTooLarge, nc.MaxPayload())
 	}
 	if err != nil {
-		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, dial.Explain(nc, err))
+		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, nc.explain(err))
 	}
 	return visit.Receipt{Stream: ack.Stream, Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil
 }

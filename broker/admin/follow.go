@@ -27,18 +27,74 @@ const (
 // permitted to read.
 func (h *History) Follow(ctx context.Context, f HistoryFilter, fn func(HistoryEntry) error, state func(error)) error {
 	sources := h.sources(f)
+	if err := toEnds(ctx, sources); err != nil {
+		return err
+	}
+	state(nil)
+	return follow(ctx, sources, fn, reporter{tell: state}, func(err error) bool { return errors.Is(err, visit.ErrDenied) })
+}
+
+// Watch is Follow for a program that stays: it begins as soon as it can, with what is
+// stored from the moment on at which it first calls state with nil, and it goes on when
+// NATS permits again what it refused. It returns nil when ctx ends, or what fn returns.
+func (h *History) Watch(ctx context.Context, f HistoryFilter, fn func(HistoryEntry) error, state func(error)) error {
+	sources := h.sources(f)
+	r := reporter{tell: state, each: true}
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		err := toEnds(ctx, sources)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			break
+		}
+		r.report(err)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	state(nil)
+	return follow(ctx, sources, fn, reporter{tell: state, each: true}, func(error) bool { return false })
+}
+
+func toEnds(ctx context.Context, sources []*source) error {
 	for _, s := range sources {
 		if err := s.toEnd(ctx); err != nil {
 			return err
 		}
 	}
-	state(nil)
-	var failing bool
-	for tick := time.NewTicker(pollInterval); ; {
+	return nil
+}
+
+// reporter tells what keeps one from reading, and that it reads again. Each reason that
+// follows another is told where a page shows the last one.
+type reporter struct {
+	tell   func(error)
+	each   bool
+	failed error
+}
+
+func (r *reporter) report(err error) {
+	before := r.failed
+	r.failed = err
+	if (err == nil) != (before == nil) || r.each && err != nil && err.Error() != before.Error() {
+		r.tell(err)
+	}
+}
+
+// follow calls fn for what the sources get, until ctx ends, fn returns an error, or what
+// keeps it from reading is final.
+func follow(ctx context.Context, sources []*source, fn func(HistoryEntry) error, r reporter, final func(error) bool) error {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
 		found, more, err := poll(ctx, sources)
-		if (err != nil) != failing && ctx.Err() == nil && !errors.Is(err, visit.ErrDenied) {
-			failing = err != nil
-			state(err)
+		if ctx.Err() == nil && !(err != nil && final(err)) {
+			r.report(err)
 		}
 		slices.SortStableFunc(found, byTime)
 		for _, e := range found {
@@ -49,7 +105,7 @@ func (h *History) Follow(ctx context.Context, f HistoryFilter, fn func(HistoryEn
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, visit.ErrDenied):
+		case err != nil && final(err):
 			return err
 		}
 		if more {
@@ -107,10 +163,10 @@ func (s *source) toEnd(ctx context.Context) error {
 	}
 	s.next.Sequence = 1
 	var reply *nats.Msg
-	err = whilePermitted(ctx, s.nc, func(ctx context.Context) (err error) {
+	err = s.nc.whilePermitted(ctx, func(ctx context.Context) (err error) {
 		reply, err = s.nc.RequestWithContext(ctx, s.subject(), question)
 		return err
-	})
+	}, s.subject())
 	if err != nil {
 		return s.failed(err)
 	}

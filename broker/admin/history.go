@@ -20,7 +20,7 @@ import (
 // how they were answered, and events. It creates and changes nothing.
 type History struct {
 	cfg Config
-	nc  *nats.Conn
+	nc  connection
 }
 
 // HistoryFilter says what of it is meant.
@@ -30,8 +30,15 @@ type HistoryFilter struct {
 	// Kinds are those that are meant; none for all. Streams that hold no other kinds
 	// are not read.
 	Kinds []visit.Kind
-	// Since is when the relay received it at the earliest.
-	Since time.Time
+	// Result are the check-in requests with this result alone: visit.ResultAccepted or
+	// visit.ResultRejected. Empty for all.
+	Result string
+	// Since is when the relay received it at the earliest, and Until is after that; zero
+	// for no end. What was stored more than a day after Until is not read: it waited in
+	// a spool for that long.
+	Since, Until time.Time
+	// Ahead is how many entries are read ahead to put them in order, 10,000 by default.
+	Ahead int
 }
 
 // HistoryEntry is one check-in request or event. Exactly one of Record, Event and
@@ -40,6 +47,9 @@ type HistoryEntry struct {
 	// Time is when the relay received it, or, where that cannot be read, when it was
 	// stored.
 	Time time.Time
+	// Stream is where it is stored, and Subject under which subject. What a body says
+	// of its site and kind need not agree.
+	Stream, Subject string
 	// Stored is later than Time by how long it waited in a spool.
 	Stored time.Time
 	Kind   visit.Kind
@@ -71,6 +81,8 @@ func (h *History) Server() string { return h.nc.ConnectedUrlRedacted() }
 const (
 	// clockSkew is by how much the relay's clock may be ahead of NATS' clock.
 	clockSkew = time.Minute
+	// spoolDelay is how long what is looked for may have waited in a spool.
+	spoolDelay = 24 * time.Hour
 	// reorderEntries and reorderBytes bound what is read ahead to put entries in order.
 	reorderEntries = 10_000
 	reorderBytes   = 32 << 20
@@ -78,14 +90,17 @@ const (
 
 // Each calls fn for each entry until fn returns an error, which it returns. Entries
 // come in the order in which the relay received them, where NATS stored them in
-// another: what waited in a spool is stored later. It reads ten thousand entries ahead
-// for that; what was stored behind more than those comes late.
+// another: what waited in a spool is stored later. It reads so many entries ahead for
+// that; what was stored behind more than those comes late.
 func (h *History) Each(ctx context.Context, f HistoryFilter, fn func(HistoryEntry) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	sources := h.sources(f)
 	for _, s := range sources {
 		from := f.Since.Add(-clockSkew) // nothing is stored before it is received
 		s.next.StartTime = &from
 	}
+	most := cmp.Or(f.Ahead, reorderEntries)
 	var ahead entryHeap
 	size := 0
 	emit := func() error {
@@ -98,15 +113,15 @@ func (h *History) Each(ctx context.Context, f HistoryFilter, fn func(HistoryEntr
 		if err != nil {
 			return err
 		}
-		if !ok {
+		if !ok || f.endsBefore(e.Stored.Add(-spoolDelay)) {
 			break
 		}
-		if e.Time.Before(f.Since) {
+		if e.Time.Before(f.Since) || f.endsBefore(e.Time) {
 			continue
 		}
 		heap.Push(&ahead, e)
 		size += e.size
-		for len(ahead) > reorderEntries || size > reorderBytes {
+		for len(ahead) > most || size > reorderBytes {
 			if err := emit(); err != nil {
 				return err
 			}
@@ -119,6 +134,8 @@ func (h *History) Each(ctx context.Context, f HistoryFilter, fn func(HistoryEntr
 	}
 	return nil
 }
+
+func (f HistoryFilter) endsBefore(t time.Time) bool { return !f.Until.IsZero() && !t.Before(f.Until) }
 
 // earliest takes the entry that was stored first of what is left in the sources.
 func earliest(ctx context.Context, sources []*source) (HistoryEntry, bool, error) {
@@ -164,6 +181,8 @@ type source struct {
 	parse func(*HistoryEntry, []byte) error
 	page  []HistoryEntry // read and not used yet
 	ended bool
+	// coming is the page behind it, which is read while this one is used.
+	coming chan nextPage
 	// newest is when the newest of what was read was stored, and idle how many polls
 	// have found nothing since.
 	newest time.Time
@@ -176,7 +195,7 @@ func (h *History) sources(f HistoryFilter) (all []*source) {
 		all = append(all, &source{pager: pager{nc: h.nc, stream: stream, next: batch{Subject: subject}}, parse: parse})
 	}
 	if means(visit.KindCheckInRequest) {
-		add(h.cfg.Streams.Decisions.Name, h.cfg.Streams.Subjects.Decision(site, "*"), parseRecord)
+		add(h.cfg.Streams.Decisions.Name, h.cfg.Streams.Subjects.Decision(site, cmp.Or(f.Result, "*")), parseRecord)
 	}
 	switch in, out := means(visit.KindCheckedIn), means(visit.KindCheckedOut); {
 	case in && out:
@@ -189,14 +208,37 @@ func (h *History) sources(f HistoryFilter) (all []*source) {
 	return all
 }
 
+// nextPage is what a pager read.
+type nextPage struct {
+	messages []*jetstream.RawStreamMsg
+	more     bool
+	err      error
+}
+
 // fill reads a page unless there is one, and reports whether there is.
 func (s *source) fill(ctx context.Context) (bool, error) {
 	if len(s.page) > 0 || s.ended {
 		return len(s.page) > 0, nil
 	}
-	more, err := s.read(ctx)
-	s.ended = !more
-	return len(s.page) > 0, err
+	if s.coming == nil {
+		s.fetch(ctx)
+	}
+	p := <-s.coming
+	if s.ended = !p.more; p.more {
+		s.fetch(ctx)
+	}
+	for _, m := range p.messages {
+		s.page = append(s.page, s.entry(m))
+	}
+	return len(s.page) > 0, p.err
+}
+
+func (s *source) fetch(ctx context.Context) {
+	s.coming = make(chan nextPage, 1)
+	go func(coming chan<- nextPage) {
+		messages, more, err := s.pager.read(ctx)
+		coming <- nextPage{messages, more, err}
+	}(s.coming)
 }
 
 // read adds the stream's next page to that which is not used yet.
@@ -210,10 +252,10 @@ func (s *source) read(ctx context.Context) (more bool, err error) {
 
 // entry reads a message. Its errors quote nothing of it.
 func (s *source) entry(m *jetstream.RawStreamMsg) HistoryEntry {
-	e := HistoryEntry{Stored: m.Time, size: len(m.Data)}
+	e := HistoryEntry{Stream: s.stream, Subject: m.Subject, Stored: m.Time, size: len(m.Data)}
 	if err := s.parse(&e, m.Data); err != nil || e.Time.IsZero() {
 		tokens := strings.Split(m.Subject, ".")
-		e = HistoryEntry{Time: m.Time, Stored: m.Time, Kind: visit.KindCheckInRequest, Site: tokens[len(tokens)-2]}
+		e = HistoryEntry{Time: m.Time, Stream: s.stream, Subject: m.Subject, Stored: m.Time, Kind: visit.KindCheckInRequest, Site: tokens[len(tokens)-2]}
 		if last := visit.Kind(tokens[len(tokens)-1]); last.IsEvent() {
 			e.Kind = last
 		}
@@ -223,17 +265,17 @@ func (s *source) entry(m *jetstream.RawStreamMsg) HistoryEntry {
 }
 
 func parseRecord(e *HistoryEntry, data []byte) error {
-	var r visit.Record
-	err := json.Unmarshal(data, &r)
-	e.Time, e.Kind, e.Site, e.Record = r.Received, visit.KindCheckInRequest, r.Site, &r
+	r := &visit.Record{}
+	err := json.Unmarshal(data, r)
+	e.Time, e.Kind, e.Site, e.Record = r.Received, visit.KindCheckInRequest, r.Site, r
 	return err
 }
 
 func parseEvent(e *HistoryEntry, data []byte) error {
-	var v visit.Event
-	err := json.Unmarshal(data, &v)
+	v := &visit.Event{}
+	err := json.Unmarshal(data, v)
 	e.size -= len(v.Source)
 	v.Source, v.FormAnswers = nil, nil
-	e.Time, e.Kind, e.Site, e.Event = v.Received, v.Kind, v.Site, &v
+	e.Time, e.Kind, e.Site, e.Event = v.Received, v.Kind, v.Site, v
 	return err
 }

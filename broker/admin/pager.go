@@ -23,7 +23,7 @@ const pullWait = 5 * time.Second
 
 // scan calls fn for each message of a stream from a time on, oldest first, until fn
 // returns an error, which it returns. What is deleted meanwhile is left out.
-func scan(ctx context.Context, nc *nats.Conn, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
+func scan(ctx context.Context, nc connection, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
 	return (&pager{nc: nc, stream: stream, next: batch{StartTime: &since, Subject: ">"}}).each(ctx, fn)
 }
 
@@ -51,7 +51,7 @@ func (p *pager) each(ctx context.Context, fn func(*jetstream.RawStreamMsg) error
 // messages delivered to any subject of the stream's account, as a push consumer
 // does, and so under the key of a standing order.
 type pager struct {
-	nc     *nats.Conn
+	nc     connection
 	stream string
 	next   batch // where the next page begins
 }
@@ -72,7 +72,7 @@ func (p *pager) read(ctx context.Context) (page []*jetstream.RawStreamMsg, more 
 // get calls fn for each message of a batch, and end for what ends it. Each batch has
 // an inbox of its own: what comes late belongs to no other one.
 func (p *pager) get(ctx context.Context, b batch, fn func(*jetstream.RawStreamMsg), end func(*nats.Msg)) error {
-	err := whilePermitted(ctx, p.nc, func(ctx context.Context) error { return p.receive(ctx, b, fn, end) })
+	err := p.nc.whilePermitted(ctx, func(ctx context.Context) error { return p.receive(ctx, b, fn, end) }, p.subject())
 	if err != nil {
 		return p.failed(err)
 	}
@@ -80,7 +80,7 @@ func (p *pager) get(ctx context.Context, b batch, fn func(*jetstream.RawStreamMs
 }
 
 func (p *pager) receive(ctx context.Context, b batch, fn func(*jetstream.RawStreamMsg), end func(*nats.Msg)) error {
-	inbox := dial.NewInbox(p.nc)
+	inbox := dial.NewInbox(p.nc.Conn)
 	replies, err := p.nc.SubscribeSync(inbox)
 	if err != nil {
 		return err
@@ -129,10 +129,10 @@ func (p *pager) last(ctx context.Context, subjects string) (sequence uint64, err
 	ctx, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
 	var reply *nats.Msg
-	err = whilePermitted(ctx, p.nc, func(ctx context.Context) (err error) {
+	err = p.nc.whilePermitted(ctx, func(ctx context.Context) (err error) {
 		reply, err = p.nc.RequestWithContext(ctx, p.subject(), data)
 		return err
-	})
+	}, p.subject())
 	if err != nil {
 		return 0, p.failed(err)
 	}
@@ -154,13 +154,13 @@ func (p *pager) failed(err error) error {
 	case !p.nc.IsConnected(): // what the library says then is about its buffer
 		err = visit.ErrDisconnected
 	}
-	return fmt.Errorf("read stream %s: %w", p.stream, dial.Explain(p.nc, err))
+	return fmt.Errorf("read stream %s: %w", p.stream, p.nc.explain(err))
 }
 
 const (
 	headerPending = "Nats-Num-Pending" // in each reply to a batch
-	batchMessages = 256
-	batchBytes    = 4 << 20 // within what a client buffers
+	batchMessages = 1000
+	batchBytes    = 1 << 20 // or one message
 )
 
 // batch asks for several messages in a row, of one subject or of all.

@@ -10,58 +10,40 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Decider is a program that replies to check-in requests, as NATS discovery shows it. One
-// that is no NATS micro service is not seen.
-type Decider struct {
-	ID, Version, Description string
-	Started                  time.Time
-	// Subjects are those whose requests it replies to.
-	Subjects []string
-	// These count check-in requests since the start, and Average is how long one took;
-	// visit.DeciderStats says which is which. They are zero for a program that
-	// does not use visit/subscriber.
-	Answered, Failed, Overloaded, Expired, Late, Stalls int64
-
-	Average time.Duration
-	// Distance is how long discovery took to reach it and come back.
-	Distance time.Duration
-}
-
 // Deciders returns the deciders that reply until ctx ends or none has replied for a
 // while, in the order of their ids. The error wraps visit.ErrDisconnected or
 // visit.ErrDenied.
-func (l *Discoverer) Deciders(ctx context.Context) ([]Decider, Discovery, error) {
+func (l *Discoverer) Deciders(ctx context.Context) ([]visit.Decider, Discovery, error) {
 	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
 		return l.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
 	})
 }
 
 // FindDeciders does the same for an operator.
-func FindDeciders(ctx context.Context, cfg Config) ([]Decider, Discovery, error) {
+func FindDeciders(ctx context.Context, cfg Config) ([]visit.Decider, Discovery, error) {
 	_, nc, err := connect(cfg)
 	if err != nil {
 		return nil, Discovery{}, err
 	}
 	defer nc.Close()
 	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
-		return discover(ctx, nc, micro.StatsVerb, visit.DeciderService, each)
+		return nc.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
 	})
 }
 
-func deciders(search func(each func([]byte, time.Duration)) (Discovery, error)) (all []Decider, d Discovery, err error) {
+func deciders(search func(each func([]byte, time.Duration)) (Discovery, error)) (all []visit.Decider, d Discovery, err error) {
 	d, err = search(func(data []byte, after time.Duration) {
 		if one, ok := deciderFrom(data); ok {
 			one.Distance = after
 			all = append(all, one)
 		}
 	})
-	slices.SortFunc(all, func(a, b Decider) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(all, func(a, b visit.Decider) int { return strings.Compare(a.ID, b.ID) })
 	return all, d, err
 }
 
@@ -76,76 +58,69 @@ type deciderStats struct {
 	} `json:"endpoints"`
 }
 
-func deciderFrom(data []byte) (Decider, bool) {
+func deciderFrom(data []byte) (visit.Decider, bool) {
 	var s deciderStats
 	if err := json.Unmarshal(data, &s); err != nil || s.Name != visit.DeciderService {
-		return Decider{}, false
+		return visit.Decider{}, false
 	}
-	d := Decider{ID: s.ID, Version: s.Version, Started: s.Started}
+	d := visit.Decider{ID: s.ID, Version: s.Version, Started: s.Started}
 	for _, e := range s.Endpoints {
 		d.Subjects = append(d.Subjects, e.Subject)
 		var own visit.DeciderStats
 		if json.Unmarshal(e.Data, &own) == nil && own.Decided+own.Failed+own.Overloaded+own.Expired+own.Stalls > 0 {
-			d.Answered, d.Failed, d.Overloaded = own.Decided, own.Failed, own.Overloaded
-			d.Expired, d.Late, d.Stalls = own.Expired, own.Late, own.Stalls
-			d.Average = time.Duration(own.AverageMs * float64(time.Millisecond))
+			d.DeciderStats = own
 		}
 	}
 	return d, true
 }
 
-// Relay is a relay as NATS discovery shows it.
-type Relay struct {
-	ID, Version string
-	Started     time.Time
-	visit.RelayStatus
-}
-
 // Relays returns the relays that answer until ctx ends, none has for a while, or two
 // seconds are over, in the order of their ids. The error wraps visit.ErrDenied.
-func (b *Book) Relays(ctx context.Context) ([]Relay, error) {
-	return findRelays(ctx, b.nc)
+func (b *Book) Relays(ctx context.Context) ([]visit.Relay, error) {
+	found, _, err := findRelays(ctx, b.nc)
+	return found, err
 }
 
 // FindRelays does the same where there is no bucket to open.
-func FindRelays(ctx context.Context, cfg Config) ([]Relay, error) {
+func FindRelays(ctx context.Context, cfg Config) ([]visit.Relay, error) {
 	nc, err := dial.ConnectOnce(cfg.NATS)
 	if err != nil {
 		return nil, err
 	}
 	defer nc.Close()
-	return findRelays(ctx, nc)
+	found, _, err := findRelays(ctx, alone(nc))
+	return found, err
 }
 
 // maxRelayLook bounds a look, of which there are two around each order.
 const maxRelayLook = 2 * time.Second
 
-func findRelays(ctx context.Context, nc *nats.Conn) ([]Relay, error) {
+func findRelays(ctx context.Context, nc connection) ([]visit.Relay, Discovery, error) {
 	// A client that replies without end must not keep an order from being given.
 	ctx, cancel := context.WithTimeout(ctx, maxRelayLook)
 	defer cancel()
-	found := map[string]Relay{}
-	_, err := discover(ctx, nc, micro.StatsVerb, visit.RelayService, func(data []byte, _ time.Duration) {
+	found := map[string]visit.Relay{}
+	d, err := nc.discover(ctx, micro.StatsVerb, visit.RelayService, func(data []byte, _ time.Duration) {
 		if r, ok := relayFrom(data); ok {
 			found[r.ID] = r
 		}
 	})
 	if err != nil {
-		return nil, err
+		return nil, d, err
 	}
-	return slices.SortedFunc(maps.Values(found), func(a, b Relay) int { return strings.Compare(a.ID, b.ID) }), nil
+	return slices.SortedFunc(maps.Values(found), func(a, b visit.Relay) int { return strings.Compare(a.ID, b.ID) }), d, nil
 }
 
-func relayFrom(data []byte) (Relay, bool) {
+func relayFrom(data []byte) (visit.Relay, bool) {
 	var s micro.Stats
 	if err := json.Unmarshal(data, &s); err != nil || s.Name != visit.RelayService {
-		return Relay{}, false
+		return visit.Relay{}, false
 	}
-	r := Relay{ID: s.ID, Version: s.Version, Started: s.Started}
+	r := visit.Relay{ID: s.ID, Version: s.Version, Started: s.Started}
 	for _, e := range s.Endpoints {
 		if e != nil && e.Name == statusEndpoint && json.Unmarshal(e.Data, &r.RelayStatus) == nil {
 			return r, true
 		}
 	}
-	return Relay{}, false
+	return visit.Relay{}, false
 }

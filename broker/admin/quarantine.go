@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/conn/dial"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -18,7 +16,7 @@ import (
 // and changes no stream.
 type Quarantine struct {
 	cfg    Config
-	nc     *nats.Conn
+	nc     connection
 	js     jetstream.JetStream
 	stream jetstream.Stream
 }
@@ -42,18 +40,22 @@ func OpenQuarantine(ctx context.Context, cfg Config) (*Quarantine, error) {
 		return nil, err
 	}
 	q := &Quarantine{cfg: cfg, nc: nc}
-	if q.js, err = jetstream.New(nc); err == nil {
-		err = whilePermitted(ctx, nc, func(ctx context.Context) (err error) {
+	if q.js, err = jetstream.New(nc.Conn); err == nil {
+		err = nc.permitted(ctx, anySubject, func(ctx context.Context) (err error) {
 			q.stream, err = q.js.Stream(ctx, cfg.Streams.Quarantine.Name)
 			return err
 		})
 	}
 	if err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("stream %s: %w", cfg.Streams.Quarantine.Name, dial.Explain(q.nc, err))
+		return nil, fmt.Errorf("stream %s: %w", cfg.Streams.Quarantine.Name, q.nc.explain(err))
 	}
 	return q, nil
 }
+
+// anySubject is what the client library publishes to for a command: a command has its
+// connection to itself, and so every refusal concerns it.
+func anySubject(string) bool { return true }
 
 // Close disconnects.
 func (q *Quarantine) Close() { q.nc.Close() }
@@ -69,7 +71,7 @@ func (q *Quarantine) Each(ctx context.Context, fn func(Kept) error) error {
 // Get returns one message with its body.
 func (q *Quarantine) Get(ctx context.Context, sequence uint64) (Kept, error) {
 	var m *jetstream.RawStreamMsg
-	err := whilePermitted(ctx, q.nc, func(ctx context.Context) (err error) {
+	err := q.nc.permitted(ctx, anySubject, func(ctx context.Context) (err error) {
 		m, err = q.stream.GetMsg(ctx, sequence)
 		return err
 	})
@@ -77,7 +79,7 @@ func (q *Quarantine) Get(ctx context.Context, sequence uint64) (Kept, error) {
 		return Kept{}, fmt.Errorf("stream %s has no message %d", q.cfg.Streams.Quarantine.Name, sequence)
 	}
 	if err != nil {
-		return Kept{}, fmt.Errorf("get message %d of stream %s: %w", sequence, q.cfg.Streams.Quarantine.Name, dial.Explain(q.nc, err))
+		return Kept{}, fmt.Errorf("get message %d of stream %s: %w", sequence, q.cfg.Streams.Quarantine.Name, q.nc.explain(err))
 	}
 	return keptFrom(m.Sequence, m.Time, m.Subject, m.Header, m.Data), nil
 }
@@ -95,9 +97,9 @@ func (q *Quarantine) Submit(ctx context.Context, e *visit.Event) (visit.Receipt,
 
 // Delete takes a message out of the quarantine for good.
 func (q *Quarantine) Delete(ctx context.Context, sequence uint64) error {
-	err := whilePermitted(ctx, q.nc, func(ctx context.Context) error { return q.stream.SecureDeleteMsg(ctx, sequence) })
+	err := q.nc.permitted(ctx, anySubject, func(ctx context.Context) error { return q.stream.SecureDeleteMsg(ctx, sequence) })
 	if err != nil {
-		return fmt.Errorf("delete message %d of stream %s: %w", sequence, q.cfg.Streams.Quarantine.Name, dial.Explain(q.nc, err))
+		return fmt.Errorf("delete message %d of stream %s: %w", sequence, q.cfg.Streams.Quarantine.Name, q.nc.explain(err))
 	}
 	return nil
 }

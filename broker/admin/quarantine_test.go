@@ -18,7 +18,7 @@ func TestQuarantine_ListingEndsWhenMessagesAreDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	b := ready(t, s)
-	const messages = 800
+	const messages = 1200
 	for range messages {
 		q := visit.Quarantined{Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON, Received: time.Now(), RequestID: visit.NewRequestID(), Body: []byte("?")}
 		if _, err := b.Publish(within(t, patience), q.Message(visit.Subjects{})); err != nil {

@@ -22,8 +22,10 @@ const (
 	// statusEvery is how old a status may be that is sent: a flood of requests
 	// must not cost more than its answers.
 	statusEvery = 50 * time.Millisecond
-	// maxStatusAnswers are sent in a second; more requests stay unanswered.
+	// maxStatusAnswers are sent in a second, and no more bytes than maxAnswered; more
+	// requests stay unanswered.
 	maxStatusAnswers = 100
+	maxAnswered      = 8 << 20
 	// maxStatusRequests and maxStatusBytes may wait; more are dropped.
 	maxStatusRequests, maxStatusBytes = 64, 64 << 10
 	// maxLogged bounds the log: errors may carry a subject that is another one each
@@ -55,6 +57,7 @@ type Service struct {
 	mu       sync.Mutex
 	second   time.Time // in which so many replies were sent
 	answered int
+	bytes    int // of those
 	stats    []byte
 	made     time.Time
 	logged   map[string]bool
@@ -126,7 +129,7 @@ func (s *Service) answer(m *nats.Msg) {
 	case micro.StatsVerb.String():
 		data = s.statistics()
 	}
-	if data == nil {
+	if data == nil || !s.mayAnswerWith(len(data)) {
 		return
 	}
 	if err := s.nc.Publish(m.Reply, data); err != nil {
@@ -135,6 +138,21 @@ func (s *Service) answer(m *nats.Msg) {
 }
 
 const statusEndpoint = "status"
+
+// statusBytes leaves room in a reply for what is around the status.
+const statusBytes = discoveryReplyBytes - 8<<10
+
+// Fitting are the first of the integrations that fit into a reply with the status, as
+// others read it.
+func Fitting(status visit.RelayStatus, all []visit.RelayIntegration) []visit.RelayIntegration {
+	left := statusBytes - len(encoded(status))
+	for i, one := range all[:min(len(all), visit.MaxRelaySites)] {
+		if left -= len(encoded(one)) + 1; left < 0 {
+			return all[:i]
+		}
+	}
+	return all[:min(len(all), visit.MaxRelaySites)]
+}
 
 // subject is where this process answers alone.
 func (s *Service) subject() string {
@@ -172,10 +190,17 @@ func (s *Service) mayAnswer(reply string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := time.Now(); now.Sub(s.second) >= time.Second {
-		s.second, s.answered = now, 0
+		s.second, s.answered, s.bytes = now, 0, 0
 	}
 	s.answered++
 	return s.answered <= maxStatusAnswers
+}
+
+func (s *Service) mayAnswerWith(bytes int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes += bytes
+	return s.bytes <= maxAnswered
 }
 
 // statistics are made anew when they are too old.

@@ -46,7 +46,7 @@ var accountsFile string
 type edit struct{ old, new string }
 
 // edits: one decider for all sites, a consumer who makes its own durables and reads
-// with any client, and a relay that makes its streams itself.
+// with any client, and a relay and a desk that make their streams themselves.
 var edits = []edit{
 	{`"visitors.v1.ask.hq.default q"`, `"visitors.v1.ask.*.* q"`},
 	{`"$JS.API.CONSUMER.INFO.VISITORS.badges"`, `"$JS.API.CONSUMER.INFO.VISITORS.*"
@@ -68,6 +68,8 @@ var edits = []edit{
       {stream: "visitors.v1.event.>", accounts: [BADGES]}`},
 	{`      {service: {account: VISITORS, subject: "$JS.ACK.VISITORS.badges.>"}}`, `      {service: {account: VISITORS, subject: "$JS.ACK.VISITORS.>"}}
       {stream: {account: VISITORS, subject: "visitors.v1.event.>"}}`},
+	{`            "$JS.API.DIRECT.GET.VISITOR_DESK"       # to`, `            "$JS.API.STREAM.CREATE.VISITOR_DESK"
+            "$JS.API.DIRECT.GET.VISITOR_DESK"       # to`},
 	{`            "$JS.API.STREAM.NAMES"                  # that no`, `            "$JS.API.STREAM.CREATE.VISITORS"
             "$JS.API.STREAM.CREATE.VISITOR_DECISIONS"
             "$JS.API.STREAM.CREATE.VISITOR_QUARANTINE"

@@ -23,21 +23,32 @@ type Book struct {
 	// MaxOverride is the longest that an override may last; 0 for no limit.
 	MaxOverride time.Duration
 
-	js     jetstream.JetStream
-	kv     jetstream.KeyValue
-	bucket string
+	js        jetstream.JetStream
+	permitted dial.Permitted
+	kv        jetstream.KeyValue
+	bucket    string
 }
 
 // Open creates the bucket with so many replicas if it is absent. A bucket that is
 // there stays as it is.
 func Open(ctx context.Context, js jetstream.JetStream, bucket string, replicas int) (*Book, error) {
-	return open(ctx, js, bucket, func(ctx context.Context) error { return create(ctx, js, bucket, replicas) })
+	return OpenShared(ctx, js, dial.Alone(js.Conn()), bucket, replicas)
+}
+
+// OpenShared is Open on a connection that others use at once.
+func OpenShared(ctx context.Context, js jetstream.JetStream, permitted dial.Permitted, bucket string, replicas int) (*Book, error) {
+	return open(ctx, js, permitted, bucket, func(ctx context.Context) error { return create(ctx, js, bucket, replicas) })
 }
 
 // Find is for somebody who only looks. A bucket that was deleted must not come back
 // empty by that: who finds it takes it for no orders.
 func Find(ctx context.Context, js jetstream.JetStream, bucket string) (*Book, error) {
-	return open(ctx, js, bucket, func(context.Context) error {
+	return FindShared(ctx, js, dial.Alone(js.Conn()), bucket)
+}
+
+// FindShared is Find on a connection that others use at once.
+func FindShared(ctx context.Context, js jetstream.JetStream, permitted dial.Permitted, bucket string) (*Book, error) {
+	return open(ctx, js, permitted, bucket, func(context.Context) error {
 		return fmt.Errorf("%w; %s", ErrNoBucket, byWhom)
 	})
 }
@@ -45,9 +56,9 @@ func Find(ctx context.Context, js jetstream.JetStream, bucket string) (*Book, er
 // byWhom says who creates a bucket that is not there.
 const byWhom = "lockdown, override and lift create it where their user may, and an administrator does by nats stream add --config deploy/nats/streams/KV_VISITOR_ORDERS.json"
 
-func open(ctx context.Context, js jetstream.JetStream, bucket string, absent func(context.Context) error) (*Book, error) {
-	b, missing := &Book{js: js, bucket: bucket}, false
-	err := b.retry(ctx, func(ctx context.Context) (err error) {
+func open(ctx context.Context, js jetstream.JetStream, permitted dial.Permitted, bucket string, absent func(context.Context) error) (*Book, error) {
+	b, missing := &Book{js: js, permitted: permitted, bucket: bucket}, false
+	err := b.retry(ctx, toCreate(bucket), func(ctx context.Context) (err error) {
 		b.kv, err = js.KeyValue(ctx, bucket)
 		if !errors.Is(err, jetstream.ErrBucketNotFound) {
 			return err
@@ -73,7 +84,7 @@ func open(ctx context.Context, js jetstream.JetStream, bucket string, absent fun
 // Now is NATS' time, by which an order should begin and end: the relays keep to it
 // better than a laptop that has been asleep.
 func (b *Book) Now(ctx context.Context) (now time.Time, err error) {
-	err = b.retry(ctx, func(ctx context.Context) error {
+	err = b.retry(ctx, toLook(b.bucket), func(ctx context.Context) error {
 		stream, err := b.js.Stream(ctx, streamOf(b.bucket))
 		if err == nil {
 			now = stream.CachedInfo().TimeStamp
@@ -116,7 +127,7 @@ func (b *Book) Put(ctx context.Context, o visit.Order) (visit.Order, error) {
 // of the others.
 func (b *Book) store(ctx context.Context, key string, value func(now time.Time) any) (revision uint64, err error) {
 	unconfirmed := false
-	err = b.retry(ctx, func(ctx context.Context) error {
+	err = b.retry(ctx, toPut(b.bucket, key), func(ctx context.Context) error {
 		stream, err := b.js.Stream(ctx, streamOf(b.bucket))
 		if err != nil {
 			return err
@@ -208,7 +219,7 @@ func (b *Book) List(ctx context.Context) ([]visit.Order, error) {
 }
 
 func (b *Book) entries(ctx context.Context, keys ...string) (entries ledger.Ledger, err error) {
-	err = b.retry(ctx, func(ctx context.Context) error {
+	err = b.retry(ctx, toFollow(b.bucket), func(ctx context.Context) error {
 		f, err := subscribe(ctx, b.js, b.bucket, keys, b.MaxOverride)
 		if err != nil {
 			return err
@@ -226,9 +237,9 @@ const tryTimeout = 2 * time.Second
 
 // retry tries until it works, ctx ends, or trying again would not help. Whatever
 // is tried may be done twice without harm.
-func (b *Book) retry(ctx context.Context, try func(context.Context) error) error {
+func (b *Book) retry(ctx context.Context, needs func(subject string) bool, try func(context.Context) error) error {
 	for {
-		err := b.try(ctx, try)
+		err := b.try(ctx, needs, try)
 		if err == nil || !passing(err) {
 			return err
 		}
@@ -239,10 +250,10 @@ func (b *Book) retry(ctx context.Context, try func(context.Context) error) error
 	}
 }
 
-func (b *Book) try(ctx context.Context, try func(context.Context) error) error {
+func (b *Book) try(ctx context.Context, needs func(subject string) bool, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	return dial.WhilePermitted(ctx, b.js.Conn(), toChange(b.bucket), try)
+	return b.permitted(ctx, needs, try)
 }
 
 // passing reports whether a fault may go away by itself.

@@ -120,7 +120,7 @@ func (w *Watcher) absent(ctx context.Context) error {
 		return w.createErr
 	}
 	w.createdAt = time.Now()
-	w.createErr = dial.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toChange(w.cfg.Bucket), func(ctx context.Context) error {
+	w.createErr = dial.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toCreate(w.cfg.Bucket), func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, readTimeout)
 		defer cancel()
 		if w.cfg.Unused != nil {

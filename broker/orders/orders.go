@@ -78,19 +78,32 @@ var ErrUnconfirmed = errors.New("not confirmed by NATS")
 // ErrInvalid is wrapped by every report of an entry that counts for nothing.
 var ErrInvalid = ledger.ErrInvalid
 
+// toLook reports whether a subject is needed to look at the bucket, which tells the time
+// as well.
+func toLook(bucket string) func(subject string) bool {
+	return func(subject string) bool { return strings.HasSuffix(subject, ".STREAM.INFO."+streamOf(bucket)) }
+}
+
 // toFollow reports whether a subject is needed to follow the orders: for the consumer,
 // and to look at the bucket.
 func toFollow(bucket string) func(subject string) bool {
+	look := toLook(bucket)
 	return func(subject string) bool {
-		return strings.HasSuffix(subject, ".STREAM.INFO."+streamOf(bucket)) ||
+		return look(subject) ||
 			strings.Contains(subject, ".CONSUMER.") && strings.Contains(subject+".", "."+streamOf(bucket)+".")
 	}
 }
 
-// toChange may need every subject of the package comment.
-func toChange(bucket string) func(subject string) bool {
-	follow := toFollow(bucket)
+// toCreate reports the same for the bucket itself, which may have to be made first.
+func toCreate(bucket string) func(subject string) bool {
+	look := toLook(bucket)
 	return func(subject string) bool {
-		return follow(subject) || strings.HasSuffix(subject, "."+streamOf(bucket)) || strings.Contains(subject, "$KV."+bucket+".")
+		return look(subject) || strings.HasSuffix(subject, ".STREAM.CREATE."+streamOf(bucket))
 	}
+}
+
+// toPut reports the same for an entry under a key, for which NATS is asked for the time.
+func toPut(bucket, key string) func(subject string) bool {
+	look := toLook(bucket)
+	return func(subject string) bool { return look(subject) || strings.HasSuffix(subject, "$KV."+bucket+"."+key) }
 }

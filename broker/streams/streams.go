@@ -24,6 +24,8 @@ type Config struct {
 	Subjects visit.Subjects
 	// Events, Decisions and Quarantine are the streams of the roots of the same name.
 	Events, Decisions, Quarantine Limits
+	// Audit is the desk's stream, which no relay makes or uses.
+	Audit Limits
 	// DedupeWindow is how long a stream recognises a repeat. Default 24 h.
 	DedupeWindow time.Duration
 	// Replicas of the streams that are created. Default 1.
@@ -67,6 +69,7 @@ func (c Config) WithDefaults() (Config, error) {
 	c.Events = c.Events.orDefault(Limits{visit.DefaultEventStream, 30 * day, 2048 * mib})
 	c.Decisions = c.Decisions.orDefault(Limits{visit.DefaultDecisionStream, 400 * day, 256 * mib})
 	c.Quarantine = c.Quarantine.orDefault(Limits{visit.DefaultQuarantineStream, 30 * day, 512 * mib})
+	c.Audit = c.Audit.orDefault(Limits{visit.DefaultAuditStream, 400 * day, 64 * mib})
 	c.DedupeWindow = cmp.Or(c.DedupeWindow, day)
 	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.BodyLimit = cmp.Or(c.BodyLimit, defaultBodyLimit)
@@ -80,7 +83,7 @@ func (c Config) WithDefaults() (Config, error) {
 	seen := make(map[string]bool)
 	for _, s := range c.limits() {
 		if seen[s.Name] {
-			problems = append(problems, fmt.Errorf("events, decisions and quarantine require three streams, but two of them are %s", s.Name))
+			problems = append(problems, fmt.Errorf("events, decisions, quarantine and the desk's audit require four streams, but two of them are %s", s.Name))
 		}
 		seen[s.Name] = true
 		// JetStream refuses a dedupe window that outlives the messages.
@@ -91,7 +94,7 @@ func (c Config) WithDefaults() (Config, error) {
 	return c, errors.Join(problems...)
 }
 
-func (c Config) limits() []Limits { return []Limits{c.Events, c.Decisions, c.Quarantine} }
+func (c Config) limits() []Limits { return []Limits{c.Events, c.Decisions, c.Quarantine, c.Audit} }
 
 func (s Limits) orDefault(d Limits) Limits {
 	return Limits{cmp.Or(s.Name, d.Name), cmp.Or(s.MaxAge, d.MaxAge), cmp.Or(s.MaxBytes, d.MaxBytes)}
@@ -147,17 +150,28 @@ func specs(cfg Config) []spec {
 		room = &RoomError{Limit: cfg.StoreLimit, Wanted: cfg.Events.MaxBytes + cfg.Decisions.MaxBytes + cfg.Quarantine.MaxBytes}
 	}
 	build := func(root visit.Root, s Limits, about string) spec {
-		return spec{
-			root: root, name: s.Name, subject: cfg.Subjects.All(root), about: about,
-			maxAge: s.MaxAge, maxBytes: s.MaxBytes,
-			dedupe: cfg.DedupeWindow, replicas: cfg.Replicas, largest: LargestMessage(cfg.BodyLimit), batches: cfg.GroupCommit, room: room, remedy: cfg.Remedy,
-		}
+		p := newSpec(cfg, root, s, about)
+		p.batches, p.room = cfg.GroupCommit, room
+		return p
 	}
 	return []spec{
 		build(visit.RootEvent, cfg.Events, "Visitors checked in and out. Holds personal data."),
 		build(visit.RootDecision, cfg.Decisions, "How check-in requests were answered, and why. Holds no personal data but ids that lead to it."),
 		build(visit.RootQuarantine, cfg.Quarantine, "What Sine sent and the relay could not understand. Holds personal data."),
 	}
+}
+
+func newSpec(cfg Config, root visit.Root, s Limits, about string) spec {
+	return spec{
+		root: root, name: s.Name, subject: cfg.Subjects.All(root), about: about,
+		maxAge: s.MaxAge, maxBytes: s.MaxBytes,
+		dedupe: cfg.DedupeWindow, replicas: cfg.Replicas, largest: LargestMessage(cfg.BodyLimit), remedy: cfg.Remedy,
+	}
+}
+
+// AuditStream is how the desk's stream is created, for a complete configuration.
+func AuditStream(cfg Config) jetstream.StreamConfig {
+	return newSpec(cfg, visit.RootAudit, cfg.Audit, "What was done at the desk, by whom. Holds no personal data of visitors, but ids that lead to it.").config()
 }
 
 // config is how an absent stream is created.

@@ -43,7 +43,7 @@ func goList(t *testing.T, patterns ...string) map[string]goPackage {
 	}
 }
 
-// The hourglass: cmd knows everybody; relay and broker know visit and not each
+// The hourglass: cmd knows everybody; relay, desk and broker know visit and not each
 // other, and what they share is in internal, which knows nobody; visit knows the
 // standard library.
 func TestImports_PointOneWay(t *testing.T) {
@@ -63,7 +63,7 @@ func TestImports_PointOneWay(t *testing.T) {
 			case to == "":
 			case room == "cmd":
 			case room == target && name != "visit" && room != "internal":
-			case target == "internal" && (room == "relay" || room == "broker"):
+			case target == "internal" && (room == "relay" || room == "broker" || room == "desk"):
 			case to == "internal/natsperm" && name == "visit/subscriber":
 			case target == "visit" && to == "visit" && name != "visit":
 			default:
@@ -71,7 +71,7 @@ func TestImports_PointOneWay(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"relay", "relay/policy", "relay/condition", "relay/fields"} {
+	for _, name := range []string{"relay", "relay/policy", "relay/condition", "relay/fields", "desk/access"} {
 		for _, dep := range packages[name].Deps {
 			if strings.HasPrefix(dep, "github.com/nats-io/") || strings.HasPrefix(dep, "github.com/sethvargo/") {
 				t.Errorf("%s depends on %s", name, dep)
@@ -91,14 +91,16 @@ func TestImports_PointOneWay(t *testing.T) {
 func TestImports_EachLibraryIsUsedInItsPackagesOnly(t *testing.T) {
 	rooms := map[string][]string{
 		"cel.dev/cel-go":                        {"relay/condition"},
+		"github.com/coreos/go-oidc/v3":          {"desk/access"},
+		"golang.org/x/oauth2":                   {"desk/access"},
 		"github.com/gorilla/mux":                {"relay"},
 		"github.com/spf13/pflag":                {"cmd/sine-relay/internal/cli"},
 		"github.com/spf13/cobra":                {"cmd/sine-relay/internal/cli"},
 		"github.com/sethvargo/go-envconfig":     {"cmd/sine-relay/internal/config"},
 		"golang.org/x/text":                     {"relay/fields"},
 		"go.yaml.in/yaml/v4":                    {"cmd/sine-relay/internal/config"},
-		"github.com/nats-io/nats.go":            {"broker", "broker/admin", "broker/conn", "broker/conn/dial", "broker/embedded", "broker/natstest", "broker/orders", "broker/orders/ledger", "broker/outbox/publish", "broker/streams", "internal/natsperm", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/attacks", "cmd/sine-relay/internal/load"},
-		"github.com/nats-io/nats.go/jetstream":  {"broker/admin", "broker/conn", "broker/natstest", "broker/orders", "broker/orders/ledger", "broker/outbox/publish", "broker/streams", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/load"},
+		"github.com/nats-io/nats.go":            {"broker", "broker/admin", "broker/conn", "broker/conn/dial", "broker/desk", "broker/embedded", "broker/natstest", "broker/orders", "broker/orders/ledger", "broker/outbox/publish", "broker/streams", "internal/natsperm", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/attacks", "cmd/sine-relay/internal/load"},
+		"github.com/nats-io/nats.go/jetstream":  {"broker/admin", "broker/conn", "broker/desk", "broker/natstest", "broker/orders", "broker/orders/ledger", "broker/outbox/publish", "broker/streams", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/load"},
 		"github.com/nats-io/nats.go/micro":      {"broker/admin", "visit/subscriber"},
 		"github.com/nats-io/nats-server/v2":     {"broker/embedded", "broker/natstest"},
 		"github.com/google/jsonschema-go":       {"visit/contract/internal/generate"},

@@ -8,8 +8,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"github.com/sine-relay/sine-relay/internal/clientip"
 	"github.com/sine-relay/sine-relay/internal/share"
-	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // conn is one connection. What the server reads and writes goes through it.

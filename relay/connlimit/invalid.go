@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/sine-relay/sine-relay/relay/clientip"
+	"github.com/sine-relay/sine-relay/internal/clientip"
 )
 
 // Reasons for which a request never comes to the handler. The server answers most

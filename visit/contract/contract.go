@@ -123,9 +123,9 @@ func list(pattern string) []string {
 
 // Names are those that an installation chooses. The zero value has the default ones.
 type Names struct {
-	SubjectPrefix                                 string
-	EventStream, DecisionStream, QuarantineStream string
-	OrderBucket                                   string
+	SubjectPrefix                                              string
+	EventStream, DecisionStream, QuarantineStream, AuditStream string
+	OrderBucket                                                string
 }
 
 // AsyncAPI returns the AsyncAPI 3.0 document, in JSON, with the subjects, streams and
@@ -145,6 +145,7 @@ func AsyncAPI(n Names) []byte {
 	replace("%q", visit.DefaultEventStream, n.EventStream)
 	replace("%q", visit.DefaultDecisionStream, n.DecisionStream)
 	replace("%q", visit.DefaultQuarantineStream, n.QuarantineStream)
+	replace("%q", visit.DefaultAuditStream, n.AuditStream)
 	replace("%q", visit.DefaultOrderBucket, n.OrderBucket)
 	replace("$KV.%s.", visit.DefaultOrderBucket, n.OrderBucket)
 	return []byte(strings.NewReplacer(pairs...).Replace(string(text)))

@@ -57,7 +57,7 @@ func TestExamples_AreValid(t *testing.T) {
 // their names.
 var golden = map[string]string{
 	"event": "event", "correction": "event", "request": "check-in-request", "decision": "decision", "record": "decision-record",
-	"order": "order", "lift": "lift", "quarantine": "quarantined",
+	"order": "order", "lift": "lift", "quarantine": "quarantined", "audit": "audit",
 }
 
 func TestGolden_MessagesOfVisitAreValid(t *testing.T) {
@@ -114,6 +114,7 @@ func TestSchemas_RefuseWhatIsNotAMessage(t *testing.T) {
 		{"order", `{"kind":"lockdown","site":"hq","until":"soon"}`, "/until"},
 		{"lift", `{"kind":"lockdown","site":"hq"}`, "lifts"},
 		{"event", `{"id":"1"}`, "/id"},
+		{"audit", `{"id":"1","time":"2026-11-18T21:42:31Z","action":"reveal","site":"hq.>","user":"ann","role":"reception"}`, "/site"},
 		{"quarantined-headers", `{}`, visit.HeaderReason},
 	} {
 		if err := schemas.Validate(c.schema, []byte(c.data)); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -133,7 +134,7 @@ func TestSchemas_AreOpen(t *testing.T) {
 				continue
 			}
 			fields["added"] = map[string]any{"x": []int{1}}
-			for _, enumerated := range []string{"cause", "timeBasis", "situation"} {
+			for _, enumerated := range []string{"cause", "timeBasis", "situation", "action"} {
 				if fields[enumerated] != nil {
 					fields[enumerated] = "added"
 				}
@@ -156,7 +157,7 @@ func TestAsyncAPI_HasTheNamesOfTheInstallation(t *testing.T) {
 		t.Errorf("the document of an installation without names of its own is another: %v", err)
 	}
 	text := string(contract.AsyncAPI(contract.Names{
-		SubjectPrefix: "acme.doors", EventStream: "DOOR_EVENTS", DecisionStream: "DOOR_DECISIONS", QuarantineStream: "DOOR_QUARANTINE", OrderBucket: "DOOR_ORDERS",
+		SubjectPrefix: "acme.doors", EventStream: "DOOR_EVENTS", DecisionStream: "DOOR_DECISIONS", QuarantineStream: "DOOR_QUARANTINE", AuditStream: "DOOR_DESK", OrderBucket: "DOOR_ORDERS",
 	}))
 	if !json.Valid([]byte(text)) {
 		t.Error("the document is not valid JSON")
@@ -166,7 +167,7 @@ func TestAsyncAPI_HasTheNamesOfTheInstallation(t *testing.T) {
 			t.Errorf("%s is still in the document", left)
 		}
 	}
-	for _, want := range []string{`"acme.doors.v1.event.{site}.{kind}"`, `"DOOR_EVENTS"`, `"DOOR_DECISIONS"`, `"DOOR_QUARANTINE"`, `"DOOR_ORDERS"`, `"$KV.DOOR_ORDERS.{kind}.{scope}"`} {
+	for _, want := range []string{`"acme.doors.v1.event.{site}.{kind}"`, `"DOOR_EVENTS"`, `"DOOR_DECISIONS"`, `"DOOR_QUARANTINE"`, `"DOOR_DESK"`, `"DOOR_ORDERS"`, `"$KV.DOOR_ORDERS.{kind}.{scope}"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not in the document", want)
 		}

@@ -146,6 +146,11 @@ func rewrite(of string, e contract.Example) (m visit.Message, err error) {
 		if err = json.Unmarshal(e.Payload, &v); err == nil {
 			m, err = v.Message(visit.Subjects{})
 		}
+	case "audit":
+		var v visit.Audit
+		if v, err = visit.ParseAudit(visit.Subjects{}, e.Subject, e.Payload); err == nil {
+			m, err = v.Message(visit.Subjects{})
+		}
 	case "decision":
 		var v visit.Decision
 		if v, err = visit.ParseDecision(e.Payload); err == nil {

@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // selectorFaults: whatever selects pods must select those of every workload of its
-// relay, none of another relay, and never the pod of helm test, which would be sent
+// program, none of another one, and never the pod of helm test, which would be sent
 // visitors, or scraped.
 func selectorFaults(o object, all []object) (faults []string) {
 	for _, other := range all {
@@ -14,7 +15,7 @@ func selectorFaults(o object, all []object) (faults []string) {
 		if !ok {
 			continue
 		}
-		selects, wanted := matches(o.podSelector(), labels), other.isWorkload() && o.relay() == other.relay()
+		selects, wanted := matches(o.podSelector(), labels), other.isWorkload() && o.program() == other.program()
 		if o.isWorkload() {
 			wanted = o.String() == other.String()
 		}
@@ -28,8 +29,22 @@ func selectorFaults(o object, all []object) (faults []string) {
 	return faults
 }
 
-// relay tells the objects of several relays apart.
-func (o object) relay() string { return o.Metadata.Labels["app.kubernetes.io/name"] }
+// program tells the objects of several relays apart, and those of a desk beside one.
+func (o object) program() string {
+	name := o.Metadata.Labels["app.kubernetes.io/name"]
+	if strings.HasPrefix(o.Metadata.Labels["app.kubernetes.io/component"], "desk") {
+		name += " desk"
+	}
+	return name
+}
+
+// isDesk reports whether it is an object of a desk.
+func (o object) isDesk() bool { return strings.HasSuffix(o.program(), " desk") }
+
+// workloadsOf are those of the program that an object belongs to.
+func workloadsOf(o object, all []object) []object {
+	return only(all, func(w object) bool { return w.isWorkload() && w.program() == o.program() })
+}
 
 // podSelector returns the labels that pods are selected by.
 func (o object) podSelector() map[string]any {
@@ -57,7 +72,7 @@ func matches(selector map[string]any, labels map[string]string) bool {
 // serviceFaults: a Service's ports must lead somewhere.
 func serviceFaults(o object, all []object) (faults []string) {
 	for _, p := range o.Spec.Ports {
-		for _, w := range only(all, object.isWorkload) {
+		for _, w := range workloadsOf(o, all) {
 			if _, ok := containerPort(w, p.TargetPort); !ok {
 				faults = append(faults, fmt.Sprintf("port %v leads to no port of %s", p.TargetPort, w))
 			}
@@ -77,7 +92,8 @@ func containerPort(workload object, name any) (number int, ok bool) {
 	return 0, false
 }
 
-const publicPort = 8080
+// publicPorts are those of the relay and of the desk.
+var publicPorts = []int{8080, 8081}
 
 // routeFaults: visitors are routed to the public port, and nothing to the other.
 func routeFaults(o object, all []object) (faults []string) {
@@ -92,8 +108,8 @@ func routeFaults(o object, all []object) (faults []string) {
 			faults = append(faults, fmt.Sprintf("leads to port %v of %s, which has none such", b.port, service))
 			continue
 		}
-		for _, w := range only(all, object.isWorkload) {
-			if number, _ := containerPort(w, service.Spec.Ports[i].TargetPort); number != publicPort {
+		for _, w := range workloadsOf(o, all) {
+			if number, _ := containerPort(w, service.Spec.Ports[i].TargetPort); !slices.Contains(publicPorts, number) {
 				faults = append(faults, fmt.Sprintf("leads to port %d of %s, which is not public", number, w))
 			}
 		}

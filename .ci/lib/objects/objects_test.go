@@ -136,6 +136,28 @@ func TestCarry_ReportsAlertsAndDashboardsThatDiffer(t *testing.T) {
 	}
 }
 
+// A desk beside a relay is another program: what selects the one must not select the other.
+func TestObjects_DeskIsAProgramOfItsOwn(t *testing.T) {
+	const both = `kind: Deployment
+metadata: {name: relay, namespace: n, labels: {app.kubernetes.io/name: r, app.kubernetes.io/component: relay}}
+spec: {selector: {matchLabels: {part: relay}}, template: {metadata: {labels: {part: relay}}, spec: {containers: [{ports: [{name: http, containerPort: 8080}]}]}}}
+---
+kind: Deployment
+metadata: {name: desk, namespace: n, labels: {app.kubernetes.io/name: r, app.kubernetes.io/component: desk}}
+spec: {selector: {matchLabels: {part: desk}}, template: {metadata: {labels: {part: desk}}, spec: {containers: [{ports: [{name: pages, containerPort: 8081}]}]}}}
+---
+kind: Service
+metadata: {name: desk, namespace: n, labels: {app.kubernetes.io/name: r, app.kubernetes.io/component: desk}}
+spec: {selector: {part: SELECTED}, ports: [{name: pages, port: 80, targetPort: pages}]}
+`
+	for selected, want := range map[string]string{"desk": "", "relay": "selects the pods of Deployment relay; does not select the pods of Deployment desk"} {
+		objects := parse(t, strings.Replace(both, "SELECTED", selected, 1))
+		if got := strings.Join(append(selectorFaults(objects[2], objects), serviceFaults(objects[2], objects)...), "; "); got != want {
+			t.Errorf("%s: %q, want %q", selected, got, want)
+		}
+	}
+}
+
 func TestUnpack_WritesFilesAndReturnsTheEnvironment(t *testing.T) {
 	const relay = `kind: Deployment
 spec: {template: {spec: {containers: [{name: relay, env: [

@@ -68,7 +68,7 @@ func controllerFaults(o object, all []object) []string {
 
 func podMonitorFaults(o object, all []object) (faults []string) {
 	for _, endpoint := range o.Spec.PodMetricsEndpoints {
-		for _, w := range only(all, object.isWorkload) {
+		for _, w := range workloadsOf(o, all) {
 			if _, ok := containerPort(w, endpoint.Port); !ok {
 				faults = append(faults, fmt.Sprintf("scrapes port %s, which %s does not have", endpoint.Port, w))
 			}

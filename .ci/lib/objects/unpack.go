@@ -17,14 +17,22 @@ const mounted = "/etc/sine-relay/"
 // in dir. Those that are not among the objects are made up, but for certificates,
 // which are left out.
 func unpack(objects []object, dir string) (environment []string, err error) {
-	workloads := only(objects, object.isWorkload)
+	workloads := only(objects, func(o object) bool { return o.isWorkload() && !o.isDesk() })
 	if len(workloads) == 0 {
 		return nil, errors.New("no workload")
 	}
 	if err := unpackFiles(objects, dir); err != nil {
 		return nil, err
 	}
-	for _, e := range workloads[0].Spec.Template.Spec.Containers[0].Env {
+	variables := workloads[0].Spec.Template.Spec.Containers[0].Env
+	for _, w := range only(objects, func(o object) bool { return o.isWorkload() && o.isDesk() }) {
+		for _, e := range w.Spec.Template.Spec.Containers[0].Env {
+			if strings.HasPrefix(e.Name, "SINE_RELAY_DESK_") { // the others are of its own connection
+				variables = append(variables, e)
+			}
+		}
+	}
+	for _, e := range variables {
 		value, isFile := strings.CutPrefix(e.Value, mounted)
 		if isFile {
 			value = filepath.Join(dir, value)
@@ -43,7 +51,13 @@ func unpackFiles(objects []object, dir string) error {
 	for _, name := range []string{"url", "nats.creds", "nkey.seed", "token", "password"} {
 		files["nats/"+name] = server
 	}
-	text := integrations(objects)
+	for name, content := range map[string]string{
+		"client-secret": key, "session-keys": strings.Repeat(key, 2),
+	} {
+		files["desk/"+name] = content
+	}
+	files["roles/roles.yaml"] = dataOf(objects, "roles.yaml", "roles: []")
+	text := dataOf(objects, "integrations.yaml", "integrations: [{name: default}]")
 	files["integrations/integrations.yaml"] = text
 	var content struct{ Integrations []struct{ Name string } }
 	if err := yaml.Unmarshal([]byte(text), &content); err != nil {
@@ -61,12 +75,13 @@ func unpackFiles(objects []object, dir string) error {
 	return nil
 }
 
-func integrations(objects []object) string {
+// dataOf is an entry of a ConfigMap, or what stands in for one that is not there.
+func dataOf(objects []object, entry, otherwise string) string {
 	for _, o := range objects {
 		data, _ := o.content["data"].(map[string]any)
-		if text, ok := data["integrations.yaml"].(string); ok {
+		if text, ok := data[entry].(string); ok {
 			return text
 		}
 	}
-	return "integrations: [{name: default}]"
+	return otherwise
 }

@@ -17,6 +17,16 @@ import (
 // lookEvery is how soon a denial or a lost connection is noticed.
 const lookEvery = 20 * time.Millisecond
 
+// Permitted runs use as [WhilePermitted] and [Shared.WhilePermitted] do.
+type Permitted func(ctx context.Context, needs func(subject string) bool, use func(context.Context) error) error
+
+// Alone is [WhilePermitted] on a connection.
+func Alone(nc *nats.Conn) Permitted {
+	return func(ctx context.Context, needs func(string) bool, use func(context.Context) error) error {
+		return WhilePermitted(ctx, nc, needs, use)
+	}
+}
+
 // WhilePermitted runs use until NATS denies a subject that it needs or the connection
 // drops. NATS denies without a reply: a request would sit out its timeout, a pull would
 // wait for ever. The connection's error handler hears of it, but that is the caller's.
@@ -98,9 +108,15 @@ func (p permissions) denial(err error) error {
 	if !ok || v.Operation != natsperm.Publish || !p.needs(v.Subject) {
 		return nil
 	}
-	// The name of a consumer is another one each time.
-	return fmt.Errorf("%w: the user may not publish to %s", visit.ErrDenied, consumerName.ReplaceAllString(v.Subject, "$1*"))
+	return notPermitted(v.Subject)
 }
+
+func notPermitted(subject string) error {
+	return fmt.Errorf("%w: the user may not publish to %s", visit.ErrDenied, stable(subject))
+}
+
+// stable is the subject without the name of a consumer, which is another one each time.
+func stable(subject string) string { return consumerName.ReplaceAllString(subject, "$1*") }
 
 var consumerName = regexp.MustCompile(`^(.*\.CONSUMER\.(?:CREATE|MSG\.NEXT)\.KV_[^.]+\.)[^.]+`)
 

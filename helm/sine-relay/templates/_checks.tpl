@@ -57,6 +57,7 @@
 {{- if and $v.httpRoute.enabled (not $v.httpRoute.parentRefs) }}
 {{- fail "httpRoute.parentRefs is empty: name the gateway" }}
 {{- end }}
+{{- include "sine-relay.desk.check" . }}
 {{- $names := list }}
 {{- range $v.extraEnv }}
 {{- if has .name $names }}
@@ -74,4 +75,47 @@
 {{- /* Not empty when the integrations file is not the chart's. */}}
 {{- define "sine-relay.foreignIntegrations" -}}
 {{- default .Values.integrations.existingSecret.name .Values.integrations.existingConfigMap.name }}
+{{- end }}
+
+{{- define "sine-relay.desk.check" -}}
+{{- $d := .Values.desk }}
+{{- if $d.enabled }}
+{{- if not (or $d.oidc.issuer $d.proxy.userHeader) }}
+{{- fail "desk.enabled needs a way to sign in: set desk.oidc for a provider of OpenID Connect, or desk.proxy for a proxy that signs people in" }}
+{{- end }}
+{{- if and $d.oidc.issuer $d.proxy.userHeader }}
+{{- fail "desk.oidc.issuer and desk.proxy.userHeader are both set: set one of them" }}
+{{- end }}
+{{- if and $d.oidc.issuer (not (and $d.oidc.clientID $d.oidc.clientSecret.secret.name $d.url)) }}
+{{- fail "desk.oidc.issuer needs desk.oidc.clientID, desk.oidc.clientSecret.secret.name and desk.url" }}
+{{- end }}
+{{- if and $d.proxy.userHeader (not (and $d.proxy.groupsHeader $d.trustedProxies)) }}
+{{- fail "desk.proxy.userHeader needs desk.proxy.groupsHeader, and desk.trustedProxies: anybody could write these headers" }}
+{{- end }}
+{{- if not $d.roles }}
+{{- fail "desk.roles is empty: nobody could use the desk" }}
+{{- end }}
+{{- if and (gt (int $d.replicaCount) 1) (not $d.sessionKeys.secret.name) }}
+{{- fail "desk.replicaCount is more than 1 and desk.sessionKeys.secret.name is not set: one desk would not know the sessions of another" }}
+{{- end }}
+{{- if ne (empty $d.nats.user) (empty $d.nats.password.secret.name) }}
+{{- fail "desk.nats.user and desk.nats.password.secret.name belong together" }}
+{{- end }}
+{{- $ways := 0 }}
+{{- range list $d.nats.credentials.secret.name $d.nats.nkey.secret.name $d.nats.token.secret.name $d.nats.user }}
+{{- if . }}{{ $ways = add $ways 1 }}{{ end }}
+{{- end }}
+{{- if gt (int $ways) 1 }}
+{{- fail "more than one of desk.nats.credentials, desk.nats.nkey, desk.nats.token and desk.nats.user is set: the desk signs in to NATS in one way" }}
+{{- end }}
+{{- if ne (empty $d.try.url) (empty $d.try.keysSecret) }}
+{{- fail "desk.try.url and desk.try.keysSecret belong together" }}
+{{- end }}
+{{- if and $d.ingress.enabled (not $d.ingress.hosts) }}
+{{- fail "desk.ingress.hosts is empty: name the host of desk.url" }}
+{{- end }}
+{{- if and $d.httpRoute.enabled (not $d.httpRoute.parentRefs) }}
+{{- fail "desk.httpRoute.parentRefs is empty: name the gateway" }}
+{{- end }}
+{{- end }}
 {{- end }}

@@ -102,7 +102,7 @@ func newRoot(in Process) *cobra.Command {
 		title    string
 		commands []*cobra.Command
 	}{
-		{"Run a relay", []*cobra.Command{newServe(in), newDev(in), newHealth(in), inContext(in, newVerify)}},
+		{"Run a relay", []*cobra.Command{newServe(in), newDev(in), newDesk(in), newHealth(in), inContext(in, newVerify)}},
 		{"Set it up", []*cobra.Command{newConfig(in), newContract(in), newDecode(in), inContext(in, newLearn), inContext(in, newDeciders), inContext(in, newAsk)}},
 		{"Operate it", []*cobra.Command{
 			inContext(in, newLockdown), inContext(in, newOverride), inContext(in, newOrders),

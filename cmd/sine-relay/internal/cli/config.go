@@ -72,8 +72,8 @@ func newConfigCheck(in Process) *cobra.Command {
 // checkConfig prints every error, or that there is none, and the warnings.
 func checkConfig(ctx context.Context, in Process, format string, connect bool) error {
 	settings, err := in.settings(loadAll)
-	if err == nil && len(settings.NonFatal) > 0 {
-		err = settings.NonFatal
+	if err == nil {
+		err = contained(settings)
 	}
 	found := newCheckedConfig(in.Stdout, format)
 	found.warn(settings.Warnings.Lines()...)
@@ -91,6 +91,20 @@ func checkConfig(ctx context.Context, in Process, format string, connect bool) e
 		err = found.connect(ctx, settings)
 	}
 	return errors.Join(err, found.print(in.Stdout))
+}
+
+// contained is what is wrong and does not keep a relay from starting, or nil: single
+// integrations, keys, and the desk where it is configured.
+func contained(s config.Settings) error {
+	problems := s.NonFatal
+	if s.HasDesk() {
+		_, ofDesk := s.CheckDesk()
+		problems = append(problems, ofDesk...)
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return problems
 }
 
 func newCheckedConfig(out io.Writer, format string) *checkedConfig {

@@ -18,11 +18,11 @@ const confirmInterval = 100 * time.Millisecond
 
 // confirmation is what relays are asked after an order.
 type confirmation struct {
-	before []admin.Relay // those that were there before it
+	before []visit.Relay // those that were there before it
 	asked  error         // why they could not be asked
 	site   string
 	wait   time.Duration
-	obeys  func(admin.Relay) bool
+	obeys  func(visit.Relay) bool
 }
 
 // confirm waits until every relay that an order concerns obeys it, and shows which
@@ -54,7 +54,7 @@ type answers struct {
 	obey, disobey, silent, elsewhere []string
 }
 
-func (c confirmation) answers(now []admin.Relay) answers {
+func (c confirmation) answers(now []visit.Relay) answers {
 	var a answers
 	for _, r := range now {
 		switch {
@@ -67,7 +67,7 @@ func (c confirmation) answers(now []admin.Relay) answers {
 		}
 	}
 	for _, r := range c.before {
-		gone := !slices.ContainsFunc(now, func(n admin.Relay) bool { return n.ID == r.ID })
+		gone := !slices.ContainsFunc(now, func(n visit.Relay) bool { return n.ID == r.ID })
 		if gone && concerns(r, c.site) {
 			a.silent = append(a.silent, terminal.Printable(r.ID))
 		}
@@ -103,6 +103,6 @@ func (a answers) show(in Process, site string) error {
 }
 
 // concerns reports whether a relay has a site, or may have it.
-func concerns(r admin.Relay, site string) bool {
+func concerns(r visit.Relay, site string) bool {
 	return site == visit.AllSites || r.SiteCount > len(r.Sites) || slices.Contains(r.Sites, site)
 }

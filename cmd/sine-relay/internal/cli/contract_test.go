@@ -87,8 +87,8 @@ func TestContract_UnknownNamesAreRefused(t *testing.T) {
 	for args, want := range map[string]string{
 		"contract":                  "sine-relay contract: a command is missing; there are asyncapi, schemas, schema, examples",
 		"contract schema":           "sine-relay contract schema: needs <name>",
-		"contract schema evnt":      `"evnt" is not a schema; there are check-in-request,`,
-		"contract examples evnt":    `"evnt" is not a message; there are check-in-request,`,
+		"contract schema evnt":      `"evnt" is not a schema; there are audit, audit-headers, check-in-request,`,
+		"contract examples evnt":    `"evnt" is not a message; there are audit, check-in-request,`,
 		"contract examples event x": `has an argument too many: "x"`,
 	} {
 		if code, out, errOut := run(t, nil, strings.Fields(args)...); code != ExitUsage || out != "" || !strings.Contains(errOut, want) {

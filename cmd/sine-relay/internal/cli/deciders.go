@@ -99,12 +99,12 @@ func (l deciderList) print(out io.Writer, format string) (err error) {
 	return err
 }
 
-func instancesOf(found []admin.Decider, subject string) []deciderInstance {
+func instancesOf(found []visit.Decider, subject string) []deciderInstance {
 	all := []deciderInstance{}
 	for _, d := range server.AnsweringFor(found, subject) {
 		all = append(all, deciderInstance{
-			ID: d.ID, Version: d.Version, Started: d.Started, Answered: d.Answered, Failed: d.Failed + d.Overloaded,
-			Expired: d.Expired, Late: d.Late, Stalls: d.Stalls, AverageMs: milliseconds(d.Average), DistanceMs: milliseconds(d.Distance),
+			ID: d.ID, Version: d.Version, Started: d.Started, Answered: d.Decided, Failed: d.Failed + d.Overloaded,
+			Expired: d.Expired, Late: d.Late, Stalls: d.Stalls, AverageMs: d.AverageMs, DistanceMs: milliseconds(d.Distance),
 		})
 	}
 	return all
@@ -166,7 +166,7 @@ func askedBy(integrations []relay.Integration, s visit.Subjects) (all []askedDec
 }
 
 // answered are the deciders for which somebody answers, in the order of their subjects.
-func answered(found []admin.Decider, s visit.Subjects) (all []askedDecider) {
+func answered(found []visit.Decider, s visit.Subjects) (all []askedDecider) {
 	var answered []string
 	for _, d := range found {
 		answered = append(answered, d.Subjects...)

@@ -65,9 +65,13 @@ type settingFlag struct {
 	environ *[]string
 }
 
-// addSettings makes a flag of each setting. What is given is put into environ.
-func addSettings(f *pflag.FlagSet, environ *[]string) {
+// addSettings makes a flag of each setting that a command has. What is given is put into
+// environ.
+func addSettings(f *pflag.FlagSet, environ *[]string, has func(config.Flag) bool) {
 	for _, s := range config.Flags() {
+		if !has(s) {
+			continue
+		}
 		flag := f.VarPF(settingFlag{s, environ}, s.Name, "", s.Help)
 		flag.Hidden = s.Secret
 		if s.Type == "bool" {

@@ -99,7 +99,7 @@ var (
 		{Kind: visit.OrderLockdown, Site: visit.AllSites, Message: "Please leave.", By: "ann", User: "operator", Account: "OPERATORS", ID: "A1", Since: noon},
 		{Kind: visit.OrderOverride, Site: "hq", Reason: "badges", By: "bob", ID: "B2", Since: noon, Until: noon.Add(time.Hour)},
 	}
-	someRelays = []admin.Relay{{ID: "R1", Version: "1.2.3", Started: noon, RelayStatus: visit.RelayStatus{
+	someRelays = []visit.Relay{{ID: "R1", Version: "1.2.3", Started: noon, RelayStatus: visit.RelayStatus{
 		State: "ready", OrdersKnown: true, OrdersReadAt: noon, OrdersRevision: 7, Sites: []string{"hq"}, SiteCount: 1, Spooled: 3,
 		Orders: []visit.RelayOrder{{Kind: visit.OrderLockdown, Site: visit.AllSites, ID: "A1"}, {Kind: visit.OrderLockdown, Site: "hq", ID: "C3", Lost: true}},
 	}}}

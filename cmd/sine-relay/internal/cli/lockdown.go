@@ -155,7 +155,7 @@ func (s *startOrder) run(ctx context.Context, in Process) (err error) {
 			return notOrdered(err)
 		}
 		fmt.Fprintf(in.Stdout, "%s is in force %s.\n%s", orderName(o.Kind, o.Site), untilWords(o), replaces)
-		obeys := func(r admin.Relay) bool { return slices.ContainsFunc(r.Orders, isOrder(o.ID)) }
+		obeys := func(r visit.Relay) bool { return slices.ContainsFunc(r.Orders, isOrder(o.ID)) }
 		return errors.Join(showRest(ctx, in, b, o.Kind, o.Site), confirm(ctx, in, b, confirmation{before, asked, o.Site, s.wait, obeys}))
 	})
 }
@@ -181,7 +181,7 @@ func liftOrder(ctx context.Context, in Process, l visit.Lift, wait time.Duration
 		default:
 			fmt.Fprintf(in.Stdout, "%s is lifted.\n", orderName(l.Kind, l.Site))
 		}
-		obeys := func(r admin.Relay) bool {
+		obeys := func(r visit.Relay) bool {
 			return r.OrdersRevision >= revision && !slices.ContainsFunc(r.Orders, isOf(l.Kind, l.Site))
 		}
 		return errors.Join(showRest(ctx, in, b, l.Kind, l.Site), confirm(ctx, in, b, confirmation{before, asked, l.Site, wait, obeys}))
@@ -233,7 +233,7 @@ func isOf(kind visit.OrderKind, site string) func(visit.RelayOrder) bool {
 }
 
 // obeyedIDs are the orders of a kind and a site that relays obey.
-func obeyedIDs(relays []admin.Relay, kind visit.OrderKind, site string) (ids []string) {
+func obeyedIDs(relays []visit.Relay, kind visit.OrderKind, site string) (ids []string) {
 	for _, r := range relays {
 		for _, o := range r.Orders {
 			if isOf(kind, site)(o) {
@@ -315,14 +315,14 @@ func showRest(ctx context.Context, in Process, b *admin.Book, kind visit.OrderKi
 
 // hasSite takes every site for known where neither an integration is configured
 // nor a relay says which sites there are.
-func hasSite(s config.Settings, relays []admin.Relay, site string) bool {
+func hasSite(s config.Settings, relays []visit.Relay, site string) bool {
 	known := knownSites(s, relays)
-	incomplete := slices.ContainsFunc(relays, func(r admin.Relay) bool { return r.SiteCount > len(r.Sites) })
+	incomplete := slices.ContainsFunc(relays, func(r visit.Relay) bool { return r.SiteCount > len(r.Sites) })
 	return site == visit.AllSites || len(known) == 0 || incomplete || slices.Contains(known, site)
 }
 
 // knownSites are those of the configuration here and of the relays, each once.
-func knownSites(s config.Settings, relays []admin.Relay) []string {
+func knownSites(s config.Settings, relays []visit.Relay) []string {
 	known := s.Sites()
 	for _, r := range relays {
 		for _, site := range r.Sites {

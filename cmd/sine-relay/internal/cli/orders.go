@@ -76,7 +76,7 @@ func listOrders(ctx context.Context, in Process, format string) error {
 	return errors.Join(showOrders(in.Stdout, format, all, relays), err, asked)
 }
 
-func showOrders(out io.Writer, format string, stored []visit.Order, relays []admin.Relay) error {
+func showOrders(out io.Writer, format string, stored []visit.Order, relays []visit.Relay) error {
 	list := listOf(stored, relays)
 	if format == asJSON {
 		return printJSON(out, list)
@@ -89,7 +89,7 @@ func showOrders(out io.Writer, format string, stored []visit.Order, relays []adm
 
 // listOf has the orders of the bucket first, and behind them those that relays obey
 // although the bucket does not have them.
-func listOf(stored []visit.Order, relays []admin.Relay) orderList {
+func listOf(stored []visit.Order, relays []visit.Relay) orderList {
 	list := orderList{Orders: []listedOrder{}, Relays: []listedRelay{}}
 	for _, o := range stored {
 		listed := listedOrder{Order: o, ID: o.Identity(), InForce: o.InForce(time.Now()), Stored: true}
@@ -140,7 +140,7 @@ func showOrderTable(out io.Writer, all []listedOrder) {
 }
 
 // unlistedOrders are those that relays obey and that are not among all, each once.
-func unlistedOrders(relays []admin.Relay, all []visit.Order) (unlisted []visit.RelayOrder) {
+func unlistedOrders(relays []visit.Relay, all []visit.Order) (unlisted []visit.RelayOrder) {
 	seen := map[string]bool{}
 	for _, o := range all {
 		seen[o.Identity()] = true
@@ -157,7 +157,7 @@ func unlistedOrders(relays []admin.Relay, all []visit.Order) (unlisted []visit.R
 }
 
 // obeyedBy counts the relays that have an order's site, and those of them that obey it.
-func obeyedBy(relays []admin.Relay, o visit.Order) (obey, concerned int) {
+func obeyedBy(relays []visit.Relay, o visit.Order) (obey, concerned int) {
 	for _, r := range relays {
 		if !concerns(r, o.Site) {
 			continue
@@ -171,7 +171,7 @@ func obeyedBy(relays []admin.Relay, o visit.Order) (obey, concerned int) {
 }
 
 // showRelays lists the relays with what they know about orders.
-func showRelays(out io.Writer, relays []admin.Relay) {
+func showRelays(out io.Writer, relays []visit.Relay) {
 	if len(relays) == 0 {
 		fmt.Fprintln(out, "No relay answered.")
 		return
@@ -183,7 +183,7 @@ func showRelays(out io.Writer, relays []admin.Relay) {
 	table.flush()
 }
 
-func knownWords(r admin.Relay) string {
+func knownWords(r visit.Relay) string {
 	switch {
 	case r.OrdersKnown:
 		return "known"
@@ -194,7 +194,7 @@ func knownWords(r admin.Relay) string {
 	}
 }
 
-func obeyedWords(r admin.Relay) string {
+func obeyedWords(r visit.Relay) string {
 	var all []string
 	for _, o := range r.Orders {
 		words := fmt.Sprintf("%s of %s", o.Kind, siteWords(o.Site))

@@ -21,7 +21,7 @@ func newServe(in Process) *cobra.Command {
 		Example: "  SINE_RELAY_KEYS_FILE=keys sine-relay serve --nats-store-dir /var/lib/sine-relay",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return serve(cmd.Context(), in) },
 	}
-	addSettings(cmd.Flags(), &in.Environ)
+	addSettings(cmd.Flags(), &in.Environ, func(f config.Flag) bool { return !f.Desk })
 	return cmd
 }
 
@@ -58,7 +58,7 @@ func newDev(in Process) *cobra.Command {
 			})
 		},
 	}
-	addSettings(cmd.Flags(), &in.Environ)
+	addSettings(cmd.Flags(), &in.Environ, func(config.Flag) bool { return true })
 	cmd.Flags().Lookup("log-level").DefValue = dev.LogLevel
 	return cmd
 }

@@ -84,12 +84,20 @@ var valuesOfSettings = map[string]struct{ path, unit, differs string }{
 	"BODY_LIMIT":                     {path: "bodyLimit"},
 	"DRAIN_DELAY":                    {path: "shutdown.drainSeconds", unit: "s"},
 	"SHUTDOWN_TIMEOUT":               {path: "shutdown.flushSeconds", unit: "s"},
+	"DESK_OIDC_SCOPES":               {path: "desk.oidc.scopes"},
+	"DESK_OIDC_NAME_CLAIM":           {path: "desk.oidc.nameClaim"},
+	"DESK_OIDC_GROUPS_CLAIM":         {path: "desk.oidc.groupsClaim"},
+	"DESK_SESSION_LIFETIME":          {path: "desk.sessionLifetime"},
+	"DESK_STREAM":                    {path: "desk.stream.name"},
+	"DESK_STREAM_MAX_AGE":            {path: "desk.stream.maxAge"},
+	"DESK_STREAM_MAX_BYTES":          {path: "desk.stream.maxBytes"},
 	"LOG_LEVEL":                      {path: "log.level"},
 	"LOG_FORMAT":                     {path: "log.format", differs: "json"}, // there is no terminal
 }
 
 func TestChart_DefaultsEqualTheProgramDefaults(t *testing.T) {
-	fixed := []string{"LISTEN", "ADMIN_LISTEN"} // the template's own, as the program's default
+	// The template's own: a pod is reached from outside of it.
+	fixed := []string{"LISTEN", "ADMIN_LISTEN", "DESK_LISTEN", "DESK_ADMIN_LISTEN"}
 	content, err := os.ReadFile(chart + "values.yaml")
 	if err != nil {
 		t.Fatal(err)

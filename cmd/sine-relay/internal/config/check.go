@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sine-relay/sine-relay/internal/clientip"
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/clientip"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -52,16 +52,21 @@ func (s *Settings) checkListeners(f *Problems) {
 	for _, l := range []struct{ name, address string }{
 		{"LISTEN", s.Listen}, {"ADMIN_LISTEN", s.AdminListen}, {"NATS_LISTEN", s.NATSListen},
 	} {
-		_, port, err := net.SplitHostPort(l.address)
-		if err == nil {
-			_, err = net.LookupPort("tcp", port)
-		}
-		if err != nil || port == "" {
-			f.setting(l.name, "must be host:port or :port, got %q", l.address)
-		}
+		checkAddress(f, l.name, l.address)
 	}
 	if _, port, _ := net.SplitHostPort(s.Listen); s.Listen == s.AdminListen && port != "0" {
 		f.setting("ADMIN_LISTEN", "must differ from SINE_RELAY_LISTEN, got %s for both", s.AdminListen)
+	}
+}
+
+// checkAddress looks at an address to listen on.
+func checkAddress(f *Problems, name, address string) {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil || port == "" {
+		f.setting(name, "must be host:port or :port, got %q", address)
 	}
 }
 
@@ -169,13 +174,7 @@ const (
 
 // checkProxies reads who may say where a call comes from.
 func (s *Settings) checkProxies(f *Problems) {
-	var entries []string
-	for entry := range strings.SplitSeq(s.TrustedProxies, ",") {
-		if entry = strings.TrimSpace(entry); entry != "" {
-			entries = append(entries, entry)
-		}
-	}
-	trusted, err := clientip.ParsePrefixes(entries)
+	trusted, err := clientip.ParsePrefixes(listOf(s.TrustedProxies))
 	if err != nil {
 		f.setting("TRUSTED_PROXIES", "%s", oneLine(err))
 	}

@@ -12,8 +12,8 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/sine-relay/sine-relay/internal/clientip"
 	"github.com/sine-relay/sine-relay/relay"
-	"github.com/sine-relay/sine-relay/relay/clientip"
 )
 
 // Prefix begins the name of every setting.
@@ -216,3 +216,6 @@ func (s Settings) files() []string {
 	}
 	return slices.DeleteFunc(all, func(path string) bool { return path == "" })
 }
+
+// KeysFile is SINE_RELAY_KEYS_FILE.
+func (s Settings) KeysFile() string { return s.secretFiles["KEYS"] }

@@ -21,6 +21,7 @@ var effects = map[string]string{
 	"displayName":           "{name: a, displayName: Lobby}",
 	"site":                  "{name: a, site: hq}",
 	"externalId":            "{name: a, externalId: HQ-7}",
+	"test":                  "{name: a, test: true}",
 	"capture.deliveries":    "{name: a, capture: {deliveries: 3, until: '2126-11-30T18:00:00Z'}}",
 	"capture.until":         "{name: a, capture: {deliveries: 1, until: '2126-11-30T18:00:00Z'}}",
 	"decider":               "{name: a, decider: watchlist}",
@@ -124,7 +125,7 @@ func visible(t *testing.T, entry string) string {
 // The same for settings of the environment: something beyond their checks reads them.
 func TestEnvironment_EachSettingIsUsed(t *testing.T) {
 	var sources strings.Builder
-	for _, dir := range []string{".", "../server", "../cli", "../dev"} {
+	for _, dir := range []string{".", "../server", "../cli", "../dev", "../deskserver"} {
 		names, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(names) == 0 {
 			t.Fatal(dir, err)

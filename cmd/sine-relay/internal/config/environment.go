@@ -89,6 +89,29 @@ type Environment struct {
 	DrainDelay      time.Duration `env:"DRAIN_DELAY, default=5s" unit:"duration" help:"time between a termination signal, which makes the relay unready, and the end of new requests"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT, default=20s" unit:"duration" help:"maximum time for requests in flight to finish after DRAIN_DELAY"`
 
+	DeskListen           string        `env:"DESK_LISTEN, default=127.0.0.1:8081" help:"address of the desk for people, host:port; beyond loopback it demands OIDC or a trusted proxy"`
+	DeskAdminListen      string        `env:"DESK_ADMIN_LISTEN, default=:9091" help:"address of the desk's admin listener (/metrics, /livez, /readyz), host:port; never expose it publicly"`
+	DeskTLSCertFile      string        `env:"DESK_TLS_CERT_FILE" help:"TLS certificate of the desk, PEM; enables HTTPS"`
+	DeskTLSKeyFile       string        `env:"DESK_TLS_KEY_FILE" help:"private key of that certificate, PEM"`
+	DeskURL              string        `env:"DESK_URL" help:"URL under which people reach the desk, such as https://desk.example.com; OIDC returns there, to /callback"`
+	DeskOIDCIssuer       string        `env:"DESK_OIDC_ISSUER" help:"issuer URL of the OpenID Connect provider by which people sign in to the desk"`
+	DeskOIDCClientID     string        `env:"DESK_OIDC_CLIENT_ID" help:"client id of the desk at the provider"`
+	DeskOIDCClientSecret Secret        `env:"DESK_OIDC_CLIENT_SECRET" help:"client secret of the desk at the provider"`
+	DeskOIDCScopes       string        `env:"DESK_OIDC_SCOPES, default=profile" help:"scopes that the desk asks for beside openid, separated by blanks; some providers tell the groups only for a scope of that name"`
+	DeskOIDCNameClaim    string        `env:"DESK_OIDC_NAME_CLAIM, default=name" help:"claim of the ID token with the name that the page shows its user"`
+	DeskOIDCGroupsClaim  string        `env:"DESK_OIDC_GROUPS_CLAIM, default=groups" help:"claim of the ID token with the groups of the user"`
+	DeskUserHeader       string        `env:"DESK_PROXY_USER_HEADER" help:"header in which a trusted proxy says who the user is, in place of OIDC"`
+	DeskGroupsHeader     string        `env:"DESK_PROXY_GROUPS_HEADER" help:"header in which that proxy says the groups of the user, comma-separated"`
+	DeskTrustedProxies   string        `env:"DESK_TRUSTED_PROXIES" help:"addresses or networks of the proxies whose word about the user, and about the client's address, counts at the desk, comma-separated"`
+	DeskRolesFile        string        `env:"DESK_ROLES_FILE" help:"file of the roles that groups have at the desk, YAML or JSON"`
+	DeskSessionKeys      Secret        `env:"DESK_SESSION_KEYS" help:"keys that seal the sessions of the desk, comma-separated, each of 32 or more characters; the first seals, all open. Without them a restart ends every session, and two desks do not know each other's"`
+	DeskSessionLifetime  time.Duration `env:"DESK_SESSION_LIFETIME, default=8h" unit:"duration" help:"time after which somebody must sign in to the desk again"`
+	DeskStream           string        `env:"DESK_STREAM, default=VISITOR_DESK" help:"name of the stream that says what was done at the desk, and by whom"`
+	DeskStreamMaxAge     time.Duration `env:"DESK_STREAM_MAX_AGE, default=400d" unit:"duration" help:"retention of that"`
+	DeskStreamMaxBytes   int64         `env:"DESK_STREAM_MAX_BYTES, default=64MiB" unit:"bytes" help:"maximum size of that stream"`
+	DeskTryURL           string        `env:"DESK_TRY_URL" help:"URL of a relay, without a path, at which operators may check made-up visitors in and out from the desk, at integrations with test: true"`
+	DeskTryKeysDir       string        `env:"DESK_TRY_KEYS_DIR" help:"directory of the API keys of those integrations, as KEYS_DIR has them"`
+
 	LogLevel  string `env:"LOG_LEVEL, default=info" help:"minimum level of log lines: debug, info, warn or error"`
 	LogFormat string `env:"LOG_FORMAT, default=auto" help:"format of log lines: json, text, or auto, which is text on a terminal"`
 }
@@ -147,15 +170,22 @@ type Flag struct {
 	// Secret settings are refused as flags: everybody on the machine can read a
 	// program's arguments. Those that name a secret's file are not secret.
 	Secret bool
+	// Desk is set for what is of the desk alone, and Shared for what it has in common
+	// with the relay.
+	Desk, Shared bool
 }
 
 // Flags are those of all settings, in the order of the table.
 func Flags() (all []Flag) {
 	for _, s := range settings {
-		f := Flag{Name: flagName(s.name), Variable: Prefix + s.name, Default: s.initial, Help: s.help, Type: s.flagType(), Secret: s.secret}
+		f := Flag{
+			Name: flagName(s.name), Variable: Prefix + s.name, Default: s.initial, Help: s.help, Type: s.flagType(), Secret: s.secret,
+			Desk: strings.HasPrefix(s.name, "DESK_"), Shared: sharedWithDesk(s.name),
+		}
 		all = append(all, f)
 		if s.secret {
-			all = append(all, Flag{Name: f.Name + "-file", Variable: f.Variable + "_FILE", Type: "string", Help: fmt.Sprintf("file that holds %s: %s", f.Variable, s.help)})
+			f.Name, f.Variable, f.Type, f.Secret, f.Help = f.Name+"-file", f.Variable+"_FILE", "string", false, fmt.Sprintf("file that holds %s: %s", f.Variable, s.help)
+			all = append(all, f)
 		}
 	}
 	return all

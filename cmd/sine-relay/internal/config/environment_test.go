@@ -41,7 +41,7 @@ func TestFlags_SaySomethingAboutEverySetting(t *testing.T) {
 		if f.Help == "" || f.Type == "" {
 			t.Errorf("%+v", f)
 		}
-		f.Help = ""
+		f.Help, f.Desk, f.Shared = "", false, false
 		flags[f.Name] = f
 	}
 	for _, want := range []Flag{

@@ -57,6 +57,8 @@ type entry struct {
 	DisplayName string `yaml:"displayName"`
 	Site        string `yaml:"site"`
 	ExternalID  string `yaml:"externalId"`
+	// Test marks it for tests: the desk may check in made-up visitors there.
+	Test bool `yaml:"test"`
 	// Capture shows the shape of the next deliveries in the log, until a time.
 	Capture capture `yaml:"capture"`
 	options `yaml:",inline"`

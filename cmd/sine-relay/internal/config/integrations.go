@@ -134,13 +134,14 @@ func (s *Settings) addDefault(f *Problems, seen seenNames, c resolved) {
 func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c resolved) {
 	assumed := e.Site == ""
 	e.Site = cmp.Or(e.Site, e.Name)
-	s.Entries = append(s.Entries, Entry{
+	described := Entry{
 		Name: e.Name, DisplayName: e.DisplayName, Site: e.Site, ExternalID: e.ExternalID,
 		Where: where, assumedSite: assumed,
 		Kinds: c.kinds, RejectMode: c.rejectMode, Confirmed: *c.confirmed,
-	})
+	}
+	s.Entries = append(s.Entries, described)
 	s.Integrations = append(s.Integrations, relay.Integration{
-		Name: e.Name, Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders,
+		Name: e.Name, DisplayName: e.DisplayName, Test: e.Test, NotConfirmed: described.notConfirmed(), Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders,
 		Zone: c.zone, ZoneAssumed: c.zoneAssumed, Budget: c.budget, RejectMode: c.rejectMode, Accept: *c.accept, Reject: *c.reject,
 		Policy: policy.Policy{Combination: c.combination, RejectText: c.rejectText, Fallbacks: c.fallbacks},
 		Events: c.kindAliases, PolicyVersion: s.policyVersion,

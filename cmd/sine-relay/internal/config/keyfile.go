@@ -149,3 +149,17 @@ func worldReadable(path string) bool {
 	around, err := os.Stat(dir)
 	return err == nil && around.Mode().Perm()&0o001 != 0 // or nobody comes as far as the file
 }
+
+// FirstKey returns the first key of a file of keys.
+func FirstKey(content string) (key string, err error) {
+	(&keySource{}).parse(content, func(line string) []string {
+		if key == "" {
+			key = line
+		}
+		return nil
+	}, 0)
+	if key == "" {
+		return "", fmt.Errorf("%w: it has no key", errNoKeyFile)
+	}
+	return key, nil
+}

@@ -68,9 +68,14 @@ func namesOf(entries []Entry) string {
 	return shortened(names)
 }
 
+// notConfirmed reports whether no test visit has shown that Sine obeys a rejection.
+func (e Entry) notConfirmed() bool {
+	return e.RejectMode == relay.RejectByCode && !e.Confirmed && e.sends(visit.KindCheckInRequest)
+}
+
 func (s *Settings) warnOfUnconfirmedRejections() {
 	for _, e := range s.Entries {
-		if e.RejectMode == relay.RejectByCode && !e.Confirmed && e.sends(visit.KindCheckInRequest) {
+		if e.notConfirmed() {
 			e.warn(&s.Warnings, "no test visit has confirmed that Sine obeys rejectMode: code; make one, then set rejectionConfirmed: true, or set rejectMode: status until then")
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,12 +15,15 @@ import (
 	"github.com/sine-relay/sine-relay/broker/embedded"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/sample"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 	"github.com/sine-relay/sine-relay/relay"
 )
 
 // banner is what dev prints when everything runs. What is to be pasted takes its date
 // from the terminal that it is pasted into.
 var banner = template.Must(template.New("dev").Parse(`
+  Desk     {{.Desk}}   open it in a browser: check a visitor in on the page "Try it"
+
 Sine Relay {{.Version}} is running. Ctrl-C ends it.
 
   Webhook  {{.Webhook}}
@@ -66,7 +68,7 @@ A decider of your own takes over from the example while it runs. Decisions and e
 
 // bannerData is what the banner shows.
 type bannerData struct {
-	Version, Webhook, NATS, Operator, Program, Site, Admin, Dir string
+	Desk, Version, Webhook, NATS, Operator, Program, Site, Admin, Dir string
 
 	Users []natsUser
 	Key   bannerKey
@@ -84,8 +86,8 @@ func (d bannerData) Curl(event string) string {
 	return fmt.Sprintf(`curl -i%s -H %s -H 'content-type: application/json' -d '%s'`, unchecked, d.Key.Header, sample.Body(event, "'$(date -u +%FT%TZ)'"))
 }
 
-// printBanner shows a newcomer where everything is.
-func (d *demo) printBanner(made string) {
+// printBanner shows a newcomer where everything is, the desk first.
+func (d *demo) printBanner(desk, made string) {
 	scheme := "http"
 	if d.Settings.TLSCertFile != "" {
 		scheme = "https"
@@ -97,6 +99,7 @@ func (d *demo) printBanner(made string) {
 		operator = d.Embedded.ClientURL(embedded.UserOperator)
 	}
 	err := banner.Execute(d.Stdout, bannerData{
+		Desk:     desk,
 		Version:  d.Version,
 		Webhook:  scheme + "://" + reachable(d.PublicAddr()) + relay.Path(integration.Name, ""),
 		Key:      sampleKey(d.Environ, d.Settings.KeysDir, integration, made),
@@ -145,7 +148,7 @@ func programName() string {
 	case missing == nil && absolute(found) == path:
 		return "sine-relay"
 	default:
-		return quoted(path)
+		return terminal.Quoted(path)
 	}
 }
 
@@ -188,7 +191,7 @@ type bannerKey struct {
 // sampleKey names the key of an integration; made is the one that dev made, or empty.
 func sampleKey(environ []string, keysDir string, i relay.Integration, made string) bannerKey {
 	if made != "" {
-		return bannerKey{Shown: made, Header: quoted("x-sine-auth: " + made)}
+		return bannerKey{Shown: made, Header: terminal.Quoted("x-sine-auth: " + made)}
 	}
 	_, variable := config.Lookup(environ, config.Prefix+"KEYS")
 	file, listed := config.Lookup(environ, config.Prefix+"KEYS_FILE")
@@ -210,15 +213,6 @@ func sampleKey(environ []string, keysDir string, i relay.Integration, made strin
 }
 
 // firstLine is a command that prints the first line of keys of a file.
-func firstLine(file string) string { return `grep -m 1 -vE '^[[:space:]]*(#|$)' ` + quoted(file) }
-
-// bareWord needs no quotes in a shell.
-var bareWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
-
-// quoted is a text as a word for a shell.
-func quoted(text string) string {
-	if bareWord.MatchString(text) {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+func firstLine(file string) string {
+	return `grep -m 1 -vE '^[[:space:]]*(#|$)' ` + terminal.Quoted(file)
 }

@@ -38,6 +38,7 @@ type Options struct {
 type demo struct {
 	*server.Server
 	Options
+	troubles *troubles
 }
 
 // Run runs everything in one process, for a newcomer: the relay, a broker, a
@@ -52,12 +53,21 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	ofDesk, problems := settings.CheckDesk()
+	if len(problems) > 0 {
+		return problems
+	}
 	log, flush := server.NewLogger(o.Stderr, settings.Level, settings.LogFormat)
 	defer flush()
+	seen, cut := &wire{}, &cutter{}
 	started, err := server.Start(server.Options{
 		Settings: settings, Log: log, Version: o.Version,
-		Load:      func() (config.Settings, error) { return config.LoadWithoutKeys(o.Environ, defaults) },
-		Publisher: func(b *broker.Broker) relay.Publisher { return recordPrinter{b, o.Stdout} },
+		Load: func() (config.Settings, error) { return config.LoadWithoutKeys(o.Environ, defaults) },
+		Publisher: func(b *broker.Broker) relay.Publisher {
+			return publishing{recordPrinter{b, o.Stdout}, seen}
+		},
+		Asker:     func(b *broker.Broker) relay.Asker { return asking{b, seen} },
+		InProcess: cut.of,
 	})
 	if err != nil {
 		return err
@@ -71,11 +81,18 @@ func Run(ctx context.Context, o Options) error {
 	demoing, end := context.WithCancel(ctx)
 	defer end()
 	var running sync.WaitGroup
-	d := &demo{started, o}
+	d := &demo{Server: started, Options: o, troubles: &troubles{cut: cut, look: make(chan chan struct{})}}
 	if err := d.start(demoing, &running); err != nil {
 		log.Warn("no example decider and no printing of events", "reason", err.Error())
 	}
-	d.printBanner(key)
+	address, err := d.startDesk(demoing, &running, ofDesk, deskTrial(d, key, seen))
+	if err != nil {
+		end()
+		running.Wait()
+		stop()
+		return errors.Join(err, <-served)
+	}
+	d.printBanner(address, key)
 	select {
 	case err = <-served:
 	case <-ctx.Done():
@@ -104,8 +121,11 @@ func defaultsOf(environ []string) (defaults map[string]string, key string, err e
 		"SINE_RELAY_LISTEN":       free("127.0.0.1:8080"),
 		"SINE_RELAY_ADMIN_LISTEN": free("127.0.0.1:9090"),
 		"SINE_RELAY_NATS_LISTEN":  free("127.0.0.1:4222"),
+		"SINE_RELAY_DESK_LISTEN":  free("127.0.0.1:8081"),
 		"SINE_RELAY_DRAIN_DELAY":  "0s",
-		"SINE_RELAY_LOG_LEVEL":    LogLevel,
+
+		"SINE_RELAY_DESK_ADMIN_LISTEN": free("127.0.0.1:9091"),
+		"SINE_RELAY_LOG_LEVEL":         LogLevel,
 	}
 	if !given(environ, "NATS_URL") {
 		defaults["SINE_RELAY_NATS_STORE_DIR"] = dir

@@ -45,6 +45,7 @@ type example struct {
 	seen          bool       // another program, at the last look
 	stop          context.CancelFunc
 	ended         chan struct{} // nil while it does not answer
+	does          conduct
 }
 
 func newExamples(d *demo) *examples {
@@ -74,6 +75,9 @@ func (e *examples) run(ctx context.Context, looked func()) {
 		looked()
 		select {
 		case <-tick.C:
+		case done := <-e.demo.troubles.look:
+			e.look(ctx)
+			close(done)
 		case <-ctx.Done():
 			for _, x := range e.all {
 				x.end()
@@ -97,18 +101,47 @@ func (e *examples) look(ctx context.Context) {
 		subject := e.subjects.Ask(x.site, x.decider)
 		switch other := slices.ContainsFunc(answered, func(pattern string) bool { return server.Covers(pattern, subject) }); {
 		case other && !x.seen:
-			x.end()
 			fmt.Fprintf(e.demo.Stdout, "example   steps back: another program answers for decider %s of site %s\n", x.decider, x.site)
 			x.seen = true
 		case err == nil && !other && x.seen:
-			e.begin(ctx, x)
 			fmt.Fprintf(e.demo.Stdout, "example   answers again: no other program does for decider %s of site %s\n", x.decider, x.site)
 			x.seen = false
-		case !x.seen && x.ended == nil:
-			e.begin(ctx, x)
 		}
+		e.have(ctx, x, e.wanted(x))
 	}
 	e.nameUnasked(answered)
+}
+
+// What an example does.
+type conduct int
+
+const (
+	silent conduct = iota
+	deciding
+	lying
+)
+
+// wanted is what an example should do now.
+func (e *examples) wanted(x *example) conduct {
+	switch {
+	case x.seen || e.demo.troubles.is(troubleGone):
+		return silent
+	case e.demo.troubles.is(troubleLies):
+		return lying
+	default:
+		return deciding
+	}
+}
+
+// have returns when an example does that, or cannot.
+func (e *examples) have(ctx context.Context, x *example, c conduct) {
+	if x.ended != nil && x.does == c {
+		return
+	}
+	x.end()
+	if c != silent {
+		e.begin(ctx, x, c)
+	}
 }
 
 // logOnce logs what does not work, unless the last line said the same.
@@ -120,13 +153,13 @@ func (e *examples) logOnce(what string, err error) {
 }
 
 // begin returns when an example answers, or cannot.
-func (e *examples) begin(ctx context.Context, x *example) {
+func (e *examples) begin(ctx context.Context, x *example, does conduct) {
 	nc, err := e.demo.connectAs(embedded.UserDecider)
 	if err != nil {
 		e.logOnce("the example decider has no connection", err)
 		return
 	}
-	x.nc = nc
+	x.nc, x.does = nc, does
 	ctx, x.stop = context.WithCancel(ctx)
 	ready, ended := make(chan struct{}), make(chan struct{})
 	x.ended = ended
@@ -136,7 +169,11 @@ func (e *examples) begin(ctx context.Context, x *example) {
 	}
 	go func() {
 		defer close(ended)
-		e.demo.logFailed(subscriber.Decide(ctx, nc, cfg, exampleDecision))
+		if does == lying {
+			e.demo.logFailed(lie(ctx, nc, e.subjects.Ask(x.site, x.decider), cfg.OnReady))
+			return
+		}
+		e.demo.logFailed(subscriber.Decide(ctx, nc, cfg, e.decide))
 	}()
 	select {
 	case <-ready:
@@ -152,6 +189,34 @@ func (x *example) end() {
 		x.nc.Close()
 		x.nc, x.ended = nil, nil
 	}
+}
+
+// decide is slow while it is to be.
+func (e *examples) decide(ctx context.Context, q visit.CheckInRequest) (visit.Decision, error) {
+	if e.demo.troubles.is(troubleSlow) {
+		<-ctx.Done() // at the deadline
+		return visit.Decision{}, ctx.Err()
+	}
+	return exampleDecision(ctx, q)
+}
+
+// queueGroup is that of the deciders of package subscriber.
+const queueGroup = "q"
+
+// lie replies with something that is not a decision until ctx ends.
+func lie(ctx context.Context, nc *nats.Conn, subject string, onReady func()) error {
+	_, err := nc.QueueSubscribe(subject, queueGroup, func(m *nats.Msg) {
+		m.Respond([]byte(`{"allowed":"yes"}`)) // who does not get it gets no decision either
+	})
+	if err == nil {
+		err = nc.Flush()
+	}
+	if err != nil {
+		return err
+	}
+	onReady()
+	<-ctx.Done()
+	return nil
 }
 
 // exampleDecision lets everybody in but a company that is called Denied, and those of

@@ -15,7 +15,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -106,18 +108,21 @@ func within(outer, inner string) bool {
 	return server.SubjectsCollide(outer, inner) && len(strings.Split(inner, ".")) >= strings.Count(outer, ".")
 }
 
-// The relay finds nothing to complain about in what it would have made itself.
-func TestDeploy_StreamFilesMatchTheStreamsOfTheRelay(t *testing.T) {
+// Relay and desk find nothing to complain about in what they would have made themselves.
+func TestDeploy_StreamFilesMatchTheStreamsThatAreMade(t *testing.T) {
 	t.Parallel()
 	own, ours := natstest.Start(t), natstest.Start(t)
 	runServe(t, "NATS_URL="+own.URL()).ready()
+	if err := openDesk(t, own, dial.Auth{}, &logtest.Buffer{}).Audit(t.Context(), auditEntry("hq")); err != nil {
+		t.Fatal(err)
+	}
 	makeStreams(t, ours.JetStream(), 1)
 	made := streamFiles(t)
-	eventually(t, "the relay has made as many", func() bool { return len(streamsOf(t, own.JetStream())) == len(made) })
+	eventually(t, "relay and desk have made as many", func() bool { return len(streamsOf(t, own.JetStream())) == len(made) })
 	relays, files := streamsOf(t, own.JetStream()), streamsOf(t, ours.JetStream())
 	for _, name := range slices.Sorted(maps.Keys(relays)) {
 		if relays[name] != files[name] {
-			t.Errorf("%s\nof the relay %s\nof the file  %s", name, relays[name], files[name])
+			t.Errorf("%s\nas it is made %s\nof the file  %s", name, relays[name], files[name])
 		}
 		if made[name].Name != name || made[name].Replicas != 3 {
 			t.Errorf("%s.json makes %s with %d replicas", name, made[name].Name, made[name].Replicas)

@@ -32,6 +32,7 @@ var mayChange = map[string][]effect{
 	"relay": {
 		{"heard visitors.v1.ask.hq.default", false}, {"heard $SRV.>", false},
 		{"heard _INBOX_SINE_RELAY.>", false}, // what it was asked itself
+		{"VISITOR_DESK visitors.v1.audit.*.*", true},
 		{"VISITORS visitors.v1.event.*.*", false}, {"VISITOR_DECISIONS visitors.v1.decision.*.*", false}, {"VISITOR_QUARANTINE visitors.v1.quarantine.*", false},
 		{"KV_VISITOR_ORDERS changed", false}, // consumers of its own
 		{"KV_VISITOR_ORDERS $KV.VISITOR_ORDERS.>", true}, {"heard _INBOX.>", true},
@@ -40,7 +41,7 @@ var mayChange = map[string][]effect{
 	"operator": append(guards(), effect{"KV_VISITOR_ORDERS $KV.VISITOR_ORDERS.override.>", false}),
 	guard:      guards(),
 	"desk": {
-		{"heard $SRV.>", false}, {"heard _INBOX.operator", false},
+		{"heard $SRV.>", false}, {"heard _INBOX.operator", false}, {"VISITOR_DESK visitors.v1.audit.*.*", false},
 		{"KV_VISITOR_ORDERS $KV.VISITOR_ORDERS.lockdown.>", false}, {"KV_VISITOR_ORDERS $KV.VISITOR_ORDERS.override.>", false},
 		{"KV_VISITOR_ORDERS changed", false}, // consumers of its own
 		{"heard visitors.v1.ask.hq.default", true},
@@ -152,11 +153,11 @@ func (l *prober) listen(t *testing.T) {
 	}
 }
 
-var streams = []string{"VISITORS", "VISITOR_DECISIONS", "VISITOR_QUARANTINE", "KV_VISITOR_ORDERS"}
+var streams = []string{"VISITORS", "VISITOR_DECISIONS", "VISITOR_QUARANTINE", "VISITOR_DESK", "KV_VISITOR_ORDERS"}
 
 // goals are subjects of every kind that somebody could want to reach.
 var goals = []string{
-	"visitors.v1.ask.hq.default", "visitors.v1.event.hq.checked_in", "visitors.v1.decision.hq.accepted", "visitors.v1.quarantine.hq",
+	"visitors.v1.ask.hq.default", "visitors.v1.event.hq.checked_in", "visitors.v1.decision.hq.accepted", "visitors.v1.quarantine.hq", "visitors.v1.audit.hq.reveal",
 	"$KV.VISITOR_ORDERS.lockdown.all", "$KV.VISITOR_ORDERS.override.all", "$KV.VISITOR_ORDERS.override.site.hq",
 	"_INBOX_SINE_RELAY.x.y", "_INBOX.x.y", "_INBOX.operator", "_INBOX.consumer",
 	"$SRV.PING", "$SRV.STATS.sine-relay-decider", "$SRV.INFO", "$JS.ACK.VISITORS.badges.1.1.1.1.0",
@@ -167,7 +168,7 @@ var goals = []string{
 func requests() map[string][]string {
 	all := map[string][]string{"$JS.API.INFO": {""}, "$JS.API.STREAM.NAMES": {""}, "$JS.API.STREAM.LIST": {""}}
 	for _, s := range streams {
-		subject := map[string]string{"VISITORS": "visitors.v1.event.", "VISITOR_DECISIONS": "visitors.v1.decision.", "VISITOR_QUARANTINE": "visitors.v1.quarantine.", "KV_VISITOR_ORDERS": "$KV.VISITOR_ORDERS."}[s]
+		subject := map[string]string{"VISITORS": "visitors.v1.event.", "VISITOR_DECISIONS": "visitors.v1.decision.", "VISITOR_QUARANTINE": "visitors.v1.quarantine.", "VISITOR_DESK": "visitors.v1.audit.", "KV_VISITOR_ORDERS": "$KV.VISITOR_ORDERS."}[s]
 		pull := fmt.Sprintf(`{"stream_name":%q,"config":{"name":"trial","durable_name":"trial","ack_policy":"explicit","filter_subject":"%s>"}}`, s, subject)
 		pushes := []string{}
 		for i, goal := range goals {
@@ -223,10 +224,10 @@ func (l *prober) examine(t *testing.T, users []string, more map[string][]effect)
 // fill puts a message into each stream.
 func (l *prober) fill(t *testing.T) {
 	t.Helper()
-	relay, operator := l.connect(t, "relay"), l.connect(t, "operator")
+	relay, operator, desk := l.connect(t, "relay"), l.connect(t, "operator"), l.connect(t, "desk")
 	for subject, nc := range map[string]*nats.Conn{
 		"visitors.v1.event.hq.checked_in": relay, "visitors.v1.decision.hq.accepted": relay, "visitors.v1.quarantine.hq": relay,
-		"$KV.VISITOR_ORDERS.lockdown.site.x": operator,
+		"$KV.VISITOR_ORDERS.lockdown.site.x": operator, "visitors.v1.audit.hq.reveal": desk,
 	} {
 		for range 3 {
 			if _, err := nc.Request(subject, []byte(`{"kind":"override","site":"*"}`), patience); err != nil {

@@ -14,6 +14,10 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
+	"github.com/sine-relay/sine-relay/broker/desk"
+	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
@@ -280,29 +284,42 @@ func runAdmin(t *testing.T, s *deployment, _ *fixture, user string) *role {
 	return &role{said: said.String, stop: running.stop, again: func() {}}
 }
 
-// runDesk reads what a web page for the desk shows, and gives orders by the
-// commands.
-func runDesk(t *testing.T, s *deployment, fixture *fixture, user string) *role {
+// openDesk opens the desk's way to NATS, and waits until it is connected.
+func openDesk(t *testing.T, s *natstest.Server, auth dial.Auth, log *logtest.Buffer) *desk.Desk {
+	t.Helper()
+	d, err := desk.Open(desk.Config{Config: admin.Config{NATS: dial.Config{Servers: []string{s.URL()}, Auth: auth}}, Logger: log.Text()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	eventually(t, "the desk is connected", func() bool { return d.Connected() == nil })
+	return d
+}
+
+func auditEntry(site string) visit.Audit {
+	return visit.Audit{ID: visit.NewRequestID(), Time: time.Now().UTC(), Action: visit.ActionReveal, Site: site, Subject: "e1", User: "ann", Role: "reception"}
+}
+
+// runDesk does all that the desk can.
+func runDesk(t *testing.T, s *deployment, _ *fixture, user string) *role {
 	said, running := &logtest.Buffer{}, newRunning(t)
-	environ := environment(append(s.settings(user), "KEYS="+testKey)...)
-	nc := s.connect(user)
+	d := openDesk(t, s.Server, dial.Auth{User: user, Password: func() string { return "Zsecret" }}, said)
+	ignore := func(error) {}
+	running.start(func(ctx context.Context) {
+		err := d.Follow(ctx, func(visit.Record) {}, func(visit.Event) {}, ignore)
+		fmt.Fprintln(said, "follow:", err)
+	})
 	var busy atomic.Bool
 	round := func(ctx context.Context) {
 		defer busy.Store(false)
-		for _, stream := range []string{visit.DefaultEventStream, visit.DefaultDecisionStream} {
-			_, err := nc.Request("$JS.API.DIRECT.GET."+stream, []byte(`{"seq":1}`), 2*time.Second)
-			fmt.Fprintln(said, "read", stream, err, nc.LastError())
-		}
-		for _, line := range []string{
-			"lockdown --message Fire --unknown-site --site " + user, "lockdown lift --site " + user,
-			"override --accept --for 1m --reason test --unknown-site --site " + user, "override lift --site " + user,
-			"orders", "deciders",
-		} {
-			if ctx.Err() != nil {
-				return
-			}
-			code, out, errOut := commandLine(environ, strings.Fields(line)...)
-			fmt.Fprintf(said, "%s: %d\n%s%s\n", line, code, out, errOut)
+		var turns sync.WaitGroup
+		defer turns.Wait()
+		for _, one := range deskWork(d, user) {
+			turns.Go(func() { // each of them may wait for what does not come
+				ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+				defer cancel()
+				fmt.Fprintln(said, one.name, one.do(ctx))
+			})
 		}
 	}
 	again := func() {
@@ -312,4 +329,44 @@ func runDesk(t *testing.T, s *deployment, fixture *fixture, user string) *role {
 	}
 	again()
 	return &role{said: said.String, stop: running.stop, again: again}
+}
+
+type deskTask struct {
+	name string
+	do   func(context.Context) error
+}
+
+// deskWork is what the desk does with each of its permissions, all at once.
+func deskWork(d *desk.Desk, site string) []deskTask {
+	since := time.Now().Add(-time.Hour)
+	give := func(o visit.Order) func(context.Context) error {
+		return func(ctx context.Context) error {
+			o.Site, o.Reason, o.Until = site, "test", time.Now().Add(time.Minute)
+			if _, err := d.GiveOrder(ctx, o); err != nil {
+				return err
+			}
+			_, err := d.LiftOrder(ctx, visit.Lift{Kind: o.Kind, Site: site})
+			return err
+		}
+	}
+	return []deskTask{
+		{"events", func(ctx context.Context) error {
+			return d.Events(ctx, "", since, time.Time{}, func(visit.Event) error { return nil })
+		}},
+		{"records", func(ctx context.Context) error {
+			return d.Records(ctx, "", "", since, time.Time{}, func(visit.Record) error { return nil })
+		}},
+		{"quarantine", func(ctx context.Context) error {
+			return d.Quarantined(ctx, func(uint64, time.Time, visit.Quarantined) error { return nil })
+		}},
+		{"audit", func(ctx context.Context) error { return d.Audit(ctx, auditEntry(site)) }},
+		{"audits", func(ctx context.Context) error {
+			return d.Audits(ctx, since, time.Time{}, func(visit.Audit) error { return nil })
+		}},
+		{"relays", func(ctx context.Context) error { _, err := d.Relays(ctx); return err }},
+		{"deciders", func(ctx context.Context) error { _, err := d.Deciders(ctx); return err }},
+		{"orders", func(ctx context.Context) error { _, err := d.Orders(ctx); return err }},
+		{"lockdown", give(visit.Order{Kind: visit.OrderLockdown})},
+		{"override", give(visit.Order{Kind: visit.OrderOverride})},
+	}
 }

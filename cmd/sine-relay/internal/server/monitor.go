@@ -124,7 +124,7 @@ func (m *monitor) count(ctx context.Context) {
 }
 
 // AnsweringFor returns those that answer the check-in requests on a subject.
-func AnsweringFor(found []admin.Decider, subject string) (answering []admin.Decider) {
+func AnsweringFor(found []visit.Decider, subject string) (answering []visit.Decider) {
 	for _, d := range found {
 		if slices.ContainsFunc(d.Subjects, func(pattern string) bool { return Covers(pattern, subject) }) {
 			answering = append(answering, d)

@@ -60,9 +60,16 @@ type Options struct {
 	Load    func() (config.Settings, error)
 	Log     *slog.Logger
 	Version string
-	// Publisher wraps the broker for what the relay publishes; nil changes nothing.
+	// Publisher and Asker wrap the broker for what the relay publishes and asks; nil
+	// changes nothing.
 	Publisher func(*broker.Broker) relay.Publisher
+	Asker     func(*broker.Broker) relay.Asker
+	// InProcess wraps how the relay reaches the embedded NATS; nil changes nothing.
+	InProcess func(InProcess) InProcess
 }
+
+// InProcess is a NATS within the process.
+type InProcess interface{ InProcessConn() (net.Conn, error) }
 
 // Start brings everything up, in the order in which it is needed. On an error
 // nothing is left behind.
@@ -102,6 +109,9 @@ func Start(o Options) (_ *Server, err error) {
 		}
 	}
 	cfg := BrokerConfig(s, srv.Embedded, log, registry)
+	if o.InProcess != nil && srv.Embedded != nil {
+		cfg.NATS.InProcess = o.InProcess(cfg.NATS.InProcess)
+	}
 	if cfg.Spool, err = openSpool(s, log); err != nil {
 		return nil, err
 	}
@@ -118,7 +128,11 @@ func Start(o Options) (_ *Server, err error) {
 	if o.Publisher != nil {
 		publisher = o.Publisher(srv.Broker)
 	}
-	if srv.relay, err = relay.New(relayConfig(s, srv.reloader.integrations(), srv.Broker, publisher, log, registry)); err != nil {
+	ofRelay := relayConfig(s, srv.reloader.integrations(), srv.Broker, publisher, log, registry)
+	if o.Asker != nil {
+		ofRelay.Asker = o.Asker(srv.Broker)
+	}
+	if srv.relay, err = relay.New(ofRelay); err != nil {
 		return nil, err
 	}
 	srv.Broker.Share(len(srv.relay.Integrations()))
@@ -143,7 +157,7 @@ func (srv *Server) announcement() broker.Announcement {
 	return broker.Announcement{
 		Version: srv.version,
 		State:   func() string { state, _ := srv.Readiness.State(); return state.Word },
-		Sites:   srv.sites,
+		Sites:   srv.sites, Integrations: srv.relay.Statuses,
 	}
 }
 

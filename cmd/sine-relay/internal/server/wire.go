@@ -91,6 +91,7 @@ func streamsConfig(s config.Settings) streams.Config {
 		Events:       streams.Limits{Name: s.EventStream, MaxAge: s.EventMaxAge, MaxBytes: s.EventMaxBytes},
 		Decisions:    streams.Limits{Name: s.DecisionStream, MaxAge: s.DecisionMaxAge, MaxBytes: s.DecisionMaxBytes},
 		Quarantine:   streams.Limits{Name: s.QuarantineStream, MaxAge: s.QuarantineMaxAge, MaxBytes: s.QuarantineMaxBytes},
+		Audit:        streams.Limits{Name: s.DeskStream, MaxAge: s.DeskStreamMaxAge, MaxBytes: s.DeskStreamMaxBytes},
 		DedupeWindow: s.DedupeWindow,
 		Replicas:     s.NATSReplicas,
 		BodyLimit:    int(s.BodyLimit),

@@ -3,6 +3,7 @@ package terminal
 import (
 	"io"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -64,4 +65,15 @@ func Is(w io.Writer) bool {
 	}
 	nowhere, err := os.Stat(os.DevNull) // a character device, too
 	return err != nil || !os.SameFile(info, nowhere)
+}
+
+// bareWord needs no quotes in a shell.
+var bareWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
+
+// Quoted is a text as a word for a shell.
+func Quoted(text string) string {
+	if bareWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

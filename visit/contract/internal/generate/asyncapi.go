@@ -109,6 +109,10 @@ func channels() object {
 		{"quarantine", with(channel("Quarantine", visit.Subjects{}.Quarantine("{site}"),
 			"What could not be understood, byte for byte, for operators.",
 			object{{"site", site}}, "quarantined"), stream(visit.DefaultQuarantineStream, visit.RootQuarantine))},
+		{"audit", with(channel("Audit", visit.Subjects{}.Audit("{site}", "{action}"),
+			"What people did at the desk, the relay's web page: whose names were shown to whom, and who gave which order. No relay writes it.",
+			object{{"site", parameter("A site, or `_all` for every site.", "hq")}, {"action", parameter("What was done.", string(visit.ActionReveal))}}, "audit"),
+			stream(visit.DefaultAuditStream, visit.RootAudit))},
 		{"standingOrders", with(channel("Standing orders", "$KV."+visit.DefaultOrderBucket+".{kind}.{scope}",
 			"Lockdowns and overrides, one key each. A lift replaces the order that it ends; to delete a key lifts nothing.",
 			object{{"kind", order}, {"scope", scope}}, "order", "lift"), field{"x-nats-key-value", object{{"bucket", visit.DefaultOrderBucket}}})},
@@ -154,6 +158,7 @@ func operations() object {
 		{"publishEvent", operation("send", "events", "Store that a visitor was checked in or out.", "event")},
 		{"recordDecision", operation("send", "decisionRecords", "Store how a check-in request was answered.", "decisionRecord")},
 		{"quarantine", operation("send", "quarantine", "Keep what could not be understood.", "quarantined")},
+		{"audit", operation("send", "audit", "Store what somebody did at the desk.", "audit")},
 		{"obeyOrders", operation("receive", "standingOrders", "Obey the standing orders of operators.", "order", "lift")},
 	}
 }
@@ -231,6 +236,8 @@ func (d *documentBuilder) messages() object {
 			{"headers", schema("DecisionRecordHeaders")}, {"payload", schema("DecisionRecord")}, d.exampleList("decision-record")}},
 		{"quarantined", object{{"title", "Quarantined message"}, {"contentType", "application/octet-stream"}, correlation,
 			{"headers", schema("QuarantinedHeaders")}, d.exampleList("quarantined")}},
+		{"audit", object{{"title", "Audit entry"}, {"contentType", visit.ContentJSON},
+			{"headers", schema("AuditHeaders")}, {"payload", schema("Audit")}, d.exampleList("audit")}},
 		{"order", object{{"title", "Standing order"}, {"contentType", visit.ContentJSON}, {"payload", schema("Order")}, d.exampleList("order")}},
 		{"lift", object{{"title", "Lift of a standing order"}, {"contentType", visit.ContentJSON}, {"payload", schema("Lift")}, d.exampleList("lift")}},
 	}

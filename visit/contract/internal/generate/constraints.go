@@ -46,6 +46,10 @@ var constraints = map[string]func(*jsonschema.Schema){
 	"Lift.By":       atMost(100),
 	"Lift.User":     atMost(100),
 	"Lift.Account":  atMost(100),
+
+	"Audit.ID":   notEmpty,
+	"Audit.Site": matches(orderSitePattern),
+	"Audit.User": notEmpty,
 }
 
 const orderSitePattern = `^(\*|` + visit.NamePattern + `)$`

@@ -58,6 +58,7 @@ func examples() (map[string][]example, error) {
 	b.events()
 	b.records()
 	b.quarantined()
+	b.audits()
 	b.plain("decision", "accept", "The visitor may come in, and gets a text and a field on the pass.", visit.Decision{
 		Verdict: visit.Accept, VisitorText: "Welcome, Ada.", Pass: map[string]json.RawMessage{"zone": json.RawMessage(`"B"`)}, Decider: "watchlist", Version: "1.2.3",
 	})
@@ -168,6 +169,21 @@ func (b *exampleBuilder) records() {
 	} {
 		m, err := r.of.Message(visit.Subjects{})
 		b.add("decision-record", r.name, r.summary, m, err)
+	}
+}
+
+func (b *exampleBuilder) audits() {
+	for _, a := range []struct {
+		name, summary string
+		of            visit.Audit
+	}{
+		{"reveal", "The names of a visitor were shown.", visit.Audit{
+			ID: "M3456789ABCDEFGHK7Q2", Time: received, Action: visit.ActionReveal, Site: "hq", Subject: "5a0c5a2f3b1e4c0d8f7e6d5c4b3a2910", User: "ann@example.com", Role: "reception"}},
+		{"lockdown", "Every site was locked.", visit.Audit{
+			ID: "3456789ABCDEFGHK7Q2M", Time: received, Action: visit.ActionLockdown, Site: visit.AllSites, Subject: "7Q2M3456789ABCDEFGHK", User: "bob@example.com", Role: "operator"}},
+	} {
+		m, err := a.of.Message(visit.Subjects{})
+		b.add("audit", a.name, a.summary, m, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -45,7 +46,12 @@ var headersTypes = []headersType{
 	},
 	{
 		Name: "decision-record-headers", Title: "DecisionRecordHeaders", Description: "The headers of a decision record: a CloudEvent 1.0 in binary mode.",
-		Headers: append(cloudEventHeaders(anyText(), visit.RecordSchema, exactly(recordType())), originHeaders()...),
+		Headers: append(cloudEventHeaders(anyText(), visit.RecordSchema, exactly(typeOf(&visit.Record{}))), originHeaders()...),
+	},
+	{
+		Name: "audit-headers", Title: "AuditHeaders", Description: "The headers of an audit entry: a CloudEvent 1.0 in binary mode.",
+		Headers: slices.DeleteFunc(withSource(exactly(visit.AuditSource), cloudEventHeaders(anyText(), visit.AuditSchema, exactly(typeOf(&visit.Audit{})))),
+			func(h header) bool { return h.constant == "HeaderSubject" }),
 	},
 	{
 		Name: "quarantined-headers", Title: "QuarantinedHeaders",
@@ -90,11 +96,23 @@ func cloudEventHeaders(id *jsonschema.Schema, schema string, typed *jsonschema.S
 	}
 }
 
-// recordType is the CloudEvents type of a decision record.
-func recordType() string {
-	m, err := (&visit.Record{}).Message(visit.Subjects{})
+// withSource replaces the source of a CloudEvent.
+func withSource(source *jsonschema.Schema, all []header) []header {
+	for i := range all {
+		if all[i].constant == "HeaderSource" {
+			all[i].value = source
+		}
+	}
+	return all
+}
+
+// typeOf is the CloudEvents type of a message.
+func typeOf(empty interface {
+	Message(visit.Subjects) (visit.Message, error)
+}) string {
+	m, err := empty.Message(visit.Subjects{})
 	if err != nil {
-		panic(err) // an empty record can be encoded
+		panic(err) // an empty one can be encoded
 	}
 	return strings.Join(m.Header[visit.HeaderType], "")
 }

@@ -36,6 +36,7 @@ var schemaTypes = []schemaType{
 	{Name: "decision-record", Type: reflect.TypeFor[visit.Record](), Title: "DecisionRecord"},
 	{Name: "order", Type: reflect.TypeFor[visit.Order](), Closed: true},
 	{Name: "lift", Type: reflect.TypeFor[visit.Lift](), Closed: true},
+	{Name: "audit", Type: reflect.TypeFor[visit.Audit]()},
 }
 
 func (t schemaType) title() string { return cmp.Or(t.Title, t.Type.Name()) }

@@ -1,0 +1,243 @@
+package doors
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// View is what is known at one time.
+type View struct {
+	Now time.Time
+	// Doors are those of the sites that were asked for, the worst first.
+	Doors []Door
+	// Missing are the sources that cannot be read.
+	Missing []Gap
+	// Relays are those that answered last, in the order of their ids.
+	Relays []Relay
+	// Omitted is set where there are more integrations than are followed.
+	Omitted bool
+}
+
+// Gap is a source that cannot be read.
+type Gap struct {
+	Source Source
+	Since  time.Time
+	Why    string
+	// Partly is set where what was read is true, and something may be missing.
+	Partly bool
+}
+
+// Relay is one that answered.
+type Relay struct {
+	ID, Version, State string
+	Started            time.Time
+	Spooled            int
+	SpoolFull          float64
+	OrdersKnown        bool
+	// Impaired is what a person must mend, or empty.
+	Impaired string
+}
+
+// Door is one integration.
+type Door struct {
+	Site, Integration, Name string
+	Finding
+	// Others are what else holds, the worst first.
+	Others []Finding
+	Zone   *time.Location
+	Test   bool
+
+	LastRequest, LastCheckIn, LastCheckOut time.Time
+	// Took are the answer times of a day, and TookHours those of its hours.
+	Took      Took
+	TookHours [24]Took
+	// Requests and CheckIns are those of each of the last 24 hours, the last one last.
+	Requests, CheckIns [24]int
+	Deciders           []Decider
+	// Relays counts those that answer for it, and Spooled is what waits in them, for
+	// whatever integration.
+	Relays, Spooled int
+	// Drifting are the fields that are missing from what Sine sends.
+	Drifting []string
+	// Unconfirmed is set where no test visit has shown that Sine obeys rejections.
+	Unconfirmed bool
+}
+
+// Took is how long answers took, right within a tenth; 0 where there were none.
+type Took struct{ Median, P95 time.Duration }
+
+// Decider is one of a door's, with the programs that answer for it.
+type Decider struct {
+	Name     string
+	Programs int
+	// Decided is when it last decided for this door, as far as the last day says.
+	Decided time.Time
+}
+
+// View returns what is known of the sites for which the function returns true.
+func (m *Model) View(may func(site string) bool) View {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	v := View{Now: now, Missing: m.gaps(now), Omitted: m.omitted > 0}
+	for _, d := range m.doors {
+		if may(d.site) {
+			v.Doors = append(v.Doors, m.view(d, v.Missing, now))
+		}
+	}
+	slices.SortFunc(v.Doors, func(a, b Door) int {
+		return cmp.Or(cmp.Compare(a.State.rank(), b.State.rank()), cmp.Compare(a.Site, b.Site), cmp.Compare(a.Integration, b.Integration))
+	})
+	for _, r := range m.relays {
+		if r.SiteCount <= len(r.Sites) && !slices.ContainsFunc(r.Sites, may) {
+			continue
+		}
+		v.Relays = append(v.Relays, Relay{r.ID, r.Version, r.State, r.Started, r.Spooled, r.SpoolFull, r.OrdersKnown, visit.CleanText(r.Impaired)})
+	}
+	return v
+}
+
+// Gaps are the sources that cannot be read.
+func (m *Model) Gaps() []Gap {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.gaps(m.now())
+}
+
+// gaps are the sources that cannot be read. Where NATS cannot be reached, that is why
+// none of the others can.
+func (m *Model) gaps(now time.Time) (all []Gap) {
+	for _, s := range Sources {
+		polled := s != History && s != Following
+		switch at := m.sources[s].at(now, polled); {
+		case !at.known:
+			all = append(all, Gap{Source: s, Since: at.since, Why: at.why})
+		case at.partly != "":
+			all = append(all, Gap{Source: s, Since: at.checked, Why: at.partly, Partly: true})
+		}
+		if s == NATS && len(all) > 0 && !m.sources[NATS].checked.IsZero() {
+			return all
+		}
+	}
+	return all
+}
+
+func (m *Model) view(d *door, gaps []Gap, now time.Time) Door {
+	v := Door{
+		Site: d.site, Integration: d.integration, Name: cmp.Or(d.name, d.integration), Zone: m.location(d.zone), Test: d.test,
+		LastRequest: d.lastRequest, LastCheckIn: d.lastCheckIn, LastCheckOut: d.lastCheckOut, Drifting: d.drifting, Unconfirmed: d.unconfirmed,
+	}
+	v.Took, v.TookHours = d.times(now)
+	v.Requests, v.CheckIns = d.hours(now)
+	for _, name := range d.deciders {
+		v.Deciders = append(v.Deciders, Decider{name, m.programs.answering(m.subjects.Ask(d.site, name)), d.decided[name]})
+	}
+	for _, r := range m.relays {
+		if slices.Contains(d.relays, r.ID) {
+			v.Relays++
+			v.Spooled += r.Spooled
+		}
+	}
+	all := m.findings(d, now)
+	gaps = slices.DeleteFunc(slices.Clone(gaps), func(g Gap) bool { return g.Partly })
+	if len(gaps) > 0 && !stillKnown(all[0].State, gaps) {
+		all = m.unknown(d, gaps, now)
+	}
+	v.Finding, v.Others = all[0], all[1:]
+	return v
+}
+
+// stillKnown reports whether a state that keeps visitors out, or lets them in unchecked,
+// is known although something else is not. Every other state could be a worse one.
+func stillKnown(s State, gaps []Gap) bool {
+	rests := map[State]Source{LockedDown: Orders, OnFallback: Following}
+	on, kept := rests[s]
+	return kept && !slices.ContainsFunc(gaps, func(g Gap) bool { return g.Source == NATS || g.Source == on })
+}
+
+// unknown says since when a door is unknown, and what it was.
+func (m *Model) unknown(d *door, gaps []Gap, now time.Time) []Finding {
+	first := gaps[0]
+	for _, g := range gaps {
+		if g.Since.Before(first.Since) {
+			first = g
+		}
+	}
+	text := "Unknown since " + Clock(first.Since, now, m.location(d.zone)) + ": "
+	for i, g := range gaps {
+		if i > 0 {
+			text += "; "
+		}
+		if g.Source != NATS {
+			text += g.Source.String() + ": "
+		}
+		text += g.Why
+	}
+	text += "."
+	if m.sources[first.Source].ever {
+		text += " Before: " + m.findings(d, first.Since)[0].Text
+	}
+	return []Finding{{Unknown, text, first.Since}}
+}
+
+// Sites are the sites that are known, with their time zones, in order.
+func (m *Model) Sites() []Site {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := map[string]Site{}
+	for _, d := range m.doors {
+		if old, known := all[d.site]; !known || old.Zone == time.UTC {
+			all[d.site] = Site{d.site, m.location(d.zone)}
+		}
+	}
+	for _, r := range m.relays {
+		for _, name := range r.Sites {
+			if _, known := all[name]; !known && visit.ValidName(name) && len(all) < MaxDoors {
+				all[name] = Site{name, time.UTC}
+			}
+		}
+	}
+	sites := make([]Site, 0, len(all))
+	for _, s := range all {
+		sites = append(sites, s)
+	}
+	slices.SortFunc(sites, func(a, b Site) int { return cmp.Compare(a.Name, b.Name) })
+	return sites
+}
+
+// Site is a place with its time zone.
+type Site struct {
+	Name string
+	Zone *time.Location
+}
+
+// Relays returns those that answered last, without asking anybody.
+func (m *Model) Relays() []visit.Relay {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.relays)
+}
+
+// StandingOrders returns the orders that were read last, those that have ended included.
+func (m *Model) StandingOrders() []visit.Order {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.orders)
+}
+
+// Settled reports whether each source was asked, whatever it said, and the last day is read
+// where it can be: what a page says is as good as it gets.
+func (m *Model) Settled() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := func(s Source) bool { return !m.sources[s].checked.IsZero() && !m.sources[s].known }
+	if out(NATS) {
+		return true
+	}
+	return !slices.ContainsFunc(Sources, func(s Source) bool {
+		return m.sources[s].checked.IsZero() && (s != History || !out(Following))
+	})
+}

@@ -1,0 +1,138 @@
+package desk
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sine-relay/sine-relay/desk/access"
+	"github.com/sine-relay/sine-relay/desk/doors"
+	"github.com/sine-relay/sine-relay/desk/live"
+	"github.com/sine-relay/sine-relay/desk/stream"
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// maxPerUpdate is how many entries a page is told at once: nobody reads more of them.
+const maxPerUpdate = 40
+
+// liveData is what the page Live shows.
+type liveData struct {
+	Entries []entryData
+	Missed  uint64
+	// Restarted is set where it is not known how many were missed.
+	Restarted  bool
+	Site, Kind string
+	Sites      []doors.Site
+	Kinds      []visit.Kind
+}
+
+// entryData is an entry with what a template needs.
+type entryData struct {
+	live.Entry
+	Zone *time.Location
+	Now  time.Time
+	// Reveal is set for those who may see the visitor's name, where there is one.
+	Reveal bool
+}
+
+var kinds = []visit.Kind{visit.KindCheckInRequest, visit.KindCheckedIn, visit.KindCheckedOut}
+
+func (d *Desk) showLive(w http.ResponseWriter, r *http.Request) {
+	u := access.UserOf(r.Context())
+	data, last := d.liveAfter(r, 0, live.Kept)
+	data.Missed = 0 // what is older than the page is not missed
+	data.Site, data.Kind, data.Sites, data.Kinds = r.FormValue("site"), r.FormValue("kind"), d.sites(u, access.Viewer), kinds
+	b := d.base(r, "Live", "/live")
+	b.Events, b.Refresh, b.Data = fmt.Sprintf("/events?of=live&site=%s&kind=%s&after=%s-%d", clean(data.Site), clean(data.Kind), d.epoch, last), 5, data
+	d.show(w, http.StatusOK, "live", b)
+}
+
+// clean is a name, or nothing.
+func clean(name string) string {
+	if !visit.ValidName(name) {
+		return ""
+	}
+	return name
+}
+
+// liveAfter returns the entries after one that somebody may see and has asked for.
+func (d *Desk) liveAfter(r *http.Request, number uint64, most int) (data liveData, last uint64) {
+	u, site, kind := access.UserOf(r.Context()), r.FormValue("site"), visit.Kind(r.FormValue("kind"))
+	found, missed, last := d.live.After(number, most, func(e *live.Entry) bool {
+		return u.May(access.Viewer, e.Site) && (site == "" || e.Site == site) && (kind == "" || e.Kind == kind)
+	})
+	data.Missed = missed
+	for _, e := range found {
+		data.Entries = append(data.Entries, entryData{
+			Entry: e, Zone: d.zoneOf(e.Site), Now: d.now(), Reveal: e.EventID != "" && u.May(access.Reception, e.Site),
+		})
+	}
+	return data, last
+}
+
+// liveUpdates are those of the page Live. They go on where the page was.
+func (d *Desk) liveUpdates(r *http.Request) stream.Source {
+	from := r.Header.Get("Last-Event-ID")
+	if from == "" {
+		from = r.FormValue("after")
+	}
+	epoch, text, _ := strings.Cut(from, "-")
+	after, err := strconv.ParseUint(text, 10, 64)
+	restarted := err != nil || epoch != d.epoch
+	if restarted {
+		after = 0
+	}
+	sent := map[string]uint64{}
+	return func() (stream.Update, error) {
+		data, last := d.liveAfter(r, after, maxPerUpdate)
+		data.Restarted, restarted, after = restarted, false, last
+		gaps, err := d.pages.Part("live", "gaps", d.base(r, "", ""))
+		if err != nil {
+			return stream.Update{}, err
+		}
+		u := stream.Update{Parts: stream.Changed(map[string]string{"gaps": gaps}, sent), ID: fmt.Sprintf("%s-%d", d.epoch, last)}
+		if len(data.Entries) > 0 || data.Missed > 0 || data.Restarted {
+			u.List, u.Most = "entries", live.Kept
+			u.Prepend, err = d.pages.Part("live", "entries", data)
+		}
+		return u, err
+	}
+}
+
+// pageUpdates are those of a page that shows what was stored at one time: only what is
+// not known changes on it.
+func (d *Desk) pageUpdates(r *http.Request) stream.Source {
+	sent := map[string]uint64{}
+	return func() (stream.Update, error) {
+		gaps, err := d.pages.Part("message", "gaps", d.base(r, "", ""))
+		return stream.Update{Parts: stream.Changed(map[string]string{"gaps": gaps}, sent)}, err
+	}
+}
+
+// events is the stream of a page.
+func (d *Desk) events(w http.ResponseWriter, r *http.Request) {
+	var next stream.Source
+	switch r.FormValue("of") {
+	case "doors":
+		next = d.doorUpdates(r)
+	case "live":
+		next = d.liveUpdates(r)
+	case "page":
+		next = d.pageUpdates(r)
+	case "orders":
+		next = d.inForceUpdates(r)
+	case "order":
+		if g := d.givenTo(r); g != nil {
+			next = d.orderUpdates(r, g)
+		}
+	}
+	if next == nil {
+		d.notFound(w, r)
+		return
+	}
+	d.streams.Serve(w, r, next, func() {
+		d.message(w, r, http.StatusServiceUnavailable, "Too many pages", fmt.Sprintf("%d pages are open already. Close some.", stream.MaxViewers))
+	})
+}

@@ -1,0 +1,150 @@
+package orders
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// maxGiven bounds what is remembered of what was given.
+const maxGiven = 200
+
+// Given is an order that was given, or a lift.
+type Given struct {
+	Form  Form
+	Order visit.Order
+	// Revision is the one that relays have read when they obey a lift.
+	Revision uint64
+	At       time.Time
+	// Before are the relays that answered before it.
+	Before []visit.Relay
+	// NotRecorded is why there is no record of who gave it, or empty.
+	NotRecorded string
+}
+
+// Book remembers what was given, by a token that a page has: a form that is sent again
+// gives nothing again. It is safe for concurrent use, and its zero value is empty.
+type Book struct {
+	mu     sync.Mutex
+	all    map[string]*entry
+	tokens []string // the oldest first
+}
+
+type entry struct {
+	given *Given
+	done  chan struct{} // closed when it is given, or is not
+}
+
+// Begin reports whether nothing was given for a token, and keeps others from giving it
+// until [Book.Note].
+func (b *Book) Begin(token string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.all[token] != nil {
+		return false
+	}
+	if b.all == nil {
+		b.all = map[string]*entry{}
+	}
+	b.all[token] = &entry{done: make(chan struct{})}
+	b.tokens = append(b.tokens, token)
+	if len(b.tokens) > maxGiven {
+		delete(b.all, b.tokens[0])
+		b.tokens = b.tokens[1:]
+	}
+	return true
+}
+
+// Note remembers what was given; with nil, that nothing was.
+func (b *Book) Note(token string, g *Given) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	e := b.all[token]
+	if e == nil {
+		return
+	}
+	e.given = g
+	close(e.done)
+	if g == nil {
+		delete(b.all, token)
+		b.tokens = slices.DeleteFunc(b.tokens, func(t string) bool { return t == token })
+	}
+}
+
+// Find returns what was given for a token, or nil. It waits while it is being given.
+func (b *Book) Find(ctx context.Context, token string) *Given {
+	b.mu.Lock()
+	e := b.all[token]
+	b.mu.Unlock()
+	if e == nil {
+		return nil
+	}
+	select {
+	case <-e.done:
+		return e.given
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Answer is what one relay says.
+type Answer struct {
+	ID    string
+	Obeys bool
+	Text  string
+}
+
+// Answers are those of the relays that an order concerns.
+type Answers struct {
+	Relays []Answer
+	// Obeying of Of relays obey. Elsewhere counts the relays that do not have the site.
+	Obeying, Of, Elsewhere int
+}
+
+// Complete reports whether each relay that the order concerns obeys it.
+func (a Answers) Complete() bool { return a.Of > 0 && a.Obeying == a.Of }
+
+// Answers compares what was given with what the relays say now.
+func (g *Given) Answers(now []visit.Relay) (a Answers) {
+	for _, r := range now {
+		switch {
+		case !has(r, g.Form.Site):
+			a.Elsewhere++
+		case g.obeys(r):
+			a.Obeying++
+			a.Relays = append(a.Relays, Answer{r.ID, true, "obeys"})
+		default:
+			text := "does not obey yet"
+			if !r.OrdersKnown {
+				text += "; it does not know the standing orders"
+			}
+			a.Relays = append(a.Relays, Answer{ID: r.ID, Text: text + fmt.Sprintf(" (it is %s)", visit.CleanText(r.State))})
+		}
+	}
+	for _, r := range g.Before {
+		gone := !slices.ContainsFunc(now, func(n visit.Relay) bool { return n.ID == r.ID })
+		if gone && has(r, g.Form.Site) {
+			a.Relays = append(a.Relays, Answer{ID: r.ID, Text: "does not answer any more"})
+		}
+	}
+	a.Of = len(a.Relays)
+	return a
+}
+
+func (g *Given) obeys(r visit.Relay) bool {
+	isIt := func(o visit.RelayOrder) bool { return o.ID == g.Order.Identity() }
+	if g.Form.Action == Lift {
+		isIt = func(o visit.RelayOrder) bool { return o.Kind == g.Form.Kind && o.Site == g.Form.Site }
+		return r.OrdersRevision >= g.Revision && !slices.ContainsFunc(r.Orders, isIt)
+	}
+	return slices.ContainsFunc(r.Orders, isIt)
+}
+
+// has reports whether a relay has a site, or may have it.
+func has(r visit.Relay, site string) bool {
+	return site == visit.AllSites || r.SiteCount > len(r.Sites) || slices.Contains(r.Sites, site)
+}

@@ -1,0 +1,162 @@
+// Package orders is what somebody goes through to give a standing order: what was
+// entered, what visitors will read, what was given, and which relays obey.
+package orders
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
+// DefaultLockdownText is what relays show where a lockdown has no message. They add the
+// reference.
+const DefaultLockdownText = "This site is closed to visitors at the moment. Please see reception. Reference {ref}."
+
+// AllSitesWords are what is typed to confirm an order for all sites.
+const AllSitesWords = "all sites"
+
+// Action is what is done.
+type Action string
+
+const (
+	Lockdown Action = "lockdown"
+	Override Action = "override"
+	Lift     Action = "lift"
+)
+
+// Form is what somebody entered.
+type Form struct {
+	Action Action
+	// Kind is that of the order that a lift ends, and ID its identity.
+	Kind visit.OrderKind
+	ID   string
+	Site string
+	// For is how long it lasts, as [Durations] has it; empty is until it is lifted.
+	For             string
+	Reason, Message string
+}
+
+// Read takes a form out of values.
+func Read(value func(name string) string) Form {
+	f := Form{
+		Action: Action(value("action")), Kind: visit.OrderKind(value("kind")), ID: value("id"), Site: value("site"), For: value("for"),
+		Reason: strings.TrimSpace(value("reason")), Message: strings.TrimSpace(value("message")),
+	}
+	if f.Action != Lift {
+		f.Kind = visit.OrderKind(f.Action)
+	}
+	return f
+}
+
+// Duration is how long an order may last.
+type Duration struct{ Value, Text string }
+
+var durations = []struct {
+	Duration
+	lasts time.Duration
+}{
+	{Duration{"15m", "15 minutes"}, 15 * time.Minute},
+	{Duration{"30m", "30 minutes"}, 30 * time.Minute},
+	{Duration{"1h", "1 hour"}, time.Hour},
+	{Duration{"2h", "2 hours"}, 2 * time.Hour},
+	{Duration{"4h", "4 hours"}, 4 * time.Hour},
+	{Duration{"8h", "8 hours"}, 8 * time.Hour},
+	{Duration{"24h", "24 hours"}, 24 * time.Hour},
+}
+
+// Words writes a duration for people.
+func Words(d time.Duration) string {
+	for _, known := range durations {
+		if known.lasts == d {
+			return known.Text
+		}
+	}
+	text := d.String()
+	if d%time.Minute == 0 {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if d%time.Hour == 0 {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// Durations are those that an order may last, at most so long.
+func Durations(most time.Duration) (all []Duration) {
+	for _, d := range durations {
+		if d.lasts <= most {
+			all = append(all, d.Duration)
+		}
+	}
+	return all
+}
+
+// Order is the one that a form means, given now. The error says in words what is wrong
+// with the form.
+func (f Form) Order(now time.Time, by string, maxOverride time.Duration) (visit.Order, error) {
+	o := visit.Order{Kind: f.Kind, Site: f.Site, Reason: f.Reason, Message: f.Message, By: by, Since: now}
+	i := slices.IndexFunc(durations, func(d struct {
+		Duration
+		lasts time.Duration
+	}) bool {
+		return d.Value == f.For
+	})
+	switch {
+	case f.Action != Lockdown && f.Action != Override:
+		return o, errors.New("choose lockdown or override")
+	case i >= 0:
+		o.Until = now.Add(durations[i].lasts)
+	case f.For != "":
+		return o, errors.New("choose how long it lasts")
+	}
+	if f.Action == Override && (i < 0 || durations[i].lasts > maxOverride) {
+		return o, fmt.Errorf("an override must end by itself, after %s at most", Words(maxOverride))
+	}
+	return o, o.Validate()
+}
+
+// ReadLift is the lift that a form means.
+func (f Form) ReadLift(now time.Time, by string) (visit.Lift, error) {
+	l := visit.Lift{Kind: f.Kind, Site: f.Site, Lifts: f.ID, Reason: f.Reason, By: by, Since: now}
+	if f.Action != Lift {
+		return l, errors.New("this is no lift")
+	}
+	return l, l.Validate()
+}
+
+// Confirmation is what must be typed.
+func (f Form) Confirmation() string {
+	if f.Site == visit.AllSites {
+		return AllSitesWords
+	}
+	return f.Site
+}
+
+// Confirmed reports whether it was typed.
+func (f Form) Confirmed(typed string) bool {
+	return strings.EqualFold(strings.TrimSpace(typed), f.Confirmation())
+}
+
+// Preview is what visitors will read, or empty where that is what their integration
+// shows otherwise.
+func (f Form) Preview() string {
+	switch text := strings.TrimSpace(visit.CleanText(f.Message)); {
+	case f.Action == Lift:
+		return ""
+	case !visit.IsBlank(text):
+		return text
+	case f.Action == Lockdown:
+		return DefaultLockdownText
+	default:
+		return ""
+	}
+}
+
+// Concerns reports whether an order for a site is one for another, too.
+func Concerns(ordered, site string) bool {
+	return ordered == site || ordered == visit.AllSites || ordered == "" || site == visit.AllSites
+}

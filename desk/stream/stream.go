@@ -1,0 +1,194 @@
+// Package stream keeps open pages up to date, by server-sent events.
+//
+// A page has no queue: it is told what has changed since it was told last. One that reads
+// slowly is told less often, and one that does not read at all is dropped. So the memory
+// of the desk does not depend on who looks, nor on how much happens.
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// MaxViewers is how many pages may be kept up to date at once.
+	MaxViewers = 200
+	// updateInterval is between two updates of a page, and beatInterval the longest time
+	// without a word to it: a page that hears nothing for twice as long says that it is
+	// old.
+	updateInterval = 500 * time.Millisecond
+	beatInterval   = 5 * time.Second
+	// slowAfter is how long a page may take to read an update.
+	slowAfter = 5 * time.Second
+)
+
+// Update is what a page is told. Its parts are HTML, by the ids of what they replace.
+type Update struct {
+	Parts map[string]string `json:"parts,omitempty"`
+	// List is the id of a list, Order the ids of its children, and Prepend what comes
+	// before them, of which Most are kept.
+	List    string   `json:"list,omitempty"`
+	Order   []string `json:"order,omitempty"`
+	Prepend string   `json:"prepend,omitempty"`
+	Most    int      `json:"most,omitempty"`
+	Shown   string   `json:"shown,omitempty"`
+
+	// ID is where to go on after the connection was lost. It is not sent with the rest.
+	ID string `json:"-"`
+}
+
+func (u *Update) Empty() bool { return len(u.Parts) == 0 && u.Prepend == "" && u.Order == nil }
+
+// Source returns what has changed since it was last called.
+type Source func() (Update, error)
+
+// Hub has all pages that are open.
+type Hub struct {
+	watching atomic.Int64
+	stop     chan struct{}
+	stopped  sync.Once
+	viewers  prometheus.Gauge
+	dropped  *prometheus.CounterVec
+}
+
+// Reasons for which a page is dropped.
+const (
+	droppedSlow = "slow"
+	droppedFull = "full"
+)
+
+// New returns a hub without any page.
+func New(reg prometheus.Registerer) *Hub {
+	h := &Hub{
+		stop: make(chan struct{}),
+		viewers: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sine_relay_desk_viewers", Help: "Pages that are open and kept up to date.",
+		}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_desk_viewers_dropped_total", Help: "Pages that were not or no longer kept up to date, by reason: slow for connections that were not read, full where too many were open.",
+		}, []string{"reason"}),
+	}
+	reg.MustRegister(h.viewers, h.dropped)
+	h.dropped.WithLabelValues(droppedSlow)
+	h.dropped.WithLabelValues(droppedFull)
+	return h
+}
+
+// Close ends all streams. Their pages try again, and find the next desk.
+func (h *Hub) Close() { h.stopped.Do(func() { close(h.stop) }) }
+
+// Viewers is the number of pages that are open.
+func (h *Hub) Viewers() int { return int(h.watching.Load()) }
+
+// Serve sends the updates of a source, until the page, its session or the hub ends. Full
+// answers where too many are open.
+func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, next Source, full func()) {
+	defer h.watching.Add(-1)
+	if h.watching.Add(1) > MaxViewers {
+		h.dropped.WithLabelValues(droppedFull).Inc()
+		full()
+		return
+	}
+	h.viewers.Inc()
+	defer h.viewers.Dec()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
+	s := sender{w: w, control: http.NewResponseController(w)}
+	if err := h.follow(r.Context(), &s, next); errors.Is(err, os.ErrDeadlineExceeded) {
+		h.dropped.WithLabelValues(droppedSlow).Inc()
+	}
+}
+
+func (h *Hub) follow(ctx context.Context, s *sender, next Source) error {
+	tick := time.NewTicker(updateInterval)
+	defer tick.Stop()
+	quiet := beatInterval
+	for {
+		u, err := next()
+		if err != nil {
+			return errors.Join(err, s.send("", "bye", "the desk cannot show it. Its log says more."))
+		}
+		switch {
+		case !u.Empty():
+			data, err := json.Marshal(u)
+			if err != nil {
+				return err
+			}
+			if err := s.send(u.ID, "update", string(data)); err != nil {
+				return err
+			}
+			quiet = 0
+		case quiet >= beatInterval:
+			if err := s.send("", "beat", "1"); err != nil {
+				return err
+			}
+			quiet = 0
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return s.send("", "bye", "your session has ended. Reload the page to sign in again.")
+			}
+			return nil
+		case <-h.stop:
+			return nil
+		case <-tick.C:
+			quiet += updateInterval
+		}
+	}
+}
+
+// sender writes server-sent events.
+type sender struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+// send writes one event. Data has no line break.
+func (s *sender) send(id, event, data string) error {
+	if err := s.control.SetWriteDeadline(time.Now().Add(slowAfter)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if id != "" {
+		id = "id: " + id + "\n"
+	}
+	if _, err := fmt.Fprintf(s.w, "%sevent: %s\ndata: %s\n\n", id, event, data); err != nil {
+		return fmt.Errorf("send %s: %w", event, err)
+	}
+	if err := s.control.Flush(); err != nil {
+		return fmt.Errorf("send %s: %w", event, err)
+	}
+	return nil
+}
+
+// Changed returns the parts that a page does not have yet, and notes that they are sent.
+// What is no part any more is forgotten.
+func Changed(parts map[string]string, sent map[string]uint64) map[string]string {
+	news := map[string]string{}
+	for id, html := range parts {
+		if h := Hash(html); sent[id] != h {
+			sent[id], news[id] = h, html
+		}
+	}
+	for id := range sent {
+		if _, there := parts[id]; !there {
+			delete(sent, id)
+		}
+	}
+	return news
+}
+
+var seed = maphash.MakeSeed()
+
+// Hash tells one text from another, within this process.
+func Hash(s string) uint64 { return maphash.String(seed, s) }
