@@ -62,6 +62,8 @@ type Options struct {
 	Version string
 	// Publisher wraps the broker for what the relay publishes; nil changes nothing.
 	Publisher func(*broker.Broker) relay.Publisher
+	// Clock is as in [relay.Config]; nil is the machine's.
+	Clock func() time.Time
 }
 
 // Start brings everything up, in the order in which it is needed. On an error
@@ -118,7 +120,9 @@ func Start(o Options) (_ *Server, err error) {
 	if o.Publisher != nil {
 		publisher = o.Publisher(srv.Broker)
 	}
-	if srv.relay, err = relay.New(relayConfig(s, srv.reloader.integrations(), srv.Broker, publisher, log, registry)); err != nil {
+	what := relayConfig(s, srv.reloader.integrations(), srv.Broker, publisher, log, registry)
+	what.Clock = o.Clock
+	if srv.relay, err = relay.New(what); err != nil {
 		return nil, err
 	}
 	srv.Broker.Share(len(srv.relay.Integrations()))
