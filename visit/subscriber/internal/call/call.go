@@ -68,7 +68,17 @@ func Event(message []byte) (visit.Event, error) {
 		return visit.Event{}, ErrInvalidEvent // the decoder's error may quote personal data
 	}
 	if e.ID == "" || e.Kind == "" {
-		return visit.Event{}, ErrInvalidEvent
+		return visit.Event{}, notAnEvent(message)
 	}
 	return e, nil
+}
+
+// notAnEvent says what a JSON object is that is not an event, as far as that is known: the
+// SDKs of CloudEvents publish in either mode.
+func notAnEvent(message []byte) error {
+	var envelope struct{ SpecVersion string }
+	if json.Unmarshal(message, &envelope) == nil && envelope.SpecVersion != "" {
+		return fmt.Errorf("%w: a CloudEvent in structured mode, where binary mode is the contract", ErrInvalidEvent)
+	}
+	return ErrInvalidEvent
 }
