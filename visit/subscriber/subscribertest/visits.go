@@ -39,6 +39,13 @@ type Visit struct {
 	Extra []string
 }
 
+// At is the same visit at another time of the day, by the clock of the site.
+func (v Visit) At(hour, minute int) Visit {
+	year, month, day := v.Time.In(v.zone()).Date()
+	v.Time = time.Date(year, month, day, hour, minute, 0, 0, v.zone())
+	return v
+}
+
 // stay is from the check-in to the check-out, and delivery from a time that Sine writes to
 // the receipt.
 const (

@@ -2,6 +2,7 @@ package subscribertest_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,6 +58,33 @@ func TestVisits_HaveIDsOfTheirOwn(t *testing.T) {
 			t.Errorf("%s: the id of the event is another one each time", name)
 		}
 		requests[v.CheckInRequest().RequestID] = name
+	}
+}
+
+func TestVisitor_MayComeAtAnotherTimeOfDay(t *testing.T) {
+	for _, v := range []subscribertest.Visit{subscribertest.Visitor(), subscribertest.LocalDate()} {
+		q := v.At(6, 30).CheckInRequest()
+		at, err := q.LocalTime()
+		if got := at.Format(time.DateTime); err != nil || got != "2026-11-19 06:30:00" || q.RequestID == v.CheckInRequest().RequestID {
+			t.Errorf("it is %s, %v", got, err)
+		}
+	}
+}
+
+// As the contract's page says to programs that cannot decode the numbers in it.
+func TestVisits_HaveTheirSourceBehindTheFirstFieldOfThatName(t *testing.T) {
+	for name, v := range subscribertest.Visits() {
+		v.Extra = append(v.Extra, "more", ` {"a":1,"source":{"b":9007199254740993}} `)
+		v.Company = `","source":"`
+		e := v.CheckedIn()
+		m, err := e.Message(visit.Subjects{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(m.Data), `,"source":`)
+		if got := rest[:strings.LastIndex(rest, "}")]; got != string(e.Source) {
+			t.Errorf("%s: found %s", name, got)
+		}
 	}
 }
 
