@@ -88,10 +88,8 @@ func TestAsk_FailsTheTestWithoutADecision(t *testing.T) {
 			return visit.Decision{}, errors.New("the database is down")
 		}, `no decision, so the visitor gets the integration's fallback "bad_reply": bad reply: the database is down`},
 		"a panic": {func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
-			var watchlist map[string]bool
-			watchlist["x"] = true
-			return visit.Decision{}, nil
-		}, "the decider panicked: assignment to entry in nil map\n"},
+			panic("the watchlist is empty")
+		}, "the decider panicked: the watchlist is empty\ngoroutine "},
 		"no verdict":        {accepting(visit.Decision{VisitorText: "Welcome!"}), `"bad_reply": bad reply: invalid decision: the field "decision" is missing`},
 		"an unknown one":    {accepting(visit.Decision{Verdict: "maybe"}), `must be "accept" or "reject"`},
 		"too long a text":   {accepting(visit.Decision{Verdict: visit.Accept, VisitorText: strings.Repeat("x", 9<<10)}), "must be at most 8192 bytes, got 9216"},
