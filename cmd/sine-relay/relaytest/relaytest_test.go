@@ -115,6 +115,64 @@ func match(t *testing.T, name string, want *visit.Origin, received time.Time, wh
 	}
 }
 
+// What package subscribertest says about a decider is what a relay makes of it.
+func TestAsk_IsAsInService(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 9<<10)
+	for name, d := range map[string]visit.Decision{
+		"an acceptance":                {Verdict: visit.Accept, VisitorText: "Wel\u202ecome\a!", AdminNote: "note"},
+		"an acceptance with a pass":    {Verdict: visit.Accept, Pass: map[string]json.RawMessage{"badge": []byte("9007199254740993")}},
+		"a rejection":                  {Verdict: visit.Reject, VisitorText: "No.", Pass: map[string]json.RawMessage{"a": []byte("1")}},
+		"a rejection with a long text": {Verdict: visit.Reject, VisitorText: long},
+		"an acceptance with one":       {Verdict: visit.Accept, VisitorText: long},
+		"no verdict":                   {VisitorText: "Welcome!"},
+		"an error":                     {Verdict: "fail"},
+		"a panic":                      {Verdict: "panic"},
+		"nothing in time":              {Verdict: "wait"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			decide := func(ctx context.Context, _ visit.CheckInRequest) (visit.Decision, error) {
+				switch d.Verdict {
+				case "fail":
+					return d, errors.New("no database")
+				case "panic":
+					panic("no database")
+				case "wait":
+					<-ctx.Done()
+				}
+				return d, nil
+			}
+			r := relaytest.Start(t, relaytest.Setting("SINE_RELAY_DECISION_BUDGET", "1s"), relaytest.Integrations(`
+integrations: [{name: default, site: hq, rejectText: "", responses: {accept: {v: "{visitorText}", a: "{adminNote}"}, reject: {v: "{visitorText}"}}}]`))
+			r.Decide(decide)
+			got := r.CheckIn(subscribertest.Visitor())
+			read, err := subscribertest.Try(t, decide, subscribertest.Visitor().CheckInRequest(), subscribertest.Within(time.Second))
+			situation := "decided"
+			switch {
+			case errors.Is(err, visit.ErrTimeout):
+				situation = "timeout"
+			case errors.Is(err, visit.ErrBadReply):
+				situation = "bad_reply"
+			}
+			if got.Record.Situation != situation || err == nil && got.Record.Verdict != read.Verdict {
+				t.Errorf("the kit: %+v, %v; the relay: %+v", read, err, got.Record)
+			}
+			var answer map[string]json.RawMessage
+			if err := json.Unmarshal(got.Body, &answer); err != nil {
+				t.Fatal(err)
+			}
+			var text string
+			if json.Unmarshal(answer["v"], &text); read.VisitorText != "" && text != read.VisitorText {
+				t.Errorf("the kit: %q, the relay: %q", read.VisitorText, text)
+			}
+			if string(answer["badge"]) != string(read.Pass["badge"]) {
+				t.Errorf("the kit: %s, the relay: %s", read.Pass["badge"], answer["badge"])
+			}
+		})
+	}
+}
+
 func TestClock_IsThatOfConditions(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 12, 25, 3, 0, 0, 0, time.UTC)
