@@ -51,7 +51,8 @@ func Clock(now func() time.Time) Option {
 	return func(s *setup) { s.clock = now }
 }
 
-// Setting sets a variable such as SINE_RELAY_DECISION_BUDGET.
+// Setting sets a variable such as SINE_RELAY_DECISION_BUDGET, which is 10s otherwise: a
+// test must not fail because the machine is busy.
 func Setting(name, value string) Option {
 	return func(s *setup) { s.environ = append(s.environ, name+"="+value) }
 }
@@ -64,8 +65,10 @@ type setup struct {
 }
 
 // defaults are those of a relay that is small and soon gone, for the visitors of package
-// subscribertest.
+// subscribertest. Its budgets are long: a machine that is busy with tests is no reason for
+// one of them to fail.
 var defaults = map[string]string{
+	"DECISION_BUDGET": "10s", "STORE_BUDGET": "10s", "WRITE_TIMEOUT": "30s",
 	"LISTEN": "127.0.0.1:0", "ADMIN_LISTEN": "127.0.0.1:0", "NATS_LISTEN": "127.0.0.1:0", "DRAIN_DELAY": "0s",
 	"SITE": subscribertest.Site, "TIME_ZONE": subscribertest.TimeZone,
 	"EVENT_STREAM_MAX_BYTES": "16MiB", "DECISION_STREAM_MAX_BYTES": "16MiB", "QUARANTINE_STREAM_MAX_BYTES": "16MiB",

