@@ -227,7 +227,7 @@ func (r *Relay) conditionHolds(x *exchange, d *fields.Body, decider Decider) boo
 	}
 	holds, err := decider.Condition.Holds(condition.Visitor{
 		Pass: d.SurePass(), UnreadAnswers: d.UnreadAnswers,
-		Integration: x.in.Name, Site: x.in.Site, Now: x.start.In(x.in.Zone),
+		Integration: x.in.Name, Site: x.in.Site, Now: x.received().In(x.in.Zone),
 	})
 	if err != nil {
 		r.metrics.conditionErrors.WithLabelValues(x.in.Name, decider.Name).Inc()
@@ -281,6 +281,7 @@ func (r *Relay) DryRun(ctx context.Context, integration string, raw []byte) (Dry
 		return DryRun{}, errors.New("the body is an event and not a check-in request")
 	}
 	x := &exchange{in: in, id: visit.NewRequestID(), start: r.now(), kind: visit.KindCheckInRequest, synthetic: true}
+	x.at = r.clock()
 	run := DryRun{}
 	order := r.activeOrder(in)
 	decision, ordered := order.Decide()

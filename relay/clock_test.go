@@ -109,3 +109,27 @@ func TestClock_WhatIsWrittenIsInUTC(t *testing.T) {
 		}
 	}
 }
+
+// A clock of the relay's own is far from the machine's: what is written down goes by it,
+// and no deadline does.
+func TestClock_OfTheConfigurationIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	christmas := time.Date(2031, 12, 25, 8, 0, 0, 0, time.UTC)
+	r := newRig(t, func(c *Config) { c.Clock = func() time.Time { return christmas } })
+	asked := make(chan visit.CheckInRequest, 1)
+	r.broker.ask = func(ctx context.Context, m visit.Message) (visit.Decision, error) {
+		if deadline, _ := ctx.Deadline(); time.Until(deadline) <= 0 || time.Until(deadline) > time.Minute {
+			t.Errorf("the deadline is %s", deadline)
+		}
+		var q visit.CheckInRequest
+		err := json.Unmarshal(m.Data, &q)
+		asked <- q
+		return visit.Decision{Verdict: visit.Accept}, err
+	}
+	if answer := r.post("/sine/lobby", checkInBody); answer.Code != http.StatusOK {
+		t.Errorf("answered %d", answer.Code)
+	}
+	if q := <-asked; !q.Received.Equal(christmas) {
+		t.Errorf("received at %s", q.Received)
+	}
+}

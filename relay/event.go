@@ -21,7 +21,7 @@ func (r *Relay) storeEvent(x *exchange, d *fields.Body) response {
 	}
 	r.noteExternalID(x, d)
 	if e.TimeBasis != visit.TimeReceived {
-		r.metrics.eventAge.Observe(max(0, x.start.Sub(e.Time).Seconds()))
+		r.metrics.eventAge.Observe(max(0, x.received().Sub(e.Time).Seconds()))
 	}
 	return r.inLedger(x.in, func() (result, response) {
 		m, err := e.Message(r.subjects)

@@ -25,8 +25,9 @@ type exchange struct {
 	// trace is what a trusted proxy calls the request.
 	trace visit.Trace
 	// start has a monotonic reading, which UTC would strip: what is measured from
-	// it is right though somebody sets the clock. It is written as received.
-	start time.Time
+	// it is right though somebody sets the clock. It is written as received, unless at is
+	// set, by a clock of the relay's own.
+	start, at time.Time
 	// synthetic is set for a test of the relay; see [Relay.Synthetic].
 	synthetic bool
 	// resubmitted is set when a body comes from the quarantine and not from Sine.
@@ -66,6 +67,7 @@ func (r *Relay) newExchange(w http.ResponseWriter, req *http.Request) *exchange 
 		id: visit.NewRequestID(), trace: r.traceOf(req), start: r.now(), route: routeNone,
 		synthetic: req.Context().Value(syntheticKey{}) != nil,
 	}
+	x.at = r.clock()
 	x.conn = connection{
 		control: http.NewResponseController(w), start: x.start,
 		arrived: req.ContentLength == 0, draining: r.draining.Load(),
@@ -97,7 +99,12 @@ func (r *Relay) traceOf(req *http.Request) visit.Trace {
 }
 
 // received is when the request came, to be written down.
-func (x *exchange) received() time.Time { return x.start.UTC() }
+func (x *exchange) received() time.Time {
+	if x.at.IsZero() {
+		return x.start.UTC()
+	}
+	return x.at.UTC()
+}
 
 // integration is the integration as a label.
 func (x *exchange) integration() string {

@@ -85,8 +85,11 @@ type Config struct {
 	// RefusePlainHTTP refuses webhooks of which a proxy says that they came to it by
 	// http. They are counted in any case.
 	RefusePlainHTTP bool
-	Logger          *slog.Logger
-	Registerer      prometheus.Registerer
+	// Clock is the time by which a webhook was received and conditions are evaluated;
+	// nil is the machine's. Deadlines and standing orders go by the machine's anyway.
+	Clock      func() time.Time
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
 }
 
 // Relay answers webhooks. It is an [http.Handler] for the public listener and
@@ -116,7 +119,8 @@ type Relay struct {
 	log             *slog.Logger
 	handler         http.Handler
 	draining        atomic.Bool
-	now             func() time.Time
+	// now is the time of deadlines. Clock is what is written down; zero is now.
+	now, clock func() time.Time
 }
 
 // New returns a relay for the configured integrations, or everything that is
@@ -147,10 +151,14 @@ func New(cfg Config) (*Relay, error) {
 		metrics:         m,
 		log:             cfg.Logger,
 		now:             time.Now,
+		clock:           func() time.Time { return time.Time{} },
 		connections: connlimit.New(connlimit.Config{
 			Listener: "public", Max: cfg.Limits.Connections, HeaderLines: headerLines, HandshakeTimeout: cfg.Limits.ReadTimeout,
 			Logger: cfg.Logger, Registerer: cfg.Registerer,
 		}),
+	}
+	if cfg.Clock != nil {
+		r.clock = cfg.Clock
 	}
 	r.swap(s)
 	r.handler = r.middleware(r.routes())

@@ -2,7 +2,6 @@ package subscriber
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,17 +12,18 @@ import (
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/sine-relay/sine-relay/visit"
+	"github.com/sine-relay/sine-relay/visit/subscriber/internal/call"
 )
 
 // Errors that are reported to [DeciderConfig].OnError.
 var (
 	// ErrOverloaded is reported for a check-in request beyond
 	// [DeciderConfig].Concurrency.
-	ErrOverloaded = errors.New("overloaded: too many check-in requests in flight")
+	ErrOverloaded = call.ErrOverloaded
 	// ErrExpired is reported when the deadline passed without a decision.
 	ErrExpired = errors.New("no decision before the deadline")
 	// ErrInvalidCheckInRequest is reported when the message cannot be read.
-	ErrInvalidCheckInRequest = errors.New("invalid check-in request")
+	ErrInvalidCheckInRequest = call.ErrInvalidCheckInRequest
 )
 
 // Codes of error replies, as of NATS micro services. The texts are fixed: that of an
@@ -120,42 +120,14 @@ func (d *decider) handle(ctx context.Context, q request) {
 
 // decision calls the program and returns its reply, encoded.
 func (d *decider) decision(ctx context.Context, data []byte) ([]byte, error) {
-	var r visit.CheckInRequest
-	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, ErrInvalidCheckInRequest // the decoder's error may quote personal data
-	}
-	var decided visit.Decision
-	err := recovered(func() (err error) {
-		decided, err = d.decide(ctx, r)
-		return err
+	program := call.Program{Decider: d.cfg.Decider, Version: d.cfg.Version}
+	return program.Reply(ctx, data, func(ctx context.Context, r visit.CheckInRequest) (decided visit.Decision, err error) {
+		err = recovered(func() (err error) {
+			decided, err = d.decide(ctx, r)
+			return err
+		})
+		return decided, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if decided.Decider == "" {
-		decided.Decider = d.cfg.Decider
-	}
-	if decided.Version == "" {
-		decided.Version = d.cfg.Version
-	}
-	return encode(decided)
-}
-
-// encode returns the reply as the relay will read it. An acceptance that the relay
-// would find invalid is an error. A rejection never is: its invalid parts are left out.
-func encode(d visit.Decision) ([]byte, error) {
-	if d.Verdict == visit.Reject {
-		d.Pass = nil // which is for visitors who are accepted
-	}
-	reply, err := json.Marshal(d)
-	if err != nil {
-		return nil, fmt.Errorf("encode the decision: %w", err)
-	}
-	read, err := visit.ParseDecision(reply)
-	if err != nil || read.Verdict == visit.Accept {
-		return reply, err
-	}
-	return json.Marshal(read) // without texts that are too long for a message
 }
 
 func (d *decider) send(ctx context.Context, q request, reply []byte) {

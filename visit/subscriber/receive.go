@@ -1,7 +1,6 @@
 package subscriber
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -10,12 +9,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/visit"
+	"github.com/sine-relay/sine-relay/visit/subscriber/internal/call"
 )
 
 // ErrInvalidEvent is reported for a message that cannot be read as an event. It is not
 // redelivered: its bytes are the same every time. It remains in the stream under its
 // sequence.
-var ErrInvalidEvent = errors.New("invalid event")
+var ErrInvalidEvent = call.ErrInvalidEvent
 
 // EventError is reported for each delivery that failed.
 type EventError struct {
@@ -41,7 +41,7 @@ func (e *EventError) Unwrap() error { return e.Err }
 
 // receive handles one message and acknowledges it.
 func (r *receiver) receive(m jetstream.Msg) {
-	event, err := parse(m.Data())
+	event, err := call.Event(m.Data())
 	if err != nil {
 		r.cfg.OnError(r.failure(m, event, err))
 		r.report("terminate", m.TermWithReason("invalid event"))
@@ -100,18 +100,6 @@ func (r *receiver) failure(m jetstream.Msg, e visit.Event, err error) *EventErro
 		f.RetryAfter = r.cfg.Backoff[min(f.Deliveries, uint64(len(r.cfg.Backoff)))-1]
 	}
 	return f
-}
-
-// parse reads an event. Its kind may be unknown: within v1 kinds may be added.
-func parse(data []byte) (visit.Event, error) {
-	var e visit.Event
-	if err := json.Unmarshal(data, &e); err != nil {
-		return visit.Event{}, ErrInvalidEvent // the decoder's error may quote personal data
-	}
-	if e.ID == "" || e.Kind == "" {
-		return visit.Event{}, ErrInvalidEvent
-	}
-	return e, nil
 }
 
 // report reports an acknowledgement that could not be sent. The event is redelivered.

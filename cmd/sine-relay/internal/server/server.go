@@ -66,6 +66,8 @@ type Options struct {
 	Asker     func(*broker.Broker) relay.Asker
 	// InProcess wraps how the relay reaches the embedded NATS; nil changes nothing.
 	InProcess func(InProcess) InProcess
+	// Clock is as in [relay.Config]; nil is the machine's.
+	Clock func() time.Time
 }
 
 // InProcess is a NATS within the process.
@@ -132,6 +134,7 @@ func Start(o Options) (_ *Server, err error) {
 	if o.Asker != nil {
 		ofRelay.Asker = o.Asker(srv.Broker)
 	}
+	ofRelay.Clock = o.Clock
 	if srv.relay, err = relay.New(ofRelay); err != nil {
 		return nil, err
 	}
