@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// decider is how a program of some language is started as one.
+type decider struct {
+	name    string
+	seen    bool // by sine-relay deciders
+	program string
+	words   []string
+}
+
+// decides runs a decider and holds the relay's responses against what it is to decide.
+func (r *rig) decides(d decider) error {
+	p, err := r.launch(d.name, []string{"NATS_URL=" + r.address, "NATS_USER=decider", "NATS_PASSWORD=" + password,
+		"WATCHLIST_URL=" + r.watchlist.URL, "CONCURRENCY=2"}, d.program, d.words...)
+	if err != nil {
+		return err
+	}
+	err = await(d.name+" decides", 20*time.Second, func() bool {
+		response, err := r.checkIn(unlisted)
+		return err == nil && strings.Contains(response, `"SUCCESS"`) || !p.running()
+	})
+	if err == nil {
+		err = errors.Join(r.responses(), r.hungUp(), r.overloaded(), r.shown(d))
+	}
+	err = errors.Join(err, p.end(syscall.SIGTERM))
+	if code := p.cmd.ProcessState.ExitCode(); err == nil && code != 0 {
+		err = fmt.Errorf("it ended with %d", code)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.name, err)
+	}
+	fmt.Printf("%s: accepts, rejects, gives up in time, and says that it is overloaded\n", d.name)
+	return nil
+}
+
+func (r *rig) responses() error {
+	for _, c := range []struct{ visitor, want string }{
+		{unlisted, "Welcome!"},
+		{listed, "Please see reception."},
+		{broken, "fallback for bad_reply"},
+		{slow, "fallback for timeout"},
+	} {
+		if got, err := r.checkIn(c.visitor); err != nil || !strings.Contains(got, c.want) {
+			return fmt.Errorf("%s: wanted %q, got %q %w", c.visitor, c.want, got, err)
+		}
+	}
+	return nil
+}
+
+// hungUp wants that the decider works no more for whom nobody waits.
+func (r *rig) hungUp() error {
+	return await("the decider gives up at the deadline", 10*time.Second, func() bool {
+		return r.watchlist.hungUp.Load() > 0 && r.watchlist.waiting.Load() == 0
+	})
+}
+
+// overloaded fills the decider with visitors for whom it waits: two are in flight, each
+// asked for once more when half of the time has passed.
+func (r *rig) overloaded() error {
+	done := make(chan error, 2)
+	for range cap(done) {
+		go func() {
+			_, err := r.checkIn(slow)
+			done <- err
+		}()
+	}
+	err := await("two check-in requests are in flight", 10*time.Second, func() bool { return r.watchlist.waiting.Load() >= 2 })
+	before := r.watchlist.asked.Load()
+	got, callErr := r.checkIn(unlisted)
+	if !strings.Contains(got, "fallback for bad_reply") || r.watchlist.asked.Load() != before {
+		err = errors.Join(err, fmt.Errorf("one more than it may have: %s", got))
+	}
+	return errors.Join(err, callErr, <-done, <-done, r.hungUp())
+}
+
+// shown wants that sine-relay deciders shows it, where it is a micro service.
+func (r *rig) shown(d decider) error {
+	out, err := r.run(append(r.as("operator"), "SINE_RELAY_SITE=hq"), "sine-relay", "deciders")
+	if d.seen && !strings.Contains(out, "visitors.v1.ask.hq.default") && !strings.Contains(out, "1.0.0") {
+		err = errors.Join(err, fmt.Errorf("sine-relay deciders does not show it: %s", out))
+	}
+	return err
+}
