@@ -8,6 +8,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,7 +30,9 @@ func run(programs, typescript string) error {
 	if err != nil {
 		return err
 	}
-	err = r.decides(decider{name: "decider.ts", seen: true, program: "node", words: []string{filepath.Join(typescript, "decider.js")}})
+	err = errors.Join(
+		r.decides(decider{name: "decider.ts", seen: true, program: "node", words: []string{filepath.Join(typescript, "decider.js")}}),
+		r.receives(consumer{name: "consumer.ts", program: "node", words: []string{filepath.Join(typescript, "consumer.js")}}))
 	if err != nil {
 		err = fmt.Errorf("%w\n%s", err, r.logs())
 	}

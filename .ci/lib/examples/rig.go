@@ -149,11 +149,22 @@ func (r *rig) makeStreams() (err error) {
 			return fmt.Errorf("make %s: %w", config.Name, err)
 		}
 	}
+	return r.makeDurable()
+}
+
+// makeDurable makes the durable, or makes it anew. What a consumer did not acknowledge
+// comes again earlier than with the file's ack_wait.
+func (r *rig) makeDurable() error {
 	var durable jetstream.ConsumerConfig
 	if err := readJSON("deploy/nats/consumers/badges.json", &durable); err != nil {
 		return err
 	}
-	_, err = r.js.CreateConsumer(context.Background(), "VISITORS", durable)
+	durable.AckWait = 3 * time.Second
+	ctx := context.Background()
+	if err := r.js.DeleteConsumer(ctx, "VISITORS", durable.Durable); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return err
+	}
+	_, err := r.js.CreateConsumer(ctx, "VISITORS", durable)
 	return err
 }
 
