@@ -18,8 +18,7 @@ type decider struct {
 
 // decides runs a decider and holds the relay's responses against what it is to decide.
 func (r *rig) decides(d decider) error {
-	p, err := r.launch(d.name, []string{"NATS_URL=" + r.address, "NATS_USER=decider", "NATS_PASSWORD=" + password,
-		"WATCHLIST_URL=" + r.watchlist.URL, "CONCURRENCY=2"}, d.program, d.words...)
+	p, err := r.launch(d.name, append(r.client("decider"), "WATCHLIST_URL=" + r.watchlist.URL, "CONCURRENCY=2"), d.program, d.words...)
 	if err != nil {
 		return err
 	}

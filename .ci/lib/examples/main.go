@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 func main() {
@@ -31,8 +30,9 @@ func run(programs, typescript string) error {
 		return err
 	}
 	err = errors.Join(
-		r.decides(decider{name: "decider.ts", seen: true, program: "node", words: []string{filepath.Join(typescript, "decider.js")}}),
-		r.receives(consumer{name: "consumer.ts", program: "node", words: []string{filepath.Join(typescript, "consumer.js")}}))
+		r.decides(decider{name: "decider.ts", seen: true, program: "node", words: []string{compiled(typescript, "decider")}}),
+		r.receives(consumer{name: "consumer.ts", program: "node", words: []string{compiled(typescript, "consumer")}}),
+		r.cloudEvents(compiled(typescript, "cloudevents")))
 	if err != nil {
 		err = fmt.Errorf("%w\n%s", err, r.logs())
 	}

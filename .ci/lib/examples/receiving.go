@@ -32,9 +32,8 @@ type consumer struct {
 	words   []string
 }
 
-func (r *rig) startConsumer(c consumer, more ...string) (*process, error) {
-	return r.launch(c.name, append([]string{"NATS_URL=" + r.address, "NATS_USER=consumer", "NATS_PASSWORD=" + password,
-		"FILE=" + r.path(c.name+".ndjson")}, more...), c.program, c.words...)
+func (r *rig) startConsumer(c consumer) (*process, error) {
+	return r.launch(c.name, append(r.client("consumer"), "FILE="+r.path(c.name+".ndjson")), c.program, c.words...)
 }
 
 // receives runs a consumer through what happens to one, and holds what it wrote against what
