@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -20,8 +19,8 @@ import (
 
 // cloudEvents has the CloudEvents SDK for JavaScript read what the relay published, and
 // publish what package subscriber reads.
-func (r *rig) cloudEvents(program string) error {
-	return errors.Join(r.readBySDK(program), r.writtenBySDK(program))
+func (r *rig) cloudEvents(sdk example) error {
+	return errors.Join(r.readBySDK(sdk), r.writtenBySDK(sdk))
 }
 
 // sdkEvent is a CloudEvent as the SDK prints one.
@@ -31,11 +30,11 @@ type sdkEvent struct {
 	Data                                  visit.Event
 }
 
-func (r *rig) readBySDK(program string) error {
+func (r *rig) readBySDK(sdk example) error {
 	if err := r.makeDurable(); err != nil {
 		return err
 	}
-	p, err := r.launch("cloudevents-read", r.client("consumer"), "node", program, "read")
+	p, err := r.start(sdk, "consumer", "MODE=read")
 	if err != nil {
 		return err
 	}
@@ -63,7 +62,7 @@ func (r *rig) readBySDK(program string) error {
 	return nil
 }
 
-func (r *rig) writtenBySDK(program string) error {
+func (r *rig) writtenBySDK(sdk example) error {
 	if err := r.makeDurable(); err != nil {
 		return err
 	}
@@ -72,7 +71,11 @@ func (r *rig) writtenBySDK(program string) error {
 	if err := json.Unmarshal(example, &want); err != nil {
 		return err
 	}
-	if _, err := r.run(append(r.client("operator"), "EVENT="+string(example)), "node", program, "write"); err != nil {
+	p, err := r.start(sdk, "operator", "MODE=write", "EVENT="+string(example))
+	if err != nil {
+		return err
+	}
+	if err := p.succeeds(); err != nil {
 		return err
 	}
 	got, err := r.subscribe(want.ID)
@@ -111,10 +114,3 @@ func (r *rig) subscribe(id string) (found visit.Event, err error) {
 	}
 	return found, err
 }
-
-// client is the environment of an example that connects as that user.
-func (r *rig) client(user string) []string {
-	return []string{"NATS_URL=" + r.address, "NATS_USER=" + user, "NATS_PASSWORD=" + password}
-}
-
-func compiled(folder, name string) string { return filepath.Join(folder, name+".js") }

@@ -3,22 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// decider is how a program of some language is started as one.
-type decider struct {
-	name    string
-	seen    bool // by sine-relay deciders
-	program string
-	words   []string
-}
-
 // decides runs a decider and holds the relay's responses against what it is to decide.
-func (r *rig) decides(d decider) error {
-	p, err := r.launch(d.name, append(r.client("decider"), "WATCHLIST_URL=" + r.watchlist.URL, "CONCURRENCY=2"), d.program, d.words...)
+func (r *rig) decides(d example) error {
+	p, err := r.start(d, "decider", "WATCHLIST_URL="+r.watchlist.URL, "CONCURRENCY=2")
 	if err != nil {
 		return err
 	}
@@ -27,7 +20,7 @@ func (r *rig) decides(d decider) error {
 		return err == nil && strings.Contains(response, `"SUCCESS"`) || !p.running()
 	})
 	if err == nil {
-		err = errors.Join(r.responses(), r.hungUp(), r.overloaded(), r.shown(d))
+		err = errors.Join(r.responses(), r.hungUp(), r.overloaded(), r.shown())
 	}
 	err = errors.Join(err, p.end(syscall.SIGTERM))
 	if code := p.cmd.ProcessState.ExitCode(); err == nil && code != 0 {
@@ -80,11 +73,11 @@ func (r *rig) overloaded() error {
 	return errors.Join(err, callErr, <-done, <-done, r.hungUp())
 }
 
-// shown wants that sine-relay deciders shows it, where it is a micro service.
-func (r *rig) shown(d decider) error {
+// shown wants that sine-relay deciders shows it, as a micro service.
+func (r *rig) shown() error {
 	out, err := r.run(append(r.as("operator"), "SINE_RELAY_SITE=hq"), "sine-relay", "deciders")
-	if d.seen && !strings.Contains(out, "visitors.v1.ask.hq.default") && !strings.Contains(out, "1.0.0") {
-		err = errors.Join(err, fmt.Errorf("sine-relay deciders does not show it: %s", out))
+	if err == nil && !regexp.MustCompile(`hq +default +\S+ +1\.0\.0 `).MatchString(out) {
+		err = fmt.Errorf("sine-relay deciders does not show it: %s", out)
 	}
 	return err
 }

@@ -4,13 +4,15 @@
 //	examples PROGRAMS TYPESCRIPT
 //
 // PROGRAMS is a folder with sine-relay, nats-server and nats; TYPESCRIPT is one with the
-// compiled examples of examples/typescript.
+// compiled examples of examples/typescript. PYTHONPATH is where those of examples/python
+// find nats-py, or what stands in for it.
 package main
 
 import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 func main() {
@@ -29,10 +31,16 @@ func run(programs, typescript string) error {
 	if err != nil {
 		return err
 	}
+	node := func(name string) example {
+		return example{name: name + ".ts", words: []string{"node", filepath.Join(typescript, name+".js")}}
+	}
+	python := func(name string) example {
+		return example{name: name + ".py", words: []string{"python3", filepath.Join("examples/python", name+".py")}}
+	}
 	err = errors.Join(
-		r.decides(decider{name: "decider.ts", seen: true, program: "node", words: []string{compiled(typescript, "decider")}}),
-		r.receives(consumer{name: "consumer.ts", program: "node", words: []string{compiled(typescript, "consumer")}}),
-		r.cloudEvents(compiled(typescript, "cloudevents")))
+		r.decides(node("decider")), r.decides(python("decider")),
+		r.receives(node("consumer")), r.receives(python("consumer")),
+		r.cloudEvents(node("cloudevents")))
 	if err != nil {
 		err = fmt.Errorf("%w\n%s", err, r.logs())
 	}
@@ -40,4 +48,10 @@ func run(programs, typescript string) error {
 		err = closed
 	}
 	return err
+}
+
+// example is a program of some language, and the command that starts it.
+type example struct {
+	name  string
+	words []string
 }

@@ -60,6 +60,19 @@ func (p *process) end(s syscall.Signal) error {
 	}
 }
 
+// succeeds waits until it ends by itself.
+func (p *process) succeeds() error {
+	select {
+	case <-p.ended:
+	case <-time.After(20 * time.Second):
+		return fmt.Errorf("%s did not end within 20 s", p.cmd.Path)
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		return fmt.Errorf("%s ended with %d: %s", p.cmd.Path, code, p.tail())
+	}
+	return nil
+}
+
 func (p *process) printed() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {

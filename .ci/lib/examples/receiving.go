@@ -25,27 +25,17 @@ type line struct {
 	Source string     `json:"source"`
 }
 
-// consumer is how a program of some language is started as one.
-type consumer struct {
-	name    string
-	program string
-	words   []string
-}
-
-func (r *rig) startConsumer(c consumer) (*process, error) {
-	return r.launch(c.name, append(r.client("consumer"), "FILE="+r.path(c.name+".ndjson")), c.program, c.words...)
-}
-
 // receives runs a consumer through what happens to one, and holds what it wrote against what
 // was sent.
-func (r *rig) receives(c consumer) error {
-	p, err := r.startConsumer(c)
+func (r *rig) receives(c example) error {
+	file := "FILE=" + r.path(c.name+".ndjson")
+	p, err := r.start(c, "consumer", file)
 	if err != nil {
 		return err
 	}
 	restart := func(s syscall.Signal) error {
 		p.end(s)
-		p, err = r.startConsumer(c)
+		p, err = r.start(c, "consumer", file)
 		return err
 	}
 	sent := map[string]string{} // by visit and kind, the body
@@ -57,13 +47,13 @@ func (r *rig) receives(c consumer) error {
 		{"NATS is killed", r.killNATS, inOrder},
 		{"the consumer is killed with events in hand", func() error {
 			p.cmd.Process.Signal(syscall.SIGSTOP)
-			return errors.Join(r.visits(sent, c.name+"-stopped"), r.delivered(), restart(syscall.SIGKILL))
+			return errors.Join(r.visits(sent, c.name+" stopped"), r.delivered(), restart(syscall.SIGKILL))
 		}, onceEach},
 		{"every event comes again", func() error {
 			return errors.Join(r.makeDurable(), restart(syscall.SIGTERM))
 		}, onceEach},
 	} {
-		err := errors.Join(r.visits(sent, step.name+" before"), step.middle(), r.visits(sent, step.name+" after"))
+		err := errors.Join(r.visits(sent, c.name+" before "+step.name), step.middle(), r.visits(sent, c.name+" after "+step.name))
 		if err := errors.Join(err, r.written(c, sent, step.check)); err != nil {
 			return fmt.Errorf("%s, when %s: %w", c.name, step.name, err)
 		}
@@ -72,7 +62,7 @@ func (r *rig) receives(c consumer) error {
 	return p.end(syscall.SIGTERM)
 }
 
-// visits sends some visits, each in order. The source has what a reader may spoil: a large
+// visits sends some visits, each in order; their names begin with that of the example. The source has what a reader may spoil: a large
 // number, white space, and letters of more than one byte.
 func (r *rig) visits(sent map[string]string, name string) error {
 	for n := range 5 {
@@ -93,11 +83,11 @@ var eventNames = map[visit.Kind]string{visit.KindCheckedIn: "signin_after", visi
 
 // written waits for the lines about what was sent, and checks them. What a consumer had not
 // acknowledged when it was killed comes again after the durable's ack_wait.
-func (r *rig) written(c consumer, sent map[string]string, check func([]line) error) error {
+func (r *rig) written(c example, sent map[string]string, check func([]line) error) error {
 	var lines []line
 	var err error
 	waitErr := await(fmt.Sprintf("%d lines", len(sent)), 60*time.Second, func() bool {
-		lines, err = readLines(r.path(c.name + ".ndjson"))
+		lines, err = readLines(r.path(c.name+".ndjson"), c.name)
 		return err == nil && len(lines) >= len(sent) && r.acknowledged()
 	})
 	if err := errors.Join(err, waitErr); err != nil {
@@ -161,7 +151,8 @@ func inOrder(lines []line) error {
 	return nil
 }
 
-func readLines(file string) (all []line, err error) {
+// readLines leaves out the visits of other examples.
+func readLines(file, example string) (all []line, err error) {
 	in, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -172,7 +163,9 @@ func readLines(file string) (all []line, err error) {
 		if err := json.Unmarshal(scanner.Bytes(), &l); err != nil {
 			return nil, fmt.Errorf("%q: %w", scanner.Bytes(), err)
 		}
-		all = append(all, l)
+		if strings.HasPrefix(l.Visit, example) {
+			all = append(all, l)
+		}
 	}
 	return all, nil
 }

@@ -78,6 +78,12 @@ func (r *rig) launch(name string, env []string, program string, words ...string)
 	return p, err
 }
 
+// start starts an example that connects to NATS as that user.
+func (r *rig) start(e example, user string, env ...string) (*process, error) {
+	env = append(env, "NATS_URL="+r.address, "NATS_USER="+user, "NATS_PASSWORD="+password, "PYTHONPATH="+os.Getenv("PYTHONPATH"))
+	return r.launch(e.name, env, e.words[0], e.words[1:]...)
+}
+
 func exists(file string) bool {
 	_, err := os.Stat(file)
 	return err == nil

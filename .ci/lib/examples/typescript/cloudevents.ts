@@ -1,15 +1,15 @@
 // The CloudEvents SDK as a peer of the relay.
 //
-//   cloudevents.js read    prints what the SDK makes of every event of the durable "badges"
-//   cloudevents.js write   publishes an event that the SDK has made
+//   MODE=read    prints what the SDK makes of every event of the durable "badges"
+//   MODE=write   publishes what the SDK makes of an EVENT
 import { jetstream } from "@nats-io/jetstream";
 import { connect, headers, type MsgHdrs } from "@nats-io/transport-node";
 import { CloudEvent, HTTP } from "cloudevents";
 import type { Event } from "./contract/event.js";
 
-const { NATS_URL, NATS_USER, NATS_PASSWORD, EVENT } = process.env;
+const { NATS_URL, NATS_USER, NATS_PASSWORD, MODE, EVENT } = process.env;
 const nc = await connect({ servers: NATS_URL, user: NATS_USER, pass: NATS_PASSWORD });
-await (process.argv[2] === "read" ? read() : write(JSON.parse(EVENT!)));
+await (MODE === "read" ? read() : write(JSON.parse(EVENT!)));
 
 async function read() {
   const messages = await (await jetstream(nc).consumers.get("VISITORS", "badges")).consume();
