@@ -37,17 +37,19 @@ func run(programs, typescript string) error {
 	python := func(name string) example {
 		return example{name: name + ".py", words: []string{"python3", filepath.Join("examples/python", name+".py")}}
 	}
-	err = errors.Join(
-		r.decides(node("decider")), r.decides(python("decider")),
-		r.receives(node("consumer")), r.receives(python("consumer")),
-		r.cloudEvents(node("cloudevents")))
-	if err != nil {
-		err = fmt.Errorf("%w\n%s", err, r.logs())
+	for _, step := range []func() error{
+		func() error { return r.decides(node("decider")) },
+		func() error { return r.decides(python("decider")) },
+		func() error { return r.receives(node("consumer")) },
+		func() error { return r.receives(python("consumer")) },
+		func() error { return r.cloudEvents(node("cloudevents")) },
+	} {
+		if err = step(); err != nil {
+			err = fmt.Errorf("%w\n%s", err, r.logs())
+			break
+		}
 	}
-	if closed := r.close(); err == nil {
-		err = closed
-	}
-	return err
+	return errors.Join(err, r.close())
 }
 
 // example is a program of some language, and the command that starts it.

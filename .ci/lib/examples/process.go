@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -68,7 +67,7 @@ func (p *process) succeeds() error {
 		return fmt.Errorf("%s did not end within 20 s", p.cmd.Path)
 	}
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
-		return fmt.Errorf("%s ended with %d: %s", p.cmd.Path, code, p.tail())
+		return fmt.Errorf("%s ended with %d", p.cmd.Path, code)
 	}
 	return nil
 }
@@ -79,12 +78,6 @@ func (p *process) printed() string {
 		return err.Error()
 	}
 	return string(text)
-}
-
-// tail is the end of what it printed.
-func (p *process) tail() string {
-	lines := strings.Split(strings.TrimSpace(p.printed()), "\n")
-	return strings.Join(lines[max(0, len(lines)-12):], "\n")
 }
 
 // await polls until the condition holds.

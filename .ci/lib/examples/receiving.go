@@ -110,11 +110,11 @@ func (r *rig) acknowledged() bool {
 	return err == nil && info.NumAckPending == 0 && info.NumPending == 0
 }
 
-// delivered returns once every event was, and some are not acknowledged.
+// delivered returns once there are events that were delivered and not acknowledged.
 func (r *rig) delivered() error {
 	return await("events are delivered", 20*time.Second, func() bool {
 		info, err := r.durable()
-		return err == nil && info.NumAckPending > 0 && info.NumPending == 0
+		return err == nil && info.NumAckPending > 0
 	})
 }
 

@@ -224,8 +224,14 @@ func (r *rig) as(user string) []string {
 // logs are the last lines of every program.
 func (r *rig) logs() string {
 	var b strings.Builder
-	for _, p := range r.processes {
-		fmt.Fprintf(&b, "--- %s\n%s\n", filepath.Base(p.log), p.tail())
+	files, _ := filepath.Glob(r.path("*.log"))
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		fmt.Fprintf(&b, "--- %s\n", filepath.Base(file))
+		for _, line := range lines[max(0, len(lines)-6):] {
+			fmt.Fprintf(&b, "%.300s\n", line)
+		}
 	}
 	return b.String()
 }
