@@ -31,7 +31,7 @@ func (h *History) Follow(ctx context.Context, f HistoryFilter, fn func(HistoryEn
 		return err
 	}
 	state(nil)
-	return follow(ctx, sources, fn, state, func(err error) bool { return errors.Is(err, visit.ErrDenied) })
+	return follow(ctx, sources, fn, reporter{tell: state}, func(err error) bool { return errors.Is(err, visit.ErrDenied) })
 }
 
 // Watch is Follow for a program that stays: it begins as soon as it can, with what is
@@ -39,7 +39,7 @@ func (h *History) Follow(ctx context.Context, f HistoryFilter, fn func(HistoryEn
 // NATS permits again what it refused. It returns nil when ctx ends, or what fn returns.
 func (h *History) Watch(ctx context.Context, f HistoryFilter, fn func(HistoryEntry) error, state func(error)) error {
 	sources := h.sources(f)
-	r := reporter{tell: state}
+	r := reporter{tell: state, each: true}
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
@@ -58,7 +58,7 @@ func (h *History) Watch(ctx context.Context, f HistoryFilter, fn func(HistoryEnt
 		}
 	}
 	state(nil)
-	return follow(ctx, sources, fn, state, func(error) bool { return false })
+	return follow(ctx, sources, fn, reporter{tell: state, each: true}, func(error) bool { return false })
 }
 
 func toEnds(ctx context.Context, sources []*source) error {
@@ -70,27 +70,25 @@ func toEnds(ctx context.Context, sources []*source) error {
 	return nil
 }
 
-// reporter tells what keeps one from reading, each reason once.
+// reporter tells what keeps one from reading, and that it reads again. Each reason that
+// follows another is told where a page shows the last one.
 type reporter struct {
-	tell    func(error)
-	failing string
+	tell   func(error)
+	each   bool
+	failed error
 }
 
 func (r *reporter) report(err error) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if text != r.failing {
-		r.failing = text
+	before := r.failed
+	r.failed = err
+	if (err == nil) != (before == nil) || r.each && err != nil && err.Error() != before.Error() {
 		r.tell(err)
 	}
 }
 
 // follow calls fn for what the sources get, until ctx ends, fn returns an error, or what
 // keeps it from reading is final.
-func follow(ctx context.Context, sources []*source, fn func(HistoryEntry) error, state func(error), final func(error) bool) error {
-	r := reporter{tell: state}
+func follow(ctx context.Context, sources []*source, fn func(HistoryEntry) error, r reporter, final func(error) bool) error {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {

@@ -5,7 +5,6 @@ import (
 	"container/heap"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,8 +47,9 @@ type HistoryEntry struct {
 	// Time is when the relay received it, or, where that cannot be read, when it was
 	// stored.
 	Time time.Time
-	// Stream is where it is stored.
-	Stream string
+	// Stream is where it is stored, and Subject under which subject. What a body says
+	// of its site and kind need not agree.
+	Stream, Subject string
 	// Stored is later than Time by how long it waited in a spool.
 	Stored time.Time
 	Kind   visit.Kind
@@ -178,7 +178,7 @@ func byTime(a, b HistoryEntry) int {
 // source is a stream, as far as a filter means it.
 type source struct {
 	pager
-	parse func(e *HistoryEntry, subject string, data []byte) error
+	parse func(*HistoryEntry, []byte) error
 	page  []HistoryEntry // read and not used yet
 	ended bool
 	// coming is the page behind it, which is read while this one is used.
@@ -191,19 +191,19 @@ type source struct {
 
 func (h *History) sources(f HistoryFilter) (all []*source) {
 	site, means := cmp.Or(f.Site, "*"), func(k visit.Kind) bool { return len(f.Kinds) == 0 || slices.Contains(f.Kinds, k) }
-	add := func(stream, subject string, parse func(*HistoryEntry, string, []byte) error) {
+	add := func(stream, subject string, parse func(*HistoryEntry, []byte) error) {
 		all = append(all, &source{pager: pager{nc: h.nc, stream: stream, next: batch{Subject: subject}}, parse: parse})
 	}
 	if means(visit.KindCheckInRequest) {
-		add(h.cfg.Streams.Decisions.Name, h.cfg.Streams.Subjects.Decision(site, cmp.Or(f.Result, "*")), h.parseRecord)
+		add(h.cfg.Streams.Decisions.Name, h.cfg.Streams.Subjects.Decision(site, cmp.Or(f.Result, "*")), parseRecord)
 	}
 	switch in, out := means(visit.KindCheckedIn), means(visit.KindCheckedOut); {
 	case in && out:
-		add(h.cfg.Streams.Events.Name, h.cfg.Streams.Subjects.Event(site, "*"), h.parseEvent)
+		add(h.cfg.Streams.Events.Name, h.cfg.Streams.Subjects.Event(site, "*"), parseEvent)
 	case in:
-		add(h.cfg.Streams.Events.Name, h.cfg.Streams.Subjects.Event(site, visit.KindCheckedIn), h.parseEvent)
+		add(h.cfg.Streams.Events.Name, h.cfg.Streams.Subjects.Event(site, visit.KindCheckedIn), parseEvent)
 	case out:
-		add(h.cfg.Streams.Events.Name, h.cfg.Streams.Subjects.Event(site, visit.KindCheckedOut), h.parseEvent)
+		add(h.cfg.Streams.Events.Name, h.cfg.Streams.Subjects.Event(site, visit.KindCheckedOut), parseEvent)
 	}
 	return all
 }
@@ -252,10 +252,10 @@ func (s *source) read(ctx context.Context) (more bool, err error) {
 
 // entry reads a message. Its errors quote nothing of it.
 func (s *source) entry(m *jetstream.RawStreamMsg) HistoryEntry {
-	e := HistoryEntry{Stream: s.stream, Stored: m.Time, size: len(m.Data)}
-	if err := s.parse(&e, m.Subject, m.Data); err != nil || e.Time.IsZero() {
+	e := HistoryEntry{Stream: s.stream, Subject: m.Subject, Stored: m.Time, size: len(m.Data)}
+	if err := s.parse(&e, m.Data); err != nil || e.Time.IsZero() {
 		tokens := strings.Split(m.Subject, ".")
-		e = HistoryEntry{Time: m.Time, Stream: s.stream, Stored: m.Time, Kind: visit.KindCheckInRequest, Site: tokens[len(tokens)-2]}
+		e = HistoryEntry{Time: m.Time, Stream: s.stream, Subject: m.Subject, Stored: m.Time, Kind: visit.KindCheckInRequest, Site: tokens[len(tokens)-2]}
 		if last := visit.Kind(tokens[len(tokens)-1]); last.IsEvent() {
 			e.Kind = last
 		}
@@ -264,26 +264,18 @@ func (s *source) entry(m *jetstream.RawStreamMsg) HistoryEntry {
 	return e
 }
 
-var errElsewhere = errors.New("it is not what belongs on its subject")
-
-func (h *History) parseRecord(e *HistoryEntry, subject string, data []byte) error {
+func parseRecord(e *HistoryEntry, data []byte) error {
 	r := &visit.Record{}
 	err := json.Unmarshal(data, r)
 	e.Time, e.Kind, e.Site, e.Record = r.Received, visit.KindCheckInRequest, r.Site, r
-	if err == nil && (r.RequestID == "" || h.cfg.Streams.Subjects.Decision(r.Site, r.Result()) != subject) {
-		err = errElsewhere
-	}
 	return err
 }
 
-func (h *History) parseEvent(e *HistoryEntry, subject string, data []byte) error {
+func parseEvent(e *HistoryEntry, data []byte) error {
 	v := &visit.Event{}
 	err := json.Unmarshal(data, v)
 	e.size -= len(v.Source)
 	v.Source, v.FormAnswers = nil, nil
 	e.Time, e.Kind, e.Site, e.Event = v.Received, v.Kind, v.Site, v
-	if err == nil && (v.ID == "" || !v.Kind.IsEvent() || h.cfg.Streams.Subjects.Event(v.Site, v.Kind) != subject) {
-		err = errElsewhere
-	}
 	return err
 }

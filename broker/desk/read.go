@@ -52,12 +52,30 @@ func (d *Desk) each(ctx context.Context, f admin.HistoryFilter, fn func(admin.Hi
 	}
 	f.Ahead = ahead
 	return d.views.History().Each(ctx, f, func(e admin.HistoryEntry) error {
-		if e.Fault != nil {
-			d.passOver(e.Stream, e.Fault)
+		if fault := d.fault(e); fault != nil {
+			d.passOver(e.Stream, fault)
 			return nil
 		}
 		return fn(e)
 	})
+}
+
+// fault is why an entry must not be shown, or nil: a relay did not write it. One whose
+// body names another site than its subject would be seen by those who may see that site.
+func (d *Desk) fault(e admin.HistoryEntry) error {
+	subjects, right := d.cfg.Streams.Subjects, ""
+	switch r, v := e.Record, e.Event; {
+	case e.Fault != nil:
+		return e.Fault
+	case r != nil && r.RequestID != "":
+		right = subjects.Decision(r.Site, r.Result())
+	case v != nil && v.ID != "" && v.Kind.IsEvent():
+		right = subjects.Event(v.Site, v.Kind)
+	}
+	if right != e.Subject {
+		return fmt.Errorf("a message of stream %s is not what belongs on its subject", e.Stream)
+	}
+	return nil
 }
 
 // errFound ends a reading.
@@ -108,9 +126,10 @@ func (d *Desk) Event(ctx context.Context, site, id string, received time.Time) (
 func (d *Desk) Follow(ctx context.Context, record func(visit.Record), event func(visit.Event), state func(error)) error {
 	records, all := newRecent(remembered), newRecent(remembered)
 	return d.views.History().Watch(ctx, admin.HistoryFilter{}, func(e admin.HistoryEntry) error {
+		fault := d.fault(e)
 		switch {
-		case e.Fault != nil:
-			d.passOver(e.Stream, e.Fault)
+		case fault != nil:
+			d.passOver(e.Stream, fault)
 		case e.Record != nil && records.add(e.Record.RequestID):
 			record(*e.Record)
 		case e.Event != nil && all.add(e.Event.ID):
