@@ -13,24 +13,26 @@ async function decide(request: CheckInRequest, signal: AbortSignal): Promise<Dec
   return { decision: "reject", visitorText: "Please see reception." };
 }
 
-// The client does not read user and password from the URL, and gives up after 10 attempts unless it is set.
 const nc = await connect({ servers: NATS_URL, user: NATS_USER, pass: NATS_PASSWORD, maxReconnectAttempts: -1 });
-const service = await new Svcm(nc).add({ name: "sine-relay-decider", version: "1.0.0", metadata: { decider: "default", sites: SITE } });
+const stats = { decided: 0, failed: 0, overloaded: 0, expired: 0 }; // sine-relay deciders shows them
+const metadata = { decider: "default", sites: SITE }, statsHandler = async () => stats;
+const service = await new Svcm(nc).add({ name: "sine-relay-decider", version: "1.0.0", metadata, statsHandler });
 let inFlight = 0;
 service.addEndpoint(SITE, {
   subject: `visitors.v1.ask.${SITE}.default`,
   handler: async (_, message) => {
     const deadline = AbortSignal.timeout(Number(message.headers?.get("Sine-Relay-Timeout-Ms") || 10_000));
-    if (inFlight >= Number(CONCURRENCY)) return void message.respondError(503, "overloaded");
+    if (inFlight >= Number(CONCURRENCY)) return void (stats.overloaded++, message.respondError(503, "overloaded"));
     inFlight++;
     try {
       const decision = await decide(message.json<CheckInRequest>(), deadline);
-      if (!deadline.aborted) message.respond(JSON.stringify(decision)); // afterwards nobody waits for it
+      deadline.throwIfAborted(); // nobody waits for it any more
+      message.respond(JSON.stringify(decision));
+      stats.decided++;
     } catch { // whose text may have personal data
-      if (!deadline.aborted) message.respondError(500, "the decider failed");
-    } finally {
-      inFlight--;
-    }
+      if (deadline.aborted) stats.expired++;
+      else stats.failed++, message.respondError(500, "the decider failed");
+    } finally { inFlight--; }
   },
 });
 process.once("SIGTERM", () => nc.drain());

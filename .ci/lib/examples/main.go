@@ -43,6 +43,7 @@ func run(programs, typescript string) error {
 		func() error { return r.receives(node("consumer")) },
 		func() error { return r.receives(python("consumer")) },
 		func() error { return r.cloudEvents(node("cloudevents")) },
+		func() error { return r.commandLine("docs/other-languages.md") },
 	} {
 		if err = step(); err != nil {
 			err = fmt.Errorf("%w\n%s", err, r.logs())
