@@ -44,6 +44,7 @@ func run(programs, typescript string) error {
 		func() error { return r.receives(python("consumer")) },
 		func() error { return r.cloudEvents(node("cloudevents")) },
 		func() error { return r.commandLine("docs/other-languages.md") },
+		func() error { return r.recipes("docs/recipes.md") },
 	} {
 		if err = step(); err != nil {
 			err = fmt.Errorf("%w\n%s", err, r.logs())

@@ -59,6 +59,12 @@ func (p *process) end(s syscall.Signal) error {
 	}
 }
 
+// pause stops it until it is released.
+func (p *process) pause() (release func()) {
+	p.cmd.Process.Signal(syscall.SIGSTOP)
+	return func() { p.cmd.Process.Signal(syscall.SIGCONT) }
+}
+
 // succeeds waits until it ends by itself.
 func (p *process) succeeds() error {
 	select {

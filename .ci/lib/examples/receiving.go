@@ -46,7 +46,7 @@ func (r *rig) receives(c example) error {
 	}{
 		{"NATS is killed", r.killNATS, inOrder},
 		{"the consumer is killed with events in hand", func() error {
-			p.cmd.Process.Signal(syscall.SIGSTOP)
+			p.pause()
 			return errors.Join(r.visits(sent, c.name+" stopped"), r.delivered(), restart(syscall.SIGKILL))
 		}, onceEach},
 		{"every event comes again", func() error {
