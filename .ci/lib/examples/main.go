@@ -42,6 +42,7 @@ func run(programs, typescript string) error {
 		func() error { return r.decides(python("decider")) },
 		func() error { return r.receives(node("consumer")) },
 		func() error { return r.receives(python("consumer")) },
+		func() error { return r.receivesSince(node("consumer")) },
 		func() error { return r.cloudEvents(node("cloudevents")) },
 		func() error { return r.commandLine("docs/other-languages.md") },
 		func() error { return r.recipes("docs/recipes.md") },

@@ -62,6 +62,32 @@ func (r *rig) receives(c example) error {
 	return p.end(syscall.SIGTERM)
 }
 
+// receivesSince runs a consumer that makes its durable itself, as a user who may.
+func (r *rig) receivesSince(c example) error {
+	since, sent := time.Now().Format(time.RFC3339Nano), map[string]string{}
+	if err := r.visits(sent, "since"); err != nil {
+		return err
+	}
+	file := r.path("since.ndjson")
+	p, err := r.start(c, "admin", "DURABLE=since", "SINCE="+since, "FILE="+file)
+	if err != nil {
+		return err
+	}
+	var lines []line
+	err = await("the events since then are written", 20*time.Second, func() bool {
+		lines, _ = readLines(file, "")
+		return len(lines) >= len(sent)
+	})
+	if err := errors.Join(err, p.end(syscall.SIGTERM), inOrder(lines)); err != nil {
+		return err
+	}
+	if len(lines) != len(sent) {
+		return fmt.Errorf("%s wrote %d events, not the %d since %s", c.name, len(lines), len(sent), since)
+	}
+	fmt.Printf("%s: begins at a moment in the past\n", c.name)
+	return nil
+}
+
 // visits sends some visits, each in order; their names begin with that of the example. The source has what a reader may spoil: a large
 // number, white space, and letters of more than one byte.
 func (r *rig) visits(sent map[string]string, name string) error {
