@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // commandLine runs the commands of nats that a page shows.
@@ -54,10 +53,7 @@ func (r *rig) replies(command string) error {
 	if err != nil {
 		return err
 	}
-	err = await("the command decides", 20*time.Second, func() bool {
-		response, err := r.checkIn(unlisted)
-		return err == nil && strings.Contains(response, `"SUCCESS"`) || !p.running()
-	})
+	err = r.answers(p)
 	if err == nil && !p.running() {
 		err = errors.New("it ended")
 	}

@@ -15,12 +15,9 @@ func (r *rig) decides(d example) error {
 	if err != nil {
 		return err
 	}
-	err = await(d.name+" decides", 20*time.Second, func() bool {
-		response, err := r.checkIn(unlisted)
-		return err == nil && strings.Contains(response, `"SUCCESS"`) || !p.running()
-	})
+	err = r.answers(p)
 	if err == nil {
-		err = errors.Join(r.responses(), r.hungUp(), r.overloaded(), r.shown())
+		err = errors.Join(r.responses(), r.hungUp(), r.overloaded(), r.shown(), r.killNATS(), r.answers(p))
 	}
 	err = errors.Join(err, p.end(syscall.SIGTERM))
 	if code := p.cmd.ProcessState.ExitCode(); err == nil && code != 0 {
@@ -29,8 +26,16 @@ func (r *rig) decides(d example) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.name, err)
 	}
-	fmt.Printf("%s: accepts, rejects, gives up in time, and says that it is overloaded\n", d.name)
+	fmt.Printf("%s: accepts, rejects, gives up in time, says that it is overloaded, and outlives a kill of NATS\n", d.name)
 	return nil
+}
+
+// answers returns once the decider lets somebody in.
+func (r *rig) answers(p *process) error {
+	return await("a visitor is let in", 20*time.Second, func() bool {
+		response, err := r.checkIn(unlisted)
+		return err == nil && strings.Contains(response, `"SUCCESS"`) || !p.running()
+	})
 }
 
 func (r *rig) responses() error {
