@@ -95,6 +95,7 @@ func TestImports_EachLibraryIsUsedInItsPackagesOnly(t *testing.T) {
 		"github.com/spf13/pflag":                {"cmd/sine-relay/internal/cli"},
 		"github.com/spf13/cobra":                {"cmd/sine-relay/internal/cli"},
 		"github.com/sethvargo/go-envconfig":     {"cmd/sine-relay/internal/config"},
+		"golang.org/x/text":                     {"relay/fields"},
 		"go.yaml.in/yaml/v4":                    {"cmd/sine-relay/internal/config"},
 		"github.com/nats-io/nats.go":            {"broker", "broker/admin", "broker/conn", "broker/conn/dial", "broker/embedded", "broker/natstest", "broker/orders", "broker/orders/ledger", "broker/outbox/publish", "broker/streams", "internal/natsperm", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/attacks", "cmd/sine-relay/internal/load"},
 		"github.com/nats-io/nats.go/jetstream":  {"broker/admin", "broker/conn", "broker/natstest", "broker/orders", "broker/orders/ledger", "broker/outbox/publish", "broker/streams", "visit/subscriber", "cmd/sine-relay/internal/dev", "cmd/sine-relay/internal/load"},
