@@ -21,7 +21,7 @@ export type Cause = ("checked_out" | "expired" | "left_area" | "unknown") | stri
 /**
  * Event says that a visitor was checked in or out. It is the body of a message on `visitors.v1.event.{site}.{kind}`.
  *
- * A correction is an event that says again what another one said, read from the same source by a better configuration. It is published on the subject of that event, is of the same kind and was received at the same time; its `id` is its own. A program that counts visitors, or does something for each, leaves corrections out: nobody came. A program that keeps state keeps it by `visit.Event.OriginalID` of the Go package, and replaces it by what `visit.Event.Supersedes` of the Go package it.
+ * A correction is an event that says again what another one said, read from the same source by a better configuration. It is published on the subject of that event, is of the same kind and was received at the same time; its `id` is its own. A program that counts visitors, or does something for each, leaves corrections out: nobody came. A program that keeps state keeps it by `visit.Event.OriginalID` of the Go package, and replaces it by a later one; see `visit.Event.Supersedes` of the Go package.
  *
  * Open: fields may be added within v1, and a reader ignores those that it does not know.
  */
