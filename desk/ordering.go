@@ -212,7 +212,7 @@ func (d *Desk) givenElsewhere(r *http.Request) *orders.Given {
 	ctx, cancel := context.WithTimeout(r.Context(), quickTimeout)
 	defer cancel()
 	stored, err := d.broker.Orders(ctx)
-	if err != nil && len(stored) == 0 || f.ID == "" || f.Site == "" {
+	if err != nil && !errors.Is(err, visit.ErrInvalidOrder) || f.ID == "" || f.Site == "" {
 		return nil
 	}
 	g := &orders.Given{Form: f, At: d.now()}
