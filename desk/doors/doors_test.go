@@ -2,6 +2,7 @@ package doors
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -301,6 +302,26 @@ func TestDoors_OfOtherSitesAreNotShown(t *testing.T) {
 	s.answered("decided", minutes(1)...)
 	if v := s.View(func(site string) bool { return site != "hq" }); len(v.Doors) != 0 {
 		t.Errorf("%d doors are shown", len(v.Doors))
+	}
+}
+
+// What a relay says of itself may name a site that not everybody may see.
+func TestRelay_SaysWhatIsImpairedToThoseWhoMaySeeItsSites(t *testing.T) {
+	s := newSite()
+	s.answered("decided", minutes(3)...)
+	s.relays[0].Sites, s.relays[0].SiteCount = []string{"hq", "plant"}, 2
+	s.relays[0].Impaired = "the order lockdown.site.plant is invalid"
+	s.readable()
+	for name, c := range map[string]struct {
+		may  []string
+		want bool
+	}{"one of its sites": {[]string{"hq"}, false}, "all of its sites": {[]string{"hq", "plant"}, true}, "every site": {[]string{visit.AllSites, "hq", "plant"}, true}} {
+		v := s.View(func(site string) bool { return slices.Contains(c.may, site) })
+		for _, text := range []string{v.Doors[0].Text, v.Relays[0].Impaired} {
+			if strings.Contains(text, "plant") != c.want || !c.want && !strings.Contains(text, "Ask somebody who may see every site") {
+				t.Errorf("who may see %s reads %s", name, text)
+			}
+		}
 	}
 }
 

@@ -38,8 +38,9 @@ var Situations = map[string]string{
 	"unheard":        "the decision was certain without it",
 }
 
-// findings are all that hold of a door at a time, the worst first.
-func (m *Model) findings(d *door, now time.Time) []Finding {
+// findings are all that hold of a door at a time, the worst first, for somebody who may
+// see some sites.
+func (m *Model) findings(d *door, now time.Time, may func(site string) bool) []Finding {
 	var all []Finding
 	add := func(f Finding, holds bool) {
 		if holds {
@@ -53,7 +54,7 @@ func (m *Model) findings(d *door, now time.Time) []Finding {
 	add(m.withoutDecider(d))
 	add(d.withoutRelay())
 	add(m.missingRelay(d, clock))
-	add(m.impaired(d))
+	add(m.impaired(d, may))
 	add(m.notObeyed(d, now, clock))
 	add(d.drift())
 	add(d.silence(now, clock))
