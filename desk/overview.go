@@ -17,8 +17,12 @@ import (
 
 // doorsData is what the page Doors shows.
 type doorsData struct {
-	Doors   []doorData
-	Sick    int
+	Doors []doorData
+	// Sick counts the doors that need attention. Of all doors visitors can get in at
+	// Open, get what a fallback says at ByFallback, and cannot get in at Closed; of
+	// Unknown it is not known.
+	Sick, Open, ByFallback, Unknown, Closed int
+
 	Omitted bool
 	Relays  []doors.Relay
 	NATS    bool // it can be reached
@@ -50,6 +54,9 @@ func (d *Desk) doorsOf(u access.User) doorsData {
 		if !door.State.Good() {
 			data.Sick++
 		}
+		*map[doors.Entry]*int{
+			doors.Open: &data.Open, doors.ByFallback: &data.ByFallback, doors.EntryUnknown: &data.Unknown, doors.Closed: &data.Closed,
+		}[door.Entry()]++
 		var median, p95 [24]time.Duration
 		for i, t := range door.TookHours {
 			median[i], p95[i] = t.Median, t.P95

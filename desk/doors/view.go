@@ -63,8 +63,20 @@ type Door struct {
 	Relays, Spooled int
 	// Drifting are the fields that are missing from what Sine sends.
 	Drifting []string
+	// ByFallback says how many of the last check-in requests a fallback answered, and why,
+	// where that makes no state of the door; or is empty.
+	ByFallback string
 	// Unconfirmed is set where no test visit has shown that Sine obeys rejections.
 	Unconfirmed bool
+}
+
+// Entry is whether visitors can get in, by all that holds of the door.
+func (d Door) Entry() Entry {
+	worst := d.State.entry()
+	for _, f := range d.Others {
+		worst = max(worst, f.State.entry())
+	}
+	return worst
 }
 
 // Took is how long answers took, right within a tenth; 0 where there were none.
@@ -148,6 +160,9 @@ func (m *Model) view(d *door, gaps []Gap, now time.Time, may func(site string) b
 		all = m.unknown(d, gaps, now, may)
 	}
 	v.Finding, v.Others = all[0], all[1:]
+	if !slices.ContainsFunc(all, func(f Finding) bool { return f.State == OnFallback || f.State == Unknown }) {
+		v.ByFallback = d.byFallback(now)
+	}
 	return v
 }
 
