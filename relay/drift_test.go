@@ -65,6 +65,32 @@ func TestDrift_ARenameIsHeardWithinTenDeliveries(t *testing.T) {
 	}
 }
 
+// Without it, every event would have the time of its receipt, and nobody would know.
+func TestDrift_OfADateThatCannotBeReadIsHeardWithinTenDeliveries(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.come(0, 60, "signin_after")
+	other := []string{"2026-11-18T21:42:31", "18/11/2026 21:42:31"}
+	r.come(100, 10, "signin_after", other...)
+	if lines := r.DriftLines(); len(lines) != 1 || !strings.Contains(lines[0], "date is missing from the last 10 bodies of kind checked_in, and was there before; new since then: /date (cannot be read)") {
+		t.Fatalf("the details say %q", lines)
+	}
+	if text := string(gather(t, r)); !strings.Contains(text, `sine_relay_fields_total{field="date",integration="lobby",result="missing"} 10`) {
+		t.Error("it is not counted")
+	}
+	f, problems := fields.Compile(fields.Spec{DateFormats: []string{"%d/%m/%Y %H:%M:%SZ"}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if err := r.reload(Integration{Name: "lobby", Site: "hq", Keys: []Key{NewKey("first", testKey)}, Fields: f}); err != nil {
+		t.Fatal(err)
+	}
+	r.come(200, 1, "signin_after", other...)
+	if lines := r.DriftLines(); len(lines) > 0 {
+		t.Errorf("it goes on with the format configured: %v", lines)
+	}
+}
+
 func TestDrift_EndsOnceTheFieldIsFound(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

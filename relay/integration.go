@@ -50,6 +50,9 @@ type Integration struct {
 	// Zone is the site's: deciders go by it, and a date without a zone was written
 	// in it. Its name is one of the IANA database.
 	Zone *time.Location
+	// ZoneAssumed is set where nothing says so of this integration, and Zone is that of the
+	// relay's environment: a stored event is read again in its own zone.
+	ZoneAssumed bool
 	// Budget is how long a visitor waits for a decision at most, from the
 	// arrival of the request to the response.
 	Budget     time.Duration

@@ -2,8 +2,10 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -30,10 +32,15 @@ type Rederived struct {
 	// by the URL or by the configuration of that day, and else empty. A correction keeps
 	// the stored kind, and with it the subject.
 	OtherKind visit.Kind
+	// Zone is that in which a date was read that has none of its own, or empty. ZoneOfEvent
+	// is set where it is that with which the event is stored.
+	Zone        string
+	ZoneOfEvent bool
 }
 
 // Rederive reads the source of a stored event, or of a correction, again. Its typed
-// fields and its time are those of today; its kind, its site and what the relay noted when
+// fields and its time are those of today, in its own time zone where none is chosen for the
+// integration; its kind, its site and what the relay noted when
 // the webhook came are kept. The error wraps [ErrNoSource], [ErrUnknownIntegration] or
 // [ErrUnreadable], and holds nothing of the body.
 func (r *Reader) Rederive(stored *visit.Event) (Rederived, error) {
@@ -51,13 +58,21 @@ func (r *Reader) Rederive(stored *visit.Event) (Rederived, error) {
 	if reason != "" {
 		return Rederived{}, fmt.Errorf("%w: %s", ErrUnreadable, reason)
 	}
+	read := Rederived{}
+	if zone := zoneOf(stored); zone != nil && in.ZoneAssumed {
+		own := *in
+		own.Zone, read.ZoneOfEvent = zone, in.Fields.Spec().DateZone == nil
+		in = &own
+	}
 	x := &exchange{
 		in: in, id: stored.RequestID, trace: stored.Trace, start: stored.Received, kind: stored.Kind,
 		synthetic: stored.Synthetic, resubmitted: true,
 	}
 	e := x.newEvent(d)
 	e.Site = stored.Site
-	read := Rederived{}
+	if e.TimeBasis == visit.TimeInAssumedZone {
+		read.Zone = cmp.Or(in.Fields.Spec().DateZone, in.Zone).String()
+	}
 	if named := in.kindOf(d.Event); named != stored.Kind {
 		read.OtherKind = named
 	}
@@ -70,6 +85,16 @@ func (r *Reader) Rederive(stored *visit.Event) (Rederived, error) {
 		return Rederived{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	return read, nil
+}
+
+// zoneOf is the zone with which an event is stored, or nil where this machine does not know
+// it. The environment of whoever reads the event again need not be that of the relay.
+func zoneOf(stored *visit.Event) *time.Location {
+	zone, err := time.LoadLocation(stored.TimeZone)
+	if err != nil || stored.TimeZone == "" || zone == time.Local {
+		return nil
+	}
+	return zone
 }
 
 // saysTheSame compares all that two events of one source say.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -114,6 +115,41 @@ func TestRederive_ACorrectionKeepsWhatTheRelayNoted(t *testing.T) {
 	back, err := newReader(t, nil).Rederive(c)
 	if err != nil || back.Correction == nil || back.Correction.Corrects != e.ID || back.Correction.Revision != 2 || !back.Correction.Time.Equal(e.Time) {
 		t.Errorf("with the configuration of before: %+v %v", back.Correction, err)
+	}
+}
+
+// Whoever reads events again need not have the environment of the relays.
+func TestRederive_ADateWithoutAZoneStaysInThatOfTheEventWhereNoneIsConfigured(t *testing.T) {
+	t.Parallel()
+	assumed := func(in *Integration) { in.ZoneAssumed = true }
+	e := storedBy(t, "/sine/lobby", withoutZoneBody, inAdelaide)
+	for _, c := range []struct {
+		name         string
+		change       func(*Integration)
+		stored, zone string
+		ofEvent      bool
+		corrected    bool
+	}{
+		{"none is configured", assumed, "Australia/Adelaide", "Australia/Adelaide", true, false},
+		{"none is configured, and the event's is unknown here", assumed, "Mars/Olympus", "UTC", false, true},
+		{"none is configured, and the event has none", assumed, "", "UTC", false, true},
+		{"none is configured, and the event's is nobody else's", assumed, "Local", "UTC", false, true},
+		{"another one is configured", func(in *Integration) { in.Zone = time.UTC }, "Australia/Adelaide", "UTC", false, true},
+		{"one for dates is configured", func(in *Integration) {
+			assumed(in)
+			in.Fields, _ = fields.Compile(fields.Spec{DateZone: time.UTC})
+		}, "Australia/Adelaide", "UTC", false, true},
+	} {
+		stored := *e
+		stored.TimeZone = c.stored
+		read, err := newReader(t, c.change).Rederive(&stored)
+		if err != nil || read.Zone != c.zone || read.ZoneOfEvent != c.ofEvent || (read.Correction != nil) != c.corrected {
+			t.Errorf("%s: %+v %v", c.name, read, err)
+		}
+	}
+	zoned := storedBy(t, "/sine/lobby", strings.ReplaceAll(withoutZoneBody, `:31"`, `:31Z"`), inAdelaide)
+	if read, err := newReader(t, assumed).Rederive(zoned); err != nil || read.Zone != "" || read.Correction != nil {
+		t.Errorf("a date with a zone: %+v %v", read, err)
 	}
 }
 

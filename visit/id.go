@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"regexp"
 )
 
 // idAlphabet has 32 characters that cannot be mistaken for one another when read
@@ -79,15 +78,13 @@ type Fingerprint struct {
 	ReplayedRequestID string
 }
 
-var portable = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
-
 // NewVisitKey returns the key of a visit by Sine's id of the pass or visit, which is
 // empty when Sine sent none.
 func NewVisitKey(id string) VisitKey {
 	switch {
 	case id == "":
 		return VisitKey{Basis: VisitKeyNone}
-	case portable.MatchString(id):
+	case consistsOf(id, "._:-", 1, 128):
 		return VisitKey{Value: id, Basis: VisitKeyFromSine}
 	default:
 		return VisitKey{Value: digest([]byte("visit"), []byte(id)), Basis: VisitKeyFromSine}

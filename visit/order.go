@@ -3,7 +3,6 @@ package visit
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -82,11 +81,11 @@ func (o Order) Validate() error {
 	return checkOrderID("id", o.ID)
 }
 
-var orderID = regexp.MustCompile(`^[A-Za-z0-9-]{0,64}$`)
+const orderIDPattern = `^[A-Za-z0-9-]{0,64}$`
 
 func checkOrderID(field, id string) error {
-	if !orderID.MatchString(id) {
-		return fmt.Errorf("the order's field %q must match %s", field, orderID)
+	if !consistsOf(id, "-", 0, 64) {
+		return fmt.Errorf("the order's field %q must match %s", field, orderIDPattern)
 	}
 	return nil
 }

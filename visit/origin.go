@@ -166,18 +166,13 @@ type Trace struct {
 	Traceparent string `json:"traceparent,omitempty"`
 }
 
-// The forms that are accepted. A proxy may pass on what a stranger sent: a value that
-// is shorter than 16 characters, or has no digit, could be a name or a telephone
-// number.
-var (
-	xRequestIDForm  = regexp.MustCompile(`^[A-Za-z0-9_.:-]{16,128}$`)
-	traceparentForm = regexp.MustCompile(`^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$`)
-)
+var traceparentForm = regexp.MustCompile(`^00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$`)
 
 // NewTrace returns a trace of the two values. One that does not have the required
-// form is left out.
+// form is left out: a proxy may pass on what a stranger sent, and a value that is shorter
+// than 16 characters, or has no digit, could be a name or a telephone number.
 func NewTrace(xRequestID, traceparent string) (t Trace) {
-	if xRequestIDForm.MatchString(xRequestID) && strings.ContainsAny(xRequestID, "0123456789") {
+	if consistsOf(xRequestID, "_.:-", 16, 128) && strings.ContainsAny(xRequestID, "0123456789") {
 		t.XRequestID = xRequestID
 	}
 	parts := traceparentForm.FindStringSubmatch(traceparent)

@@ -25,6 +25,8 @@ const (
 	resendPause = time.Second
 	// resendTimeout is how long one message may take.
 	resendTimeout = 5 * time.Second
+	// inspectionPause is between two looks whether a stream was inspected.
+	inspectionPause = 20 * time.Millisecond
 )
 
 // resender sends again what the stream of a root has acknowledged and NATS may have
@@ -48,6 +50,9 @@ type resender struct {
 	// decided is the value of conn.NextConnect for which it is known that nothing is
 	// to be sent again, or was.
 	decided atomic.Value
+	// doubted is when run last noticed that something was lost or the connection is
+	// another one.
+	doubted time.Time
 }
 
 func newResenders(cfg Config, keys *keyedMutex, p *publish.Publisher, s *spooler) map[visit.Root]*resender {
@@ -104,18 +109,24 @@ func (r *resender) resend() {
 func (r *resender) run(ctx context.Context) {
 	tick := time.NewTicker(resendPause)
 	defer tick.Stop()
+	var last <-chan struct{}
 	for ctx.Err() == nil {
 		connected := r.conn.NextConnect()
+		if connected != last {
+			last, r.doubted = connected, time.Now()
+		}
 		switch {
 		case !r.window.IsOpen():
 		case r.decided.Load() != connected:
 			r.decide(ctx, connected)
 		default:
+			r.remember()
 			r.confirm()
 		}
 		select {
 		case <-connected:
 		case <-r.trigger:
+			r.doubted = time.Now()
 			r.forgetServers()
 		case <-tick.C:
 		case <-ctx.Done():
@@ -153,24 +164,59 @@ func (r *resender) undecide() {
 // decide sends the window if the server may have lost something. It returns without a
 // decision where that fails, and is called again.
 func (r *resender) decide(ctx context.Context, connected <-chan struct{}) {
-	if !r.conn.Connected() {
+	if !r.conn.Connected() || r.conn.ServerID() == "" {
 		return
 	}
-	server := r.conn.ServerID()
-	if server == "" {
-		return
-	}
-	known := r.window.Knows(server)
-	if !known && !r.send(ctx) {
+	if !r.window.Knows(r.receiver()) && !(r.awaitInspection(ctx) && r.send(ctx)) {
 		return
 	}
 	r.decided.Store(connected)
 	r.spooler.wakeFor(r.root)
-	if known {
+	r.remember()
+}
+
+// remember notes that what is connected to has what is in the window.
+func (r *resender) remember() {
+	receiver := r.receiver()
+	if receiver == "" || r.window.Knows(receiver) {
 		return
 	}
-	if err := r.window.Remember(server); err != nil {
+	if err := r.window.Remember(receiver); err != nil {
 		r.log.Warn("the NATS server is not remembered: what it acknowledged is sent again after a restart of the relay", "err", err.Error())
+	}
+}
+
+// awaitInspection reports whether the stream was inspected since there was a doubt about
+// what it has, and waits a moment for that. What an inspection before has found may be a
+// stream that is being deleted: it replies to what is sent, and keeps none of it.
+func (r *resender) awaitInspection(ctx context.Context) bool {
+	end := time.Now().Add(resendPause)
+	for r.window.Stats().Messages > 0 && !r.streams.LastInspection(r.root).Began.After(r.doubted) {
+		if time.Now().After(end) {
+			return false
+		}
+		r.streams.Trigger()
+		select {
+		case <-time.After(inspectionPause):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// receiver identifies the server that is connected to and the stream that it has. It is
+// empty while one of them is not known.
+func (r *resender) receiver() string {
+	server := r.conn.ServerID()
+	looked := r.streams.LastInspection(r.root)
+	switch {
+	case server == "" || looked.Began.IsZero():
+		return ""
+	case looked.Created.IsZero():
+		return server
+	default:
+		return server + " " + looked.Created.UTC().Format(time.RFC3339Nano)
 	}
 }
 

@@ -535,3 +535,59 @@ func TestResend_AWindowThatIsOpenedLaterIsSentThen(t *testing.T) {
 		return len(ids) == 8*5+news
 	})
 }
+
+// Somebody deletes the stream and makes it anew, and it has more messages than the old one
+// before the relay looks at it.
+func TestResend_AStreamThatSomebodyReplacedIsFilledAgain(t *testing.T) {
+	for name, running := range map[string]bool{"while the relay runs": true, "between two relays": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, dir := natstest.Start(t), t.TempDir()
+			k := openKeeping(t, s.URL(), dir, time.Hour)
+			k.storeVisits(t, 0, 10)
+			k.inStream(t, visit.RootEvent, 80)
+			if !running {
+				k.close()
+			}
+			replaceEvents(t, s, 100)
+			if running {
+				k.streams.Trigger()
+			} else {
+				k = openKeeping(t, s.URL(), dir, time.Hour)
+			}
+			wait.Until(t, "what was lost is sent again", func() bool {
+				return promtest.Sum(t, k.registry, "sine_relay_window_resent_total") == 80
+			})
+			k.inStream(t, visit.RootEvent, 180)
+			want := 0.0 // the second relay has seen no acknowledgement
+			if running {
+				want = 1
+			}
+			if got := promtest.Sum(t, k.registry, "sine_relay_stream_losses_total", "stream", visit.DefaultEventStream); got != want {
+				t.Errorf("%v losses, want %v; the log says\n%s", got, want, k.log)
+			}
+		})
+	}
+}
+
+// replaceEvents puts another stream in the place of that of the events, with so many
+// messages of somebody else.
+func replaceEvents(t *testing.T, s *natstest.Server, messages int) {
+	t.Helper()
+	js := s.JetStream()
+	stream, err := js.Stream(t.Context(), visit.DefaultEventStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.DeleteStream(t.Context(), visit.DefaultEventStream); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.CreateStream(t.Context(), stream.CachedInfo().Config); err != nil {
+		t.Fatal(err)
+	}
+	for n := range messages {
+		if _, err := js.Publish(t.Context(), event("other").Subject, []byte(fmt.Sprint(n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

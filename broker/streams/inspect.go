@@ -21,7 +21,11 @@ type finding struct {
 	pending error
 	batches bool // it allows atomic batches, and they are wanted
 	created bool // it was absent
-	dedupe  time.Duration
+	// replaced is set by whoever compares it with the one before.
+	replaced bool
+	// since is when the stream was created, by whomever.
+	since  time.Time
+	dedupe time.Duration
 	level
 }
 
@@ -136,6 +140,7 @@ func found(want spec, info Info) finding {
 	return finding{
 		fault: validate(want, info.Config), drift: compare(want, info.Config),
 		batches: want.batches && takesBatches(info.Config), dedupe: info.Config.Duplicates,
+		since: info.Created,
 		level: level{
 			int64(info.State.Bytes), max(0, info.Config.MaxBytes),
 			int64(info.State.Msgs), max(0, info.Config.MaxMsgs),

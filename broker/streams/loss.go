@@ -84,24 +84,57 @@ func (r *Reconciler) Complete(root visit.Root) time.Time {
 	return time.Time{}
 }
 
+// Inspection is what the last inspection of a stream that came to an end says about which
+// stream that is.
+type Inspection struct {
+	// Began is zero while there was none.
+	Began time.Time
+	// Created is when the stream was created, or zero where NATS does not permit to look.
+	Created time.Time
+}
+
+// LastInspection is that of the stream of a root.
+func (r *Reconciler) LastInspection(root visit.Root) Inspection {
+	s := r.streamFor(root)
+	if s == nil {
+		return Inspection{}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return s.looked
+}
+
 // compareLast compares the last sequence that an inspection found with what was
 // acknowledged before it began. A stream that is behind is inspected once more before
-// that is a loss; one that had to be created is lost at once.
+// that is a loss. One that had to be created, or was created by somebody else since the
+// last inspection, is lost at once, however many messages it has by now.
 func (r *Reconciler) compareLast(s *stream, acknowledged uint64, began time.Time, f finding) {
 	if f.pending != nil {
 		return
 	}
 	r.mu.Lock()
 	l := &s.loss
+	before := s.looked
+	noted := l.at.After(before.Began) // by an acknowledgement of the new one
+	f.replaced = !f.created && !noted && !before.Created.IsZero() && !f.since.IsZero() && !f.since.Equal(before.Created)
+	s.looked = Inspection{began, f.since}
+	if f.since.IsZero() {
+		s.looked.Created = before.Created
+	}
 	behind := f.lastSequence < acknowledged
-	if !behind {
+	switch {
+	case f.replaced: // nothing is known of what was acknowledged before
+	case !behind:
 		l.suspected, l.complete = time.Time{}, began
-	} else if l.suspected.IsZero() {
+	case l.suspected.IsZero():
 		l.suspected = began
 	}
 	confirmed := behind && (f.created || began.Sub(l.suspected) >= recheckInterval/2)
 	r.mu.Unlock()
-	if confirmed {
+	switch {
+	case f.replaced && acknowledged == 0 && r.lost != nil: // by an earlier process, perhaps
+		r.lost(s.want.root)
+	case f.replaced || confirmed:
 		r.noteLoss(s, acknowledged, f)
 	}
 }
@@ -109,7 +142,7 @@ func (r *Reconciler) compareLast(s *stream, acknowledged uint64, began time.Time
 // noteLoss reports a loss once, by whomever it was noticed first.
 func (r *Reconciler) noteLoss(s *stream, acknowledged uint64, f finding) {
 	r.mu.Lock()
-	again := s.acknowledged.Load() != acknowledged // it went on, or was noted
+	again := s.acknowledged.Load() != acknowledged && !f.replaced // it went on, or was noted
 	if !again {
 		s.acknowledged.Store(f.lastSequence)
 		s.loss = loss{last: lossOf(s.want.name, acknowledged, f), at: time.Now(), complete: s.loss.complete}
@@ -119,14 +152,14 @@ func (r *Reconciler) noteLoss(s *stream, acknowledged uint64, f finding) {
 		return
 	}
 	r.metrics.losses.WithLabelValues(s.want.name).Inc()
-	r.log.Error("NATS lost messages that it had acknowledged", "stream", s.want.name, "acknowledged", acknowledged, "last", f.lastSequence, "absent", f.created)
+	r.log.Error("NATS lost messages that it had acknowledged", "stream", s.want.name, "acknowledged", acknowledged, "last", f.lastSequence, "absent", f.created || f.replaced)
 	if r.lost != nil && !f.created { // what was created was reported before that
 		r.lost(s.want.root)
 	}
 }
 
 func lossOf(stream string, acknowledged uint64, f finding) error {
-	if f.created {
+	if f.created || f.replaced {
 		return fmt.Errorf("stream %s was gone and was created anew: it had acknowledged messages up to sequence %d", stream, acknowledged)
 	}
 	return fmt.Errorf("stream %s lost messages: it had acknowledged them up to sequence %d, and ends at %d", stream, acknowledged, f.lastSequence)

@@ -64,6 +64,7 @@ type stream struct {
 	troubled atomic.Bool
 	// batches is set while the stream allows atomic batches and they are wanted.
 	batches atomic.Bool
+	looked  Inspection
 	// ours is set where the stream did not exist before this process created it.
 	ours atomic.Bool
 	// acknowledged is the highest sequence that was.

@@ -160,3 +160,25 @@ func (f Form) Preview() string {
 func Concerns(ordered, site string) bool {
 	return ordered == site || ordered == visit.AllSites || ordered == "" || site == visit.AllSites
 }
+
+// ObeyedIDs are the orders of a kind and a site that relays obey, also where NATS has lost
+// them.
+func ObeyedIDs(relays []visit.Relay, kind visit.OrderKind, site string) (ids []string) {
+	for _, r := range relays {
+		for _, o := range r.Orders {
+			if o.Kind == kind && o.Site == site && !slices.Contains(ids, o.ID) {
+				ids = append(ids, o.ID)
+			}
+		}
+	}
+	return ids
+}
+
+// maxBy is how long the name of who gives an order may be, in characters.
+const maxBy = 100
+
+// By is the name of who gives an order, as an order takes it.
+func By(name string) string {
+	runes := []rune(strings.ReplaceAll(visit.CleanText(name), "\n", " "))
+	return string(runes[:min(len(runes), maxBy)])
+}

@@ -83,6 +83,14 @@ func TestAnswers_SayWhichRelaysObey(t *testing.T) {
 	}
 }
 
+func TestBy_IsWhatAnOrderTakes(t *testing.T) {
+	name := By(strings.Repeat("é\n\x1b", 200))
+	o := visit.Order{Kind: visit.OrderLockdown, Site: "hq", By: name}
+	if err := o.Validate(); err != nil || len([]rune(name)) != 100 {
+		t.Errorf("%q: %v", name, err)
+	}
+}
+
 func TestBook_GivesOnceForAToken(t *testing.T) {
 	var b Book
 	if !b.Begin("T") || b.Begin("T") {

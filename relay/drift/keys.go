@@ -31,11 +31,22 @@ const (
 // as they may be shown.
 type Keys struct{ Paths, Names []string }
 
-// SumOf is a sum over the keys of a body: equal keys, equal sums.
-func SumOf(b *fields.Body) uint64 { return b.Unknown + uint64(b.Elsewhere())<<32 }
+// SumOf is a sum over the keys of a body: equal keys, equal sums. A date that cannot be read
+// counts as a key.
+func SumOf(b *fields.Body) uint64 {
+	sum := b.Unknown + uint64(b.Elsewhere())<<32
+	if b.HasUnreadDate() {
+		sum += 1 << 31
+	}
+	return sum
+}
+
+// ofUnreadDate is behind the pointer to a date that cannot be read: in another form it is
+// what a renamed key is.
+const ofUnreadDate = " (cannot be read)"
 
 // KeysOf are those of a report, and the built-in places at which there is a field that is
-// configured to be elsewhere. In a path, "*" stands for a number: an element of a list,
+// configured to be elsewhere, and that of a date that cannot be read. In a path, "*" stands for a number: an element of a list,
 // or an id that serves as a key; and for a key to which a "*" of the configuration leads. In a name what does not read like the name of a field is
 // masked, and what is beside it, as in a [shape.Shape].
 func KeysOf(r *fields.Report) (k Keys) {
@@ -53,6 +64,12 @@ func KeysOf(r *fields.Report) (k Keys) {
 		k.Paths[i] = withoutNumbers(r.WithoutData(at))
 	}
 	k.Names = shape.Pointers(k.Paths)
+	for _, f := range r.Found {
+		if f.Field == fields.Date && r.HasUnreadDate() {
+			k.Paths = append(k.Paths, f.At[0]+ofUnreadDate)
+			k.Names = append(k.Names, shape.Pointers(f.At[:1])[0]+ofUnreadDate)
+		}
+	}
 	return k
 }
 

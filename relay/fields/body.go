@@ -30,7 +30,17 @@ type Body struct {
 	places     [fieldCount]uint8
 	configured *[fieldCount]uint8
 	dates      *dates
+	dateKnown  dateKnown
 }
+
+// dateKnown says whether a date can be read, once that was looked at.
+type dateKnown uint8
+
+const (
+	unknown dateKnown = iota
+	readable
+	unread
+)
 
 // Origin says at what kind of place a field was found.
 type Origin int

@@ -201,15 +201,16 @@ func (c *compiler) labels(path string, configured, builtin []string, slot int) {
 		if !strings.HasPrefix(text, "/") {
 			text = "/" + text
 		}
-		p, err := parsePointer(text)
-		switch {
-		case err != nil:
-			c.add(fmt.Sprintf("%s[%d]", path, i), "%v", err)
-		case text == "/":
+		if text == "/" {
 			c.add(fmt.Sprintf("%s[%d]", path, i), "must be a key of an answer, such as question, and is empty")
-		default:
-			c.target(c.answer, p, slot, i+1, 0)
+			continue
 		}
+		p, err := parsePointer(text)
+		if err != nil {
+			c.add(fmt.Sprintf("%s[%d]", path, i), "%v", err)
+			continue
+		}
+		c.target(c.answer, p, slot, i+1, 0)
 	}
 }
 

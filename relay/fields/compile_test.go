@@ -11,7 +11,7 @@ import (
 
 func TestCompile_SaysEverythingThatIsWrong(t *testing.T) {
 	_, problems := Compile(Spec{
-		Places: map[Field][]string{"lastname": {"/a"}, Company: {"", "a"}, Visit: {"/x"}, PersonID: {"/X"}, Answers: {"{/a}"}, Date: {"{/a}{/b}{/c}{/d}{/e}", "{/a}}"}, Mobile: {"/" + strings.Repeat("a/", 16), "/" + strings.Repeat("a", 129), "/\xff"}},
+		Places: map[Field][]string{"lastname": {"/a"}, Company: {"", "a"}, Visit: {"/x"}, PersonID: {"/X"}, Answers: {"{/a}"}, Date: {"{/a}{/b}{/c}{/d}{/e}", "{/a}}"}, Mobile: {strings.Repeat("/a", 17), "/" + strings.Repeat("a", 129), "/\xff"}},
 		Labels: []string{"~x"}, DateFormats: slices.Repeat([]string{"%Y"}, 9), Causes: map[string]visit.Cause{"-": visit.CauseExpired},
 	})
 	text := fmt.Sprint(problems)
@@ -24,6 +24,74 @@ func TestCompile_SaysEverythingThatIsWrong(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+}
+
+func TestCompile_RefusesPlacesInTheSyntaxOfOtherTools(t *testing.T) {
+	for place, want := range map[string]string{
+		"/data.forms.0.x":        `did you mean "/data/forms/0/x"? For a dot within a key, write _`,
+		"/data/forms.0.x":        `did you mean "/data/forms/0/x"?`,
+		"/data/forms.*":          `did you mean "/data/forms/*"?`,
+		"/data/forms[0]/x":       `did you mean "/data/forms/0/x"?`,
+		"/data/forms[0].x":       `did you mean "/data/forms/0/x"?`,
+		"/data/forms[*]/x":       `did you mean "/data/forms/*/x"?`,
+		"/data['first name']/x":  `did you mean "/data/first`,
+		"/$/data/x":              `did you mean "/data/x"?`,
+		"/$.data.x":              `did you mean "/data/x"?`,
+		"/#/data/x":              `did you mean "/data/x"?`,
+		"/data/{x}":              `did you mean "/data/x"?`,
+		"/data/{{x}}":            `did you mean "/data/x"?`,
+		"$.data.x":               `begin with "/", as in "/data/x";`,
+		"$.data.forms[*].x":      `as in "/data/forms/*/x";`,
+		"$['data']['x']":         `as in "/data/x";`,
+		".data.forms[].x":        `as in "/data/forms/*/x";`,
+		"data.x":                 `as in "/data/x";`,
+		"data/x/":                `as in "/data/x";`,
+		" /data/x":               `as in "/data/x";`,
+		"#/data/x":               `as in "/data/x";`,
+		"{{data.x}}":             `as in "/data/x";`,
+		"/data/x/":               `has a "/" without a key behind it; did you mean "/data/x"?`,
+		"//data/x":               `did you mean "/data/x"?`,
+		"/data//x":               `did you mean "/data/x"?`,
+		"/":                      "has no key",
+		"//":                     "has no key",
+		"/data/{/x}":             `has the text "/data/" before "{", which would be in the value; a place has all of its pointer in braces, or no braces, as in "/data/x"`,
+		"{/data}/first":          `has the text "/first" behind "}"`,
+		"{/data/a} {/data}/name": `has the text "/name" behind "}"`,
+	} {
+		if _, problems := Compile(companyAt(place)); len(problems) != 1 || !strings.Contains(problems[0].What, want) {
+			t.Errorf("%s: %v, want %s", place, problems, want)
+		}
+	}
+	for _, place := range []string{"/data_visitor_name", "/visitor.name", "/data/Company (if any.)", "/data/items[]/x", "/data/v.one", "/data/Phone [private]", "{/data/a}/{/data/b}", "{/data/a} c/o {/data/b}"} {
+		if _, problems := Compile(companyAt(place)); len(problems) != 0 {
+			t.Errorf("%s: %v", place, problems)
+		}
+	}
+}
+
+func TestFields_DoubtsWhatIsProbablyASlip(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		places map[Field][]string
+		want   string
+	}{
+		{"a place of another field", map[Field][]string{Company: {"/data/org", "/data/host/name"}}, "[fields.company[1]: is a built-in place of host.name: one value would be both; is it a slip?]"},
+		{"spelled otherwise", map[Field][]string{FirstName: {"/data/last_name"}}, "[fields.person.firstName[0]: is a built-in place of person.lastName: one value would be both; is it a slip?]"},
+		{"the same place twice", map[Field][]string{Company: {"/data/org", "/data/x", "/Data/Org"}}, "[fields.company[2]: is the same place as fields.company[0]; remove one of them]"},
+		{"the same template twice", map[Field][]string{Company: {"{/a} {/b}", "{/a} {/b}"}}, "[fields.company[1]: is the same place as fields.company[0]; remove one of them]"},
+		{"one place of two fields", map[Field][]string{Company: {"/data/org"}, VisitorType: {"/data/org"}}, "[fields.visitorType[0]: is the same place as fields.company[0]: one value would be both; name the place of each]"},
+		{"built-in places of its own", map[Field][]string{Company: {"/data/company"}, PersonName: {"/data/visitor/name"}}, "[]"},
+		{"a whole name where the last is", map[Field][]string{LastName: {"/data/visitor/name"}, PersonName: {"/data/visitor/name"}}, "[]"},
+		{"a template of other fields", map[Field][]string{PersonName: {"{/data/firstName} {/data/lastName}"}}, "[]"},
+		{"the id that is the person's", map[Field][]string{PersonID: {"/data/id"}}, "[]"},
+		{"any element", map[Field][]string{Company: {"/data/*"}}, "[]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := fmt.Sprint(compile(t, Spec{Places: c.places}).Doubts(Spec{Places: c.places})); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
 	}
 }
 

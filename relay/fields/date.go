@@ -256,9 +256,11 @@ func readEpoch(s string) (time.Time, bool) {
 // 1970-01-01, is what programs write where they have none: taken for one, it would make
 // one event of two.
 func encodes(t time.Time) bool {
-	_, err := t.MarshalText()
-	return err == nil && t.Year() >= firstYear && t.Year() < endYear
+	_, offset := t.Zone()
+	return max(offset, -offset) < secondsOfDay && t.Year() >= firstYear && t.Year() < endYear
 }
 
 // The same bounds as those of an epoch.
 const firstYear, endYear = 2000, 2100
+
+const secondsOfDay = 24 * 60 * 60

@@ -64,7 +64,7 @@ func (e Expectation) Fields() []Field {
 // not be it. A date that cannot be read is none.
 func (b *Body) Meets(e Expectation) bool {
 	return slices.ContainsFunc(e.anyOf, func(field int) bool {
-		return b.isSure(field) && (field != date || b.dates.reads(b.Date))
+		return b.isSure(field) && (field != date || !b.HasUnreadDate())
 	})
 }
 

@@ -27,7 +27,9 @@ func (r *reading) finish() {
 	if r.hasHost || r.host != (visit.Host{}) {
 		p.Host = &visit.Host{FirstName: r.host.FirstName, LastName: r.host.LastName, Group: r.host.Group}
 	}
-	if r.VisitID != "" && r.VisitID == p.Person.ID && (r.f.counts[personID] > 0 || r.places[visitID] == r.f.bareID) {
+	// Where there are several ids of the person, any of them may be the visit's as well.
+	ofPerson := r.VisitID == p.Person.ID || r.unsure&(1<<personID) != 0
+	if r.VisitID != "" && ofPerson && (r.f.counts[personID] > 0 || r.places[visitID] == r.f.bareID) {
 		r.VisitID, r.places[visitID], r.sameAsPerson = "", 0, true // whichever place it comes from, it is the person's
 	}
 	r.Cause = visit.CauseUnknown

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Bounds of what can be configured. Reading takes time in proportion to the body and,
@@ -49,6 +51,9 @@ func parsePointer(text string) (pointer, error) {
 	case !utf8.ValidString(text):
 		return nil, fmt.Errorf("must be UTF-8")
 	}
+	if err := slip(text); err != nil {
+		return nil, err
+	}
 	var p pointer
 	for written := range strings.SplitSeq(text[1:], "/") {
 		s, err := parseSegment(written)
@@ -63,13 +68,6 @@ func parsePointer(text string) (pointer, error) {
 	return p, nil
 }
 
-// suggestPointer makes a pointer of a path as other tools write it: data.company,
-// $.data.items[0].
-func suggestPointer(text string) string {
-	path := strings.NewReplacer("[", "/", "]", "", ".", "/", "$", "", "#", "").Replace(text)
-	return strconv.Quote("/" + strings.Trim(path, "/ "))
-}
-
 func parseSegment(written string) (segment, error) {
 	if len(written) > maxSegment {
 		return segment{}, fmt.Errorf("has a key of %d bytes, at most %d are supported", len(written), maxSegment)
@@ -77,7 +75,10 @@ func parseSegment(written string) (segment, error) {
 	if i := strings.IndexByte(written, '~'); i >= 0 && !validTildes(written) {
 		return segment{}, fmt.Errorf("has an invalid escape in %q: \"~\" is written ~0, and \"/\" within a key ~1", written)
 	}
-	exact := strings.NewReplacer("~1", "/", "~0", "~").Replace(written)
+	exact := written
+	if strings.Contains(written, "~") {
+		exact = unescapes.Replace(written)
+	}
 	s := segment{key: keyOf(exact), exact: exact, any: exact == "*"}
 	if member, is, ok := strings.Cut(exact, "="); ok && member != "" && is != "" {
 		s.member, s.is = keyOf(member), keyOf(is)
@@ -86,9 +87,10 @@ func parseSegment(written string) (segment, error) {
 }
 
 func validTildes(written string) bool {
-	rest := strings.NewReplacer("~0", "", "~1", "").Replace(written)
-	return !strings.Contains(rest, "~")
+	return !strings.Contains(tildes.Replace(written), "~")
 }
+
+var unescapes, tildes = strings.NewReplacer("~1", "/", "~0", "~"), strings.NewReplacer("~0", "", "~1", "")
 
 // parseTemplate reads a template of pointers in braces, or returns nil for a text that
 // has none.
@@ -115,6 +117,9 @@ func parseTemplate(text string) (texts []string, pointers []pointer, err error) 
 			return nil, nil, fmt.Errorf("{%s}: %w", inner, err)
 		}
 		pointers, rest = append(pointers, p), after
+	}
+	if err := slipOfTemplate(text, texts); err != nil {
+		return nil, nil, err
 	}
 	if len(pointers) > maxParts {
 		return nil, nil, fmt.Errorf("joins %d places, at most %d are supported", len(pointers), maxParts)
@@ -153,6 +158,9 @@ func (s segment) isIndex() bool { return s.index() >= 0 }
 
 // index is the element that the segment stands for in a list, or -1.
 func (s segment) index() int {
+	if s.exact == "" || !isDigit(s.exact[0]) {
+		return -1 // nearly all; an error would be made for each
+	}
 	n, err := strconv.Atoi(s.exact)
 	if err != nil || n < 0 || strconv.Itoa(n) != s.exact {
 		return -1
@@ -163,8 +171,22 @@ func (s segment) index() int {
 var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")
 
 // Spelling makes spellings of one name equal, such as "signin_after" and
-// "SignIn-After".
-func Spelling(name string) string { return separators.Replace(strings.ToLower(name)) }
+// "SignIn-After", and a letter with its accent as one character and as two.
+func Spelling(name string) string {
+	if !isASCII(name) {
+		name = norm.NFC.String(name)
+	}
+	return separators.Replace(strings.ToLower(name))
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
 
 // keyOf is the spelling of a key. One of separators alone stays as it is.
 func keyOf(name string) string {

@@ -59,7 +59,7 @@ func (f *Fields) reading(text string, maxDepth int) reading {
 // reset begins to read another text, in the memory of the last one.
 func (r *reading) reset(text string) {
 	f, body, parts, chosen := r.f, r.Body, r.parts, r.chosen
-	*body = Body{configured: &f.counts}
+	*body = Body{configured: &f.counts, dates: &f.dates}
 	clear(parts)
 	clear(chosen)
 	*r = reading{f: f, maxDepth: r.maxDepth, Body: body, parts: parts, chosen: chosen, elements: r.elements[:0], mostAnswers: mostAnswers(text)}

@@ -31,13 +31,16 @@ func (b *Body) Elsewhere() (s Set) {
 }
 
 // Found are the fields that the body has, by the rules of [Body.Meets]: one for which the
-// configuration names places is found at one of them. Answers are found where one of them
-// has a value, and a date whether or not it can be read.
+// configuration names places is found at one of them, and a date where it can be read. Answers
+// are found where one of them has a value.
 func (b *Body) Found() (s Set) {
 	for field, place := range b.places {
 		if place != 0 && (b.configured[field] == 0 || place <= b.configured[field]) {
 			s |= 1 << field
 		}
+	}
+	if b.HasUnreadDate() {
+		s &^= 1 << date
 	}
 	for _, a := range b.Pass.FormAnswers {
 		if a.Value != "" {
@@ -45,6 +48,20 @@ func (b *Body) Found() (s Set) {
 		}
 	}
 	return s &^ (1 << answers)
+}
+
+// HasUnreadDate reports whether there is a date that cannot be read.
+func (b *Body) HasUnreadDate() bool {
+	if b.places[date] == 0 {
+		return false
+	}
+	if b.dateKnown == unknown {
+		b.dateKnown = unread
+		if b.dates.reads(b.Date) {
+			b.dateKnown = readable
+		}
+	}
+	return b.dateKnown == unread
 }
 
 // Configured are the places of a field that the configuration names.

@@ -1,5 +1,11 @@
 package fields
 
+import (
+	"strings"
+
+	"github.com/sine-relay/sine-relay/visit"
+)
+
 // What a reading must remember of each value to know whether another one at the same
 // place, or at another, makes it unsure.
 type certainty struct {
@@ -20,17 +26,58 @@ type part struct {
 }
 
 // mustAgree are the fields of which two built-in places must not differ: the wrong one may
-// let somebody in. documented are those of them that Sine's documents have at the first
+// let somebody in, join two visits, or call somebody else. documented are those of them that Sine's documents have at the first
 // place, which then holds whatever the others say. That is not enough of the company: a
 // body that has two is unlike the documents, and one of them may be the customer's own.
 const (
 	mustAgree = 1<<firstName | 1<<lastName | 1<<personName | 1<<company | 1<<visitorType |
-		1<<hostFirstName | 1<<hostLastName | 1<<hostName | 1<<hostGroup
-	documented = 1<<firstName | 1<<lastName | 1<<hostFirstName | 1<<hostLastName | 1<<hostGroup
+		1<<hostFirstName | 1<<hostLastName | 1<<hostName | 1<<hostGroup |
+		1<<visitID | 1<<personID | 1<<externalID | 1<<email | 1<<mobile | 1<<photoURL | 1<<cause
+	documented = 1<<firstName | 1<<lastName | 1<<photoURL | 1<<hostFirstName | 1<<hostLastName | 1<<hostGroup
 	// decisive are fields by which people are rejected: two spellings of one key that differ
 	// make them unsure, also where one is the exact one.
 	decisive = 1<<company | 1<<visitorType
+	// lastCounts are fields of which the last value counts where a body has one key twice:
+	// without them it could not be understood at all.
+	lastCounts = 1<<event | 1<<date
 )
+
+// isWeak reports whether a built-in place may well hold something else than another one of
+// its field: an id that does not say whose it is, or a telephone beside the mobile one.
+func (r *reading) isWeak(field int, place uint8) bool {
+	switch {
+	case field != visitID && field != mobile, !r.isBuiltin(field, place):
+		return false
+	case field == visitID:
+		return place == r.f.bareID
+	default:
+		return strings.Contains(builtin[mobile][place-r.configured[mobile]-1], "/phone")
+	}
+}
+
+// contradicts reports whether two values of a field cannot both be right.
+func (r *reading) contradicts(field int, a, b string) bool {
+	switch {
+	case a == b:
+		return false
+	case field == cause:
+		one, other := r.f.causeOf(a), r.f.causeOf(b)
+		return one != other && one != visit.CauseUnknown && other != visit.CauseUnknown
+	case field == email:
+		return !strings.EqualFold(a, b)
+	case field == mobile:
+		return strings.Map(digit, a) != strings.Map(digit, b)
+	default:
+		return true
+	}
+}
+
+func digit(r rune) rune {
+	if r < '0' || r > '9' {
+		return -1
+	}
+	return r
+}
 
 func (r *reading) isBuiltin(field int, place uint8) bool { return place > r.configured[field] }
 
@@ -54,7 +101,8 @@ func (r *reading) isSettled(t target) bool {
 // prefers reports whether a value takes the place of that which a field has, and notes where
 // the two make the field unsure.
 func (r *reading) prefers(t target, value string) bool {
-	bit, have, differs := uint32(1)<<t.slot, r.places[t.slot], *r.text(t.slot) != value
+	bit, have := uint32(1)<<t.slot, r.places[t.slot]
+	differs := have > 0 && r.contradicts(t.slot, *r.text(t.slot), value)
 	switch {
 	case have == 0:
 		return true
@@ -66,7 +114,7 @@ func (r *reading) prefers(t target, value string) bool {
 	case have == t.place:
 		return r.prefersSpelling(t.slot, differs)
 	case have < t.place:
-		if differs && !r.isDocumented(t.slot, have) {
+		if differs && !r.isDocumented(t.slot, have) && !r.isWeak(t.slot, t.place) && !r.isWeak(t.slot, have) {
 			r.differing |= bit
 		}
 		return false
@@ -78,18 +126,22 @@ func (r *reading) prefers(t target, value string) bool {
 	case !r.isBuiltin(t.slot, t.place), mustAgree&bit == 0:
 	case r.isDocumented(t.slot, t.place):
 		r.differing &^= bit
-	case differs:
+	case differs && !r.isWeak(t.slot, have) && !r.isWeak(t.slot, t.place):
 		r.differing |= bit
 	}
 	return true
 }
 
-// prefersSpelling chooses between two values at one place: the last of one key, as all
-// programs do, and the exact spelling before others.
+// prefersSpelling chooses between two values at one place: the exact spelling before others.
+// Of one key that is there twice with different values, programs take the last: whoever wrote
+// it may have meant either.
 func (r *reading) prefersSpelling(field int, differs bool) bool {
 	bit, have, other := uint32(1)<<field, int(r.others[field]), r.other
 	switch {
 	case have == 0 && other == 0:
+		if differs && lastCounts&bit == 0 {
+			r.unsure |= bit
+		}
 		return true
 	case differs && (have == other || decisive&bit != 0):
 		r.unsure |= bit

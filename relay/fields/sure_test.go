@@ -19,7 +19,14 @@ func TestSure_TheExactSpellingComesFirst(t *testing.T) {
 		{LastName, `{"data":{"lastName":"L","last_name":"M"}}`, "L"},
 		{LastName, `{"data":{"LASTNAME":"L","last_name":"M"}}`, ""},
 		{LastName, `{"data":{"last_name":"M","last_name":"L"}}`, ""},
-		{LastName, `{"data":{"lastName":"M","lastName":"L"}}`, "L"},
+		{LastName, `{"data":{"lastName":"M","lastName":"L"}}`, ""},
+		{LastName, `{"data":{"lastName":"L","lastName":"L"}}`, "L"},
+		{Company, `{"data":{"company":"A","company":"B"}}`, ""},
+		{Company, `{"data":{"company":"A"},"data":{"company":"B"}}`, ""},
+		{Visit, `{"data":{"visitId":"1","visitId":"2"}}`, ""},
+		{Email, `{"data":{"email":"a@b.ch","email":"A@b.ch"}}`, "A@b.ch"},
+		{Event, `{"event":"a","event":"b"}`, "b"},
+		{Date, `{"date":"1","date":"2"}`, "2"},
 		{Company, `{"data":{"company":"A","Company":"B"}}`, ""},
 		{Company, `{"data":{"Company":"B","company":"A"}}`, ""},
 		{Company, `{"data":{"Company":"A","company":"A"}}`, "A"},
@@ -32,6 +39,7 @@ func TestSure_TheExactSpellingComesFirst(t *testing.T) {
 	}
 	f := compile(t, Spec{Places: map[Field][]string{PersonName: {"{/data/a} {/data/b}"}, PersonID: {"/list/*/ref"}}})
 	for body, want := range map[string]string{
+		`{"data":{"a":"x","a":"F","b":"L"}}`: "", `{"data":{"a":"F","a":"F","b":"L"}}`: "F L",
 		`{"data":{"A":"x","a":"F","_a":"y","b":"L"}}`: "F L", `{"data":{"A":"x","_a":"y","b":"L"}}`: "", `{"data":{"A":"F","_a":"F","b":"L"}}`: "F L",
 	} {
 		if got := read(t, f, body).Pass.Person.LastName; got != want {
@@ -46,6 +54,9 @@ func TestSure_TheExactSpellingComesFirst(t *testing.T) {
 }
 
 func valueOf(b *Body, field Field) string {
+	if field == Cause && b.Origin(Cause) != Missing {
+		return string(b.Cause)
+	}
 	r := reading{Body: b}
 	return *r.text(numberOf(field))
 }
@@ -69,6 +80,21 @@ func TestSure_BuiltInPlacesMustAgree(t *testing.T) {
 		{HostGroup, `{"data":{"host":{"department":"D","group":"G"}}}`, ""},
 		{HostGroup, `{"data":{"host":{"department":"D","hostGroupName":"G"}}}`, "G"},
 		{Mobile, `{"data":{"mobile":"1","phone":"2"}}`, "1"},
+		{Mobile, `{"data":{"phone":"2","mobile":"1"}}`, "1"},
+		{Mobile, `{"data":{"mobile":"1","visitor":{"mobile":"2"}}}`, ""},
+		{Mobile, `{"data":{"mobile":"+41 79 1","visitor":{"mobile":"+41791"}}}`, "+41 79 1"},
+		{Email, `{"data":{"email":"a@x","visitor":{"email":"b@x"}}}`, ""},
+		{Email, `{"data":{"email":"a@x","visitor":{"email":"A@X"}}}`, "a@x"},
+		{PhotoURL, `{"data":{"imageUrl":"u","photoURL":"v"}}`, "v"},
+		{PhotoURL, `{"data":{"imageUrl":"u","photo":"v"}}`, ""},
+		{Visit, `{"data":{"visitId":"1","passId":"2"}}`, ""},
+		{Visit, `{"data":{"passId":"2","id":"3","visitId":"2"}}`, "2"},
+		{Visit, `{"data":{"id":"3","visitId":"2"}}`, "2"},
+		{PersonID, `{"data":{"visitor":{"id":"1"},"personId":"2"}}`, ""},
+		{ExternalID, `{"externalId":"1","data":{"externalId":"2"}}`, ""},
+		{Cause, `{"data":{"status":"checked_out","checkOutReason":"Expired"}}`, ""},
+		{Cause, `{"data":{"status":"checked_out","checkOutReason":"signed out"}}`, "checked_out"},
+		{Cause, `{"data":{"status":"checked_out","checkOutReason":"by host"}}`, "checked_out"},
 		{PersonName, `{"data":{"person":{"name":"Host"},"visitor":{"company":"X"}}}`, ""},
 	} {
 		b := read(t, Default, c.body)
@@ -102,7 +128,7 @@ func TestSure_BuiltInPlacesMustAgree(t *testing.T) {
 }
 
 func TestSure_WhatProgramsWriteForNothingIsMissing(t *testing.T) {
-	for _, none := range []string{"null", "undefined", "N/A", "none", "-"} {
+	for _, none := range []string{"null", "undefined", "N/A", "none", "-", "{{visitor.name}}", "${name}", "<% name %>"} {
 		b := read(t, compile(t, Spec{Places: map[Field][]string{LastName: {"{/data/a} {/data/b}"}}}),
 			strings.ReplaceAll(`{"data":{"firstName":"?","company":"?","mobile":"?","visitorType":"?","a":"?","b":"L","host":{"name":"?"}}}`, "?", none))
 		if b.Meets(Person) || b.Pass.Company+b.Pass.Person.Mobile+b.Pass.VisitorType+b.Pass.Host.LastName != "" || b.Found() != 0 {

@@ -82,6 +82,9 @@ func (r *reading) take(t target, value string, kind byte) {
 	if isBlank(value) || t.slot >= firstName && t.slot <= hostGroup && saysNone(value) || !r.prefers(t, value) {
 		return
 	}
+	if t.slot == visitID || t.slot == personID || t.slot == externalID {
+		value = strings.Clone(value) // it may outlive the exchange, and would keep the whole body
+	}
 	*r.text(t.slot) = value
 	r.others[t.slot], r.of[t.slot] = uint8(r.other), r.innermost()
 	r.choose(t)
@@ -100,8 +103,8 @@ func (r *reading) takePart(t target, value string, kind byte) {
 	case have.text == "":
 	case other > have.others, t.first && (have.any != r.innermost().any || other+have.others == 0):
 		return
-	case other == have.others && other > 0 && text != have.text:
-		have.unsure = true
+	case other == have.others:
+		have.unsure = have.unsure || text != have.text
 		return
 	}
 	*have = part{text: text, others: uint8(r.other), any: r.innermost().any}
@@ -180,12 +183,32 @@ func isBlank(text string) bool {
 var none = []string{"null", "NULL", "(null)", "undefined", "none", "None", "nil", "N/A", "n/a", "-", "--"}
 
 func saysNone(text string) bool {
-	return len(text) <= len("undefined") && slices.Contains(none, text)
+	return len(text) <= len("undefined") && slices.Contains(none, text) || isUnexpanded(text)
+}
+
+// unexpanded are how templates write a variable; a body that has one was sent by a program
+// that did not know it.
+var unexpanded = [][2]string{{"{{", "}}"}, {"${", "}"}, {"#{", "}"}, {"<%", "%>"}, {"[[", "]]"}, {"{%", "%}"}}
+
+func isUnexpanded(text string) bool {
+	if text == "" || strings.IndexByte("{$#<[", text[0]) < 0 {
+		return false
+	}
+	return slices.ContainsFunc(unexpanded, func(marks [2]string) bool {
+		return strings.HasPrefix(text, marks[0]) && strings.HasSuffix(text, marks[1])
+	})
 }
 
 // placeholders are what programs write where they have no id, beside what is all zeros or
 // all f. Taken for one, they would make one visit of many.
 var placeholders = []string{"-1", "null", "(null)", "nil", "undefined", "none", "unknown", "n/a", "na", "nan", "pending", "new", "true", "false"}
+
+// isVariable reports whether an id is the name of a variable between other marks, which a
+// UUID may have around it as well.
+func isVariable(id string) bool {
+	marks := len(id) > 2 && (id[0] == '{' && id[len(id)-1] == '}' || id[0] == '<' && id[len(id)-1] == '>' || id[0] == '%' && id[len(id)-1] == '%')
+	return marks && strings.Trim(strings.ToLower(id[1:len(id)-1]), "0123456789abcdef-") != ""
+}
 
 // noHyphens leaves of an id what distinguishes it: the rest is how a UUID is written.
 var noHyphens = strings.NewReplacer("-", "", "{", "", "}", "")
@@ -199,11 +222,13 @@ func idOf(value string, kind byte) string {
 	if isPlaceholder(id) {
 		return ""
 	}
-	// The id may outlive the exchange, and would keep the whole body.
-	return strings.Clone(id)
+	return id
 }
 
 func isPlaceholder(id string) bool {
+	if isUnexpanded(id) || isVariable(id) {
+		return true
+	}
 	if len(id) > len("{00000000-0000-0000-0000-000000000000}") {
 		return false
 	}

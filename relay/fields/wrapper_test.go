@@ -109,3 +109,12 @@ func TestWrapper_ManyTakeTimeInProportionToTheBody(t *testing.T) {
 		}
 	}
 }
+
+func TestWrapper_ADateWithinItCountsWhereItCanBeRead(t *testing.T) {
+	for written, want := range map[string]bool{"2026-11-18T21:42:31Z": true, "soon": false} {
+		b := read(t, Default, `{"payload":{"event":"signin_after","date":"`+written+`","data":{"id":"v"}}}`)
+		if b.Found().Has(Date) != want || b.HasUnreadDate() == want {
+			t.Errorf("%s: found is %v, want %v", written, b.Found().Has(Date), want)
+		}
+	}
+}

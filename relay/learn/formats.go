@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay/fields"
@@ -15,7 +16,7 @@ func readAny(text string) (time.Time, bool) {
 	if w := fields.Default.ReadDate(text, time.UTC, time.Time{}); w.Basis != visit.TimeReceived {
 		return w.Time, true
 	}
-	for _, f := range guessed {
+	for _, f := range guessed() {
 		if t, ok := f.Read(text, time.UTC); ok {
 			return t, true
 		}
@@ -31,8 +32,9 @@ type guessedFormat struct {
 	fields.Format
 }
 
-// guessed are those that are tried, of which a person sees one.
-var guessed = func() (all []guessedFormat) {
+// guessed are those that are tried, of which a person sees one. They take a megabyte, which
+// a program that learns nothing does not need.
+var guessed = sync.OnceValue(func() (all []guessedFormat) {
 	for _, day := range days {
 		for _, between := range []string{" ", ", ", "T"} {
 			for _, clock := range clocks {
@@ -46,7 +48,7 @@ var guessed = func() (all []guessedFormat) {
 		}
 	}
 	return all
-}()
+})
 
 var (
 	days = []string{
@@ -103,7 +105,7 @@ func (l *learner) dateFormat() {
 
 // fitting are the formats that read every date.
 func fitting(dates []string) (fit []guessedFormat) {
-	for _, f := range guessed {
+	for _, f := range guessed() {
 		if !slices.ContainsFunc(dates, func(d string) bool { _, ok := f.Read(d, time.UTC); return !ok }) {
 			fit = append(fit, f)
 		}

@@ -127,7 +127,7 @@ func (l *learner) contradictions(who []string) {
 // replacePersonID puts a place before those where a person's id is found already.
 func (l *learner) replacePersonID(at string) bool {
 	return l.apply(func(s *fields.Spec) {
-		s.Places[fields.PersonID] = slices.Concat([]string{at}, l.fields.Spec().Places[fields.PersonID])
+		s.Places[fields.PersonID] = slices.Concat([]string{fields.Writable(at)}, l.fields.Spec().Places[fields.PersonID])
 	}) && l.having(fields.PersonID) > 0
 }
 

@@ -191,9 +191,12 @@ func (l *learner) apply(propose func(*fields.Spec)) bool {
 		spec.Places[f] = places
 	}
 	propose(&spec)
-	compiled, problems := fields.Compile(spec.Over(l.o.Fields.Spec()))
-	if len(problems) > 0 {
-		return false
+	compiled := l.o.Fields
+	if !spec.IsZero() {
+		var problems []fields.Problem
+		if compiled, problems = fields.Compile(spec.Over(l.o.Fields.Spec())); len(problems) > 0 {
+			return false
+		}
 	}
 	l.spec, l.fields = spec, compiled
 	for _, s := range l.samples {
@@ -211,20 +214,35 @@ func (l *learner) apply(propose func(*fields.Spec)) bool {
 // propose adds a place of a field, behind those that are proposed already and before
 // those that are configured, and reports whether more bodies have the field then.
 func (l *learner) propose(f fields.Field, place string) bool {
-	before, kept := l.having(f), *l
+	before, takeBack := l.having(f), l.takeBack()
 	ok := l.apply(func(s *fields.Spec) {
 		own := s.Places[f]
 		if own == nil {
 			own = l.o.Fields.Spec().Places[f]
 		}
-		s.Places[f] = slices.Concat(own, []string{place})
+		s.Places[f] = slices.Concat(own, []string{fields.Writable(place)})
 	})
 	if ok && l.having(f) > before {
 		return true
 	}
-	l.spec, l.fields = kept.spec, kept.fields
-	l.apply(func(*fields.Spec) {})
+	takeBack()
 	return false
+}
+
+// takeBack returns a function that undoes what is proposed from now on. To read all samples
+// again by the places of before would take as long as the proposal did.
+func (l *learner) takeBack() func() {
+	spec, compiled := l.spec, l.fields
+	samples := make([]sample, len(l.samples))
+	for i, s := range l.samples {
+		samples[i] = *s
+	}
+	return func() {
+		l.spec, l.fields = spec, compiled
+		for i, s := range l.samples {
+			*s = samples[i]
+		}
+	}
 }
 
 // having is how many bodies have a field.
@@ -267,7 +285,7 @@ func (l *learner) finding(f fields.Field) *Finding {
 func (l *learner) proposed(f fields.Field, place, basis string) {
 	found := l.finding(f)
 	found.State, found.Basis = Proposed, basis
-	found.Places = append(found.Places, place)
+	found.Places = append(found.Places, fields.Writable(place))
 }
 
 // open notes places of which a person must choose, unless there is something better.
@@ -278,7 +296,7 @@ func (l *learner) open(f fields.Field, places []*place, basis string) {
 	}
 	found.State, found.Basis = Open, basis
 	for _, p := range places[:min(len(places), maxOpen)] {
-		found.Places = append(found.Places, p.at)
+		found.Places = append(found.Places, fields.Writable(p.at))
 		found.In = max(found.In, p.count())
 		l.describe(found, p.texts())
 	}

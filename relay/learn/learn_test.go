@@ -82,3 +82,15 @@ func TestAnalyse_OfEachTenantIsThatOfItsGoldenFile(t *testing.T) {
 		}
 	}
 }
+
+// A configuration takes the place that is proposed, though the body has dots in its keys.
+func TestAnalyse_ProposesPlacesThatAConfigurationTakes(t *testing.T) {
+	body := `{"event":"signin_after","date":"2026-11-18T21:42:31Z","data.guest":"Ada Lovelace","data.write_to":"ada@example.com"}`
+	r := Analyse([]Body{{Text: []byte(body)}}, options())
+	if got := r.Spec.Places[fields.Email]; len(got) != 1 || got[0] != "/data_write_to" {
+		t.Errorf("proposed: %q\n%s", got, r.text())
+	}
+	if _, problems := fields.Compile(r.Spec); len(problems) > 0 {
+		t.Error(problems)
+	}
+}

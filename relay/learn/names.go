@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sine-relay/sine-relay/relay/fields"
 )
@@ -250,7 +251,8 @@ var (
 	emails  = regexp.MustCompile(`^[^@\s]+@[^@\s]+\.[^@\s]+$`)
 	numbers = regexp.MustCompile(`^\+?[0-9][0-9 ()./-]{5,20}$`)
 	urls    = regexp.MustCompile(`^(?:https?://|data:image/)`)
-	names   = regexp.MustCompile(`^\p{Lu}[\p{L}.'’-]+(?: [\p{L}.'’-]+){1,4}$`)
+	// names takes 200 KiB, as every expression of the letters of all scripts does.
+	names = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\p{Lu}[\p{L}.'’-]+(?: [\p{L}.'’-]+){1,4}$`) })
 )
 
 // looksLike reports what the values say about it.
@@ -265,7 +267,7 @@ func looksLike(f fields.Field, texts []string) look {
 	case fields.PhotoURL:
 		form = urls
 	case fields.PersonName:
-		form = names
+		form = names()
 	case fields.Mobile:
 		if allMatch(numbers, texts) {
 			return unknown // as many ids and dates do

@@ -19,26 +19,26 @@ const (
 	maxServers  = 64
 )
 
-// Knows reports whether a server was remembered: it has not started anew since. It does
+// Knows reports whether a receiver was remembered: it has not started anew since. It does
 // not wait for the disk.
-func (w *Window) Knows(server string) bool {
+func (w *Window) Knows(receiver string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return slices.Contains(w.servers, server)
+	return slices.Contains(w.servers, receiver)
 }
 
-// Remember notes that a server runs and has what is in the window: in this process in
+// Remember notes that a receiver runs and has what is in the window: in this process in
 // any case, and for the next one unless there is an error.
-func (w *Window) Remember(server string) error {
+func (w *Window) Remember(receiver string) error {
 	w.mu.Lock()
-	w.servers = append(w.servers, server)
+	w.servers = append(w.servers, receiver)
 	w.servers = slices.Clone(w.servers[max(0, len(w.servers)-maxServers):])
 	servers := w.servers
 	w.mu.Unlock()
 	return w.writeServers(servers)
 }
 
-// ForgetServers has every server be a new one, also for the next process.
+// ForgetServers has every receiver be a new one, also for the next process.
 func (w *Window) ForgetServers() error {
 	w.mu.Lock()
 	w.servers, w.forgotten = nil, true

@@ -41,26 +41,31 @@ func main() {
 // before its ratio is, sees nothing where a ratio is stale before the next.
 var groups = []string{"sine-relay-ratios", "sine-relay-objectives", "sine-relay-symptoms"}
 
-// write makes a file for each rhythm: what takes days is looked at less often.
+// parts is into how many files the tests of one rhythm are dealt out: promtool tests one
+// file after the other, and several of it run at once.
+const parts = 4
+
+// write makes files for each rhythm: what takes days is looked at less often.
 func write(rules, folder string) error {
 	rules, err := filepath.Abs(rules)
 	if err != nil {
 		return err
 	}
 	files := map[string]*testFile{}
-	for _, c := range cases() {
+	for i, c := range cases() {
 		rhythm := c.world.step.String()
-		if files[rhythm] == nil {
-			files[rhythm] = &testFile{RuleFiles: []string{rules}, GroupEvalOrder: groups, EvaluationInterval: rhythm}
+		name := fmt.Sprintf("%s-%d", rhythm, i%parts)
+		if files[name] == nil {
+			files[name] = &testFile{RuleFiles: []string{rules}, GroupEvalOrder: groups, EvaluationInterval: rhythm}
 		}
-		files[rhythm].Tests = append(files[rhythm].Tests, c.test())
+		files[name].Tests = append(files[name].Tests, c.test())
 	}
-	for rhythm, file := range files {
+	for name, file := range files {
 		content, err := json.Marshal(file) // JSON is YAML
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(folder, rhythm+".yaml"), content, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, name+".yaml"), content, 0o600); err != nil {
 			return err
 		}
 	}

@@ -184,6 +184,7 @@ func (r *rederivation) consider(stored admin.StoredEvent) {
 	if err != nil {
 		r.result.unread(reasonUnread(err))
 	}
+	r.result.inZone(read)
 	if read.OtherKind != "" && !e.IsCorrection() {
 		r.result.OtherKinds = append(r.result.OtherKinds, otherKind{
 			Event: e.ID, Kind: e.Kind, Named: read.OtherKind, Site: e.Site, Integration: e.Integration,

@@ -29,6 +29,8 @@ type rederived struct {
 	Corrections int `json:"corrections"`
 	// OtherKinds are the events whose body names another kind than they are stored as.
 	OtherKinds []otherKind `json:"otherKinds"`
+	// Zones are those in which dates were read that have none of their own.
+	Zones      []zoneCount `json:"zones"`
 	Submitted  bool        `json:"submitted"`
 	Stored     int         `json:"stored"`
 	Duplicates int         `json:"duplicates"`
@@ -97,6 +99,19 @@ type unreadCount struct {
 	Events int    `json:"events"`
 }
 
+// zoneCount is how many events were read in a time zone, and who says that it is theirs.
+type zoneCount struct {
+	Zone   string `json:"zone"`
+	From   string `json:"from"`
+	Events int    `json:"events"`
+}
+
+// Who says which zone it is.
+const (
+	zoneConfigured = "configuration"
+	zoneOfEvent    = "event"
+)
+
 // Reasons why an event cannot be read again.
 const (
 	reasonNoSource           = "no_source"
@@ -127,7 +142,7 @@ func reasonUnread(err error) string {
 }
 
 func newRederived() rederived {
-	return rederived{Events: []correctionRow{}, Fields: []fieldCount{}, Unread: []unreadCount{}, OtherKinds: []otherKind{}}
+	return rederived{Events: []correctionRow{}, Fields: []fieldCount{}, Unread: []unreadCount{}, OtherKinds: []otherKind{}, Zones: []zoneCount{}}
 }
 
 func (r *rederived) unread(reason string) {
@@ -137,6 +152,23 @@ func (r *rederived) unread(reason string) {
 		r.Unread = append(r.Unread, unreadCount{Reason: reason})
 	}
 	r.Unread[i].Events++
+}
+
+// inZone counts an event whose date was read in a zone.
+func (r *rederived) inZone(read relay.Rederived) {
+	if read.Zone == "" {
+		return
+	}
+	from := zoneConfigured
+	if read.ZoneOfEvent {
+		from = zoneOfEvent
+	}
+	i := slices.IndexFunc(r.Zones, func(z zoneCount) bool { return z.Zone == read.Zone && z.From == from })
+	if i < 0 {
+		i = len(r.Zones)
+		r.Zones = append(r.Zones, zoneCount{Zone: read.Zone, From: from})
+	}
+	r.Zones[i].Events++
 }
 
 func (r *rederived) add(row correctionRow) {
@@ -265,6 +297,14 @@ func (r *rederived) print(out io.Writer, format string) error {
 		table.flush()
 		fmt.Fprintln(out)
 	}
+	if len(r.Zones) > 0 {
+		table := newTable(out, "DATES WITHOUT A ZONE IN", "EVENTS", "AS SAID BY")
+		for _, z := range r.Zones {
+			table.row(z.Zone, z.Events, map[string]string{zoneConfigured: "the configuration", zoneOfEvent: "the events"}[z.From])
+		}
+		table.flush()
+		fmt.Fprintln(out)
+	}
 	if len(r.Unread) > 0 {
 		table := newTable(out, "NOT READ AGAIN", "EVENTS", "REASON")
 		for _, u := range r.Unread {
@@ -311,7 +351,7 @@ func (r *rederived) sumUp(out io.Writer) {
 		fmt.Fprintf(out, "The bodies of %s name another kind than is stored; a correction keeps the kind.\n", plural(n, "event"))
 	}
 	if slices.ContainsFunc(r.Fields, func(f fieldCount) bool { return f.Field == "timeZone" }) && !r.Submitted {
-		fmt.Fprintln(out, "Time zones would be others: timeZone and SINE_RELAY_TIME_ZONE must be set here as for the relays.")
+		fmt.Fprintln(out, "Time zones would be others: timeZone must be set here as for the relays.")
 	}
 	if r.Submitted {
 		fmt.Fprintf(out, "%s stored, %d duplicates, %d failed.\n", plural(r.Stored, "correction"), r.Duplicates, r.Failed)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sine-relay/sine-relay/relay"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -21,6 +22,11 @@ func someRederived(t *testing.T, submit bool) *rederived {
 		r.unread(reasonNoSource)
 	}
 	r.unread(reasonUnreadable)
+	for range 2 {
+		r.inZone(relay.Rederived{Zone: "Europe/Zurich", ZoneOfEvent: true})
+	}
+	r.inZone(relay.Rederived{Zone: "Australia/Adelaide"})
+	r.inZone(relay.Rederived{})
 	stored := visit.Event{ID: "00112233445566778899aabbccddeeff", Kind: visit.KindCheckedIn}
 	stored.Site, stored.Integration, stored.Received, stored.Time, stored.RequestID = "hq", "lobby", noon, noon, "K7Q2MHRQPMH9YVK86ZMX"
 	stored.Person.FirstName, stored.VisitorType = "Contoso", "Contractor"

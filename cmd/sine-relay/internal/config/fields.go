@@ -60,6 +60,18 @@ func (p fieldPath) compileOver(own, defaults resolved) *fields.Fields {
 	return p.compile(own.spec.Over(defaults.spec))
 }
 
+// doubts adds as warnings what is probably a slip in what an entry, or the defaults, say
+// of fields.
+func (s *Settings) doubts(p fieldPath, f *fields.Fields, own fields.Spec) {
+	if f == nil {
+		return
+	}
+	p.problems = &s.Warnings
+	for _, doubt := range f.Doubts(own) {
+		p.add(doubt.Path, "%s", doubt.What)
+	}
+}
+
 // expects keeps an empty list apart from none: it undoes a default.
 func (p fieldPath) expects(field string, texts []string) []fields.Expectation {
 	if texts == nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
-	"reflect"
 	"strconv"
 
 	"go.yaml.in/yaml/v4"
@@ -186,19 +185,3 @@ func (s *Settings) version(file []byte) string {
 	h.Write(file)
 	return hex.EncodeToString(h.Sum(nil)[:6])
 }
-
-// fileFields are the names of all fields of the file.
-var fileFields = func() []string {
-	var names []string
-	for _, t := range []reflect.Type{
-		reflect.TypeFor[integrationsFile](), reflect.TypeFor[entry](), reflect.TypeFor[capture](), reflect.TypeFor[options](),
-		reflect.TypeFor[rolesFile](), reflect.TypeFor[roleEntry](), reflect.TypeFor[decider](), reflect.TypeFor[labels](), reflect.TypeFor[dates](), reflect.TypeFor[fallback](), reflect.TypeFor[responses](),
-	} {
-		for f := range t.Fields() {
-			if name := f.Tag.Get("yaml"); name != "" && name[0] != ',' {
-				names = append(names, name)
-			}
-		}
-	}
-	return names
-}()

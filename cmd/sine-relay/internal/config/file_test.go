@@ -54,6 +54,13 @@ func TestFile_SaysWhatIsWrong(t *testing.T) {
 		{"a decider's unknown expectation", "integrations: [{name: a, deciders: [{name: x, expects: [Company]}]}]\n", `deciders[0].expects[0]: has unknown field "Company"; did you mean company?`},
 		{"an unknown field of a body", "defaults:\n  fields:\n    company: [/data/org]\n    person.firstname: [/data/given]\nintegrations: [{name: a}]\n", "i.yaml:4: defaults: fields.person.firstname: unknown field; did you mean person.firstName?; must be one of event, date"},
 		{"a place that is no pointer", "integrations:\n- name: a\n  fields:\n    company:\n    - /data/org\n    - data.items[0].org\n", `i.yaml:6: integration a: fields.company[1]: must be a JSON pointer and begin with "/", as in "/data/items/0/org"`},
+		{"a place without a value", "integrations:\n- name: a\n  fields:\n    company:\n    - /x\n    - ~\n", "i.yaml:6: integration a: fields.company[1]: has no value; write one, or remove the element"},
+		{"an empty place", "integrations: [{name: a, fields: {company: ['']}}]\n", "fields.company[0]: must be a JSON pointer such as /data/company, and is empty"},
+		{"a field without places", "integrations:\n- name: a\n  fields:\n    visit:\n    company: [/x]\n", "i.yaml:4: integration a: fields: visit has no value; write a list, or [] for none, or remove it"},
+		{"an expectation without a value", "integrations: [{name: a, expects: [~]}]\n", "expects[0]: has no value"},
+		{"a slip of the labels", "integrations: [{name: a, labels: {labels: [q], values: [a], question: [q]}}]\n", `labels: unknown field "labels"; did you mean label?`},
+		{"a label of another name", "integrations: [{name: a, labels: {question: [q]}}]\n", `labels: unknown field "question"; must be one of label, value`},
+		{"a path of another tool", "integrations: [{name: a, fields: {company: [/data.org]}}]\n", `fields.company[0]: is a path as other tools write it; did you mean "/data/org"?`},
 		{"a place with an invalid escape", "integrations: [{name: a, fields: {company: [/data/a~2b]}}]\n", `fields.company[0]: has an invalid escape in "a~2b"`},
 		{"too many places", "integrations: [{name: a, fields: {company: [" + strings.Repeat("/a,", 9) + "]}}]\n", "fields.company: has 9 places, at most 8 are supported"},
 		{"a template that does not end", "integrations: [{name: a, fields: {person.name: ['{/data/first} {/data/last']}}]\n", `fields.person.name[0]: has a "{" without "}"`},
@@ -346,5 +353,22 @@ integrations: [{name: a, rejectText: " ", fallbacks: {timeout: {visitorText: "\u
 	p := s.Integrations[0].Policy
 	if want := (policy.Fallback{Verdict: visit.Accept, VisitorText: "Come in", AdminNote: "Unchecked"}); p.RejectText != "Ask your host" || p.Fallbacks[policy.Timeout] != want {
 		t.Errorf("%+v", p)
+	}
+}
+
+// A stored event is read again in its own zone where nobody has chosen one.
+func TestFile_ATimeZoneOfTheEnvironmentIsAssumed(t *testing.T) {
+	for file, want := range map[string]string{
+		"integrations: [{name: a}, {name: b, timeZone: UTC}]":                                   "Australia/Adelaide true UTC false Australia/Adelaide true",
+		"defaults: {timeZone: Asia/Tokyo}\nintegrations: [{name: a}, {name: b, timeZone: UTC}]": "Asia/Tokyo false UTC false Asia/Tokyo false",
+	} {
+		s := load(t, append(withFile(t, file, "a", "b"), "KEYS="+key, "TIME_ZONE=Australia/Adelaide")...)
+		var got []string
+		for _, i := range s.Integrations {
+			got = append(got, fmt.Sprint(i.Zone, i.ZoneAssumed))
+		}
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("%s: %s, want %s", file, got, want)
+		}
 	}
 }

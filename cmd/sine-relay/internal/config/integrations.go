@@ -40,6 +40,7 @@ func (s *Settings) loadIntegrations(f *Problems) {
 	defaults := s.resolve(at, file.defaults).withDefaults(s.base(f))
 	if !defaults.spec.IsZero() {
 		defaults.fields = at.compile(defaults.spec)
+		s.doubts(at, defaults.fields, defaults.spec)
 	}
 	seen := seenNames{}
 	for i := range file.Integrations {
@@ -77,6 +78,7 @@ func (s *Settings) addEntry(e fileEntry, defaults resolved, seen seenNames) {
 		c := own.withDefaults(defaults)
 		s.addIntegration(e.entry, where, shown, c)
 		s.warnOfEntry(e, shown, c)
+		s.doubts(e.fieldPath, c.fields, own.spec)
 		return
 	}
 	name := e.Name
@@ -98,7 +100,7 @@ func (s *Settings) base(f *Problems) resolved {
 	}
 	accept, reject := relay.DefaultAccept, relay.DefaultReject
 	return resolved{
-		deciders: []relay.Decider{{Name: relay.DefaultDecider}}, zone: zone, budget: s.DecisionBudget, rejectMode: relay.RejectByCode,
+		deciders: []relay.Decider{{Name: relay.DefaultDecider}}, zone: zone, zoneAssumed: true, budget: s.DecisionBudget, rejectMode: relay.RejectByCode,
 		accept: &accept, reject: &reject, confirmed: new(bool), fields: fields.Default,
 	}
 }
@@ -139,8 +141,9 @@ func (s *Settings) addIntegration(e entry, where string, shown relay.Capture, c 
 	}
 	s.Entries = append(s.Entries, described)
 	s.Integrations = append(s.Integrations, relay.Integration{
-		Name: e.Name, DisplayName: e.DisplayName, Test: e.Test, NotConfirmed: described.notConfirmed(), Site: e.Site, Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders,
-		Zone: c.zone, Budget: c.budget, RejectMode: c.rejectMode, Accept: *c.accept, Reject: *c.reject,
+		Name: e.Name, DisplayName: e.DisplayName, Test: e.Test, NotConfirmed: described.notConfirmed(), Site: e.Site,
+		Capture: shown, AllowFrom: c.allowFrom, Deciders: c.deciders,
+		Zone: c.zone, ZoneAssumed: c.zoneAssumed, Budget: c.budget, RejectMode: c.rejectMode, Accept: *c.accept, Reject: *c.reject,
 		Policy: policy.Policy{Combination: c.combination, RejectText: c.rejectText, Fallbacks: c.fallbacks},
 		Events: c.kindAliases, PolicyVersion: s.policyVersion,
 		ExternalID: e.ExternalID, Fields: c.fields, Expects: c.expects,

@@ -9,9 +9,11 @@ import (
 )
 
 var (
-	streamName    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	streamName    = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 	subjectPrefix = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
 )
+
+func validStream(name string) bool { return len(name) <= 255 && streamName.MatchString(name) }
 
 // Whether messages are stored in batches.
 const (
@@ -177,7 +179,7 @@ func (s *Settings) checkStreams(f *Problems) {
 		{"DECISION_STREAM", s.DecisionStream, s.DecisionMaxAge, s.DecisionMaxBytes},
 		{"QUARANTINE_STREAM", s.QuarantineStream, s.QuarantineMaxAge, s.QuarantineMaxBytes},
 	} {
-		if !streamName.MatchString(stream.name) {
+		if !validStream(stream.name) {
 			f.setting(stream.variable, "must be letters, digits, _ and -, got %q", stream.name)
 		}
 		if stream.age < s.DedupeWindow {
@@ -190,7 +192,7 @@ func (s *Settings) checkStreams(f *Problems) {
 		owner[stream.name] = stream.variable
 	}
 	s.checkInbox(f)
-	if !streamName.MatchString(s.OrderBucket) {
+	if !validStream(s.OrderBucket) {
 		f.setting("ORDER_BUCKET", "must be letters, digits, _ and -, got %q", s.OrderBucket)
 	}
 	if s.OrdersMaxAge < 5*time.Second {

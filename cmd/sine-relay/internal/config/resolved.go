@@ -19,6 +19,7 @@ type resolved struct {
 	deciders    []relay.Decider
 	combination policy.Combination
 	zone        *time.Location
+	zoneAssumed bool // zone is that of the environment
 	budget      time.Duration
 	rejectMode  relay.RejectMode
 	confirmed   *bool
@@ -40,6 +41,7 @@ func (c resolved) withDefaults(d resolved) resolved {
 		allowFrom: listOr(c.allowFrom, d.allowFrom),
 		deciders:  listOr(c.deciders, d.deciders), combination: cmp.Or(c.combination, d.combination),
 		zone:        cmp.Or(c.zone, d.zone),
+		zoneAssumed: c.zone == nil && d.zoneAssumed,
 		budget:      cmp.Or(c.budget, d.budget),
 		rejectMode:  cmp.Or(c.rejectMode, d.rejectMode),
 		confirmed:   cmp.Or(c.confirmed, d.confirmed),

@@ -66,7 +66,7 @@ type nodeCheck struct {
 func (c nodeCheck) fits(field string, n *yaml.Node, t reflect.Type) bool {
 	n = standsFor(n)
 	switch {
-	case n.ShortTag() == "!!null", t == reflect.TypeFor[yaml.Node](), t.Kind() == reflect.Interface:
+	case isNull(n), t == reflect.TypeFor[yaml.Node](), t.Kind() == reflect.Interface:
 		return true
 	case t.Kind() == reflect.Pointer:
 		return c.fits(field, n, t.Elem())
@@ -87,7 +87,14 @@ func (c nodeCheck) fits(field string, n *yaml.Node, t reflect.Type) bool {
 func (c nodeCheck) elementsFit(field string, n *yaml.Node, t reflect.Type) bool {
 	fit := true
 	for i, element := range n.Content {
-		fit = c.fits(fmt.Sprintf("%s[%d]", field, i), element, t.Elem()) && fit
+		field := fmt.Sprintf("%s[%d]", field, i)
+		if isNull(element) && t.Elem() != reflect.TypeFor[yaml.Node]() {
+			// The library would leave it out: one without a value would make an empty list,
+			// which undoes a default.
+			c.add(element, field, "has no value; write one, or remove the element")
+			fit = false
+		}
+		fit = c.fits(field, element, t.Elem()) && fit
 	}
 	return fit
 }
@@ -105,9 +112,12 @@ func (c nodeCheck) fieldsFit(field string, n *yaml.Node, t reflect.Type) bool {
 			c.add(key, field, "the name of a field must be a string")
 			fit = false
 		case !exists:
-			c.add(key, field, "unknown field %q%s", key.Value, fieldHint(key.Value))
+			c.add(key, field, "unknown field %q%s", key.Value, fieldHint(key.Value, t))
 		case seen[key.Value]:
 			c.add(key, field, "field %q is set twice", key.Value)
+			fit = false
+		case isNull(value) && below.Kind() == reflect.Slice && t.Kind() == reflect.Map:
+			c.add(key, field, "%s has no value; write a list, or [] for none, or remove it", key.Value)
 			fit = false
 		default:
 			seen[key.Value] = true
@@ -116,6 +126,8 @@ func (c nodeCheck) fieldsFit(field string, n *yaml.Node, t reflect.Type) bool {
 	}
 	return fit
 }
+
+func isNull(n *yaml.Node) bool { return standsFor(n).ShortTag() == "!!null" }
 
 // mergedFit checks what "<<" merges: a mapping or a list of them.
 func (c nodeCheck) mergedFit(field string, n *yaml.Node, t reflect.Type) bool {
@@ -186,9 +198,31 @@ func fieldOf(t reflect.Type, name string) (field reflect.Type, exists bool) {
 	return nil, false
 }
 
-func fieldHint(field string) string {
+// fewFields are named where none of them is near.
+const fewFields = 4
+
+// fieldHint says which field was meant, of those that a type has.
+func fieldHint(field string, t reflect.Type) string {
 	if lower := strings.ToLower(field); strings.Contains(lower, "key") || strings.Contains(lower, "secret") {
 		return ": this file holds no secret; put keys into the file of the integration's name in SINE_RELAY_KEYS_DIR"
 	}
-	return DidYouMean(field, fileFields)
+	names := fieldNames(t)
+	if hint := DidYouMean(field, names); hint != "" || len(names) > fewFields {
+		return hint
+	}
+	return "; must be one of " + strings.Join(names, ", ")
+}
+
+// fieldNames are those that a type has in the file.
+func fieldNames(t reflect.Type) (names []string) {
+	for f := range t.Fields() {
+		switch tag := f.Tag.Get("yaml"); tag {
+		case "":
+		case ",inline":
+			names = append(names, fieldNames(f.Type)...)
+		default:
+			names = append(names, tag)
+		}
+	}
+	return names
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/relay"
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/relay/policy"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -159,12 +160,28 @@ func (s *Settings) warnOfEntry(e fileEntry, shown relay.Capture, c resolved) {
 	if e.Capture != (capture{}) && shown.Until.Before(time.Now()) {
 		p.add("capture.until", "is in the past, so nothing is captured: set a later time, or remove capture")
 	}
-	if len(c.kinds) == 0 || slices.Contains(c.kinds, visit.KindCheckInRequest) {
-		return
+	sends := func(kind visit.Kind) bool { return len(c.kinds) == 0 || slices.Contains(c.kinds, kind) }
+	if !sends(visit.KindCheckInRequest) {
+		for _, field := range e.forDeciders() {
+			p.add(field, "has no effect: kinds does not contain check_in_request")
+		}
 	}
-	for _, field := range e.forDeciders() {
-		p.add(field, "has no effect: kinds does not contain check_in_request")
+	if !sends(visit.KindCheckedOut) {
+		for _, field := range e.ofCheckOuts() {
+			p.add(field, "has no effect: kinds does not contain checked_out")
+		}
 	}
+}
+
+// ofCheckOuts are the fields given that are about check-outs alone.
+func (o options) ofCheckOuts() (given []string) {
+	if len(o.CauseAliases) > 0 {
+		given = append(given, "causeAliases")
+	}
+	if len(o.Fields[string(fields.Cause)]) > 0 {
+		given = append(given, "fields."+string(fields.Cause))
+	}
+	return given
 }
 
 // forDeciders are the fields given that are about check-in requests alone.

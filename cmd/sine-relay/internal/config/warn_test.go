@@ -42,6 +42,22 @@ func TestWarnings_NameOverlappingIntegrationsAndSharedKeys(t *testing.T) {
 	}
 }
 
+func TestWarnings_NamePlacesThatAreProbablySlips(t *testing.T) {
+	s := load(t, withFile(t, "defaults: {rejectionConfirmed: true, fields: {company: [/data/org, /data/Org], visitorType: [/data/sort]}, causeAliases: {geo: left_area}}\nintegrations:\n"+
+		"- {name: a, site: hq, fields: {person.firstName: [/data/host/name]}}\n- {name: b, site: gate, fields: {company: [/data/sort]}}\n- {name: c, site: dock}\n"+
+		"- name: d\n  site: yard\n  kinds: [check_in_request]\n  fields: {cause: [/data/why]}\n  causeAliases: {gone: left_area}\n"+
+		"- {name: e, site: pier, kinds: [check_in_request]}\n", "a", "b", "c", "d", "e")...)
+	all := strings.Join(s.Warnings.Lines(), "\n")
+	expect(t, all,
+		"i.yaml:1: defaults: fields.company[1]: is the same place as fields.company[0]; remove one of them",
+		"i.yaml:3: integration a: fields.person.firstName[0]: is a built-in place of host.name: one value would be both",
+		"i.yaml:4: integration b: fields.company[0]: is the same place as fields.visitorType[0]: one value would be both",
+		"i.yaml:9: integration d: fields.cause: has no effect: kinds does not contain checked_out",
+		"i.yaml:10: integration d: causeAliases: has no effect: kinds does not contain checked_out",
+	)
+	expectNot(t, all, "integration c", "integration e")
+}
+
 func TestWarnings_DefaultIntegrationIsUnconfirmed(t *testing.T) {
 	s := load(t)
 	if len(s.Warnings) != 1 {
