@@ -141,19 +141,22 @@ func (f Form) Confirmed(typed string) bool {
 	return strings.EqualFold(strings.TrimSpace(typed), f.Confirmation())
 }
 
-// Preview is what visitors will read, or empty where that is what their integration
-// shows otherwise.
+// anyReference stands for the reference, which is another one for each visitor.
+const anyReference = "K7Q2M"
+
+// Preview is what visitors will read, with some reference, or empty where that is what
+// their integration shows otherwise.
 func (f Form) Preview() string {
-	switch text := strings.TrimSpace(visit.CleanText(f.Message)); {
+	text := strings.TrimSpace(visit.CleanText(f.Message))
+	switch {
 	case f.Action == Lift:
 		return ""
-	case !visit.IsBlank(text):
-		return text
-	case f.Action == Lockdown:
-		return DefaultLockdownText
-	default:
+	case visit.IsBlank(text) && f.Action == Lockdown:
+		text = DefaultLockdownText
+	case visit.IsBlank(text):
 		return ""
 	}
+	return strings.ReplaceAll(text, "{ref}", anyReference)
 }
 
 // Concerns reports whether an order for a site is one for another, too.

@@ -25,10 +25,11 @@ func TestPreview_DefaultTextIsThatOfTheRelays(t *testing.T) {
 
 func TestPreview_IsWhatVisitorsRead(t *testing.T) {
 	for want, f := range map[string]Form{
-		"Please wait":       {Action: Lockdown, Message: " Please wait "},
-		DefaultLockdownText: {Action: Lockdown, Message: "\u200b"},
-		"Welcome":           {Action: Override, Message: "Wel\u202ecome"},
-		"":                  {Action: Override},
+		"Please wait":   {Action: Lockdown, Message: " Please wait "},
+		"Closed. K7Q2M": {Action: Override, Message: "Closed. {ref}"},
+		"":              {Action: Override, Message: " "},
+		"This site is closed to visitors at the moment. Please see reception. Reference K7Q2M.": {Action: Lockdown, Message: "\u200b"},
+		"Welcome": {Action: Override, Message: "Wel\u202ecome"},
 	} {
 		if got := f.Preview(); got != want {
 			t.Errorf("%+v shows %q", f, got)
