@@ -273,6 +273,29 @@ func TestDoor_CountsADay(t *testing.T) {
 	}
 }
 
+func TestDoor_ThatNoRelayHasAnyMoreIsForgottenAfterADay(t *testing.T) {
+	s := newSite()
+	s.answered("decided", minutes(1)...)
+	s.relays[0].Integrations, s.relays[0].IntegrationCount = []visit.RelayIntegration{{Name: "lobby", Site: "hq", Invalid: true, Drifting: []string{"company"}}}, 1
+	s.readable()
+	if d := s.door(t); d.State != Invalid {
+		t.Errorf("it is %s: %s", d.State, d.Text)
+	}
+	s.relays[0].Integrations = []visit.RelayIntegration{{Name: "other", Site: "plant"}}
+	s.relays[0].Sites = []string{"plant"}
+	s.readable()
+	v := s.View(func(site string) bool { return site == "hq" })
+	if d := v.Doors[0]; d.State != NoRelay || len(d.Others) != 0 {
+		t.Errorf("it is %s: %s, and %v", d.State, d.Text, d.Others)
+	}
+	s.now = noon.Add(25 * time.Hour)
+	s.readable()
+	s.readable()
+	if v := s.View(func(site string) bool { return site == "hq" }); len(v.Doors) != 0 {
+		t.Errorf("it is %+v", v.Doors)
+	}
+}
+
 func TestDoors_OfOtherSitesAreNotShown(t *testing.T) {
 	s := newSite()
 	s.answered("decided", minutes(1)...)
