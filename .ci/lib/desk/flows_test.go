@@ -181,7 +181,7 @@ func tryIt(t *testing.T, b *browser) {
 	p.accessible("/try after a check-in")
 	p.shot("try-it-accepted")
 	p.clickText("Pass is made")
-	p.reads("stored")
+	p.reads("The pass is made")
 	p.clickText("Check out")
 	p.reads("Checked out")
 }
