@@ -241,11 +241,6 @@ func (p *tab) readsNot(unwanted string) {
 
 func flat(text string) string { return strings.ToLower(strings.Join(strings.Fields(text), " ")) }
 
-func (p *tab) click(selector string) {
-	p.t.Helper()
-	p.run(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
-}
-
 func (p *tab) fill(selector, value string) {
 	p.t.Helper()
 	p.run(chromedp.SetValue(chromedp.CSS(selector), value, chromedp.NodeVisible))

@@ -99,15 +99,17 @@ func (e *examples) look(ctx context.Context) {
 	}
 	for _, x := range e.all {
 		subject := e.subjects.Ask(x.site, x.decider)
-		switch other := slices.ContainsFunc(answered, func(pattern string) bool { return server.Covers(pattern, subject) }); {
+		other, said := slices.ContainsFunc(answered, func(pattern string) bool { return server.Covers(pattern, subject) }), ""
+		switch {
 		case other && !x.seen:
-			fmt.Fprintf(e.demo.Stdout, "example   steps back: another program answers for decider %s of site %s\n", x.decider, x.site)
-			x.seen = true
+			x.seen, said = true, "steps back: another program answers"
 		case err == nil && !other && x.seen:
-			fmt.Fprintf(e.demo.Stdout, "example   answers again: no other program does for decider %s of site %s\n", x.decider, x.site)
-			x.seen = false
+			x.seen, said = false, "answers again: no other program does"
 		}
 		e.have(ctx, x, e.wanted(x))
+		if said != "" { // when it is so
+			fmt.Fprintf(e.demo.Stdout, "example   %s for decider %s of site %s\n", said, x.decider, x.site)
+		}
 	}
 	e.nameUnasked(answered)
 }

@@ -319,12 +319,19 @@ func loadCertificate(certFile, keyFile string) (*tls.Certificate, error) {
 // certificates is where the listener finds the certificate in force.
 type certificates = atomic.Pointer[tls.Certificate]
 
-// sites are those of integrations, each once; none is not nil.
-func sites(integrations []relay.Integration) []string {
-	all := []string{}
+// sites are those of integrations, as distinct has them.
+func sites(integrations []relay.Integration) (all []string) {
 	for _, i := range integrations {
 		all = append(all, i.Site)
 	}
+	return distinct(all)
+}
+
+// distinct are the sites that are known, each once; none is not nil. That of a broken entry
+// which was never in force is empty: NATS would refuse to follow the orders of no site, and
+// with it those of all others.
+func distinct(sites []string) []string {
+	all := slices.DeleteFunc(append([]string{}, sites...), func(site string) bool { return site == "" })
 	slices.Sort(all)
 	return slices.Compact(all)
 }

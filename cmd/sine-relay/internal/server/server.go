@@ -15,7 +15,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -165,13 +164,11 @@ func (srv *Server) announcement() broker.Announcement {
 }
 
 // sites are those of the integrations in force, each once.
-func (srv *Server) sites() []string {
-	all := []string{}
+func (srv *Server) sites() (all []string) {
 	for _, i := range srv.relay.Integrations() {
 		all = append(all, i.Site)
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return distinct(all)
 }
 
 // openSpool opens the spool, if there is to be one. A directory that never was a
