@@ -22,8 +22,12 @@ const (
 
 // Audit stores what somebody did at the desk: nil only when it is stored. It tries again
 // while NATS elects a leader, until ctx ends, and creates the stream where it is absent
-// and the user may. NATS that is away, or that refuses, is an error at once.
+// and the user may. NATS that is away, or that refuses, is an error at once, and so is an
+// entry that is not valid.
 func (d *Desk) Audit(ctx context.Context, a visit.Audit) error {
+	if err := a.Validate(); err != nil {
+		return fmt.Errorf("store what was done: %w", err)
+	}
 	m, err := a.Message(d.cfg.Streams.Subjects)
 	if err != nil {
 		return err
@@ -64,6 +68,10 @@ func (d *Desk) createAudit(ctx context.Context, missing error) error {
 	if errors.Is(err, visit.ErrDenied) {
 		return fmt.Errorf("%w, and the user may not create it; an administrator does by nats stream add --config deploy/nats/streams/%s.json: %w",
 			missing, visit.DefaultAuditStream, err)
+	}
+	if streams.NoRoom(err) {
+		return fmt.Errorf("NATS has no room for the %d MiB that stream %s may take: enlarge its volume or max_file_store, or lower the stream's byte limit in the desk's settings: %w",
+			d.cfg.Streams.Audit.MaxBytes>>20, d.cfg.Streams.Audit.Name, err)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -160,6 +161,22 @@ func natsMsg(m visit.Message) *nats.Msg {
 }
 
 var teamUser = nats.UserInfo("team", "Zsecret")
+
+// gauged is the value of a metric of which there is one, and whether it is known.
+func (o opened) gauged(t testing.TB, name string) (value float64, known bool) {
+	t.Helper()
+	families, err := o.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name && len(f.GetMetric()) == 1 {
+			value = f.GetMetric()[0].GetGauge().GetValue()
+			return value, !math.IsNaN(value)
+		}
+	}
+	return 0, false
+}
 
 // counted is how many messages of a stream were passed over.
 func (o opened) counted(t testing.TB, stream string) float64 {

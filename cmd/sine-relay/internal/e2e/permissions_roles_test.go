@@ -342,10 +342,11 @@ func deskWork(d *desk.Desk, site string) []deskTask {
 	give := func(o visit.Order) func(context.Context) error {
 		return func(ctx context.Context) error {
 			o.Site, o.Reason, o.Until = site, "test", time.Now().Add(time.Minute)
-			if _, err := d.GiveOrder(ctx, o); err != nil {
+			given, err := d.GiveOrder(ctx, o)
+			if err != nil {
 				return err
 			}
-			_, err := d.LiftOrder(ctx, visit.Lift{Kind: o.Kind, Site: site})
+			_, err = d.LiftOrder(ctx, visit.Lift{Kind: o.Kind, Site: site, Lifts: given.ID})
 			return err
 		}
 	}
@@ -363,6 +364,7 @@ func deskWork(d *desk.Desk, site string) []deskTask {
 		{"audits", func(ctx context.Context) error {
 			return d.Audits(ctx, since, time.Time{}, func(visit.Audit) error { return nil })
 		}},
+		{"how full that is", func(ctx context.Context) error { _, err := d.AuditFilled(ctx); return err }},
 		{"relays", func(ctx context.Context) error { _, err := d.Relays(ctx); return err }},
 		{"deciders", func(ctx context.Context) error { _, err := d.Deciders(ctx); return err }},
 		{"orders", func(ctx context.Context) error { _, err := d.Orders(ctx); return err }},
