@@ -29,7 +29,8 @@ type Broker interface {
 	Deciders(ctx context.Context) ([]visit.Decider, error)
 
 	// Orders returns the standing orders that are stored, those that have ended
-	// included.
+	// included. Beside an error that wraps visit.ErrInvalidOrder they are complete:
+	// single entries are invalid then, and have no effect.
 	Orders(ctx context.Context) ([]visit.Order, error)
 	// GiveOrder stores an order and returns it as it is stored: with its id, since
 	// when, and for whom NATS takes the desk.
