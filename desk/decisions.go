@@ -141,6 +141,9 @@ func (d *Desk) exportDecisions(w http.ResponseWriter, r *http.Request) {
 		d.message(w, r, http.StatusBadRequest, "Not exported", problem)
 		return
 	}
+	if !d.mayNow(w, r, visit.ActionExport) {
+		return
+	}
 	u := access.UserOf(r.Context())
 	for _, site := range f.Sites {
 		ctx, cancel := context.WithTimeout(r.Context(), quickTimeout)

@@ -52,10 +52,11 @@ type Desk struct {
 	streams *stream.Hub
 	handler http.Handler
 
-	heavy chan struct{} // places for what reads much
-	parts partCache
-	given orders.Book
-	asked orders.Asker
+	heavy  chan struct{} // places for what reads much
+	parts  partCache
+	given  orders.Book
+	limits limits
+	asked  orders.Asker
 }
 
 // Bounds.

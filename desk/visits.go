@@ -146,6 +146,9 @@ func (d *Desk) revealAs(w http.ResponseWriter, r *http.Request, role access.Role
 		d.notFound(w, r)
 		return
 	}
+	if !d.mayNow(w, r, action) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), quickTimeout)
 	defer cancel()
 	if err := d.audit(ctx, u, action, site, id); err != nil {
