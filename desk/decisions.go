@@ -154,10 +154,8 @@ func (d *Desk) exportDecisions(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	out := &attachment{w: w, name: "decisions-" + data.From + "-" + data.To + ".csv"}
+	out := &attachment{w: w, control: http.NewResponseController(w), unread: d.unread, name: "decisions-" + data.From + "-" + data.To + ".csv"}
 	err := d.heavily(r.Context(), func(ctx context.Context) error {
-		// The listener allows a page less time than this may take.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(2 * heavyTimeout))
 		buffer := bufio.NewWriterSize(out, 64<<10)
 		table := history.NewCSV(buffer)
 		if err := history.Each(ctx, d.broker, f, table.Write); err != nil {
@@ -176,11 +174,14 @@ func (d *Desk) exportDecisions(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// attachment writes the header of a file before its first bytes.
+// attachment writes the header of a file before its first bytes. A client that leaves a
+// part unread loses the connection: it would keep a place from those who read.
 type attachment struct {
-	w     http.ResponseWriter
-	name  string
-	begun bool
+	w       http.ResponseWriter
+	control *http.ResponseController
+	unread  time.Duration
+	name    string
+	begun   bool
 }
 
 func (a *attachment) Write(b []byte) (int, error) {
@@ -189,5 +190,12 @@ func (a *attachment) Write(b []byte) (int, error) {
 		a.w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
 		a.w.Header().Set("Content-Disposition", `attachment; filename="`+a.name+`"`)
 	}
-	return a.w.Write(b)
+	_ = a.control.SetWriteDeadline(time.Now().Add(a.unread))
+	// Over HTTP/2 a deadline that passes ends the stream, also while nothing is written.
+	defer a.control.SetWriteDeadline(time.Now().Add(2 * heavyTimeout))
+	n, err := a.w.Write(b)
+	if err == nil {
+		err = a.control.Flush()
+	}
+	return n, err
 }

@@ -209,21 +209,18 @@ func readable(u access.User, role access.Role) (sites []string) {
 	return sites
 }
 
-var errBusy = errors.New("others are reading so much that there is no place left; try again")
-
 // heavily does what reads much, for which there are few places.
 func (d *Desk) heavily(ctx context.Context, do func(context.Context) error) error {
 	waiting, cancel := context.WithTimeout(ctx, quickTimeout)
 	defer cancel()
-	select {
-	case d.heavy <- struct{}{}:
-	case <-waiting.Done():
-		return errBusy
+	free, err := d.heavy.take(waiting, access.UserOf(ctx).ID)
+	if err != nil {
+		return err
 	}
-	defer func() { <-d.heavy }()
+	defer free()
 	ctx, cancelReading := context.WithTimeout(ctx, heavyTimeout)
 	defer cancelReading()
-	err := do(ctx)
+	err = do(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errors.Join(errors.New("it took too long: ask for fewer days"), err)
 	}
