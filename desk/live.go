@@ -135,7 +135,7 @@ func (d *Desk) events(w http.ResponseWriter, r *http.Request) {
 		d.notFound(w, r)
 		return
 	}
-	d.streams.Serve(w, r, next, func() {
-		d.message(w, r, http.StatusServiceUnavailable, "Too many pages", fmt.Sprintf("%d pages are open already. Close some.", stream.MaxViewers))
+	d.streams.Serve(w, r, access.UserOf(r.Context()).ID, next, func() {
+		d.message(w, r, http.StatusServiceUnavailable, "Too many pages", fmt.Sprintf("%d pages of yours, or %d of all users, are open already. Close some.", stream.MaxPerUser, stream.MaxViewers))
 	})
 }
