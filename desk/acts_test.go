@@ -143,3 +143,17 @@ func TestExport_HasWhatIsMeantAndNoFormula(t *testing.T) {
 		t.Errorf("the records are %+v", audits)
 	}
 }
+
+// A program may make keys of names.
+func TestQuarantine_OnlyOperatorsOfTheSiteSeeKeysThatAreNotKnown(t *testing.T) {
+	b := stored()
+	b.quarantined = []visit.Quarantined{{RequestID: "Q", Site: "hq", Integration: "lobby-hq", Reason: visit.ReasonUnknownEvent, Received: time.Now(), Body: []byte(`{"event":"nope","Petra":{"Schmidt":"x"}}`)}}
+	f := newFixture(t, b)
+	f.read(t)
+	for who, want := range map[string]bool{"vera": false, "rita": false, "olga": true, "otto": true} {
+		a := f.get(t, who, "/quarantine")
+		if shown := strings.Contains(a.text, "Petra.Schmidt"); shown != want || !strings.Contains(a.text, "event") {
+			t.Errorf("%s has the key shown: %v: %s", who, shown, a.text)
+		}
+	}
+}
