@@ -3,6 +3,7 @@ package desk
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -126,12 +127,20 @@ func (d *Desk) filter(r *http.Request) (data decisionsData, f history.Filter, pr
 	return data, f, "There is no such result."
 }
 
+// firstYear and lastYear bound the dates that are asked for: RFC 3339 has no year beyond
+// four digits, and NATS is asked in it.
+const firstYear, lastYear = 2000, 2199
+
 // day is the beginning of a date, or of the day of a time where there is none.
 func day(text string, otherwise time.Time, zone *time.Location) (time.Time, error) {
 	if text == "" {
 		text = otherwise.Format(time.DateOnly)
 	}
-	return time.ParseInLocation(time.DateOnly, text, zone)
+	date, err := time.ParseInLocation(time.DateOnly, text, zone)
+	if err == nil && (date.Year() < firstYear || date.Year() > lastYear) {
+		err = errors.New("the year is out of range")
+	}
+	return date, err
 }
 
 // exportDecisions sends all that the filter means as CSV. It has no names.
