@@ -3,8 +3,6 @@ package desk
 import (
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/desk/access"
@@ -47,7 +45,7 @@ func (d *Desk) showLive(w http.ResponseWriter, r *http.Request) {
 	data.Missed = 0 // what is older than the page is not missed
 	data.Site, data.Kind, data.Sites, data.Kinds = r.FormValue("site"), r.FormValue("kind"), d.sites(u, access.Viewer), kinds
 	b := d.base(r, "Live", "/live")
-	b.Events, b.Refresh, b.Data = fmt.Sprintf("/events?of=live&site=%s&kind=%s&after=%s-%d", clean(data.Site), clean(data.Kind), d.epoch, last), 5, data
+	b.Events, b.Refresh, b.Data = fmt.Sprintf("/events?of=live&site=%s&kind=%s&after=%s", clean(data.Site), clean(data.Kind), d.tokens.Of(last)), 5, data
 	d.show(w, http.StatusOK, "live", b)
 }
 
@@ -81,12 +79,8 @@ func (d *Desk) liveUpdates(r *http.Request) stream.Source {
 	if from == "" {
 		from = r.FormValue("after")
 	}
-	epoch, text, _ := strings.Cut(from, "-")
-	after, err := strconv.ParseUint(text, 10, 64)
-	restarted := err != nil || epoch != d.epoch
-	if restarted {
-		after = 0
-	}
+	after, known := d.tokens.Number(from) // 0 where it is not known
+	restarted := !known
 	sent := map[string]uint64{}
 	return func() (stream.Update, error) {
 		data, last := d.liveAfter(r, after, maxPerUpdate)
@@ -95,7 +89,7 @@ func (d *Desk) liveUpdates(r *http.Request) stream.Source {
 		if err != nil {
 			return stream.Update{}, err
 		}
-		u := stream.Update{Parts: stream.Changed(map[string]string{"gaps": gaps}, sent), ID: fmt.Sprintf("%s-%d", d.epoch, last)}
+		u := stream.Update{Parts: stream.Changed(map[string]string{"gaps": gaps}, sent), ID: d.tokens.Of(last)}
 		if len(data.Entries) > 0 || data.Missed > 0 || data.Restarted {
 			u.List, u.Most = "entries", live.Kept
 			u.Prepend, err = d.pages.Part("live", "entries", data)

@@ -47,7 +47,7 @@ type Desk struct {
 	pages   page.Pages
 	model   *doors.Model
 	live    live.Log
-	epoch   string // of live's numbers
+	tokens  live.Tokens // of live's numbers
 	feed    *feed.Feed
 	streams *stream.Hub
 	handler http.Handler
@@ -92,9 +92,13 @@ func New(cfg Config) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokens, err := live.NewTokens()
+	if err != nil {
+		return nil, err
+	}
 	d := &Desk{
 		broker: cfg.Broker, trier: cfg.Trier, log: cfg.Logger, version: cfg.Version, now: cfg.Now, canEnd: cfg.Access.CanSignOut(),
-		pages: pages, model: doors.New(visit.Subjects{Prefix: cfg.Prefix}, cfg.Now), epoch: visit.NewRequestID(),
+		pages: pages, model: doors.New(visit.Subjects{Prefix: cfg.Prefix}, cfg.Now), tokens: tokens,
 		streams: stream.New(cfg.Registerer), heavy: newPlaces(maxHeavy, heavyPerUser), unread: unreadTimeout,
 	}
 	d.feed = feed.New(cfg.Broker, d.model, &d.live, cfg.Now, cfg.Logger, cfg.Registerer)
