@@ -19,6 +19,8 @@ const maxPerUpdate = 40
 type liveData struct {
 	Entries []entryData
 	Missed  uint64
+	// Lost is set where more came than the desk keeps, and it is not known of what.
+	Lost bool
 	// Restarted is set where it is not known how many were missed.
 	Restarted  bool
 	Site, Kind string
@@ -42,7 +44,7 @@ var kinds = []visit.Kind{visit.KindCheckInRequest, visit.KindCheckedIn, visit.Ki
 func (d *Desk) showLive(w http.ResponseWriter, r *http.Request) {
 	u := access.UserOf(r.Context())
 	data, last := d.liveAfter(r, 0, live.Kept)
-	data.Missed = 0 // what is older than the page is not missed
+	data.Missed, data.Lost = 0, false // what is older than the page is not missed
 	data.Site, data.Kind, data.Sites, data.Kinds = r.FormValue("site"), r.FormValue("kind"), d.sites(u, access.Viewer), kinds
 	b := d.base(r, "Live", "/live")
 	b.Events, b.Refresh, b.Data = fmt.Sprintf("/events?of=live&site=%s&kind=%s&after=%s", clean(data.Site), clean(data.Kind), d.tokens.Of(last)), 5, data
@@ -60,10 +62,15 @@ func clean(name string) string {
 // liveAfter returns the entries after one that somebody may see and has asked for.
 func (d *Desk) liveAfter(r *http.Request, number uint64, most int) (data liveData, last uint64) {
 	u, site, kind := access.UserOf(r.Context()), r.FormValue("site"), visit.Kind(r.FormValue("kind"))
-	found, missed, last := d.live.After(number, most, func(e *live.Entry) bool {
+	found, missed, lost, last := d.live.After(number, most, func(e *live.Entry) bool {
 		return u.May(access.Viewer, e.Site) && (site == "" || e.Site == site) && (kind == "" || e.Kind == kind)
 	})
 	data.Missed = missed
+	if lost > 0 && site == "" && kind == "" && u.May(access.Viewer, visit.AllSites) {
+		data.Missed += lost
+	} else {
+		data.Lost = lost > 0 // of how many are meant nothing is known, and the rest is of others
+	}
 	several := d.commonZone(u) == nil
 	for _, e := range found {
 		data.Entries = append(data.Entries, entryData{
@@ -90,7 +97,7 @@ func (d *Desk) liveUpdates(r *http.Request) stream.Source {
 			return stream.Update{}, err
 		}
 		u := stream.Update{Parts: stream.Changed(map[string]string{"gaps": gaps}, sent), ID: d.tokens.Of(last)}
-		if len(data.Entries) > 0 || data.Missed > 0 || data.Restarted {
+		if len(data.Entries) > 0 || data.Missed > 0 || data.Lost || data.Restarted {
 			u.List, u.Most = "entries", live.Kept
 			u.Prepend, err = d.pages.Part("live", "entries", data)
 		}
