@@ -138,7 +138,8 @@ type TryMessage struct {
 
 // Trouble is what can be made to go wrong.
 type Trouble struct {
-	// Name identifies it; Text says what happens while it is on.
-	Name, Text string
-	On         bool
+	// Name identifies it. Begin is what the button that begins it says, and Text what
+	// happens while it is on.
+	Name, Begin, Text string
+	On                bool
 }
