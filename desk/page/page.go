@@ -102,7 +102,14 @@ func Static() http.Handler {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return http.StripPrefix("/static/", http.FileServerFS(within))
+	serve := http.StripPrefix("/static/", http.FileServerFS(within))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/") { // the folder would be listed
+			http.NotFound(w, r)
+			return
+		}
+		serve.ServeHTTP(w, r)
+	})
 }
 
 var functions = template.FuncMap{
@@ -129,9 +136,11 @@ var functions = template.FuncMap{
 		}
 		return words
 	},
-	"join": func(all []string) string { return strings.Join(all, ", ") },
-	"inc":  func(n int) int { return n + 1 },
-	"tone": tone,
+	// clean leaves out what would change how the text around it is read.
+	"clean": visit.CleanText,
+	"join":  func(all []string) string { return strings.Join(all, ", ") },
+	"inc":   func(n int) int { return n + 1 },
+	"tone":  tone,
 	"titled": func(f doors.Finding) string {
 		if strings.HasPrefix(f.Text, f.State.Title()) {
 			return f.Text
