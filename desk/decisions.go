@@ -28,6 +28,7 @@ type decisionsData struct {
 	Parts                  []string
 	Plot                   template.HTML
 	Zone                   *time.Location
+	SayZone                bool // the decisions are of several
 	Page, LastPage         int
 	Newer, Older           string // addresses
 }
@@ -94,7 +95,7 @@ func (d *Desk) filter(r *http.Request) (data decisionsData, f history.Filter, pr
 	u := access.UserOf(r.Context())
 	data = decisionsData{
 		Site: r.FormValue("site"), Result: r.FormValue("result"), From: r.FormValue("from"), To: r.FormValue("to"),
-		Sites: d.sites(u, access.Viewer), Results: resultChoices, Parts: history.Parts, Zone: zoneOr(d.commonZone(u)), LastPage: history.MaxPages - 1,
+		Sites: d.sites(u, access.Viewer), Results: resultChoices, Parts: history.Parts, Zone: zoneOr(d.commonZone(u)), SayZone: d.commonZone(u) == nil, LastPage: history.MaxPages - 1,
 	}
 	data.Page, _ = strconv.Atoi(r.FormValue("page"))
 	data.Page = min(max(data.Page, 0), data.LastPage)
@@ -104,7 +105,7 @@ func (d *Desk) filter(r *http.Request) (data decisionsData, f history.Filter, pr
 			data.Site = ""
 			return data, f, "There is no such site, or you may not see it."
 		}
-		f.Sites, data.Zone = []string{data.Site}, d.zoneOf(data.Site)
+		f.Sites, data.Zone, data.SayZone = []string{data.Site}, d.zoneOf(data.Site), false
 	}
 	f.Zone = data.Zone
 	today := d.now().In(f.Zone)

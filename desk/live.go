@@ -33,6 +33,8 @@ type entryData struct {
 	live.Entry
 	Zone *time.Location
 	Now  time.Time
+	// SayZone is set where not all entries are of one zone.
+	SayZone bool
 	// Reveal is set for those who may see the visitor's name, where there is one.
 	Reveal bool
 }
@@ -64,9 +66,10 @@ func (d *Desk) liveAfter(r *http.Request, number uint64, most int) (data liveDat
 		return u.May(access.Viewer, e.Site) && (site == "" || e.Site == site) && (kind == "" || e.Kind == kind)
 	})
 	data.Missed = missed
+	several := d.commonZone(u) == nil
 	for _, e := range found {
 		data.Entries = append(data.Entries, entryData{
-			Entry: e, Zone: d.zoneOf(e.Site), Now: d.now(), Reveal: e.EventID != "" && u.May(access.Reception, e.Site),
+			Entry: e, Zone: d.zoneOf(e.Site), SayZone: several, Now: d.now(), Reveal: e.EventID != "" && u.May(access.Reception, e.Site),
 		})
 	}
 	return data, last

@@ -7,10 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
-	"sync"
+	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sine-relay/sine-relay/desk/access"
 	"github.com/sine-relay/sine-relay/desk/doors"
@@ -112,7 +110,27 @@ func (d *Desk) giveOrder(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	http.Redirect(w, r, "/orders/given?"+url.Values{"token": {token}}.Encode(), http.StatusSeeOther)
+	g := d.given.Find(r.Context(), token)
+	if g == nil {
+		d.message(w, r, http.StatusServiceUnavailable, "Not ordered", "Nothing was ordered the first time that this form was sent. See the page Orders, and begin anew.")
+		return
+	}
+	http.Redirect(w, r, "/orders/given?"+addressOf(token, g).Encode(), http.StatusSeeOther)
+}
+
+// addressOf has what another desk needs to show the page: behind a load balancer, the next
+// request may go there.
+func addressOf(token string, g *orders.Given) url.Values {
+	v := url.Values{"token": {token}, "action": {string(g.Form.Action)}, "kind": {string(g.Form.Kind)}, "site": {g.Form.Site}, "id": {g.Form.ID}}
+	if g.Form.Action == orders.Lift {
+		v.Set("revision", strconv.FormatUint(g.Revision, 10))
+	} else {
+		v.Set("id", g.Order.Identity())
+	}
+	if g.NotRecorded != "" {
+		v.Set("recorded", "no")
+	}
+	return v
 }
 
 // give records and gives an order. A lockdown is given at once, and whether or not it can
@@ -147,13 +165,13 @@ func (d *Desk) give(ctx context.Context, u access.User, f orders.Form) (g *order
 }
 
 func (d *Desk) order(ctx context.Context, u access.User, g *orders.Given) error {
-	by := cut(visit.CleanText(cmp.Or(u.Name, u.ID)), 100)
+	by := orders.By(cmp.Or(u.Name, u.ID))
 	if g.Form.Action == orders.Lift {
 		l, err := g.Form.ReadLift(d.now(), by)
 		if err != nil {
 			return err
 		}
-		g.Revision, err = d.broker.LiftOrder(ctx, l, obeyedIDs(g.Before, l.Kind, l.Site)...)
+		g.Revision, err = d.broker.LiftOrder(ctx, l, orders.ObeyedIDs(g.Before, l.Kind, l.Site)...)
 		return err
 	}
 	o, err := g.Form.Order(d.now(), by, d.broker.MaxOverride())
@@ -164,29 +182,6 @@ func (d *Desk) order(ctx context.Context, u access.User, g *orders.Given) error 
 	return err
 }
 
-// obeyedIDs are the orders of a kind and a site that relays obey, also where NATS has lost
-// them.
-func obeyedIDs(relays []visit.Relay, kind visit.OrderKind, site string) (ids []string) {
-	for _, r := range relays {
-		for _, o := range r.Orders {
-			if o.Kind == kind && o.Site == site && !slices.Contains(ids, o.ID) {
-				ids = append(ids, o.ID)
-			}
-		}
-	}
-	return ids
-}
-
-// cut leaves the first characters of a text.
-func cut(s string, most int) string {
-	s = strings.ReplaceAll(s, "\n", " ")
-	for utf8.RuneCountInString(s) > most {
-		_, size := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-size]
-	}
-	return s
-}
-
 // showGiven shows which relays obey.
 func (d *Desk) showGiven(w http.ResponseWriter, r *http.Request) {
 	g := d.givenTo(r)
@@ -194,24 +189,57 @@ func (d *Desk) showGiven(w http.ResponseWriter, r *http.Request) {
 		d.message(w, r, http.StatusNotFound, "Not found", "This desk does not know of that order any more. The page Orders shows what is in force.")
 		return
 	}
-	token := url.QueryEscape(r.FormValue("token"))
 	b := d.base(r, "Ordered", "/orders")
-	b.Events, b.Refresh, b.Data = "/events?of=order&token="+token, 2, d.answersTo(r, g)
+	b.Events, b.Refresh, b.Data = "/events?of=order&"+addressOf(r.FormValue("token"), g).Encode(), 2, d.answersTo(r, g)
 	d.show(w, http.StatusOK, "given", b)
 }
 
 // givenTo is what was given for the token of a request, if the user may know of it.
 func (d *Desk) givenTo(r *http.Request) *orders.Given {
 	g := d.given.Find(r.Context(), r.FormValue("token"))
+	if g == nil {
+		g = d.givenElsewhere(r)
+	}
 	if g == nil || !access.UserOf(r.Context()).May(access.Operator, g.Form.Site) {
 		return nil
 	}
 	return g
 }
 
+// givenElsewhere is what another desk gave, as NATS has it: an address alone is not
+// believed.
+func (d *Desk) givenElsewhere(r *http.Request) *orders.Given {
+	f := orders.Read(r.FormValue)
+	ctx, cancel := context.WithTimeout(r.Context(), quickTimeout)
+	defer cancel()
+	stored, err := d.broker.Orders(ctx)
+	if err != nil && len(stored) == 0 || f.ID == "" || f.Site == "" {
+		return nil
+	}
+	g := &orders.Given{Form: f, At: d.now()}
+	if r.FormValue("recorded") == "no" {
+		g.NotRecorded = "Another desk could not store the record."
+	}
+	i := slices.IndexFunc(stored, func(o visit.Order) bool {
+		return o.Identity() == f.ID && o.Kind == f.Kind && o.Site == f.Site && o.InForce(d.now())
+	})
+	if f.Action == orders.Lift {
+		g.Revision, err = strconv.ParseUint(r.FormValue("revision"), 10, 64)
+		if i >= 0 || err != nil {
+			return nil
+		}
+		return g
+	}
+	if i < 0 {
+		return nil
+	}
+	g.Order, g.At = stored[i], stored[i].Since
+	return g
+}
+
 func (d *Desk) answersTo(r *http.Request, g *orders.Given) givenData {
 	data := givenData{Given: g, Zone: d.zoneFor(access.UserOf(r.Context()), g.Form.Site), Now: d.now()}
-	relays, problem := d.asked.relays(r.Context(), d, g.At)
+	relays, problem := d.relaysAfter(r.Context(), g.At)
 	data.Problem = problem
 	if problem == "" || len(relays) > 0 {
 		data.Answers = g.Answers(relays)
@@ -219,22 +247,11 @@ func (d *Desk) answersTo(r *http.Request, g *orders.Given) givenData {
 	return data
 }
 
-// asking asks the relays for all pages that wait for them to obey.
-type asking struct {
-	mu      sync.Mutex
-	until   time.Time
-	last    []visit.Relay
-	problem string
-}
+// askedFor is how long after an order the relays are asked beside the regular questions.
+const askedFor = 2 * time.Minute
 
-const (
-	// askedLasts is how long the answer of the relays is true, and askedFor how long
-	// after an order they are asked beside the regular questions.
-	askedLasts = 400 * time.Millisecond
-	askedFor   = 2 * time.Minute
-)
-
-func (a *asking) relays(ctx context.Context, d *Desk, given time.Time) ([]visit.Relay, string) {
+// relaysAfter are the relays as they are now, or why they cannot be asked.
+func (d *Desk) relaysAfter(ctx context.Context, given time.Time) ([]visit.Relay, string) {
 	if d.now().Sub(given) > askedFor {
 		for _, gap := range d.model.Gaps() {
 			if !gap.Partly && (gap.Source == doors.NATS || gap.Source == doors.Relays) {
@@ -243,19 +260,13 @@ func (a *asking) relays(ctx context.Context, d *Desk, given time.Time) ([]visit.
 		}
 		return d.model.Relays(), ""
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if time.Now().Before(a.until) {
-		return a.last, a.problem
-	}
 	ctx, cancel := context.WithTimeout(ctx, quickTimeout)
 	defer cancel()
-	relays, err := d.broker.Relays(ctx)
-	a.last, a.problem, a.until = relays, "", time.Now().Add(askedLasts)
+	relays, err := d.asked.Relays(ctx, d.broker.Relays)
 	if err != nil {
-		a.problem = doors.Why(err)
+		return relays, doors.Why(err)
 	}
-	return a.last, a.problem
+	return relays, ""
 }
 
 // orderUpdates are those of the page that shows which relays obey.

@@ -28,6 +28,7 @@ type doorsData struct {
 type doorData struct {
 	doors.Door
 	Now                 time.Time
+	SayZone             bool // it differs from that of other doors
 	TookPlot, VisitPlot template.HTML
 }
 
@@ -53,7 +54,7 @@ func (d *Desk) doorsOf(u access.User) doorsData {
 			median[i], p95[i] = t.Median, t.P95
 		}
 		data.Doors = append(data.Doors, doorData{
-			Door: door, Now: v.Now, TookPlot: plot.Ranges(median, p95, "Answer times, 95th percentile with a mark at the median,"),
+			Door: door, Now: v.Now, SayZone: data.Zone == nil, TookPlot: plot.Ranges(median, p95, "Answer times, 95th percentile with a mark at the median,"),
 			VisitPlot: plot.Hours(door.Requests, door.CheckIns, "Check-in requests"),
 		})
 	}

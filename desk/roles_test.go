@@ -246,7 +246,7 @@ func TestPages_APanicIsAnsweredAndLoggedWithoutItsValue(t *testing.T) {
 	if a.status != http.StatusInternalServerError || !strings.Contains(a.text, "Something went wrong within the desk") {
 		t.Errorf("it got %d: %s", a.status, a.text)
 	}
-	if log := f.logs.String(); !strings.Contains(log, "panic") || strings.Contains(log, markedLast) {
+	if log := f.logs.String(); !strings.Contains(log, "msg=panic page=try") || strings.Contains(log, markedLast) {
 		t.Errorf("the log is %s", log)
 	}
 }

@@ -55,7 +55,7 @@ type Desk struct {
 	heavy chan struct{} // places for what reads much
 	parts partCache
 	given orders.Book
-	asked asking
+	asked orders.Asker
 }
 
 // Bounds.

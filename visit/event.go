@@ -7,7 +7,8 @@ package visit
 // source by a better configuration. It is published on the subject of that event, is of
 // the same kind and was received at the same time; its ID is its own. A program that counts
 // visitors, or does something for each, leaves corrections out: nobody came. A program that
-// keeps state keeps it by [Event.OriginalID], and replaces it by what [Event.Supersedes] it.
+// keeps state keeps it by [Event.OriginalID], and replaces it by a later one; see
+// [Event.Supersedes].
 type Event struct {
 	// ID is the same for every delivery of an event; see [EventID]. It equals the
 	// message's "ce-id" and "Nats-Msg-Id".

@@ -83,7 +83,7 @@ func (m *Model) Event(e *visit.Event) {
 	}
 	if e.TimeZone != "" {
 		d.zone = e.TimeZone
-		m.siteZones[e.Site] = e.TimeZone
+		m.noteZone(d)
 	}
 	d.event(e, m.now())
 }
@@ -125,8 +125,11 @@ func (m *Model) Discovered(relays []visit.Relay, relaysErr error, deciders []vis
 
 // sight notes which relays have which doors.
 func (m *Model) sight(now time.Time) {
-	for _, d := range m.doors {
-		d.relays = d.relays[:0]
+	for at, d := range m.doors {
+		if d.gone(now) {
+			delete(m.doors, at)
+		}
+		d.relays, d.drifting, d.invalid, d.unconfirmed = d.relays[:0], nil, false, false
 		maps.DeleteFunc(d.had, func(_ string, at time.Time) bool { return now.Sub(at) > missingFor })
 	}
 	for _, r := range m.relays {
@@ -135,7 +138,7 @@ func (m *Model) sight(now time.Time) {
 			if d := m.door(in.Site, in.Name); d != nil {
 				d.describe(in)
 				d.sight(r.ID, now)
-				m.siteZones[in.Site] = d.zone
+				m.noteZone(d)
 			}
 		}
 		for _, d := range m.doors {
@@ -185,6 +188,13 @@ func (m *Model) door(site, integration string) *door {
 		}
 	}
 	return d
+}
+
+// noteZone remembers the zone of a site for other doors of it.
+func (m *Model) noteZone(d *door) {
+	if len(m.siteZones) < maxSeen {
+		m.siteZones[d.site] = d.zone
+	}
 }
 
 // location is the one of that name, or UTC.

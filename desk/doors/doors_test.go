@@ -1,9 +1,7 @@
 package doors
 
 import (
-	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -202,70 +200,6 @@ func TestDoor_WorstIsSaidFirstAndTheRestBesideIt(t *testing.T) {
 	}
 }
 
-func TestDoor_IsNeverGoodWhileSomethingCannotBeRead(t *testing.T) {
-	away := fmt.Errorf("%w: no servers", visit.ErrDisconnected)
-	for name, c := range map[string]struct {
-		lose func(*site)
-		text string
-	}{
-		"NATS is away":                {func(s *site) { s.Note(NATS, away) }, "Unknown since 12:01:00: NATS cannot be reached: no servers."},
-		"nothing is followed":         {func(s *site) { s.Note(Following, away) }, "what happens now: NATS cannot be reached"},
-		"no relay can be asked":       {func(s *site) { s.Discovered(nil, away, nil, nil) }, "the relays: NATS cannot be reached"},
-		"no decider can be asked":     {func(s *site) { s.Discovered(s.relays, nil, nil, away) }, "the deciders: NATS cannot be reached"},
-		"the orders cannot be read":   {func(s *site) { s.Model.Orders(nil, fmt.Errorf("read: %w", visit.ErrDenied)) }, "the standing orders: NATS refuses it: read"},
-		"nobody asked for too long":   {func(s *site) { s.now = s.now.Add(time.Minute) }, "no answer since then"},
-		"the last day cannot be read": {func(s *site) { s.Note(History, away) }, "the last day: "},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newSite()
-			s.answered("decided", minutes(3)...)
-			s.now = noon.Add(time.Minute)
-			s.readable()
-			c.lose(s)
-			d := s.door(t)
-			if d.State != Unknown || !strings.Contains(d.Text, c.text) || !strings.Contains(d.Text, "Before: Nothing is wrong") {
-				t.Errorf("it is %s: %s", d.State, d.Text)
-			}
-			s.readable()
-			if d := s.door(t); d.State != Answering {
-				t.Errorf("it can be read again, and is %s: %s", d.State, d.Text)
-			}
-		})
-	}
-}
-
-func TestSearch_ThatMissedSomebodyIsSaidAndWhatItFoundIsTrue(t *testing.T) {
-	s := newSite()
-	s.answered("decided", minutes(3)...)
-	s.Discovered(s.relays, errors.New("1 replies were too large"), nil, nil)
-	s.Model.Orders([]visit.Order{{Kind: visit.OrderLockdown, Site: "plant", ID: "L", Since: noon}}, errors.New("an entry counts for nothing"))
-	if d := s.door(t); d.State != Answering {
-		t.Errorf("it is %s: %s", d.State, d.Text)
-	}
-	gaps := s.Gaps()
-	if len(gaps) != 2 || !gaps[0].Partly || gaps[0].Why != "1 replies were too large" || gaps[1].Source != Orders {
-		t.Errorf("what is not known is %+v", gaps)
-	}
-}
-
-func TestDoor_IsUnknownBeforeTheLastDayWasRead(t *testing.T) {
-	m := New(visit.Subjects{}, func() time.Time { return noon })
-	m.Record(&visit.Record{Site: "hq", Integration: "lobby", Received: noon, Situation: "decided"})
-	v := m.View(func(string) bool { return true })
-	if d := v.Doors[0]; d.State != Unknown || strings.Contains(d.Text, "Before") || m.Settled() {
-		t.Errorf("it is %s: %s", d.State, d.Text)
-	}
-}
-
-func TestDoor_LockdownAndFallbackAreSaidWhileTheRelaysCannotBeAsked(t *testing.T) {
-	s := newSite()
-	s.answered("timeout", minutes(1)...)
-	s.Discovered(nil, visit.ErrDisconnected, nil, nil)
-	if d := s.door(t); d.State != OnFallback {
-		t.Errorf("it is %s: %s", d.State, d.Text)
-	}
-}
-
 func TestDecider_ThatIsNoMicroServiceIsNotMissedWhileItDecides(t *testing.T) {
 	s := newSite()
 	s.relays[0].Integrations = []visit.RelayIntegration{{Name: "lobby", Site: "hq", Deciders: []string{"watchlist"}}}
@@ -339,6 +273,29 @@ func TestDoor_CountsADay(t *testing.T) {
 	}
 }
 
+func TestDoor_ThatNoRelayHasAnyMoreIsForgottenAfterADay(t *testing.T) {
+	s := newSite()
+	s.answered("decided", minutes(1)...)
+	s.relays[0].Integrations, s.relays[0].IntegrationCount = []visit.RelayIntegration{{Name: "lobby", Site: "hq", Invalid: true, Drifting: []string{"company"}}}, 1
+	s.readable()
+	if d := s.door(t); d.State != Invalid {
+		t.Errorf("it is %s: %s", d.State, d.Text)
+	}
+	s.relays[0].Integrations = []visit.RelayIntegration{{Name: "other", Site: "plant"}}
+	s.relays[0].Sites = []string{"plant"}
+	s.readable()
+	v := s.View(func(site string) bool { return site == "hq" })
+	if d := v.Doors[0]; d.State != NoRelay || len(d.Others) != 0 {
+		t.Errorf("it is %s: %s, and %v", d.State, d.Text, d.Others)
+	}
+	s.now = noon.Add(25 * time.Hour)
+	s.readable()
+	s.readable()
+	if v := s.View(func(site string) bool { return site == "hq" }); len(v.Doors) != 0 {
+		t.Errorf("it is %+v", v.Doors)
+	}
+}
+
 func TestDoors_OfOtherSitesAreNotShown(t *testing.T) {
 	s := newSite()
 	s.answered("decided", minutes(1)...)
@@ -353,41 +310,6 @@ func TestDoors_NamesThatAreNoneAreLeftOut(t *testing.T) {
 	if v := s.View(func(string) bool { return true }); len(v.Doors) != 0 {
 		t.Errorf("%d doors are shown", len(v.Doors))
 	}
-}
-
-func TestMemory_IsBoundedWhateverComes(t *testing.T) {
-	s := newSite()
-	feed := func(round int) {
-		for i := range 1000 {
-			s.Record(&visit.Record{
-				Site: "hq", Integration: fmt.Sprint("door-", i), Received: noon.Add(-time.Duration(round) * time.Minute), Situation: "decided",
-				Votes: []visit.Vote{{Decider: fmt.Sprint("decider-", round), Situation: "decided"}},
-			})
-		}
-	}
-	for round := range 100 {
-		feed(round)
-	}
-	before := heap()
-	for round := range 100 {
-		feed(100 + round)
-	}
-	if after := heap(); after > before+2<<20 || after > 60<<20 {
-		t.Errorf("a thousand doors take %d KiB, and then %d KiB", before>>10, after>>10)
-	}
-	for i := range 2 * MaxDoors {
-		s.Record(&visit.Record{Site: "hq", Integration: fmt.Sprint("many-", i), Received: noon, Situation: "decided"})
-	}
-	if v := s.View(func(string) bool { return true }); len(v.Doors) != MaxDoors || !v.Omitted {
-		t.Errorf("%d doors, omitted: %v", len(v.Doors), v.Omitted)
-	}
-}
-
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }
 
 func TestSubjects_MatchAsInNATS(t *testing.T) {
@@ -409,16 +331,5 @@ func TestStates_EachHasWords(t *testing.T) {
 		if s.Title() == "" || !strings.HasSuffix(s.Meaning(), ".") {
 			t.Errorf("%s has no words", s)
 		}
-	}
-}
-
-func BenchmarkView_OfAThousandDoors(b *testing.B) {
-	s := newSite()
-	for i := range 1000 {
-		s.Record(&visit.Record{Site: "hq", Integration: fmt.Sprint("door-", i), Received: noon, Situation: "decided"})
-	}
-	s.readable()
-	for b.Loop() {
-		s.View(func(string) bool { return true })
 	}
 }

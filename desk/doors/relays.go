@@ -28,7 +28,7 @@ func integrationsOf(r visit.Relay) (all []visit.RelayIntegration, complete bool)
 // describe takes over what a relay says. The first relay of an answer begins anew.
 func (d *door) describe(in visit.RelayIntegration) {
 	if len(d.relays) == 0 {
-		d.drifting, d.deciders, d.invalid, d.unconfirmed = nil, nil, false, false
+		d.deciders = nil
 	}
 	d.name, d.test = visit.CleanText(in.DisplayName), in.Test
 	if in.TimeZone != "" {
@@ -38,6 +38,13 @@ func (d *door) describe(in visit.RelayIntegration) {
 	d.received = later(d.received, in.LastReceived)
 	d.deciders = union(d.deciders, in.Deciders)
 	d.drifting = union(d.drifting, in.Drifting)
+}
+
+// gone reports whether no relay has had the door for long, and nothing was heard of it
+// for a day: it was taken away on purpose.
+func (d *door) gone(now time.Time) bool {
+	last := d.last()
+	return len(d.relays) == 0 && len(d.had) == 0 && (last.IsZero() || now.Sub(last) > day)
 }
 
 // sight notes that a relay has the door.

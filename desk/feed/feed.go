@@ -21,8 +21,10 @@ const (
 	// long the answer may take.
 	pollInterval = 3 * time.Second
 	pollTimeout  = 4 * time.Second
-	retryHistory = 5 * time.Second
-	lookBack     = 24 * time.Hour
+	// watchInterval is between two looks at the connection, which ask nobody.
+	watchInterval = 500 * time.Millisecond
+	retryHistory  = 5 * time.Second
+	lookBack      = 24 * time.Hour
 	// maxOverlap bounds what is followed while the last day is read, of which each is to
 	// be counted once.
 	maxOverlap = 100_000
@@ -72,6 +74,7 @@ func (f *Feed) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { f.follow(ctx) })
 	running.Go(func() { f.history(ctx) })
+	running.Go(func() { f.watch(ctx) })
 	running.Go(func() { f.poll(ctx) })
 	running.Wait()
 }
@@ -170,6 +173,14 @@ func (f *Feed) unlessFollowed(id string, do func()) {
 	defer f.mu.Unlock()
 	if !f.overlap[id] {
 		do()
+	}
+}
+
+// watch notices soon when NATS cannot be reached any more; to ask it takes longer.
+func (f *Feed) watch(ctx context.Context) {
+	for ctx.Err() == nil {
+		f.note(doors.NATS, f.broker.Connected())
+		pause(ctx, watchInterval)
 	}
 }
 

@@ -148,3 +148,26 @@ func (g *Given) obeys(r visit.Relay) bool {
 func has(r visit.Relay, site string) bool {
 	return site == visit.AllSites || r.SiteCount > len(r.Sites) || slices.Contains(r.Sites, site)
 }
+
+// Asker asks the relays for all pages that wait for them to obey. It is safe for
+// concurrent use, and its zero value has asked nobody.
+type Asker struct {
+	mu    sync.Mutex
+	until time.Time
+	last  []visit.Relay
+	err   error
+}
+
+// answerLasts is how long the answer of the relays is true.
+const answerLasts = 400 * time.Millisecond
+
+// Relays returns what ask does, or did a moment ago.
+func (a *Asker) Relays(ctx context.Context, ask func(context.Context) ([]visit.Relay, error)) ([]visit.Relay, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if time.Now().After(a.until) {
+		a.last, a.err = ask(ctx)
+		a.until = time.Now().Add(answerLasts)
+	}
+	return a.last, a.err
+}

@@ -141,22 +141,47 @@ func (f Form) Confirmed(typed string) bool {
 	return strings.EqualFold(strings.TrimSpace(typed), f.Confirmation())
 }
 
-// Preview is what visitors will read, or empty where that is what their integration
-// shows otherwise.
+// anyReference stands for the reference, which is another one for each visitor.
+const anyReference = "K7Q2M"
+
+// Preview is what visitors will read, with some reference, or empty where that is what
+// their integration shows otherwise.
 func (f Form) Preview() string {
-	switch text := strings.TrimSpace(visit.CleanText(f.Message)); {
+	text := strings.TrimSpace(visit.CleanText(f.Message))
+	switch {
 	case f.Action == Lift:
 		return ""
-	case !visit.IsBlank(text):
-		return text
-	case f.Action == Lockdown:
-		return DefaultLockdownText
-	default:
+	case visit.IsBlank(text) && f.Action == Lockdown:
+		text = DefaultLockdownText
+	case visit.IsBlank(text):
 		return ""
 	}
+	return strings.ReplaceAll(text, "{ref}", anyReference)
 }
 
 // Concerns reports whether an order for a site is one for another, too.
 func Concerns(ordered, site string) bool {
 	return ordered == site || ordered == visit.AllSites || ordered == "" || site == visit.AllSites
+}
+
+// ObeyedIDs are the orders of a kind and a site that relays obey, also where NATS has lost
+// them.
+func ObeyedIDs(relays []visit.Relay, kind visit.OrderKind, site string) (ids []string) {
+	for _, r := range relays {
+		for _, o := range r.Orders {
+			if o.Kind == kind && o.Site == site && !slices.Contains(ids, o.ID) {
+				ids = append(ids, o.ID)
+			}
+		}
+	}
+	return ids
+}
+
+// maxBy is how long the name of who gives an order may be, in characters.
+const maxBy = 100
+
+// By is the name of who gives an order, as an order takes it.
+func By(name string) string {
+	runes := []rune(strings.ReplaceAll(visit.CleanText(name), "\n", " "))
+	return string(runes[:min(len(runes), maxBy)])
 }

@@ -25,10 +25,11 @@ func TestPreview_DefaultTextIsThatOfTheRelays(t *testing.T) {
 
 func TestPreview_IsWhatVisitorsRead(t *testing.T) {
 	for want, f := range map[string]Form{
-		"Please wait":       {Action: Lockdown, Message: " Please wait "},
-		DefaultLockdownText: {Action: Lockdown, Message: "\u200b"},
-		"Welcome":           {Action: Override, Message: "Wel\u202ecome"},
-		"":                  {Action: Override},
+		"Please wait":   {Action: Lockdown, Message: " Please wait "},
+		"Closed. K7Q2M": {Action: Override, Message: "Closed. {ref}"},
+		"":              {Action: Override, Message: " "},
+		"This site is closed to visitors at the moment. Please see reception. Reference K7Q2M.": {Action: Lockdown, Message: "\u200b"},
+		"Welcome": {Action: Override, Message: "Wel\u202ecome"},
 	} {
 		if got := f.Preview(); got != want {
 			t.Errorf("%+v shows %q", f, got)
@@ -80,6 +81,14 @@ func TestAnswers_SayWhichRelaysObey(t *testing.T) {
 		if a := c.given.Answers(c.now); a.Obeying != c.obeying || a.Of != c.of || a.Complete() != c.complete {
 			t.Errorf("%s: %+v", name, a)
 		}
+	}
+}
+
+func TestBy_IsWhatAnOrderTakes(t *testing.T) {
+	name := By(strings.Repeat("é\n\x1b", 200))
+	o := visit.Order{Kind: visit.OrderLockdown, Site: "hq", By: name}
+	if err := o.Validate(); err != nil || len([]rune(name)) != 100 {
+		t.Errorf("%q: %v", name, err)
 	}
 }
 

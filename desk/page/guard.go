@@ -36,7 +36,7 @@ func Guard(next http.Handler, log *slog.Logger, reg prometheus.Registerer, faile
 			p := recover()
 			if p != nil && p != http.ErrAbortHandler {
 				// The value may quote what somebody entered: its type is enough.
-				log.Error("panic", "page", r.Pattern, "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+				log.Error("panic", "page", label(r), "type", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 				if seen.code == 0 {
 					failed(seen, r)
 				}

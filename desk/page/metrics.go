@@ -28,18 +28,24 @@ func newRequests(reg prometheus.Registerer) requests {
 	return c
 }
 
-// count counts one by the first part of its path.
+// count counts one.
 func (c requests) count(r *http.Request, code int) {
+	if code == 0 {
+		code = http.StatusOK
+	}
+	c.total.WithLabelValues(label(r), strconv.Itoa(code/100)+"xx").Inc()
+}
+
+// label is the page of a request, by the first part of its path.
+func label(r *http.Request) string {
 	page, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	page = strings.TrimSuffix(page, ".csv")
 	switch {
 	case page == "":
-		page = "doors"
+		return "doors"
 	case page == "doors" || !slices.Contains(labels, page):
-		page = "other"
+		return "other"
+	default:
+		return page
 	}
-	if code == 0 {
-		code = http.StatusOK
-	}
-	c.total.WithLabelValues(page, strconv.Itoa(code/100)+"xx").Inc()
 }

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	width, height = 168.0, 32.0
+	width, height = 240, 64
 	// hour is the width of one of 24.
 	hour = width / 24
 )
@@ -19,41 +19,40 @@ const (
 // Hours draws two counts of each hour of a day, the last one last: the first as bars, and
 // the second as a mark on each. The description names the first.
 func Hours(bars, marks [24]int, what string) template.HTML {
-	most, sum := 1, 0
+	most, sum, top := 1, 0, 0
 	for i := range bars {
-		most = max(most, bars[i], marks[i])
+		most, top = max(most, bars[i], marks[i]), max(top, bars[i])
 		sum += bars[i]
 	}
-	var b strings.Builder
-	begin(&b, fmt.Sprintf("%s in the last 24 hours: %d, at most %d in an hour", what, sum, top(bars)), width, height)
-	for i, n := range bars {
-		if n > 0 {
-			h := scaled(n, most)
-			fmt.Fprintf(&b, `<rect class="bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, float64(i)*hour+0.5, height-h, hour-1, h)
-		}
-		if marks[i] > 0 {
-			fmt.Fprintf(&b, `<rect class="mark" x="%.1f" y="%.1f" width="%.1f" height="1.5"/>`, float64(i)*hour+0.5, height-scaled(marks[i], most), hour-1)
-		}
-	}
-	return end(&b)
+	return day(bars, marks, most, fmt.Sprintf("%s in the last 24 hours: %d, at most %d in an hour", what, sum, top))
 }
 
 // Ranges draws for each hour of a day a bar up to a time, and a mark at a shorter one.
 func Ranges(marks, bars [24]time.Duration, what string) template.HTML {
 	most := time.Millisecond
-	for _, d := range bars {
-		most = max(most, d)
-	}
-	var b strings.Builder
-	begin(&b, fmt.Sprintf("%s in each of the last 24 hours, at most %s", what, most.Round(time.Millisecond)), width, height)
+	var low, high [24]int
 	for i := range bars {
-		if bars[i] == 0 {
-			continue
-		}
-		low, high := scaled(int(marks[i]), int(most)), scaled(int(bars[i]), int(most))
-		fmt.Fprintf(&b, `<rect class="bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, float64(i)*hour+0.5, height-high, hour-1, high)
-		fmt.Fprintf(&b, `<rect class="mark" x="%.1f" y="%.1f" width="%.1f" height="1.5"/>`, float64(i)*hour+0.5, height-low, hour-1)
+		most = max(most, bars[i])
+		low[i], high[i] = int(marks[i]), int(bars[i])
 	}
+	return day(high, low, int(most), fmt.Sprintf("%s in each of the last 24 hours, at most %s", what, most.Round(time.Millisecond)))
+}
+
+// day draws the bars of 24 hours as one path, and the marks as another: a page has very
+// many of them.
+func day(bars, marks [24]int, most int, description string) template.HTML {
+	var b, bar, mark strings.Builder
+	for i := range bars {
+		if bars[i] > 0 {
+			h := scaled(bars[i], most)
+			fmt.Fprintf(&bar, "M%d %dh%dv%dh-%dz", i*hour, height-h, hour-1, h, hour-1)
+		}
+		if marks[i] > 0 {
+			fmt.Fprintf(&mark, "M%d %dh%dv3h-%dz", i*hour, height-scaled(marks[i], most), hour-1, hour-1)
+		}
+	}
+	begin(&b, description, width, height)
+	fmt.Fprintf(&b, `<path class="bar" d="%s"/><path class="mark" d="%s"/>`, &bar, &mark)
 	return end(&b)
 }
 
@@ -104,14 +103,7 @@ func end(b *strings.Builder) template.HTML {
 }
 
 // scaled is the height of a number; what is there can be seen.
-func scaled(n, most int) float64 { return max(float64(n)/float64(most)*(height-2), 1.5) }
-
-func top(counts [24]int) (most int) {
-	for _, n := range counts {
-		most = max(most, n)
-	}
-	return most
-}
+func scaled(n, most int) int { return max(n*(height-4)/most, 3) }
 
 func sumOf(all []int) (sum int) {
 	for _, n := range all {

@@ -27,6 +27,9 @@ func check(t *testing.T, svg string) (rects int) {
 			rects++
 		}
 		for _, a := range e.Attr {
+			if a.Name.Local == "d" {
+				rects += strings.Count(a.Value, "M")
+			}
 			if a.Name.Local == "style" || strings.Contains(a.Value, "NaN") || strings.Contains(a.Value, "Inf") || a.Name.Local == "aria-label" && a.Value == "" {
 				t.Errorf("%s has %s=%q", e.Name.Local, a.Name.Local, a.Value)
 			}
@@ -41,6 +44,13 @@ func TestHours_ShowEachHour(t *testing.T) {
 		t.Errorf("%d bars: %s", n, svg)
 	}
 	check(t, string(Hours([24]int{}, [24]int{}, "Requests")))
+	var full [24]int
+	for i := range full {
+		full[i] = 1000 + i
+	}
+	if size := len(Hours(full, full, "Requests")); size > 1200 {
+		t.Errorf("a full day takes %d bytes", size)
+	}
 }
 
 func TestRanges_ShowTheHoursThatHadAny(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,7 +103,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, next Source, full fu
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold it back
 	s := sender{w: w, control: http.NewResponseController(w)}
-	if err := h.follow(r.Context(), &s, next); errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := h.follow(r.Context(), &s, next); errors.Is(err, errSlow) {
 		h.dropped.WithLabelValues(droppedSlow).Inc()
 	}
 }
@@ -154,21 +153,31 @@ type sender struct {
 	control *http.ResponseController
 }
 
+var errSlow = errors.New("the page does not read")
+
 // send writes one event. Data has no line break.
 func (s *sender) send(id, event, data string) error {
-	if err := s.control.SetWriteDeadline(time.Now().Add(slowAfter)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	began := time.Now()
+	if err := s.control.SetWriteDeadline(began.Add(slowAfter)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
+	// Over HTTP/2 a deadline that passes ends the stream, also while nothing is written.
+	defer s.control.SetWriteDeadline(time.Time{})
 	if id != "" {
 		id = "id: " + id + "\n"
 	}
-	if _, err := fmt.Fprintf(s.w, "%sevent: %s\ndata: %s\n\n", id, event, data); err != nil {
+	_, err := fmt.Fprintf(s.w, "%sevent: %s\ndata: %s\n\n", id, event, data)
+	if err == nil {
+		err = s.control.Flush()
+	}
+	switch {
+	case err == nil:
+		return nil
+	case time.Since(began) >= slowAfter:
+		return fmt.Errorf("send %s: %w: %w", event, errSlow, err)
+	default:
 		return fmt.Errorf("send %s: %w", event, err)
 	}
-	if err := s.control.Flush(); err != nil {
-		return fmt.Errorf("send %s: %w", event, err)
-	}
-	return nil
 }
 
 // Changed returns the parts that a page does not have yet, and notes that they are sent.

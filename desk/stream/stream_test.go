@@ -72,6 +72,37 @@ func TestStream_SaysWhatHasChangedAndWhereToGoOn(t *testing.T) {
 	}
 }
 
+// A write deadline that is left behind would end a stream of HTTP/2 between two beats.
+func TestStream_OverHTTP2OutlastsTheTimeThatAWriteMayTake(t *testing.T) {
+	t.Parallel()
+	h := New(prometheus.NewRegistry())
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.Serve(w, r, func() (Update, error) { return Update{}, nil }, func() {})
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	t.Cleanup(h.Close)
+	req, err := http.NewRequestWithContext(wait.Context(t, wait.Limit), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := server.Client().Do(req)
+	if err != nil || resp.ProtoMajor != 2 {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	defer resp.Body.Close()
+	lines, beats := bufio.NewScanner(resp.Body), 0
+	for beats < 3 && lines.Scan() {
+		if lines.Text() == "event: beat" {
+			beats++
+		}
+	}
+	if beats < 3 {
+		t.Errorf("it ended after %d beats: %v", beats, lines.Err())
+	}
+}
+
 func TestStream_ThatHasNothingToSaySaysThatItIsThere(t *testing.T) {
 	_, _, url := serve(t, func() (Update, error) { return Update{}, nil }, nil)
 	read(t, url, "event: beat")
@@ -118,6 +149,7 @@ func TestStream_PagesBeyondTheMostAreRefusedAndCounted(t *testing.T) {
 }
 
 func TestStream_APageThatDoesNotReadIsDroppedAndCounted(t *testing.T) {
+	t.Parallel()
 	large := strings.Repeat("x", 4<<20)
 	_, reg, url := serve(t, func() (Update, error) { return Update{Prepend: large}, nil }, nil)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))

@@ -72,7 +72,7 @@ func TestImports_PointOneWay(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"relay", "relay/policy", "relay/condition", "relay/fields", "desk/access"} {
+	for _, name := range []string{"relay", "relay/policy", "relay/condition", "relay/fields", "desk"} {
 		for _, dep := range packages[name].Deps {
 			if strings.HasPrefix(dep, "github.com/nats-io/") || strings.HasPrefix(dep, "github.com/sethvargo/") {
 				t.Errorf("%s depends on %s", name, dep)

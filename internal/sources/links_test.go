@@ -21,7 +21,7 @@ func pages(t *testing.T) map[string]string {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && d.Name() == ".git":
+		case d.IsDir() && slices.Contains([]string{".git", "node_modules"}, d.Name()):
 			return fs.SkipDir
 		case !d.Type().IsRegular() || !strings.HasSuffix(path, ".md"):
 			return nil
@@ -73,7 +73,7 @@ func TestLinks_FilesNamePagesThatExist(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && slices.Contains([]string{".git", "stand-in"}, d.Name()):
+		case d.IsDir() && slices.Contains([]string{".git", "node_modules", "stand-in"}, d.Name()):
 			return fs.SkipDir
 		case !d.Type().IsRegular():
 			return nil

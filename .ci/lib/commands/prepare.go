@@ -31,6 +31,7 @@ func (s *stage) prepare(text string) error {
 			for range 30 {
 				time.Sleep(time.Second)
 				post(s.dev.webhook, s.dev.key, "signin_before", "")
+				post("http://"+s.webhook+"/sine/hq-lobby", key, "signin_before", "")
 			}
 		}()
 	}

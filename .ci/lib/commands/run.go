@@ -93,9 +93,14 @@ func (s *stage) onEmbedded(words []string) error {
 	if err := s.prepare(text); err != nil {
 		return err
 	}
-	out, err := s.executeIn(dir, env, append(words, besides(text)...)...)
-	if strings.Contains(text, " reply ") && strings.Contains(out, "Received on subject") {
-		return nil // with a count it ends with 1
+	return replied(s.executeIn(dir, env, append(words, besides(text)...)...))
+}
+
+// replied is the error of a command, but for that of nats reply, which with a count ends
+// with 1.
+func replied(out string, err error) error {
+	if strings.Contains(out, "Received on subject") {
+		return nil
 	}
 	return err
 }
@@ -148,8 +153,7 @@ func (s *stage) runNATS(c command, words []string) error {
 			words[n] = fmt.Sprint(last)
 		}
 	}
-	_, err := s.execute(s.environment(), append(words, besides(text)...)...)
-	return errors.Join(err, s.restore(text))
+	return errors.Join(replied(s.execute(s.environment(), append(words, besides(text)...)...)), s.restore(text))
 }
 
 // besides is what a reader does beside the command: one server alone wants one

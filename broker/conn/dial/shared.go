@@ -98,8 +98,8 @@ func (s *Shared) WhilePermitted(ctx context.Context, needs func(subject string) 
 		return err
 	}
 	err := use(ctx)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+		err = cause
 	}
 	// The inbox of nats.go's own requests is refused once, as the first is made.
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) {

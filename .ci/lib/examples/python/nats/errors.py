@@ -1,0 +1,9 @@
+import asyncio
+
+
+class TimeoutError(asyncio.TimeoutError):
+    pass
+
+
+class ConnectionClosedError(Exception):
+    pass
