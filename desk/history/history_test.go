@@ -131,6 +131,26 @@ func TestTimeline_SaysWhatHappenedInOrder(t *testing.T) {
 	}
 }
 
+func TestTimeline_GoesByTheRelaysClockAndSaysSinesWhereItDiffers(t *testing.T) {
+	s := oneVisit()
+	s.events[0].Time = noon.Add(-time.Hour)
+	s.events[2].Time = s.events[2].Received.Add(-400 * time.Millisecond)
+	v, err := Find(t.Context(), s, Query{ID: "V1", Sites: []string{"hq"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := v.Timeline(func(s string) string { return s })
+	if len(items) != 5 || items[0].Title != "Check-in request" || items[2].Event == nil || items[2].Event.ID != "E1" {
+		t.Fatalf("it is %+v", items)
+	}
+	if !items[2].At.Equal(noon.Add(time.Minute)) || !items[2].Sine.Equal(noon.Add(-time.Hour)) {
+		t.Errorf("the check-in is at %s, %s by Sine", items[2].At, items[2].Sine)
+	}
+	if !items[4].Sine.IsZero() {
+		t.Errorf("the check-out is at %s by Sine, which is when it was received", items[4].Sine)
+	}
+}
+
 // many are decisions of 30 days, the oldest first.
 func many(n int) (all []visit.Record) {
 	for i := range n {
