@@ -60,9 +60,11 @@ type Count struct {
 
 // Decisions are what was found.
 type Decisions struct {
-	Total      int
-	Days       []Day // each day, also one without any
-	Situations []Count
+	// Total, Days and Situations are without the tests of operators, of which Tests is
+	// the number.
+	Total, Tests int
+	Days         []Day // each day, also one without any
+	Situations   []Count
 	// Contradictions are those of sites that have any. They are sought for among all
 	// results alone. MoreContradictions is set where there may be more.
 	Contradictions     []SiteContradictions
@@ -87,6 +89,10 @@ func Read(ctx context.Context, r Reader, f Filter, page int) (Decisions, error) 
 		one.Sites = []string{site}
 		err := Each(ctx, r, one, func(record visit.Record) error {
 			last.add(record)
+			if record.Synthetic {
+				d.Tests++
+				return nil
+			}
 			contrary.reject(&record)
 			d.Total++
 			situations[record.Situation]++

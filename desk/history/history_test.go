@@ -202,6 +202,29 @@ func TestRead_CountsAllAndListsTheNewest(t *testing.T) {
 	}
 }
 
+func TestRead_CountsTestsApart(t *testing.T) {
+	s := stored{records: many(100)}
+	for _, i := range []int{0, 1, 2} {
+		s.records[i].Synthetic, s.records[i].Situation = true, "overloaded"
+	}
+	d, err := Read(t.Context(), s, month(), 0)
+	plotted := 0
+	for _, day := range d.Days {
+		plotted += day.Total()
+	}
+	if err != nil || d.Total != 97 || d.Tests != 3 || plotted != 97 {
+		t.Errorf("%d and %d tests, %d of all days, %v", d.Total, d.Tests, plotted, err)
+	}
+	for _, c := range d.Situations {
+		if c.Situation == "overloaded" {
+			t.Errorf("the situations are %v", d.Situations)
+		}
+	}
+	if d, err := Read(t.Context(), s, month(), 1); err != nil || !d.List[49].Synthetic {
+		t.Errorf("the list has no test, %v", err)
+	}
+}
+
 func TestRead_ADayIsThatOfTheCalendarAlsoWhenTheClocksChange(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Zurich")
 	if err != nil {

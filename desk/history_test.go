@@ -32,6 +32,18 @@ func TestPages_PointOutWhoWasRejectedAndCheckedIn(t *testing.T) {
 	}
 }
 
+func TestDecisions_SayHowManyTestsThereAre(t *testing.T) {
+	b := stored()
+	f := newFixture(t, b)
+	if a := f.get(t, "vera", "/decisions"); !strings.Contains(a.text, "2 check-in requests from") {
+		t.Errorf("without a test: %s", a.text)
+	}
+	b.set(func() { b.records[1].Synthetic = true })
+	if a := f.get(t, "vera", "/decisions"); !strings.Contains(a.text, "1 check-in request and 1 test from") {
+		t.Errorf("with one: %s", a.text)
+	}
+}
+
 func TestVisit_SaysWhichTimeSineSent(t *testing.T) {
 	b := stored()
 	f := newFixture(t, b)
