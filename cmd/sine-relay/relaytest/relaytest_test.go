@@ -73,9 +73,11 @@ integrations:
 	r.DecideWith(subscriber.DeciderConfig{Decider: "night-porter"}, func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 		return visit.Decision{Verdict: visit.Reject}, nil
 	})
-	night := r.CheckIn(subscribertest.Visitor())
+	v := subscribertest.Visitor()
+	v.TimeZone = "UTC"
+	night := r.CheckIn(v)
 	now = now.Add(9 * time.Hour)
-	noon := r.CheckIn(subscribertest.Visitor())
+	noon := r.CheckIn(v)
 	if night.Record.Decider != "night-porter" || noon.Record.Situation != "unasked" || !noon.Record.Received.Equal(now) {
 		t.Errorf("at night %+v, at noon %+v", night.Record, noon.Record)
 	}
