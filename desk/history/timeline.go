@@ -83,7 +83,7 @@ func voteLine(v visit.Vote, words func(string) string) string {
 		line += " (version " + visit.CleanText(v.Version) + ")"
 	}
 	line += ": "
-	if v.Situation == "decided" {
+	if v.Situation == visit.SituationDecided {
 		line += string(v.Verdict)
 	} else {
 		line += words(v.Situation)

@@ -35,7 +35,7 @@ integrations:
 `))
 	v := subscribertest.Visitor()
 	v.TimeZone = "UTC"
-	if got := r.CheckIn(v).Record; got.Situation != "no_decider" || got.Verdict != visit.Accept {
+	if got := r.CheckIn(v).Record; got.Situation != visit.SituationNoDecider || got.Verdict != visit.Accept {
 		t.Errorf("decided %+v", got)
 	}
 }
