@@ -25,6 +25,14 @@ type visitData struct {
 	Items    []itemData
 	Cut      bool
 	Revealed *revealed
+	// Contradictions are the one thing of a visit that security must see.
+	Contradictions []contradictionData
+}
+
+type contradictionData struct {
+	history.Contradiction
+	Zone *time.Location
+	Now  time.Time
 }
 
 // itemData is an item of the time line with what a template needs.
@@ -138,6 +146,9 @@ func (d *Desk) fillVisit(r *http.Request, q history.Query, data *visitData) int 
 		return http.StatusServiceUnavailable
 	}
 	data.Cut = found.Cut
+	for _, c := range found.Contradictions() {
+		data.Contradictions = append(data.Contradictions, contradictionData{c, d.zoneOf(c.Site), d.now()})
+	}
 	for _, item := range found.Timeline(situationWords) {
 		i := itemData{Item: item, Zone: d.zoneOf(item.Site), Now: d.now()}
 		if item.Event != nil {

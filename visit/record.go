@@ -91,6 +91,43 @@ type OrderNote struct {
 	Since time.Time `json:"since"`
 }
 
+// Situations say whether a check-in request got a decider's decision, and if not, why
+// not: [Record.Situation] and [Vote.Situation]. Later relays may add others.
+const (
+	// SituationDecided means that a decider decided.
+	SituationDecided = "decided"
+	// SituationNoDecider means that no decider subscribed to the request's subject.
+	SituationNoDecider = "no_decider"
+	// SituationTimeout means that no reply came before the deadline.
+	SituationTimeout = "timeout"
+	// SituationDisconnected means that the relay had no connection to NATS.
+	SituationDisconnected = "disconnected"
+	// SituationDenied means that NATS did not carry the request.
+	SituationDenied = "denied"
+	// SituationBadReply means that the decider's reply was invalid.
+	SituationBadReply = "bad_reply"
+	// SituationOverloaded means that more check-in requests were in flight than the relay
+	// is configured for.
+	SituationOverloaded = "overloaded"
+	// SituationUnreadable means that the webhook could not be understood, and may have
+	// been a check-in request.
+	SituationUnreadable = "unreadable"
+	// SituationIncomplete means that the request lacked something that was expected.
+	SituationIncomplete = "incomplete"
+	// SituationUnasked means that the condition of the decider, or of all deciders, was
+	// false for the visitor.
+	SituationUnasked = "unasked"
+	// SituationOrdersUnknown means that deciders accepted while it was not known whether
+	// a lockdown is in force, where that is not enough.
+	SituationOrdersUnknown = "orders_unknown"
+	// SituationLockedDown and SituationOverridden mean that an [Order] decided.
+	SituationLockedDown = string(OrderLockdown)
+	SituationOverridden = string(OrderOverride)
+	// SituationUnheard is that of a vote for which the decision did not wait. It is never
+	// that of a record.
+	SituationUnheard = "unheard"
+)
+
 // Results are the last tokens of the subjects of records.
 const (
 	ResultAccepted = "accepted"

@@ -19,7 +19,10 @@ type finding struct {
 	fault   error
 	drift   drifts
 	pending error
-	batches bool // it allows atomic batches, and they are wanted
+	batches bool // it allows atomic batches that pay, and they are wanted
+	// obstacle is why it does not, and remedy what helps.
+	obstacle, remedy string
+
 	created bool // it was absent
 	// replaced is set by whoever compares it with the one before.
 	replaced bool
@@ -137,9 +140,10 @@ func (r *Reconciler) Unused(ctx context.Context) (bool, error) {
 }
 
 func found(want spec, info Info) finding {
+	why, remedy := obstacle(info.Config)
 	return finding{
 		fault: validate(want, info.Config), drift: compare(want, info.Config),
-		batches: want.batches && takesBatches(info.Config), dedupe: info.Config.Duplicates,
+		batches: want.batches && why == "", obstacle: why, remedy: remedy, dedupe: info.Config.Duplicates,
 		since: info.Created,
 		level: level{
 			int64(info.State.Bytes), max(0, info.Config.MaxBytes),
@@ -153,11 +157,21 @@ func found(want spec, info Info) finding {
 // 2.12 on knows batches, and syncs each of their messages: they would be slower.
 const groupLevel = 5
 
-// takesBatches reports whether the stream allows atomic batches, on a server where they
-// pay. The server that replies adds its level.
-func takesBatches(found jetstream.StreamConfig) bool {
+// obstacle says why atomic batches of a stream do not pay, or are not allowed, and what
+// helps. Both are empty where they may be used. The server that replies adds its level.
+func obstacle(found jetstream.StreamConfig) (why, remedy string) {
 	level, err := strconv.Atoi(found.Metadata["_nats.level"])
-	return err == nil && level >= groupLevel && found.AllowAtomicPublish
+	old := err != nil || level < groupLevel
+	update, edit := "update NATS to 2.15 or newer", "nats stream edit "+found.Name+" --allow-batch"
+	switch {
+	case old && !found.AllowAtomicPublish:
+		return "NATS is older than 2.15, and the stream does not allow atomic batches", update + ", then " + edit
+	case old:
+		return "NATS is older than 2.15", update
+	case !found.AllowAtomicPublish:
+		return "the stream does not allow atomic batches", edit
+	}
+	return "", ""
 }
 
 // failure distinguishes what passes from what a person must mend.

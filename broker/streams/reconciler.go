@@ -262,8 +262,7 @@ func (r *Reconciler) conclude(s *stream, f finding) {
 		r.log.Info("stream verified", "stream", s.want.name)
 	}
 	if fresh && s.want.batches && !f.batches {
-		r.log.Info("no group commit: it requires NATS 2.15, and a stream that allows atomic batches", "stream", s.want.name,
-			"remedy", "nats stream edit "+s.want.name+" --allow-batch")
+		r.log.Info("no group commit: "+f.obstacle, "stream", s.want.name, "remedy", f.remedy)
 	}
 }
 

@@ -60,9 +60,15 @@ type Count struct {
 
 // Decisions are what was found.
 type Decisions struct {
-	Total      int
-	Days       []Day // each day, also one without any
-	Situations []Count
+	// Total, Days and Situations are without the tests of operators, of which Tests is
+	// the number.
+	Total, Tests int
+	Days         []Day // each day, also one without any
+	Situations   []Count
+	// Contradictions are those of sites that have any. They are sought for among all
+	// results alone. MoreContradictions is set where there may be more.
+	Contradictions     []SiteContradictions
+	MoreContradictions bool
 	// List is one page, the newest first. More is set where another one follows.
 	List []visit.Record
 	More bool
@@ -76,17 +82,23 @@ func Read(ctx context.Context, r Reader, f Filter, page int) (Decisions, error) 
 	situations := map[string]int{}
 	wanted := (page+1)*PageSize + 1 // one more shows that another page follows
 	var newest []visit.Record
+	var contrary contradictions
 	for _, site := range f.Sites {
 		last := tail{most: wanted}
 		one := f
 		one.Sites = []string{site}
 		err := Each(ctx, r, one, func(record visit.Record) error {
+			last.add(record)
+			if record.Synthetic {
+				d.Tests++
+				return nil
+			}
+			contrary.reject(&record)
 			d.Total++
 			situations[record.Situation]++
 			if i := f.day(record.Received, d.Days); i >= 0 {
 				d.Days[i].Parts[partOf(&record)]++
 			}
-			last.add(record)
 			return nil
 		})
 		if err != nil {
@@ -95,6 +107,12 @@ func Read(ctx context.Context, r Reader, f Filter, page int) (Decisions, error) 
 		newest = append(newest, last.all...)
 		slices.SortStableFunc(newest, func(a, b visit.Record) int { return b.Received.Compare(a.Received) })
 		newest = newest[:min(len(newest), wanted)]
+	}
+	if f.Result == "" {
+		if err := contrary.complete(ctx, r, f); err != nil {
+			return d, err
+		}
+		d.Contradictions, d.MoreContradictions = contrary.bySite(), contrary.full
 	}
 	from := min(page*PageSize, len(newest))
 	to := min(from+PageSize, len(newest))

@@ -131,6 +131,26 @@ func TestTimeline_SaysWhatHappenedInOrder(t *testing.T) {
 	}
 }
 
+func TestTimeline_GoesByTheRelaysClockAndSaysSinesWhereItDiffers(t *testing.T) {
+	s := oneVisit()
+	s.events[0].Time = noon.Add(-time.Hour)
+	s.events[2].Time = s.events[2].Received.Add(-400 * time.Millisecond)
+	v, err := Find(t.Context(), s, Query{ID: "V1", Sites: []string{"hq"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := v.Timeline(func(s string) string { return s })
+	if len(items) != 5 || items[0].Title != "Check-in request" || items[2].Event == nil || items[2].Event.ID != "E1" {
+		t.Fatalf("it is %+v", items)
+	}
+	if !items[2].At.Equal(noon.Add(time.Minute)) || !items[2].Sine.Equal(noon.Add(-time.Hour)) {
+		t.Errorf("the check-in is at %s, %s by Sine", items[2].At, items[2].Sine)
+	}
+	if !items[4].Sine.IsZero() {
+		t.Errorf("the check-out is at %s by Sine, which is when it was received", items[4].Sine)
+	}
+}
+
 // many are decisions of 30 days, the oldest first.
 func many(n int) (all []visit.Record) {
 	for i := range n {
@@ -179,6 +199,29 @@ func TestRead_CountsAllAndListsTheNewest(t *testing.T) {
 		if d, err := Read(t.Context(), s, f, 0); err != nil || d.Total != want {
 			t.Errorf("%s: %d, %v", result, d.Total, err)
 		}
+	}
+}
+
+func TestRead_CountsTestsApart(t *testing.T) {
+	s := stored{records: many(100)}
+	for _, i := range []int{0, 1, 2} {
+		s.records[i].Synthetic, s.records[i].Situation = true, "overloaded"
+	}
+	d, err := Read(t.Context(), s, month(), 0)
+	plotted := 0
+	for _, day := range d.Days {
+		plotted += day.Total()
+	}
+	if err != nil || d.Total != 97 || d.Tests != 3 || plotted != 97 {
+		t.Errorf("%d and %d tests, %d of all days, %v", d.Total, d.Tests, plotted, err)
+	}
+	for _, c := range d.Situations {
+		if c.Situation == "overloaded" {
+			t.Errorf("the situations are %v", d.Situations)
+		}
+	}
+	if d, err := Read(t.Context(), s, month(), 1); err != nil || !d.List[49].Synthetic {
+		t.Errorf("the list has no test, %v", err)
 	}
 }
 

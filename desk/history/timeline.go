@@ -9,9 +9,16 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
+// delivery is what a webhook may take until its time counts as another one.
+const delivery = time.Second
+
 // Item is one thing that happened to a visit.
 type Item struct {
-	At                time.Time
+	// At is by the relay's clock, so that a check-in request is before its event
+	// whatever time Sine sends.
+	At time.Time
+	// Sine is the time that Sine sent, where that is another one, and zero otherwise.
+	Sine              time.Time
 	Site, Integration string
 	Title             string
 	// Lines say more, one thing each.
@@ -76,7 +83,7 @@ func voteLine(v visit.Vote, words func(string) string) string {
 		line += " (version " + visit.CleanText(v.Version) + ")"
 	}
 	line += ": "
-	if v.Situation == "decided" {
+	if v.Situation == visit.SituationDecided {
 		line += string(v.Verdict)
 	} else {
 		line += words(v.Situation)
@@ -94,7 +101,7 @@ func voteLine(v visit.Vote, words func(string) string) string {
 }
 
 func (v *Visit) eventItem(e *visit.Event) Item {
-	item := Item{At: e.Time, Site: e.Site, Integration: e.Integration, Title: "Checked in", Event: e}
+	item := Item{At: e.Received, Site: e.Site, Integration: e.Integration, Title: "Checked in", Event: e}
 	if e.Kind == visit.KindCheckedOut {
 		item.Title = checkOutTitle(e.Cause)
 	}
@@ -103,6 +110,9 @@ func (v *Visit) eventItem(e *visit.Event) Item {
 	}
 	for i := range v.Events {
 		item.Replaced = item.Replaced || v.Events[i].Supersedes(e)
+	}
+	if e.Time.Sub(e.Received).Abs() >= delivery {
+		item.Sine = e.Time
 	}
 	item.Lines = append(item.Lines, "Event "+e.ID+", request "+e.RequestID)
 	if e.Visit.Value != "" {

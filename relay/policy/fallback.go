@@ -11,42 +11,42 @@ import (
 )
 
 // Situation says whether there is a decider's decision about a visitor, and if
-// not, why not.
+// not, why not. Its values are those of package visit.
 type Situation string
 
 const (
-	Decided      Situation = "decided"
-	NoDecider    Situation = "no_decider"
-	Timeout      Situation = "timeout"
-	Disconnected Situation = "disconnected"
-	Denied       Situation = "denied"
-	BadReply     Situation = "bad_reply"
+	Decided      Situation = visit.SituationDecided
+	NoDecider    Situation = visit.SituationNoDecider
+	Timeout      Situation = visit.SituationTimeout
+	Disconnected Situation = visit.SituationDisconnected
+	Denied       Situation = visit.SituationDenied
+	BadReply     Situation = visit.SituationBadReply
 	// Overloaded means that more check-in requests are in flight than the relay
 	// is configured for.
-	Overloaded Situation = "overloaded"
+	Overloaded Situation = visit.SituationOverloaded
 	// Unreadable means that the webhook could not be understood, and may have
 	// been a check-in request.
-	Unreadable Situation = "unreadable"
+	Unreadable Situation = visit.SituationUnreadable
 	// Incomplete means that the check-in request lacks something that is expected, of
 	// the integration or of one decider: at least a name, so that no decider is asked
 	// about nobody.
-	Incomplete Situation = "incomplete"
+	Incomplete Situation = visit.SituationIncomplete
 	// Unasked means that the conditions of all deciders were false for this
 	// visitor.
-	Unasked Situation = "unasked"
+	Unasked Situation = visit.SituationUnasked
 
 	// OrdersUnknown means that deciders accepted while it was not known whether
 	// a lockdown is in force, where that is not enough. It has no fallback.
-	OrdersUnknown Situation = "orders_unknown"
+	OrdersUnknown Situation = visit.SituationOrdersUnknown
 
 	// LockedDown and Overridden are those in which an [visit.Order] decides. They
 	// have no fallback.
-	LockedDown = Situation(visit.OrderLockdown)
-	Overridden = Situation(visit.OrderOverride)
+	LockedDown = Situation(visit.SituationLockedDown)
+	Overridden = Situation(visit.SituationOverridden)
 
 	// Unheard is the situation of a decider for whose vote the decision did not
 	// wait. It is never that of a decision.
-	Unheard Situation = "unheard"
+	Unheard Situation = visit.SituationUnheard
 )
 
 // Unanswered lists the situations in which a decider that has a say about a visitor has

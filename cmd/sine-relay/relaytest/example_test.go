@@ -33,7 +33,9 @@ integrations:
     deciders: [{name: night-porter, condition: time < "06:00"}]
     fallbacks: {no_decider: {decision: accept, adminNote: "The night porter is away."}}
 `))
-	if got := r.CheckIn(subscribertest.Visitor()).Record; got.Situation != "no_decider" || got.Verdict != visit.Accept {
+	v := subscribertest.Visitor()
+	v.TimeZone = "UTC"
+	if got := r.CheckIn(v).Record; got.Situation != visit.SituationNoDecider || got.Verdict != visit.Accept {
 		t.Errorf("decided %+v", got)
 	}
 }

@@ -74,6 +74,14 @@ func TestStart_FailsTheTestInWords(t *testing.T) {
 			v.Integration = "plant-gate"
 			relaytest.Start(t).CheckIn(v)
 		}, `no integration "plant-gate", it has ["default"]`},
+		"a visit in another time zone": {func(t testing.TB) {
+			relaytest.Start(t, relaytest.Setting("SINE_RELAY_TIME_ZONE", "Europe/Zurich")).CheckIn(subscribertest.Visitor())
+		}, `the visit is in the time zone Australia/Adelaide, the integration "default" in Europe/Zurich: set the field TimeZone`},
+		"an event in another time zone": {func(t testing.TB) {
+			v := subscribertest.Visitor()
+			v.TimeZone = ""
+			relaytest.Start(t).CheckedOut(v)
+		}, `the visit is in the time zone UTC, the integration "default" in Australia/Adelaide`},
 		"an event that is refused": {func(t testing.TB) {
 			relaytest.Start(t, relaytest.Setting("SINE_RELAY_BODY_LIMIT", "1KiB")).CheckedIn(subscribertest.LargeAnswers())
 		}, "checked_in was answered 413"},

@@ -109,12 +109,12 @@ integrations: [{name: default, site: hq, rejectText: "", responses: {accept: {v:
 			r.Decide(decide)
 			got := r.CheckIn(subscribertest.Visitor())
 			read, err := subscribertest.Try(t, decide, subscribertest.Visitor().CheckInRequest(), subscribertest.Within(budget))
-			situation := "decided"
+			situation := visit.SituationDecided
 			switch {
 			case errors.Is(err, visit.ErrTimeout):
-				situation = "timeout"
+				situation = visit.SituationTimeout
 			case errors.Is(err, visit.ErrBadReply):
-				situation = "bad_reply"
+				situation = visit.SituationBadReply
 			}
 			if got.Record.Situation != situation || err == nil && got.Record.Verdict != read.Verdict {
 				t.Errorf("the kit: %+v, %v; the relay: %+v", read, err, got.Record)

@@ -47,7 +47,7 @@ func TestStart_TakesLittleTime(t *testing.T) {
 func TestRelay_AsksTheDecider(t *testing.T) {
 	t.Parallel()
 	r := relaytest.Start(t)
-	if got := r.CheckIn(subscribertest.Visitor()); got.Record.Situation != "no_decider" || got.Record.Verdict != visit.Reject {
+	if got := r.CheckIn(subscribertest.Visitor()); got.Record.Situation != visit.SituationNoDecider || got.Record.Verdict != visit.Reject {
 		t.Errorf("without a decider: %+v", got.Record)
 	}
 	r.Decide(decide)
@@ -73,10 +73,12 @@ integrations:
 	r.DecideWith(subscriber.DeciderConfig{Decider: "night-porter"}, func(context.Context, visit.CheckInRequest) (visit.Decision, error) {
 		return visit.Decision{Verdict: visit.Reject}, nil
 	})
-	night := r.CheckIn(subscribertest.Visitor())
+	v := subscribertest.Visitor()
+	v.TimeZone = "UTC"
+	night := r.CheckIn(v)
 	now = now.Add(9 * time.Hour)
-	noon := r.CheckIn(subscribertest.Visitor())
-	if night.Record.Decider != "night-porter" || noon.Record.Situation != "unasked" || !noon.Record.Received.Equal(now) {
+	noon := r.CheckIn(v)
+	if night.Record.Decider != "night-porter" || noon.Record.Situation != visit.SituationUnasked || !noon.Record.Received.Equal(now) {
 		t.Errorf("at night %+v, at noon %+v", night.Record, noon.Record)
 	}
 }
@@ -95,7 +97,7 @@ integrations:
 	v := subscribertest.Visitor()
 	for integration, want := range map[string]visit.Verdict{"hq-lobby": visit.Reject, "plant-gate": visit.Accept} {
 		v.Integration = integration
-		if got := r.CheckIn(v).Record; got.Verdict != want || got.Situation != "timeout" || got.Integration != integration {
+		if got := r.CheckIn(v).Record; got.Verdict != want || got.Situation != visit.SituationTimeout || got.Integration != integration {
 			t.Errorf("%s: %+v", integration, got)
 		}
 	}

@@ -2,6 +2,7 @@ package relaytest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -23,9 +24,11 @@ type Response struct {
 }
 
 // CheckIn sends the check-in request of a visitor, to the integration of that name, and
-// returns the response when the record of the decision is known, too.
+// returns the response when the record of the decision is known, too. The visit must have
+// the integration's time zone: a decider would see another hour than the test says.
 func (r *Relay) CheckIn(v subscribertest.Visit) Response {
 	r.t.Helper()
+	r.sameZone(v)
 	response := r.Post(v.Integration, v.Body(visit.KindCheckInRequest))
 	wait.Until(r.t, "the decision is recorded", func() bool {
 		r.mu.Lock()
@@ -37,13 +40,14 @@ func (r *Relay) CheckIn(v subscribertest.Visit) Response {
 	return response
 }
 
-// CheckedIn sends the event of the check-in, which must be stored.
+// CheckedIn sends the event of the check-in, which must be stored. Its visit, too, must
+// have the integration's time zone.
 func (r *Relay) CheckedIn(v subscribertest.Visit) Response {
 	r.t.Helper()
 	return r.stored(v, visit.KindCheckedIn)
 }
 
-// CheckedOut sends the event of the check-out, which must be stored.
+// CheckedOut is the same for the check-out.
 func (r *Relay) CheckedOut(v subscribertest.Visit) Response {
 	r.t.Helper()
 	return r.stored(v, visit.KindCheckedOut)
@@ -51,11 +55,22 @@ func (r *Relay) CheckedOut(v subscribertest.Visit) Response {
 
 func (r *Relay) stored(v subscribertest.Visit, k visit.Kind) Response {
 	r.t.Helper()
+	r.sameZone(v)
 	response := r.Post(v.Integration, v.Body(k))
 	if response.Status != http.StatusOK {
 		r.t.Fatalf("%s was answered %d %s", k, response.Status, response.Body)
 	}
 	return response
+}
+
+// sameZone fails the test of a visit in another time zone than its integration.
+func (r *Relay) sameZone(v subscribertest.Visit) {
+	r.t.Helper()
+	for _, in := range r.settings.Integrations {
+		if zone := cmp.Or(v.TimeZone, "UTC"); in.Name == v.Integration && in.Zone.String() != zone {
+			r.t.Fatalf("the visit is in the time zone %s, the integration %q in %s: set the field TimeZone of the visit, before At, or timeZone of the integration", zone, in.Name, in.Zone)
+		}
+	}
 }
 
 // Post sends a body to an integration, as Sine does.

@@ -82,9 +82,9 @@ func TryAtOnce(t testing.TB, concurrency int, decide Decide, requests []visit.Ch
 // situation is the name that fallbacks have for it.
 func situation(err error) string {
 	if errors.Is(err, visit.ErrTimeout) {
-		return "timeout"
+		return visit.SituationTimeout
 	}
-	return "bad_reply"
+	return visit.SituationBadReply
 }
 
 // message is a request on the wire.

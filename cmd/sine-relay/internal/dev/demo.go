@@ -122,7 +122,7 @@ func printRecord(out io.Writer, r visit.Record) {
 func settledBy(r visit.Record) string {
 	var by []string
 	for _, v := range r.Votes {
-		if v.Situation == "decided" && !v.Shadow {
+		if v.Situation == visit.SituationDecided && !v.Shadow {
 			by = append(by, strings.TrimSpace(v.Decider+" "+v.Version))
 		}
 	}

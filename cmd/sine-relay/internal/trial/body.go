@@ -25,6 +25,8 @@ type pass struct {
 	PassType  string     `json:"passType,omitempty"`
 	Host      *host      `json:"host,omitempty"`
 	Form      *responses `json:"formResponses,omitempty"`
+	// Status says why the pass ended: without it, the visitor may still be inside.
+	Status string `json:"status,omitempty"`
 }
 
 type host struct {
@@ -48,6 +50,9 @@ func bodyOf(call desk.TryCall, at time.Time) []byte {
 	}
 	if call.HostFirst != "" || call.HostLast != "" {
 		b.Data.Host = &host{call.HostFirst, call.HostLast}
+	}
+	if call.Step == desk.TryCheckOut {
+		b.Data.Status = "Checked Out"
 	}
 	if len(call.Answers) > 0 {
 		b.Data.Form = &responses{}

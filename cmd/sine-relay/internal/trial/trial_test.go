@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sine-relay/sine-relay/desk"
+	"github.com/sine-relay/sine-relay/relay/fields"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -76,6 +77,25 @@ func TestTry_SendsWhatSineWouldSend(t *testing.T) {
 		`"host":{"firstName":"Ada","lastName":"Lovelace"},"formResponses":{"responses":[{"label":"Have you read the rules?","value":"Yes"}]}}`
 	if err := json.Unmarshal(f.sent, &sent); err != nil || sent.Event != "signin_before" || time.Since(sent.Date).Abs() > time.Minute || string(sent.Data) != want {
 		t.Errorf("%s, %v", f.sent, err)
+	}
+}
+
+func TestTry_OnlyACheckOutSaysThatTheVisitorLeft(t *testing.T) {
+	builtin, faults := fields.Compile(fields.Spec{})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	for _, step := range []desk.TryStep{desk.TryRequest, desk.TryCheckIn, desk.TryCheckOut} {
+		f := &fakeRelay{status: 200, body: `{"code":"SUCCESS"}`}
+		call := visitor
+		call.Step = step
+		if _, err := newTrial(t, f).Try(context.Background(), "lobby", call); err != nil {
+			t.Fatal(err)
+		}
+		read, reason := builtin.Read(f.sent, 32)
+		if left := read.Cause == visit.CauseCheckedOut; reason != "" || left != (step == desk.TryCheckOut) {
+			t.Errorf("%s: a relay reads %q, %s", step, read.Cause, reason)
+		}
 	}
 }
 
