@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
@@ -172,5 +174,33 @@ func TestOrder_ThatIsNotStoredIsNotSaidToBe(t *testing.T) {
 	b.set(func() { b.giveErr = nil })
 	if a := f.post(t, "otto", "/orders/give", "action", "lockdown", "site", "*", "token", "T", "confirm", "all sites"); a.status != http.StatusSeeOther {
 		t.Errorf("sent again, it got %d: %s", a.status, a.text)
+	}
+}
+
+// A page that takes long to fill keeps the model to itself.
+func TestLockdown_DoesNotWaitForWhatSomebodyLooksAt(t *testing.T) {
+	b := stored()
+	f := newFixture(t, b)
+	f.read(t)
+	looking, looked := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	go f.model.View(func(string) bool {
+		once.Do(func() { close(looking) })
+		<-looked
+		return true
+	})
+	<-looking
+	defer close(looked)
+	ordered := make(chan int, 1)
+	go func() {
+		ordered <- f.post(t, "otto", "/orders/give", "action", "lockdown", "site", "hq", "token", "T", "confirm", "hq").status
+	}()
+	select {
+	case status := <-ordered:
+		if status != http.StatusSeeOther {
+			t.Errorf("it got %d", status)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it waits")
 	}
 }
