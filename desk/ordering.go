@@ -171,7 +171,12 @@ func (d *Desk) order(ctx context.Context, u access.User, g *orders.Given) error 
 		if err != nil {
 			return err
 		}
-		g.Revision, err = d.broker.LiftOrder(ctx, l, orders.ObeyedIDs(g.Before, l.Kind, l.Site)...)
+		// Only the order that somebody has seen: another one may have been given since.
+		var lost []string
+		if orders.Obeyed(g.Before, l.Kind, l.Site, l.Lifts) {
+			lost = []string{l.Lifts}
+		}
+		g.Revision, err = d.broker.LiftOrder(ctx, l, lost...)
 		return err
 	}
 	o, err := g.Form.Order(d.now(), by, d.broker.MaxOverride())

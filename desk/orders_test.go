@@ -73,7 +73,7 @@ func TestOrder_GivenByAnotherDeskIsShownAsNATSHasIt(t *testing.T) {
 	second.read(t)
 	for _, form := range [][]string{
 		{"action", "lockdown", "site", "hq", "token", "T", "confirm", "hq"},
-		{"action", "lift", "kind", "override", "site", "hq", "id", "O9", "token", "L", "confirm", "hq"},
+		{"action", "lift", "kind", "override", "site", "hq", "id", "O1", "token", "L", "confirm", "hq"},
 	} {
 		a := first.post(t, "olga", "/orders/give", form...)
 		if a := second.get(t, "olga", a.header.Get("Location")); a.status != http.StatusOK || !strings.Contains(a.text, "Obeyed by 0 of 1 relay") {
@@ -83,7 +83,7 @@ func TestOrder_GivenByAnotherDeskIsShownAsNATSHasIt(t *testing.T) {
 			t.Errorf("somebody else got %d", a.status)
 		}
 	}
-	for _, address := range []string{"action=lockdown&site=hq&id=forged", "action=lift&kind=override&site=hq&id=O1&revision=1", "action=lift&kind=override&site=hq&id=gone&revision=x", "action=lockdown&site=hq"} {
+	for _, address := range []string{"action=lockdown&site=hq&id=forged", "action=lift&kind=lockdown&site=hq&id=order-1&revision=1", "action=lift&kind=override&site=hq&id=gone&revision=x", "action=lockdown&site=hq"} {
 		if a := second.get(t, "olga", "/orders/given?token=X&"+address); a.status != http.StatusNotFound {
 			t.Errorf("%s got %d: %s", address, a.status, a.text)
 		}
@@ -148,6 +148,54 @@ func TestLift_EndsTheOrderThatIsMeant(t *testing.T) {
 	}
 	if a := f.get(t, "olga", a.header.Get("Location")); !strings.Contains(a.text, "Obeyed by 0 of 1 relay") {
 		t.Errorf("the page says %s", a.text)
+	}
+}
+
+// Whoever confirms a lift has seen one order. Another one may have been given since.
+func TestLift_EndsNoOrderThatWasNotSeen(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*fakeBroker)
+		id     string
+		lifted bool
+	}{
+		"the one that was seen":               {func(*fakeBroker) {}, "O1", true},
+		"one that was replaced":               {func(b *fakeBroker) { b.orders[0].ID = "O2" }, "O1", false},
+		"one that was replaced and is obeyed": {func(b *fakeBroker) { b.orders[0].ID = "O2"; b.obey("O1", "O2") }, "O1", false},
+		"one that NATS has lost":              {func(b *fakeBroker) { b.orders = nil; b.obey("O1", "O2") }, "O1", true},
+		"one that nobody knows":               {func(b *fakeBroker) { b.orders = nil; b.obey("O2") }, "whatever", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := busy()
+			c.change(b)
+			f := newFixture(t, b)
+			f.read(t)
+			a := f.post(t, "olga", "/orders/give", "action", "lift", "kind", "override", "site", "hq", "id", c.id, "token", "T", "confirm", "hq")
+			if lifted := a.status == http.StatusSeeOther && len(b.lifted) == 1 && b.lifted[0].Lifts == c.id; lifted != c.lifted {
+				t.Errorf("it got %d: %s", a.status, a.text)
+			}
+			if !c.lifted && (!strings.Contains(a.text, "Nothing was lifted") || len(b.lifted) != 0) {
+				t.Errorf("lifted are %+v: %s", b.lifted, a.text)
+			}
+		})
+	}
+}
+
+// obey has the relay say that it obeys overrides of hq.
+func (b *fakeBroker) obey(ids ...string) {
+	for _, id := range ids {
+		b.relays[0].Orders = append(b.relays[0].Orders, visit.RelayOrder{Kind: visit.OrderOverride, Site: "hq", ID: id})
+	}
+}
+
+func TestLift_TheConfirmationSaysWhichOrderItEnds(t *testing.T) {
+	b := busy()
+	f := newFixture(t, b)
+	f.read(t)
+	for id, want := range map[string]string{"O1": "this one is lifted", "O0": "another one, which is not lifted"} {
+		a := f.post(t, "olga", "/orders/confirm", "action", "lift", "kind", "override", "site", "hq", "id", id)
+		if a.status != http.StatusOK || !strings.Contains(a.text, want) || strings.Contains(a.text, "this one") != (id == "O1") {
+			t.Errorf("of %s it says %d: %s", id, a.status, a.text)
+		}
 	}
 }
 
