@@ -37,7 +37,8 @@ type fakeBroker struct {
 	relaysErr   error
 	deciders    []visit.Decider
 	orders      []visit.Order
-	given       int // orders
+	given       int  // orders
+	panics      bool // where an order is given
 	ordersErr   error
 	records     []visit.Record
 	events      []visit.Event
@@ -88,6 +89,9 @@ func (b *fakeBroker) Orders(context.Context) (all []visit.Order, err error) {
 
 func (b *fakeBroker) GiveOrder(_ context.Context, o visit.Order) (visit.Order, error) {
 	err := b.do(func() {
+		if b.panics {
+			panic("as the test wants")
+		}
 		b.given++
 		o.ID, o.Since = fmt.Sprint("order-", b.given), time.Now()
 		b.orders = append(b.without(o.Kind, o.Site), o)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -250,5 +251,80 @@ func TestLockdown_DoesNotWaitForWhatSomebodyLooksAt(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Error("it waits")
+	}
+}
+
+// The record says what became of an order: it has the id of one that is stored.
+func TestOrder_ItsRecordSaysWhatBecameOfIt(t *testing.T) {
+	lockdown := []string{"action", "lockdown", "for", "15m", "id", strings.Repeat(markedLast+" ", 1000)}
+	override := []string{"action", "override", "for", "15m", "reason", "x", "id", markedLast}
+	lift := []string{"action", "lift", "kind", "override", "id", "O1"}
+	failed := errors.New("no acknowledgement before the deadline")
+	for name, c := range map[string]struct {
+		form             []string
+		giveErr, liftErr error
+		want             []string // the subjects of the records
+	}{
+		"a lockdown":                     {lockdown, nil, nil, []string{"order-1"}},
+		"a lockdown that may be stored":  {lockdown, failed, nil, []string{""}},
+		"an override":                    {override, nil, nil, []string{"", "order-1"}},
+		"an override that was refused":   {override, failed, nil, []string{""}},
+		"a lift":                         {lift, nil, nil, []string{"O1"}},
+		"a lift that may be stored":      {lift, nil, failed, []string{""}},
+		"a lift of what is not in force": {lift, nil, visit.ErrNotFound, nil},
+	} {
+		b := busy()
+		b.audits, b.giveErr, b.liftErr = nil, c.giveErr, c.liftErr
+		f := newFixture(t, b)
+		f.read(t)
+		f.post(t, "otto", "/orders/give", append(c.form, "site", "hq", "token", "T", "confirm", "hq")...)
+		var subjects []string
+		for _, a := range b.audited() {
+			if subjects = append(subjects, a.Subject); string(a.Action) != c.form[1] || a.User != "otto" || a.Site != "hq" {
+				t.Errorf("%s has the record %+v", name, a)
+			}
+		}
+		if !slices.Equal(subjects, c.want) {
+			t.Errorf("%s is recorded as %q, want %q", name, subjects, c.want)
+		}
+	}
+}
+
+// A token is one person's for one form: nobody gets the page of another order by it.
+func TestOrder_ATokenGivesNothingElse(t *testing.T) {
+	b := busy()
+	f := newFixture(t, b)
+	f.read(t)
+	form := func(site string) []string {
+		return []string{"action", "lockdown", "site", site, "token", "T", "confirm", site}
+	}
+	for _, c := range []struct {
+		who, site string
+		status    int
+		given     int
+	}{
+		{"otto", "hq", http.StatusSeeOther, 1}, {"otto", "plant", http.StatusConflict, 1}, {"otto", "hq", http.StatusSeeOther, 1},
+		{"olga", "hq", http.StatusSeeOther, 2},
+	} {
+		a := f.post(t, c.who, "/orders/give", form(c.site)...)
+		if a.status != c.status || b.given != c.given {
+			t.Errorf("%s for %s got %d, and %d orders are given: %s", c.who, c.site, a.status, b.given, a.text)
+		}
+	}
+}
+
+// The browser that sent the form waits no longer than the desk does.
+func TestOrder_APanicEndsTheWaitingForIt(t *testing.T) {
+	b := busy()
+	f := newFixture(t, b)
+	f.read(t)
+	b.set(func() { b.panics = true })
+	form := []string{"action", "lockdown", "site", "hq", "token", "T", "confirm", "hq"}
+	if a := f.post(t, "otto", "/orders/give", form...); a.status != http.StatusInternalServerError {
+		t.Errorf("it got %d: %s", a.status, a.text)
+	}
+	b.set(func() { b.panics = false })
+	if a := f.post(t, "otto", "/orders/give", form...); a.status != http.StatusSeeOther {
+		t.Errorf("sent again, it got %d: %s", a.status, a.text)
 	}
 }
