@@ -198,6 +198,17 @@ func (d *Desk) recordOrder(ctx context.Context, u access.User, g *orders.Given, 
 	return d.auditSoon(ctx, u, visit.Action(g.Form.Action), g.Form.Site, id)
 }
 
+// doneWords say what an entry of the audit means.
+func doneWords(a visit.Audit) string {
+	asked := map[visit.Action]string{
+		visit.ActionLockdown: "asked for a lockdown", visit.ActionOverride: "asked for an override", visit.ActionLift: "asked for a lift",
+	}
+	if words := asked[a.Action]; words != "" && a.Subject == "" {
+		return words
+	}
+	return actionWords[a.Action]
+}
+
 // order stores an order or a lift.
 func (d *Desk) order(ctx context.Context, u access.User, g *orders.Given) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*quickTimeout)

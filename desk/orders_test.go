@@ -290,6 +290,23 @@ func TestOrder_ItsRecordSaysWhatBecameOfIt(t *testing.T) {
 	}
 }
 
+func TestAudit_TellsAnOrderThatWasAskedForFromOneThatIsStored(t *testing.T) {
+	b := busy()
+	b.giveErr = errors.New("no acknowledgement before the deadline")
+	f := newFixture(t, b)
+	f.read(t)
+	form := []string{"action", "override", "site", "hq", "for", "15m", "reason", "x", "token", "T", "confirm", "hq"}
+	f.post(t, "otto", "/orders/give", form...)
+	if a := f.get(t, "otto", "/audit"); !strings.Contains(a.text, "asked for an override") || strings.Contains(a.text, "gave an override") {
+		t.Errorf("the page says %s", a.text)
+	}
+	b.set(func() { b.giveErr = nil })
+	f.post(t, "otto", "/orders/give", form...)
+	if a := f.get(t, "otto", "/audit"); !strings.Contains(a.text, "gave an override") {
+		t.Errorf("the page says %s", a.text)
+	}
+}
+
 // A token is one person's for one form: nobody gets the page of another order by it.
 func TestOrder_ATokenGivesNothingElse(t *testing.T) {
 	b := busy()

@@ -125,7 +125,7 @@ func (d *Desk) showAudit(w http.ResponseWriter, r *http.Request) {
 			data.Omitted += i + 1
 			break
 		}
-		data.Entries = append(data.Entries, auditEntry{a, actionWords[a.Action], d.zoneFor(u, a.Site), d.now()})
+		data.Entries = append(data.Entries, auditEntry{a, doneWords(a), d.zoneFor(u, a.Site), d.now()})
 	}
 	b.Data = data
 	d.show(w, status, "audit", b)
