@@ -149,3 +149,43 @@ func TestExport_HasWhatIsMeantAndNoFormula(t *testing.T) {
 		t.Errorf("the records are %+v", audits)
 	}
 }
+
+// A program may make keys of names.
+func TestQuarantine_OnlyOperatorsOfTheSiteSeeKeysThatAreNotKnown(t *testing.T) {
+	b := stored()
+	b.quarantined = []visit.Quarantined{{RequestID: "Q", Site: "hq", Integration: "lobby-hq", Reason: visit.ReasonUnknownEvent, Received: time.Now(), Body: []byte(`{"event":"nope","Petra":{"Schmidt":"x"}}`)}}
+	f := newFixture(t, b)
+	f.read(t)
+	for who, want := range map[string]bool{"vera": false, "rita": false, "olga": true, "otto": true} {
+		a := f.get(t, who, "/quarantine")
+		if shown := strings.Contains(a.text, "Petra.Schmidt"); shown != want || !strings.Contains(a.text, "event") {
+			t.Errorf("%s has the key shown: %v: %s", who, shown, a.text)
+		}
+	}
+}
+
+// A name that overrides the direction of writing would turn what the desk says around it.
+func TestReveal_ANameDoesNotChangeHowTheRestIsRead(t *testing.T) {
+	b := stored()
+	b.events[0].Pass.Person.LastName = markedLast + "\u202e\u2066"
+	b.events[0].Pass.Company = "\u05d0\u05d1\u202e"
+	f := newFixture(t, b)
+	f.read(t)
+	a := f.post(t, "rita", "/visit/reveal", "site", "hq", "event", b.events[0].ID, "at", "1")
+	if !strings.Contains(a.text, "<bdi>"+markedLast+"</bdi>") || !strings.Contains(a.text, "<bdi>\u05d0\u05d1</bdi>") || strings.ContainsAny(a.text, "\u202e\u2066") {
+		t.Errorf("it got %d: %s", a.status, a.text)
+	}
+}
+
+func TestOrders_ATextDoesNotChangeHowTheRestIsRead(t *testing.T) {
+	b := stored()
+	b.orders = []visit.Order{{Kind: visit.OrderLockdown, Site: "hq", ID: "L1", By: "eve\u202e", Reason: "fire\u202e", Message: "go\u202e", Since: time.Now()}}
+	f := newFixture(t, b)
+	f.read(t)
+	a := f.get(t, "otto", "/orders")
+	for _, want := range []string{"<bdi>eve</bdi>", "<bdi>fire</bdi>", "<bdi>go</bdi>"} {
+		if !strings.Contains(a.text, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+}

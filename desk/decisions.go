@@ -3,6 +3,7 @@ package desk
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -126,12 +127,20 @@ func (d *Desk) filter(r *http.Request) (data decisionsData, f history.Filter, pr
 	return data, f, "There is no such result."
 }
 
+// firstYear and lastYear bound the dates that are asked for: RFC 3339 has no year beyond
+// four digits, and NATS is asked in it.
+const firstYear, lastYear = 2000, 2199
+
 // day is the beginning of a date, or of the day of a time where there is none.
 func day(text string, otherwise time.Time, zone *time.Location) (time.Time, error) {
 	if text == "" {
 		text = otherwise.Format(time.DateOnly)
 	}
-	return time.ParseInLocation(time.DateOnly, text, zone)
+	date, err := time.ParseInLocation(time.DateOnly, text, zone)
+	if err == nil && (date.Year() < firstYear || date.Year() > lastYear) {
+		err = errors.New("the year is out of range")
+	}
+	return date, err
 }
 
 // exportDecisions sends all that the filter means as CSV. It has no names.
@@ -139,6 +148,9 @@ func (d *Desk) exportDecisions(w http.ResponseWriter, r *http.Request) {
 	data, f, problem := d.filter(r)
 	if problem != "" {
 		d.message(w, r, http.StatusBadRequest, "Not exported", problem)
+		return
+	}
+	if !d.mayNow(w, r, visit.ActionExport) {
 		return
 	}
 	u := access.UserOf(r.Context())
@@ -151,10 +163,8 @@ func (d *Desk) exportDecisions(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	out := &attachment{w: w, name: "decisions-" + data.From + "-" + data.To + ".csv"}
+	out := &attachment{w: w, control: http.NewResponseController(w), unread: d.unread, name: "decisions-" + data.From + "-" + data.To + ".csv"}
 	err := d.heavily(r.Context(), func(ctx context.Context) error {
-		// The listener allows a page less time than this may take.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(2 * heavyTimeout))
 		buffer := bufio.NewWriterSize(out, 64<<10)
 		table := history.NewCSV(buffer)
 		if err := history.Each(ctx, d.broker, f, table.Write); err != nil {
@@ -173,11 +183,14 @@ func (d *Desk) exportDecisions(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// attachment writes the header of a file before its first bytes.
+// attachment writes the header of a file before its first bytes. A client that leaves a
+// part unread loses the connection: it would keep a place from those who read.
 type attachment struct {
-	w     http.ResponseWriter
-	name  string
-	begun bool
+	w       http.ResponseWriter
+	control *http.ResponseController
+	unread  time.Duration
+	name    string
+	begun   bool
 }
 
 func (a *attachment) Write(b []byte) (int, error) {
@@ -186,5 +199,12 @@ func (a *attachment) Write(b []byte) (int, error) {
 		a.w.Header().Set("Content-Type", "text/csv; charset=utf-8; header=present")
 		a.w.Header().Set("Content-Disposition", `attachment; filename="`+a.name+`"`)
 	}
-	return a.w.Write(b)
+	_ = a.control.SetWriteDeadline(time.Now().Add(a.unread))
+	// Over HTTP/2 a deadline that passes ends the stream, also while nothing is written.
+	defer a.control.SetWriteDeadline(time.Now().Add(2 * heavyTimeout))
+	n, err := a.w.Write(b)
+	if err == nil {
+		err = a.control.Flush()
+	}
+	return n, err
 }

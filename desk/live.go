@@ -3,8 +3,6 @@ package desk
 import (
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/desk/access"
@@ -21,6 +19,8 @@ const maxPerUpdate = 40
 type liveData struct {
 	Entries []entryData
 	Missed  uint64
+	// Lost is set where more came than the desk keeps, and it is not known of what.
+	Lost bool
 	// Restarted is set where it is not known how many were missed.
 	Restarted  bool
 	Site, Kind string
@@ -44,10 +44,10 @@ var kinds = []visit.Kind{visit.KindCheckInRequest, visit.KindCheckedIn, visit.Ki
 func (d *Desk) showLive(w http.ResponseWriter, r *http.Request) {
 	u := access.UserOf(r.Context())
 	data, last := d.liveAfter(r, 0, live.Kept)
-	data.Missed = 0 // what is older than the page is not missed
+	data.Missed, data.Lost = 0, false // what is older than the page is not missed
 	data.Site, data.Kind, data.Sites, data.Kinds = r.FormValue("site"), r.FormValue("kind"), d.sites(u, access.Viewer), kinds
 	b := d.base(r, "Live", "/live")
-	b.Events, b.Refresh, b.Data = fmt.Sprintf("/events?of=live&site=%s&kind=%s&after=%s-%d", clean(data.Site), clean(data.Kind), d.epoch, last), 5, data
+	b.Events, b.Refresh, b.Data = fmt.Sprintf("/events?of=live&site=%s&kind=%s&after=%s", clean(data.Site), clean(data.Kind), d.tokens.Of(last)), 5, data
 	d.show(w, http.StatusOK, "live", b)
 }
 
@@ -62,10 +62,15 @@ func clean(name string) string {
 // liveAfter returns the entries after one that somebody may see and has asked for.
 func (d *Desk) liveAfter(r *http.Request, number uint64, most int) (data liveData, last uint64) {
 	u, site, kind := access.UserOf(r.Context()), r.FormValue("site"), visit.Kind(r.FormValue("kind"))
-	found, missed, last := d.live.After(number, most, func(e *live.Entry) bool {
+	found, missed, lost, last := d.live.After(number, most, func(e *live.Entry) bool {
 		return u.May(access.Viewer, e.Site) && (site == "" || e.Site == site) && (kind == "" || e.Kind == kind)
 	})
 	data.Missed = missed
+	if lost > 0 && site == "" && kind == "" && u.May(access.Viewer, visit.AllSites) {
+		data.Missed += lost
+	} else {
+		data.Lost = lost > 0 // of how many are meant nothing is known, and the rest is of others
+	}
 	several := d.commonZone(u) == nil
 	for _, e := range found {
 		data.Entries = append(data.Entries, entryData{
@@ -81,12 +86,8 @@ func (d *Desk) liveUpdates(r *http.Request) stream.Source {
 	if from == "" {
 		from = r.FormValue("after")
 	}
-	epoch, text, _ := strings.Cut(from, "-")
-	after, err := strconv.ParseUint(text, 10, 64)
-	restarted := err != nil || epoch != d.epoch
-	if restarted {
-		after = 0
-	}
+	after, known := d.tokens.Number(from) // 0 where it is not known
+	restarted := !known
 	sent := map[string]uint64{}
 	return func() (stream.Update, error) {
 		data, last := d.liveAfter(r, after, maxPerUpdate)
@@ -95,8 +96,8 @@ func (d *Desk) liveUpdates(r *http.Request) stream.Source {
 		if err != nil {
 			return stream.Update{}, err
 		}
-		u := stream.Update{Parts: stream.Changed(map[string]string{"gaps": gaps}, sent), ID: fmt.Sprintf("%s-%d", d.epoch, last)}
-		if len(data.Entries) > 0 || data.Missed > 0 || data.Restarted {
+		u := stream.Update{Parts: stream.Changed(map[string]string{"gaps": gaps}, sent), ID: d.tokens.Of(last)}
+		if len(data.Entries) > 0 || data.Missed > 0 || data.Lost || data.Restarted {
 			u.List, u.Most = "entries", live.Kept
 			u.Prepend, err = d.pages.Part("live", "entries", data)
 		}
@@ -135,7 +136,7 @@ func (d *Desk) events(w http.ResponseWriter, r *http.Request) {
 		d.notFound(w, r)
 		return
 	}
-	d.streams.Serve(w, r, next, func() {
-		d.message(w, r, http.StatusServiceUnavailable, "Too many pages", fmt.Sprintf("%d pages are open already. Close some.", stream.MaxViewers))
+	d.streams.Serve(w, r, access.UserOf(r.Context()).ID, next, func() {
+		d.message(w, r, http.StatusServiceUnavailable, "Too many pages", fmt.Sprintf("%d pages of yours, or %d of all users, are open already. Close some.", stream.MaxPerUser, stream.MaxViewers))
 	})
 }

@@ -3,6 +3,7 @@ package desk
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net/http"
 	"runtime"
 	"sync"
@@ -28,7 +29,7 @@ func (f *fixture) viewers(t testing.TB, ctx context.Context, n int) *atomic.Int6
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header.Set("X-User", who)
+		req.Header.Set("X-User", fmt.Sprint(who, i/10)) // one user may have only some pages
 		req.Header.Set("X-Groups", people[who])
 		open.Go(func() {
 			resp, err := http.DefaultClient.Do(req)

@@ -47,7 +47,7 @@ var reasonWords = map[visit.Reason]string{
 func (d *Desk) showQuarantine(w http.ResponseWriter, r *http.Request) {
 	u := access.UserOf(r.Context())
 	b := d.base(r, "Not understood", "/quarantine")
-	var groups quarantine.Groups
+	groups := quarantine.Groups{EveryKey: func(site string) bool { return u.May(access.Operator, site) }}
 	data, status := quarantineData{}, http.StatusOK
 	err := d.heavily(r.Context(), func(ctx context.Context) error {
 		return d.broker.Quarantined(ctx, func(sequence uint64, _ time.Time, q visit.Quarantined) error {

@@ -218,6 +218,9 @@ func TestPages_OtherMethodsAndAddressesAreRefusedInWords(t *testing.T) {
 		{http.MethodGet, "/try", http.StatusNotFound}, {http.MethodGet, "/events?of=nothing", http.StatusNotFound},
 		{http.MethodGet, "/decisions?site=plant2%00", http.StatusBadRequest}, {http.MethodGet, "/decisions?from=2026-13-01", http.StatusBadRequest},
 		{http.MethodGet, "/decisions?from=2020-01-01", http.StatusBadRequest}, {http.MethodGet, "/decisions?result=maybe", http.StatusBadRequest},
+		{http.MethodGet, "/decisions?from=9999-12-31&to=9999-12-31", http.StatusBadRequest}, {http.MethodGet, "/decisions?from=0001-01-01&to=0001-01-01", http.StatusBadRequest},
+		{http.MethodGet, "/visit?event=x&at=9223372036854775807", http.StatusBadRequest}, {http.MethodGet, "/visit?event=x&at=-1", http.StatusBadRequest},
+		{http.MethodGet, "/visit?event=x&at=soon", http.StatusBadRequest}, {http.MethodGet, "/visit?event=x&site=a.%3E", http.StatusBadRequest},
 		{http.MethodGet, "/visit?event=no+such+id", http.StatusBadRequest}, {http.MethodGet, "/visit?event=unknown", http.StatusNotFound},
 		{http.MethodGet, "/orders/given?token=x", http.StatusNotFound}, {http.MethodHead, "/", http.StatusOK},
 	} {

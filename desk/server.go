@@ -47,22 +47,29 @@ type Desk struct {
 	pages   page.Pages
 	model   *doors.Model
 	live    live.Log
-	epoch   string // of live's numbers
+	tokens  live.Tokens // of live's numbers
 	feed    *feed.Feed
 	streams *stream.Hub
 	handler http.Handler
 
-	heavy chan struct{} // places for what reads much
-	parts partCache
-	given orders.Book
-	asked orders.Asker
+	heavy *places // for what reads much
+	// unread is how long a client may leave a part of a file unread.
+	unread time.Duration
+	parts  partCache
+	given  orders.Book
+	limits limits
+	asked  orders.Asker
 }
 
 // Bounds.
 const (
-	// maxHeavy is how many may read much from NATS at once, and heavyTimeout for how long.
-	maxHeavy     = 4
+	// maxHeavy is how many may read much from NATS at once, of them heavyPerUser for one
+	// user, and heavyTimeout for how long.
+	maxHeavy     = 6
+	heavyPerUser = 2
 	heavyTimeout = 30 * time.Second
+	// unreadTimeout is how long a client may leave a part of a file unread.
+	unreadTimeout = 5 * time.Second
 	// quickTimeout bounds everything else that a page waits for.
 	quickTimeout = 5 * time.Second
 )
@@ -85,10 +92,14 @@ func New(cfg Config) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokens, err := live.NewTokens()
+	if err != nil {
+		return nil, err
+	}
 	d := &Desk{
 		broker: cfg.Broker, trier: cfg.Trier, log: cfg.Logger, version: cfg.Version, now: cfg.Now, canEnd: cfg.Access.CanSignOut(),
-		pages: pages, model: doors.New(visit.Subjects{Prefix: cfg.Prefix}, cfg.Now), epoch: visit.NewRequestID(),
-		streams: stream.New(cfg.Registerer), heavy: make(chan struct{}, maxHeavy),
+		pages: pages, model: doors.New(visit.Subjects{Prefix: cfg.Prefix}, cfg.Now), tokens: tokens,
+		streams: stream.New(cfg.Registerer), heavy: newPlaces(maxHeavy, heavyPerUser), unread: unreadTimeout,
 	}
 	d.feed = feed.New(cfg.Broker, d.model, &d.live, cfg.Now, cfg.Logger, cfg.Registerer)
 	cfg.Access.Render = d.renderAccess

@@ -101,6 +101,9 @@ func (d *Desk) try(w http.ResponseWriter, r *http.Request) {
 		d.writeTry(w, r, http.StatusBadRequest, data)
 		return
 	}
+	if !d.mayNow(w, r, visit.ActionTry) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), tryTimeout)
 	defer cancel()
 	if err := d.auditSoon(ctx, u, visit.ActionTry, data.Targets[i].Site, data.Call.Visit); err != nil && !d.troubled() {

@@ -82,22 +82,52 @@ func (d *Desk) showVisit(w http.ResponseWriter, r *http.Request, id string, show
 		status, data.Problem = http.StatusBadRequest, "That is neither a reference nor an id. Names are not searched for."
 	default:
 		data.Searched = id
-		status = d.fillVisit(r, &data)
+		q, problem := d.query(r, id, data.Days)
+		if problem != "" {
+			status, data.Problem = http.StatusBadRequest, problem
+			break
+		}
+		status = d.fillVisit(r, q, &data)
 	}
 	b.Data = data
 	d.show(w, status, "visit", b)
 }
 
-// fillVisit reads what is stored of a visit, and returns the status of the page.
-func (d *Desk) fillVisit(r *http.Request, data *visitData) int {
+// query reads what is searched for, or says what is wrong with it.
+func (d *Desk) query(r *http.Request, id string, days int) (q history.Query, problem string) {
 	u := access.UserOf(r.Context())
-	q := history.Query{ID: data.Searched, Sites: readable(u, access.Viewer), From: d.now().AddDate(0, 0, -data.Days)}
-	if site := r.FormValue("site"); site != "" && u.May(access.Viewer, site) {
-		q.Sites = []string{site}
+	q = history.Query{ID: id, Sites: readable(u, access.Viewer), From: d.now().AddDate(0, 0, -days)}
+	if site := r.FormValue("site"); site != "" {
+		if !visit.ValidName(site) {
+			return q, "That is not the name of a site."
+		}
+		if u.May(access.Viewer, site) {
+			q.Sites = []string{site}
+		}
 	}
-	if at, err := strconv.ParseInt(r.FormValue("at"), 10, 64); err == nil && at > 0 {
-		q.From, q.To = time.Unix(at, 0).Add(-time.Hour), time.Unix(at, 0).Add(time.Hour)
+	if text := r.FormValue("at"); text != "" {
+		at, ok := d.unixTime(text)
+		if !ok {
+			return q, "That is not a time at which something can be stored."
+		}
+		q.From, q.To = at.Add(-time.Hour), at.Add(time.Hour)
 	}
+	return q, ""
+}
+
+// unixTime reads a time in seconds since 1970. One beyond those that a stored message can
+// have would be an error of the broker's.
+func (d *Desk) unixTime(text string) (at time.Time, ok bool) {
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seconds <= 0 || seconds > d.now().AddDate(1, 0, 0).Unix() {
+		return at, false
+	}
+	return time.Unix(seconds, 0), true
+}
+
+// fillVisit reads what is stored of a visit, and returns the status of the page.
+func (d *Desk) fillVisit(r *http.Request, q history.Query, data *visitData) int {
+	u := access.UserOf(r.Context())
 	var found history.Visit
 	err := d.heavily(r.Context(), func(ctx context.Context) (err error) {
 		found, err = history.Find(ctx, d.broker, q)
@@ -141,9 +171,12 @@ func (d *Desk) revealSource(w http.ResponseWriter, r *http.Request) {
 
 func (d *Desk) revealAs(w http.ResponseWriter, r *http.Request, role access.Role, action visit.Action) {
 	u, site, id := access.UserOf(r.Context()), r.PostFormValue("site"), r.PostFormValue("event")
-	at, err := strconv.ParseInt(r.PostFormValue("at"), 10, 64)
-	if err != nil || !anEvent.MatchString(id) || !visit.ValidName(site) || !u.May(role, site) {
+	at, ok := d.unixTime(r.PostFormValue("at"))
+	if !ok || !anEvent.MatchString(id) || !visit.ValidName(site) || !u.May(role, site) {
 		d.notFound(w, r)
+		return
+	}
+	if !d.mayNow(w, r, action) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), quickTimeout)
@@ -152,7 +185,7 @@ func (d *Desk) revealAs(w http.ResponseWriter, r *http.Request, role access.Role
 		d.message(w, r, http.StatusServiceUnavailable, "Not shown", "That you see it must be recorded, and that is not possible. "+doors.Why(err))
 		return
 	}
-	e, err := d.broker.Event(ctx, site, id, time.Unix(at, 0))
+	e, err := d.broker.Event(ctx, site, id, at)
 	switch {
 	case errors.Is(err, visit.ErrNotFound):
 		d.message(w, r, http.StatusNotFound, "Not found", "NATS does not have this event any more. That you asked for it is recorded.")
@@ -206,21 +239,18 @@ func readable(u access.User, role access.Role) (sites []string) {
 	return sites
 }
 
-var errBusy = errors.New("others are reading so much that there is no place left; try again")
-
 // heavily does what reads much, for which there are few places.
 func (d *Desk) heavily(ctx context.Context, do func(context.Context) error) error {
 	waiting, cancel := context.WithTimeout(ctx, quickTimeout)
 	defer cancel()
-	select {
-	case d.heavy <- struct{}{}:
-	case <-waiting.Done():
-		return errBusy
+	free, err := d.heavy.take(waiting, access.UserOf(ctx).ID)
+	if err != nil {
+		return err
 	}
-	defer func() { <-d.heavy }()
+	defer free()
 	ctx, cancelReading := context.WithTimeout(ctx, heavyTimeout)
 	defer cancelReading()
-	err := do(ctx)
+	err = do(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errors.Join(errors.New("it took too long: ask for fewer days"), err)
 	}

@@ -77,9 +77,9 @@ func (l *Log) Last() uint64 {
 }
 
 // After returns what came after an entry and is wanted, at most so many, the newest
-// first; how many of those wanted were left out or are not kept any more, where each of
-// the latter counts as wanted; and the number to go on from.
-func (l *Log) After(number uint64, most int, wanted func(*Entry) bool) (found []Entry, missed uint64, last uint64) {
+// first; how many of those wanted were left out; how many are not kept any more, wanted or
+// not; and the number to go on from.
+func (l *Log) After(number uint64, most int, wanted func(*Entry) bool) (found []Entry, missed, lost, last uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if number > l.last {
@@ -90,7 +90,7 @@ func (l *Log) After(number uint64, most int, wanted func(*Entry) bool) (found []
 		oldest = l.last - Kept + 1
 	}
 	if number+1 < oldest && number > 0 {
-		missed = oldest - number - 1
+		lost = oldest - number - 1
 	}
 	for n := l.last; n >= oldest && n > number; n-- {
 		e := &l.ring[n%Kept]
@@ -102,5 +102,5 @@ func (l *Log) After(number uint64, most int, wanted func(*Entry) bool) (found []
 			missed++
 		}
 	}
-	return found, missed, l.last
+	return found, missed, lost, l.last
 }

@@ -18,25 +18,26 @@ func TestLog_HandsOutWhatCameSince(t *testing.T) {
 		wanted func(*Entry) bool
 		found  int
 		missed uint64
+		lost   uint64
 	}{
-		"nothing":                         {0, 0, 10, all, 0, 0},
-		"all":                             {5, 0, 10, all, 5, 0},
-		"what is new":                     {5, 3, 10, all, 2, 0},
-		"nothing new":                     {5, 5, 10, all, 0, 0},
-		"more than is handed out":         {50, 0, 10, all, 10, 40},
-		"what is not kept any more":       {Kept + 30, 10, Kept, all, Kept, 20},
-		"the first time, after very many": {Kept + 30, 0, Kept, all, Kept, 0},
-		"a number of another process":     {5, 100, 10, all, 5, 0},
-		"one site":                        {6, 0, 10, hq, 3, 0},
+		"nothing":                         {0, 0, 10, all, 0, 0, 0},
+		"all":                             {5, 0, 10, all, 5, 0, 0},
+		"what is new":                     {5, 3, 10, all, 2, 0, 0},
+		"nothing new":                     {5, 5, 10, all, 0, 0, 0},
+		"more than is handed out":         {50, 0, 10, all, 10, 40, 0},
+		"what is not kept any more":       {Kept + 30, 10, Kept, all, Kept, 0, 20},
+		"the first time, after very many": {Kept + 30, 0, Kept, all, Kept, 0, 0},
+		"a number of another process":     {5, 100, 10, all, 5, 0, 0},
+		"one site":                        {6, 0, 10, hq, 3, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var l Log
 			for i := range c.added {
 				l.Add(Entry{Site: []string{"hq", "plant"}[i%2], RequestID: fmt.Sprint(i + 1)})
 			}
-			found, missed, last := l.After(c.after, c.most, c.wanted)
-			if len(found) != c.found || missed != c.missed || last != uint64(c.added) {
-				t.Errorf("%d found, %d missed, last %d", len(found), missed, last)
+			found, missed, lost, last := l.After(c.after, c.most, c.wanted)
+			if len(found) != c.found || missed != c.missed || lost != c.lost || last != uint64(c.added) {
+				t.Errorf("%d found, %d missed, %d lost, last %d", len(found), missed, lost, last)
 			}
 			for i := 1; i < len(found); i++ {
 				if found[i].Number >= found[i-1].Number {

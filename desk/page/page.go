@@ -129,9 +129,11 @@ var functions = template.FuncMap{
 		}
 		return words
 	},
-	"join": func(all []string) string { return strings.Join(all, ", ") },
-	"inc":  func(n int) int { return n + 1 },
-	"tone": tone,
+	// clean leaves out what would change how the text around it is read.
+	"clean": visit.CleanText,
+	"join":  func(all []string) string { return strings.Join(all, ", ") },
+	"inc":   func(n int) int { return n + 1 },
+	"tone":  tone,
 	"mark": func(s doors.State) string {
 		return map[string]string{"good": "✓", "warn": "!", "bad": "✕", "dim": "?"}[tone(s)]
 	},

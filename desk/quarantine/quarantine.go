@@ -1,6 +1,7 @@
 // Package quarantine sorts what the relays could not understand, so that somebody sees
 // what to mend: how much there is of what, since when, and what it looks like. Of a body it
-// keeps the names of keys, and never a value.
+// keeps the names of keys, and never a value. A key may be somebody's name: those that are
+// not known are kept only where somebody may see what was sent.
 package quarantine
 
 import (
@@ -50,7 +51,9 @@ type Shape struct {
 
 // Groups sorts messages into groups. Its zero value is empty.
 type Groups struct {
-	all map[group]*Group
+	// EveryKey says at which sites also keys are shown that are not known. Nil is none.
+	EveryKey func(site string) bool
+	all      map[group]*Group
 	// Total counts the messages.
 	Total int
 }
@@ -85,7 +88,11 @@ func (g *Groups) Add(sequence uint64, q *visit.Quarantined) {
 		one.Cut++
 	}
 	one.Newest = max(one.Newest, sequence)
-	shape := ShapeOf(q)
+	keys := KnownKeys
+	if g.EveryKey != nil && g.EveryKey(q.Site) {
+		keys = FieldNames
+	}
+	shape := ShapeOf(q, keys)
 	if _, known := one.shapes[shape]; known || len(one.shapes) < maxShapes {
 		one.shapes[shape]++
 	}
@@ -107,8 +114,18 @@ func (g *Groups) List() []Group {
 	return all
 }
 
+// Keys says which keys of a body are shown.
+type Keys int
+
+const (
+	// KnownKeys are those that Sine and comparable products are known to use.
+	KnownKeys Keys = iota
+	// FieldNames are all that look like the name of a field.
+	FieldNames
+)
+
 // ShapeOf describes a body by the names of its keys.
-func ShapeOf(q *visit.Quarantined) string {
+func ShapeOf(q *visit.Quarantined, shown Keys) string {
 	switch {
 	case len(q.Body) == 0:
 		return "nothing"
@@ -117,7 +134,7 @@ func ShapeOf(q *visit.Quarantined) string {
 	case len(q.Body) > maxShapeBody:
 		return fmt.Sprintf("more than %d KiB", maxShapeBody>>10)
 	}
-	keys, err := keysOf(q.Body)
+	keys, err := keysOf(q.Body, shown)
 	switch {
 	case err != nil && len(keys) == 0:
 		return "no JSON"
@@ -137,11 +154,11 @@ func ShapeOf(q *visit.Quarantined) string {
 }
 
 // keysOf returns the paths of the keys, as far as a body can be read.
-func keysOf(body []byte) (map[string]bool, error) {
+func keysOf(body []byte, shown Keys) (map[string]bool, error) {
 	found := map[string]bool{}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
-	err := readValue(d, "", 0, found)
+	err := readValue(d, "", 0, shown, found)
 	if err == nil {
 		if _, err = d.Token(); err == io.EOF {
 			return found, nil
@@ -151,7 +168,7 @@ func keysOf(body []byte) (map[string]bool, error) {
 	return found, err
 }
 
-func readValue(d *json.Decoder, path string, depth int, found map[string]bool) error {
+func readValue(d *json.Decoder, path string, depth int, shown Keys, found map[string]bool) error {
 	token, err := d.Token()
 	if err != nil {
 		return err
@@ -171,12 +188,12 @@ func readValue(d *json.Decoder, path string, depth int, found map[string]bool) e
 				return err
 			}
 			name, _ := key.(string)
-			at = join(path, name)
+			at = join(path, shown.text(name))
 			if depth < maxDepth && len(found) <= maxKeys {
 				found[at] = true
 			}
 		}
-		if err := readValue(d, at, depth+1, found); err != nil {
+		if err := readValue(d, at, depth+1, shown, found); err != nil {
 			return err
 		}
 	}
@@ -191,10 +208,39 @@ var aField = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$-]{0,39}$`)
 // manyDigits may be a telephone number.
 var manyDigits = regexp.MustCompile(`[0-9].*[0-9].*[0-9].*[0-9]`)
 
-func join(path, key string) string {
-	if !aField.MatchString(key) || manyDigits.MatchString(key) {
-		key = "(a key that is no name of a field)"
+// known are the keys that are shown to everybody: none of them is somebody's name.
+var known = func() map[string]bool {
+	all := map[string]bool{}
+	for key := range strings.FieldsSeq(`
+		event eventType eventName date timestamp eventDate eventTime occurredAt data payload body
+		visitId passId pass id visit signInId checkInId externalId visitor guest person visitorId guestId personId
+		firstName givenName forename lastName familyName surname fullName visitorName guestName name
+		email emailAddress mobile mobileNumber mobilePhone phone phoneNumber
+		photoURL photoUrl photo pictureUrl imageUrl company companyName visitorCompany organisation organization
+		organisationName organizationName employer passType visitorType visitType type
+		host hostFirstName hostLastName hostName hostGroupName groupName group department hostGroup
+		formResponses responses answers label question title value answer response status checkOutReason signOutReason
+		site siteId siteName location locationId message error code version`) {
+		all[key] = true
 	}
+	return all
+}()
+
+// text is what is shown of a key.
+func (k Keys) text(key string) string {
+	switch {
+	case known[key]:
+		return key
+	case k == KnownKeys:
+		return "(another key)"
+	case !aField.MatchString(key) || manyDigits.MatchString(key):
+		return "(a key that is no name of a field)"
+	default:
+		return key
+	}
+}
+
+func join(path, key string) string {
 	if path == "" {
 		return key
 	}

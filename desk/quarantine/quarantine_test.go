@@ -23,27 +23,52 @@ func TestShape_HasKeysAndNoValue(t *testing.T) {
 		`{"a":{"b":{"c":{"d":{"e":{"f":{"g":1}}}}}}}`: "a, a.b, a.b.c, a.b.c.d, a.b.c.d.e",
 		strings.Repeat("[", 5000):                     "no JSON",
 	} {
-		if got := ShapeOf(&visit.Quarantined{Body: []byte(body)}); got != want {
+		if got := ShapeOf(&visit.Quarantined{Body: []byte(body)}, FieldNames); got != want {
 			t.Errorf("%.60s is %q, want %q", body, got, want)
 		}
 	}
-	if got := ShapeOf(&visit.Quarantined{Body: []byte("x"), ContentEncoding: "gzip"}); got != "encoded data" {
+	if got := ShapeOf(&visit.Quarantined{Body: []byte("x"), ContentEncoding: "gzip"}, FieldNames); got != "encoded data" {
 		t.Errorf("what is compressed is %q", got)
 	}
-	if got := ShapeOf(&visit.Quarantined{Body: make([]byte, maxShapeBody+1)}); got != "more than 64 KiB" {
+	if got := ShapeOf(&visit.Quarantined{Body: make([]byte, maxShapeBody+1)}, FieldNames); got != "more than 64 KiB" {
 		t.Errorf("what is large is %q", got)
 	}
 	var b strings.Builder
 	for i := range 1000 {
 		fmt.Fprintf(&b, `,"k%c%c":1`, 'a'+i%26, 'a'+i/26%26)
 	}
-	if got := ShapeOf(&visit.Quarantined{Body: []byte("{" + b.String()[1:] + "}")}); !strings.HasSuffix(got, " and more") || len(got) > 400 {
+	if got := ShapeOf(&visit.Quarantined{Body: []byte("{" + b.String()[1:] + "}")}, FieldNames); !strings.HasSuffix(got, " and more") || len(got) > 400 {
 		t.Errorf("what has many keys is %q", got)
 	}
 }
 
+// A program may make keys of names: whoever may not see what was sent sees none of them.
+func TestShape_OfKnownKeysHasNoOther(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"event":"nope","Petra":{"Schmidt":"x"}}`:                       "(another key), (another key).(another key), event",
+		`{"data":{"visitor":{"lastName":"Quillfeather","Anna B":1}}}`:    "data, data.visitor, data.visitor.(another key), data.visitor.lastName",
+		`{"data":{"formResponses":{"responses":[{"Petra Schmidt":1}]}}}`: "data, data.formResponses, data.formResponses.responses, data.formResponses.responses[].(another key)",
+	} {
+		if got := ShapeOf(&visit.Quarantined{Body: []byte(body)}, KnownKeys); got != want {
+			t.Errorf("%s is %q, want %q", body, got, want)
+		}
+	}
+}
+
+func TestGroups_ShowOtherKeysOnlyWhereTheyMayBeSeen(t *testing.T) {
+	g := Groups{EveryKey: func(site string) bool { return site == "hq" }}
+	for _, site := range []string{"hq", "plant"} {
+		g.Add(1, &visit.Quarantined{Site: site, Body: []byte(`{"Petra":1}`)})
+	}
+	for _, one := range g.List() {
+		if got, want := one.Shapes[0].Text, map[string]string{"hq": "Petra", "plant": "(another key)"}[one.Site]; got != want {
+			t.Errorf("%s has %q, want %q", one.Site, got, want)
+		}
+	}
+}
+
 func TestGroups_AreByIntegrationAndReason(t *testing.T) {
-	var g Groups
+	g := Groups{EveryKey: func(site string) bool { return site == "hq" }}
 	at := time.Date(2026, 11, 18, 12, 0, 0, 0, time.UTC)
 	add := func(n int, integration string, reason visit.Reason, body string) {
 		g.Add(uint64(n), &visit.Quarantined{Site: "hq", Integration: integration, Reason: reason, Received: at.Add(time.Duration(n) * time.Minute), Body: []byte(body), Cut: n == 3})

@@ -13,15 +13,16 @@ import (
 	"hash/maphash"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
-	// MaxViewers is how many pages may be kept up to date at once.
+	// MaxViewers is how many pages may be kept up to date at once, and MaxPerUser how
+	// many of one user: several screens may share an account.
 	MaxViewers = 200
+	MaxPerUser = 20
 	// updateInterval is between two updates of a page, and beatInterval the longest time
 	// without a word to it: a page that hears nothing for twice as long says that it is
 	// old.
@@ -53,7 +54,9 @@ type Source func() (Update, error)
 
 // Hub has all pages that are open.
 type Hub struct {
-	watching atomic.Int64
+	mu       sync.Mutex
+	watching int
+	users    map[string]int
 	stop     chan struct{}
 	stopped  sync.Once
 	viewers  prometheus.Gauge
@@ -69,7 +72,8 @@ const (
 // New returns a hub without any page.
 func New(reg prometheus.Registerer) *Hub {
 	h := &Hub{
-		stop: make(chan struct{}),
+		users: map[string]int{},
+		stop:  make(chan struct{}),
 		viewers: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sine_relay_desk_viewers", Help: "Pages that are open and kept up to date.",
 		}),
@@ -87,17 +91,42 @@ func New(reg prometheus.Registerer) *Hub {
 func (h *Hub) Close() { h.stopped.Do(func() { close(h.stop) }) }
 
 // Viewers is the number of pages that are open.
-func (h *Hub) Viewers() int { return int(h.watching.Load()) }
+func (h *Hub) Viewers() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.watching
+}
 
-// Serve sends the updates of a source, until the page, its session or the hub ends. Full
-// answers where too many are open.
-func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, next Source, full func()) {
-	defer h.watching.Add(-1)
-	if h.watching.Add(1) > MaxViewers {
+// open counts a page of a user, unless too many are open.
+func (h *Hub) open(user string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.watching >= MaxViewers || h.users[user] >= MaxPerUser {
+		return false
+	}
+	h.watching++
+	h.users[user]++
+	return true
+}
+
+func (h *Hub) leave(user string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watching--
+	if h.users[user]--; h.users[user] == 0 {
+		delete(h.users, user)
+	}
+}
+
+// Serve sends a user's page the updates of a source, until the page, its session or the
+// hub ends. Full answers where too many are open.
+func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, user string, next Source, full func()) {
+	if !h.open(user) {
 		h.dropped.WithLabelValues(droppedFull).Inc()
 		full()
 		return
 	}
+	defer h.leave(user)
 	h.viewers.Inc()
 	defer h.viewers.Dec()
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -27,7 +27,7 @@ func serve(t testing.TB, next Source, within func(*http.Request) *http.Request) 
 		if within != nil {
 			r = within(r)
 		}
-		h.Serve(w, r, next, func() { w.WriteHeader(http.StatusServiceUnavailable) })
+		h.Serve(w, r, r.Header.Get("User"), next, func() { w.WriteHeader(http.StatusServiceUnavailable) })
 	}))
 	t.Cleanup(server.Close)
 	t.Cleanup(h.Close)
@@ -77,7 +77,7 @@ func TestStream_OverHTTP2OutlastsTheTimeThatAWriteMayTake(t *testing.T) {
 	t.Parallel()
 	h := New(prometheus.NewRegistry())
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.Serve(w, r, func() (Update, error) { return Update{}, nil }, func() {})
+		h.Serve(w, r, "vera", func() (Update, error) { return Update{}, nil }, func() {})
 	}))
 	server.EnableHTTP2 = true
 	server.StartTLS()
@@ -137,15 +137,52 @@ func TestStream_ASourceThatFailsEndsIt(t *testing.T) {
 
 func TestStream_PagesBeyondTheMostAreRefusedAndCounted(t *testing.T) {
 	h, reg, url := serve(t, func() (Update, error) { return Update{}, nil }, nil)
-	h.watching.Store(MaxViewers)
-	resp, err := http.Get(url)
-	if err != nil || resp.StatusCode != http.StatusServiceUnavailable {
-		t.Fatalf("%v, %v", resp, err)
+	for i := range MaxViewers {
+		h.open(fmt.Sprint("user-", i/2))
 	}
-	resp.Body.Close()
+	if got := status(t, url, "vera"); got != http.StatusServiceUnavailable {
+		t.Fatalf("it got %d", got)
+	}
 	if n := promtest.Sum(t, reg, "sine_relay_desk_viewers_dropped_total", "reason", "full"); n != 1 || h.Viewers() != MaxViewers {
 		t.Errorf("%v are counted, %d are open", n, h.Viewers())
 	}
+}
+
+func TestStream_OneUserHasOnlySomeOfThePages(t *testing.T) {
+	h, _, url := serve(t, func() (Update, error) { return Update{}, nil }, nil)
+	for range MaxPerUser {
+		h.open("vera")
+	}
+	if got := status(t, url, "vera"); got != http.StatusServiceUnavailable {
+		t.Errorf("one more page of that user got %d", got)
+	}
+	if got := status(t, url, "rita"); got != http.StatusOK {
+		t.Errorf("a page of another user got %d", got)
+	}
+	for range MaxPerUser {
+		h.leave("vera")
+	}
+	wait.Until(t, "nobody is left behind", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.watching == 0 && len(h.users) == 0
+	})
+}
+
+// status is what a page of a user is answered with.
+func status(t *testing.T, url, user string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("User", user)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode
 }
 
 func TestStream_APageThatDoesNotReadIsDroppedAndCounted(t *testing.T) {
