@@ -4,13 +4,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Audit says what somebody did at the desk. It is the body of a message on
 // [Subjects.Audit]. It contains no personal data of visitors.
 type Audit struct {
-	// ID is random; it is the message's [HeaderMsgID].
+	// ID is random, up to 64 letters, digits and hyphens; it is the message's
+	// [HeaderMsgID].
 	ID string `json:"id"`
 	// Time is when it was done, by the desk's clock.
 	Time time.Time `json:"time"`
@@ -18,11 +21,13 @@ type Audit struct {
 	Action Action `json:"action"`
 	// Site is where, or [AllSites].
 	Site string `json:"site"`
-	// Subject is what it was done to: a request id, an event id, or an order's id.
+	// Subject is what it was done to: a request id, an event id, a visit's key or an
+	// order's id, up to 128 characters. It is never a text that somebody wrote.
 	Subject string `json:"subject,omitempty"`
-	// User identifies who did it, as the desk's identity provider does.
+	// User identifies who did it, as the desk's identity provider does, in up to 255
+	// characters.
 	User string `json:"user"`
-	// Role is the role that permitted it.
+	// Role is the role that permitted it, or empty.
 	Role string `json:"role"`
 }
 
@@ -43,6 +48,40 @@ const (
 	// ActionTry is that a made-up visitor was checked in or out.
 	ActionTry Action = "try"
 )
+
+const (
+	maxAuditUser        = 255
+	auditIDPattern      = `^[A-Za-z0-9-]{1,64}$`
+	auditSubjectPattern = `^[A-Za-z0-9._:-]{0,128}$`
+)
+
+// Validate returns why a must be neither stored nor shown, or nil: who reads the entries
+// must find nothing there but ids, names of sites, and who it was. Its errors name the
+// field and do not quote it.
+func (a *Audit) Validate() error {
+	switch {
+	case !consistsOf(a.ID, "-", 1, 64):
+		return fmt.Errorf("the entry's field %q must match %s", "id", auditIDPattern)
+	case a.Time.IsZero():
+		return errors.New("the entry's time is missing")
+	case !ValidName(string(a.Action)):
+		return fmt.Errorf("the entry's action must match %s", NamePattern)
+	case a.Site != AllSites && !ValidName(a.Site):
+		return fmt.Errorf("the entry's site must be %q or match %s", AllSites, NamePattern)
+	case !consistsOf(a.Subject, "._:-", 0, 128):
+		return fmt.Errorf("the entry's field %q must match %s", "subject", auditSubjectPattern)
+	case a.Role != "" && !ValidName(a.Role):
+		return fmt.Errorf("the entry's role must match %s", NamePattern)
+	case IsBlank(a.User):
+		return errors.New("the entry does not say who it was")
+	case strings.ContainsFunc(a.User, func(c rune) bool { return !unicode.IsPrint(c) }):
+		return fmt.Errorf("the entry's field %q contains a character that cannot be printed", "user")
+	}
+	if err := checkText(a.User, maxAuditUser); err != nil {
+		return fmt.Errorf("the entry's field %q %w", "user", err)
+	}
+	return nil
+}
 
 // Message returns the entry as a CloudEvent in binary mode.
 func (a *Audit) Message(s Subjects) (Message, error) {
@@ -71,14 +110,14 @@ func (a *Audit) Message(s Subjects) (Message, error) {
 // such as the reply to a request, is an error, which quotes nothing of it.
 func ParseAudit(s Subjects, subject string, data []byte) (Audit, error) {
 	var a Audit
-	switch err := json.Unmarshal(data, &a); {
-	case err != nil:
+	if err := json.Unmarshal(data, &a); err != nil {
 		return Audit{}, errors.New("not an audit entry in JSON")
-	case a.ID == "" || a.User == "" || a.Time.IsZero():
-		return Audit{}, errors.New(`one of the fields "id", "user" and "time" is missing`)
-	case s.Audit(a.Site, a.Action) != subject:
-		return Audit{}, errors.New("site and action are not those of the subject")
-	default:
-		return a, nil
 	}
+	if err := a.Validate(); err != nil {
+		return Audit{}, err
+	}
+	if s.Audit(a.Site, a.Action) != subject {
+		return Audit{}, errors.New("site and action are not those of the subject")
+	}
+	return a, nil
 }

@@ -16,7 +16,8 @@ import (
 const (
 	pollInterval = 500 * time.Millisecond
 	// looksForAnotherStream is how many polls may find nothing before one looks
-	// whether the stream was made anew and counts from 1 again.
+	// whether the stream was made anew and counts from 1 again. After an error, and
+	// where something was found, it is looked for at once.
 	looksForAnotherStream = 20
 )
 
@@ -134,22 +135,44 @@ func poll(ctx context.Context, sources []*source) (found []HistoryEntry, more bo
 
 // poll reads what is new.
 func (s *source) poll(ctx context.Context) (more bool, err error) {
-	if s.idle++; s.idle >= looksForAnotherStream {
+	if s.idle++; s.doubt || s.idle >= looksForAnotherStream {
 		s.idle = 0
 		err = s.lookForAnother(ctx)
 	}
 	if err == nil {
-		more, err = s.read(ctx)
+		more, err = s.readNew(ctx)
 	}
 	if err != nil {
-		s.idle = looksForAnotherStream // at the next poll: it may have been made anew
+		s.doubt = true // until something was read: it may be made anew, and empty yet
 	}
 	for _, e := range s.page {
-		s.idle = 0
+		s.idle, s.doubt = 0, false
 		if e.Stored.After(s.newest) {
 			s.newest = e.Stored
 		}
 	}
+	return more, err
+}
+
+// readNew reads the next page. A stream that was made anew may have grown past the number
+// that is to be read next, and what it has before that is new as well: then nothing is
+// read, and the next page begins there.
+func (s *source) readNew(ctx context.Context) (more bool, err error) {
+	begin := s.next
+	if more, err = s.read(ctx); len(s.page) == 0 {
+		return more, err
+	}
+	behind := s.next
+	s.next = begin
+	switch failed := s.lookForAnother(ctx); {
+	case failed != nil:
+		s.page = nil
+		return false, failed
+	case s.next.Sequence < begin.Sequence:
+		s.page = nil
+		return true, err
+	}
+	s.next = behind
 	return more, err
 }
 

@@ -184,9 +184,10 @@ type source struct {
 	// coming is the page behind it, which is read while this one is used.
 	coming chan nextPage
 	// newest is when the newest of what was read was stored, and idle how many polls
-	// have found nothing since.
+	// have found nothing since. doubt is set where the stream may have been made anew.
 	newest time.Time
 	idle   int
+	doubt  bool
 }
 
 func (h *History) sources(f HistoryFilter) (all []*source) {

@@ -22,8 +22,12 @@ const (
 
 // Audit stores what somebody did at the desk: nil only when it is stored. It tries again
 // while NATS elects a leader, until ctx ends, and creates the stream where it is absent
-// and the user may. NATS that is away, or that refuses, is an error at once.
+// and the user may. NATS that is away, or that refuses, is an error at once, and so is an
+// entry that is not valid.
 func (d *Desk) Audit(ctx context.Context, a visit.Audit) error {
+	if err := a.Validate(); err != nil {
+		return fmt.Errorf("store what was done: %w", err)
+	}
 	m, err := a.Message(d.cfg.Streams.Subjects)
 	if err != nil {
 		return err

@@ -51,6 +51,22 @@ func TestAudit_IsStoredOnceAndRead(t *testing.T) {
 	}
 }
 
+// Whoever sends a form must not be able to have a text stored, which is shown to others.
+func TestAudit_AnEntryWithATextIsNotStored(t *testing.T) {
+	t.Parallel()
+	d := deskOn(t, natstest.Start(t))
+	for name, subject := range map[string]string{"a text": "Ada Zlovelace", "a long one": strings.Repeat("x", 56<<10)} {
+		a := entry("hq", visit.ActionLockdown, time.Now())
+		a.Subject = subject
+		if err := d.Audit(within(t, patience), a); err == nil || strings.Contains(err.Error(), "Zlovelace") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if all := audits(t, d.Desk, time.Now().Add(-time.Hour), time.Time{}); all != nil {
+		t.Errorf("%+v", all)
+	}
+}
+
 func TestAudit_TheStreamLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)

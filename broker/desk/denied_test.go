@@ -64,7 +64,7 @@ func (o opened) work() map[string]func(context.Context) error {
 			return err
 		},
 		"lift": func(ctx context.Context) error {
-			_, err := o.LiftOrder(ctx, visit.Lift{Kind: visit.OrderLockdown, Site: "lab"}, "LOST")
+			_, err := o.LiftOrder(ctx, visit.Lift{Kind: visit.OrderLockdown, Site: "lab", Lifts: "LOST"}, "LOST")
 			return err
 		},
 	}

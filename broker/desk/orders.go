@@ -47,24 +47,22 @@ func (d *Desk) GiveOrder(ctx context.Context, o visit.Order) (visit.Order, error
 	return book.Put(ctx, o)
 }
 
-// LiftOrder ends an order, also where the bucket has lost it and relays obey it still,
-// whose ids are given then. It returns the revision that relays have read when they obey
-// it. The error wraps visit.ErrNotFound where there is no such order in force.
-func (d *Desk) LiftOrder(ctx context.Context, l visit.Lift, lost ...string) (revision uint64, err error) {
+// LiftOrder ends the order that l names and no other one: whoever lifts has seen that one.
+// One that the bucket has lost is lifted as well if obeyed, the ids of what relays obey,
+// has its id. It returns the revision that relays have read when they have lifted it. The
+// error wraps visit.ErrNotFound where the order is not in force, or another one has
+// replaced it.
+func (d *Desk) LiftOrder(ctx context.Context, l visit.Lift, obeyed ...string) (revision uint64, err error) {
 	book, err := d.views.OpenBook(ctx)
 	if err != nil {
 		return 0, explained(err)
 	}
 	l.User, l.Account = d.user(ctx)
-	revision, err = book.Lift(ctx, l, lost...)
-	switch {
-	case errors.Is(err, orders.ErrNotInForce) && len(lost) > 0:
-		return revision, nil
-	case errors.Is(err, orders.ErrNotInForce):
-		return revision, fmt.Errorf("%w: %w", visit.ErrNotFound, err)
-	default:
-		return revision, err
+	revision, err = book.LiftOne(ctx, l, obeyed...)
+	if errors.Is(err, orders.ErrNotInForce) {
+		err = fmt.Errorf("%w: %w", visit.ErrNotFound, err)
 	}
+	return revision, err
 }
 
 // user is who NATS takes the desk for. An order is given without it as well: a lockdown

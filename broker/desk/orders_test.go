@@ -34,7 +34,7 @@ func TestOrders_AreGivenListedAndLifted(t *testing.T) {
 	if all, err := d.Orders(ctx); err != nil || !slices.Equal(all, []visit.Order{o}) {
 		t.Errorf("%+v: %v", all, err)
 	}
-	revision, err := d.LiftOrder(ctx, visit.Lift{Kind: o.Kind, Site: o.Site, By: "ann"})
+	revision, err := d.LiftOrder(ctx, visit.Lift{Kind: o.Kind, Site: o.Site, Lifts: o.ID, By: "ann"})
 	if err != nil || revision != 2 {
 		t.Errorf("revision %d: %v", revision, err)
 	}
@@ -55,16 +55,50 @@ func TestOrders_AreGivenWithoutAUserOfNATS(t *testing.T) {
 	}
 }
 
-func TestOrders_WhatRelaysHoldIsLiftedByItsID(t *testing.T) {
+func TestOrders_WhatRelaysObeyIsLiftedByItsIDAlone(t *testing.T) {
 	t.Parallel()
 	d := deskOn(t, natstest.Start(t))
 	ctx := within(t, patience)
-	l := visit.Lift{Kind: visit.OrderLockdown, Site: "hq"}
-	if _, err := d.LiftOrder(ctx, l); !errors.Is(err, visit.ErrNotFound) {
-		t.Errorf("nothing is in force: %v", err)
+	l := visit.Lift{Kind: visit.OrderLockdown, Site: "hq", Lifts: "LOST2"}
+	for name, obeyed := range map[string][]string{"nothing": nil, "another order": {"LOST1"}} {
+		if _, err := d.LiftOrder(ctx, l, obeyed...); !errors.Is(err, visit.ErrNotFound) {
+			t.Errorf("relays obey %s: %v", name, err)
+		}
 	}
-	if revision, err := d.LiftOrder(ctx, l, "LOST1", "LOST2"); err != nil || revision != 2 {
+	if revision, err := d.LiftOrder(ctx, l, "LOST1", "LOST2"); err != nil || revision != 1 {
 		t.Errorf("revision %d: %v", revision, err)
+	}
+}
+
+// Whoever lifts has seen one order. One that replaced it since stays in force.
+func TestOrders_ALiftEndsNoOrderThanTheOneItNames(t *testing.T) {
+	t.Parallel()
+	d := deskOn(t, natstest.Start(t))
+	ctx := within(t, patience)
+	var given [2]visit.Order
+	for i, reason := range []string{"drill", "emergency"} {
+		var err error
+		if given[i], err = d.GiveOrder(ctx, visit.Order{Kind: visit.OrderLockdown, Site: "hq", Reason: reason}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen, since := given[0], given[1]
+	for name, c := range map[string]struct {
+		lifts string
+		is    error
+	}{
+		"one that was replaced": {seen.ID, visit.ErrNotFound}, "one that nobody gave": {"whatever", visit.ErrNotFound}, "none": {"", nil},
+	} {
+		_, err := d.LiftOrder(ctx, visit.Lift{Kind: visit.OrderLockdown, Site: "hq", Lifts: c.lifts}, seen.ID, since.ID)
+		if err == nil || c.is != nil && !errors.Is(err, c.is) {
+			t.Errorf("the lift of %s: %v", name, err)
+		}
+		if all, err := d.Orders(ctx); err != nil || len(all) != 1 || all[0].ID != since.ID {
+			t.Fatalf("after the lift of %s, in force are %+v: %v", name, all, err)
+		}
+	}
+	if _, err := d.LiftOrder(ctx, visit.Lift{Kind: visit.OrderLockdown, Site: "hq", Lifts: since.ID}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -151,52 +150,6 @@ func (b *Book) store(ctx context.Context, key string, value func(now time.Time) 
 func mayBeStored(err error) bool {
 	var refused *jetstream.APIError
 	return err != nil && !errors.As(err, &refused) && !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse)
-}
-
-// Lift ends the order in force of a kind and a site, whose Lifts it fills in, and
-// those whose ids are given as well: a relay may hold one from a bucket that was
-// lost. It returns the revision by which all are lifted. [ErrNotInForce] means that
-// NATS knew of none.
-func (b *Book) Lift(ctx context.Context, l visit.Lift, ids ...string) (revision uint64, err error) {
-	key := ledger.Key(l.Kind, l.Site)
-	if _, _, ok := ledger.Terms(key); !ok {
-		return 0, fmt.Errorf("lift: %s is not the key of an order", key)
-	}
-	entries, err := b.entries(ctx, key)
-	if err != nil {
-		return 0, fmt.Errorf("lift %s in bucket %s: %w", key, b.bucket, err)
-	}
-	r := entries[key]
-	inForce := r.Order != nil && r.Order.InForce(time.Now())
-	slices.Sort(ids)
-	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == r.ID() })
-	switch {
-	case r.Order != nil: // first: what relays say to hold may be thousands
-		ids = slices.Insert(ids, 0, r.ID())
-	case len(ids) == 0 && len(r.Faults) > 0:
-		// Whoever lifts what is none has seen what else is there.
-		ids = append(ids, visit.NewRequestID())
-	}
-	for i, id := range ids {
-		l.Lifts = id
-		if err := l.Validate(); err != nil {
-			return 0, fmt.Errorf("lift %s: %w", key, err)
-		}
-		revision, err = b.store(ctx, key, func(now time.Time) any {
-			l.Since = now
-			return l
-		})
-		if err != nil && i > 0 {
-			err = fmt.Errorf("%w: the first %d of %d orders are lifted: %w", ErrUnconfirmed, i, len(ids), err)
-		}
-		if err != nil {
-			return 0, fmt.Errorf("lift %s in bucket %s: %w", key, b.bucket, err)
-		}
-	}
-	if !inForce {
-		return revision, fmt.Errorf("lift %s: %w", key, ErrNotInForce)
-	}
-	return revision, nil
 }
 
 // maxReported are the invalid entries that a list names; there may be one for each

@@ -342,10 +342,11 @@ func deskWork(d *desk.Desk, site string) []deskTask {
 	give := func(o visit.Order) func(context.Context) error {
 		return func(ctx context.Context) error {
 			o.Site, o.Reason, o.Until = site, "test", time.Now().Add(time.Minute)
-			if _, err := d.GiveOrder(ctx, o); err != nil {
+			given, err := d.GiveOrder(ctx, o)
+			if err != nil {
 				return err
 			}
-			_, err := d.LiftOrder(ctx, visit.Lift{Kind: o.Kind, Site: site})
+			_, err = d.LiftOrder(ctx, visit.Lift{Kind: o.Kind, Site: site, Lifts: given.ID})
 			return err
 		}
 	}

@@ -47,9 +47,11 @@ var constraints = map[string]func(*jsonschema.Schema){
 	"Lift.User":     atMost(100),
 	"Lift.Account":  atMost(100),
 
-	"Audit.ID":   notEmpty,
-	"Audit.Site": matches(orderSitePattern),
-	"Audit.User": notEmpty,
+	"Audit.ID":      matches("^[A-Za-z0-9-]{1,64}$"),
+	"Audit.Site":    matches(orderSitePattern),
+	"Audit.Subject": matches("^[A-Za-z0-9._:-]{0,128}$"),
+	"Audit.User":    oneTo(255),
+	"Audit.Role":    matches("^[A-Za-z0-9_-]{0,64}$"),
 }
 
 const orderSitePattern = `^(\*|` + visit.NamePattern + `)$`
@@ -60,6 +62,10 @@ func matches(pattern string) func(*jsonschema.Schema) {
 
 func atMost(characters int) func(*jsonschema.Schema) {
 	return func(s *jsonschema.Schema) { s.MaxLength = &characters }
+}
+
+func oneTo(characters int) func(*jsonschema.Schema) {
+	return func(s *jsonschema.Schema) { s.MinLength, s.MaxLength = new(1), &characters }
 }
 
 func notEmpty(s *jsonschema.Schema)    { s.MinLength = new(1) }
