@@ -26,9 +26,9 @@ import (
 )
 
 // fakeBroker has what a test puts into it. It filters by nothing but site, result and
-// time, obeys no order, and does not check the fields of what it is given: broker/desk
+// time, obeys no order, and does not check the fields of orders and lifts: broker/desk
 // is what does, against a NATS server. An order replaces one of its kind and site, and a
-// lift ends the one that it names, as there.
+// lift ends the one that it names, and an entry of the audit must be valid, as there.
 type fakeBroker struct {
 	mu          sync.Mutex
 	away        error // of everything
@@ -195,7 +195,7 @@ func (b *fakeBroker) Quarantined(_ context.Context, fn func(uint64, time.Time, v
 
 func (b *fakeBroker) Audit(_ context.Context, a visit.Audit) (err error) {
 	if away := b.do(func() {
-		if err = b.auditErr; err == nil {
+		if err = errors.Join(b.auditErr, a.Validate()); err == nil {
 			b.audits = append(b.audits, a)
 		}
 	}); away != nil {
