@@ -183,6 +183,28 @@ func (v *Views) CreateStream(ctx context.Context, cfg jetstream.StreamConfig) er
 	return nil
 }
 
+// Stream returns the configuration and the state of a stream.
+func (v *Views) Stream(ctx context.Context, name string) (info *jetstream.StreamInfo, err error) {
+	js, err := jetstream.New(v.c.Conn)
+	if err != nil {
+		return nil, err
+	}
+	err = v.c.whilePermitted(ctx, func(ctx context.Context) error {
+		stream, err := js.Stream(ctx, name)
+		if err == nil {
+			info = stream.CachedInfo()
+		}
+		return err
+	}, "$JS.API.STREAM.INFO."+name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = visit.ErrStreamMissing
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask for the state of stream %s: %w", name, err)
+	}
+	return info, nil
+}
+
 // Store stores a message in a stream, once.
 func (v *Views) Store(ctx context.Context, m visit.Message, stream string) (visit.Receipt, error) {
 	return store(ctx, v.c, m, stream)

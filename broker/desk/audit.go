@@ -69,6 +69,10 @@ func (d *Desk) createAudit(ctx context.Context, missing error) error {
 		return fmt.Errorf("%w, and the user may not create it; an administrator does by nats stream add --config deploy/nats/streams/%s.json: %w",
 			missing, visit.DefaultAuditStream, err)
 	}
+	if streams.NoRoom(err) {
+		return fmt.Errorf("NATS has no room for the %d MiB that stream %s may take: enlarge its volume or max_file_store, or lower the stream's byte limit in the desk's settings: %w",
+			d.cfg.Streams.Audit.MaxBytes>>20, d.cfg.Streams.Audit.Name, err)
+	}
 	return err
 }
 

@@ -17,7 +17,7 @@ import (
 // needs are what the desk's user must be allowed, as in deploy/nats/accounts.conf.
 var needs = []string{
 	"$JS.API.DIRECT.GET.VISITORS", "$JS.API.DIRECT.GET.VISITOR_DECISIONS", "$JS.API.DIRECT.GET.VISITOR_QUARANTINE", "$JS.API.DIRECT.GET.VISITOR_DESK",
-	"visitors.v1.audit.*.*", "$JS.API.STREAM.CREATE.VISITOR_DESK", "$JS.API.STREAM.INFO.KV_VISITOR_ORDERS",
+	"visitors.v1.audit.*.*", "$JS.API.STREAM.CREATE.VISITOR_DESK", "$JS.API.STREAM.INFO.VISITOR_DESK", "$JS.API.STREAM.INFO.KV_VISITOR_ORDERS",
 	"$JS.API.CONSUMER.CREATE.KV_VISITOR_ORDERS.*.$KV.VISITOR_ORDERS.>", "$JS.API.CONSUMER.MSG.NEXT.KV_VISITOR_ORDERS.*",
 	"$KV.VISITOR_ORDERS.lockdown.>", "$KV.VISITOR_ORDERS.override.>", "$SYS.REQ.USER.INFO", "$SRV.STATS.sine-relay", "$SRV.STATS.sine-relay-decider",
 }
@@ -45,6 +45,12 @@ func (o opened) work() map[string]func(context.Context) error {
 		"audit": func(ctx context.Context) error { return o.Audit(ctx, entry("hq", visit.ActionReveal, time.Now())) },
 		"audits": func(ctx context.Context) error {
 			return o.Audits(ctx, since, time.Time{}, func(visit.Audit) error { return nil })
+		},
+		"how full": func(ctx context.Context) error {
+			if _, err := o.AuditFilled(ctx); !errors.Is(err, visit.ErrStreamMissing) { // it may be made at this moment
+				return err
+			}
+			return nil
 		},
 		"relays":   func(ctx context.Context) error { _, err := o.Relays(ctx); return err },
 		"deciders": func(ctx context.Context) error { _, err := o.Deciders(ctx); return err },
@@ -114,6 +120,7 @@ func TestDesk_ARefusalConcernsOnlyWhoNeedsTheSubject(t *testing.T) {
 		"$JS.API.DIRECT.GET.VISITOR_QUARANTINE":         {"quarantine"},
 		"$JS.API.DIRECT.GET.VISITOR_DESK":               {"audits"},
 		"visitors.v1.audit.*.*":                         {"audit"},
+		"$JS.API.STREAM.INFO.VISITOR_DESK":              {"how full"},
 		"$KV.VISITOR_ORDERS.lockdown.>":                 {"lift", "lockdown"},
 		"$KV.VISITOR_ORDERS.override.>":                 {"override"},
 		"$SRV.STATS.sine-relay":                         {"relays"},

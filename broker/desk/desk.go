@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,6 +43,10 @@ type Desk struct {
 	views      *admin.Views
 	unreadable *prometheus.CounterVec
 	throttle   *logthrottle.Throttle
+	filled     *prometheus.GaugeVec
+	nearlyFull *logthrottle.Throttle
+	stop       context.CancelFunc
+	stopped    sync.WaitGroup
 }
 
 // Open starts to connect. It fails only for what can never work: a NATS that is away is
@@ -56,7 +61,7 @@ func Open(cfg Config) (*Desk, error) {
 		nc.Close()
 		return nil, fmt.Errorf("desk: %w", err)
 	}
-	d := &Desk{cfg: views.Config(), log: cfg.Logger, nc: nc, views: views, throttle: logthrottle.New(time.Minute)}
+	d := &Desk{cfg: views.Config(), log: cfg.Logger, nc: nc, views: views, throttle: logthrottle.New(time.Minute), nearlyFull: logthrottle.New(time.Hour)}
 	f := promauto.With(cfg.Registerer)
 	d.unreadable = f.NewCounterVec(prometheus.CounterOpts{
 		Name: "sine_relay_desk_unreadable_messages_total",
@@ -74,11 +79,22 @@ func Open(cfg Config) (*Desk, error) {
 	for _, stream := range []string{d.cfg.Streams.Events.Name, d.cfg.Streams.Decisions.Name, d.cfg.Streams.Audit.Name} {
 		d.unreadable.WithLabelValues(stream)
 	}
+	d.filled = f.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "sine_relay_desk_audit_filled_ratio",
+		Help: "Which part of the stream of what is done at the desk is taken, from 0 to 1. At 1, no name is shown and no override given. Absent while it is not known.",
+	}, []string{"stream"})
+	ctx, stop := context.WithCancel(context.Background())
+	d.stop = stop
+	d.stopped.Go(func() { d.watchAudit(ctx) })
 	return d, nil
 }
 
 // Close disconnects. Who waits is disconnected.
-func (d *Desk) Close() { d.nc.Close() }
+func (d *Desk) Close() {
+	d.stop()
+	d.nc.Close()
+	d.stopped.Wait()
+}
 
 // Connected returns nil while NATS can be reached, else why it cannot.
 func (d *Desk) Connected() error { return d.nc.Connected() }

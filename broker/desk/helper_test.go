@@ -161,6 +161,21 @@ func natsMsg(m visit.Message) *nats.Msg {
 
 var teamUser = nats.UserInfo("team", "Zsecret")
 
+// gauged is the value of a metric without labels or with one, and whether there is any.
+func (o opened) gauged(t testing.TB, name string) (value float64, known bool) {
+	t.Helper()
+	families, err := o.metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name && len(f.GetMetric()) == 1 {
+			return f.GetMetric()[0].GetGauge().GetValue(), true
+		}
+	}
+	return 0, false
+}
+
 // counted is how many messages of a stream were passed over.
 func (o opened) counted(t testing.TB, stream string) float64 {
 	t.Helper()

@@ -47,6 +47,12 @@ func IsAbsent(err error) bool {
 	return errors.As(err, &refused) && refused.ErrorCode == codeStreamNotFound
 }
 
+// NoRoom reports whether err is JetStream's that a stream may not reserve what it may take.
+func NoRoom(err error) bool {
+	var refused *jetstream.APIError
+	return errors.As(err, &refused) && (refused.ErrorCode == codeStorageResourcesExceeded || refused.ErrorCode == codeAccountResourcesExceeded)
+}
+
 func isInvalidJSON(err error) bool {
 	var refused *jetstream.APIError
 	return errors.As(err, &refused) && refused.ErrorCode == codeInvalidJSON

@@ -69,7 +69,7 @@ func (c Config) WithDefaults() (Config, error) {
 	c.Events = c.Events.orDefault(Limits{visit.DefaultEventStream, 30 * day, 2048 * mib})
 	c.Decisions = c.Decisions.orDefault(Limits{visit.DefaultDecisionStream, 400 * day, 256 * mib})
 	c.Quarantine = c.Quarantine.orDefault(Limits{visit.DefaultQuarantineStream, 30 * day, 512 * mib})
-	c.Audit = c.Audit.orDefault(Limits{visit.DefaultAuditStream, 400 * day, 64 * mib})
+	c.Audit = c.Audit.orDefault(Limits{visit.DefaultAuditStream, 400 * day, 256 * mib})
 	c.DedupeWindow = cmp.Or(c.DedupeWindow, day)
 	c.Replicas = cmp.Or(c.Replicas, 1)
 	c.BodyLimit = cmp.Or(c.BodyLimit, defaultBodyLimit)

@@ -108,7 +108,7 @@ type Environment struct {
 	DeskSessionLifetime  time.Duration `env:"DESK_SESSION_LIFETIME, default=8h" unit:"duration" help:"time after which somebody must sign in to the desk again"`
 	DeskStream           string        `env:"DESK_STREAM, default=VISITOR_DESK" help:"name of the stream that says what was done at the desk, and by whom"`
 	DeskStreamMaxAge     time.Duration `env:"DESK_STREAM_MAX_AGE, default=400d" unit:"duration" help:"retention of that"`
-	DeskStreamMaxBytes   int64         `env:"DESK_STREAM_MAX_BYTES, default=64MiB" unit:"bytes" help:"maximum size of that stream"`
+	DeskStreamMaxBytes   int64         `env:"DESK_STREAM_MAX_BYTES, default=256MiB" unit:"bytes" help:"maximum size of that stream"`
 	DeskTryURL           string        `env:"DESK_TRY_URL" help:"URL of a relay, without a path, at which operators may check made-up visitors in and out from the desk, at integrations with test: true"`
 	DeskTryKeysDir       string        `env:"DESK_TRY_KEYS_DIR" help:"directory of the API keys of those integrations, as KEYS_DIR has them"`
 

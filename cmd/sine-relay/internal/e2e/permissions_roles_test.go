@@ -364,6 +364,7 @@ func deskWork(d *desk.Desk, site string) []deskTask {
 		{"audits", func(ctx context.Context) error {
 			return d.Audits(ctx, since, time.Time{}, func(visit.Audit) error { return nil })
 		}},
+		{"how full that is", func(ctx context.Context) error { _, err := d.AuditFilled(ctx); return err }},
 		{"relays", func(ctx context.Context) error { _, err := d.Relays(ctx); return err }},
 		{"deciders", func(ctx context.Context) error { _, err := d.Deciders(ctx); return err }},
 		{"orders", func(ctx context.Context) error { _, err := d.Orders(ctx); return err }},
