@@ -197,12 +197,14 @@ func (d *Desk) recordOrder(ctx context.Context, u access.User, g *orders.Given, 
 	return d.auditSoon(ctx, u, visit.Action(g.Form.Action), g.Form.Site, id)
 }
 
+// askedWords are those of orders of which it is only recorded that somebody asked for them.
+var askedWords = map[visit.Action]string{
+	visit.ActionLockdown: "asked for a lockdown", visit.ActionOverride: "asked for an override", visit.ActionLift: "asked for a lift",
+}
+
 // doneWords say what an entry of the audit means.
 func doneWords(a visit.Audit) string {
-	asked := map[visit.Action]string{
-		visit.ActionLockdown: "asked for a lockdown", visit.ActionOverride: "asked for an override", visit.ActionLift: "asked for a lift",
-	}
-	if words := asked[a.Action]; words != "" && a.Subject == "" {
+	if words := askedWords[a.Action]; words != "" && a.Subject == "" {
 		return words
 	}
 	return actionWords[a.Action]

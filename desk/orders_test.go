@@ -298,12 +298,12 @@ func TestAudit_TellsAnOrderThatWasAskedForFromOneThatIsStored(t *testing.T) {
 	f.read(t)
 	form := []string{"action", "override", "site", "hq", "for", "15m", "reason", "x", "token", "T", "confirm", "hq"}
 	f.post(t, "otto", "/orders/give", form...)
-	if a := f.get(t, "otto", "/audit"); !strings.Contains(a.text, "asked for an override") || strings.Contains(a.text, "gave an override") {
+	if a := f.get(t, "otto", "/audit"); !strings.Contains(a.text, "<td>asked for an override</td>") || strings.Contains(a.text, "<td>gave an override</td>") {
 		t.Errorf("the page says %s", a.text)
 	}
 	b.set(func() { b.giveErr = nil })
 	f.post(t, "otto", "/orders/give", form...)
-	if a := f.get(t, "otto", "/audit"); !strings.Contains(a.text, "gave an override") {
+	if a := f.get(t, "otto", "/audit"); !strings.Contains(a.text, "<td>gave an override</td>") {
 		t.Errorf("the page says %s", a.text)
 	}
 }

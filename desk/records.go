@@ -3,7 +3,6 @@ package desk
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/sine-relay/sine-relay/desk/access"
@@ -71,62 +70,4 @@ func (d *Desk) showQuarantine(w http.ResponseWriter, r *http.Request) {
 	}
 	b.Data = data
 	d.show(w, status, "quarantine", b)
-}
-
-// auditData is what the page Audit shows.
-type auditData struct {
-	Problem string
-	Days    int
-	Entries []auditEntry
-	Omitted int
-}
-
-type auditEntry struct {
-	visit.Audit
-	What string
-	Zone *time.Location
-	Now  time.Time
-}
-
-var actionWords = map[visit.Action]string{
-	visit.ActionReveal: "had the name of a visitor shown", visit.ActionSource: "had shown what Sine sent", visit.ActionExport: "exported decisions",
-	visit.ActionLockdown: "gave a lockdown", visit.ActionOverride: "gave an override", visit.ActionLift: "lifted an order",
-	visit.ActionTry: "checked a made-up visitor in or out",
-}
-
-const (
-	auditDays = 30
-	maxAudits = 300
-)
-
-func (d *Desk) showAudit(w http.ResponseWriter, r *http.Request) {
-	u := access.UserOf(r.Context())
-	b := d.base(r, "Audit", "/audit")
-	data, status := auditData{Days: auditDays}, http.StatusOK
-	var newest []visit.Audit // the oldest first
-	err := d.heavily(r.Context(), func(ctx context.Context) error {
-		return d.broker.Audits(ctx, d.now().AddDate(0, 0, -auditDays), time.Time{}, func(a visit.Audit) error {
-			if a.Site != visit.AllSites && !u.May(access.Viewer, a.Site) {
-				return nil
-			}
-			newest = append(newest, a)
-			if len(newest) > 2*maxAudits {
-				data.Omitted += len(newest) - maxAudits
-				newest = slices.Clone(newest[len(newest)-maxAudits:])
-			}
-			return nil
-		})
-	})
-	if err != nil {
-		data.Problem, status = doors.Why(err), http.StatusServiceUnavailable
-	}
-	for i, a := range slices.Backward(newest) {
-		if len(data.Entries) == maxAudits {
-			data.Omitted += i + 1
-			break
-		}
-		data.Entries = append(data.Entries, auditEntry{a, doneWords(a), d.zoneFor(u, a.Site), d.now()})
-	}
-	b.Data = data
-	d.show(w, status, "audit", b)
 }

@@ -262,6 +262,9 @@ func TestStatic_StyleAndScriptAreServed(t *testing.T) {
 			t.Errorf("%s got %d %s", path, a.status, a.header.Get("Content-Type"))
 		}
 	}
+	if a := f.get(t, "vera", "/static/"); a.status != http.StatusNotFound || strings.Contains(a.text, "desk.js") {
+		t.Errorf("the folder got %d: %s", a.status, a.text)
+	}
 }
 
 var errFull = errors.New("the stream VISITOR_DESK is full")

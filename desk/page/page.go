@@ -102,7 +102,14 @@ func Static() http.Handler {
 	if err != nil {
 		panic(err) // the folder is embedded above
 	}
-	return http.StripPrefix("/static/", http.FileServerFS(within))
+	serve := http.StripPrefix("/static/", http.FileServerFS(within))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/") { // the folder would be listed
+			http.NotFound(w, r)
+			return
+		}
+		serve.ServeHTTP(w, r)
+	})
 }
 
 var functions = template.FuncMap{

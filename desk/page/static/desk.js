@@ -6,7 +6,8 @@
   const connection = document.getElementById("connection");
   const quietFor = 12000; // the desk is heard from every 5 seconds
   let heard = new Date();
-  let source = null;
+  let source = null; // one at a time: each takes a place at the desk
+  let retry = 0;
   let closed = false;
   let paused = false;
   let last = ""; // where to go on after a pause
@@ -99,7 +100,13 @@
     }
   }
 
+  function leave() {
+    clearTimeout(retry);
+    source?.close();
+  }
+
   function follow(address) {
+    leave();
     source = new EventSource(address);
     source.addEventListener("open", hear);
     source.addEventListener("beat", hear);
@@ -113,11 +120,15 @@
       closed = true;
       say(`This page is old since ${clock(new Date())} (this device's time): ${e.data}`);
     });
-    source.addEventListener("error", () => {
+    source.addEventListener("error", (e) => {
+      if (e.target !== source) {
+        return; // that of before
+      }
       closed = true;
       check();
       if (source.readyState === EventSource.CLOSED) { // refused: the browser does not try again
-        setTimeout(() => paused || document.hidden || resume(), 5000);
+        clearTimeout(retry);
+        retry = setTimeout(() => paused || document.hidden || resume(), 5000);
       }
     });
   }
@@ -131,7 +142,7 @@
     // Over HTTP/1.1 a browser has six connections for all its tabs: one that nobody looks
     // at must not keep any.
     document.addEventListener("visibilitychange", () => {
-      source.close();
+      leave();
       if (!document.hidden && !paused) {
         resume();
       }
@@ -146,7 +157,7 @@
       pause.textContent = paused ? "Go on" : "Pause";
       pause.setAttribute("aria-pressed", String(paused));
       if (paused) {
-        source.close();
+        leave();
         say(`Paused at ${clock(new Date())} (this device's time): nothing new is shown.`);
       } else {
         say("");

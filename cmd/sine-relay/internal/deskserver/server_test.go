@@ -293,3 +293,25 @@ func TestTrier_HasWhatIsMarkedForTestsAndWhoseKeyIsHere(t *testing.T) {
 		t.Error("there is something to try where nothing is configured")
 	}
 }
+
+// What answers as a relay need not be one: it neither makes an integration one for tests,
+// nor moves one to a site whose operators may try it.
+func TestTrier_HasNothingOfWhichRelaysSayDifferentThings(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"lobby", "dock", "gate"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name+"-key-0123456789\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	relay := func(all ...visit.RelayIntegration) visit.Relay {
+		return visit.Relay{RelayStatus: visit.RelayStatus{Integrations: all}}
+	}
+	honest := relay(visit.RelayIntegration{Name: "lobby", Site: "hq", Test: true}, visit.RelayIntegration{Name: "dock", Site: "hq"}, visit.RelayIntegration{Name: "gate", Site: "hq", Test: true})
+	other := relay(visit.RelayIntegration{Name: "lobby", Site: "plant", Test: true}, visit.RelayIntegration{Name: "dock", Site: "hq", Test: true})
+	for name, relays := range map[string][]visit.Relay{"first": {other, honest}, "last": {honest, other}, "among others": {honest, other, honest}} {
+		all := &targets{broker: relaysOf{relays: relays}, keys: dir}
+		if got := all.all(); len(got) != 1 || got[0] != (desk.TryTarget{Integration: "gate", Site: "hq"}) {
+			t.Errorf("where it answers %s: %v", name, got)
+		}
+	}
+}

@@ -57,18 +57,36 @@ func (t *targets) all() []desk.TryTarget {
 	if len(relays) == 0 && err != nil {
 		return t.last // those of before, until somebody knows better
 	}
-	var found []desk.TryTarget
+	t.asked, t.last = time.Now(), slices.DeleteFunc(agreed(relays), func(target desk.TryTarget) bool {
+		_, err := t.key(target.Integration)
+		return err != nil
+	})
+	return t.last
+}
+
+// agreed are the integrations of which all relays that have them say the same site, and
+// that they are for tests. Whatever answers on NATS may say that it is a relay: it must not
+// be what makes an integration one for tests, nor choose the site whose operators may try
+// it.
+func agreed(relays []visit.Relay) (targets []desk.TryTarget) {
+	sites := map[string]string{}
 	for _, r := range relays {
 		for _, i := range r.Integrations {
-			target := desk.TryTarget{Integration: i.Name, Site: i.Site}
-			if _, err := t.key(i.Name); i.Test && err == nil && !slices.Contains(found, target) {
-				found = append(found, target)
+			site, known := sites[i.Name]
+			if !i.Test || known && site != i.Site {
+				sites[i.Name] = "" // no site has this name
+				continue
 			}
+			sites[i.Name] = i.Site
 		}
 	}
-	slices.SortFunc(found, func(a, b desk.TryTarget) int { return strings.Compare(a.Integration, b.Integration) })
-	t.asked, t.last = time.Now(), found
-	return found
+	for name, site := range sites {
+		if visit.ValidName(site) {
+			targets = append(targets, desk.TryTarget{Integration: name, Site: site})
+		}
+	}
+	slices.SortFunc(targets, func(a, b desk.TryTarget) int { return strings.Compare(a.Integration, b.Integration) })
+	return targets
 }
 
 // key reads the first key of an integration's file. What another program on NATS says is
