@@ -39,7 +39,7 @@ type auditEntry struct {
 }
 
 var actionWords = map[visit.Action]string{
-	visit.ActionReveal: "had the name of a visitor shown", visit.ActionSource: "had shown what Sine sent", visit.ActionExport: "exported decisions",
+	visit.ActionReveal: "asked for the name of a visitor", visit.ActionSource: "asked for what Sine sent", visit.ActionExport: "exported decisions",
 	visit.ActionLockdown: "gave a lockdown", visit.ActionOverride: "gave an override", visit.ActionLift: "lifted an order",
 	visit.ActionTry: "checked a made-up visitor in or out",
 }

@@ -52,7 +52,7 @@ func TestAudit_HasPagesAndShowsOneActionOrUser(t *testing.T) {
 		"/audit?page=99999999999999999999":         {auditPageSize, "Newer entries", "Older entries"},
 		"/audit?action=reveal":                     {1, "the-one", "1000 times"},
 		"/audit?by=" + userToken("eve"):            {1, "the-one", "1000 times"},
-		"/audit?action=try&by=" + userToken("eve"): {0, "Nothing was done that you ask for", "the-one"},
+		"/audit?action=try&by=" + userToken("eve"): {0, "Nothing was recorded that you ask for", "the-one"},
 	} {
 		a := f.get(t, "vera", path)
 		if rows := strings.Count(a.text, `<th scope="row">`); a.status != http.StatusOK || rows != c.rows || !strings.Contains(a.text, c.want) || strings.Contains(a.text, c.never) {

@@ -20,8 +20,8 @@ func TestLive_WhatIsMissedAtOtherSitesIsNotCounted(t *testing.T) {
 		f.live.Add(plant)
 	}
 	for who, c := range map[string]struct{ want, never string }{
-		"vera": {"190 more came meanwhile", "perhaps at other sites"},
-		"rita": {"perhaps at other sites", "more came meanwhile and"},
+		"vera": {"190 more arrived in the meantime", "perhaps at other sites"},
+		"rita": {"perhaps at other sites", "more arrived in the meantime and"},
 	} {
 		if text := f.stream(t, who, "/events?of=live&after="+from, c.want); strings.Contains(text, c.never) {
 			t.Errorf("%s is sent %s", who, text)

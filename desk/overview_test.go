@@ -90,8 +90,10 @@ func TestDoors_SayWhatIsNotKnown(t *testing.T) {
 
 func TestDoors_SayFirstWhetherVisitorsCanGetIn(t *testing.T) {
 	b := stored()
-	b.orders = []visit.Order{{Kind: visit.OrderLockdown, Site: "plant", ID: "L", Since: time.Now()}}
-	b.records[0].Situation, b.records[0].Fallback = "timeout", true
+	b.orders = []visit.Order{{Kind: visit.OrderLockdown, Site: "plant", ID: "L", Since: time.Now().Add(-time.Minute)}}
+	for i := range b.records {
+		b.records[i].Situation, b.records[i].Fallback = "timeout", true
+	}
 	f := newFixture(t, b)
 	f.read(t)
 	for who, want := range map[string]string{
@@ -101,6 +103,9 @@ func TestDoors_SayFirstWhetherVisitorsCanGetIn(t *testing.T) {
 		if a := f.get(t, who, "/"); !strings.Contains(a.text, want) {
 			t.Errorf("%s reads %s", who, a.text)
 		}
+	}
+	if a := f.get(t, "vera", "/"); !strings.Contains(a.text, `<p class="also">On fallback timeout since`) || !strings.Contains(a.text, `<p class="also">Order not obeyed: Relay`) {
+		t.Errorf("what holds beside a lockdown has no title, or has it twice: %s", a.text)
 	}
 }
 

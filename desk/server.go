@@ -236,7 +236,7 @@ func (d *Desk) notFound(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Desk) failed(w http.ResponseWriter, r *http.Request) {
-	d.message(w, r, http.StatusInternalServerError, "Failed", "Something went wrong within the desk. Its log says more. Nothing is known of whether what you asked for was done.")
+	d.message(w, r, http.StatusInternalServerError, "Failed", "Something went wrong within the desk. Its log says more. Whether what you asked for was done is not known.")
 }
 
 // renderAccess shows what package access has to say; the header is written.

@@ -198,12 +198,12 @@ func TestDoor_AFallbackThatIsTooLittleForAStateIsSaid(t *testing.T) {
 	}{
 		"none": {func(s *site) { s.answered("decided", minutes(1, 2)...) }, ""},
 		"the last one, which cannot be read": {func(s *site) { s.answered("unreadable", minutes(1)...); s.answered("decided", minutes(2, 3)...) },
-			"1 of the last 3 check-in requests by a fallback: what Sine sent cannot be read"},
+			"A fallback answered 1 of the last 3 check-in requests: what Sine sent cannot be read"},
 		"two, for two reasons": {func(s *site) {
 			s.answered("decided", minutes(1, 2, 3)...)
 			s.answered("timeout", minutes(4)...)
 			s.answered("incomplete", minutes(5)...)
-		}, "2 of the last 5 check-in requests by a fallback: no decision came in time, 1 of these for another reason"},
+		}, "A fallback answered 2 of the last 5 check-in requests: no decision came in time, 1 of these for another reason"},
 		"so many that it is a state": {func(s *site) { s.answered("timeout", minutes(1, 2, 3)...) }, ""},
 	} {
 		s := newSite()

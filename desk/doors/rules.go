@@ -191,7 +191,7 @@ func (d *door) byFallback(now time.Time) string {
 	if t.count == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("%d of the last %s by a fallback: %s", t.count, plural(t.of, "check-in request"), cmp.Or(Situations[t.situation], "there was no decision"))
+	text := fmt.Sprintf("A fallback answered %d of the last %s: %s", t.count, plural(t.of, "check-in request"), cmp.Or(Situations[t.situation], "there was no decision"))
 	if t.others > 0 {
 		text += fmt.Sprintf(", %d of these for another reason", t.others)
 	}

@@ -137,7 +137,7 @@ func ShapeOf(q *visit.Quarantined, shown Keys) string {
 	keys, err := keysOf(q.Body, shown)
 	switch {
 	case err != nil && len(keys) == 0:
-		return "no JSON"
+		return "not JSON"
 	case len(keys) == 0:
 		return "JSON without keys"
 	}
@@ -148,7 +148,7 @@ func ShapeOf(q *visit.Quarantined, shown Keys) string {
 	}
 	text = strings.Join(paths, ", ") + text
 	if err != nil {
-		text += " and then no JSON"
+		text += " and then something that is not JSON"
 	}
 	return text
 }
@@ -234,7 +234,7 @@ func (k Keys) text(key string) string {
 	case k == KnownKeys:
 		return "(another key)"
 	case !aField.MatchString(key) || manyDigits.MatchString(key):
-		return "(a key that is no name of a field)"
+		return "(a key that is not the name of a field)"
 	default:
 		return key
 	}
