@@ -63,7 +63,7 @@ func many() *fakeBroker {
 	b := stored()
 	record := b.records[0]
 	b.records = nil
-	for range 150_000 {
+	for range 60_000 {
 		record.RequestID = visit.NewRequestID()
 		b.records = append(b.records, record)
 	}
