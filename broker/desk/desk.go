@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -81,8 +82,9 @@ func Open(cfg Config) (*Desk, error) {
 	}
 	d.filled = f.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "sine_relay_desk_audit_filled_ratio",
-		Help: "Which part of the stream of what is done at the desk is taken, from 0 to 1. At 1, no name is shown and no override given. Absent while it is not known.",
+		Help: "Which part of the stream of what is done at the desk is taken, from 0 to 1. At 1, no name is shown and no override given. NaN while it is not known.",
 	}, []string{"stream"})
+	d.filled.WithLabelValues(d.cfg.Streams.Audit.Name).Set(math.NaN())
 	ctx, stop := context.WithCancel(context.Background())
 	d.stop = stop
 	d.stopped.Go(func() { d.watchAudit(ctx) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -161,7 +162,7 @@ func natsMsg(m visit.Message) *nats.Msg {
 
 var teamUser = nats.UserInfo("team", "Zsecret")
 
-// gauged is the value of a metric without labels or with one, and whether there is any.
+// gauged is the value of a metric of which there is one, and whether it is known.
 func (o opened) gauged(t testing.TB, name string) (value float64, known bool) {
 	t.Helper()
 	families, err := o.metrics.Gather()
@@ -170,7 +171,8 @@ func (o opened) gauged(t testing.TB, name string) (value float64, known bool) {
 	}
 	for _, f := range families {
 		if f.GetName() == name && len(f.GetMetric()) == 1 {
-			return f.GetMetric()[0].GetGauge().GetValue(), true
+			value = f.GetMetric()[0].GetGauge().GetValue()
+			return value, !math.IsNaN(value)
 		}
 	}
 	return 0, false

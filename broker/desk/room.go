@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -28,7 +29,7 @@ func (d *Desk) AuditFilled(ctx context.Context) (part float64, err error) {
 	name := d.cfg.Streams.Audit.Name
 	info, err := d.views.Stream(ctx, name)
 	if err != nil {
-		d.filled.DeleteLabelValues(name)
+		d.filled.WithLabelValues(name).Set(math.NaN())
 		return 0, err
 	}
 	part = filled(info)
