@@ -100,7 +100,7 @@ func (d *Desk) readAudit(ctx context.Context, u access.User, data *auditData) er
 	to := min(from+auditPageSize, len(newest))
 	data.Entries = newest[from:to]
 	for _, e := range data.Entries {
-		e.What, e.Zone, e.Now = cmp.Or(actionWords[e.Action], string(e.Action)), d.zoneFor(u, e.Site), d.now()
+		e.What, e.Zone, e.Now = cmp.Or(doneWords(e.Audit), string(e.Action)), d.zoneFor(u, e.Site), d.now()
 	}
 	if data.Page > 0 {
 		data.Newer = data.address(data.Page - 1)

@@ -35,9 +35,10 @@ type Broker interface {
 	// GiveOrder stores an order and returns it as it is stored: with its id, since
 	// when, and for whom NATS takes the desk.
 	GiveOrder(ctx context.Context, o visit.Order) (visit.Order, error)
-	// LiftOrder ends one, also where the bucket has lost it and relays obey it still,
-	// whose ids are given then. It returns the revision that relays have read when they
-	// obey it.
+	// LiftOrder ends the one that the lift names and no other, also where the bucket has
+	// lost it and relays obey it still: then lost has its id. It returns the revision
+	// that relays have read when they obey it. The error wraps visit.ErrNotFound where
+	// the order is not in force, or another one has replaced it.
 	LiftOrder(ctx context.Context, l visit.Lift, lost ...string) (revision uint64, err error)
 	// MaxOverride is the longest that an override may last.
 	MaxOverride() time.Duration

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,8 +26,9 @@ import (
 )
 
 // fakeBroker has what a test puts into it. It filters by nothing but site, result and
-// time, obeys no order, and does not check what it is given: broker/desk is what
-// does, against a NATS server.
+// time, obeys no order, and does not check the fields of orders and lifts: broker/desk
+// is what does, against a NATS server. An order replaces one of its kind and site, and a
+// lift ends the one that it names, and an entry of the audit must be valid, as there.
 type fakeBroker struct {
 	mu          sync.Mutex
 	away        error // of everything
@@ -34,6 +37,8 @@ type fakeBroker struct {
 	relaysErr   error
 	deciders    []visit.Decider
 	orders      []visit.Order
+	given       int  // orders
+	panics      bool // where an order is given
 	ordersErr   error
 	records     []visit.Record
 	events      []visit.Event
@@ -84,8 +89,12 @@ func (b *fakeBroker) Orders(context.Context) (all []visit.Order, err error) {
 
 func (b *fakeBroker) GiveOrder(_ context.Context, o visit.Order) (visit.Order, error) {
 	err := b.do(func() {
-		o.ID, o.Since = fmt.Sprint("order-", len(b.orders)), time.Now()
-		b.orders = append(b.orders, o)
+		if b.panics {
+			panic("as the test wants")
+		}
+		b.given++
+		o.ID, o.Since = fmt.Sprint("order-", b.given), time.Now()
+		b.orders = append(b.without(o.Kind, o.Site), o)
 	})
 	if err == nil {
 		err = b.giveErr
@@ -93,12 +102,24 @@ func (b *fakeBroker) GiveOrder(_ context.Context, o visit.Order) (visit.Order, e
 	return o, err
 }
 
-func (b *fakeBroker) LiftOrder(_ context.Context, l visit.Lift, _ ...string) (uint64, error) {
-	err := b.do(func() { b.lifted = append(b.lifted, l) })
-	if err == nil {
-		err = b.liftErr
-	}
-	return 7, err
+// without returns the orders but that of a kind and a site.
+func (b *fakeBroker) without(kind visit.OrderKind, site string) []visit.Order {
+	return slices.DeleteFunc(slices.Clone(b.orders), func(o visit.Order) bool { return o.Kind == kind && o.Site == site })
+}
+
+func (b *fakeBroker) LiftOrder(_ context.Context, l visit.Lift, lost ...string) (revision uint64, err error) {
+	away := b.do(func() {
+		i := slices.IndexFunc(b.orders, func(o visit.Order) bool { return o.Kind == l.Kind && o.Site == l.Site && o.InForce(time.Now()) })
+		switch {
+		case b.liftErr != nil:
+			err = b.liftErr
+		case i >= 0 && b.orders[i].Identity() != l.Lifts, i < 0 && !slices.Contains(lost, l.Lifts):
+			err = fmt.Errorf("lift %s: %w", l.Lifts, visit.ErrNotFound)
+		default:
+			b.orders, b.lifted = b.without(l.Kind, l.Site), append(b.lifted, l)
+		}
+	})
+	return 7, errors.Join(away, err)
 }
 
 func (b *fakeBroker) MaxOverride() time.Duration { return 2 * time.Hour }
@@ -174,7 +195,7 @@ func (b *fakeBroker) Quarantined(_ context.Context, fn func(uint64, time.Time, v
 
 func (b *fakeBroker) Audit(_ context.Context, a visit.Audit) (err error) {
 	if away := b.do(func() {
-		if err = b.auditErr; err == nil {
+		if err = errors.Join(b.auditErr, a.Validate()); err == nil {
 			b.audits = append(b.audits, a)
 		}
 	}); away != nil {

@@ -40,6 +40,9 @@ type givenData struct {
 // ordered reads a form, and answers where it is not one that the user may send.
 func (d *Desk) ordered(w http.ResponseWriter, r *http.Request) (f orders.Form, ok bool) {
 	f = orders.Read(r.PostFormValue)
+	if f.Action != orders.Lift {
+		f.ID = "" // it has none yet: what the form says is somebody's text
+	}
 	valid := f.Site == visit.AllSites || visit.ValidName(f.Site)
 	if !access.UserOf(r.Context()).Anywhere(access.Operator) || f.Site != "" && (!valid || !access.UserOf(r.Context()).May(access.Operator, f.Site)) {
 		d.notFound(w, r)
@@ -101,20 +104,35 @@ func (d *Desk) giveOrder(w http.ResponseWriter, r *http.Request) {
 		d.writeConfirm(w, r, http.StatusBadRequest, f, token, "Nothing was ordered. To confirm, type exactly: "+f.Confirmation())
 		return
 	}
-	if d.given.Begin(token) {
-		g, problem := d.give(r.Context(), access.UserOf(r.Context()), f)
-		d.given.Note(token, g)
-		if problem != "" {
+	key := keyOf(r, token)
+	if d.given.Begin(key) {
+		if problem := d.giveOnce(r, key, f); problem != "" {
 			d.message(w, r, http.StatusServiceUnavailable, "Not ordered", problem)
 			return
 		}
 	}
-	g := d.given.Find(r.Context(), token)
-	if g == nil {
+	switch g := d.given.Find(r.Context(), key); {
+	case g == nil:
 		d.message(w, r, http.StatusServiceUnavailable, "Not ordered", "Nothing was ordered the first time that this form was sent. See the page Orders, and begin anew.")
-		return
+	case g.Form != f:
+		d.message(w, r, http.StatusConflict, "Not ordered", "This form was sent before, with something else in it. What it says now was not ordered. See the page Orders, and begin anew.")
+	default:
+		http.Redirect(w, r, "/orders/given?"+addressOf(token, g).Encode(), http.StatusSeeOther)
 	}
-	http.Redirect(w, r, "/orders/given?"+addressOf(token, g).Encode(), http.StatusSeeOther)
+}
+
+// keyOf is what an order is remembered by: the token of its form, for the one who sent it.
+func keyOf(r *http.Request, token string) string {
+	return access.UserOf(r.Context()).ID + "\x00" + token
+}
+
+// giveOnce gives what nobody else gives for the key, and lets others know, also if it
+// panics.
+func (d *Desk) giveOnce(r *http.Request, key string, f orders.Form) (problem string) {
+	var g *orders.Given
+	defer func() { d.given.Note(key, g) }()
+	g, problem = d.give(r.Context(), access.UserOf(r.Context()), f)
+	return problem
 }
 
 // addressOf has what another desk needs to show the page: behind a load balancer, the next
@@ -132,45 +150,82 @@ func addressOf(token string, g *orders.Given) url.Values {
 	return v
 }
 
-// give records and gives an order. A lockdown is given at once, and whether or not it can
-// be recorded: safety comes first.
+// give gives an order and records it.
+//
+// A lockdown keeps people out, and a lift lets the deciders decide again: they come first,
+// and are recorded afterwards, whether or not that is possible. An override switches a
+// check off: it is recorded first, and not given where that is not possible. Once it is
+// stored it is recorded again. An entry has the id of an order that is stored; one without
+// an id says that somebody asked for it, and no more.
 func (d *Desk) give(ctx context.Context, u access.User, f orders.Form) (g *orders.Given, problem string) {
 	// Whoever has closed the page in the meantime has ordered all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*quickTimeout)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	g = &orders.Given{Form: f, At: d.now(), Before: d.model.Relays()}
-	recorded := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(ctx, quickTimeout)
-		defer cancel()
-		recorded <- d.audit(ctx, u, visit.Action(f.Action), f.Site, f.ID)
-	}()
-	if f.Action != orders.Lockdown {
-		if err := <-recorded; err != nil {
+	if f.Action == orders.Override {
+		if err := d.auditSoon(ctx, u, visit.ActionOverride, f.Site, ""); err != nil {
 			return nil, "Nothing was ordered: that you order it must be recorded, and that is not possible. " + doors.Why(err)
 		}
 	}
-	if err := d.order(ctx, u, g); errors.Is(err, visit.ErrNotFound) {
+	err := d.order(ctx, u, g)
+	if errors.Is(err, visit.ErrNotFound) {
 		return nil, "Nothing was lifted: that order is not in force any more, or another one has replaced it."
-	} else if err != nil {
-		return nil, "It is not known to be stored. See on the page Orders whether it is in force, and try again. If that fails, use the command sine-relay " + string(f.Kind) + ". " + doors.Why(err)
 	}
-	if f.Action == orders.Lockdown {
-		if err := <-recorded; err != nil {
-			g.NotRecorded = doors.Why(err)
-		}
+	notRecorded := d.recordOrder(ctx, u, g, err == nil)
+	switch {
+	case err != nil:
+		return nil, "It is not known to be stored. See on the page Orders whether it is in force, and try again. If that fails, use the command sine-relay " + string(f.Kind) + ". " + doors.Why(err)
+	case notRecorded != nil && f.Action == orders.Override:
+		// Who asked for it is recorded.
+		d.log.Warn("the override is stored, and its id is not recorded", "order", g.Order.Identity(), "err", notRecorded.Error())
+	case notRecorded != nil:
+		g.NotRecorded = doors.Why(notRecorded)
 	}
 	return g, ""
 }
 
+// recordOrder records what became of an order.
+func (d *Desk) recordOrder(ctx context.Context, u access.User, g *orders.Given, stored bool) error {
+	id := ""
+	switch {
+	case stored && g.Form.Action == orders.Lift:
+		id = g.Form.ID
+	case stored:
+		id = g.Order.Identity()
+	case g.Form.Action == orders.Override:
+		return nil // that it was asked for is recorded
+	}
+	return d.auditSoon(ctx, u, visit.Action(g.Form.Action), g.Form.Site, id)
+}
+
+// askedWords are those of orders of which it is only recorded that somebody asked for them.
+var askedWords = map[visit.Action]string{
+	visit.ActionLockdown: "asked for a lockdown", visit.ActionOverride: "asked for an override", visit.ActionLift: "asked for a lift",
+}
+
+// doneWords say what an entry of the audit means.
+func doneWords(a visit.Audit) string {
+	if words := askedWords[a.Action]; words != "" && a.Subject == "" {
+		return words
+	}
+	return actionWords[a.Action]
+}
+
+// order stores an order or a lift.
 func (d *Desk) order(ctx context.Context, u access.User, g *orders.Given) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*quickTimeout)
+	defer cancel()
 	by := orders.By(u.Name, u.ID)
 	if g.Form.Action == orders.Lift {
 		l, err := g.Form.ReadLift(d.now(), by)
 		if err != nil {
 			return err
 		}
-		g.Revision, err = d.broker.LiftOrder(ctx, l, orders.ObeyedIDs(g.Before, l.Kind, l.Site)...)
+		// Only the order that somebody has seen: another one may have been given since.
+		var lost []string
+		if orders.Obeyed(g.Before, l.Kind, l.Site, l.Lifts) {
+			lost = []string{l.Lifts}
+		}
+		g.Revision, err = d.broker.LiftOrder(ctx, l, lost...)
 		return err
 	}
 	o, err := g.Form.Order(d.now(), by, d.broker.MaxOverride())
@@ -195,7 +250,7 @@ func (d *Desk) showGiven(w http.ResponseWriter, r *http.Request) {
 
 // givenTo is what was given for the token of a request, if the user may know of it.
 func (d *Desk) givenTo(r *http.Request) *orders.Given {
-	g := d.given.Find(r.Context(), r.FormValue("token"))
+	g := d.given.Find(r.Context(), keyOf(r, r.FormValue("token")))
 	if g == nil {
 		g = d.givenElsewhere(r)
 	}

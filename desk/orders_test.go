@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
@@ -72,7 +75,7 @@ func TestOrder_GivenByAnotherDeskIsShownAsNATSHasIt(t *testing.T) {
 	second.read(t)
 	for _, form := range [][]string{
 		{"action", "lockdown", "site", "hq", "token", "T", "confirm", "hq"},
-		{"action", "lift", "kind", "override", "site", "hq", "id", "O9", "token", "L", "confirm", "hq"},
+		{"action", "lift", "kind", "override", "site", "hq", "id", "O1", "token", "L", "confirm", "hq"},
 	} {
 		a := first.post(t, "olga", "/orders/give", form...)
 		if a := second.get(t, "olga", a.header.Get("Location")); a.status != http.StatusOK || !strings.Contains(a.text, "Obeyed by 0 of 1 relay") {
@@ -82,7 +85,7 @@ func TestOrder_GivenByAnotherDeskIsShownAsNATSHasIt(t *testing.T) {
 			t.Errorf("somebody else got %d", a.status)
 		}
 	}
-	for _, address := range []string{"action=lockdown&site=hq&id=forged", "action=lift&kind=override&site=hq&id=O1&revision=1", "action=lift&kind=override&site=hq&id=gone&revision=x", "action=lockdown&site=hq"} {
+	for _, address := range []string{"action=lockdown&site=hq&id=forged", "action=lift&kind=lockdown&site=hq&id=order-1&revision=1", "action=lift&kind=override&site=hq&id=gone&revision=x", "action=lockdown&site=hq"} {
 		if a := second.get(t, "olga", "/orders/given?token=X&"+address); a.status != http.StatusNotFound {
 			t.Errorf("%s got %d: %s", address, a.status, a.text)
 		}
@@ -150,6 +153,54 @@ func TestLift_EndsTheOrderThatIsMeant(t *testing.T) {
 	}
 }
 
+// Whoever confirms a lift has seen one order. Another one may have been given since.
+func TestLift_EndsNoOrderThatWasNotSeen(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*fakeBroker)
+		id     string
+		lifted bool
+	}{
+		"the one that was seen":               {func(*fakeBroker) {}, "O1", true},
+		"one that was replaced":               {func(b *fakeBroker) { b.orders[0].ID = "O2" }, "O1", false},
+		"one that was replaced and is obeyed": {func(b *fakeBroker) { b.orders[0].ID = "O2"; b.obey("O1", "O2") }, "O1", false},
+		"one that NATS has lost":              {func(b *fakeBroker) { b.orders = nil; b.obey("O1", "O2") }, "O1", true},
+		"one that nobody knows":               {func(b *fakeBroker) { b.orders = nil; b.obey("O2") }, "whatever", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := busy()
+			c.change(b)
+			f := newFixture(t, b)
+			f.read(t)
+			a := f.post(t, "olga", "/orders/give", "action", "lift", "kind", "override", "site", "hq", "id", c.id, "token", "T", "confirm", "hq")
+			if lifted := a.status == http.StatusSeeOther && len(b.lifted) == 1 && b.lifted[0].Lifts == c.id; lifted != c.lifted {
+				t.Errorf("it got %d: %s", a.status, a.text)
+			}
+			if !c.lifted && (!strings.Contains(a.text, "Nothing was lifted") || len(b.lifted) != 0) {
+				t.Errorf("lifted are %+v: %s", b.lifted, a.text)
+			}
+		})
+	}
+}
+
+// obey has the relay say that it obeys overrides of hq.
+func (b *fakeBroker) obey(ids ...string) {
+	for _, id := range ids {
+		b.relays[0].Orders = append(b.relays[0].Orders, visit.RelayOrder{Kind: visit.OrderOverride, Site: "hq", ID: id})
+	}
+}
+
+func TestLift_TheConfirmationSaysWhichOrderItEnds(t *testing.T) {
+	b := busy()
+	f := newFixture(t, b)
+	f.read(t)
+	for id, want := range map[string]string{"O1": "this one is lifted", "O0": "another one, which is not lifted"} {
+		a := f.post(t, "olga", "/orders/confirm", "action", "lift", "kind", "override", "site", "hq", "id", id)
+		if a.status != http.StatusOK || !strings.Contains(a.text, want) || strings.Contains(a.text, "this one") != (id == "O1") {
+			t.Errorf("of %s it says %d: %s", id, a.status, a.text)
+		}
+	}
+}
+
 func TestLift_OfWhatIsNotInForceSaysSo(t *testing.T) {
 	b := busy()
 	b.liftErr = visit.ErrNotFound
@@ -172,6 +223,126 @@ func TestOrder_ThatIsNotStoredIsNotSaidToBe(t *testing.T) {
 	}
 	b.set(func() { b.giveErr = nil })
 	if a := f.post(t, "otto", "/orders/give", "action", "lockdown", "site", "*", "token", "T", "confirm", "all sites"); a.status != http.StatusSeeOther {
+		t.Errorf("sent again, it got %d: %s", a.status, a.text)
+	}
+}
+
+// A page that takes long to fill keeps the model to itself.
+func TestLockdown_DoesNotWaitForWhatSomebodyLooksAt(t *testing.T) {
+	b := stored()
+	f := newFixture(t, b)
+	f.read(t)
+	looking, looked := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	go f.model.View(func(string) bool {
+		once.Do(func() { close(looking) })
+		<-looked
+		return true
+	})
+	<-looking
+	defer close(looked)
+	ordered := make(chan int, 1)
+	go func() {
+		ordered <- f.post(t, "otto", "/orders/give", "action", "lockdown", "site", "hq", "token", "T", "confirm", "hq").status
+	}()
+	select {
+	case status := <-ordered:
+		if status != http.StatusSeeOther {
+			t.Errorf("it got %d", status)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it waits")
+	}
+}
+
+// The record says what became of an order: it has the id of one that is stored.
+func TestOrder_ItsRecordSaysWhatBecameOfIt(t *testing.T) {
+	lockdown := []string{"action", "lockdown", "for", "15m", "id", strings.Repeat(markedLast+" ", 1000)}
+	override := []string{"action", "override", "for", "15m", "reason", "x", "id", markedLast}
+	lift := []string{"action", "lift", "kind", "override", "id", "O1"}
+	failed := errors.New("no acknowledgement before the deadline")
+	for name, c := range map[string]struct {
+		form             []string
+		giveErr, liftErr error
+		want             []string // the subjects of the records
+	}{
+		"a lockdown":                     {lockdown, nil, nil, []string{"order-1"}},
+		"a lockdown that may be stored":  {lockdown, failed, nil, []string{""}},
+		"an override":                    {override, nil, nil, []string{"", "order-1"}},
+		"an override that was refused":   {override, failed, nil, []string{""}},
+		"a lift":                         {lift, nil, nil, []string{"O1"}},
+		"a lift that may be stored":      {lift, nil, failed, []string{""}},
+		"a lift of what is not in force": {lift, nil, visit.ErrNotFound, nil},
+	} {
+		b := busy()
+		b.audits, b.giveErr, b.liftErr = nil, c.giveErr, c.liftErr
+		f := newFixture(t, b)
+		f.read(t)
+		f.post(t, "otto", "/orders/give", append(c.form, "site", "hq", "token", "T", "confirm", "hq")...)
+		var subjects []string
+		for _, a := range b.audited() {
+			if subjects = append(subjects, a.Subject); string(a.Action) != c.form[1] || a.User != "otto" || a.Site != "hq" {
+				t.Errorf("%s has the record %+v", name, a)
+			}
+		}
+		if !slices.Equal(subjects, c.want) {
+			t.Errorf("%s is recorded as %q, want %q", name, subjects, c.want)
+		}
+	}
+}
+
+func TestAudit_TellsAnOrderThatWasAskedForFromOneThatIsStored(t *testing.T) {
+	b := busy()
+	b.giveErr = errors.New("no acknowledgement before the deadline")
+	f := newFixture(t, b)
+	f.read(t)
+	form := []string{"action", "override", "site", "hq", "for", "15m", "reason", "x", "token", "T", "confirm", "hq"}
+	f.post(t, "otto", "/orders/give", form...)
+	if a := f.get(t, "otto", "/audit"); !strings.Contains(a.text, "<td>asked for an override</td>") || strings.Contains(a.text, "<td>gave an override</td>") {
+		t.Errorf("the page says %s", a.text)
+	}
+	b.set(func() { b.giveErr = nil })
+	f.post(t, "otto", "/orders/give", form...)
+	if a := f.get(t, "otto", "/audit"); !strings.Contains(a.text, "<td>gave an override</td>") {
+		t.Errorf("the page says %s", a.text)
+	}
+}
+
+// A token is one person's for one form: nobody gets the page of another order by it.
+func TestOrder_ATokenGivesNothingElse(t *testing.T) {
+	b := busy()
+	f := newFixture(t, b)
+	f.read(t)
+	form := func(site string) []string {
+		return []string{"action", "lockdown", "site", site, "token", "T", "confirm", site}
+	}
+	for _, c := range []struct {
+		who, site string
+		status    int
+		given     int
+	}{
+		{"otto", "hq", http.StatusSeeOther, 1}, {"otto", "plant", http.StatusConflict, 1}, {"otto", "hq", http.StatusSeeOther, 1},
+		{"olga", "hq", http.StatusSeeOther, 2},
+	} {
+		a := f.post(t, c.who, "/orders/give", form(c.site)...)
+		if a.status != c.status || b.given != c.given {
+			t.Errorf("%s for %s got %d, and %d orders are given: %s", c.who, c.site, a.status, b.given, a.text)
+		}
+	}
+}
+
+// The browser that sent the form waits no longer than the desk does.
+func TestOrder_APanicEndsTheWaitingForIt(t *testing.T) {
+	b := busy()
+	f := newFixture(t, b)
+	f.read(t)
+	b.set(func() { b.panics = true })
+	form := []string{"action", "lockdown", "site", "hq", "token", "T", "confirm", "hq"}
+	if a := f.post(t, "otto", "/orders/give", form...); a.status != http.StatusInternalServerError {
+		t.Errorf("it got %d: %s", a.status, a.text)
+	}
+	b.set(func() { b.panics = false })
+	if a := f.post(t, "otto", "/orders/give", form...); a.status != http.StatusSeeOther {
 		t.Errorf("sent again, it got %d: %s", a.status, a.text)
 	}
 }

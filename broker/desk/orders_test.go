@@ -140,7 +140,7 @@ func TestOrders_GarbageHidesNone(t *testing.T) {
 	if all, err := d.Orders(ctx); !errors.Is(err, visit.ErrInvalidOrder) || !slices.Equal(all, []visit.Order{o}) {
 		t.Errorf("%+v: %v", all, err)
 	}
-	if _, err := d.LiftOrder(ctx, visit.Lift{Kind: o.Kind, Site: o.Site}); err != nil {
+	if _, err := d.LiftOrder(ctx, visit.Lift{Kind: o.Kind, Site: o.Site, Lifts: o.Identity()}); err != nil {
 		t.Fatal(err)
 	}
 	if all, err := d.Orders(ctx); !errors.Is(err, visit.ErrInvalidOrder) || all == nil || len(all) != 0 {

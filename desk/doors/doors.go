@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -20,7 +21,7 @@ import (
 const (
 	// MaxDoors is how many integrations are followed; others are counted only.
 	MaxDoors = 4096
-	// maxSeen bounds the subjects of deciders and the time zones that are remembered.
+	// maxSeen bounds what is remembered of deciders and of time zones.
 	maxSeen = 8192
 	// missingFor is how long a relay that answers no more is missed. After that it was
 	// taken away on purpose.
@@ -42,10 +43,13 @@ type Model struct {
 	relays    []visit.Relay
 	orders    []visit.Order
 	sources   [sourceCount]source
-	programs  register        // what answers now
-	services  map[string]bool // subjects for which a NATS micro service answered once
+	programs  register // what answers now
+	services  register // that for which a NATS micro service answered once
 	zones     map[string]*time.Location
 	siteZones map[string]string
+
+	// answered are the relays for those who must not wait for mu.
+	answered atomic.Pointer[[]visit.Relay]
 }
 
 // place is where a door is.
@@ -56,7 +60,7 @@ type place struct{ site, integration string }
 func New(subjects visit.Subjects, now func() time.Time) *Model {
 	m := &Model{
 		now: now, subjects: subjects, doors: map[place]*door{},
-		services: map[string]bool{}, zones: map[string]*time.Location{}, siteZones: map[string]string{},
+		services: register{}, zones: map[string]*time.Location{}, siteZones: map[string]string{},
 	}
 	for i := range m.sources {
 		m.sources[i] = source{since: now(), why: notYet[i]}
@@ -102,6 +106,10 @@ func (m *Model) Forget() {
 // Discovered notes which relays and deciders answer. An error beside some that were found
 // says that others may be there as well.
 func (m *Model) Discovered(relays []visit.Relay, relaysErr error, deciders []visit.Decider, decidersErr error) {
+	programs, omitted := newRegister(m.subjects, deciders)
+	if omitted != nil {
+		decidersErr = errors.Join(decidersErr, omitted)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
@@ -109,17 +117,16 @@ func (m *Model) Discovered(relays []visit.Relay, relaysErr error, deciders []vis
 	decidersErr = m.sources[Deciders].partial(decidersErr, len(deciders), now)
 	if relaysErr == nil {
 		m.relays = relays
+		m.answered.Store(&relays)
 		m.sight(now)
 	}
 	if decidersErr != nil {
 		return
 	}
-	m.programs = newRegister(deciders)
-	for _, d := range deciders {
-		for _, subject := range d.Subjects {
-			if len(m.services) < maxSeen {
-				m.services[subject] = true
-			}
+	m.programs = programs
+	for at := range programs {
+		if m.services[at] > 0 || len(m.services) < maxSeen {
+			m.services[at] = 1
 		}
 	}
 }

@@ -386,20 +386,6 @@ func TestDoors_NamesThatAreNoneAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestSubjects_MatchAsInNATS(t *testing.T) {
-	for pattern, c := range map[string]struct {
-		subject string
-		want    bool
-	}{
-		"a.b.c": {"a.b.c", true}, "a.*.c": {"a.b.c", true}, "a.>": {"a.b.c", true}, "*.*.*": {"a.b.c", true},
-		"a.b": {"a.b.c", false}, "a.b.c.>": {"a.b.c", false}, "a.*": {"a.b.c", false}, "a.b.d": {"a.b.c", false},
-	} {
-		if matches(pattern, c.subject) != c.want {
-			t.Errorf("%s and %s: %v", pattern, c.subject, !c.want)
-		}
-	}
-}
-
 func TestStates_EachHasWords(t *testing.T) {
 	for _, s := range States {
 		if s.Title() == "" || !strings.HasSuffix(s.Meaning(), ".") {

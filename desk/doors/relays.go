@@ -70,53 +70,6 @@ func union(a, b []string) []string {
 	return a
 }
 
-// register counts the programs that answer, by the subjects that they answer on.
-type register struct {
-	literal  map[string]int
-	patterns []string // those with wildcards
-}
-
-func newRegister(deciders []visit.Decider) register {
-	r := register{literal: map[string]int{}}
-	for _, d := range deciders {
-		for _, subject := range d.Subjects {
-			if strings.ContainsAny(subject, "*>") {
-				r.patterns = append(r.patterns, subject)
-			} else {
-				r.literal[subject]++
-			}
-		}
-	}
-	return r
-}
-
-func (r register) answering(subject string) int {
-	count := r.literal[subject]
-	for _, p := range r.patterns {
-		if matches(p, subject) {
-			count++
-		}
-	}
-	return count
-}
-
-// matches reports whether a subject matches a pattern of NATS.
-func matches(pattern, subject string) bool {
-	if pattern == subject {
-		return true
-	}
-	want, have := strings.Split(pattern, "."), strings.Split(subject, ".")
-	for i, token := range want {
-		switch {
-		case token == ">":
-			return len(have) > i
-		case i >= len(have) || token != "*" && token != have[i]:
-			return false
-		}
-	}
-	return len(want) == len(have)
-}
-
 func (d *door) withoutRelay() (Finding, bool) {
 	return Finding{State: NoRelay, Text: "No relay answers for it."}, len(d.relays) == 0
 }

@@ -203,9 +203,8 @@ func (d *door) byFallback(now time.Time) string {
 func (m *Model) withoutDecider(d *door) (Finding, bool) {
 	var gone []string
 	for _, name := range d.deciders {
-		subject := m.subjects.Ask(d.site, name)
 		_, decides := d.decided[name]
-		if m.programs.answering(subject) == 0 && (m.wasFound(subject) || !decides) {
+		if m.programs.answering(d.site, name) == 0 && (m.services.answering(d.site, name) > 0 || !decides) {
 			gone = append(gone, name)
 		}
 	}
@@ -213,18 +212,6 @@ func (m *Model) withoutDecider(d *door) (Finding, bool) {
 		return Finding{}, false
 	}
 	return Finding{State: NoDecider, Text: "No program answers for the decider " + strings.Join(gone, ", ") + ". A program that is not a NATS micro service is not seen."}, true
-}
-
-func (m *Model) wasFound(subject string) bool {
-	if m.services[subject] {
-		return true
-	}
-	for pattern := range m.services {
-		if strings.ContainsAny(pattern, "*>") && matches(pattern, subject) {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *door) drift() (Finding, bool) {

@@ -146,7 +146,7 @@ func (m *Model) view(d *door, gaps []Gap, now time.Time, may func(site string) b
 	v.Took, v.TookHours = d.times(now)
 	v.Requests, v.CheckIns = d.hours(now)
 	for _, name := range d.deciders {
-		v.Deciders = append(v.Deciders, Decider{name, m.programs.answering(m.subjects.Ask(d.site, name)), d.decided[name]})
+		v.Deciders = append(v.Deciders, Decider{name, m.programs.answering(d.site, name), d.decided[name]})
 	}
 	for _, r := range m.relays {
 		if slices.Contains(d.relays, r.ID) {
@@ -230,11 +230,13 @@ type Site struct {
 	Zone *time.Location
 }
 
-// Relays returns those that answered last, without asking anybody.
+// Relays returns those that answered last, without asking anybody. It waits for nobody
+// either: a lockdown must not be late because of what somebody looks at.
 func (m *Model) Relays() []visit.Relay {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Clone(m.relays)
+	if last := m.answered.Load(); last != nil {
+		return slices.Clone(*last)
+	}
+	return nil
 }
 
 // StandingOrders returns the orders that were read last, those that have ended included.

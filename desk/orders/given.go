@@ -26,12 +26,12 @@ type Given struct {
 	NotRecorded string
 }
 
-// Book remembers what was given, by a token that a page has: a form that is sent again
-// gives nothing again. It is safe for concurrent use, and its zero value is empty.
+// Book remembers what was given, by a key that each page has one of: a form that is sent
+// again gives nothing again. It is safe for concurrent use, and its zero value is empty.
 type Book struct {
-	mu     sync.Mutex
-	all    map[string]*entry
-	tokens []string // the oldest first
+	mu   sync.Mutex
+	all  map[string]*entry
+	done []string // keys of what was given, the oldest first
 }
 
 type entry struct {
@@ -39,46 +39,44 @@ type entry struct {
 	done  chan struct{} // closed when it is given, or is not
 }
 
-// Begin reports whether nothing was given for a token, and keeps others from giving it
-// until [Book.Note].
-func (b *Book) Begin(token string) bool {
+// Begin reports whether nothing was given for a key, and keeps others from giving it until
+// [Book.Note], which must follow.
+func (b *Book) Begin(key string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.all[token] != nil {
+	if b.all[key] != nil {
 		return false
 	}
 	if b.all == nil {
 		b.all = map[string]*entry{}
 	}
-	b.all[token] = &entry{done: make(chan struct{})}
-	b.tokens = append(b.tokens, token)
-	if len(b.tokens) > maxGiven {
-		delete(b.all, b.tokens[0])
-		b.tokens = b.tokens[1:]
-	}
+	b.all[key] = &entry{done: make(chan struct{})}
 	return true
 }
 
-// Note remembers what was given; with nil, that nothing was.
-func (b *Book) Note(token string, g *Given) {
+// Note remembers what was given; with nil, that nothing was. Only what was noted is
+// forgotten when there is too much: somebody waits for the rest.
+func (b *Book) Note(key string, g *Given) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.all[token]
-	if e == nil {
-		return
-	}
+	e := b.all[key]
 	e.given = g
 	close(e.done)
 	if g == nil {
-		delete(b.all, token)
-		b.tokens = slices.DeleteFunc(b.tokens, func(t string) bool { return t == token })
+		delete(b.all, key)
+		return
+	}
+	b.done = append(b.done, key)
+	if len(b.done) > maxGiven {
+		delete(b.all, b.done[0])
+		b.done = b.done[1:]
 	}
 }
 
-// Find returns what was given for a token, or nil. It waits while it is being given.
-func (b *Book) Find(ctx context.Context, token string) *Given {
+// Find returns what was given for a key, or nil. It waits while it is being given.
+func (b *Book) Find(ctx context.Context, key string) *Given {
 	b.mu.Lock()
-	e := b.all[token]
+	e := b.all[key]
 	b.mu.Unlock()
 	if e == nil {
 		return nil

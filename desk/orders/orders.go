@@ -162,17 +162,11 @@ func Concerns(ordered, site string) bool {
 	return ordered == site || ordered == visit.AllSites || ordered == "" || site == visit.AllSites
 }
 
-// ObeyedIDs are the orders of a kind and a site that relays obey, also where NATS has lost
-// them.
-func ObeyedIDs(relays []visit.Relay, kind visit.OrderKind, site string) (ids []string) {
-	for _, r := range relays {
-		for _, o := range r.Orders {
-			if o.Kind == kind && o.Site == site && !slices.Contains(ids, o.ID) {
-				ids = append(ids, o.ID)
-			}
-		}
-	}
-	return ids
+// Obeyed reports whether a relay obeys an order, also where NATS has lost it.
+func Obeyed(relays []visit.Relay, kind visit.OrderKind, site, id string) bool {
+	return slices.ContainsFunc(relays, func(r visit.Relay) bool {
+		return slices.ContainsFunc(r.Orders, func(o visit.RelayOrder) bool { return o.Kind == kind && o.Site == site && o.ID == id })
+	})
 }
 
 // maxBy is how long the name of who gives an order may be, in characters.
