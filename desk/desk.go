@@ -29,7 +29,8 @@ type Broker interface {
 	Deciders(ctx context.Context) ([]visit.Decider, error)
 
 	// Orders returns the standing orders that are stored, those that have ended
-	// included.
+	// included. Beside an error that wraps visit.ErrInvalidOrder they are complete:
+	// single entries are invalid then, and have no effect.
 	Orders(ctx context.Context) ([]visit.Order, error)
 	// GiveOrder stores an order and returns it as it is stored: with its id, since
 	// when, and for whom NATS takes the desk.
@@ -137,7 +138,8 @@ type TryMessage struct {
 
 // Trouble is what can be made to go wrong.
 type Trouble struct {
-	// Name identifies it; Text says what happens while it is on.
-	Name, Text string
-	On         bool
+	// Name identifies it. Begin is what the button that begins it says, and Text what
+	// happens while it is on.
+	Name, Begin, Text string
+	On                bool
 }

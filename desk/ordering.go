@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -165,7 +164,7 @@ func (d *Desk) give(ctx context.Context, u access.User, f orders.Form) (g *order
 }
 
 func (d *Desk) order(ctx context.Context, u access.User, g *orders.Given) error {
-	by := orders.By(cmp.Or(u.Name, u.ID))
+	by := orders.By(u.Name, u.ID)
 	if g.Form.Action == orders.Lift {
 		l, err := g.Form.ReadLift(d.now(), by)
 		if err != nil {
@@ -213,7 +212,7 @@ func (d *Desk) givenElsewhere(r *http.Request) *orders.Given {
 	ctx, cancel := context.WithTimeout(r.Context(), quickTimeout)
 	defer cancel()
 	stored, err := d.broker.Orders(ctx)
-	if err != nil && len(stored) == 0 || f.ID == "" || f.Site == "" {
+	if err != nil && !errors.Is(err, visit.ErrInvalidOrder) || f.ID == "" || f.Site == "" {
 		return nil
 	}
 	g := &orders.Given{Form: f, At: d.now()}

@@ -3,6 +3,7 @@ package desk
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -18,6 +19,7 @@ import (
 type ordersData struct {
 	InForce, Ended  []orderData
 	Problem         string // why the orders cannot be read
+	Ineffective     string // which entries are invalid
 	Entered         orders.Form
 	Invalid         string // what is wrong with what was entered
 	May             bool
@@ -53,7 +55,10 @@ func (d *Desk) writeOrders(w http.ResponseWriter, r *http.Request, status int, e
 	ctx, cancel := context.WithTimeout(r.Context(), quickTimeout)
 	defer cancel()
 	stored, err := d.broker.Orders(ctx)
-	if err != nil && len(stored) == 0 {
+	switch {
+	case errors.Is(err, visit.ErrInvalidOrder):
+		data.Ineffective = ineffective(u, doors.Why(err))
+	case err != nil:
 		data.Problem = doors.Why(err)
 	}
 	data.sort(d.ordersFor(u, stored), d.now())
@@ -82,7 +87,10 @@ func (d *Desk) inForceUpdates(r *http.Request) stream.Source {
 		u := access.UserOf(r.Context())
 		data := ordersData{Everywhere: u.May(access.Operator, visit.AllSites)}
 		for _, gap := range d.model.Gaps() {
-			if !gap.Partly && (gap.Source == doors.NATS || gap.Source == doors.Orders) {
+			switch {
+			case gap.Partly && gap.Source == doors.Orders:
+				data.Ineffective = ineffective(u, gap.Why)
+			case !gap.Partly && (gap.Source == doors.NATS || gap.Source == doors.Orders):
 				data.Problem = gap.Why
 			}
 		}
@@ -94,6 +102,15 @@ func (d *Desk) inForceUpdates(r *http.Request) stream.Source {
 		gaps, err := d.pages.Part("orders", "gaps", d.base(r, "", ""))
 		return stream.Update{Parts: stream.Changed(map[string]string{"in-force-list": inForce, "gaps": gaps}, sent)}, err
 	}
+}
+
+// ineffective says which entries are invalid to those who may see every site: the text
+// names sites.
+func ineffective(u access.User, why string) string {
+	if u.May(access.Viewer, visit.AllSites) {
+		return why
+	}
+	return "Those who may see every site are shown which."
 }
 
 // ordersFor are the orders that concern a site that somebody may see, the newest first.

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -172,5 +173,32 @@ func TestOrder_ThatIsNotStoredIsNotSaidToBe(t *testing.T) {
 	b.set(func() { b.giveErr = nil })
 	if a := f.post(t, "otto", "/orders/give", "action", "lockdown", "site", "*", "token", "T", "confirm", "all sites"); a.status != http.StatusSeeOther {
 		t.Errorf("sent again, it got %d: %s", a.status, a.text)
+	}
+}
+
+// What somebody else put into the bucket must not hide an order, nor pass for a failure.
+func TestOrders_InvalidEntriesAreSaidBesideTheOthers(t *testing.T) {
+	b := busy()
+	b.ordersErr = fmt.Errorf("%w: entry %q", visit.ErrInvalidOrder, "lockdown.site.plant")
+	f := newFixture(t, b)
+	go f.Run(t.Context())
+	wait.Until(t, "all was asked", func() bool { return f.Ready() == nil })
+	for _, stored := range [][]visit.Order{b.orders, {}} {
+		b.set(func() { b.orders = stored })
+		f.feed.Look(t.Context())
+		for who, which := range map[string]string{"otto": "plant", "olga": "Those who may see every site"} {
+			for _, text := range []string{f.get(t, who, "/orders").text, f.stream(t, who, "/events?of=orders", "entries")} {
+				if !strings.Contains(text, "Single entries of the bucket are invalid") || !strings.Contains(text, which) || strings.Contains(text, "cannot be read") {
+					t.Errorf("%s reads %s", who, text)
+				}
+				if in := strings.Contains(text, "Override</span>"); in != (len(stored) > 0) || in == strings.Contains(text, "No standing order is in force") {
+					t.Errorf("with %d orders, %s reads %s", len(stored), who, text)
+				}
+			}
+			a := f.get(t, who, "/")
+			if !strings.Contains(a.text, "Single entries are invalid, and have no effect") || strings.Contains(a.text, "Unknown since") || who == "olga" && strings.Contains(a.text, "plant") {
+				t.Errorf("%s reads %s", who, a.text)
+			}
+		}
 	}
 }

@@ -12,12 +12,17 @@ import (
 	"github.com/sine-relay/sine-relay/desk/doors"
 	"github.com/sine-relay/sine-relay/desk/plot"
 	"github.com/sine-relay/sine-relay/desk/stream"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // doorsData is what the page Doors shows.
 type doorsData struct {
-	Doors   []doorData
-	Sick    int
+	Doors []doorData
+	// Sick counts the doors that need attention. Of all doors visitors can get in at
+	// Open, get what a fallback says at ByFallback, and cannot get in at Closed; of
+	// Unknown it is not known.
+	Sick, Open, ByFallback, Unknown, Closed int
+
 	Omitted bool
 	Relays  []doors.Relay
 	NATS    bool // it can be reached
@@ -49,6 +54,9 @@ func (d *Desk) doorsOf(u access.User) doorsData {
 		if !door.State.Good() {
 			data.Sick++
 		}
+		*map[doors.Entry]*int{
+			doors.Open: &data.Open, doors.ByFallback: &data.ByFallback, doors.EntryUnknown: &data.Unknown, doors.Closed: &data.Closed,
+		}[door.Entry()]++
 		var median, p95 [24]time.Duration
 		for i, t := range door.TookHours {
 			median[i], p95[i] = t.Median, t.P95
@@ -94,14 +102,16 @@ type cachedParts struct {
 }
 
 const (
-	partsLast  = time.Second
-	maxCached  = 64
-	partsOfAll = "*"
+	partsLast = time.Second
+	maxCached = 64
 )
 
 func (c *partCache) get(d *Desk, r *http.Request) (map[string]string, []string, error) {
 	u := access.UserOf(r.Context())
 	var key strings.Builder
+	if u.May(access.Viewer, visit.AllSites) { // who may see every site is shown more of the relays
+		key.WriteString("* ")
+	}
 	for _, s := range d.sites(u, access.Viewer) {
 		key.WriteString(s.Name + " ")
 	}

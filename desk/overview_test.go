@@ -75,16 +75,37 @@ func TestDoors_ShowTheSitesThatSomebodyMaySee(t *testing.T) {
 func TestDoors_SayWhatIsNotKnown(t *testing.T) {
 	f := newFixture(t, stored())
 	f.read(t)
-	if a := f.get(t, "vera", "/"); !strings.Contains(a.text, "Answering") || strings.Contains(a.text, "Not known at the moment") {
+	if a := f.get(t, "vera", "/"); !strings.Contains(a.text, "Visitors can get in at all 2 doors.</strong> None needs attention.") || strings.Contains(a.text, "Not known at the moment") {
 		t.Errorf("while all is well, it says %s", a.text)
 	}
 	f.broker.set(func() { f.broker.away = visit.ErrDisconnected })
 	f.feed.Look(t.Context())
 	a := f.get(t, "vera", "/")
-	for _, want := range []string{"Not known at the moment", "NATS cannot be reached", "Unknown since", "Before: Nothing is wrong", "2 of 2 doors need attention"} {
+	for _, want := range []string{"Not known at the moment", "NATS cannot be reached", "Unknown since", "Before: Nothing is wrong", "It is not known whether visitors can get in. 2 doors need attention."} {
 		if !strings.Contains(a.text, want) {
 			t.Errorf("NATS is away, and the page does not say %q: %s", want, a.text)
 		}
+	}
+}
+
+func TestDoors_SayFirstWhetherVisitorsCanGetIn(t *testing.T) {
+	b := stored()
+	b.orders = []visit.Order{{Kind: visit.OrderLockdown, Site: "plant", ID: "L", Since: time.Now().Add(-time.Minute)}}
+	for i := range b.records {
+		b.records[i].Situation, b.records[i].Fallback = "timeout", true
+	}
+	f := newFixture(t, b)
+	f.read(t)
+	for who, want := range map[string]string{
+		"vera": "Visitors can get in at 0 of 2 doors.</strong> At 1 they cannot. At 1 the fallback answers instead of a decision. 2 doors need attention.",
+		"rita": "Visitors can get in at 0 of 1 door.</strong> At 1 the fallback answers instead of a decision. 1 door needs attention.",
+	} {
+		if a := f.get(t, who, "/"); !strings.Contains(a.text, want) {
+			t.Errorf("%s reads %s", who, a.text)
+		}
+	}
+	if a := f.get(t, "vera", "/"); !strings.Contains(a.text, `<p class="also">On fallback timeout since`) || !strings.Contains(a.text, `<p class="also">Order not obeyed: Relay`) {
+		t.Errorf("what holds beside a lockdown has no title, or has it twice: %s", a.text)
 	}
 }
 

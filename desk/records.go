@@ -33,11 +33,11 @@ type driftData struct {
 }
 
 var reasonWords = map[visit.Reason]string{
-	visit.ReasonNotJSON:         "It is no JSON.",
+	visit.ReasonNotJSON:         "It is not JSON.",
 	visit.ReasonNotUTF8:         "It is in another character encoding than UTF-8, or compressed without a Content-Encoding.",
 	visit.ReasonUnknownEncoding: "The relay does not know its Content-Encoding.",
 	visit.ReasonBadEncoding:     "It is not encoded as its Content-Encoding says.",
-	visit.ReasonTooDeep:         "It is nested too deep.",
+	visit.ReasonTooDeep:         "It is nested too deeply.",
 	visit.ReasonUnknownEvent:    "Neither the address nor the body says which of Sine's events it is.",
 	visit.ReasonIncomplete:      "Its end was not received.",
 	visit.ReasonTooLarge:        "It is larger than the relay accepts.",
@@ -89,7 +89,7 @@ type auditEntry struct {
 }
 
 var actionWords = map[visit.Action]string{
-	visit.ActionReveal: "had the name of a visitor shown", visit.ActionSource: "had shown what Sine sent", visit.ActionExport: "exported decisions",
+	visit.ActionReveal: "asked for the name of a visitor", visit.ActionSource: "asked for what Sine sent", visit.ActionExport: "exported decisions",
 	visit.ActionLockdown: "gave a lockdown", visit.ActionOverride: "gave an override", visit.ActionLift: "lifted an order",
 	visit.ActionTry: "checked a made-up visitor in or out",
 }

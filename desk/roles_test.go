@@ -98,7 +98,7 @@ func TestPages_AreWellFormedAndRunNothing(t *testing.T) {
 	for _, path := range everyPage(b) {
 		a := f.get(t, "otto", path)
 		if a.header.Get("Content-Security-Policy") != page.Policy || a.header.Get("Cache-Control") != "no-store" ||
-			a.header.Get("Referrer-Policy") != "no-referrer" || a.header.Get("X-Content-Type-Options") != "nosniff" {
+			a.header.Get("Referrer-Policy") != "same-origin" || a.header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("the headers of %s are %v", path, a.header)
 		}
 		checkHTML(t, path, a.text)

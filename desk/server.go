@@ -180,7 +180,7 @@ func (d *Desk) base(r *http.Request, title, active string) page.Base {
 	if !u.Anywhere(access.Viewer) {
 		return b
 	}
-	b.Gaps, b.Events = d.model.Gaps(), "/events?of=page"
+	b.Gaps, b.Events = d.gaps(u), "/events?of=page"
 	b.Pages = []page.Link{{Path: "/", Name: "Doors"}, {Path: "/live", Name: "Live"}, {Path: "/visit", Name: "Visit"},
 		{Path: "/decisions", Name: "Decisions"}, {Path: "/orders", Name: "Orders"}, {Path: "/quarantine", Name: "Not understood"}}
 	if d.trier != nil && u.Anywhere(access.Operator) {
@@ -188,6 +188,17 @@ func (d *Desk) base(r *http.Request, title, active string) page.Base {
 	}
 	b.Pages = append(b.Pages, page.Link{Path: "/audit", Name: "Audit"})
 	return b
+}
+
+// gaps are what is not known, without the names of sites that somebody may not see.
+func (d *Desk) gaps(u access.User) []doors.Gap {
+	all := d.model.Gaps()
+	for i, gap := range all {
+		if gap.Partly && gap.Source == doors.Orders {
+			all[i].Why = "Single entries are invalid, and have no effect. " + ineffective(u, gap.Why)
+		}
+	}
+	return all
 }
 
 // show answers with a page.
@@ -214,7 +225,7 @@ func (d *Desk) notFound(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Desk) failed(w http.ResponseWriter, r *http.Request) {
-	d.message(w, r, http.StatusInternalServerError, "Failed", "Something went wrong within the desk. Its log says more. Nothing is known of whether what you asked for was done.")
+	d.message(w, r, http.StatusInternalServerError, "Failed", "Something went wrong within the desk. Its log says more. Whether what you asked for was done is not known.")
 }
 
 // renderAccess shows what package access has to say; the header is written.

@@ -33,7 +33,7 @@ func (f *fakeTrier) Try(_ context.Context, _ string, call TryCall) (Tried, error
 }
 
 func (f *fakeTrier) Troubles() []Trouble {
-	return []Trouble{{Name: "gone", Text: "The decider is gone.", On: f.on}}
+	return []Trouble{{Name: "gone", Begin: "Stop the decider", Text: "The decider is gone.", On: f.on}}
 }
 
 func (f *fakeTrier) SetTrouble(_ context.Context, _ string, on bool) error { f.on = on; return nil }
@@ -78,7 +78,7 @@ func TestTry_TroublesAreForOperatorsOfAllSites(t *testing.T) {
 	if a := f.post(t, "otto", "/try/trouble", "name", "gone", "on", "true"); a.status != http.StatusSeeOther || !trier.on {
 		t.Errorf("it got %d", a.status)
 	}
-	if a := f.get(t, "otto", "/try"); !strings.Contains(a.text, "This is so now.") {
+	if a := f.get(t, "otto", "/try"); !strings.Contains(a.text, "This is so now.") || !strings.Contains(a.text, "Mend it</button>") {
 		t.Errorf("the page says %s", a.text)
 	}
 }

@@ -87,7 +87,7 @@ func (d *Desk) showVisit(w http.ResponseWriter, r *http.Request, id string, show
 	switch id = strings.TrimSpace(id); {
 	case id == "":
 	case !anID.MatchString(id):
-		status, data.Problem = http.StatusBadRequest, "That is neither a reference nor an id. Names are not searched for."
+		status, data.Problem = http.StatusBadRequest, "That is neither a reference nor an id. A search by name is not possible."
 	default:
 		data.Searched = id
 		status = d.fillVisit(r, &data)

@@ -149,6 +149,10 @@ var (
 // ErrNotFound is returned when what is asked for is not stored, or not any more.
 var ErrNotFound = errors.New("not found")
 
+// ErrInvalidOrder is returned beside the standing orders that are stored, where single
+// entries among them are invalid and have no effect. The orders are complete then.
+var ErrInvalidOrder = errors.New("not a valid standing order")
+
 // Receipt says where a message was stored.
 type Receipt struct {
 	Stream   string

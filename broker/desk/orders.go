@@ -10,15 +10,20 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// Orders returns the standing orders that are stored, those that have ended included.
-// Beside an error that concerns single entries, the orders are complete. Where there is
-// no bucket the error wraps visit.ErrStreamMissing.
+// Orders returns the standing orders that are stored, those that have ended included. An
+// error that wraps visit.ErrInvalidOrder names single entries that are invalid: the orders
+// are complete beside it, and not nil. Where there is no bucket the error wraps
+// visit.ErrStreamMissing.
 func (d *Desk) Orders(ctx context.Context) ([]visit.Order, error) {
 	book, err := d.views.FindBook(ctx)
 	if err != nil {
 		return nil, explained(err)
 	}
-	return book.List(ctx)
+	all, err := book.List(ctx)
+	if errors.Is(err, orders.ErrInvalid) {
+		return append([]visit.Order{}, all...), fmt.Errorf("%w: %w", visit.ErrInvalidOrder, err)
+	}
+	return all, err
 }
 
 // MaxOverride is the longest that an override may last.

@@ -103,7 +103,13 @@ func TestOrders_GarbageHidesNone(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if all, err := d.Orders(ctx); err == nil || !slices.Equal(all, []visit.Order{o}) {
+	if all, err := d.Orders(ctx); !errors.Is(err, visit.ErrInvalidOrder) || !slices.Equal(all, []visit.Order{o}) {
 		t.Errorf("%+v: %v", all, err)
+	}
+	if _, err := d.LiftOrder(ctx, visit.Lift{Kind: o.Kind, Site: o.Site}); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := d.Orders(ctx); !errors.Is(err, visit.ErrInvalidOrder) || all == nil || len(all) != 0 {
+		t.Errorf("without another one: %+v: %v", all, err)
 	}
 }

@@ -8,6 +8,7 @@
 package doors
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -149,12 +150,18 @@ func (m *Model) sight(now time.Time) {
 	}
 }
 
-// Orders notes the standing orders. Orders beside an error are complete: then it is one
-// of single entries that count for nothing.
+// Orders notes the standing orders. Beside visit.ErrInvalidOrder they are complete.
 func (m *Model) Orders(orders []visit.Order, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.sources[Orders].partial(err, len(orders), m.now()) == nil {
+	s := &m.sources[Orders]
+	if errors.Is(err, visit.ErrInvalidOrder) {
+		s.set(nil, m.now())
+		s.partly = Why(err)
+	} else {
+		s.set(err, m.now())
+	}
+	if s.known {
 		m.orders = slices.Clone(orders)
 	}
 }

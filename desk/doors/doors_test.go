@@ -2,6 +2,7 @@ package doors
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,7 +162,7 @@ func TestDoor_SaysWhatIsWrongAndWhy(t *testing.T) {
 		}, Answering, "Last received 11:59:00"},
 		"a morning without a visitor": {func(s *site) {
 			s.answered("decided", minutes(90, 24*60-5, 24*60-10, 24*60-15, 24*60-20, 24*60-25)...)
-		}, Silent, "Nothing was received since 10:30:00. In the same time of the day before it was 5."},
+		}, Silent, "Nothing was received since 10:30:00. On the day before there were 5 in the same time."},
 		"a night without a visitor": {func(s *site) { s.answered("decided", minutes(300)...) }, Answering, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,6 +173,59 @@ func TestDoor_SaysWhatIsWrongAndWhy(t *testing.T) {
 				t.Errorf("it is %s: %s", d.State, d.Text)
 			}
 		})
+	}
+}
+
+func TestDoor_SilenceIsANote(t *testing.T) {
+	s := newSite()
+	s.answered("decided", minutes(90, 24*60-5, 24*60-10, 24*60-15, 24*60-20, 24*60-25)...)
+	s.orders = []visit.Order{{Kind: visit.OrderOverride, Site: "*", ID: "O", Reason: "outage", Since: noon, Until: noon.Add(time.Hour)}}
+	s.readable()
+	if d := s.door(t); d.State != Overridden || d.Others[0].State != Silent || d.Entry() != Open {
+		t.Errorf("beside an override it is %s, and %v", d.State, d.Others)
+	}
+	s.orders = nil
+	s.readable()
+	if d := s.door(t); !d.State.Good() || d.Entry() != Open {
+		t.Errorf("it needs attention: %s", d.Text)
+	}
+}
+
+func TestDoor_AFallbackThatIsTooLittleForAStateIsSaid(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(*site)
+		want    string
+	}{
+		"none": {func(s *site) { s.answered("decided", minutes(1, 2)...) }, ""},
+		"the last one, which cannot be read": {func(s *site) { s.answered("unreadable", minutes(1)...); s.answered("decided", minutes(2, 3)...) },
+			"A fallback answered 1 of the last 3 check-in requests: what Sine sent cannot be read"},
+		"two, for two reasons": {func(s *site) {
+			s.answered("decided", minutes(1, 2, 3)...)
+			s.answered("timeout", minutes(4)...)
+			s.answered("incomplete", minutes(5)...)
+		}, "A fallback answered 2 of the last 5 check-in requests: no decision came in time, 1 of these for another reason"},
+		"so many that it is a state": {func(s *site) { s.answered("timeout", minutes(1, 2, 3)...) }, ""},
+	} {
+		s := newSite()
+		c.prepare(s)
+		s.readable()
+		if d := s.door(t); d.ByFallback != c.want {
+			t.Errorf("%s: %q, while it is %s", name, d.ByFallback, d.State)
+		}
+	}
+}
+
+func TestEntry_IsTheWorstOfAllThatHolds(t *testing.T) {
+	for want, states := range map[Entry][]State{
+		Open: {Overridden, Silent}, ByFallback: {OnFallback, Drifting}, Closed: {OnFallback, NoRelay}, EntryUnknown: {Unknown},
+	} {
+		d := Door{Finding: Finding{State: states[0]}}
+		for _, s := range states[1:] {
+			d.Others = append(d.Others, Finding{State: s})
+		}
+		if d.Entry() != want {
+			t.Errorf("%v is %d", states, d.Entry())
+		}
 	}
 }
 
@@ -301,6 +355,26 @@ func TestDoors_OfOtherSitesAreNotShown(t *testing.T) {
 	s.answered("decided", minutes(1)...)
 	if v := s.View(func(site string) bool { return site != "hq" }); len(v.Doors) != 0 {
 		t.Errorf("%d doors are shown", len(v.Doors))
+	}
+}
+
+// What a relay says of itself may name a site that not everybody may see.
+func TestRelay_SaysWhatIsImpairedToThoseWhoMaySeeItsSites(t *testing.T) {
+	s := newSite()
+	s.answered("decided", minutes(3)...)
+	s.relays[0].Sites, s.relays[0].SiteCount = []string{"hq", "plant"}, 2
+	s.relays[0].Impaired = "the order lockdown.site.plant is invalid"
+	s.readable()
+	for name, c := range map[string]struct {
+		may  []string
+		want bool
+	}{"one of its sites": {[]string{"hq"}, false}, "all of its sites": {[]string{"hq", "plant"}, true}, "every site": {[]string{visit.AllSites, "hq", "plant"}, true}} {
+		v := s.View(func(site string) bool { return slices.Contains(c.may, site) })
+		for _, text := range []string{v.Doors[0].Text, v.Relays[0].Impaired} {
+			if strings.Contains(text, "plant") != c.want || !c.want && !strings.Contains(text, "Ask somebody who may see every site") {
+				t.Errorf("who may see %s reads %s", name, text)
+			}
+		}
 	}
 }
 

@@ -150,19 +150,29 @@ func (m *Model) missingRelay(d *door, clock func(time.Time) string) (Finding, bo
 }
 
 // impaired holds where a relay says that somebody must mend something.
-func (m *Model) impaired(d *door) (Finding, bool) {
+func (m *Model) impaired(d *door, may func(site string) bool) (Finding, bool) {
 	for _, r := range m.relays {
 		if !slices.Contains(d.relays, r.ID) {
 			continue
 		}
 		switch {
 		case r.Impaired != "":
-			return Finding{State: Impaired, Text: "Relay " + r.ID + ": " + strings.TrimSuffix(visit.CleanText(r.Impaired), ".") + "."}, true
+			return Finding{State: Impaired, Text: "Relay " + r.ID + ": " + strings.TrimSuffix(impairedText(r, may), ".") + "."}, true
 		case r.SpoolFull >= spoolFull:
 			return Finding{State: Impaired, Text: fmt.Sprintf("The spool of relay %s is full to %.0f %%. When it is full, events are refused.", r.ID, r.SpoolFull*100)}, true
 		}
 	}
 	return Finding{}, false
+}
+
+// impairedText is what a relay says of itself. It may name any of its sites, also one that
+// it does not list.
+func impairedText(r visit.Relay, may func(site string) bool) string {
+	all := r.SiteCount <= len(r.Sites) && !slices.ContainsFunc(r.Sites, func(site string) bool { return !may(site) })
+	if r.Impaired == "" || may(visit.AllSites) || all {
+		return visit.CleanText(r.Impaired)
+	}
+	return "it is impaired, and a person must mend something of it. Ask somebody who may see every site what it is"
 }
 
 func (m *Model) notObeyed(d *door, now time.Time, clock func(time.Time) string) (Finding, bool) {

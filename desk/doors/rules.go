@@ -38,8 +38,9 @@ var Situations = map[string]string{
 	"unheard":        "the decision was certain without it",
 }
 
-// findings are all that hold of a door at a time, the worst first.
-func (m *Model) findings(d *door, now time.Time) []Finding {
+// findings are all that hold of a door at a time, the worst first, for somebody who may
+// see some sites.
+func (m *Model) findings(d *door, now time.Time, may func(site string) bool) []Finding {
 	var all []Finding
 	add := func(f Finding, holds bool) {
 		if holds {
@@ -53,11 +54,11 @@ func (m *Model) findings(d *door, now time.Time) []Finding {
 	add(m.withoutDecider(d))
 	add(d.withoutRelay())
 	add(m.missingRelay(d, clock))
-	add(m.impaired(d))
+	add(m.impaired(d, may))
 	add(m.notObeyed(d, now, clock))
 	add(d.drift())
-	add(d.silence(now, clock))
 	add(m.ordered(d, visit.OrderOverride, Overridden, now, clock))
+	add(d.silence(now, clock))
 	last := d.last()
 	add(Finding{State: NeverUsed, Text: "Nothing was received yet, as far as its relays and the last day say."}, last.IsZero())
 	add(Finding{State: Answering, Text: "Nothing is wrong. Last received " + clock(last) + ".", Since: last}, len(all) == 0)
@@ -184,8 +185,21 @@ func (d *door) trouble(now time.Time) (t trouble) {
 	return t
 }
 
+// byFallback says what is too little for a state.
+func (d *door) byFallback(now time.Time) string {
+	t := d.trouble(now)
+	if t.count == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("A fallback answered %d of the last %s: %s", t.count, plural(t.of, "check-in request"), cmp.Or(Situations[t.situation], "there was no decision"))
+	if t.others > 0 {
+		text += fmt.Sprintf(", %d of these for another reason", t.others)
+	}
+	return text
+}
+
 // withoutDecider holds for a decider that was found once, or never decided: one that
-// decides and is no NATS micro service cannot be found.
+// decides and is not a NATS micro service cannot be found.
 func (m *Model) withoutDecider(d *door) (Finding, bool) {
 	var gone []string
 	for _, name := range d.deciders {
@@ -198,7 +212,7 @@ func (m *Model) withoutDecider(d *door) (Finding, bool) {
 	if len(gone) == 0 {
 		return Finding{}, false
 	}
-	return Finding{State: NoDecider, Text: "No program answers for the decider " + strings.Join(gone, ", ") + ". A program that is no NATS micro service is not seen."}, true
+	return Finding{State: NoDecider, Text: "No program answers for the decider " + strings.Join(gone, ", ") + ". A program that is not a NATS micro service is not seen."}, true
 }
 
 func (m *Model) wasFound(subject string) bool {
@@ -220,7 +234,8 @@ func (d *door) drift() (Finding, bool) {
 	return Finding{State: Drifting, Text: "Missing from what Sine sends, and there before: " + strings.Join(d.drifting, ", ") + "."}, true
 }
 
-// silence compares with the day before, so that a night is none.
+// silence compares with the day before, so that a night is none. A Saturday after a Friday
+// is one all the same: that is why it counts for a note only.
 func (d *door) silence(now time.Time, clock func(time.Time) string) (Finding, bool) {
 	last := d.last()
 	quiet := now.Sub(last)
@@ -234,7 +249,7 @@ func (d *door) silence(now time.Time, clock func(time.Time) string) (Finding, bo
 	if before < usual {
 		return Finding{}, false
 	}
-	return Finding{Silent, fmt.Sprintf("Nothing was received since %s. In the same time of the day before it was %d.", clock(last), before), last}, true
+	return Finding{Silent, fmt.Sprintf("Nothing was received since %s. On the day before there were %d in the same time.", clock(last), before), last}, true
 }
 
 // concernsSite reports whether an order for a site is one for another, too.

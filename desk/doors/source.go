@@ -68,9 +68,8 @@ func (s source) at(now time.Time, polled bool) source {
 	return s
 }
 
-// partial takes an error beside which something was read for one of the rest: a search
-// that has missed somebody, or an entry that counts for nothing. Of that, states are told,
-// and it is said what was missed.
+// partial takes an error beside which something was found for one of the rest: a search
+// that has missed somebody. What was found is used, and it is said what was missed.
 func (s *source) partial(err error, found int, now time.Time) error {
 	lost := found == 0 || errors.Is(err, visit.ErrDenied) || errors.Is(err, visit.ErrDisconnected) ||
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
@@ -93,6 +92,8 @@ func Why(err error) string {
 		return sentence("NATS refuses it", because(visit.ErrDenied))
 	case errors.Is(err, visit.ErrDisconnected):
 		return sentence("NATS cannot be reached", because(visit.ErrDisconnected))
+	case errors.Is(err, visit.ErrInvalidOrder):
+		return because(visit.ErrInvalidOrder)
 	default:
 		return visit.CleanText(err.Error())
 	}

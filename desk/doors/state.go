@@ -18,15 +18,15 @@ const (
 	Impaired     State = "relay_impaired"
 	NotObeyed    State = "order_not_obeyed"
 	Drifting     State = "fields_drift"
-	Silent       State = "silent"
 	Overridden   State = "overridden"
+	Silent       State = "silent"
 	NeverUsed    State = "never_used"
 	Answering    State = "answering"
 )
 
 // States are all states, the worst first.
 var States = []State{
-	LockedDown, Invalid, OnFallback, Unknown, NoDecider, NoRelay, RelayMissing, Impaired, NotObeyed, Drifting, Silent, Overridden, NeverUsed, Answering,
+	LockedDown, Invalid, OnFallback, Unknown, NoDecider, NoRelay, RelayMissing, Impaired, NotObeyed, Drifting, Overridden, Silent, NeverUsed, Answering,
 }
 
 var stateWords = map[State]struct{ title, meaning string }{
@@ -40,8 +40,8 @@ var stateWords = map[State]struct{ title, meaning string }{
 	Impaired:     {"Relay impaired", "A relay answers, and a person must mend something of it."},
 	NotObeyed:    {"Order not obeyed", "A relay of the site does not obey a standing order, or does not know the orders."},
 	Drifting:     {"Fields drift", "A field that Sine's calls had is missing from them."},
-	Silent:       {"Silent", "Nothing was received for an hour or more, and at the same time of the day before there were visitors; or nothing for a day."},
 	Overridden:   {"Overridden", "A standing order lets every visitor in without a decider."},
+	Silent:       {"Silent", "Nothing was received for an hour or more, and at the same time of the day before there were visitors; or nothing for a day. It is a note: a day on which nobody is expected looks the same."},
 	NeverUsed:    {"Never used", "Nothing was received since the relays were started, nor in the last day."},
 	Answering:    {"Answering", "Visitors are answered by a decision."},
 }
@@ -50,8 +50,36 @@ var stateWords = map[State]struct{ title, meaning string }{
 func (s State) Title() string   { return stateWords[s].title }
 func (s State) Meaning() string { return stateWords[s].meaning }
 
-// Good reports whether visitors can get in as they are meant to, as far as is known.
-func (s State) Good() bool { return s == Answering || s == NeverUsed }
+// Good reports whether nothing needs attention, as far as is known.
+func (s State) Good() bool { return s == Answering || s == NeverUsed || s == Silent }
+
+// Entry is whether visitors can get in.
+type Entry int
+
+const (
+	// Open is that they are decided about, or let in by an order.
+	Open Entry = iota
+	// ByFallback is that the fallback lets them in or rejects them.
+	ByFallback
+	// EntryUnknown is that it cannot be read.
+	EntryUnknown
+	// Closed is that none can get in, or that Sine gets no answer.
+	Closed
+)
+
+// entry is whether visitors can get in while a state holds.
+func (s State) entry() Entry {
+	switch s {
+	case LockedDown, Invalid, NoRelay:
+		return Closed
+	case Unknown:
+		return EntryUnknown
+	case OnFallback, NoDecider:
+		return ByFallback
+	default:
+		return Open
+	}
+}
 
 // rank is the place among [States].
 func (s State) rank() int {

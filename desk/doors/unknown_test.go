@@ -46,12 +46,12 @@ func TestSearch_ThatMissedSomebodyIsSaidAndWhatItFoundIsTrue(t *testing.T) {
 	s := newSite()
 	s.answered("decided", minutes(3)...)
 	s.Discovered(s.relays, errors.New("1 replies were too large"), nil, nil)
-	s.Model.Orders([]visit.Order{{Kind: visit.OrderLockdown, Site: "plant", ID: "L", Since: noon}}, errors.New("an entry counts for nothing"))
+	s.Model.Orders(nil, fmt.Errorf("%w: an entry", visit.ErrInvalidOrder))
 	if d := s.door(t); d.State != Answering {
 		t.Errorf("it is %s: %s", d.State, d.Text)
 	}
 	gaps := s.Gaps()
-	if len(gaps) != 2 || !gaps[0].Partly || gaps[0].Why != "1 replies were too large" || gaps[1].Source != Orders {
+	if len(gaps) != 2 || !gaps[0].Partly || gaps[0].Why != "1 replies were too large" || gaps[1].Source != Orders || gaps[1].Why != "an entry" {
 		t.Errorf("what is not known is %+v", gaps)
 	}
 }

@@ -37,7 +37,8 @@ type Relay struct {
 	Spooled            int
 	SpoolFull          float64
 	OrdersKnown        bool
-	// Impaired is what a person must mend, or empty.
+	// Impaired is what a person must mend, or empty. Who may not see every site of the
+	// relay learns only that there is something.
 	Impaired string
 }
 
@@ -62,8 +63,20 @@ type Door struct {
 	Relays, Spooled int
 	// Drifting are the fields that are missing from what Sine sends.
 	Drifting []string
+	// ByFallback says how many of the last check-in requests a fallback answered, and why,
+	// where that makes no state of the door; or is empty.
+	ByFallback string
 	// Unconfirmed is set where no test visit has shown that Sine obeys rejections.
 	Unconfirmed bool
+}
+
+// Entry is whether visitors can get in, by all that holds of the door.
+func (d Door) Entry() Entry {
+	worst := d.State.entry()
+	for _, f := range d.Others {
+		worst = max(worst, f.State.entry())
+	}
+	return worst
 }
 
 // Took is how long answers took, right within a tenth; 0 where there were none.
@@ -85,7 +98,7 @@ func (m *Model) View(may func(site string) bool) View {
 	v := View{Now: now, Missing: m.gaps(now), Omitted: m.omitted > 0}
 	for _, d := range m.doors {
 		if may(d.site) {
-			v.Doors = append(v.Doors, m.view(d, v.Missing, now))
+			v.Doors = append(v.Doors, m.view(d, v.Missing, now, may))
 		}
 	}
 	slices.SortFunc(v.Doors, func(a, b Door) int {
@@ -95,7 +108,7 @@ func (m *Model) View(may func(site string) bool) View {
 		if r.SiteCount <= len(r.Sites) && !slices.ContainsFunc(r.Sites, may) {
 			continue
 		}
-		v.Relays = append(v.Relays, Relay{r.ID, r.Version, r.State, r.Started, r.Spooled, r.SpoolFull, r.OrdersKnown, visit.CleanText(r.Impaired)})
+		v.Relays = append(v.Relays, Relay{r.ID, r.Version, r.State, r.Started, r.Spooled, r.SpoolFull, r.OrdersKnown, impairedText(r, may)})
 	}
 	return v
 }
@@ -125,7 +138,7 @@ func (m *Model) gaps(now time.Time) (all []Gap) {
 	return all
 }
 
-func (m *Model) view(d *door, gaps []Gap, now time.Time) Door {
+func (m *Model) view(d *door, gaps []Gap, now time.Time, may func(site string) bool) Door {
 	v := Door{
 		Site: d.site, Integration: d.integration, Name: cmp.Or(d.name, d.integration), Zone: m.location(d.zone), Test: d.test,
 		LastRequest: d.lastRequest, LastCheckIn: d.lastCheckIn, LastCheckOut: d.lastCheckOut, Drifting: d.drifting, Unconfirmed: d.unconfirmed,
@@ -141,12 +154,15 @@ func (m *Model) view(d *door, gaps []Gap, now time.Time) Door {
 			v.Spooled += r.Spooled
 		}
 	}
-	all := m.findings(d, now)
+	all := m.findings(d, now, may)
 	gaps = slices.DeleteFunc(slices.Clone(gaps), func(g Gap) bool { return g.Partly })
 	if len(gaps) > 0 && !stillKnown(all[0].State, gaps) {
-		all = m.unknown(d, gaps, now)
+		all = m.unknown(d, gaps, now, may)
 	}
 	v.Finding, v.Others = all[0], all[1:]
+	if !slices.ContainsFunc(all, func(f Finding) bool { return f.State == OnFallback || f.State == Unknown }) {
+		v.ByFallback = d.byFallback(now)
+	}
 	return v
 }
 
@@ -159,7 +175,7 @@ func stillKnown(s State, gaps []Gap) bool {
 }
 
 // unknown says since when a door is unknown, and what it was.
-func (m *Model) unknown(d *door, gaps []Gap, now time.Time) []Finding {
+func (m *Model) unknown(d *door, gaps []Gap, now time.Time, may func(site string) bool) []Finding {
 	first := gaps[0]
 	for _, g := range gaps {
 		if g.Since.Before(first.Since) {
@@ -178,7 +194,7 @@ func (m *Model) unknown(d *door, gaps []Gap, now time.Time) []Finding {
 	}
 	text += "."
 	if m.sources[first.Source].ever {
-		text += " Before: " + m.findings(d, first.Since)[0].Text
+		text += " Before: " + m.findings(d, first.Since, may)[0].Text
 	}
 	return []Finding{{Unknown, text, first.Since}}
 }

@@ -70,19 +70,17 @@ var durations = []struct {
 
 // Words writes a duration for people.
 func Words(d time.Duration) string {
-	for _, known := range durations {
-		if known.lasts == d {
-			return known.Text
+	var parts []string
+	for _, unit := range []struct {
+		name  string
+		lasts time.Duration
+	}{{"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
+		if n := d / unit.lasts; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, unit.name+strings.Repeat("s", min(int(n)-1, 1))))
 		}
+		d %= unit.lasts
 	}
-	text := d.String()
-	if d%time.Minute == 0 {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if d%time.Hour == 0 {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return strings.Join(parts, " ")
 }
 
 // Durations are those that an order may last, at most so long.
@@ -123,7 +121,7 @@ func (f Form) Order(now time.Time, by string, maxOverride time.Duration) (visit.
 func (f Form) ReadLift(now time.Time, by string) (visit.Lift, error) {
 	l := visit.Lift{Kind: f.Kind, Site: f.Site, Lifts: f.ID, Reason: f.Reason, By: by, Since: now}
 	if f.Action != Lift {
-		return l, errors.New("this is no lift")
+		return l, errors.New("this is not a lift")
 	}
 	return l, l.Validate()
 }
@@ -180,8 +178,23 @@ func ObeyedIDs(relays []visit.Relay, kind visit.OrderKind, site string) (ids []s
 // maxBy is how long the name of who gives an order may be, in characters.
 const maxBy = 100
 
-// By is the name of who gives an order, as an order takes it.
-func By(name string) string {
-	runes := []rune(strings.ReplaceAll(visit.CleanText(name), "\n", " "))
-	return string(runes[:min(len(runes), maxBy)])
+// By is who gives an order, as an order takes it. The ID is always in it, or as much of
+// it as there is room for: at many providers, people may choose the name that they show.
+func By(name, id string) string {
+	name, id = oneLine(name), oneLine(id)
+	switch room := maxBy - len([]rune(id)) - len(" ()"); {
+	case id == "":
+		return cut(name, maxBy)
+	case visit.IsBlank(name) || name == id || room < 1:
+		return cut(id, maxBy)
+	default:
+		return cut(name, room) + " (" + id + ")"
+	}
+}
+
+func oneLine(s string) string { return strings.ReplaceAll(visit.CleanText(s), "\n", " ") }
+
+func cut(s string, most int) string {
+	runes := []rune(s)
+	return string(runes[:min(len(runes), most)])
 }

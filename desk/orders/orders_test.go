@@ -85,10 +85,36 @@ func TestAnswers_SayWhichRelaysObey(t *testing.T) {
 }
 
 func TestBy_IsWhatAnOrderTakes(t *testing.T) {
-	name := By(strings.Repeat("é\n\x1b", 200))
-	o := visit.Order{Kind: visit.OrderLockdown, Site: "hq", By: name}
-	if err := o.Validate(); err != nil || len([]rune(name)) != 100 {
-		t.Errorf("%q: %v", name, err)
+	long := strings.Repeat("é\n\x1b", 200)
+	for _, c := range [][2]string{{long, ""}, {"", long}, {long, "user-7"}, {"ada", long}} {
+		by := By(c[0], c[1])
+		o := visit.Order{Kind: visit.OrderLockdown, Site: "hq", By: by}
+		if err := o.Validate(); err != nil || len([]rune(by)) != 100 {
+			t.Errorf("%q: %v", by, err)
+		}
+		if c[1] == "user-7" && !strings.HasSuffix(by, " (user-7)") {
+			t.Errorf("%q has no ID", by)
+		}
+	}
+}
+
+func TestBy_ANameNeverStandsWithoutTheID(t *testing.T) {
+	for want, c := range map[string][2]string{
+		"Ada Example (user-7)": {"Ada Example", "user-7"}, "ada": {"ada", "ada"}, "user-7": {"", "user-7"}, "user-8": {" ", "user-8"},
+	} {
+		if got := By(c[0], c[1]); got != want {
+			t.Errorf("%v is %q", c, got)
+		}
+	}
+}
+
+func TestWords_AreThoseOfPeople(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"24 hours": 24 * time.Hour, "1 hour": time.Hour, "1 hour 30 minutes": 90 * time.Minute, "15 minutes": 15 * time.Minute, "2 minutes 1 second": 121 * time.Second,
+	} {
+		if got := Words(d); got != want {
+			t.Errorf("%s is %q", d, got)
+		}
 	}
 }
 

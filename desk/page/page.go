@@ -132,6 +132,12 @@ var functions = template.FuncMap{
 	"join": func(all []string) string { return strings.Join(all, ", ") },
 	"inc":  func(n int) int { return n + 1 },
 	"tone": tone,
+	"titled": func(f doors.Finding) string {
+		if strings.HasPrefix(f.Text, f.State.Title()) {
+			return f.Text
+		}
+		return f.State.Title() + ": " + f.Text
+	},
 	"mark": func(s doors.State) string {
 		return map[string]string{"good": "✓", "warn": "!", "bad": "✕", "dim": "?"}[tone(s)]
 	},
@@ -176,7 +182,7 @@ func tone(s doors.State) string {
 		return "good"
 	case doors.LockedDown, doors.OnFallback, doors.NoDecider, doors.NoRelay, doors.Invalid:
 		return "bad"
-	case doors.Unknown, doors.NeverUsed:
+	case doors.Unknown, doors.NeverUsed, doors.Silent:
 		return "dim"
 	default:
 		return "warn"

@@ -120,7 +120,7 @@ func ShapeOf(q *visit.Quarantined) string {
 	keys, err := keysOf(q.Body)
 	switch {
 	case err != nil && len(keys) == 0:
-		return "no JSON"
+		return "not JSON"
 	case len(keys) == 0:
 		return "JSON without keys"
 	}
@@ -131,7 +131,7 @@ func ShapeOf(q *visit.Quarantined) string {
 	}
 	text = strings.Join(paths, ", ") + text
 	if err != nil {
-		text += " and then no JSON"
+		text += " and then something that is not JSON"
 	}
 	return text
 }
@@ -193,7 +193,7 @@ var manyDigits = regexp.MustCompile(`[0-9].*[0-9].*[0-9].*[0-9]`)
 
 func join(path, key string) string {
 	if !aField.MatchString(key) || manyDigits.MatchString(key) {
-		key = "(a key that is no name of a field)"
+		key = "(a key that is not the name of a field)"
 	}
 	if path == "" {
 		return key

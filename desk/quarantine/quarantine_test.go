@@ -12,16 +12,16 @@ import (
 func TestShape_HasKeysAndNoValue(t *testing.T) {
 	for body, want := range map[string]string{
 		``:        "nothing",
-		`hello`:   "no JSON",
+		`hello`:   "not JSON",
 		`[1,"x"]`: "JSON without keys",
 		`"x"`:     "JSON without keys",
 		`{"event":"x","visitor":{"lastName":"Quillfeather"},"answers":[{"q":1},{"q":2}]}`: "answers, answers[].q, event, visitor, visitor.lastName",
-		`{"Anna Quillfeather":1}`:                     "(a key that is no name of a field)",
-		`{"+41795550199":1,"p5551234":2}`:             "(a key that is no name of a field)",
-		`{"a":1} trailing`:                            "a and then no JSON",
-		`{"a":{"b":`:                                  "a, a.b and then no JSON",
+		`{"Anna Quillfeather":1}`:                     "(a key that is not the name of a field)",
+		`{"+41795550199":1,"p5551234":2}`:             "(a key that is not the name of a field)",
+		`{"a":1} trailing`:                            "a and then something that is not JSON",
+		`{"a":{"b":`:                                  "a, a.b and then something that is not JSON",
 		`{"a":{"b":{"c":{"d":{"e":{"f":{"g":1}}}}}}}`: "a, a.b, a.b.c, a.b.c.d, a.b.c.d.e",
-		strings.Repeat("[", 5000):                     "no JSON",
+		strings.Repeat("[", 5000):                     "not JSON",
 	} {
 		if got := ShapeOf(&visit.Quarantined{Body: []byte(body)}); got != want {
 			t.Errorf("%.60s is %q, want %q", body, got, want)

@@ -77,7 +77,7 @@ var faults = []fault{
 			s.call("hq-lobby", "signin_after", visitors[3])
 		},
 		mend: func(s *stage) { s.makeStream("VISITORS") },
-		door: "Headquarters, main lobby", says: []string{"Unknown since", "read stream VISITORS: no stream for the subject", "2, 1 in spools"},
+		door: "Headquarters, main lobby", says: []string{"Unknown since", "read stream VISITORS: no stream for the subject", "2, 1 message in spools"},
 	},
 	{
 		name: "an override is in force", make: func(s *stage) {

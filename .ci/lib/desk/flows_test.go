@@ -133,7 +133,7 @@ func lockdown(t *testing.T, b *browser) {
 	p.expect("400") // what is typed must be the name of the site
 	p.fill(`#confirm`, "mill")
 	p.clickText("Lock down")
-	p.readsNot("Obeyed by")
+	p.reads("Nothing was ordered.")
 	p.fill(`#confirm`, "hq")
 	begin := time.Now()
 	p.clickText("Lock down")
@@ -181,7 +181,7 @@ func tryIt(t *testing.T, b *browser) {
 	p.accessible("/try after a check-in")
 	p.shot("try-it-accepted")
 	p.clickText("Pass is made")
-	p.reads("stored")
+	p.reads("The pass is made")
 	p.clickText("Check out")
 	p.reads("Checked out")
 }

@@ -21,10 +21,10 @@ const (
 
 // troubleTexts say what happens, in the order in which the page shows them.
 var troubleTexts = []desk.Trouble{
-	{Name: troubleSlow, Text: "The example decider is slow: it decides after the visitor has been answered."},
-	{Name: troubleGone, Text: "The example decider is gone."},
-	{Name: troubleLies, Text: "The example decider lies: what it replies is not a decision."},
-	{Name: troubleNATS, Text: "NATS is away: relay and desk cannot reach it."},
+	{Name: troubleSlow, Begin: "Make the decider slow", Text: "The example decider is slow: it decides after the visitor has been answered."},
+	{Name: troubleGone, Begin: "Stop the decider", Text: "The example decider does not run."},
+	{Name: troubleLies, Begin: "Make the decider reply nonsense", Text: "The example decider replies with something that is not a decision."},
+	{Name: troubleNATS, Begin: "Cut off NATS", Text: "Relay and desk cannot reach NATS."},
 }
 
 // troubles are what goes wrong because somebody wants to see what happens then.
