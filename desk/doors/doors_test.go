@@ -138,6 +138,11 @@ func TestDoor_SaysWhatIsWrongAndWhy(t *testing.T) {
 			s.answered("decided", minutes(3)...)
 			s.relays[0].Integrations = []visit.RelayIntegration{{Name: "lobby", Site: "hq", Deciders: []string{"watchlist"}}}
 		}, NoDecider, "No program answers for the decider watchlist."},
+		"an override in place of a decider that is gone": {func(s *site) {
+			s.answered("no_decider", minutes(3, 2)...)
+			s.orders, s.relays = []visit.Order{override}, []visit.Relay{obeying}
+			s.relays[0].Integrations = []visit.RelayIntegration{{Name: "lobby", Site: "hq", Deciders: []string{"watchlist"}}}
+		}, Overridden, "Reason: outage"},
 		"a configuration that is invalid": {func(s *site) {
 			s.answered("decided", minutes(3)...)
 			s.relays[0].Integrations = []visit.RelayIntegration{{Name: "lobby", Site: "hq", Invalid: true}}
@@ -261,7 +266,7 @@ func TestDecider_ThatIsNoMicroServiceIsNotMissedWhileItDecides(t *testing.T) {
 		Site: "hq", Integration: "lobby", Received: noon, Situation: "decided", Votes: []visit.Vote{{Decider: "watchlist", Situation: "decided"}},
 	})
 	s.readable()
-	if d := s.door(t); d.State != Answering {
+	if d := s.door(t); d.State != NotSeen || !d.State.Good() || !strings.Contains(d.Text, "the decider watchlist, which decided last 12:00:00") {
 		t.Errorf("it was never found, and is %s: %s", d.State, d.Text)
 	}
 	s.Discovered(s.relays, nil, []visit.Decider{{ID: "D", Subjects: []string{"visitors.v1.ask.*.watchlist"}}}, nil)

@@ -50,14 +50,21 @@ func (m *Model) findings(d *door, now time.Time, may func(site string) bool) []F
 	clock := func(t time.Time) string { return Clock(t, now, m.location(d.zone)) }
 	add(m.ordered(d, visit.OrderLockdown, LockedDown, now, clock))
 	add(Finding{State: Invalid, Text: "Its configuration is invalid: all calls of Sine are answered 401. The log of the relay says what is wrong, and so does sine-relay config check."}, d.invalid)
-	add(d.onFallback(now, clock))
-	add(m.withoutDecider(d))
+	override, overridden := m.ordered(d, visit.OrderOverride, Overridden, now, clock)
+	if !overridden { // what came before it says nothing of the next visitor
+		add(d.onFallback(now, clock))
+		add(m.withoutDecider(d))
+	}
 	add(d.withoutRelay())
 	add(m.missingRelay(d, clock))
 	add(m.impaired(d, may))
 	add(m.notObeyed(d, now, clock))
 	add(d.drift())
-	add(m.ordered(d, visit.OrderOverride, Overridden, now, clock))
+	add(override, overridden)
+	if overridden { // of whoever comes after it
+		add(m.withoutDecider(d))
+	}
+	add(m.notSeen(d, clock))
 	add(d.silence(now, clock))
 	last := d.last()
 	add(Finding{State: NeverUsed, Text: "Nothing was received yet, as far as its relays and the last day say."}, last.IsZero())
@@ -212,6 +219,18 @@ func (m *Model) withoutDecider(d *door) (Finding, bool) {
 		return Finding{}, false
 	}
 	return Finding{State: NoDecider, Text: "No program answers for the decider " + strings.Join(gone, ", ") + ". A program that is not a NATS micro service is not seen."}, true
+}
+
+// notSeen holds for a decider that decides and was never found: since the desk was started
+// it may have ended.
+func (m *Model) notSeen(d *door, clock func(time.Time) string) (Finding, bool) {
+	for _, name := range d.deciders {
+		last, decides := d.decided[name]
+		if decides && m.programs.answering(d.site, name) == 0 && m.services.answering(d.site, name) == 0 {
+			return Finding{NotSeen, "No program is found for the decider " + name + ", which decided last " + clock(last) + ". It has ended, or is not a NATS micro service.", last}, true
+		}
+	}
+	return Finding{}, false
 }
 
 func (d *door) drift() (Finding, bool) {

@@ -19,6 +19,7 @@ const (
 	NotObeyed    State = "order_not_obeyed"
 	Drifting     State = "fields_drift"
 	Overridden   State = "overridden"
+	NotSeen      State = "decider_not_seen"
 	Silent       State = "silent"
 	NeverUsed    State = "never_used"
 	Answering    State = "answering"
@@ -26,7 +27,7 @@ const (
 
 // States are all states, the worst first.
 var States = []State{
-	LockedDown, Invalid, OnFallback, Unknown, NoDecider, NoRelay, RelayMissing, Impaired, NotObeyed, Drifting, Overridden, Silent, NeverUsed, Answering,
+	LockedDown, Invalid, OnFallback, Unknown, NoDecider, NoRelay, RelayMissing, Impaired, NotObeyed, Drifting, Overridden, NotSeen, Silent, NeverUsed, Answering,
 }
 
 var stateWords = map[State]struct{ title, meaning string }{
@@ -41,6 +42,7 @@ var stateWords = map[State]struct{ title, meaning string }{
 	NotObeyed:    {"Order not obeyed", "A relay of the site does not obey a standing order, or does not know the orders."},
 	Drifting:     {"Fields drift", "A field that Sine's calls had is missing from them."},
 	Overridden:   {"Overridden", "A standing order lets every visitor in without a decider."},
+	NotSeen:      {"Decider not seen", "No program is found for a decider that decided within the last day: it has ended, or it is not a NATS micro service and cannot be found. It is a note: the next visitor shows which of them."},
 	Silent:       {"Silent", "Nothing was received for an hour or more, and at the same time of the day before there were visitors; or nothing for a day. It is a note: a day on which nobody is expected looks the same."},
 	NeverUsed:    {"Never used", "Nothing was received since the relays were started, nor in the last day."},
 	Answering:    {"Answering", "Visitors are answered by a decision."},
@@ -51,7 +53,7 @@ func (s State) Title() string   { return stateWords[s].title }
 func (s State) Meaning() string { return stateWords[s].meaning }
 
 // Good reports whether nothing needs attention, as far as is known.
-func (s State) Good() bool { return s == Answering || s == NeverUsed || s == Silent }
+func (s State) Good() bool { return s == Answering || s == NeverUsed || s == Silent || s == NotSeen }
 
 // Entry is whether visitors can get in.
 type Entry int

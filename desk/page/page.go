@@ -191,7 +191,7 @@ func tone(s doors.State) string {
 		return "good"
 	case doors.LockedDown, doors.OnFallback, doors.NoDecider, doors.NoRelay, doors.Invalid:
 		return "bad"
-	case doors.Unknown, doors.NeverUsed, doors.Silent:
+	case doors.Unknown, doors.NeverUsed, doors.NotSeen, doors.Silent:
 		return "dim"
 	default:
 		return "warn"
