@@ -34,6 +34,7 @@ type orderData struct {
 	visit.Order
 	Obeying, Of int
 	May         bool // it may be lifted
+	Lost        bool // relays obey it, and NATS does not store it
 	Zone        *time.Location
 	Now         time.Time
 }
@@ -113,17 +114,19 @@ func ineffective(u access.User, why string) string {
 	return "Those who may see every site are shown which."
 }
 
-// ordersFor are the orders that concern a site that somebody may see, the newest first.
+// ordersFor are the orders that concern a site that somebody may see, the newest first,
+// with those that NATS has lost and relays obey.
 func (d *Desk) ordersFor(u access.User, stored []visit.Order) (all []orderData) {
 	relays := d.model.Relays()
-	for _, o := range stored {
+	lost := orders.Lost(relays, stored)
+	for i, o := range slices.Concat(stored, lost) {
 		everywhere := o.Site == visit.AllSites || o.Site == ""
 		if !everywhere && !u.May(access.Viewer, o.Site) {
 			continue
 		}
 		g := orders.Given{Form: orders.Form{Action: orders.Action(o.Kind), Kind: o.Kind, Site: cmp.Or(o.Site, visit.AllSites)}, Order: o}
 		a := g.Answers(relays)
-		all = append(all, orderData{o, a.Obeying, a.Of, u.May(access.Operator, cmp.Or(o.Site, visit.AllSites)), d.zoneFor(u, o.Site), d.now()})
+		all = append(all, orderData{o, a.Obeying, a.Of, u.May(access.Operator, cmp.Or(o.Site, visit.AllSites)), i >= len(stored), d.zoneFor(u, o.Site), d.now()})
 	}
 	slices.SortStableFunc(all, func(a, b orderData) int { return b.Since.Compare(a.Since) })
 	return all

@@ -153,6 +153,25 @@ func TestLift_EndsTheOrderThatIsMeant(t *testing.T) {
 	}
 }
 
+// NATS may lose a lockdown that relays go on to obey: it must be seen, and be lifted.
+func TestOrders_ThatNATSHasLostAreShownAndLifted(t *testing.T) {
+	b := busy()
+	b.orders = nil
+	b.relays[0].Orders = []visit.RelayOrder{
+		{Kind: visit.OrderLockdown, Site: "hq", ID: "L7", Lost: true}, {Kind: visit.OrderLockdown, Site: "lab", ID: "L8", Lost: true},
+	}
+	f := newFixture(t, b)
+	f.read(t)
+	a := f.get(t, "olga", "/orders")
+	if !strings.Contains(a.text, `name="id" value="L7"`) || !strings.Contains(a.text, "NATS does not store it any more") || strings.Contains(a.text, "L8") {
+		t.Errorf("the page has %s", a.text)
+	}
+	a = f.post(t, "olga", "/orders/give", "action", "lift", "kind", "lockdown", "site", "hq", "id", "L7", "token", "T", "confirm", "hq")
+	if a.status != http.StatusSeeOther || len(b.lifted) != 1 || b.lifted[0].Lifts != "L7" {
+		t.Errorf("it got %d: %s; %+v", a.status, a.text, b.lifted)
+	}
+}
+
 // Whoever confirms a lift has seen one order. Another one may have been given since.
 func TestLift_EndsNoOrderThatWasNotSeen(t *testing.T) {
 	for name, c := range map[string]struct {

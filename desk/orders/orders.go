@@ -162,6 +162,22 @@ func Concerns(ordered, site string) bool {
 	return ordered == site || ordered == visit.AllSites || ordered == "" || site == visit.AllSites
 }
 
+// Lost are the orders that relays obey and say that NATS has lost, and that are not among
+// those that are stored: no more is known of them than what they do, where, and their ids.
+func Lost(relays []visit.Relay, stored []visit.Order) (lost []visit.Order) {
+	has := func(all []visit.Order, id string) bool {
+		return slices.ContainsFunc(all, func(o visit.Order) bool { return o.Identity() == id })
+	}
+	for _, r := range relays {
+		for _, o := range r.Orders {
+			if o.Lost && o.ID != "" && !has(stored, o.ID) && !has(lost, o.ID) {
+				lost = append(lost, visit.Order{Kind: o.Kind, Site: o.Site, ID: o.ID})
+			}
+		}
+	}
+	return lost
+}
+
 // Obeyed reports whether a relay obeys an order, also where NATS has lost it.
 func Obeyed(relays []visit.Relay, kind visit.OrderKind, site, id string) bool {
 	return slices.ContainsFunc(relays, func(r visit.Relay) bool {
