@@ -132,6 +132,7 @@ func (d *Desk) giveOnce(r *http.Request, key string, f orders.Form) (problem str
 	var g *orders.Given
 	defer func() { d.given.Note(key, g) }()
 	g, problem = d.give(r.Context(), access.UserOf(r.Context()), f)
+	d.feed.Soon()
 	return problem
 }
 
@@ -298,6 +299,7 @@ func (d *Desk) answersTo(r *http.Request, g *orders.Given) givenData {
 	if problem == "" || len(relays) > 0 {
 		data.Answers = g.Answers(relays)
 	}
+	d.feed.Soon() // the other pages are to say the same
 	return data
 }
 

@@ -49,6 +49,8 @@ type Feed struct {
 	now       func() time.Time
 	following prometheus.Gauge
 	logger    *slog.Logger
+	interval  time.Duration
+	wanted    chan struct{}
 
 	logging sync.Mutex
 	failing map[doors.Source]bool
@@ -62,7 +64,7 @@ type Feed struct {
 
 // New returns a feed that has not begun.
 func New(b Broker, m *doors.Model, l *live.Log, now func() time.Time, logger *slog.Logger, reg prometheus.Registerer) *Feed {
-	f := &Feed{broker: b, model: m, log: l, now: now, logger: logger, failing: map[doors.Source]bool{}, begun: make(chan struct{}), following: prometheus.NewGauge(prometheus.GaugeOpts{
+	f := &Feed{broker: b, model: m, log: l, now: now, logger: logger, failing: map[doors.Source]bool{}, begun: make(chan struct{}), interval: pollInterval, wanted: make(chan struct{}, 1), following: prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "sine_relay_desk_following", Help: "1 while the desk follows what is stored, else 0.",
 	})}
 	reg.MustRegister(f.following)
@@ -188,7 +190,19 @@ func (f *Feed) watch(ctx context.Context) {
 func (f *Feed) poll(ctx context.Context) {
 	for ctx.Err() == nil {
 		f.Look(ctx)
-		pause(ctx, pollInterval)
+		select {
+		case <-ctx.Done():
+		case <-f.wanted:
+		case <-time.After(f.interval):
+		}
+	}
+}
+
+// Soon has it asked at once, as after an order: it does not wait for the answers.
+func (f *Feed) Soon() {
+	select {
+	case f.wanted <- struct{}{}:
+	default:
 	}
 }
 

@@ -24,6 +24,7 @@ type fake struct {
 	records   func(fn func(visit.Record) error) error
 	events    func(fn func(visit.Event) error) error
 	follow    func(record func(visit.Record), event func(visit.Event), state func(error)) error
+	orders    func()
 }
 
 func (f fake) Connected() error {
@@ -34,7 +35,13 @@ func (f fake) Connected() error {
 }
 func (fake) Relays(context.Context) ([]visit.Relay, error)     { return nil, nil }
 func (fake) Deciders(context.Context) ([]visit.Decider, error) { return nil, nil }
-func (fake) Orders(context.Context) ([]visit.Order, error)     { return nil, nil }
+
+func (f fake) Orders(context.Context) ([]visit.Order, error) {
+	if f.orders != nil {
+		f.orders()
+	}
+	return nil, nil
+}
 
 func (f fake) Records(_ context.Context, _, _ string, _, _ time.Time, fn func(visit.Record) error) error {
 	if f.records == nil {
@@ -166,5 +173,27 @@ func TestFeed_WithoutNATSItSaysSoAndGoesOn(t *testing.T) {
 	}
 	if text := logs.String(); strings.Count(text, "the desk cannot read") != 1 || strings.Count(text, "the desk reads again") != 1 {
 		t.Errorf("the log is %s", text)
+	}
+}
+
+func TestFeed_AsksAtOnceWhereItIsWanted(t *testing.T) {
+	asked := make(chan struct{})
+	var running sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	f := New(fake{orders: func() {
+		select {
+		case asked <- struct{}{}:
+		case <-ctx.Done():
+		}
+	}}, doors.New(visit.Subjects{}, time.Now), &live.Log{}, time.Now, (&logtest.Buffer{}).Text(), prometheus.NewRegistry())
+	f.interval = time.Hour
+	running.Go(func() { f.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	<-asked
+	f.Soon()
+	select {
+	case <-asked:
+	case <-time.After(wait.Limit):
+		t.Error("nobody is asked")
 	}
 }
