@@ -22,13 +22,18 @@ func IsNoResponders(m *nats.Msg) bool {
 
 // Expect prepares for a reply. It fails while NATS refuses the inbox.
 func (c *Conn) Expect(e Expectation) (*PendingReply, error) {
-	c = c.current()
 	e.Observer = cmp.Or(e.Observer, c.observer)
-	one := &PendingReply{Expectation: e, conn: c, token: newToken()}
-	if err := c.pending.add(one); err != nil {
-		return nil, err
+	for {
+		now := c.current()
+		one := &PendingReply{Expectation: e, conn: now, token: newToken()}
+		if err := now.pending.add(one); err != nil {
+			return nil, err
+		}
+		// Meanwhile the connection may have moved, and found nothing pending where it was.
+		if c.current() == now || !now.pending.remove(one) {
+			return one, nil
+		}
 	}
-	return one, nil
 }
 
 // Cancel ends the waiting, and reports false when it had ended. What was not sent yet
