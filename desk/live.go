@@ -12,7 +12,7 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// maxPerUpdate is how many entries a page is told at once: nobody reads more of them.
+// maxPerUpdate is how many entries a page gets at once: nobody reads more of them.
 const maxPerUpdate = 40
 
 // liveData is what the page Live shows.
@@ -69,7 +69,7 @@ func (d *Desk) liveAfter(r *http.Request, number uint64, most int) (data liveDat
 	if lost > 0 && site == "" && kind == "" && u.May(access.Viewer, visit.AllSites) {
 		data.Missed += lost
 	} else {
-		data.Lost = lost > 0 // of how many are meant nothing is known, and the rest is of others
+		data.Lost = lost > 0 // not how many: the number would count other sites
 	}
 	several := d.commonZone(u) == nil
 	for _, e := range found {

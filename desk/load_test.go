@@ -88,7 +88,7 @@ func TestMemory_DoesNotGrowWithWhatHappens(t *testing.T) {
 			happen(n)
 		}
 		seen := updates.Load()
-		wait.Until(t, "the pages are told", func() bool { return updates.Load() > seen+100 })
+		wait.Until(t, "the pages are brought up to date", func() bool { return updates.Load() > seen+100 })
 	}
 	feed()
 	before := liveHeap()

@@ -32,7 +32,7 @@ func (h *History) Follow(ctx context.Context, f HistoryFilter, fn func(HistoryEn
 		return err
 	}
 	state(nil)
-	return follow(ctx, sources, fn, reporter{tell: state}, func(err error) bool { return errors.Is(err, visit.ErrDenied) })
+	return follow(ctx, sources, fn, reporter{state: state}, func(err error) bool { return errors.Is(err, visit.ErrDenied) })
 }
 
 // Watch is Follow for a program that stays: it begins as soon as it can, with what is
@@ -40,7 +40,7 @@ func (h *History) Follow(ctx context.Context, f HistoryFilter, fn func(HistoryEn
 // NATS permits again what it refused. It returns nil when ctx ends, or what fn returns.
 func (h *History) Watch(ctx context.Context, f HistoryFilter, fn func(HistoryEntry) error, state func(error)) error {
 	sources := h.sources(f)
-	r := reporter{tell: state, each: true}
+	r := reporter{state: state, each: true}
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {
@@ -59,7 +59,7 @@ func (h *History) Watch(ctx context.Context, f HistoryFilter, fn func(HistoryEnt
 		}
 	}
 	state(nil)
-	return follow(ctx, sources, fn, reporter{tell: state, each: true}, func(error) bool { return false })
+	return follow(ctx, sources, fn, reporter{state: state, each: true}, func(error) bool { return false })
 }
 
 func toEnds(ctx context.Context, sources []*source) error {
@@ -71,10 +71,10 @@ func toEnds(ctx context.Context, sources []*source) error {
 	return nil
 }
 
-// reporter tells what keeps one from reading, and that it reads again. Each reason that
-// follows another is told where a page shows the last one.
+// reporter reports what keeps one from reading, and that it reads again. With each it also
+// reports a reason that follows another, as for a page that shows the last one.
 type reporter struct {
-	tell   func(error)
+	state  func(error)
 	each   bool
 	failed error
 }
@@ -83,7 +83,7 @@ func (r *reporter) report(err error) {
 	before := r.failed
 	r.failed = err
 	if (err == nil) != (before == nil) || r.each && err != nil && err.Error() != before.Error() {
-		r.tell(err)
+		r.state(err)
 	}
 }
 

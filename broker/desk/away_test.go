@@ -138,7 +138,7 @@ func TestDesk_ARefusedPasswordIsSaid(t *testing.T) {
 	connected(t, d)
 }
 
-// followed is what a follower was told.
+// followed is what a follower has got.
 type followed struct {
 	mu     sync.Mutex
 	ids    []string

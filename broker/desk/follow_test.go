@@ -12,11 +12,11 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// sees waits until a follower was told of these, each once, in any order.
+// sees waits until a follower has got these, each once, in any order.
 func (f *followed) sees(t *testing.T, want ...string) {
 	t.Helper()
 	slices.Sort(want)
-	eventually(t, "what was stored is told", func() bool { return len(f.got()) >= len(want) })
+	eventually(t, "what was stored is delivered", func() bool { return len(f.got()) >= len(want) })
 	got := f.got()
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
@@ -62,7 +62,7 @@ func TestFollow_OutlastsARestartOfNATS(t *testing.T) {
 	f.reads(t)
 }
 
-// After a loss of NATS' disk, relays store again what they know: each is told once.
+// After a loss of NATS' disk, relays store again what they know: each is delivered once.
 func TestFollow_OutlastsAStreamThatIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)

@@ -123,7 +123,7 @@ func (r *Reconciler) compareLast(s *stream, acknowledged uint64, began time.Time
 	}
 	behind := f.lastSequence < acknowledged
 	switch {
-	case f.replaced: // nothing is known of what was acknowledged before
+	case f.replaced: // it says nothing of what was acknowledged before
 	case !behind:
 		l.suspected, l.complete = time.Time{}, began
 	case l.suspected.IsZero():

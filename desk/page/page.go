@@ -28,7 +28,7 @@ type Base struct {
 	// Active is the path of the page among Pages.
 	Active string
 	Pages  []Link
-	// Events is where the page is told what has changed, and Refresh after how many
+	// Events is where the page gets what has changed, and Refresh after how many
 	// seconds it is loaded again where there is no script.
 	Events  string
 	Refresh int

@@ -1,7 +1,7 @@
 // Package stream keeps open pages up to date, by server-sent events.
 //
-// A page has no queue: it is told what has changed since it was told last. One that reads
-// slowly is told less often, and one that does not read at all is dropped. So the memory
+// A page has no queue: an update has what has changed since the one before. A page that reads
+// slowly gets fewer of them, and one that does not read at all is dropped. So the memory
 // of the desk does not depend on who looks, nor on how much happens.
 package stream
 
@@ -32,7 +32,7 @@ const (
 	slowAfter = 5 * time.Second
 )
 
-// Update is what a page is told. Its parts are HTML, by the ids of what they replace.
+// Update is what a page gets. Its parts are HTML, by the ids of what they replace.
 type Update struct {
 	Parts map[string]string `json:"parts,omitempty"`
 	// List is the id of a list, Order the ids of its children, and Prepend what comes
