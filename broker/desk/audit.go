@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/streams"
+	"github.com/sine-relay/sine-relay/internal/pause"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -45,7 +46,7 @@ func (d *Desk) Audit(ctx context.Context, a visit.Audit) error {
 		case !passing(err):
 			return err
 		}
-		rest(ctx, retryPause)
+		pause.For(ctx, retryPause)
 	}
 }
 
@@ -105,14 +106,4 @@ func (d *Desk) readAudits(ctx context.Context, from, to time.Time, fn func(visit
 		return nil
 	}
 	return err
-}
-
-// rest returns after d, or when ctx ends.
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/internal/pause"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -62,13 +63,13 @@ func (d *Desk) watchAudit(ctx context.Context) {
 		ask, cancel := context.WithTimeout(ctx, storeTimeout)
 		_, err := d.AuditFilled(ask)
 		cancel()
-		pause := looksAtAudit
+		next := looksAtAudit
 		switch {
 		case errors.Is(err, visit.ErrDenied):
-			pause = looksAtAuditDenied
+			next = looksAtAuditDenied
 		case errors.Is(err, visit.ErrDisconnected):
-			pause = looksAgain
+			next = looksAgain
 		}
-		rest(ctx, pause)
+		pause.For(ctx, next)
 	}
 }

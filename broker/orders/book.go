@@ -12,6 +12,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/orders/ledger"
+	"github.com/sine-relay/sine-relay/internal/pause"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -196,7 +197,7 @@ func (b *Book) retry(ctx context.Context, needs func(subject string) bool, try f
 		if err == nil || !passing(err) {
 			return err
 		}
-		rest(ctx, retryPause)
+		pause.For(ctx, retryPause)
 		if ctx.Err() != nil {
 			return err
 		}
@@ -224,14 +225,4 @@ func passing(err error) bool {
 		}
 	}
 	return false
-}
-
-// rest returns after d, or when ctx ends.
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
+	"github.com/sine-relay/sine-relay/internal/pause"
 )
 
 const (
@@ -50,7 +51,7 @@ func (w *Watcher) follow(ctx context.Context) error {
 		// During an election nobody answers, and orders may come all the same.
 		w.report(fmt.Errorf("read the bucket again: %w", err))
 		// Where a new site is waited for, it is tried again at once.
-		rest(ctx, retryPause)
+		pause.For(ctx, retryPause)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/orders/ledger"
+	"github.com/sine-relay/sine-relay/internal/pause"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -222,9 +223,9 @@ func (w *Watcher) run(ctx context.Context) {
 	defer close(w.changed)
 	for {
 		err := dial.WhilePermitted(ctx, w.cfg.JetStream.Conn(), toFollow(w.cfg.Bucket), w.follow)
-		pause := retryPause
+		next := retryPause
 		if errors.Is(err, visit.ErrDenied) {
-			pause = deniedPause
+			next = deniedPause
 		}
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			err = w.absent(ctx)
@@ -235,7 +236,7 @@ func (w *Watcher) run(ctx context.Context) {
 		if err != nil {
 			w.report(err)
 			w.changes.Tell(w.entries, string(w.source), time.Now()) // of what expires meanwhile
-			rest(ctx, pause)
+			pause.For(ctx, next)
 		}
 	}
 }

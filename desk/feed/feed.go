@@ -13,6 +13,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/desk/doors"
 	"github.com/sine-relay/sine-relay/desk/live"
+	"github.com/sine-relay/sine-relay/internal/pause"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -91,7 +92,7 @@ func (f *Feed) follow(ctx context.Context) {
 			err = errors.New("following has ended")
 		}
 		f.state(err)
-		pause(ctx, retryHistory)
+		pause.For(ctx, retryHistory)
 	}
 }
 
@@ -139,7 +140,7 @@ func (f *Feed) history(ctx context.Context) {
 		if err == nil {
 			return
 		}
-		pause(ctx, retryHistory)
+		pause.For(ctx, retryHistory)
 	}
 }
 
@@ -182,7 +183,7 @@ func (f *Feed) unlessFollowed(id string, do func()) {
 func (f *Feed) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		f.note(doors.NATS, f.broker.Connected())
-		pause(ctx, watchInterval)
+		pause.For(ctx, watchInterval)
 	}
 }
 
@@ -249,12 +250,5 @@ func (f *Feed) logChange(ctx context.Context, s doors.Source, err error) {
 	default:
 		f.logger.Info("the desk reads again", "what", s.String())
 		f.failing[s] = false
-	}
-}
-
-func pause(ctx context.Context, t time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(t):
 	}
 }
