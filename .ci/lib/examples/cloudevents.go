@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/.ci/lib/process"
 	"github.com/sine-relay/sine-relay/visit"
 	"github.com/sine-relay/sine-relay/visit/contract"
 	"github.com/sine-relay/sine-relay/visit/subscriber"
@@ -38,12 +39,12 @@ func (r *rig) readBySDK(sdk example) error {
 	if err != nil {
 		return err
 	}
-	err = await("the SDK has read every event", 20*time.Second, func() bool { return r.acknowledged() || !p.running() })
-	if err := errors.Join(err, p.end(syscall.SIGTERM)); err != nil {
+	err = process.Await("the SDK has read every event", 20*time.Second, func() bool { return r.acknowledged() || !p.Running() })
+	if err := errors.Join(err, p.End(syscall.SIGTERM)); err != nil {
 		return err
 	}
 	count := 0
-	for text := range strings.Lines(p.printed()) {
+	for text := range strings.Lines(p.Printed()) {
 		var e sdkEvent
 		if err := json.Unmarshal([]byte(text), &e); err != nil {
 			return fmt.Errorf("the SDK printed %.300s: %w", text, err)
@@ -75,7 +76,7 @@ func (r *rig) writtenBySDK(sdk example) error {
 	if err != nil {
 		return err
 	}
-	if err := p.succeeds(); err != nil {
+	if err := p.Succeeds(); err != nil {
 		return err
 	}
 	got, err := r.subscribe(want.ID)

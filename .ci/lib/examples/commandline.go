@@ -54,10 +54,10 @@ func (r *rig) replies(command string) error {
 		return err
 	}
 	err = r.answers(p)
-	if err == nil && !p.running() {
+	if err == nil && !p.Running() {
 		err = errors.New("it ended")
 	}
-	return errors.Join(err, p.end(syscall.SIGTERM))
+	return errors.Join(err, p.End(syscall.SIGTERM))
 }
 
 // prints wants that a command prints two events, and others when it is run again.

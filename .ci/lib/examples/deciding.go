@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sine-relay/sine-relay/.ci/lib/process"
 )
 
 // decides runs a decider and holds the relay's responses against what it is to decide.
@@ -19,8 +21,8 @@ func (r *rig) decides(d example) error {
 	if err == nil {
 		err = errors.Join(r.responses(), r.hungUp(), r.overloaded(), r.shown(), r.killNATS(), r.answers(p))
 	}
-	err = errors.Join(err, p.end(syscall.SIGTERM))
-	if code := p.cmd.ProcessState.ExitCode(); err == nil && code != 0 {
+	err = errors.Join(err, p.End(syscall.SIGTERM))
+	if code := p.Cmd.ProcessState.ExitCode(); err == nil && code != 0 {
 		err = fmt.Errorf("it ended with %d", code)
 	}
 	if err != nil {
@@ -31,10 +33,10 @@ func (r *rig) decides(d example) error {
 }
 
 // answers returns once the decider lets somebody in.
-func (r *rig) answers(p *process) error {
-	return await("a visitor is let in", 20*time.Second, func() bool {
+func (r *rig) answers(p *process.Process) error {
+	return process.Await("a visitor is let in", 20*time.Second, func() bool {
 		response, err := r.checkIn(unlisted)
-		return err == nil && strings.Contains(response, `"SUCCESS"`) || !p.running()
+		return err == nil && strings.Contains(response, `"SUCCESS"`) || !p.Running()
 	})
 }
 
@@ -54,7 +56,7 @@ func (r *rig) responses() error {
 
 // hungUp wants that the decider works no more for whom nobody waits.
 func (r *rig) hungUp() error {
-	return await("the decider gives up at the deadline", 10*time.Second, func() bool {
+	return process.Await("the decider gives up at the deadline", 10*time.Second, func() bool {
 		return r.watchlist.hungUp.Load() > 0 && r.watchlist.waiting.Load() == 0
 	})
 }
@@ -69,7 +71,7 @@ func (r *rig) overloaded() error {
 			done <- err
 		}()
 	}
-	err := await("two check-in requests are in flight", 10*time.Second, func() bool { return r.watchlist.waiting.Load() >= 2 })
+	err := process.Await("two check-in requests are in flight", 10*time.Second, func() bool { return r.watchlist.waiting.Load() >= 2 })
 	before := r.watchlist.asked.Load()
 	got, callErr := r.checkIn(unlisted)
 	if !strings.Contains(got, "fallback for bad_reply") || r.watchlist.asked.Load() != before {

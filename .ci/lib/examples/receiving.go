@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/.ci/lib/process"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -34,7 +35,7 @@ func (r *rig) receives(c example) error {
 		return err
 	}
 	restart := func(s syscall.Signal) error {
-		p.end(s)
+		p.End(s)
 		p, err = r.start(c, "consumer", file)
 		return err
 	}
@@ -46,7 +47,7 @@ func (r *rig) receives(c example) error {
 	}{
 		{"NATS is killed", r.killNATS, inOrder},
 		{"the consumer is killed with events in hand", func() error {
-			p.pause()
+			p.Pause()
 			return errors.Join(r.visits(sent, c.name+" stopped"), r.delivered(), restart(syscall.SIGKILL))
 		}, onceEach},
 		{"every event comes again", func() error {
@@ -59,7 +60,7 @@ func (r *rig) receives(c example) error {
 		}
 	}
 	fmt.Printf("%s: writes %d events once each, though NATS and it are killed and every event comes again\n", c.name, len(sent))
-	return p.end(syscall.SIGTERM)
+	return p.End(syscall.SIGTERM)
 }
 
 // receivesSince runs a consumer that makes its durable itself, as a user who may.
@@ -74,11 +75,11 @@ func (r *rig) receivesSince(c example) error {
 		return err
 	}
 	var lines []line
-	err = await("the events since then are written", 20*time.Second, func() bool {
+	err = process.Await("the events since then are written", 20*time.Second, func() bool {
 		lines, _ = readLines(file, "")
 		return len(lines) >= len(sent)
 	})
-	if err := errors.Join(err, p.end(syscall.SIGTERM), inOrder(lines)); err != nil {
+	if err := errors.Join(err, p.End(syscall.SIGTERM), inOrder(lines)); err != nil {
 		return err
 	}
 	if len(lines) != len(sent) {
@@ -112,7 +113,7 @@ var eventNames = map[visit.Kind]string{visit.KindCheckedIn: "signin_after", visi
 func (r *rig) written(c example, sent map[string]string, check func([]line) error) error {
 	var lines []line
 	var err error
-	waitErr := await(fmt.Sprintf("%d lines", len(sent)), 60*time.Second, func() bool {
+	waitErr := process.Await(fmt.Sprintf("%d lines", len(sent)), 60*time.Second, func() bool {
 		lines, err = readLines(r.path(c.name+".ndjson"), c.name)
 		return err == nil && len(lines) >= len(sent) && r.acknowledged()
 	})
@@ -138,7 +139,7 @@ func (r *rig) acknowledged() bool {
 
 // delivered returns once there are events that were delivered and not acknowledged.
 func (r *rig) delivered() error {
-	return await("events are delivered", 20*time.Second, func() bool {
+	return process.Await("events are delivered", 20*time.Second, func() bool {
 		info, err := r.durable()
 		return err == nil && info.NumAckPending > 0
 	})

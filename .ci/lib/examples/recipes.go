@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/.ci/lib/process"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -54,7 +55,7 @@ func (r *rig) recipes(page string) error {
 	for _, one := range []recipe{
 		{"http", func() []arrived { return receiver.under("/http") }, hasAttributes, receiver.refuse},
 		{"s3", func() []arrived { return receiver.under("/visitor-events/") }, hasNoMetadata, receiver.refuse},
-		{"kafka", func() []arrived { return records(broker) }, hasAttributes, broker.pause},
+		{"kafka", func() []arrived { return records(broker) }, hasAttributes, broker.Pause},
 	} {
 		if err := r.cook(one, string(text), env, stored); err != nil {
 			return fmt.Errorf("recipe %s: %w", one.name, err)
@@ -86,13 +87,13 @@ func (r *rig) cook(one recipe, page string, env []string, stored map[string]stri
 	if info, err := r.durable(); err != nil || info.AckFloor.Consumer > 0 {
 		return fmt.Errorf("an event is acknowledged before the output has it %w", err)
 	}
-	p.end(syscall.SIGKILL)
+	p.End(syscall.SIGKILL)
 	release()
 	if p, err = r.launch("bento-"+one.name, env, "bento", "-c", config); err != nil {
 		return err
 	}
-	err = await("every event has arrived", 40*time.Second, func() bool { return len(byID(one.arrived())) >= len(stored) && r.acknowledged() })
-	return errors.Join(err, p.end(syscall.SIGTERM), verify(one, stored))
+	err = process.Await("every event has arrived", 40*time.Second, func() bool { return len(byID(one.arrived())) >= len(stored) && r.acknowledged() })
+	return errors.Join(err, p.End(syscall.SIGTERM), verify(one, stored))
 }
 
 // verify holds what arrived against what is stored.
@@ -177,18 +178,18 @@ func (r *rig) stored() (map[string]string, error) {
 }
 
 // startBroker starts a Kafka in memory.
-func (r *rig) startBroker() (*process, string, error) {
+func (r *rig) startBroker() (*process.Process, string, error) {
 	p, err := r.launch("kafka", nil, "kafka", "visitor-events")
 	if err != nil {
 		return nil, "", err
 	}
-	err = await("the broker listens", 20*time.Second, func() bool { return strings.Contains(p.printed(), "\n") })
-	return p, strings.TrimSpace(p.printed()), err
+	err = process.Await("the broker listens", 20*time.Second, func() bool { return strings.Contains(p.Printed(), "\n") })
+	return p, strings.TrimSpace(p.Printed()), err
 }
 
 // records are those that the broker has printed.
-func records(broker *process) (all []arrived) {
-	for text := range strings.Lines(broker.printed()) {
+func records(broker *process.Process) (all []arrived) {
+	for text := range strings.Lines(broker.Printed()) {
 		var record struct {
 			Headers map[string]string
 			Value   string

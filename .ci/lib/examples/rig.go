@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/.ci/lib/process"
 )
 
 const (
@@ -24,8 +27,8 @@ const (
 // rig is a NATS with the accounts of deploy/nats, a relay, and the watchlist that deciders ask.
 type rig struct {
 	programs, dir string
-	processes     []*process
-	nats          *process
+	processes     []*process.Process
+	nats          *process.Process
 	address       string // of NATS
 	webhook       string // the relay's integration
 	admin         string // its admin listener
@@ -57,8 +60,8 @@ func (r *rig) close() error {
 	r.watchlist.close()
 	var failed []error
 	for n := len(r.processes) - 1; n >= 0; n-- {
-		if r.processes[n].running() {
-			failed = append(failed, r.processes[n].end(syscall.SIGTERM))
+		if r.processes[n].Running() {
+			failed = append(failed, r.processes[n].End(syscall.SIGTERM))
 		}
 	}
 	return errors.Join(append(failed, os.RemoveAll(r.dir))...)
@@ -67,11 +70,13 @@ func (r *rig) close() error {
 func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
 
 // launch starts a program, whose log has that name.
-func (r *rig) launch(name string, env []string, program string, words ...string) (*process, error) {
+func (r *rig) launch(name string, env []string, program string, words ...string) (*process.Process, error) {
 	if own := filepath.Join(r.programs, program); exists(own) {
 		program = own
 	}
-	p, err := launch(r.path(name+".log"), env, program, words...)
+	cmd := exec.Command(program, words...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
+	p, err := process.Launch(r.path(name+".log"), cmd)
 	if err == nil {
 		r.processes = append(r.processes, p)
 	}
@@ -79,7 +84,7 @@ func (r *rig) launch(name string, env []string, program string, words ...string)
 }
 
 // start starts an example that connects to NATS as that user.
-func (r *rig) start(e example, user string, env ...string) (*process, error) {
+func (r *rig) start(e example, user string, env ...string) (*process.Process, error) {
 	env = append(env, "NATS_URL="+r.address, "NATS_USER="+user, "NATS_PASSWORD="+password, "PYTHONPATH="+os.Getenv("PYTHONPATH"))
 	return r.launch(e.name, env, e.words[0], e.words[1:]...)
 }
@@ -110,14 +115,14 @@ func (r *rig) startNATS() (err error) {
 		env = append(env, user+"_PASSWORD="+password)
 	}
 	if r.nats != nil {
-		os.Remove(r.nats.log)
+		os.Remove(r.nats.Log)
 	}
 	if r.nats, err = r.launch("nats", env, "nats-server", "-c", r.path("nats.conf")); err != nil {
 		return err
 	}
 	var m []string
-	if err := await("NATS is ready", 20*time.Second, func() bool {
-		m = listening.FindStringSubmatch(r.nats.printed())
+	if err := process.Await("NATS is ready", 20*time.Second, func() bool {
+		m = listening.FindStringSubmatch(r.nats.Printed())
 		return m != nil
 	}); err != nil || r.address != "" {
 		return err
@@ -131,7 +136,7 @@ func (r *rig) startNATS() (err error) {
 }
 
 // killNATS ends the server as a crash does, and starts it again.
-func (r *rig) killNATS() error { return errors.Join(r.nats.end(syscall.SIGKILL), r.startNATS()) }
+func (r *rig) killNATS() error { return errors.Join(r.nats.End(syscall.SIGKILL), r.startNATS()) }
 
 // makeStreams makes what the administrator makes.
 func (r *rig) makeStreams() (err error) {
@@ -201,8 +206,8 @@ func (r *rig) startRelay() error {
 		return err
 	}
 	started := regexp.MustCompile(`"msg":"sine-relay".*"listen":"([^"]+)".*"admin":"([^"]+)"`)
-	return await("the relay is ready", 20*time.Second, func() bool {
-		m := started.FindStringSubmatch(p.printed())
+	return process.Await("the relay is ready", 20*time.Second, func() bool {
+		m := started.FindStringSubmatch(p.Printed())
 		if m == nil {
 			return false
 		}

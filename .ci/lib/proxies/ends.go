@@ -35,13 +35,13 @@ const standstill = 150 * time.Millisecond
 // hang ends a relay as a node does that has no memory left.
 func (e *ends) hang(r *relay) error {
 	begin := time.Now()
-	r.process.cmd.Process.Signal(syscall.SIGSTOP)
+	r.process.Cmd.Process.Signal(syscall.SIGSTOP)
 	time.Sleep(standstill)
 	return e.killFrom(r, begin)
 }
 
 func (e *ends) killFrom(r *relay, begin time.Time) error {
-	err := r.process.end(syscall.SIGKILL)
+	err := r.process.End(syscall.SIGKILL)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.killed = append(e.killed, span{begin, time.Now()})
@@ -54,7 +54,7 @@ const drainDelay = 5 * time.Second
 // terminate ends a relay as an update does.
 func (e *ends) terminate(r *relay) error {
 	begin := time.Now()
-	err := r.process.end(syscall.SIGTERM)
+	err := r.process.End(syscall.SIGTERM)
 	if time.Since(begin) < drainDelay {
 		return fmt.Errorf("relay %s was gone after %s, before its drain delay was over", r.name, time.Since(begin))
 	}

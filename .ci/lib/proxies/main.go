@@ -24,6 +24,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/sine-relay/sine-relay/.ci/lib/process"
 )
 
 func main() {
@@ -107,7 +109,7 @@ func (r *rig) startNATS() error {
 	if _, err := r.all.launch(filepath.Join(r.dir, "nats.log"), cmd); err != nil {
 		return err
 	}
-	return await("NATS listens", 10*time.Second, func() bool { return listens(address) })
+	return process.Await("NATS listens", 10*time.Second, func() bool { return listens(address) })
 }
 
 func (r *rig) close() {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sine-relay/sine-relay/.ci/lib/process"
 )
 
 // kind is a proxy program: how its snippet is completed, and how it is run.
@@ -92,8 +94,8 @@ func (r *rig) startProxy(c configuration) (*proxy, error) {
 		return nil, err
 	}
 	p := &proxy{configuration: c, address: net.JoinHostPort(proxyHost, strconv.Itoa(port))}
-	err = await(c.name+" listens", 20*time.Second, func() bool { return listens(p.address) || !running.running() })
-	if err == nil && !running.running() {
+	err = process.Await(c.name+" listens", 20*time.Second, func() bool { return listens(p.address) || !running.Running() })
+	if err == nil && !running.Running() {
 		err = fmt.Errorf("%s does not start", c.name)
 	}
 	return p, err

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/sine-relay/sine-relay/.ci/lib/process"
 )
 
 // relay is one of the two. Over its lives it keeps its address, its ports, and
@@ -17,7 +19,7 @@ type relay struct {
 	program, dir  string
 	settings      []string
 	all           *all
-	process       *process
+	process       *process.Process
 }
 
 // newRelay has the defaults of the program, but for what it cannot have here.
@@ -50,8 +52,8 @@ func (r *relay) start() error {
 		return err
 	}
 	r.process = p
-	err = await("relay "+r.name+" is ready", 20*time.Second, func() bool { return r.ready() || !p.running() })
-	if err == nil && !p.running() {
+	err = process.Await("relay "+r.name+" is ready", 20*time.Second, func() bool { return r.ready() || !p.Running() })
+	if err == nil && !p.Running() {
 		err = fmt.Errorf("relay %s ended", r.name)
 	}
 	return err
