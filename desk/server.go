@@ -52,12 +52,12 @@ type Desk struct {
 	streams *stream.Hub
 	handler http.Handler
 
-	heavy *places // for what reads much
+	heavy *limiter // of what reads much
 	// unread is how long a client may leave a part of a file unread.
 	unread time.Duration
 	parts  partCache
 	given  orders.Book
-	limits limits
+	limits actionLimiter
 	asked  orders.Asker
 }
 
@@ -99,7 +99,7 @@ func New(cfg Config) (*Desk, error) {
 	d := &Desk{
 		broker: cfg.Broker, trier: cfg.Trier, log: cfg.Logger, version: cfg.Version, now: cfg.Now, canEnd: cfg.Access.CanSignOut(),
 		pages: pages, model: doors.New(visit.Subjects{Prefix: cfg.Prefix}, cfg.Now), tokens: tokens,
-		streams: stream.New(cfg.Registerer), heavy: newPlaces(maxHeavy, heavyPerUser), unread: unreadTimeout,
+		streams: stream.New(cfg.Registerer), heavy: newLimiter(maxHeavy, heavyPerUser), unread: unreadTimeout, limits: newActionLimiter(),
 	}
 	d.feed = feed.New(cfg.Broker, d.model, &d.live, cfg.Now, cfg.Logger, cfg.Registerer)
 	cfg.Access.Render = d.renderAccess

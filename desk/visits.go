@@ -250,15 +250,15 @@ func readable(u access.User, role access.Role) (sites []string) {
 	return sites
 }
 
-// heavily does what reads much, for which there are few places.
+// heavily does what reads much, of which there may be little at once.
 func (d *Desk) heavily(ctx context.Context, do func(context.Context) error) error {
 	waiting, cancel := context.WithTimeout(ctx, quickTimeout)
 	defer cancel()
-	free, err := d.heavy.take(waiting, access.UserOf(ctx).ID)
+	release, err := d.heavy.acquire(waiting, access.UserOf(ctx).ID)
 	if err != nil {
 		return err
 	}
-	defer free()
+	defer release()
 	ctx, cancelReading := context.WithTimeout(ctx, heavyTimeout)
 	defer cancelReading()
 	err = do(ctx)

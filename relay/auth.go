@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sine-relay/sine-relay/internal/clientip"
+	"github.com/sine-relay/sine-relay/internal/ratelimit"
 )
 
 // headerKey is where Sine puts the API key.
@@ -66,13 +67,18 @@ func (r *Relay) authenticate(x *exchange) (key, reason string) {
 	return in.Keys[match].Name(), ""
 }
 
+// failureLimits let somebody try out keys by hand. A client that is set up wrongly is to
+// slow down, and a flood is shown as what it is; nobody is kept from guessing keys by it,
+// which their length does. They take 3 MB at most.
+var failureLimits = ratelimit.Limits{Burst: 10, Refill: time.Second, Clients: 10_000}
+
 // refuse answers a webhook that is not let in. Only such are limited: a valid key
 // never is, since Sine calls from few addresses, in bursts.
 func (r *Relay) refuse(x *exchange, reason string) response {
 	r.metrics.refused.WithLabelValues(x.integration(), reason).Inc()
 	from := r.proxies.Address(x.req.RemoteAddr, x.req.Header)
 	x.reason, x.from = reason, clientip.Network(from)
-	if r.failures.Blocked(from, time.Now()) {
+	if !r.failures.Allow(clientip.Client(from), time.Now()) {
 		return errorResponse(resultBlocked)
 	}
 	return errorResponse(resultUnauthorized)
@@ -183,7 +189,7 @@ func (r *Relay) KeyCheck() http.Handler {
 		switch {
 		case accepted == 1:
 			w.WriteHeader(http.StatusNoContent)
-		case r.failures.Blocked(r.proxies.Address(req.RemoteAddr, req.Header), time.Now()):
+		case !r.failures.Allow(clientip.Client(r.proxies.Address(req.RemoteAddr, req.Header)), time.Now()):
 			w.WriteHeader(http.StatusTooManyRequests)
 		default:
 			w.WriteHeader(http.StatusUnauthorized)

@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/internal/clientip"
 	"github.com/sine-relay/sine-relay/internal/logthrottle"
+	"github.com/sine-relay/sine-relay/internal/ratelimit"
 	"github.com/sine-relay/sine-relay/relay/connlimit"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -107,7 +109,7 @@ type Relay struct {
 	connections     *connlimit.Limiter
 	proxies         clientip.Proxies
 	refusePlainHTTP bool
-	failures        *clientip.Limiter
+	failures        *ratelimit.Limiter[netip.Addr]
 	refusals        *refusals
 	addressWarnings *logthrottle.Throttle
 	captures        captures
@@ -141,7 +143,7 @@ func New(cfg Config) (*Relay, error) {
 		limiter:         newLimiter(cfg.Limits),
 		proxies:         cfg.Proxies,
 		refusePlainHTTP: cfg.RefusePlainHTTP,
-		failures:        clientip.NewLimiter(clientip.DefaultLimits),
+		failures:        ratelimit.New[netip.Addr](failureLimits),
 		addressWarnings: logthrottle.New(addressWarningInterval),
 		refusals:        newRefusals(cfg.Logger),
 		recorder:        newRecorder(cfg, m),

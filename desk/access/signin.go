@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/sine-relay/sine-relay/internal/clientip"
+	"github.com/sine-relay/sine-relay/internal/ratelimit"
 )
 
 const (
@@ -30,7 +32,7 @@ const (
 
 // Attempts of one client, and of all of them. A sign-in takes two: to begin, and the way
 // back. All are bounded since each calls the provider, who may lock the desk out.
-var attemptsOfOne = clientip.Limits{Burst: 40, Refill: time.Second, Clients: 10_000}
+var attemptsOfOne = ratelimit.Limits{Burst: 40, Refill: time.Second, Clients: 10_000}
 
 const (
 	attemptsPerSecond = 20 // in all
@@ -65,7 +67,7 @@ type signIn struct {
 	lifetime time.Duration
 
 	address clientip.Proxies
-	ofOne   *clientip.Limiter
+	ofOne   *ratelimit.Limiter[netip.Addr]
 	inAll   *rate.Limiter
 }
 
@@ -77,7 +79,7 @@ func newSignIn(a *Access, cfg Config) *signIn {
 		roles:    newRoles(cfg.Roles),
 		lifetime: cfg.SessionLifetime,
 		address:  cfg.ClientAddress,
-		ofOne:    clientip.NewLimiter(attemptsOfOne),
+		ofOne:    ratelimit.New[netip.Addr](attemptsOfOne),
 		inAll:    rate.NewLimiter(attemptsPerSecond, attemptsAtOnce),
 	}
 }
@@ -224,7 +226,7 @@ func (s *signIn) signOut(w http.ResponseWriter, r *http.Request) {
 // tooMany counts an attempt, and answers one that is too many.
 func (s *signIn) tooMany(w http.ResponseWriter, r *http.Request) bool {
 	client := s.address.Address(r.RemoteAddr, r.Header)
-	if !s.ofOne.Blocked(client, s.now()) && s.inAll.AllowN(s.now(), 1) {
+	if s.ofOne.Allow(clientip.Client(client), s.now()) && s.inAll.AllowN(s.now(), 1) {
 		return false
 	}
 	s.count(limited)

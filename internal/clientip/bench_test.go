@@ -1,11 +1,6 @@
 package clientip
 
-import (
-	"net/netip"
-	"sync/atomic"
-	"testing"
-	"time"
-)
+import "testing"
 
 func BenchmarkAddress(b *testing.B) {
 	for _, c := range []struct {
@@ -25,35 +20,6 @@ func BenchmarkAddress(b *testing.B) {
 			for b.Loop() {
 				p.Address(proxy, h)
 			}
-		})
-	}
-}
-
-// BenchmarkBlocked is one client that fails again and again, a table full of
-// clients that take turns, and newcomers when all places are taken.
-func BenchmarkBlocked(b *testing.B) {
-	for _, c := range []struct {
-		name    string
-		clients uint32
-		pace    time.Duration // between two failures
-	}{
-		{"one client", 1, time.Millisecond},
-		{"as many as there are places", 10_000, time.Millisecond},
-		{"more than there are places, slowly", 100_000, 10 * time.Second},
-		{"more than there are places, at once", 100_000, 0},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			l, start := NewLimiter(DefaultLimits), newClock().now
-			var turn atomic.Uint32
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					n := turn.Add(1)
-					i := n % c.clients
-					from := netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)})
-					l.Blocked(from, start.Add(time.Duration(n)*c.pace))
-				}
-			})
 		})
 	}
 }

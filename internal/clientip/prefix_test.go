@@ -114,3 +114,26 @@ func TestNetwork_ShortensAnAddress(t *testing.T) {
 		}
 	}
 }
+
+func TestClient_WhoIsOne(t *testing.T) {
+	for _, c := range []struct {
+		name, a, b string
+		same       bool
+	}{
+		{"neighbours in IPv4", "203.0.113.7", "203.0.113.8", false},
+		{"one /64", "2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true},
+		{"two neighbouring /64", "2001:db8:0:1::1", "2001:db8:0:2::1", false},
+		{"IPv4, and the same in IPv6", "203.0.113.7", "::ffff:203.0.113.7", true},
+		{"two in IPv4 in IPv6", "::ffff:203.0.113.7", "::ffff:203.0.113.8", false},
+		{"two zones", "fe80::1%a", "fe80::1%b", true},
+		{"two without an address", "", "", true},
+		{"one without an address and one with", "", "0.0.0.0", false},
+		{"the zeroes of both families", "0.0.0.0", "::", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if same := Client(addr(c.a)) == Client(addr(c.b)); same != c.same {
+				t.Errorf("one client: %v", same)
+			}
+		})
+	}
+}

@@ -13,26 +13,26 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestPlaces_OneUserHasOnlySome(t *testing.T) {
-	p := newPlaces(3, 2)
+func TestLimiter_OneUserHasOnlySome(t *testing.T) {
+	p := newLimiter(3, 2)
 	soon, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	take := func(user string) func() {
 		t.Helper()
-		free, err := p.take(t.Context(), user)
+		free, err := p.acquire(t.Context(), user)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return free
 	}
 	first, second := take("vera"), take("vera")
-	if _, err := p.take(soon, "vera"); !errors.Is(err, errBusySelf) {
+	if _, err := p.acquire(soon, "vera"); !errors.Is(err, errBusySelf) {
 		t.Errorf("a third place of the same user: %v", err)
 	}
 	third := take("otto")
 	soon, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := p.take(soon, "rita"); !errors.Is(err, errBusy) {
+	if _, err := p.acquire(soon, "rita"); !errors.Is(err, errBusy) {
 		t.Errorf("a place where there is none: %v", err)
 	}
 	first()

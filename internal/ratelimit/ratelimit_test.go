@@ -1,4 +1,4 @@
-package clientip
+package ratelimit
 
 import (
 	"fmt"
@@ -13,9 +13,13 @@ import (
 // clock is the time of a test.
 type clock struct{ now time.Time }
 
+const outside = "203.0.113.7"
+
+var defaults = Limits{Burst: 10, Refill: time.Second, Clients: 10_000}
+
 // limitsOf are the default limits with another number of clients.
 func limitsOf(clients int) Limits {
-	l := DefaultLimits
+	l := defaults
 	l.Clients = clients
 	return l
 }
@@ -25,21 +29,19 @@ func newClock() *clock { return &clock{time.Date(2026, 11, 23, 9, 0, 0, 0, time.
 func (c *clock) pass(d time.Duration) { c.now = c.now.Add(d) }
 
 // fail has a client fail n times and returns how often it was not blocked.
-func (c *clock) fail(l *Limiter, client string, n int) (passed int) {
+func (c *clock) fail(l *Limiter[string], client string, n int) (passed int) {
 	for range n {
-		if !l.Blocked(addr(client), c.now) {
+		if l.Allow(client, c.now) {
 			passed++
 		}
 	}
 	return passed
 }
 
-func numbered(n int) string {
-	return netip.AddrFrom4([4]byte{198, 18 + byte(n>>16), byte(n >> 8), byte(n)}).String()
-}
+func numbered(n int) string { return fmt.Sprint("client ", n) }
 
-func TestBlocked_ABurstAndItsRefill(t *testing.T) {
-	l, c := NewLimiter(DefaultLimits), newClock()
+func TestAllow_ABurstAndItsRefill(t *testing.T) {
+	l, c := New[string](defaults), newClock()
 	for _, step := range []struct {
 		name string
 		wait time.Duration
@@ -59,8 +61,8 @@ func TestBlocked_ABurstAndItsRefill(t *testing.T) {
 	}
 }
 
-func TestBlocked_ObeysItsLimits(t *testing.T) {
-	l, c := NewLimiter(Limits{Burst: 2, Refill: time.Minute, Clients: 1}), newClock()
+func TestAllow_ObeysItsLimits(t *testing.T) {
+	l, c := New[string](Limits{Burst: 2, Refill: time.Minute, Clients: 1}), newClock()
 	if got := c.fail(l, outside, 10); got != 2 {
 		t.Errorf("%d passed in a burst", got)
 	}
@@ -70,33 +72,8 @@ func TestBlocked_ObeysItsLimits(t *testing.T) {
 	}
 }
 
-func TestBlocked_WhoSharesAnAllowance(t *testing.T) {
-	for _, c := range []struct {
-		name, a, b string
-		same       bool
-	}{
-		{"neighbours in IPv4", "203.0.113.7", "203.0.113.8", false},
-		{"one /64", "2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true},
-		{"two neighbouring /64", "2001:db8:0:1::1", "2001:db8:0:2::1", false},
-		{"IPv4, and the same in IPv6", "203.0.113.7", "::ffff:203.0.113.7", true},
-		{"two in IPv4 in IPv6", "::ffff:203.0.113.7", "::ffff:203.0.113.8", false},
-		{"two zones", "fe80::1%a", "fe80::1%b", true},
-		{"two without an address", "", "", true},
-		{"one without an address and one with", "", "0.0.0.0", false},
-		{"the zeroes of both families", "0.0.0.0", "::", false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			l, clock := NewLimiter(DefaultLimits), newClock()
-			clock.fail(l, c.a, 100)
-			if same := clock.fail(l, c.b, 100) == 0; same != c.same {
-				t.Errorf("shared: %v", same)
-			}
-		})
-	}
-}
-
-func TestBlocked_ForgetsWhoIsNotLimitedAnyMore(t *testing.T) {
-	l, c := NewLimiter(limitsOf(3)), newClock()
+func TestAllow_ForgetsWhoIsNotLimitedAnyMore(t *testing.T) {
+	l, c := New[string](limitsOf(3)), newClock()
 	c.fail(l, "192.0.2.1", 1)
 	c.fail(l, "192.0.2.2", 1)
 	c.fail(l, "192.0.2.3", 1)
@@ -107,7 +84,7 @@ func TestBlocked_ForgetsWhoIsNotLimitedAnyMore(t *testing.T) {
 	for client, want := range map[string]bool{
 		"192.0.2.1": true, "192.0.2.2": false, "192.0.2.3": false, "192.0.2.4": true, "192.0.2.5": true,
 	} {
-		if got := l.known[addr(client)] != nil; got != want {
+		if got := l.known[client] != nil; got != want {
 			t.Errorf("%s is remembered: %v", client, got)
 		}
 	}
@@ -119,8 +96,8 @@ func TestBlocked_ForgetsWhoIsNotLimitedAnyMore(t *testing.T) {
 	}
 }
 
-func TestBlocked_NewcomersShareOneAllowanceWhenAllPlacesAreTaken(t *testing.T) {
-	l, c := NewLimiter(limitsOf(100)), newClock()
+func TestAllow_NewcomersShareOneAllowanceWhenAllPlacesAreTaken(t *testing.T) {
+	l, c := New[string](limitsOf(100)), newClock()
 	for n := range 100 {
 		c.fail(l, numbered(n), 100)
 	}
@@ -150,23 +127,23 @@ func TestBlocked_NewcomersShareOneAllowanceWhenAllPlacesAreTaken(t *testing.T) {
 }
 
 func ExampleLimiter() {
-	l := NewLimiter(Limits{Burst: 1, Refill: time.Second, Clients: 100})
+	l := New[string](Limits{Burst: 1, Refill: time.Second, Clients: 100})
 	now := time.Now()
 	for range 2 {
-		fmt.Println(l.Blocked(netip.MustParseAddr("203.0.113.7"), now))
+		fmt.Println(l.Allow("203.0.113.7", now))
 	}
 	// Output:
-	// false
 	// true
+	// false
 }
 
 // However clients come, none fails more often than its allowance, nor do all
 // together.
-func TestBlocked_NoFailureMoreThanAllowed(t *testing.T) {
+func TestAllow_NobodyMoreThanIsAllowed(t *testing.T) {
 	const clients, places, seed = 40, 8, 429
 	limits := Limits{Burst: 3, Refill: time.Second, Clients: places}
 	r := rand.New(rand.NewPCG(seed, seed))
-	l, c := NewLimiter(limits), newClock()
+	l, c := New[string](limits), newClock()
 	start, each, all := c.now, make([]int, clients), 0
 	for range 50_000 {
 		c.pass(time.Duration(r.IntN(40)) * time.Millisecond)
@@ -193,19 +170,19 @@ func TestBlocked_NoFailureMoreThanAllowed(t *testing.T) {
 	}
 }
 
-func TestBlocked_ManyAtOnce(t *testing.T) {
+func TestAllow_ManyAtOnce(t *testing.T) {
 	const senders, attempts = 8, 500
-	l, c := NewLimiter(limitsOf(50)), newClock()
+	l, c := New[string](limitsOf(50)), newClock()
 	var wait sync.WaitGroup
 	var one, crowd atomic.Int64
 	c.fail(l, outside, 1)
 	for s := range senders {
 		wait.Go(func() {
 			for n := range attempts {
-				if !l.Blocked(addr(outside), c.now) {
+				if l.Allow(outside, c.now) {
 					one.Add(1)
 				}
-				if !l.Blocked(addr(numbered(s*attempts+n)), c.now) {
+				if l.Allow(numbered(s*attempts+n), c.now) {
 					crowd.Add(1)
 				}
 			}
@@ -218,5 +195,48 @@ func TestBlocked_ManyAtOnce(t *testing.T) {
 	// 49 have a place and fail once each, the others share one allowance.
 	if crowd.Load() != 49+10 {
 		t.Errorf("%d of the crowd passed", crowd.Load())
+	}
+}
+
+func TestTake_SaysAfterWhatTime(t *testing.T) {
+	l, c := New[string](Limits{Burst: 2, Refill: time.Minute, Clients: 1}), newClock()
+	for _, step := range []struct {
+		pass, want time.Duration
+	}{
+		{0, 0}, {0, 0}, {0, time.Minute}, {20 * time.Second, 40 * time.Second}, {40 * time.Second, 0}, {0, time.Minute},
+	} {
+		c.pass(step.pass)
+		if got := l.Take(outside, c.now); got.Round(time.Millisecond) != step.want {
+			t.Errorf("after %s it is %s, want %s", step.pass, got, step.want)
+		}
+	}
+}
+
+// BenchmarkAllow is one client that fails again and again, a table full of
+// clients that take turns, and newcomers when all places are taken.
+func BenchmarkAllow(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		clients uint32
+		pace    time.Duration // between two failures
+	}{
+		{"one client", 1, time.Millisecond},
+		{"as many as there are places", 10_000, time.Millisecond},
+		{"more than there are places, slowly", 100_000, 10 * time.Second},
+		{"more than there are places, at once", 100_000, 0},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			l, start := New[netip.Addr](defaults), newClock().now
+			var turn atomic.Uint32
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					n := turn.Add(1)
+					i := n % c.clients
+					from := netip.AddrFrom4([4]byte{198, byte(i >> 16), byte(i >> 8), byte(i)})
+					l.Allow(from, start.Add(time.Duration(n)*c.pace))
+				}
+			})
+		})
 	}
 }

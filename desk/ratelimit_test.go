@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -9,50 +8,29 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-func TestLimits_AUserMayDoSomethingSoOftenAndThenAgain(t *testing.T) {
-	var l limits
-	now, rate := time.Now(), rates[visit.ActionExport]
-	for i := range rate.burst {
+func TestActionLimiter_AUserMayDoSomethingSoOftenAndThenAgain(t *testing.T) {
+	l := newActionLimiter()
+	now, limits := time.Now(), actionLimits[visit.ActionExport]
+	for i := range limits.Burst {
 		if wait := l.take("vera", visit.ActionExport, now); wait != 0 {
 			t.Fatalf("the export %d has to wait %v", i+1, wait)
 		}
 	}
-	if wait := l.take("vera", visit.ActionExport, now); wait != rate.every {
+	if wait := l.take("vera", visit.ActionExport, now).Round(time.Millisecond); wait != limits.Refill {
 		t.Errorf("one more has to wait %v", wait)
 	}
 	for name, wait := range map[string]time.Duration{
 		"another user":         l.take("rita", visit.ActionExport, now),
 		"another action":       l.take("vera", visit.ActionReveal, now),
 		"an order":             l.take("vera", visit.ActionLockdown, now),
-		"the same, when it is": l.take("vera", visit.ActionExport, now.Add(rate.every)),
+		"the same, when it is": l.take("vera", visit.ActionExport, now.Add(limits.Refill)),
 	} {
 		if wait != 0 {
 			t.Errorf("%s has to wait %v", name, wait)
 		}
 	}
-	if wait := l.take("vera", visit.ActionExport, now.Add(rate.every)); wait != rate.every {
+	if wait := l.take("vera", visit.ActionExport, now.Add(limits.Refill)).Round(time.Millisecond); wait != limits.Refill {
 		t.Errorf("the next has to wait %v", wait)
-	}
-}
-
-func TestLimits_RememberABoundedNumberOfUsers(t *testing.T) {
-	var l limits
-	now := time.Now()
-	for range rates[visit.ActionExport].burst {
-		l.take("vera", visit.ActionExport, now)
-	}
-	for i := range 2 * maxLimited {
-		l.take(fmt.Sprint("user-", i), visit.ActionExport, now)
-	}
-	if len(l.used) > maxLimited {
-		t.Errorf("%d are remembered", len(l.used))
-	}
-	if l.take("vera", visit.ActionExport, now) == 0 {
-		t.Error("who has used all is forgotten for others")
-	}
-	l.forget(now.Add(24 * time.Hour))
-	if len(l.used) != 0 {
-		t.Errorf("%d are remembered a day later", len(l.used))
 	}
 }
 
@@ -75,7 +53,7 @@ func TestActs_TooOftenAreRefusedWithoutARecord(t *testing.T) {
 				c.form[3] = b.events[0].ID
 			}
 			now := time.Now()
-			for range rates[action].burst {
+			for range actionLimits[action].Burst {
 				f.limits.take("otto", action, now)
 			}
 			a := f.post(t, "otto", c.path, c.form...)
