@@ -97,7 +97,7 @@ func (d *Desk) giveOrder(w http.ResponseWriter, r *http.Request) {
 	}
 	token := r.PostFormValue("token")
 	switch {
-	case !anID.MatchString(token):
+	case !isID(token):
 		d.notFound(w, r)
 		return
 	case !f.Confirmed(r.PostFormValue("confirm")):

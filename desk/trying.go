@@ -149,8 +149,11 @@ func nextStep(done TryStep, accepted bool) TryStep {
 	}
 }
 
-// aTry is what the ids of made-up visits look like: nothing else gets into a record.
-var aTry = regexp.MustCompile(`^try-[A-Z0-9]{5,40}$`)
+// tryForm and isTry are what the ids of made-up visits look like: nothing else gets into a
+// record.
+var tryForm = regexp.MustCompile(`^try-[A-Z0-9]+$`)
+
+func isTry(s string) bool { return len(s) >= 9 && len(s) <= 44 && tryForm.MatchString(s) }
 
 func readTry(r *http.Request) (call TryCall, answers, problem string) {
 	value := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
@@ -159,7 +162,7 @@ func readTry(r *http.Request) (call TryCall, answers, problem string) {
 		VisitorType: value("type"), HostFirst: value("hostFirst"), HostLast: value("hostLast"),
 	}
 	answers = value("answers")
-	if call.Step == TryRequest || !aTry.MatchString(call.Visit) {
+	if call.Step == TryRequest || !isTry(call.Visit) {
 		call.Visit = "try-" + visit.NewRequestID()
 	}
 	if !slices.Contains([]TryStep{TryRequest, TryCheckIn, TryCheckOut}, call.Step) {

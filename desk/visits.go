@@ -56,9 +56,11 @@ type revealed struct {
 
 var searchDays = []int{2, 7, 30}
 
-// anID is what request ids, references, event ids and keys of visits look like. A name is
-// none: it must not be sought for, as it is in no record.
-var anID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+// idForm and isID are what request ids, references, event ids and keys of visits look like.
+// A name is none: it must not be sought for, as it is in no record.
+var idForm = regexp.MustCompile(`^[A-Za-z0-9._:-]+$`)
+
+func isID(s string) bool { return len(s) <= 128 && idForm.MatchString(s) }
 
 // anEvent is what the ids of events look like: nothing else gets into a record.
 var anEvent = regexp.MustCompile(`^[0-9a-f]{32}$`)
@@ -86,7 +88,7 @@ func (d *Desk) showVisit(w http.ResponseWriter, r *http.Request, id string, show
 	status := http.StatusOK
 	switch id = strings.TrimSpace(id); {
 	case id == "":
-	case !anID.MatchString(id):
+	case !isID(id):
 		status, data.Problem = http.StatusBadRequest, "That is neither a reference nor an id. A search by name is not possible."
 	default:
 		data.Searched = id

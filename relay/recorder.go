@@ -149,12 +149,12 @@ func (r *Relay) votes(p *poll) []visit.Vote {
 	return all
 }
 
-var versionForm = regexp.MustCompile(`^[A-Za-z0-9._+-]{1,64}$`)
+var versionForm = regexp.MustCompile(`^[A-Za-z0-9._+-]+$`)
 
 // versionOf keeps anything but a version out of a record: a decider could put
 // any text there.
 func versionOf(text string) string {
-	if !versionForm.MatchString(text) {
+	if len(text) > 64 || !versionForm.MatchString(text) {
 		return ""
 	}
 	return text

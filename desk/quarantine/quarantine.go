@@ -203,7 +203,10 @@ func readValue(d *json.Decoder, path string, depth int, shown Keys, found map[st
 
 // aField is what the names of fields look like. A question, a name of two words or a
 // number that serves as a key does not, and is masked: it may be a value.
-var aField = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$-]{0,39}$`)
+var aField = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$-]*$`)
+
+// maxField is how long the name of a field may be.
+const maxField = 40
 
 // manyDigits may be a telephone number.
 var manyDigits = regexp.MustCompile(`[0-9].*[0-9].*[0-9].*[0-9]`)
@@ -233,7 +236,7 @@ func (k Keys) text(key string) string {
 		return key
 	case k == KnownKeys:
 		return "(another key)"
-	case !aField.MatchString(key) || manyDigits.MatchString(key):
+	case len(key) > maxField || !aField.MatchString(key) || manyDigits.MatchString(key):
 		return "(a key that is not the name of a field)"
 	default:
 		return key

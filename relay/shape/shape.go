@@ -23,6 +23,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -157,11 +158,13 @@ var known = func() map[string]bool {
 	return all
 }()
 
-var name = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,34}$`) // shorter than a UUID
+var name = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
 // isName reports whether a text reads like the name of a field, a header or an event.
 // With more than a few digits it is rather a number or an id.
-func isName(s string) bool { return name.MatchString(s) && digits(s) <= 4 }
+func isName(s string) bool {
+	return len(s) < len("00000000-0000-0000-0000-000000000000") && name.MatchString(s) && digits(s) <= 4
+}
 
 // Text describes a text as the fields of a [Shape] are described.
 func Text(text string) string { return form("", text) }
@@ -238,11 +241,15 @@ func size(text string) string {
 // shown are the headers whose values are shown, each as far as it has this form:
 // those that describe the body and the program that sent it. What names a client, a
 // person, a place or a secret is not among them, nor any that is not known here.
-var shown = map[string]*regexp.Regexp{
-	"content-type":     regexp.MustCompile(`^[A-Za-z]{1,32}/[A-Za-z0-9.+-]{1,64}(?:; ?charset="?[A-Za-z0-9-]{1,16}"?)?`),
-	"content-encoding": regexp.MustCompile(`^(?:gzip|deflate|br|zstd|compress|identity)(?:, ?(?:gzip|deflate|br|zstd|compress|identity)){0,3}`),
-	"user-agent":       regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,31}/[0-9][0-9A-Za-z.+-]{0,23}`),
-}
+//
+// They are made when a body is first captured: expressions that count take 100 KiB.
+var shown = sync.OnceValue(func() map[string]*regexp.Regexp {
+	return map[string]*regexp.Regexp{
+		"content-type":     regexp.MustCompile(`^[A-Za-z]{1,32}/[A-Za-z0-9.+-]{1,64}(?:; ?charset="?[A-Za-z0-9-]{1,16}"?)?`),
+		"content-encoding": regexp.MustCompile(`^(?:gzip|deflate|br|zstd|compress|identity)(?:, ?(?:gzip|deflate|br|zstd|compress|identity)){0,3}`),
+		"user-agent":       regexp.MustCompile(`^[A-Za-z][A-Za-z0-9._-]{0,31}/[0-9][0-9A-Za-z.+-]{0,23}`),
+	}
+})
 
 func describeHeaders(header http.Header) (lines []string) {
 	for written, values := range header {
@@ -252,7 +259,7 @@ func describeHeaders(header http.Header) (lines []string) {
 		}
 		for _, value := range values {
 			described := size(value)
-			if form := shown[name]; form != nil && form.MatchString(value) {
+			if form := shown()[name]; form != nil && form.MatchString(value) {
 				described = form.FindString(value)
 			}
 			lines = append(lines, name+": "+described)
