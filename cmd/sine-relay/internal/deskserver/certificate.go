@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 )
 
 // certificatePoll is between two looks at the files of the certificate: it works with the
@@ -80,9 +82,5 @@ func (c *certificate) config() *tls.Config {
 	if c == nil {
 		return nil
 	}
-	return &tls.Config{
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.inForce.Load(), nil },
-		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"http/1.1"},
-	}
+	return server.Encryption(&c.inForce)
 }

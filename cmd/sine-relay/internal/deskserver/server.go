@@ -9,17 +9,16 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/sine-relay/sine-relay/broker/admin"
 	deskbroker "github.com/sine-relay/sine-relay/broker/desk"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
+	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
 	"github.com/sine-relay/sine-relay/desk"
 	"github.com/sine-relay/sine-relay/relay"
@@ -75,13 +74,13 @@ func Start(o Options) (_ *Server, err error) {
 	if srv.certificate, err = newCertificate(o.Settings.DeskTLSCertFile, o.Settings.DeskTLSKeyFile, o.Log); err != nil {
 		return nil, fmt.Errorf("SINE_RELAY_DESK_TLS_CERT_FILE: %w", err)
 	}
-	if srv.publicSocket, err = listen("SINE_RELAY_DESK_LISTEN", o.Settings.DeskListen); err != nil {
+	if srv.publicSocket, err = server.Listen("SINE_RELAY_DESK_LISTEN", o.Settings.DeskListen); err != nil {
 		return nil, err
 	}
-	if srv.adminSocket, err = listen("SINE_RELAY_DESK_ADMIN_LISTEN", o.Settings.DeskAdminListen); err != nil {
+	if srv.adminSocket, err = server.Listen("SINE_RELAY_DESK_ADMIN_LISTEN", o.Settings.DeskAdminListen); err != nil {
 		return nil, err
 	}
-	registry := newRegistry(o.Version)
+	registry := server.NewRegistry(o.Version)
 	if srv.broker, err = deskbroker.Open(deskbroker.Config{Config: o.NATS, Logger: o.Log, Registerer: registry}); err != nil {
 		return nil, err
 	}
@@ -93,25 +92,6 @@ func Start(o Options) (_ *Server, err error) {
 	admin := relay.NewAdmin(relay.AdminConfig{Gatherer: registry, Readiness: srv.readiness, Registerer: registry, Logger: o.Log})
 	srv.admin, srv.adminSocket = admin.Server(), admin.Listen(srv.adminSocket)
 	return srv, nil
-}
-
-func listen(variable, address string) (net.Listener, error) {
-	socket, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", variable, err)
-	}
-	return socket, nil
-}
-
-func newRegistry(version string) *prometheus.Registry {
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Namespace: "sine_relay", Name: "build_info", Help: "Always 1; the labels name the build.",
-	}, []string{"version", "go_version"})
-	info.WithLabelValues(version, runtime.Version()).Set(1)
-	registry.MustRegister(info)
-	return registry
 }
 
 // listenForPeople makes the server of the pages.
@@ -149,9 +129,9 @@ func (srv *Server) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	following, stop := context.WithCancel(context.Background())
 	failed := make(chan error, 3)
-	for server, socket := range map[*http.Server]net.Listener{srv.public: srv.publicSocket, srv.admin: srv.adminSocket} {
+	for listener, socket := range map[*http.Server]net.Listener{srv.public: srv.publicSocket, srv.admin: srv.adminSocket} {
 		go func() {
-			if err := server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
+			if err := listener.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serve %s: %w", socket.Addr(), err)
 			}
 		}()
@@ -187,9 +167,9 @@ func (srv *Server) shutdown() error {
 
 // release closes whatever is open.
 func (srv *Server) release() {
-	for _, server := range []*http.Server{srv.public, srv.admin} {
-		if server != nil {
-			server.Close()
+	for _, one := range []*http.Server{srv.public, srv.admin} {
+		if one != nil {
+			one.Close()
 		}
 	}
 	for _, socket := range []net.Listener{srv.publicSocket, srv.adminSocket} {

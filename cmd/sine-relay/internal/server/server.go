@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -93,15 +94,13 @@ func Start(o Options) (_ *Server, err error) {
 		return nil, err
 	}
 	srv.certificate.Store(certificate)
-	if srv.publicSocket, err = listen("SINE_RELAY_LISTEN", s.Listen); err != nil {
+	if srv.publicSocket, err = Listen("SINE_RELAY_LISTEN", s.Listen); err != nil {
 		return nil, err
 	}
-	if srv.adminSocket, err = listen("SINE_RELAY_ADMIN_LISTEN", s.AdminListen); err != nil {
+	if srv.adminSocket, err = Listen("SINE_RELAY_ADMIN_LISTEN", s.AdminListen); err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	registerBuildInfo(registry, o.Version)
+	registry := NewRegistry(o.Version)
 	registerLog(registry)
 
 	if s.NATSURL == "" {
@@ -145,7 +144,7 @@ func Start(o Options) (_ *Server, err error) {
 	if err = srv.Broker.Announce(srv.announcement()); err != nil {
 		return nil, err
 	}
-	srv.public, srv.publicSocket = srv.relay.Server(), srv.relay.Listen(srv.publicSocket, srv.encryption())
+	srv.public, srv.publicSocket = srv.relay.Server(), srv.relay.Listen(srv.publicSocket, Encryption(&srv.certificate))
 	admin := relay.NewAdmin(relay.AdminConfig{
 		Gatherer: registry, Readiness: srv.Readiness, Registerer: registry, Logger: log,
 		Synthetic: srv.relay.Synthetic(), KeyCheck: srv.relay.KeyCheck(), Contract: newContract(ContractNames(s)),
@@ -231,8 +230,8 @@ func closeWindows(windows map[visit.Root]*window.Window) {
 	}
 }
 
-// listen opens a socket.
-func listen(variable, address string) (net.Listener, error) {
+// Listen listens at an address; an error names the variable that it comes from.
+func Listen(variable, address string) (net.Listener, error) {
 	socket, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", variable, err)
@@ -240,14 +239,14 @@ func listen(variable, address string) (net.Listener, error) {
 	return socket, nil
 }
 
-// encryption is how TLS is spoken on the public listener, with the certificate
-// that is in force when a caller connects; nil where there is none.
-func (srv *Server) encryption() *tls.Config {
-	if srv.certificate.Load() == nil {
+// Encryption is how TLS is spoken on a public listener, with the certificate that is in
+// force when a caller connects; nil where there is none.
+func Encryption(inForce *atomic.Pointer[tls.Certificate]) *tls.Config {
+	if inForce.Load() == nil {
 		return nil
 	}
 	return &tls.Config{
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return srv.certificate.Load(), nil },
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return inForce.Load(), nil },
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"http/1.1"},
 	}
@@ -288,13 +287,16 @@ func (srv *Server) announce() {
 		"streams", strings.Join([]string{srv.Settings.EventStream, srv.Settings.DecisionStream, srv.Settings.QuarantineStream}, ","))
 }
 
-// registerBuildInfo puts the version among the metrics.
-func registerBuildInfo(reg prometheus.Registerer, version string) {
+// NewRegistry has the metrics that every process has: of Go, of the process, and the
+// version.
+func NewRegistry(version string) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "sine_relay", Name: "build_info", Help: "Always 1; the labels name the build.",
 	}, []string{"version", "go_version"})
 	info.WithLabelValues(version, runtime.Version()).Set(1)
-	reg.MustRegister(info)
+	registry.MustRegister(info, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
 }
 
 // PublicAddr is where Sine's calls come in.
