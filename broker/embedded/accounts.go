@@ -1,12 +1,21 @@
 package embedded
 
 import (
+	"cmp"
+	"crypto/rand"
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/sine-relay/sine-relay/internal/atomicfile"
 )
 
 // The users of the embedded NATS. Each has a password of its own.
@@ -126,4 +135,92 @@ func (n Names) in(text string) string {
 		}
 		return `"` + strings.Join(tokens, ".") + `"`
 	})
+}
+
+// relayAccount is the account of the relay and of deciders.
+const relayAccount = "VISITORS"
+
+// Answered lists the subjects, wildcards among them, of which clients answer the
+// requests, but for the clients with the ids own: plain subscribers, too, whom NATS
+// discovery does not show. Deciders may subscribe in a queue group only; what is in
+// none is a stream.
+func (s *Server) Answered(own ...uint64) ([]string, error) {
+	running := s.current()
+	if running == nil {
+		return nil, errDown
+	}
+	found, err := running.nats.Subsz(&server.SubszOptions{Subscriptions: true, Account: relayAccount, Limit: 1 << 16})
+	if err != nil {
+		return nil, err
+	}
+	var subjects []string
+	for _, sub := range found.Subs {
+		if !slices.Contains(own, sub.Cid) && sub.Queue != "" {
+			subjects = append(subjects, sub.Subject)
+		}
+	}
+	slices.Sort(subjects)
+	return slices.Compact(subjects), nil
+}
+
+// readPasswords reads the passwords of all users in dir, a file each. Those that are
+// not there are written, as they are known or new.
+func readPasswords(dir string, known map[string]string) (map[string]string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("NATS passwords: %w", err)
+	}
+	if err := atomicfile.SyncDir(filepath.Dir(dir)); err != nil {
+		return nil, fmt.Errorf("NATS passwords: %w", err)
+	}
+	all := map[string]string{}
+	for _, user := range users {
+		secret, err := password(filepath.Join(dir, user), known[user])
+		if err != nil {
+			return nil, err
+		}
+		all[user] = secret
+	}
+	return all, nil
+}
+
+// password reads the password in file. When there is no file it makes one. A known
+// password, of a server that is started anew, is written again where its file says
+// none any more.
+func password(file, known string) (string, error) {
+	secret, err := readPassword(file)
+	if err != nil && (known != "" || errors.Is(err, fs.ErrNotExist)) {
+		return newPassword(file, known)
+	}
+	return secret, err
+}
+
+func readPassword(file string) (string, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return "", fmt.Errorf("NATS password: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("NATS password: %s is not a regular file", file)
+	}
+	if shared(info) {
+		return "", fmt.Errorf("NATS password: %s is readable or writable by others than its owner; run: chmod 600 %[1]s", file)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("NATS password: %w", err)
+	}
+	secret := strings.TrimSpace(string(content))
+	if secret == "" {
+		// An empty password would let everybody in.
+		return "", fmt.Errorf("NATS password: %s is empty; remove it, and the next start creates a new password", file)
+	}
+	return secret, nil
+}
+
+func newPassword(file, known string) (string, error) {
+	secret := cmp.Or(known, rand.Text()) // 130 bits, and no character that a URL would escape
+	if err := atomicfile.Write(file, []byte(secret+"\n")); err != nil {
+		return "", fmt.Errorf("NATS password: %w", err)
+	}
+	return secret, nil
 }

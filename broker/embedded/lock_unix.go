@@ -5,6 +5,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -76,3 +77,6 @@ func (l *lock) release() {
 		h.close()
 	}
 }
+
+// shared reports whether anybody but the owner has rights to a file.
+func shared(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
