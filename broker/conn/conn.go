@@ -51,7 +51,9 @@ type Conn struct {
 	ended      context.Context // when it is closed
 	end        context.CancelFunc
 	// next is used in place of this one while it moves to another server.
-	next   atomic.Pointer[Conn]
+	next atomic.Pointer[Conn]
+	// moving is set from the notice that the server will be taken down until the next
+	// connect.
 	moving atomic.Bool
 	// isBridge is set where this is such a one.
 	isBridge bool
