@@ -35,8 +35,9 @@ func TestLameDuck_RollingUpdateLosesNoRequestOrEvent(t *testing.T) {
 		urls = append(urls, s.URL())
 	}
 	reg, log := prometheus.NewRegistry(), &logtest.Buffer{}
+	logger := slog.New(slog.NewTextHandler(log, nil))
 	b := ready(t, servers[0], func(c *broker.Config) {
-		c.NATS.Servers, c.Streams.Replicas, c.Registerer, c.Logger = urls, 3, reg, slog.New(slog.NewTextHandler(log, nil))
+		c.NATS.Servers, c.Streams.Replicas, c.Registerer, c.Logger = urls, 3, reg, logger
 		c.Requests = []string{question().Subject}
 	})
 	for _, url := range urls {
@@ -53,6 +54,7 @@ func TestLameDuck_RollingUpdateLosesNoRequestOrEvent(t *testing.T) {
 				asking, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 				if _, err := b.Ask(asking, question()); err != nil {
 					t.Errorf("a visitor had no answer: %v", err)
+					logger.Error("no answer", "err", err) // to see when
 				}
 				cancel()
 				asked.Add(1)
@@ -103,7 +105,10 @@ func TestLameDuck_RollingUpdateLosesNoRequestOrEvent(t *testing.T) {
 	}
 	text := log.String()
 	if !strings.Contains(text, "the NATS server is shutting down") || strings.Contains(text, "disconnected from NATS\" connection") {
-		t.Errorf("the log is:\n%s", text)
+		t.Error("the log is not that of an orderly leave")
+	}
+	if t.Failed() {
+		t.Logf("the log is:\n%s", text)
 	}
 }
 

@@ -61,7 +61,7 @@ type Conn struct {
 	// options are those of the connection, but for its own handlers.
 	options []nats.Option
 
-	droppedAt   atomic.Pointer[time.Time] // when the connection last did
+	leftAt      atomic.Pointer[time.Time] // when a server was last left, or closed the connection
 	connectedAt atomic.Pointer[time.Time] // when it was last made
 
 	greeting        greeting

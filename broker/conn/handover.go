@@ -71,6 +71,7 @@ func (c *Conn) moveTo(bridge *Conn, connected <-chan struct{}) <-chan struct{} {
 		return nil
 	}
 	c.next.Store(bridge)
+	c.beginGrace()
 	c.announceConnect()
 	return c.connected
 }
@@ -161,19 +162,23 @@ func (c *Conn) current() *Conn {
 // down notes that the connection dropped.
 func (c *Conn) down() {
 	if c.up.Swap(false) {
-		now := time.Now()
-		c.droppedAt.Store(&now)
+		c.beginGrace()
 	}
 }
 
-// InGrace reports whether the connection dropped a moment ago, so that others may
-// still be connecting anew.
+func (c *Conn) beginGrace() {
+	now := time.Now()
+	c.leftAt.Store(&now)
+}
+
+// InGrace reports whether the connection dropped or moved a moment ago, so that others
+// may still be connecting anew, or the server just started and does not know of them yet.
 func (c *Conn) InGrace() bool { return c.graceLeft() > 0 }
 
 // graceLeft is for how much longer others may be connecting anew, or not positive.
 func (c *Conn) graceLeft() time.Duration {
-	if dropped := c.droppedAt.Load(); dropped != nil {
-		return reconnectGrace - time.Since(*dropped)
+	if left := c.leftAt.Load(); left != nil {
+		return reconnectGrace - time.Since(*left)
 	}
 	return 0
 }
