@@ -69,7 +69,7 @@ func (c *Conn) handlers() []nats.Option {
 		}),
 		nats.DisconnectErrHandler(c.onDisconnect),
 		nats.CustomReconnectDelay(c.reconnectDelay),
-		nats.LameDuckModeHandler(func(*nats.Conn) { go c.handOver() }),
+		nats.LameDuckModeHandler(func(*nats.Conn) { c.onLameDuck() }),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { c.onError(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.onError(err) }),
 		nats.ClosedHandler(func(*nats.Conn) {
@@ -103,6 +103,7 @@ func (c *Conn) onConnect(nc *nats.Conn, text string) {
 	c.pending.admit()
 	now := time.Now()
 	c.connectedAt.Store(&now)
+	c.moving.Store(false)
 	server := c.noteServer(nc)
 	c.mu.Lock()
 	c.made = true

@@ -51,7 +51,9 @@ type Conn struct {
 	ended      context.Context // when it is closed
 	end        context.CancelFunc
 	// next is used in place of this one while it moves to another server.
-	next   atomic.Pointer[Conn]
+	next atomic.Pointer[Conn]
+	// moving is set from the notice that the server will be taken down until the next
+	// connect.
 	moving atomic.Bool
 	// isBridge is set where this is such a one.
 	isBridge bool
@@ -59,7 +61,7 @@ type Conn struct {
 	// options are those of the connection, but for its own handlers.
 	options []nats.Option
 
-	droppedAt   atomic.Pointer[time.Time] // when the connection last did
+	leftAt      atomic.Pointer[time.Time] // when a server was last left, or closed the connection
 	connectedAt atomic.Pointer[time.Time] // when it was last made
 
 	greeting        greeting

@@ -14,10 +14,12 @@ import (
 )
 
 const (
-	// handOverWait is for how long replies are waited for on a connection that is
-	// given up. It is longer than the default budgets, and shorter than the ten
-	// seconds after which a server that is taken down closes its first connection.
-	handOverWait = 3 * time.Second
+	// leaveWait is for how long replies are waited for on a connection to a server that
+	// is taken down. It is shorter than the ten seconds after which that closes its first
+	// connection. bridgeWait is for how long they are waited for on the bridge, whose
+	// server stays: longer than any budget that is not warned of.
+	leaveWait  = 9 * time.Second
+	bridgeWait = time.Minute
 	// handOverPoll is how often it is checked whether any are pending, and bridgePause
 	// is between two attempts to reach another server.
 	handOverPoll = 5 * time.Millisecond
@@ -31,17 +33,19 @@ const (
 	dropPoll = 5 * time.Millisecond
 )
 
-// handOver moves to another server when the one in use says that it will be taken
-// down (lame duck mode). nats.go would close the connection and make another, and
-// what is on its way between would be lost. So a second connection, the bridge, is
-// made before, and is used until the first one is on another server. Each of the two
-// is left when nothing is pending on it.
-func (c *Conn) handOver() {
-	if c.isBridge || !c.moving.CompareAndSwap(false, true) {
-		return
+// onLameDuck is called when the server in use says that it will be taken down (lame
+// duck mode), which it may say again. The next connect is to another one.
+func (c *Conn) onLameDuck() {
+	if !c.isBridge && c.moving.CompareAndSwap(false, true) {
+		go c.handOver(c.NextConnect())
 	}
-	defer c.moving.Store(false)
-	connected := c.NextConnect()
+}
+
+// handOver moves to another server. nats.go would close the connection and make another,
+// and what is on its way between would be lost. So a second connection, the bridge, is
+// made before, and is used until the first one is on another server. Each of the two
+// is left when nothing is pending on it: the first one no later than its server closes it.
+func (c *Conn) handOver(connected <-chan struct{}) {
 	c.log.Info("the NATS server is shutting down", "server", c.Server())
 	bridge := c.bridge(connected)
 	if bridge == nil {
@@ -52,9 +56,9 @@ func (c *Conn) handOver() {
 	if connected == nil {
 		return // it was made again meanwhile
 	}
-	c.awaitReplies(c.pending)
+	c.awaitReplies(c.pending, leaveWait)
 	c.leave(connected)
-	c.awaitReplies(bridge.pending)
+	c.awaitReplies(bridge.pending, bridgeWait)
 }
 
 // moveTo has the bridge used until the next connect, unless there was one meanwhile. To
@@ -67,6 +71,7 @@ func (c *Conn) moveTo(bridge *Conn, connected <-chan struct{}) <-chan struct{} {
 		return nil
 	}
 	c.next.Store(bridge)
+	c.beginGrace()
 	c.announceConnect()
 	return c.connected
 }
@@ -127,8 +132,8 @@ func (c *Conn) pool() string {
 }
 
 // awaitReplies waits until nothing is pending, but not for ever.
-func (c *Conn) awaitReplies(p *pending) {
-	ctx, cancel := context.WithTimeout(c.ended, handOverWait)
+func (c *Conn) awaitReplies(p *pending, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(c.ended, limit)
 	defer cancel()
 	p.awaitEmpty(ctx)
 }
@@ -157,19 +162,23 @@ func (c *Conn) current() *Conn {
 // down notes that the connection dropped.
 func (c *Conn) down() {
 	if c.up.Swap(false) {
-		now := time.Now()
-		c.droppedAt.Store(&now)
+		c.beginGrace()
 	}
 }
 
-// InGrace reports whether the connection dropped a moment ago, so that others may
-// still be connecting anew.
+func (c *Conn) beginGrace() {
+	now := time.Now()
+	c.leftAt.Store(&now)
+}
+
+// InGrace reports whether the connection dropped or moved a moment ago, so that others
+// may still be connecting anew, or the server just started and does not know of them yet.
 func (c *Conn) InGrace() bool { return c.graceLeft() > 0 }
 
 // graceLeft is for how much longer others may be connecting anew, or not positive.
 func (c *Conn) graceLeft() time.Duration {
-	if dropped := c.droppedAt.Load(); dropped != nil {
-		return reconnectGrace - time.Since(*dropped)
+	if left := c.leftAt.Load(); left != nil {
+		return reconnectGrace - time.Since(*left)
 	}
 	return 0
 }

@@ -302,6 +302,9 @@ func TestHandOver_TheServerOfTheSecondConnectionIsTheOneInUse(t *testing.T) {
 	moved := c.NextConnect()
 	go first.Server().LameDuckShutdown()
 	<-moved
+	if !c.InGrace() {
+		t.Error("a server that may just have started is believed that nobody is subscribed")
+	}
 	if got := c.ServerID(); got != other {
 		t.Errorf("%s is in use, want %s", got, other)
 	}

@@ -97,9 +97,10 @@ func TestDecide_AFailureIsNotCached(t *testing.T) {
 	attempts := []*nats.Subscription{s.attempt(t, "SLOW", 1), s.attempt(t, "SLOW", 2)}
 	replyOf(t, s.attempt(t, "OTHER", 1))
 	close(leave)
-	for _, sub := range append(attempts, s.attempt(t, "SLOW", 3)) {
+	for _, sub := range attempts {
 		refused(t, replyOf(t, sub), "500", "the decider failed")
 	}
+	refused(t, replyOf(t, s.attempt(t, "SLOW", 3)), "500", "the decider failed")
 	for range 2 { // the first two attempts at once, and the third
 		if err := next(t, r.errors); err == nil || errors.Is(err, subscriber.ErrExpired) {
 			t.Errorf("%v", err)

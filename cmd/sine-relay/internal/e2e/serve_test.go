@@ -200,7 +200,11 @@ func TestConnection_LossDegradesTheRelay(t *testing.T) {
 	}
 	server.Restart()
 	p.ready()
-	p.must(200, "eventId", webhook("signin_after", noon, "Ada"))
+	// On a busy machine NATS may take longer than the budget.
+	eventually(t, "events are stored again", func() bool {
+		code, body, err := p.post(webhook("signin_after", noon, "Ada"))
+		return err == nil && code == 200 && strings.Contains(body, "eventId")
+	})
 	if ids := stored(t, server.JetStream()); len(ids) != 1 {
 		t.Errorf("%d events are stored, want the one that was answered 200", len(ids))
 	}
