@@ -61,10 +61,11 @@ func check(programs string, pages []string) (faults []string, err error) {
 			orders = false
 		}
 		same := command{text: c.text, inline: c.inline} // whose user does not depend on the page
-		if ran[same] {
+		order := ordering.MatchString(c.text)
+		if ran[same] && !order {
 			continue
 		}
-		ran[same], orders = true, orders || ordering.MatchString(c.text)
+		ran[same], orders = true, orders || order
 		if err := s.run(c); err != nil {
 			faults = append(faults, fmt.Sprintf("%s:%d: %s\n  %v", c.page, c.line, c.text, err))
 		}
