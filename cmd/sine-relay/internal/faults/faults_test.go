@@ -79,18 +79,23 @@ var programsDir = filepath.Join(os.TempDir(), fmt.Sprintf("sine-relay-faults-%d"
 
 type binaries struct{ relay, nats string }
 
+// build builds the programs that the caller does not name.
 var build = sync.OnceValues(func() (binaries, error) {
-	b := binaries{relay: filepath.Join(programsDir, "sine-relay"), nats: filepath.Join(programsDir, "nats-server")}
-	out, err := exec.Command("go", "build", "-o", programsDir+"/",
-		"github.com/sine-relay/sine-relay/cmd/sine-relay", "github.com/nats-io/nats-server/v2").CombinedOutput()
-	if err != nil {
+	b := binaries{relay: *flagRelay, nats: *flagNATS}
+	words := []string{"build", "-o", programsDir + "/"}
+	if b.relay == "" {
+		b.relay = filepath.Join(programsDir, "sine-relay")
+		words = append(words, "github.com/sine-relay/sine-relay/cmd/sine-relay")
+	}
+	if b.nats == "" {
+		b.nats = filepath.Join(programsDir, "nats-server")
+		words = append(words, "github.com/nats-io/nats-server/v2")
+	}
+	if *flagRelay != "" && *flagNATS != "" {
+		return b, nil
+	}
+	if out, err := exec.Command("go", words...).CombinedOutput(); err != nil {
 		return b, fmt.Errorf("build the programs: %w: %s", err, out)
-	}
-	if *flagRelay != "" {
-		b.relay = *flagRelay
-	}
-	if *flagNATS != "" {
-		b.nats = *flagNATS
 	}
 	return b, nil
 })
