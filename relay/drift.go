@@ -131,14 +131,26 @@ var (
 	unknownKeysDesc = prometheus.NewDesc("sine_relay_unknown_keys_total",
 		"Different keys in bodies that lead to no field, each counted when it first comes.", []string{"integration"}, nil)
 	driftDesc = prometheus.NewDesc("sine_relay_field_drift",
-		"1 while a field that was there is missing from all bodies of the kind; absent otherwise.", []string{"integration", "kind", "field"}, nil)
+		"1 while a field that was there is missing from all bodies of the kind; absent otherwise.", ofKind, nil)
+	foundDesc = prometheus.NewDesc("sine_relay_field_found_timestamp_seconds",
+		"When the field was last found in a body of the kind, for fields that were found at least once since the start.", ofKind, nil)
+	missingDesc = prometheus.NewDesc("sine_relay_field_missing_bodies",
+		"From how many bodies of the kind in a row a field has been missing since a new key came, at most 5; absent where it is not.", ofKind, nil)
+	missingSinceDesc = prometheus.NewDesc("sine_relay_field_missing_since_timestamp_seconds",
+		"When the first of these bodies came.", ofKind, nil)
+	missingChanceDesc = prometheus.NewDesc("sine_relay_field_missing_probability",
+		"How probable it is that these bodies lack the field by chance, by the bodies before them.", ofKind, nil)
+
+	ofKind = []string{"integration", "kind", "field"}
 )
 
 // Describe implements [prometheus.Collector].
 func (d *drifts) Describe(to chan<- *prometheus.Desc) {
 	to <- fieldsDesc
 	to <- unknownKeysDesc
-	to <- driftDesc
+	for _, one := range []*prometheus.Desc{driftDesc, foundDesc, missingDesc, missingSinceDesc, missingChanceDesc} {
+		to <- one
+	}
 }
 
 // Collect implements [prometheus.Collector].
@@ -153,8 +165,22 @@ func (d *drifts) Collect(to chan<- prometheus.Metric) {
 			to <- prometheus.MustNewConstMetric(fieldsDesc, prometheus.CounterValue, float64(c.Found), integration, string(c.Field), "found")
 			to <- prometheus.MustNewConstMetric(fieldsDesc, prometheus.CounterValue, float64(c.Missing), integration, string(c.Field), "missing")
 		}
+		gauge := func(desc *prometheus.Desc, value float64, kind visit.Kind, field fields.Field) {
+			to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, integration, string(kind), string(field))
+		}
 		for _, one := range w.Drifts() {
-			to <- prometheus.MustNewConstMetric(driftDesc, prometheus.GaugeValue, 1, integration, string(one.Kind), string(one.Field))
+			gauge(driftDesc, 1, one.Kind, one.Field)
+		}
+		for _, s := range w.States() {
+			gauge(foundDesc, seconds(s.Found), s.Kind, s.Field)
+			if s.Missing > 0 {
+				gauge(missingDesc, float64(s.Missing), s.Kind, s.Field)
+				gauge(missingSinceDesc, seconds(s.Since), s.Kind, s.Field)
+				gauge(missingChanceDesc, s.Chance, s.Kind, s.Field)
+			}
 		}
 	}
 }
+
+// seconds since 1970, to the millisecond.
+func seconds(at time.Time) float64 { return float64(at.UnixMilli()) / 1000 }

@@ -39,6 +39,10 @@ func TestDrift_ARenameIsHeardWithinTenDeliveries(t *testing.T) {
 	text := string(gather(t, r))
 	for _, want := range []string{
 		`sine_relay_field_drift{field="company",integration="lobby",kind="checked_in"} 1`,
+		`sine_relay_field_missing_bodies{field="company",integration="lobby",kind="checked_in"} 5`,
+		`sine_relay_field_missing_since_timestamp_seconds{field="company",integration="lobby",kind="checked_in"} 1.`,
+		`sine_relay_field_missing_probability{field="company",integration="lobby",kind="checked_in"} 3.`,
+		`sine_relay_field_found_timestamp_seconds{field="company",integration="lobby",kind="checked_in"} 1.`,
 		`sine_relay_fields_total{field="company",integration="lobby",result="found"} 120`,
 		`sine_relay_fields_total{field="company",integration="lobby",result="missing"} 10`,
 		`sine_relay_unknown_keys_total{integration="lobby"} 2`,
@@ -47,7 +51,7 @@ func TestDrift_ARenameIsHeardWithinTenDeliveries(t *testing.T) {
 			t.Errorf("the metrics do not have %s", want)
 		}
 	}
-	if strings.Count(text, "sine_relay_field_drift{") != 1 || strings.Contains(text, `field="person.email"`) {
+	if strings.Count(text, "sine_relay_field_drift{") != 1 || strings.Count(text, "sine_relay_field_missing_bodies{") != 1 || strings.Contains(text, `field="person.email"`) {
 		t.Error("a field drifts that does not, or one is counted that never came")
 	}
 	if lines := r.DriftLines(); len(lines) != 1 || !strings.Contains(lines[0], "integration lobby: company is missing from the last 10 bodies of kind checked_in, and was there before; new since then: /data/zzFirma") {

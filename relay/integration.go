@@ -51,7 +51,8 @@ type Integration struct {
 	// in it. Its name is one of the IANA database.
 	Zone *time.Location
 	// ZoneAssumed is set where nothing says so of this integration, and Zone is that of the
-	// relay's environment: a stored event is read again in its own zone.
+	// relay's environment: what is stored or quarantined is read again in the zone that the
+	// relay noted.
 	ZoneAssumed bool
 	// Budget is how long a visitor waits for a decision at most, from the
 	// arrival of the request to the response.

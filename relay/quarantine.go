@@ -42,7 +42,7 @@ func (r *Relay) quarantine(x *exchange, b body, reason visit.Reason) response {
 func (x *exchange) quarantined(b body, reason visit.Reason) visit.Quarantined {
 	q := visit.Quarantined{
 		RequestID: x.id, Trace: x.trace, Site: x.in.Site, Integration: x.in.Name,
-		Reason: reason, Kind: x.kind, Received: x.received(), Synthetic: x.synthetic, Body: b.raw,
+		Reason: reason, Kind: x.kind, Received: x.received(), TimeZone: x.in.Zone.String(), Synthetic: x.synthetic, Body: b.raw,
 		ContentEncoding: strings.Join(b.encodings, ", "), Cut: b.cut,
 	}
 	if b.cut {

@@ -59,11 +59,8 @@ func (r *Reader) Rederive(stored *visit.Event) (Rederived, error) {
 		return Rederived{}, fmt.Errorf("%w: %s", ErrUnreadable, reason)
 	}
 	read := Rederived{}
-	if zone := zoneOf(stored); zone != nil && in.ZoneAssumed {
-		own := *in
-		own.Zone, read.ZoneOfEvent = zone, in.Fields.Spec().DateZone == nil
-		in = &own
-	}
+	in, ofEvent := in.InZoneOf(stored.TimeZone)
+	read.ZoneOfEvent = ofEvent && in.Fields.Spec().DateZone == nil
 	x := &exchange{
 		in: in, id: stored.RequestID, trace: stored.Trace, start: stored.Received, kind: stored.Kind,
 		synthetic: stored.Synthetic, resubmitted: true,
@@ -87,14 +84,20 @@ func (r *Reader) Rederive(stored *visit.Event) (Rederived, error) {
 	return read, nil
 }
 
-// zoneOf is the zone with which an event is stored, or nil where this machine does not know
-// it. The environment of whoever reads the event again need not be that of the relay.
-func zoneOf(stored *visit.Event) *time.Location {
-	zone, err := time.LoadLocation(stored.TimeZone)
-	if err != nil || stored.TimeZone == "" || zone == time.Local {
-		return nil
+// InZoneOf is the integration as it was when the relay noted a time zone, and whether that
+// makes a difference: it does where none is chosen for the integration, and this machine
+// knows it. The environment of whoever reads a body again need not be that of the relay.
+func (in *Integration) InZoneOf(noted string) (*Integration, bool) {
+	if !in.ZoneAssumed || noted == "" {
+		return in, false
 	}
-	return zone
+	zone, err := time.LoadLocation(noted)
+	if err != nil || zone == time.Local {
+		return in, false
+	}
+	own := *in
+	own.Zone = zone
+	return &own, true
 }
 
 // saysTheSame compares all that two events of one source say.

@@ -153,6 +153,50 @@ func TestRederive_ADateWithoutAZoneStaysInThatOfTheEventWhereNoneIsConfigured(t 
 	}
 }
 
+func TestReader_ADateWithoutAZoneIsReadInThatOfTheRelayWhereNoneIsConfigured(t *testing.T) {
+	t.Parallel()
+	assumed := func(in *Integration) { in.ZoneAssumed = true }
+	adelaide := time.Date(2026, 11, 17, 21, 42, 31, 0, time.UTC)
+	utc := time.Date(2026, 11, 18, 8, 12, 31, 0, time.UTC)
+	for _, c := range []struct {
+		name   string
+		change func(*Integration)
+		noted  string
+		want   time.Time
+		zone   string
+	}{
+		{"none is configured", assumed, "Australia/Adelaide", adelaide, "Australia/Adelaide"},
+		{"none is configured, and what the relay noted is unknown here", assumed, "Mars/Olympus", utc, "UTC"},
+		{"none is configured, and an older relay noted none", assumed, "", utc, "UTC"},
+		{"another one is configured", func(in *Integration) { in.Zone = time.UTC }, "Australia/Adelaide", utc, "UTC"},
+		{"one for dates is configured", func(in *Integration) {
+			assumed(in)
+			in.Fields, _ = fields.Compile(fields.Spec{DateZone: time.UTC})
+		}, "Australia/Adelaide", utc, "Australia/Adelaide"},
+	} {
+		q := kept(withoutZoneBody)
+		q.TimeZone = c.noted
+		e, err := newReader(t, c.change).Event(q)
+		if err != nil || !e.Time.Equal(c.want) || e.TimeZone != c.zone {
+			t.Errorf("%s: %+v %v", c.name, e, err)
+		}
+	}
+}
+
+// The relay notes the zone with what it quarantines.
+func TestQuarantine_HasTheTimeZone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { inAdelaide(&c.Integrations[0]) })
+	r.post("/sine/lobby", `{"event":"unheard_of","data":{}}`)
+	if len(r.broker.published) != 1 {
+		t.Fatalf("published: %+v", r.broker.published)
+	}
+	m := r.broker.published[0]
+	if q, err := visit.ParseQuarantined(m.Subject, m.Header, m.Data); err != nil || q.TimeZone != "Australia/Adelaide" {
+		t.Errorf("%+v %v", q, err)
+	}
+}
+
 // The URL's word was better than the body's, or the configuration was wrong: nobody knows
 // any more.
 func TestRederive_TheKindStays(t *testing.T) {

@@ -52,6 +52,9 @@ type Quarantined struct {
 	// Kind is the kind that the URL named, or empty.
 	Kind     Kind
 	Received time.Time
+	// TimeZone is that of the site when the body came, a name of the IANA database. It is
+	// empty in what relays before this field have kept.
+	TimeZone string
 	// Synthetic is set for an operator's test.
 	Synthetic bool
 	// ContentEncoding are the content encodings of Body, as in HTTP, or empty.
@@ -82,7 +85,7 @@ func (q *Quarantined) Message(s Subjects) Message {
 	}
 	for name, value := range map[string]string{
 		HeaderKind: string(q.Kind), HeaderID: q.EventID, HeaderRefusedSubject: q.RefusedSubject,
-		HeaderContentEncoding: q.ContentEncoding,
+		HeaderContentEncoding: q.ContentEncoding, HeaderTimeZone: q.TimeZone,
 	} {
 		if value != "" {
 			m.Header[name] = []string{value}
@@ -113,7 +116,7 @@ func ParseQuarantined(subject string, header map[string][]string, body []byte) (
 		RequestID: get(HeaderRequestID), Trace: TraceFromHeaders(header), Integration: get(HeaderIntegration), Reason: Reason(get(HeaderReason)),
 		Kind: Kind(get(HeaderKind)), Synthetic: get(HeaderSynthetic) == "true",
 		ContentEncoding: get(HeaderContentEncoding), Cut: get(HeaderCut) == "true",
-		EventID: get(HeaderID), RefusedSubject: get(HeaderRefusedSubject),
+		TimeZone: get(HeaderTimeZone), EventID: get(HeaderID), RefusedSubject: get(HeaderRefusedSubject),
 		Site: subject[strings.LastIndexByte(subject, '.')+1:], Body: body,
 	}
 	for _, name := range []string{HeaderRequestID, HeaderIntegration, HeaderReason} {

@@ -13,7 +13,7 @@ func TestQuarantined_RoundTripsThroughAMessage(t *testing.T) {
 	at := time.Date(2026, 11, 18, 21, 42, 32, 5e6, time.UTC)
 	for _, q := range []visit.Quarantined{
 		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonNotJSON, Received: at, Body: []byte("hello")},
-		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonIncomplete, Kind: visit.KindCheckedIn, Received: at, Synthetic: true, Cut: true, Body: []byte{0xff}},
+		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonIncomplete, Kind: visit.KindCheckedIn, Received: at, TimeZone: "Australia/Adelaide", Synthetic: true, Cut: true, Body: []byte{0xff}},
 		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonTooLarge, Received: at, ContentLength: 1 << 40, Cut: true, Body: []byte("{")},
 		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonTooLarge, Received: at, ContentEncoding: "deflate, gzip", Body: []byte{0x1f, 0x8b}},
 		{RequestID: "K7Q2M", Site: "hq", Integration: "lobby", Reason: visit.ReasonRefused, Received: at, EventID: "0011", RefusedSubject: "visitors.v1.event.hq.checked_in", Body: []byte("{}")},

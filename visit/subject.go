@@ -149,6 +149,9 @@ const (
 	HeaderContentEncoding = "Sine-Relay-Content-Encoding"
 	// HeaderKind is on a quarantined message whose URL names the kind.
 	HeaderKind = "Sine-Relay-Kind"
+	// HeaderTimeZone is on a quarantined message: the time zone of the site when the body
+	// came, a name of the IANA database.
+	HeaderTimeZone = "Sine-Relay-Time-Zone"
 )
 
 // CloudEvents attribute values.

@@ -4,7 +4,8 @@
 // A field is said to drift in two cases. It was renamed: a key that was never there before
 // has come, and since its first delivery the field has been missing, from five deliveries
 // or more, and from so many visitors that it would be chance once in a million times, or
-// in a hundred thousand where bodies of several kinds agree. Or it has vanished, and
+// in a hundred thousand where bodies of several kinds agree; all this within 64 deliveries.
+// Or it has vanished, and
 // nothing has come for it: it has been missing for eight days, from ten deliveries or
 // more, from three times as many as ever before in a row, and it would be chance once in
 // a thousand million times. A field that was always there so drifts with the fifth
@@ -18,6 +19,9 @@
 // kind, as if visitors came one by one: who has no company at check-in has none at
 // check-out. Where a group comes that has a key of its own and lacks a field that the
 // others have, that looks like a rename until the next of the others.
+//
+// That is what one relay judges by what comes to it. A [State] is what several of them judge
+// together by, each of which gets a part of the deliveries: see [Watch.States].
 //
 // A [Watch] keeps counts, and of keys hashes and masked names; no value of a body gets
 // into it. It takes some five kilobytes for an integration, and 200 where every body has
@@ -45,6 +49,9 @@ const (
 	renamedChance, renamedMissing   = 1e-6, 5
 	severalChance                   = 1e-5 // where bodies of several kinds agree
 	vanishedChance, vanishedMissing = 1e-9, 10
+	// renamedWithin is within how many deliveries of a new key the field it may be another
+	// name of must be missed: what is missed later was seldom there.
+	renamedWithin = 64
 	// vanishedFor outlasts a week: at the weekend others may be asked other things.
 	vanishedFor = 8 * 24 * time.Hour
 	// longerThanBefore is how many times as long as any before a run must be.
@@ -106,8 +113,10 @@ type presence struct {
 	// run is from how many deliveries in a row the field has been missing, and longest
 	// the longest of those that have ended.
 	run, longest int32
-	since        time.Duration // when the run began, after the watch
-	drift        *Drift        // nil while the field does not drift
+	// foundAt is when the field was last there, and since when the run began, after the
+	// beginning of the watch.
+	foundAt, since time.Duration
+	drift          *Drift // nil while the field does not drift
 }
 
 // New returns a watch that knows nothing yet.
@@ -157,6 +166,7 @@ func (w *Watch) field(h *history, i int, here bool, at time.Duration, c *Change)
 			c.Ended = append(c.Ended, *p.drift)
 		}
 		p.end()
+		p.foundAt = at
 		return
 	case p.found == 0: // it never was there
 		p.missing = min(p.missing+1, remembered)
@@ -190,11 +200,11 @@ func (p *presence) end() {
 }
 
 // chance is how probable it is that the field is missing from so many deliveries in a
-// row. How often it is there is itself known by the deliveries before alone: the fewer
+// row, after it was missing from some before them, which may be 0. How often it is there is itself known by the deliveries before alone: the fewer
 // they were, the less of a surprise it is, and each that it is missing from makes the next
 // less of one.
-func (p *presence) chance(run int32) float64 {
-	missing, all := float64(p.missing)+.5, float64(p.found+p.missing)+1
+func (p *presence) chance(before, run int32) float64 {
+	missing, all := float64(p.missing+before)+.5, float64(p.found+p.missing+before)+1
 	return math.Exp(rising(missing, float64(run)) - rising(all, float64(run)))
 }
 
@@ -205,8 +215,14 @@ func rising(x, factors float64) float64 {
 	return above - below
 }
 
+// wasWithout reports whether the field has another history than one that got another name so
+// many deliveries ago: it was there since, or was missing for long before.
+func (p *presence) wasWithout(since int32) bool {
+	return since > p.run || p.chance(0, p.run-since) < renamedChance
+}
+
 func (p *presence) vanished() bool {
-	return p.run >= vanishedMissing && p.run >= longerThanBefore*p.longest && p.chance(p.run) < vanishedChance
+	return p.run >= vanishedMissing && p.run >= longerThanBefore*p.longest && p.chance(0, p.run) < vanishedChance
 }
 
 // insteadOf are the new keys in bodies of a kind that may be another name of a field.
@@ -229,17 +245,16 @@ func (w *Watch) mayBe(k *key, field int) bool {
 		if !s.novel {
 			continue
 		}
-		p, since := &h.fields[field], h.deliveries-s.first+1
-		if p.found == 0 || p.found+p.missing < enough || since > novelFor {
+		p, since := &h.fields[field], h.since(s)
+		if p.found == 0 || p.found+p.missing < enough || since > renamedWithin {
 			continue
 		}
-		before := p.run - since
-		if before < 0 || p.chance(before) < renamedChance {
+		if p.wasWithout(since) {
 			return false
 		}
-		chance = min(chance, p.chance(since))
+		chance = min(chance, p.chance(p.run-since, since))
 		severally, deliveries, times = severally+1, deliveries+since, times+s.times
-		expected += float64(since) * float64(p.found) / float64(p.found+p.missing)
+		expected += h.expected(s, field)
 	}
 	limit := renamedChance
 	if severally > 1 {

@@ -18,6 +18,8 @@ const (
 	// maxNovel bounds the new keys that are compared with missing fields, and
 	// novelFor for how many deliveries a key is new.
 	maxNovel, novelFor = 16, remembered
+	// atFirst are the first deliveries of a kind. A key that is in one of them is not new.
+	atFirst = 4
 	// seenOften is in how many deliveries a key must have been before it is named: what
 	// is there in one alone may be a visitor's name or number.
 	seenOften = 5
@@ -185,7 +187,7 @@ func (h *history) note(k *key) {
 	if s.times++; s.first == 0 {
 		s.first = h.deliveries
 	}
-	if s.first <= enough || s.novel || h.deliveries-s.first >= novelFor {
+	if s.first <= atFirst || s.novel || h.deliveries-s.first >= novelFor {
 		return
 	}
 	if len(h.novel) == maxNovel {
@@ -203,7 +205,7 @@ func (h *history) note(k *key) {
 // any other for one that is new no more.
 func (h *history) share(k *key) float64 {
 	s := k.sightings[h.number]
-	since := h.deliveries - s.first + 1
+	since := h.since(s)
 	if since > novelFor {
 		return 0
 	}

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -113,13 +114,83 @@ func (b body) observe(w *Watch, kind visit.Kind, at time.Time) Change {
 // relays are those of an installation. Any of them gets a webhook.
 type relays []*Watch
 
+// What the alert on all relays together goes by: see deploy/alerts, and its cases, which
+// are of these bodies, too.
+const (
+	togetherFound, togetherMissing            = 20, 5
+	togetherDecades, togetherDecadesOfSeveral = 6, 5
+	togetherEach                              = .4
+	skew                                      = time.Second
+)
+
+// judge are the fields, with the number of kinds, that were renamed by what all relays know
+// together.
+func (r relays) judge() (renamed []fields.Field) {
+	type of struct {
+		kind  visit.Kind
+		field fields.Field
+	}
+	found, suspected := map[of]time.Time{}, false
+	total := map[fields.Field]uint64{}
+	var states []State
+	for _, w := range r {
+		for _, s := range w.States() {
+			at := of{s.Kind, s.Field}
+			if s.Found.After(found[at]) {
+				found[at] = s.Found
+			}
+			if s.Missing > 0 {
+				states, suspected = append(states, s), true
+			}
+		}
+	}
+	if !suspected {
+		return nil
+	}
+	for _, w := range r {
+		counts, _ := w.Counts()
+		for _, c := range counts {
+			total[c.Field] += c.Found
+		}
+	}
+	missing, decades := map[of]int{}, map[of]float64{}
+	for _, s := range states {
+		if at := (of{s.Kind, s.Field}); s.Since.After(found[at].Add(-skew)) {
+			missing[at] += s.Missing
+			decades[at] -= math.Log10(s.Chance)
+		}
+	}
+	for _, f := range fields.All {
+		all, severally, most := 0, 0, 0.0
+		alone := false
+		for _, kind := range kinds {
+			at := of{kind, f}
+			if missing[at] == 0 || decades[at] < togetherEach*float64(missing[at]) {
+				continue
+			}
+			all, severally, most = all+missing[at], severally+1, max(most, decades[at])
+			alone = alone || missing[at] >= togetherMissing && decades[at] > togetherDecades
+		}
+		if total[f] >= togetherFound && (alone || all >= togetherMissing && severally > 1 && most > togetherDecadesOfSeveral) {
+			renamed = append(renamed, f)
+		}
+	}
+	return renamed
+}
+
+// suspects reports whether a relay suspects anything: without one that does there is nothing
+// to judge.
+func suspects(w *Watch) bool {
+	return slices.ContainsFunc(w.States(), func(s State) bool { return s.Missing > 0 })
+}
+
 func (r relays) restart(now time.Time) {
 	for i := range r {
 		r[i] = New(now)
 	}
 }
 
-// A year of forty sites at two relays that are restarted each week: fields that are there
+// A year of forty sites at one to six relays that are restarted each week: fields that are there
 // as often as each site has it, nights, weekends and holidays, sites that open later, and
 // four times in the year a key more in everything that Sine sends.
 func TestDrift_IsSilentForAYearOfFortySites(t *testing.T) {
@@ -128,13 +199,13 @@ func TestDrift_IsSilentForAYearOfFortySites(t *testing.T) {
 	for n := range 40 {
 		t.Run(fmt.Sprintf("site %d", n), func(t *testing.T) {
 			t.Parallel()
-			l, both, deliveries := newLobby(n), make(relays, 2), 0
-			both.restart(start)
+			l, all, deliveries := newLobby(n), make(relays, []int{1, 2, 3, 6}[(n+n/4)%4]), 0
+			all.restart(start)
 			for day := l.opens; day < 365; day++ {
 				morning := start.AddDate(0, 0, day).Add(6 * time.Hour)
 				weekend := morning.Weekday() == time.Saturday || morning.Weekday() == time.Sunday
 				if day%7 == 2 {
-					both.restart(morning)
+					all.restart(morning)
 				}
 				if day%91 == 50 {
 					l.keys[fmt.Sprintf("/data/added%d", day)] = 1
@@ -150,8 +221,14 @@ func TestDrift_IsSilentForAYearOfFortySites(t *testing.T) {
 					at := morning.Add(time.Duration(visitor) * 12 * time.Hour / time.Duration(today))
 					b := l.next(weekend, nil)
 					for i, kind := range kinds {
-						w := both[l.rand.IntN(2)]
-						if change := b.as(kind).observe(w, kind, at.Add(time.Duration(i)*time.Minute)); len(change.Began) > 0 {
+						w := all[l.rand.IntN(len(all))]
+						change := b.as(kind).observe(w, kind, at.Add(time.Duration(i)*time.Minute))
+						if suspects(w) {
+							if renamed := all.judge(); len(renamed) > 0 {
+								t.Fatalf("day %d, visitor %d: %d relays together miss %v, of which there are %v at work and %v at the weekend", day, visitor, len(all), renamed, l.fields[renamed[0]], l.weekend[renamed[0]])
+							}
+						}
+						if len(change.Began) > 0 {
 							t.Fatalf("day %d, visitor %d: %+v, of which there are %v at work and %v at the weekend", day, visitor, change.Began, l.fields[change.Began[0].Field], l.weekend[change.Began[0].Field])
 						}
 						deliveries++
@@ -165,22 +242,23 @@ func TestDrift_IsSilentForAYearOfFortySites(t *testing.T) {
 	}
 }
 
-// renamed counts the deliveries to all relays until one of them hears that a field has
-// another name at one lobby, after so many visitors, each of whom makes these webhooks.
+// renamed counts the deliveries, each to any of the relays, until one of them hears that a
+// field has another name at one lobby, or all of them together do, after so many visitors,
+// each of whom makes these webhooks.
 func renamed(t *testing.T, l *lobby, relayCount, visitors int, field fields.Field, webhooks ...visit.Kind) (deliveries int) {
 	t.Helper()
 	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
-	all, turn := make(relays, relayCount), 0
+	all := make(relays, relayCount)
 	all.restart(at)
 	deliver := func(b body, kind visit.Kind) (began []Drift) {
-		at, turn = at.Add(time.Minute), turn+1
-		return b.as(kind).observe(all[turn%relayCount], kind, at).Began
+		at = at.Add(time.Minute)
+		return b.as(kind).observe(all[l.rand.IntN(relayCount)], kind, at).Began
 	}
 	for range visitors {
 		b := l.next(false, nil)
 		for _, kind := range webhooks {
-			if began := deliver(b, kind); len(began) > 0 {
-				t.Fatalf("began too early: %+v", began)
+			if began, together := deliver(b, kind), all.judge(); len(began)+len(together) > 0 {
+				t.Fatalf("began too early: %+v %v", began, together)
 			}
 		}
 	}
@@ -191,6 +269,12 @@ func renamed(t *testing.T, l *lobby, relayCount, visitors int, field fields.Fiel
 			for _, d := range deliver(b, kind) {
 				if d.Field != field || !slices.Equal(d.Keys, []string{"/data/renamed"}) {
 					t.Fatalf("began: %+v", d)
+				}
+				return deliveries
+			}
+			if together := all.judge(); slices.Contains(together, field) {
+				if len(together) > 1 {
+					t.Fatalf("together they miss %v", together)
 				}
 				return deliveries
 			}
@@ -205,10 +289,19 @@ func TestDrift_IsHeardWithinTenDeliveriesOfARename(t *testing.T) {
 		relays, visitors int
 		webhooks         []visit.Kind
 	}{
-		"check-ins":                       {1, 40, kinds[1:2]},
-		"check-ins at two relays":         {2, 80, kinds[1:2]},
-		"check-in requests and check-ins": {1, 40, kinds[:2]},
-		"all three":                       {1, 60, kinds},
+		"check-ins":                                       {1, 40, kinds[1:2]},
+		"check-ins at two relays":                         {2, 80, kinds[1:2]},
+		"check-ins at three relays":                       {3, 80, kinds[1:2]},
+		"check-ins at six relays":                         {6, 120, kinds[1:2]},
+		"check-ins at six relays that have just started":  {6, 60, kinds[1:2]},
+		"check-in requests and check-ins":                 {1, 40, kinds[:2]},
+		"check-in requests and check-ins at two relays":   {2, 80, kinds[:2]},
+		"check-in requests and check-ins at three relays": {3, 120, kinds[:2]},
+		"check-in requests and check-ins at six relays":   {6, 200, kinds[:2]},
+		"all three":                 {1, 60, kinds},
+		"all three at two relays":   {2, 120, kinds},
+		"all three at three relays": {3, 180, kinds},
+		"all three at six relays":   {6, 400, kinds},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -85,7 +85,7 @@ var sickHQ = atSick.with(labels{"site": "hq"})
 
 // cases: what is wrong is so from minute 30 to 60, unless it says something else.
 func cases() []check {
-	return slices.Concat(quiet(), atOneSite(), ofLobbies(), ofRelays(), ofInstallations(), ofSpools(), ofBudgets(), ofCauses(), ofTexts(), []check{restart()})
+	return slices.Concat(quiet(), atOneSite(), ofLobbies(), ofRelays(), ofInstallations(), ofSpools(), ofBudgets(), ofCauses(), ofTexts(), ofFields(), []check{restart()})
 }
 
 // quiet are those in which nothing fires.

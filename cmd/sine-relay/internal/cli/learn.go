@@ -86,7 +86,7 @@ func (l *learning) run(ctx context.Context, in Process) error {
 	if err != nil {
 		return err
 	}
-	bodies, err := l.bodies(ctx, in, settings, of)
+	bodies, zone, err := l.bodies(ctx, in, settings, of)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (l *learning) run(ctx context.Context, in Process) error {
 		return fmt.Errorf("no body of integration %s in the last %s: make a test visit, look further back with --since, or give bodies by --file", l.integration, formatDuration(l.since))
 	}
 	report := learn.Analyse(bodies, learn.Options{
-		Fields: of.Fields, Zone: of.Zone, MaxDepth: settings.JSONDepth, Values: l.values,
+		Fields: of.Fields, Zone: zone, MaxDepth: settings.JSONDepth, Values: l.values,
 		KindOf: func(event string) visit.Kind { return reader.KindOf(l.integration, event) },
 	})
 	shown, err := newLearned(l.target(settings), l.integration, report)
@@ -136,11 +136,20 @@ func (l *learning) settings(in Process) (settings config.Settings, of relay.Inte
 // isOffline reports whether what is read is in files.
 func (l *learning) isOffline() bool { return len(l.files) > 0 || l.capture != "" }
 
-// bodies are those of the files and of the log, or those that NATS has.
-func (l *learning) bodies(ctx context.Context, in Process, settings config.Settings, of relay.Integration) (all []learn.Body, err error) {
-	if !l.isOffline() {
-		return l.received(ctx, in, settings, of)
+// bodies are those of the files and of the log, or those that NATS has, and the time zone of
+// the site.
+func (l *learning) bodies(ctx context.Context, in Process, settings config.Settings, of relay.Integration) (all []learn.Body, zone *time.Location, err error) {
+	if l.isOffline() {
+		all, err = l.given(in, settings)
+		return all, of.Zone, err
 	}
+	all, noted, err := l.received(ctx, in, settings, of)
+	with, _ := of.InZoneOf(noted)
+	return all, with.Zone, err
+}
+
+// given are those of the files and of the log.
+func (l *learning) given(in Process, settings config.Settings) (all []learn.Body, err error) {
 	if l.capture != "" {
 		log, err := os.ReadFile(l.capture)
 		if err != nil {
@@ -160,11 +169,15 @@ func (l *learning) bodies(ctx context.Context, in Process, settings config.Setti
 	return all, nil
 }
 
-// received are the newest bodies that the relay quarantined and stored.
-func (l *learning) received(ctx context.Context, in Process, settings config.Settings, of relay.Integration) (all []learn.Body, err error) {
-	since, p := time.Now().Add(-l.since), newProgress(in.Stderr)
+// received are the newest bodies that the relay quarantined and stored, and the time zone
+// that it noted with the newest of them.
+func (l *learning) received(ctx context.Context, in Process, settings config.Settings, of relay.Integration) (all []learn.Body, noted string, err error) {
+	since, p, newest := time.Now().Add(-l.since), newProgress(in.Stderr), time.Time{}
 	defer p.clear()
-	take := func(b learn.Body) error {
+	take := func(b learn.Body, zone string) error {
+		if zone != "" && b.Received.After(newest) {
+			noted, newest = zone, b.Received
+		}
 		if all = append(all, b); len(all) == 2*learn.MaxBodies {
 			all = slices.Delete(all, 0, learn.MaxBodies) // older than what follows
 		}
@@ -173,21 +186,21 @@ func (l *learning) received(ctx context.Context, in Process, settings config.Set
 	}
 	q, err := admin.OpenQuarantine(ctx, server.AdminConfig(settings))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer q.Close()
 	err = q.Each(ctx, func(k admin.Kept) error {
 		if k.Fault != nil || k.Integration != l.integration || k.Received.Before(since) || k.Cut || k.Synthetic || k.Reason == visit.ReasonRefused {
 			return nil
 		}
-		return take(learn.Body{Text: relay.Content(k.Quarantined, server.Limits(settings)), Kind: k.Kind, Received: k.Received})
+		return take(learn.Body{Text: relay.Content(k.Quarantined, server.Limits(settings)), Kind: k.Kind, Received: k.Received}, k.TimeZone)
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	events, err := admin.OpenEvents(server.AdminConfig(settings))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer events.Close()
 	err = events.Each(ctx, of.Site, since, func(s admin.StoredEvent) error {
@@ -195,9 +208,9 @@ func (l *learning) received(ctx context.Context, in Process, settings config.Set
 		if s.Fault != nil || e.Integration != l.integration || e.Corrects != "" || e.Synthetic || len(e.Source) == 0 || e.Received.Before(since) {
 			return nil
 		}
-		return take(learn.Body{Text: e.Source, Kind: e.Kind, Received: e.Received})
+		return take(learn.Body{Text: e.Source, Kind: e.Kind, Received: e.Received}, e.TimeZone)
 	})
-	return all, err
+	return all, noted, err
 }
 
 // target is the entry that is proposed to be changed: the integration of the environment

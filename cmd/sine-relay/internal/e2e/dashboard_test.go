@@ -15,7 +15,11 @@ import (
 // unused are the metrics that the dashboard does not ask for, and why not. It
 // asks for all of them.
 var unused = map[string]string{
-	"sine_relay_integration_info": "alerts name the site by it",
+	"sine_relay_integration_info":                      "alerts name the site by it",
+	"sine_relay_field_found_timestamp_seconds":         "an alert compares relays by it",
+	"sine_relay_field_missing_bodies":                  "an alert sums it over the relays, and mostly it soon ends",
+	"sine_relay_field_missing_probability":             "an alert sums it over the relays, and mostly it soon ends",
+	"sine_relay_field_missing_since_timestamp_seconds": "an alert compares relays by it",
 }
 
 // What the dashboard asks for is there, and what is there is asked for: a query

@@ -191,7 +191,7 @@ func (b *exampleBuilder) quarantined() {
 	o := exampleOrigin()
 	q := visit.Quarantined{
 		RequestID: o.RequestID, Trace: o.Trace, Site: o.Site, Integration: o.Integration, Reason: visit.ReasonIncomplete,
-		Kind: visit.KindCheckedIn, Received: received, Cut: true, ContentLength: 1500, Body: []byte(`{"event":"signin_af`),
+		Kind: visit.KindCheckedIn, Received: received, TimeZone: "Australia/Adelaide", Cut: true, ContentLength: 1500, Body: []byte(`{"event":"signin_af`),
 	}
 	m := q.Message(visit.Subjects{})
 	text, err := json.Marshal(string(m.Data))

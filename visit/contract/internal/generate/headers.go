@@ -61,6 +61,7 @@ var headersTypes = []headersType{
 			header{"HeaderReason", true, constantsOf("Reason")},
 			header{"HeaderReceived", true, dateTime()},
 			header{"HeaderKind", false, constantsOf("Kind")},
+			header{"HeaderTimeZone", false, anyText()},
 			header{"HeaderID", false, pattern("^[0-9a-f]{32}$")},
 			header{"HeaderRefusedSubject", false, anyText()},
 			header{"HeaderContentEncoding", false, anyText()},
