@@ -277,10 +277,5 @@ func (d *Desk) commonZone(u access.User) (zone *time.Location) {
 
 // zoneOf is that of a site.
 func (d *Desk) zoneOf(site string) *time.Location {
-	for _, s := range d.model.Sites() {
-		if s.Name == site {
-			return s.Zone
-		}
-	}
-	return time.UTC
+	return d.model.Zone(site)
 }
