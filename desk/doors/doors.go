@@ -51,6 +51,7 @@ type Model struct {
 	zones     map[string]*time.Location
 	unzoned   map[string]bool // names that are of no zone
 	siteZones map[string]string
+	visits    visits
 	sites     []Site // nil when it is not known any more
 
 	// answered are the relays for those who must not wait for mu.
@@ -71,7 +72,7 @@ type standing struct {
 func New(subjects visit.Subjects, now func() time.Time) *Model {
 	m := &Model{
 		now: now, subjects: subjects, doors: map[place]*door{},
-		index: newIndex(nil), services: register{}, zones: map[string]*time.Location{}, unzoned: map[string]bool{}, siteZones: map[string]string{},
+		index: newIndex(nil), services: register{}, zones: map[string]*time.Location{}, unzoned: map[string]bool{}, siteZones: map[string]string{}, visits: newVisits(),
 	}
 	for i := range m.sources {
 		m.sources[i] = source{since: now(), why: notYet[i]}
@@ -86,6 +87,7 @@ func (m *Model) Record(r *visit.Record) {
 	defer m.mu.Unlock()
 	if d := m.door(r.Site, r.Integration); d != nil && !r.Synthetic {
 		d.record(r, m.now())
+		m.visits.record(r)
 	}
 }
 
@@ -99,12 +101,14 @@ func (m *Model) Event(e *visit.Event) {
 	}
 	m.setZone(d, e.TimeZone)
 	d.event(e, m.now())
+	m.visits.event(e)
 }
 
 // Forget drops what was recorded, because it is going to be read again.
 func (m *Model) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.visits = newVisits()
 	for _, d := range m.doors {
 		d.slots, d.recent, d.decided = [slotCount]slot{}, nil, nil
 		d.lastRequest, d.lastCheckIn, d.lastCheckOut = time.Time{}, time.Time{}, time.Time{}

@@ -66,8 +66,19 @@ type Door struct {
 	// ByFallback says how many of the last check-in requests a fallback answered, and why,
 	// where that makes no state of the door; or is empty.
 	ByFallback string
+	// Contradictions are the visitors of a day who were rejected and then checked in here,
+	// the last one last.
+	Contradictions []Contradiction
 	// Unconfirmed is set where no test visit has shown that Sine obeys rejections.
 	Unconfirmed bool
+}
+
+// LastContradiction is the last of [Door.Contradictions], or nil.
+func (d Door) LastContradiction() *Contradiction {
+	if len(d.Contradictions) == 0 {
+		return nil
+	}
+	return &d.Contradictions[len(d.Contradictions)-1]
 }
 
 // Entry is whether visitors can get in, by all that holds of the door.
@@ -96,9 +107,12 @@ func (m *Model) View(may func(site string) bool) View {
 	defer m.mu.Unlock()
 	now := m.now()
 	v := View{Now: now, Missing: m.gaps(now), Omitted: m.omitted > 0}
+	contradictions := m.visits.byDoor(now)
 	for _, d := range m.doors {
 		if may(d.site) {
-			v.Doors = append(v.Doors, m.view(d, v.Missing, now, may))
+			door := m.view(d, v.Missing, now, may)
+			door.Contradictions = contradictions[d.place]
+			v.Doors = append(v.Doors, door)
 		}
 	}
 	slices.SortFunc(v.Doors, func(a, b Door) int {
