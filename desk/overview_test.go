@@ -206,17 +206,15 @@ func TestDoors_AndLiveShowWhoWasRejectedAndYetCheckedIn(t *testing.T) {
 	}
 	const door, entry = "1 visitor rejected and yet checked in within a day", "rejected before"
 	for path, want := range map[string]string{"/": door, "/live": entry, "/events?of=doors": door, "/events?of=live": entry} {
-		text := ""
 		if strings.HasPrefix(path, "/events") {
-			text = f.stream(t, "vera", path, want)
-		} else {
-			a := f.get(t, "vera", path)
-			text = a.text
-			checkHTML(t, path, text)
+			f.stream(t, "vera", path, want)
+			continue
 		}
+		text := f.get(t, "vera", path).text
 		if strings.Count(text, want) != 1 {
 			t.Errorf("%s says %d times %q: %s", path, strings.Count(text, want), want, text)
 		}
+		checkHTML(t, path, text)
 	}
 	if text := f.get(t, "vera", "/").text; !strings.Contains(text, ">TURND</a>") {
 		t.Errorf("the door does not lead to the visit: %s", text)

@@ -86,6 +86,9 @@ func TestContradiction_IsOfTheCheckInThatWasMade(t *testing.T) {
 	}
 	s.Record(&visit.Record{Site: "hq", Integration: "lobby", Received: noon, Verdict: visit.Reject, Visit: ofVisit("T"), Synthetic: true})
 	s.Event(&visit.Event{Kind: visit.KindCheckedIn, Origin: visit.Origin{Site: "hq", Integration: "lobby", Received: noon, Visit: ofVisit("T"), Synthetic: true}})
+	if s.Contradicted("hq", "T", noon) {
+		t.Error("a test of operators counts")
+	}
 	s.Forget()
 	if d := s.door(t); len(d.Contradictions) != 0 {
 		t.Errorf("what is going to be read again is %+v", d.Contradictions)
