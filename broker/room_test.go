@@ -44,3 +44,22 @@ func TestEmbedded_ReportsAStoreThatIsTooSmallForItsStreams(t *testing.T) {
 	}
 	ready(t, s, embedded(6<<20))
 }
+
+// A desk beside the relay makes a stream, too.
+func TestEmbedded_CountsTheStreamOfADeskBesideIt(t *testing.T) {
+	t.Parallel()
+	const limit = 20 << 20
+	s := natstest.Start(t, func(o *server.Options) { o.JetStreamMaxStore = limit })
+	with := func(audit int64) func(*broker.Config) {
+		return func(c *broker.Config) {
+			c.NATS.Servers, c.NATS.InProcess, c.Streams.StoreLimit, c.Streams.DeskHere = nil, s.Server(), limit, true
+			c.Streams.Events.MaxBytes, c.Streams.Decisions.MaxBytes, c.Streams.Quarantine.MaxBytes, c.Streams.Audit.MaxBytes = 6<<20, 6<<20, 6<<20, audit
+		}
+	}
+	b := connectTo(t, s, with(3<<20))
+	awaitFault(t, b, "its streams may take 21 MiB, and there was room for 20 MiB")
+	if _, err := s.JetStream().Stream(t.Context(), "VISITORS"); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Errorf("%v", err)
+	}
+	ready(t, s, with(2<<20))
+}

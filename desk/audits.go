@@ -41,7 +41,7 @@ type auditEntry struct {
 var actionWords = map[visit.Action]string{
 	visit.ActionReveal: "asked for the name of a visitor", visit.ActionSource: "asked for what Sine sent", visit.ActionExport: "exported decisions",
 	visit.ActionLockdown: "gave a lockdown", visit.ActionOverride: "gave an override", visit.ActionLift: "lifted an order",
-	visit.ActionTry: "checked a made-up visitor in or out",
+	visit.ActionTry: "checked a made-up visitor in or out", visit.ActionSignOut: "signed out",
 }
 
 const (

@@ -35,6 +35,8 @@ type entryData struct {
 	Now  time.Time
 	// SayZone is set where not all entries are of one zone.
 	SayZone bool
+	// Contradicted is set for the check-in of a visitor who had been rejected.
+	Contradicted bool
 	// Reveal is set for those who may see the visitor's name, where there is one.
 	Reveal bool
 }
@@ -74,7 +76,8 @@ func (d *Desk) liveAfter(r *http.Request, number uint64, most int) (data liveDat
 	several := d.commonZone(u) == nil
 	for _, e := range found {
 		data.Entries = append(data.Entries, entryData{
-			Entry: e, Zone: d.zoneOf(e.Site), SayZone: several, Now: d.now(), Reveal: e.EventID != "" && u.May(access.Reception, e.Site),
+			Entry: e, Zone: d.zoneOf(e.Site), SayZone: several, Now: d.now(),
+			Contradicted: e.Kind == visit.KindCheckedIn && d.model.Contradicted(e.Site, e.Visit, e.Received), Reveal: e.EventID != "" && u.May(access.Reception, e.Site),
 		})
 	}
 	return data, last

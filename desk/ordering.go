@@ -75,7 +75,8 @@ func (d *Desk) writeConfirm(w http.ResponseWriter, r *http.Request, status int, 
 	if o, err := f.Order(d.now(), "", d.broker.MaxOverride()); err == nil {
 		data.Until = o.Until
 	}
-	for _, o := range d.ordersFor(u, d.model.StandingOrders()) {
+	standing, _ := d.ordersFor(u, d.model.StandingOrders())
+	for _, o := range standing {
 		if o.InForce(d.now()) && orders.Concerns(o.Site, f.Site) {
 			data.Others = append(data.Others, o)
 		}

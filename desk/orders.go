@@ -20,6 +20,7 @@ type ordersData struct {
 	InForce, Ended  []orderData
 	Problem         string // why the orders cannot be read
 	Ineffective     string // which entries are invalid
+	More            bool   // relays obey more orders that NATS has lost than are listed
 	Entered         orders.Form
 	Invalid         string // what is wrong with what was entered
 	May             bool
@@ -62,7 +63,9 @@ func (d *Desk) writeOrders(w http.ResponseWriter, r *http.Request, status int, e
 	case err != nil:
 		data.Problem = doors.Why(err)
 	}
-	data.sort(d.ordersFor(u, stored), d.now())
+	all, more := d.ordersFor(u, stored)
+	data.More = more
+	data.sort(all, d.now())
 	if invalid == "" {
 		b.Refresh = 10
 	}
@@ -95,7 +98,9 @@ func (d *Desk) inForceUpdates(r *http.Request) stream.Source {
 				data.Problem = gap.Why
 			}
 		}
-		data.sort(d.ordersFor(u, d.model.StandingOrders()), d.now())
+		all, more := d.ordersFor(u, d.model.StandingOrders())
+		data.More = more
+		data.sort(all, d.now())
 		inForce, err := d.pages.Part("orders", "in-force", data)
 		if err != nil {
 			return stream.Update{}, err
@@ -115,21 +120,21 @@ func ineffective(u access.User, why string) string {
 }
 
 // ordersFor are the orders that concern a site that somebody may see, the newest first,
-// with those that NATS has lost and relays obey.
-func (d *Desk) ordersFor(u access.User, stored []visit.Order) (all []orderData) {
+// with those that NATS has lost and relays obey, of which there may be more.
+func (d *Desk) ordersFor(u access.User, stored []visit.Order) (all []orderData, more bool) {
 	relays := d.model.Relays()
-	lost := orders.Lost(relays, stored)
-	for i, o := range slices.Concat(stored, lost) {
+	lost, more := orders.Lost(relays, stored)
+	concat := slices.Concat(stored, lost)
+	counts := orders.CountObeying(relays, concat)
+	for i, o := range concat {
 		everywhere := o.Site == visit.AllSites || o.Site == ""
 		if !everywhere && !u.May(access.Viewer, o.Site) {
 			continue
 		}
-		g := orders.Given{Form: orders.Form{Action: orders.Action(o.Kind), Kind: o.Kind, Site: cmp.Or(o.Site, visit.AllSites)}, Order: o}
-		a := g.Answers(relays)
-		all = append(all, orderData{o, a.Obeying, a.Of, u.May(access.Operator, cmp.Or(o.Site, visit.AllSites)), i >= len(stored), d.zoneFor(u, o.Site), d.now()})
+		all = append(all, orderData{o, counts[i].Obeying, counts[i].Of, u.May(access.Operator, cmp.Or(o.Site, visit.AllSites)), i >= len(stored), d.zoneFor(u, o.Site), d.now()})
 	}
 	slices.SortStableFunc(all, func(a, b orderData) int { return b.Since.Compare(a.Since) })
-	return all
+	return all, more
 }
 
 // zoneFor is the zone of a site, or the one that the sites of somebody have in common.

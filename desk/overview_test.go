@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sine-relay/sine-relay/desk/live"
 	"github.com/sine-relay/sine-relay/desk/stream"
 	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
@@ -191,5 +192,31 @@ func TestStream_OfWhatHappensHasNobodysNameAndNoOtherSite(t *testing.T) {
 	}
 	if a := f.get(t, "otto", "/live?site=plant"); strings.Contains(a.text, "lobby-hq") || !strings.Contains(a.text, "lobby-plant") || strings.Contains(a.text, markedLast) {
 		t.Errorf("the page shows %s", a.text)
+	}
+}
+
+// Who is on call looks at the doors and at what happens, and not at each visit.
+func TestDoors_AndLiveShowWhoWasRejectedAndYetCheckedIn(t *testing.T) {
+	b := stored()
+	b.records[0].Verdict, b.records[0].Reference = visit.Reject, "TURND"
+	f := newFixture(t, b)
+	f.read(t)
+	for i := range b.events {
+		f.live.Add(live.OfEvent(&b.events[i]))
+	}
+	const door, entry = "1 visitor rejected and yet checked in within a day", "rejected before"
+	for path, want := range map[string]string{"/": door, "/live": entry, "/events?of=doors": door, "/events?of=live": entry} {
+		if strings.HasPrefix(path, "/events") {
+			f.stream(t, "vera", path, want)
+			continue
+		}
+		text := f.get(t, "vera", path).text
+		if strings.Count(text, want) != 1 {
+			t.Errorf("%s says %d times %q: %s", path, strings.Count(text, want), want, text)
+		}
+		checkHTML(t, path, text)
+	}
+	if text := f.get(t, "vera", "/").text; !strings.Contains(text, ">TURND</a>") {
+		t.Errorf("the door does not lead to the visit: %s", text)
 	}
 }

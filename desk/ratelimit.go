@@ -21,6 +21,8 @@ var actionLimits = map[visit.Action]ratelimit.Limits{
 	visit.ActionSource: {Burst: 30, Refill: 30 * time.Second, Clients: maxLimited},
 	visit.ActionExport: {Burst: 20, Refill: 2 * time.Minute, Clients: maxLimited},
 	visit.ActionTry:    {Burst: 60, Refill: 5 * time.Second, Clients: maxLimited},
+	// What is beyond it is not recorded, but done all the same.
+	visit.ActionSignOut: {Burst: 20, Refill: 2 * time.Minute, Clients: maxLimited},
 }
 
 // actionLimiter limits how often each user does something.

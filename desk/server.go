@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,7 +43,7 @@ type Desk struct {
 	log     *slog.Logger
 	version string
 	now     func() time.Time
-	canEnd  bool // a session can be ended
+	access  *access.Access
 
 	pages   page.Pages
 	model   *doors.Model
@@ -97,12 +98,12 @@ func New(cfg Config) (*Desk, error) {
 		return nil, err
 	}
 	d := &Desk{
-		broker: cfg.Broker, trier: cfg.Trier, log: cfg.Logger, version: cfg.Version, now: cfg.Now, canEnd: cfg.Access.CanSignOut(),
+		broker: cfg.Broker, trier: cfg.Trier, log: cfg.Logger, version: cfg.Version, now: cfg.Now, access: cfg.Access,
 		pages: pages, model: doors.New(visit.Subjects{Prefix: cfg.Prefix}, cfg.Now), tokens: tokens,
 		streams: stream.New(cfg.Registerer), heavy: newLimiter(maxHeavy, heavyPerUser), unread: unreadTimeout, limits: newActionLimiter(),
 	}
 	d.feed = feed.New(cfg.Broker, d.model, &d.live, cfg.Now, cfg.Logger, cfg.Registerer)
-	cfg.Access.Render = d.renderAccess
+	cfg.Access.Render, cfg.Access.SignedOut = d.renderAccess, d.signedOut
 	d.handler = page.Guard(cfg.Access.Handler(d.routes()), d.log, cfg.Registerer, d.failed)
 	return d, nil
 }
@@ -112,7 +113,12 @@ func New(cfg Config) (*Desk, error) {
 // server that shuts down would wait.
 func (d *Desk) Run(ctx context.Context) error {
 	defer d.streams.Close()
+	var running sync.WaitGroup
+	if d.access.CanSignOut() {
+		running.Go(func() { d.followSignOuts(ctx) })
+	}
 	d.feed.Run(ctx)
+	running.Wait()
 	return nil
 }
 
@@ -187,7 +193,7 @@ func (d *Desk) known(next http.HandlerFunc) http.HandlerFunc {
 // base is what the page of a request has in common with the others.
 func (d *Desk) base(r *http.Request, title, active string) page.Base {
 	u := access.UserOf(r.Context())
-	b := page.Base{Title: title, Active: active, Now: d.now(), Zone: d.commonZone(u), Version: d.version, User: u.Name, SignOut: d.canEnd && u.ID != ""}
+	b := page.Base{Title: title, Active: active, Now: d.now(), Zone: d.commonZone(u), Version: d.version, User: u.Name, SignOut: d.access.CanSignOut() && u.ID != ""}
 	if !u.Anywhere(access.Viewer) {
 		return b
 	}
@@ -271,10 +277,5 @@ func (d *Desk) commonZone(u access.User) (zone *time.Location) {
 
 // zoneOf is that of a site.
 func (d *Desk) zoneOf(site string) *time.Location {
-	for _, s := range d.model.Sites() {
-		if s.Name == site {
-			return s.Zone
-		}
-	}
-	return time.UTC
+	return d.model.Zone(site)
 }

@@ -47,6 +47,9 @@ const (
 	ActionLift     Action = "lift"
 	// ActionTry is that a made-up visitor was checked in or out.
 	ActionTry Action = "try"
+	// ActionSignOut is that somebody signed out. Subject is the key of the session, which
+	// all desks end when they read it.
+	ActionSignOut Action = "sign_out"
 )
 
 const (

@@ -26,7 +26,9 @@ const (
 const AllSites = "*"
 
 // Order is a standing order of an operator, a lockdown or an override, for one site or
-// for all.
+// for all. Its texts are one line each, without control characters and without invisible
+// ones that can make people read another text, such as those that override the direction
+// of writing.
 type Order struct {
 	// Kind is what the order does.
 	Kind OrderKind `json:"kind"`
@@ -158,8 +160,12 @@ func checkText(s string, most int) error {
 		return errors.New("is not valid UTF-8")
 	case utf8.RuneCountInString(s) > most:
 		return fmt.Errorf("has more than %d characters", most)
-	case strings.ContainsFunc(s, unicode.IsControl):
+	case strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }):
 		return errors.New("contains a control character, such as a line break")
+	}
+	if i := strings.IndexFunc(s, func(r rune) bool { return unicode.Is(hidden, r) }); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(s[i:])
+		return fmt.Errorf("contains the invisible character U+%04X, which can make people read another text: type the text anew, without it", r)
 	}
 	return nil
 }

@@ -62,6 +62,16 @@ func TestOrder_AnInvalidOneIsRefused(t *testing.T) {
 		"a name that is too long":             {func(o *visit.Order) { o.By = strings.Repeat("x", 101) }, `"by"`},
 		"a line break":                        {func(o *visit.Order) { o.Message = "a\nb" }, "control"},
 		"an escape sequence":                  {func(o *visit.Order) { o.By = "\x1b[2J" }, "control"},
+		"a line separator":                    {func(o *visit.Order) { o.Message = "a\u2028b" }, "control"},
+		"a message that is turned around":     {func(o *visit.Order) { o.Message = "open to \u202egnihton" }, `"message" contains the invisible character U+202E`},
+		"a reason with an isolate":            {func(o *visit.Order) { o.Reason = "call \u2066110" }, "U+2066"},
+		"a name with an embedding":            {func(o *visit.Order) { o.By = "ada\u202bbob" }, `"by" contains the invisible character U+202B`},
+		"a user with a word joiner":           {func(o *visit.Order) { o.User = "ad\u2060a" }, `"user"`},
+		"a byte order mark":                   {func(o *visit.Order) { o.Account = "\ufeffOPS" }, "U+FEFF"},
+		"a text that tags hide":               {func(o *visit.Order) { o.Message = "x\U000e0041" }, "U+E0041"},
+		"letters that joiners join":           {func(o *visit.Order) { o.Message = "می\u200cخواهم क्\u200dष 👩\u200d🚒" }, ""},
+		"marks of direction":                  {func(o *visit.Order) { o.Message = "‏שלום\u200f (HQ)\u200e \u061c" }, ""},
+		"words of Khmer":                      {func(o *visit.Order) { o.Message = "សូម\u200bរង់ចាំ" }, ""},
 		"bytes that are not UTF-8":            {func(o *visit.Order) { o.Reason = "a\xff" }, "UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -61,20 +61,28 @@ func consistsOf(s, more string, least, most int) bool {
 	return len(s) >= least && len(s) <= most
 }
 
-// bidiControls override or isolate the direction of writing: what follows them can
-// be displayed as another text than it is.
-var bidiControls = &unicode.RangeTable{R16: []unicode.Range16{{Lo: 0x202a, Hi: 0x202e, Stride: 1}, {Lo: 0x2066, Hi: 0x2069, Stride: 1}}}
+// hidden are characters that nobody sees and no language needs within a text. Those that
+// override or isolate the direction of writing (U+202A to U+202E, U+2066 to U+2069) make
+// what follows be displayed as another text than it is; the others display nothing, and
+// tags (U+E0000 to U+E007F) can hide a whole text. The joiners of Persian and of Indic
+// languages, the marks of direction of Arabic and Hebrew, and the zero-width space of
+// Khmer and Thai are not among them.
+var hidden = &unicode.RangeTable{
+	R16: []unicode.Range16{{Lo: 0x202a, Hi: 0x202e, Stride: 1}, {Lo: 0x2060, Hi: 0x206f, Stride: 1}, {Lo: 0xfeff, Hi: 0xfeff, Stride: 1}, {Lo: 0xfff9, Hi: 0xfffb, Stride: 1}},
+	R32: []unicode.Range32{{Lo: 0xe0000, Hi: 0xe007f, Stride: 1}},
+}
 
 var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", "\t", " ")
 
 // CleanText returns a text for people without the characters that a screen or a
-// terminal interprets: control characters and those that override the direction of
-// writing. Line breaks stay, each as a "\n"; a tab becomes a space; invalid UTF-8
+// terminal interprets, and without those that hide or turn around what is written:
+// control characters, those that override or isolate the direction of writing, and
+// invisible ones that no language needs. Line breaks stay, each as a "\n"; a tab becomes a space; invalid UTF-8
 // becomes U+FFFD.
 func CleanText(s string) string {
 	s = lineBreaks.Replace(strings.ToValidUTF8(s, "\ufffd"))
 	return strings.Map(func(r rune) rune {
-		if r != '\n' && (unicode.IsControl(r) || unicode.Is(bidiControls, r)) {
+		if r != '\n' && (unicode.IsControl(r) || unicode.Is(hidden, r)) {
 			return -1
 		}
 		return r

@@ -26,6 +26,9 @@ type Config struct {
 	Events, Decisions, Quarantine Limits
 	// Audit is the desk's stream, which no relay makes or uses.
 	Audit Limits
+	// DeskHere is set where a desk makes that stream in the server in this process: then
+	// it needs room beside the others.
+	DeskHere bool
 	// DedupeWindow is how long a stream recognises a repeat. Default 24 h.
 	DedupeWindow time.Duration
 	// Replicas of the streams that are created. Default 1.
@@ -135,8 +138,9 @@ type spec struct {
 }
 
 // RoomError is that the server in this process has no room for its streams, which
-// together may take Wanted bytes of its Limit.
-type RoomError struct{ Limit, Wanted int64 }
+// together may take Wanted bytes of its Limit. Of these, Audit are those of the desk's
+// stream, 0 where none is made there.
+type RoomError struct{ Limit, Wanted, Audit int64 }
 
 func (r *RoomError) Error() string {
 	return fmt.Sprintf("the volume of the embedded NATS is too small: its streams may take %d MiB, and there was room for %d MiB at the start", r.Wanted/mib, r.Limit/mib)
@@ -148,6 +152,10 @@ func specs(cfg Config) []spec {
 	var room *RoomError
 	if cfg.StoreLimit > 0 {
 		room = &RoomError{Limit: cfg.StoreLimit, Wanted: cfg.Events.MaxBytes + cfg.Decisions.MaxBytes + cfg.Quarantine.MaxBytes}
+		if cfg.DeskHere {
+			room.Audit = cfg.Audit.MaxBytes
+			room.Wanted += room.Audit
+		}
 	}
 	build := func(root visit.Root, s Limits, about string) spec {
 		p := newSpec(cfg, root, s, about)

@@ -26,6 +26,10 @@ type Access struct {
 	// one. It is set before the first request. The status and all that belongs to
 	// caching are written already when it is called.
 	Render func(w http.ResponseWriter, r *http.Request, p Page)
+	// SignedOut is called when somebody has signed out, with the key of the session, which
+	// opens nothing: whoever knows it can only [Access.End] the session. It is set before
+	// the first request; nil is for a desk that is alone and remembers nothing.
+	SignedOut func(ctx context.Context, u User, key string)
 
 	origin     string // as browsers call the desk, where that is known
 	protection *http.CrossOriginProtection
@@ -75,6 +79,22 @@ func New(ctx context.Context, cfg Config) (*Access, error) {
 
 // CanSignOut reports whether a POST to /sign-out ends something.
 func (a *Access) CanSignOut() bool { return a.signIn != nil }
+
+// End ends a session that was signed out at another desk, or before a restart, and all
+// requests of it.
+func (a *Access) End(key string) {
+	if a.signIn != nil {
+		a.signIn.end(key)
+	}
+}
+
+// SessionLifetime is how long after a sign-in its session may be valid at most.
+func (a *Access) SessionLifetime() time.Duration {
+	if a.signIn == nil {
+		return 0
+	}
+	return a.signIn.lifetime + clockSkew
+}
 
 // Handler lets a request through to next with its user in the context, see [UserOf], or
 // answers it. With a provider the paths /sign-in, /callback and /sign-out are its own,

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"log/slog"
@@ -56,7 +57,7 @@ func (s *signIn) claim(w http.ResponseWriter, r *http.Request, state string) (be
 }
 
 func (s *signIn) unknownSignIn(w http.ResponseWriter, r *http.Request) {
-	if _, _, ok := s.user(r); ok { // who went back in the browser
+	if _, ok := s.current(r); ok { // who went back in the browser
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
@@ -79,7 +80,7 @@ func (s *signIn) welcome(w http.ResponseWriter, r *http.Request, who person, to 
 		s.show(w, r, page)
 		return
 	}
-	sealed, err := s.seal(sessionCookie, session{ID: who.id, Name: who.name, Groups: prints, Until: s.now().Add(s.lifetime).Unix()})
+	sealed, err := s.seal(sessionCookie, session{Key: rand.Text(), ID: who.id, Name: who.name, Groups: prints, Until: s.now().Add(s.lifetime).Unix()})
 	if err == nil && len(sealed) > maxSession {
 		err = errors.New("too many groups of one user have a role")
 	}

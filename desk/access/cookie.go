@@ -122,6 +122,8 @@ func (c cookies) read(r *http.Request, short, kind string, value any) bool {
 
 // session is what a browser keeps of somebody who has signed in.
 type session struct {
+	// Key is random, and of this session alone.
+	Key  string `json:"key"`
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// Groups are those that stand for something, see roles.

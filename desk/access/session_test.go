@@ -119,7 +119,7 @@ func TestSession_IsNotReadOrMadeByOthers(t *testing.T) {
 	for _, value := range wrong {
 		r := httptest.NewRequest(http.MethodGet, d.URL+"/", nil)
 		r.AddCookie(&http.Cookie{Name: "sine-relay-session", Value: value})
-		if _, _, ok := d.access.signIn.user(r); ok {
+		if _, ok := d.access.signIn.current(r); ok {
 			t.Errorf("%q is a session", value)
 		}
 	}

@@ -65,6 +65,7 @@ type signIn struct {
 	provider *provider
 	roles    roles
 	lifetime time.Duration
+	endings  *endings
 
 	address clientip.Proxies
 	ofOne   *ratelimit.Limiter[netip.Addr]
@@ -78,6 +79,7 @@ func newSignIn(a *Access, cfg Config) *signIn {
 		provider: newProvider(a, *cfg.OIDC),
 		roles:    newRoles(cfg.Roles),
 		lifetime: cfg.SessionLifetime,
+		endings:  newEndings(),
 		address:  cfg.ClientAddress,
 		ofOne:    ratelimit.New[netip.Addr](attemptsOfOne),
 		inAll:    rate.NewLimiter(attemptsPerSecond, attemptsAtOnce),
@@ -96,12 +98,14 @@ func (s *signIn) enter(w http.ResponseWriter, r *http.Request, next http.Handler
 		w.Header().Del("Cache-Control")
 		next.ServeHTTP(w, r)
 	default:
-		u, lasts, ok := s.user(r)
+		c, ok := s.current(r)
 		if !ok {
 			s.ask(w, r)
 			return
 		}
-		s.pass(w, r, next, u, lasts)
+		ctx, end := s.endings.begin(r.Context(), c.key)
+		defer end()
+		s.pass(w, r.WithContext(ctx), next, c.user, c.lasts)
 	}
 }
 
@@ -114,21 +118,28 @@ func (s *signIn) only(w http.ResponseWriter, r *http.Request, handle http.Handle
 	handle(w, r)
 }
 
-// user is who has a session, and how long it lasts. A session of somebody whose groups
-// stand for nothing any more is none.
-func (s *signIn) user(r *http.Request) (User, time.Duration, bool) {
+// current is a session that is valid, and how long it lasts.
+type current struct {
+	key   string
+	user  User
+	lasts time.Duration
+}
+
+// current returns the session of a request. One of somebody whose groups stand for nothing
+// any more is none, and neither is one that was ended.
+func (s *signIn) current(r *http.Request) (current, bool) {
 	var kept session
-	if !s.read(r, sessionCookie, sessionCookie, &kept) {
-		return User{}, 0, false
+	if !s.read(r, sessionCookie, sessionCookie, &kept) || kept.Key == "" || s.endings.has(kept.Key) {
+		return current{}, false
 	}
 	lasts := time.Unix(kept.Until, 0).Sub(s.now())
 	grants := s.roles.grants(kept.Groups)
 	// A lifetime that was shortened holds for all. Another desk may have begun the session,
 	// by its own clock.
 	if lasts <= 0 || lasts > s.lifetime+clockSkew || len(grants) == 0 {
-		return User{}, 0, false
+		return current{}, false
 	}
-	return User{ID: kept.ID, Name: kept.Name, Grants: grants}, lasts, true
+	return current{kept.Key, User{ID: kept.ID, Name: kept.Name, Grants: grants}, lasts}, true
 }
 
 // ask leads somebody who opens a page to the provider and back to it. What else is asked
@@ -160,7 +171,7 @@ func back(to string) string {
 // begin sends somebody to the provider.
 func (s *signIn) begin(w http.ResponseWriter, r *http.Request) {
 	to := back(r.URL.Query().Get("return"))
-	if _, _, ok := s.user(r); ok {
+	if _, ok := s.current(r); ok {
 		http.Redirect(w, r, to, http.StatusSeeOther)
 		return
 	}
@@ -206,21 +217,32 @@ func (s *signIn) clearBegun(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// signOut has the browser forget its session. A copy of it would be one until it ends:
-// the desk keeps nothing of sessions, so that several desks and a restart do not matter.
+// signOut ends the session, whoever has a copy of it, and has the browser forget it. Here
+// it has ended at once; other desks, and this one after a restart, learn it from a record.
 func (s *signIn) signOut(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
+		if c, ok := s.current(r); ok {
+			s.end(c.key)
+			if s.SignedOut != nil {
+				s.SignedOut(r.Context(), c.user, c.key)
+			}
+		}
 		s.clear(w, sessionCookie)
 		s.set(w, signedOutCookie, "1", s.lifetime)
 		http.Redirect(w, r, signOutPath, http.StatusSeeOther)
 		return
 	}
-	if _, _, ok := s.user(r); ok {
+	if _, ok := s.current(r); ok {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return
 	}
 	s.show(w, r, Page{Status: http.StatusOK, Title: "Signed out", Link: signInPath, Label: "Sign in",
 		Text: "You are signed out of the desk. You may still be signed in to the provider, and to what else uses it."})
+}
+
+// end ends a session for as long as any that has begun may last.
+func (s *signIn) end(key string) {
+	s.endings.end(key, s.now(), s.now().Add(s.lifetime+clockSkew))
 }
 
 // tooMany counts an attempt, and answers one that is too many.

@@ -18,8 +18,6 @@ const (
 	maxRecent = 20
 	// maxDeciders bounds whose decisions are noted of one integration.
 	maxDeciders = 64
-	// maxRelays bounds which relays are missed.
-	maxRelays = 64
 	// Answer times are counted in classes of which each is a fifth longer than the last,
 	// from fastest on: a median is right within a tenth.
 	tookClasses = 54
@@ -32,6 +30,7 @@ type door struct {
 	place
 	name     string // for people
 	zone     string
+	location *time.Location // of the zone
 	deciders []string
 	drifting []string
 	test     bool
@@ -39,7 +38,7 @@ type door struct {
 	// unconfirmed is set where no test visit has shown that rejections are obeyed.
 	unconfirmed bool
 	received    time.Time            // when a relay last received anything, as it says
-	relays      []string             // ids of those that have it and answer
+	relays      []int                // places among those that answer: those that have it
 	had         map[string]time.Time // ids of those that had it, and when they answered last
 
 	slots   [slotCount]slot

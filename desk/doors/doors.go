@@ -8,6 +8,7 @@
 package doors
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -41,12 +42,17 @@ type Model struct {
 	omitted int // integrations beyond MaxDoors, as often as they were named
 
 	relays    []visit.Relay
-	orders    []visit.Order
+	index     *index // of relays
+	orders    map[string][]standing
 	sources   [sourceCount]source
-	programs  register // what answers now
-	services  register // that for which a NATS micro service answered once
+	stored    []visit.Order // all orders, as they were read
+	programs  register      // what answers now
+	services  register      // that for which a NATS micro service answered once
 	zones     map[string]*time.Location
+	unzoned   map[string]bool // names that are of no zone
 	siteZones map[string]string
+	visits    visits
+	sites     []Site // nil when it is not known any more
 
 	// answered are the relays for those who must not wait for mu.
 	answered atomic.Pointer[[]visit.Relay]
@@ -55,12 +61,18 @@ type Model struct {
 // place is where a door is.
 type place struct{ site, integration string }
 
+// standing is an order with its identity.
+type standing struct {
+	visit.Order
+	id string
+}
+
 // New returns a model that knows nothing yet. Subjects are those of the installation, and
 // now is the clock.
 func New(subjects visit.Subjects, now func() time.Time) *Model {
 	m := &Model{
 		now: now, subjects: subjects, doors: map[place]*door{},
-		services: register{}, zones: map[string]*time.Location{}, siteZones: map[string]string{},
+		index: newIndex(nil), services: register{}, zones: map[string]*time.Location{}, unzoned: map[string]bool{}, siteZones: map[string]string{}, visits: newVisits(),
 	}
 	for i := range m.sources {
 		m.sources[i] = source{since: now(), why: notYet[i]}
@@ -75,6 +87,7 @@ func (m *Model) Record(r *visit.Record) {
 	defer m.mu.Unlock()
 	if d := m.door(r.Site, r.Integration); d != nil && !r.Synthetic {
 		d.record(r, m.now())
+		m.visits.record(r)
 	}
 }
 
@@ -86,17 +99,16 @@ func (m *Model) Event(e *visit.Event) {
 	if d == nil || e.Synthetic || e.IsCorrection() {
 		return
 	}
-	if e.TimeZone != "" {
-		d.zone = e.TimeZone
-		m.noteZone(d)
-	}
+	m.setZone(d, e.TimeZone)
 	d.event(e, m.now())
+	m.visits.event(e)
 }
 
 // Forget drops what was recorded, because it is going to be read again.
 func (m *Model) Forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.visits = newVisits()
 	for _, d := range m.doors {
 		d.slots, d.recent, d.decided = [slotCount]slot{}, nil, nil
 		d.lastRequest, d.lastCheckIn, d.lastCheckOut = time.Time{}, time.Time{}, time.Time{}
@@ -116,9 +128,13 @@ func (m *Model) Discovered(relays []visit.Relay, relaysErr error, deciders []vis
 	relaysErr = m.sources[Relays].partial(relaysErr, len(relays), now)
 	decidersErr = m.sources[Deciders].partial(decidersErr, len(deciders), now)
 	if relaysErr == nil {
-		m.relays = relays
 		m.answered.Store(&relays)
+		m.relays = bounded(relays)
+		m.index = newIndex(m.relays)
 		m.sight(now)
+		if s := &m.sources[Relays]; m.index.omitted && s.partly == "" {
+			s.partly = Why(errRelaysOmitted)
+		}
 	}
 	if decidersErr != nil {
 		return
@@ -133,6 +149,7 @@ func (m *Model) Discovered(relays []visit.Relay, relaysErr error, deciders []vis
 
 // sight notes which relays have which doors.
 func (m *Model) sight(now time.Time) {
+	m.sites = nil
 	for at, d := range m.doors {
 		if d.gone(now) {
 			delete(m.doors, at)
@@ -140,21 +157,48 @@ func (m *Model) sight(now time.Time) {
 		d.relays, d.drifting, d.invalid, d.unconfirmed = d.relays[:0], nil, false, false
 		maps.DeleteFunc(d.had, func(_ string, at time.Time) bool { return now.Sub(at) > missingFor })
 	}
-	for _, r := range m.relays {
-		all, complete := integrationsOf(r)
-		for _, in := range all {
-			if d := m.door(in.Site, in.Name); d != nil {
-				d.describe(in)
-				d.sight(r.ID, now)
-				m.noteZone(d)
+	for i, r := range m.relays {
+		for _, in := range r.Integrations {
+			at := place{in.Site, in.Name}
+			d := m.doors[at]
+			if d == nil {
+				d = m.newDoor(at)
 			}
-		}
-		for _, d := range m.doors {
-			if !complete && concerns(r, d.site) {
-				d.sight(r.ID, now)
+			if d != nil {
+				m.describe(d, in)
+				m.see(d, i, now)
 			}
 		}
 	}
+	for _, d := range m.doors {
+		m.seeUnnamed(d, now)
+	}
+}
+
+// see notes that a relay, which is the last one that was noted or comes after it, has a
+// door.
+func (m *Model) see(d *door, i int, now time.Time) {
+	if d.relays = m.index.add(d.relays, i); d.relays[len(d.relays)-1] == i {
+		d.saw(m.relays[i].ID, now)
+	}
+}
+
+// seeUnnamed notes the relays that do not name all of their integrations, and may have a
+// door.
+func (m *Model) seeUnnamed(d *door, now time.Time) {
+	named := d.relays
+	for _, i := range m.index.concerned(d.site) {
+		if complete(m.relays[i]) || slices.Contains(named, i) {
+			continue
+		}
+		if len(d.relays) == maxRelays {
+			m.index.omitted = true
+			break
+		}
+		d.relays = append(d.relays, i)
+		d.saw(m.relays[i].ID, now)
+	}
+	slices.Sort(d.relays)
 }
 
 // Orders notes the standing orders. Beside visit.ErrInvalidOrder they are complete.
@@ -168,8 +212,13 @@ func (m *Model) Orders(orders []visit.Order, err error) {
 	} else {
 		s.set(err, m.now())
 	}
-	if s.known {
-		m.orders = slices.Clone(orders)
+	if !s.known {
+		return
+	}
+	m.stored, m.orders = slices.Clone(orders), map[string][]standing{}
+	for _, o := range orders {
+		site := termOf(o.Kind, o.Site).site
+		m.orders[site] = append(m.orders[site], standing{o, o.Identity()})
 	}
 }
 
@@ -183,48 +232,57 @@ func (m *Model) Note(s Source, err error) {
 // door returns the one of an integration, or nil where its name is none, as of whatever
 // calls itself a relay, or there are too many.
 func (m *Model) door(site, integration string) *door {
-	at := place{site, integration}
-	if d := m.doors[at]; d != nil {
+	if d := m.doors[place{site, integration}]; d != nil {
 		return d
 	}
-	if !visit.ValidName(site) || !visit.ValidName(integration) {
+	d := m.newDoor(place{site, integration})
+	if d != nil {
+		m.seeUnnamed(d, m.sources[Relays].checked)
+	}
+	return d
+}
+
+// newDoor is one that no relay has yet.
+func (m *Model) newDoor(at place) *door {
+	if !visit.ValidName(at.site) || !visit.ValidName(at.integration) {
 		return nil
 	}
 	if len(m.doors) >= MaxDoors {
 		m.omitted++
 		return nil
 	}
-	d := &door{place: at, zone: m.siteZones[site]}
+	d := &door{place: at, location: time.UTC}
 	m.doors[at] = d
-	for _, r := range m.relays {
-		if _, complete := integrationsOf(r); !complete && concerns(r, site) {
-			d.sight(r.ID, m.sources[Relays].checked)
-		}
-	}
+	m.sites = nil
+	m.setZone(d, m.siteZones[at.site])
 	return d
 }
 
-// noteZone remembers the zone of a site for other doors of it.
-func (m *Model) noteZone(d *door) {
-	if len(m.siteZones) < maxSeen {
-		m.siteZones[d.site] = d.zone
+// setZone notes the zone of a door, and for other doors of its site.
+func (m *Model) setZone(d *door, name string) {
+	if name == "" || name == d.zone {
+		return
+	}
+	d.zone, d.location, m.sites = name, m.locate(name), nil
+	if m.siteZones[d.site] != "" || len(m.siteZones) < maxSeen {
+		m.siteZones[d.site] = name
 	}
 }
 
-// location is the one of that name, or UTC.
-func (m *Model) location(name string) *time.Location {
-	if name == "" {
-		return time.UTC
-	}
-	if l := m.zones[name]; l != nil {
-		return l
+// locate returns the location of that name, or UTC. To look for one that is not known
+// reads files.
+func (m *Model) locate(name string) *time.Location {
+	if l := m.zones[name]; l != nil || m.unzoned[name] {
+		return cmp.Or(l, time.UTC)
 	}
 	l, err := time.LoadLocation(name)
-	if err != nil {
-		l = time.UTC
+	if err == nil {
+		m.zones[name] = l // there are some hundred
+		return l
 	}
-	if len(m.zones) < maxSeen {
-		m.zones[name] = l
+	if len(m.unzoned) >= maxSeen {
+		clear(m.unzoned)
 	}
-	return l
+	m.unzoned[name] = true
+	return time.UTC
 }

@@ -19,21 +19,19 @@ const (
 	spoolFull = 0.8
 )
 
-// integrationsOf are those that a relay names. Complete is unset where it has others, or is
-// of a version that names none.
-func integrationsOf(r visit.Relay) (all []visit.RelayIntegration, complete bool) {
-	return r.Integrations, len(r.Integrations) > 0 && len(r.Integrations) >= r.IntegrationCount
+// complete reports whether a relay names all of its integrations. It does not where it has
+// too many, or is of a version that names none.
+func complete(r visit.Relay) bool {
+	return len(r.Integrations) > 0 && len(r.Integrations) >= r.IntegrationCount
 }
 
 // describe takes over what a relay says. The first relay of an answer begins anew.
-func (d *door) describe(in visit.RelayIntegration) {
+func (m *Model) describe(d *door, in visit.RelayIntegration) {
 	if len(d.relays) == 0 {
 		d.deciders = nil
+		m.setZone(d, in.TimeZone)
 	}
 	d.name, d.test = visit.CleanText(in.DisplayName), in.Test
-	if in.TimeZone != "" {
-		d.zone = in.TimeZone
-	}
 	d.invalid, d.unconfirmed = d.invalid || in.Invalid, d.unconfirmed || in.NotConfirmed
 	d.received = later(d.received, in.LastReceived)
 	d.deciders = union(d.deciders, in.Deciders)
@@ -47,12 +45,8 @@ func (d *door) gone(now time.Time) bool {
 	return len(d.relays) == 0 && len(d.had) == 0 && (last.IsZero() || now.Sub(last) > day)
 }
 
-// sight notes that a relay has the door.
-func (d *door) sight(relay string, now time.Time) {
-	if slices.Contains(d.relays, relay) {
-		return
-	}
-	d.relays = append(d.relays, relay)
+// saw notes when a relay had the door, to miss it when it does not answer any more.
+func (d *door) saw(relay string, now time.Time) {
 	if d.had == nil {
 		d.had = map[string]time.Time{}
 	}
@@ -82,7 +76,7 @@ func (m *Model) missingRelay(d *door, clock func(time.Time) string) (Finding, bo
 	}
 	var gone []sighting
 	for id, at := range d.had {
-		if !slices.Contains(d.relays, id) {
+		if !slices.ContainsFunc(d.relays, func(i int) bool { return m.relays[i].ID == id }) {
 			gone = append(gone, sighting{id, at})
 		}
 	}
@@ -90,8 +84,8 @@ func (m *Model) missingRelay(d *door, clock func(time.Time) string) (Finding, bo
 		return Finding{}, false
 	}
 	slices.SortFunc(gone, func(a, b sighting) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id)) })
-	for _, r := range m.relays {
-		if len(gone) > 0 && slices.Contains(d.relays, r.ID) && r.Started.After(gone[0].at.Add(-startedBefore)) {
+	for _, i := range d.relays {
+		if len(gone) > 0 && m.relays[i].Started.After(gone[0].at.Add(-startedBefore)) {
 			gone = gone[1:] // it was started in that one's place
 		}
 	}
@@ -104,11 +98,8 @@ func (m *Model) missingRelay(d *door, clock func(time.Time) string) (Finding, bo
 
 // impaired holds where a relay says that somebody must mend something.
 func (m *Model) impaired(d *door, may func(site string) bool) (Finding, bool) {
-	for _, r := range m.relays {
-		if !slices.Contains(d.relays, r.ID) {
-			continue
-		}
-		switch {
+	for _, i := range d.relays {
+		switch r := m.relays[i]; {
 		case r.Impaired != "":
 			return Finding{State: Impaired, Text: "Relay " + r.ID + ": " + strings.TrimSuffix(impairedText(r, may), ".") + "."}, true
 		case r.SpoolFull >= spoolFull:
@@ -121,8 +112,10 @@ func (m *Model) impaired(d *door, may func(site string) bool) (Finding, bool) {
 // impairedText is what a relay says of itself. It may name any of its sites, also one that
 // it does not list.
 func impairedText(r visit.Relay, may func(site string) bool) string {
-	all := r.SiteCount <= len(r.Sites) && !slices.ContainsFunc(r.Sites, func(site string) bool { return !may(site) })
-	if r.Impaired == "" || may(visit.AllSites) || all {
+	all := func() bool {
+		return r.SiteCount <= len(r.Sites) && !slices.ContainsFunc(r.Sites, func(site string) bool { return !may(site) })
+	}
+	if r.Impaired == "" || may(visit.AllSites) || all() {
 		return visit.CleanText(r.Impaired)
 	}
 	return "it is impaired, and a person must mend something of it. Ask somebody who may see every site what it is"
@@ -130,16 +123,14 @@ func impairedText(r visit.Relay, may func(site string) bool) string {
 
 func (m *Model) notObeyed(d *door, now time.Time, clock func(time.Time) string) (Finding, bool) {
 	asked := m.sources[Relays].checked
-	for _, r := range m.relays {
-		if !concerns(r, d.site) {
-			continue
-		}
+	for _, i := range m.index.concerned(d.site) {
+		r := m.relays[i]
 		if !r.OrdersKnown {
 			return Finding{State: NotObeyed, Text: "Relay " + r.ID + " does not know the standing orders. It lets nobody in by a fallback."}, true
 		}
-		for _, o := range m.orders {
-			due := o.InForce(now) && concernsSite(o.Site, d.site) && asked.Sub(o.Since) > obeyWithin
-			if due && !Obeys(r, o.Identity()) {
+		for _, o := range m.ordersFor(d.site) {
+			due := o.InForce(now) && asked.Sub(o.Since) > obeyWithin
+			if due && !m.index.obeyed[i][o.id] {
 				return Finding{NotObeyed, fmt.Sprintf("Relay %s does not obey the %s given %s.", r.ID, o.Kind, clock(o.Since)), o.Since}, true
 			}
 		}
@@ -147,12 +138,11 @@ func (m *Model) notObeyed(d *door, now time.Time, clock func(time.Time) string) 
 	return Finding{}, false
 }
 
-// Obeys reports whether a relay obeys an order.
-func Obeys(r visit.Relay, id string) bool {
-	return slices.ContainsFunc(r.Orders, func(o visit.RelayOrder) bool { return o.ID == id })
-}
-
-// concerns reports whether a relay has a site, or may have it.
-func concerns(r visit.Relay, site string) bool {
-	return r.SiteCount > len(r.Sites) || slices.Contains(r.Sites, site)
+// ordersFor are the orders that concern a site: those of all sites first, and then its own.
+func (m *Model) ordersFor(site string) []standing {
+	everywhere, own := m.orders[visit.AllSites], m.orders[site]
+	if len(own) == 0 {
+		return everywhere
+	}
+	return slices.Concat(everywhere, own)
 }

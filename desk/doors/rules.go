@@ -47,7 +47,7 @@ func (m *Model) findings(d *door, now time.Time, may func(site string) bool) []F
 			all = append(all, f)
 		}
 	}
-	clock := func(t time.Time) string { return Clock(t, now, m.location(d.zone)) }
+	clock := func(t time.Time) string { return Clock(t, now, d.location) }
 	add(m.ordered(d, visit.OrderLockdown, LockedDown, now, clock))
 	add(Finding{State: Invalid, Text: "Its configuration is invalid: all calls of Sine are answered 401. The log of the relay says what is wrong, and so does sine-relay config check."}, d.invalid)
 	override, overridden := m.ordered(d, visit.OrderOverride, Overridden, now, clock)
@@ -76,20 +76,17 @@ func (m *Model) findings(d *door, now time.Time, may func(site string) bool) []F
 // before one of every site.
 func (m *Model) ordered(d *door, kind visit.OrderKind, state State, now time.Time, clock func(time.Time) string) (Finding, bool) {
 	var found *visit.Order
-	for i := range m.orders {
-		o := &m.orders[i]
-		if o.Kind == kind && concernsSite(o.Site, d.site) && o.InForce(now) && (found == nil || o.Site == d.site) {
-			found = o
+	for _, o := range m.ordersFor(d.site) {
+		if o.Kind == kind && o.InForce(now) && (found == nil || o.Site == d.site) {
+			found = &o.Order
 		}
 	}
 	if found != nil {
 		return Finding{state, orderText(*found, state, clock), found.Since}, true
 	}
-	for _, r := range m.relays {
-		for _, o := range r.Orders {
-			if o.Kind == kind && o.Lost && concernsSite(o.Site, d.site) {
-				return Finding{State: state, Text: state.Title() + ": relay " + r.ID + " obeys an order that NATS has lost. Lift it, or give it again."}, true
-			}
+	for _, at := range []term{{kind, d.site}, {kind, visit.AllSites}} {
+		if i, lost := m.index.lost[at]; lost {
+			return Finding{State: state, Text: state.Title() + ": relay " + m.relays[i].ID + " obeys an order that NATS has lost. Lift it, or give it again."}, true
 		}
 	}
 	return Finding{}, false
@@ -256,9 +253,4 @@ func (d *door) silence(now time.Time, clock func(time.Time) string) (Finding, bo
 		return Finding{}, false
 	}
 	return Finding{Silent, fmt.Sprintf("Nothing was received since %s. On the day before there were %d in the same time.", clock(last), before), last}, true
-}
-
-// concernsSite reports whether an order for a site is one for another, too.
-func concernsSite(ordered, site string) bool {
-	return ordered == site || ordered == visit.AllSites || ordered == ""
 }

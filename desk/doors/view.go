@@ -66,8 +66,19 @@ type Door struct {
 	// ByFallback says how many of the last check-in requests a fallback answered, and why,
 	// where that makes no state of the door; or is empty.
 	ByFallback string
+	// Contradictions are the visitors of a day who were rejected and then checked in here,
+	// the last one last.
+	Contradictions []Contradiction
 	// Unconfirmed is set where no test visit has shown that Sine obeys rejections.
 	Unconfirmed bool
+}
+
+// LastContradiction is the last of [Door.Contradictions], or nil.
+func (d Door) LastContradiction() *Contradiction {
+	if len(d.Contradictions) == 0 {
+		return nil
+	}
+	return &d.Contradictions[len(d.Contradictions)-1]
 }
 
 // Entry is whether visitors can get in, by all that holds of the door.
@@ -96,9 +107,12 @@ func (m *Model) View(may func(site string) bool) View {
 	defer m.mu.Unlock()
 	now := m.now()
 	v := View{Now: now, Missing: m.gaps(now), Omitted: m.omitted > 0}
+	contradictions := m.visits.byDoor(now)
 	for _, d := range m.doors {
 		if may(d.site) {
-			v.Doors = append(v.Doors, m.view(d, v.Missing, now, may))
+			door := m.view(d, v.Missing, now, may)
+			door.Contradictions = contradictions[d.place]
+			v.Doors = append(v.Doors, door)
 		}
 	}
 	slices.SortFunc(v.Doors, func(a, b Door) int {
@@ -140,7 +154,7 @@ func (m *Model) gaps(now time.Time) (all []Gap) {
 
 func (m *Model) view(d *door, gaps []Gap, now time.Time, may func(site string) bool) Door {
 	v := Door{
-		Site: d.site, Integration: d.integration, Name: cmp.Or(d.name, d.integration), Zone: m.location(d.zone), Test: d.test,
+		Site: d.site, Integration: d.integration, Name: cmp.Or(d.name, d.integration), Zone: d.location, Test: d.test,
 		LastRequest: d.lastRequest, LastCheckIn: d.lastCheckIn, LastCheckOut: d.lastCheckOut, Drifting: d.drifting, Unconfirmed: d.unconfirmed,
 	}
 	v.Took, v.TookHours = d.times(now)
@@ -148,11 +162,9 @@ func (m *Model) view(d *door, gaps []Gap, now time.Time, may func(site string) b
 	for _, name := range d.deciders {
 		v.Deciders = append(v.Deciders, Decider{name, m.programs.answering(d.site, name), d.decided[name]})
 	}
-	for _, r := range m.relays {
-		if slices.Contains(d.relays, r.ID) {
-			v.Relays++
-			v.Spooled += r.Spooled
-		}
+	for _, i := range d.relays {
+		v.Relays++
+		v.Spooled += m.relays[i].Spooled
 	}
 	all := m.findings(d, now, may)
 	gaps = slices.DeleteFunc(slices.Clone(gaps), func(g Gap) bool { return g.Partly })
@@ -182,7 +194,7 @@ func (m *Model) unknown(d *door, gaps []Gap, now time.Time, may func(site string
 			first = g
 		}
 	}
-	text := "Unknown since " + Clock(first.Since, now, m.location(d.zone)) + ": "
+	text := "Unknown since " + Clock(first.Since, now, d.location) + ": "
 	for i, g := range gaps {
 		if i > 0 {
 			text += "; "
@@ -203,25 +215,42 @@ func (m *Model) unknown(d *door, gaps []Gap, now time.Time, may func(site string
 func (m *Model) Sites() []Site {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return slices.Clone(m.knownSites())
+}
+
+// Zone is the time zone of a site, or UTC where the site is not known.
+func (m *Model) Zone(site string) *time.Location {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := m.knownSites()
+	i, known := slices.BinarySearchFunc(all, site, func(s Site, name string) int { return cmp.Compare(s.Name, name) })
+	if !known {
+		return time.UTC
+	}
+	return all[i].Zone
+}
+
+func (m *Model) knownSites() []Site {
+	if m.sites != nil {
+		return m.sites
+	}
 	all := map[string]Site{}
 	for _, d := range m.doors {
 		if old, known := all[d.site]; !known || old.Zone == time.UTC {
-			all[d.site] = Site{d.site, m.location(d.zone)}
+			all[d.site] = Site{d.site, d.location}
 		}
 	}
-	for _, r := range m.relays {
-		for _, name := range r.Sites {
-			if _, known := all[name]; !known && visit.ValidName(name) && len(all) < MaxDoors {
-				all[name] = Site{name, time.UTC}
-			}
+	for name := range m.index.bySite {
+		if _, known := all[name]; !known {
+			all[name] = Site{name, time.UTC}
 		}
 	}
-	sites := make([]Site, 0, len(all))
+	m.sites = make([]Site, 0, len(all))
 	for _, s := range all {
-		sites = append(sites, s)
+		m.sites = append(m.sites, s)
 	}
-	slices.SortFunc(sites, func(a, b Site) int { return cmp.Compare(a.Name, b.Name) })
-	return sites
+	slices.SortFunc(m.sites, func(a, b Site) int { return cmp.Compare(a.Name, b.Name) })
+	return m.sites
 }
 
 // Site is a place with its time zone.
@@ -243,7 +272,7 @@ func (m *Model) Relays() []visit.Relay {
 func (m *Model) StandingOrders() []visit.Order {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.orders)
+	return slices.Clone(m.stored)
 }
 
 // Settled reports whether each source was asked, whatever it said, and the last day is read

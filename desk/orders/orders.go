@@ -44,7 +44,8 @@ type Form struct {
 func Read(value func(name string) string) Form {
 	f := Form{
 		Action: Action(value("action")), Kind: visit.OrderKind(value("kind")), ID: value("id"), Site: value("site"), For: value("for"),
-		Reason: strings.TrimSpace(value("reason")), Message: strings.TrimSpace(value("message")),
+		// What is pasted may have invisible characters that nobody could find and take out.
+		Reason: strings.TrimSpace(oneLine(value("reason"))), Message: strings.TrimSpace(oneLine(value("message"))),
 	}
 	if f.Action != Lift {
 		f.Kind = visit.OrderKind(f.Action)
@@ -162,20 +163,80 @@ func Concerns(ordered, site string) bool {
 	return ordered == site || ordered == visit.AllSites || ordered == "" || site == visit.AllSites
 }
 
+// Bounds of what is listed of the orders that NATS has lost, in all and by relay: whatever
+// answers as a relay names as many as it likes.
+const (
+	maxLost      = 1000
+	maxLostOfOne = 200
+)
+
 // Lost are the orders that relays obey and say that NATS has lost, and that are not among
 // those that are stored: no more is known of them than what they do, where, and their ids.
-func Lost(relays []visit.Relay, stored []visit.Order) (lost []visit.Order) {
-	has := func(all []visit.Order, id string) bool {
-		return slices.ContainsFunc(all, func(o visit.Order) bool { return o.Identity() == id })
+// More is set where not all of them are listed.
+func Lost(relays []visit.Relay, stored []visit.Order) (lost []visit.Order, more bool) {
+	known := map[string]bool{"": true}
+	for _, o := range stored {
+		known[o.Identity()] = true
 	}
 	for _, r := range relays {
+		ofOne := 0
 		for _, o := range r.Orders {
-			if o.Lost && o.ID != "" && !has(stored, o.ID) && !has(lost, o.ID) {
+			switch {
+			case !o.Lost || known[o.ID]:
+			case ofOne == maxLostOfOne || len(lost) == maxLost:
+				more = true
+			default:
+				ofOne++
+				known[o.ID] = true
 				lost = append(lost, visit.Order{Kind: o.Kind, Site: o.Site, ID: o.ID})
 			}
 		}
 	}
-	return lost
+	return lost, more
+}
+
+// Count is how many relays obey an order, of those that it concerns.
+type Count struct{ Obeying, Of int }
+
+// CountObeying counts for each order what [Given.Answers] says of it. It reads what the
+// relays say once, whatever the number of the orders.
+func CountObeying(relays []visit.Relay, all []visit.Order) []Count {
+	counts, byID := make([]Count, len(all)), map[string][]int{}
+	for i, o := range all {
+		byID[o.Identity()] = append(byID[o.Identity()], i)
+	}
+	anywhere, bySite := 0, map[string]int{}
+	for _, r := range relays {
+		sites, obeyed := map[string]bool{}, map[string]bool{}
+		for _, site := range r.Sites {
+			sites[site] = true
+		}
+		if r.SiteCount > len(r.Sites) {
+			anywhere++
+		} else {
+			for site := range sites {
+				bySite[site]++
+			}
+		}
+		for _, o := range r.Orders {
+			if obeyed[o.ID] {
+				continue
+			}
+			obeyed[o.ID] = true
+			for _, i := range byID[o.ID] {
+				if site := all[i].Site; site == "" || site == visit.AllSites || r.SiteCount > len(r.Sites) || sites[site] {
+					counts[i].Obeying++
+				}
+			}
+		}
+	}
+	for i, o := range all {
+		counts[i].Of = bySite[o.Site] + anywhere
+		if o.Site == "" || o.Site == visit.AllSites {
+			counts[i].Of = len(relays)
+		}
+	}
+	return counts
 }
 
 // Obeyed reports whether a relay obeys an order, also where NATS has lost it.

@@ -160,3 +160,69 @@ func TestBook_WhatIsBeingGivenIsNotForgotten(t *testing.T) {
 		t.Errorf("it is %+v", g)
 	}
 }
+
+// What relays say is read once, whatever they name: an answer of a relay may have
+// thousands of orders, and an order must not wait for the page that lists them.
+func TestLost_IsBoundedForEachRelayAndInAll(t *testing.T) {
+	said := func(relay string, n int) visit.Relay {
+		r := visit.Relay{ID: relay, RelayStatus: visit.RelayStatus{Sites: []string{"hq"}, SiteCount: 1}}
+		for i := range n {
+			r.Orders = append(r.Orders, visit.RelayOrder{Kind: visit.OrderLockdown, Site: "hq", ID: fmt.Sprint(relay, "-", i), Lost: true})
+		}
+		return r
+	}
+	lost, more := Lost([]visit.Relay{said("A", 5000), said("B", 1)}, []visit.Order{{ID: "A-0"}})
+	if len(lost) != maxLostOfOne+1 || !more || lost[0].ID != "A-1" || lost[maxLostOfOne].ID != "B-0" {
+		t.Errorf("%d are listed, more: %v", len(lost), more)
+	}
+	var many []visit.Relay
+	for i := range 20 {
+		many = append(many, said(fmt.Sprint("R", i), maxLostOfOne))
+	}
+	if lost, more := Lost(many, nil); len(lost) != maxLost || !more {
+		t.Errorf("%d are listed of many relays, more: %v", len(lost), more)
+	}
+	if lost, more := Lost([]visit.Relay{said("A", 2), said("A", 2)}, nil); len(lost) != 2 || more {
+		t.Errorf("%d are listed of two, more: %v", len(lost), more)
+	}
+}
+
+func TestCountObeying_SaysWhatTheAnswersSay(t *testing.T) {
+	relay := func(id string, hidden int, sites []string, obeyed ...string) visit.Relay {
+		r := visit.Relay{ID: id, RelayStatus: visit.RelayStatus{Sites: sites, SiteCount: len(sites) + hidden}}
+		for _, o := range obeyed {
+			r.Orders = append(r.Orders, visit.RelayOrder{ID: o})
+		}
+		return r
+	}
+	relays := []visit.Relay{
+		relay("A", 0, []string{"hq", "lab", "hq"}, "H", "L", "H"), relay("B", 0, []string{"lab"}, "H", "E"), relay("C", 3, nil, "H", "L"), relay("D", 0, []string{"hq"}),
+	}
+	all := []visit.Order{
+		{Kind: visit.OrderLockdown, Site: "hq", ID: "H"}, {Kind: visit.OrderLockdown, Site: "lab", ID: "L"},
+		{Kind: visit.OrderLockdown, Site: visit.AllSites, ID: "E"}, {Kind: visit.OrderLockdown, Site: "nowhere", ID: "N"}, {Kind: visit.OrderLockdown, ID: "E"},
+	}
+	for i, got := range CountObeying(relays, all) {
+		site := all[i].Site
+		if site == "" {
+			site = visit.AllSites
+		}
+		a := (&Given{Form: Form{Action: Lockdown, Kind: visit.OrderLockdown, Site: site}, Order: all[i]}).Answers(relays)
+		if got != (Count{a.Obeying, a.Of}) {
+			t.Errorf("order %d: %+v, want %d of %d", i, got, a.Obeying, a.Of)
+		}
+	}
+}
+
+// What is pasted from elsewhere may have characters that nobody sees.
+func TestRead_TakesTextsWithoutInvisibleCharacters(t *testing.T) {
+	f := Read(func(name string) string {
+		return map[string]string{"action": "lockdown", "site": "hq", "reason": " fire\r\ndrill ", "message": "Call \u202a+49 30 1\u202c\ufeff"}[name]
+	})
+	if f.Reason != "fire drill" || f.Message != "Call +49 30 1" {
+		t.Errorf("it is %q, %q", f.Reason, f.Message)
+	}
+	if _, err := f.Order(noon, "ada", time.Hour); err != nil {
+		t.Error(err)
+	}
+}

@@ -40,6 +40,8 @@ func newBrowser(s *stage) *browser {
 		chromedp.ExecPath("chromium"), chromedp.UserDataDir(s.t.TempDir()), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 	}
+	// The certificate of the test is nobody's but the test's.
+	options = append(options, chromedp.Flag("ignore-certificate-errors-spki-list", s.makeCertificate()))
 	for _, flag := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync", "disable-dev-shm-usage", "hide-scrollbars"} {
 		options = append(options, chromedp.Flag(flag, true))
 	}
@@ -51,6 +53,13 @@ func newBrowser(s *stage) *browser {
 		s.t.Fatalf("chromium does not start: %v", err)
 	}
 	return &browser{s, ctx, map[string]context.Context{}}
+}
+
+// at is the browser with another desk, and with sessions of its own there.
+func (b *browser) at(url string) *browser {
+	other := *b.stage
+	other.url = url
+	return &browser{&other, b.ctx, map[string]context.Context{}}
 }
 
 // groups are those of a user of each role.

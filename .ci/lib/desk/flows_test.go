@@ -1,17 +1,13 @@
 package desk
 
 import (
-	"bytes"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -184,67 +180,6 @@ func tryIt(t *testing.T, b *browser) {
 	p.reads("The pass is made")
 	p.clickText("Check out")
 	p.reads("Checked out")
-}
-
-// crossSite: another site has the browser of somebody who has signed in post a form.
-func crossSite(t *testing.T, b *browser) {
-	p := b.as(t, "operator")
-	p.expect("403", "ERR_")
-	evil := newSite(t, fmt.Sprintf(`<form method="post" action="%s/orders/give"><input name="action" value="lockdown"><input name="site" value="hq"><input name="confirm" value="hq"></form><script>document.forms[0].submit()</script>`, b.url))
-	p.run(chromedp.Navigate(evil))
-	eventually(t, "the post of another site is refused", func() error {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if status := p.statuses["/orders/give"]; status != http.StatusForbidden {
-			return fmt.Errorf("it is answered %d", status)
-		}
-		return nil
-	})
-	p.goTo("/orders")
-	p.reads("No standing order is in force")
-}
-
-// newSite is a page at another address.
-func newSite(t *testing.T, html string) string {
-	t.Helper()
-	address := freeAddress(t)
-	server := &http.Server{Addr: address, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		bytes.NewBufferString(html).WriteTo(w)
-	})}
-	go server.ListenAndServe()
-	t.Cleanup(func() { server.Close() })
-	eventually(t, "the other site is there", func() error {
-		response, err := http.Get("http://" + address)
-		if err == nil {
-			response.Body.Close()
-		}
-		return err
-	})
-	return "http://" + address
-}
-
-// expired: the session's cookie is gone, as after its time, or one that nobody sealed.
-func expired(t *testing.T, b *browser) {
-	p := b.as(t, "viewer")
-	p.goTo("/decisions")
-	p.reads("Decisions")
-	p.expect("401", "403")
-	p.run(command(network.ClearBrowserCookies, cdp.Empty{}))
-	p.provider.QueueUser(mockUser("viewer"))
-	p.goTo("/decisions")
-	p.reads("Decisions") // signed in again, and back on the same page
-	if path := get[string](p, `location.pathname`); path != "/decisions" {
-		t.Errorf("after signing in again the page is %s", path)
-	}
-	response, err := http.Post(b.url+"/orders/give", "application/x-www-form-urlencoded", strings.NewReader("action=lockdown"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
-	if response.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a post without a session is answered %d", response.StatusCode)
-	}
 }
 
 // natsAway: a page that is open says at once that NATS is away, and nothing on it is

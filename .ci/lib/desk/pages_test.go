@@ -21,6 +21,7 @@ func TestDesk(t *testing.T) {
 	s := newStage(t)
 	s.day()
 	b := newBrowser(s)
+	expiring := beginExpiry(t, b)
 	for _, part := range []struct {
 		name string
 		run  func(*testing.T, *browser)
@@ -35,7 +36,9 @@ func TestDesk(t *testing.T) {
 		{"LockdownIsObeyedByAll", lockdown},
 		{"TryItChecksSomebodyIn", tryIt},
 		{"CrossSitePostIsRefused", crossSite},
-		{"ExpiredSessionSignsInAgain", expired},
+		{"ByTLSCookiesAreSecureAndPagesAreLive", byTLS},
+		{"ExpiredSessionSignsInAgain", expiring.end},
+		{"SignedOutSessionIsNoneForACopy", signedOut},
 		{"FaultsAreNamedOnTheDoors", faultsAreNamed},
 		{"NATSThatIsAwayIsNamedAndComesBack", natsAway},
 	} {

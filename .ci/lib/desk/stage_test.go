@@ -45,7 +45,6 @@ type stage struct {
 	provider *mockoidc.MockOIDC
 	relays   []*relay
 	url      string // of the desk
-	admin    string // of its admin listener
 	decider  *nats.Conn
 	deciding micro.Service
 }
@@ -73,7 +72,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s.decide()
 	s.startProvider()
-	s.startDesk()
+	s.url = s.startDesk("desk.log", "http")
 	return s
 }
 
@@ -169,9 +168,14 @@ func (s *stage) logged(p *process, pattern string) []string {
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, condition func() error) {
 	t.Helper()
+	eventuallyWithin(t, patience, what, condition)
+}
+
+func eventuallyWithin(t *testing.T, most time.Duration, what string, condition func() error) {
+	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for giveUp := time.Now().Add(patience); ; <-tick.C {
+	for giveUp := time.Now().Add(most); ; <-tick.C {
 		err := condition()
 		if err == nil {
 			return
@@ -305,18 +309,20 @@ func (s *stage) startProvider() {
 	s.t.Cleanup(func() { provider.Shutdown() })
 }
 
-func (s *stage) startDesk() {
+// startDesk returns the address of a desk.
+func (s *stage) startDesk(log, scheme string, more ...string) (url string) {
 	s.t.Helper()
 	address := freeAddress(s.t)
-	s.url = "http://" + address
-	p := s.launch("desk.log", s.settings("desk", "DESK_LISTEN="+address, "DESK_ADMIN_LISTEN=127.0.0.1:0", "DESK_URL="+s.url,
+	url = scheme + "://" + address
+	settings := append(more, "DESK_LISTEN="+address, "DESK_ADMIN_LISTEN=127.0.0.1:0", "DESK_URL="+url,
 		"DESK_OIDC_ISSUER="+s.provider.Issuer(), "DESK_OIDC_CLIENT_ID="+deskClient, "DESK_OIDC_CLIENT_SECRET="+deskSecret,
 		"DESK_OIDC_SCOPES=profile groups", "DESK_OIDC_NAME_CLAIM=preferred_username",
 		"DESK_ROLES_FILE="+s.path("roles.yaml"), "DESK_SESSION_KEYS_FILE="+s.path("session-keys"),
-		"DESK_TRY_URL="+s.relays[0].webhook, "DESK_TRY_KEYS_DIR="+s.path("try")), "sine-relay", "desk")
+		"DESK_TRY_URL="+s.relays[0].webhook, "DESK_TRY_KEYS_DIR="+s.path("try"))
+	p := s.launch(log, s.settings("desk", settings...), "sine-relay", "desk")
 	m := s.logged(p, `"msg":"sine-relay desk".*"admin":"([^"]+)"`)
-	s.admin = "http://" + m[1]
-	s.ready(s.admin)
+	s.ready("http://" + m[1])
+	return url
 }
 
 // visitor is a made-up one whose names are marked, so that they are found where they must

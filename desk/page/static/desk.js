@@ -9,6 +9,7 @@
   let source = null; // one at a time: each takes a place at the desk
   let retry = 0;
   let closed = false;
+  let ended = false; // the desk has said why it sends no more
   let paused = false;
   let last = ""; // where to go on after a pause
 
@@ -25,11 +26,12 @@
   function hear() {
     heard = new Date();
     closed = false;
+    ended = false;
     say("");
   }
 
   function check() {
-    if (!paused && !document.hidden && (closed || new Date() - heard > quietFor)) {
+    if (!paused && !ended && !document.hidden && (closed || new Date() - heard > quietFor)) {
       say(`This page is old: no connection to the desk since ${clock(heard)} (this device's time). It tries again. If that lasts, reload the page; you may have to sign in again.`);
     }
   }
@@ -118,6 +120,7 @@
     source.addEventListener("bye", (e) => {
       source.close();
       closed = true;
+      ended = true;
       say(`This page is old since ${clock(new Date())} (this device's time): ${e.data}`);
     });
     source.addEventListener("error", (e) => {

@@ -67,7 +67,7 @@ func Run(ctx context.Context, o Options) error {
 			return publishing{recordPrinter{b, o.Stdout}, seen}
 		},
 		Asker:     func(b *broker.Broker) relay.Asker { return asking{b, seen} },
-		InProcess: cut.of,
+		InProcess: cut.of, DeskHere: true,
 	})
 	if err != nil {
 		return err

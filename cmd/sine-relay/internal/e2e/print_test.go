@@ -116,7 +116,7 @@ func TestOutput_CommandsPrintNoControlCharacters(t *testing.T) {
 	check("deciders")
 	check("ask")
 
-	check("lockdown", "--wait", "100ms", "--site", "default", "--message", "mark \u202e", "--by", "mark \u202e")
+	check("lockdown", "--wait", "100ms", "--site", "default", "--message", "mark \u200e", "--by", "mark \u200e")
 	check("orders")
 	check("lockdown", "lift", "--wait", "100ms", "--site", "default")
 }

@@ -66,6 +66,8 @@ type Options struct {
 	Asker     func(*broker.Broker) relay.Asker
 	// InProcess wraps how the relay reaches the embedded NATS; nil changes nothing.
 	InProcess func(InProcess) InProcess
+	// DeskHere is set where a desk in this process has its stream in the embedded NATS.
+	DeskHere bool
 	// Clock is as in [relay.Config]; nil is the machine's.
 	Clock func() time.Time
 }
@@ -109,6 +111,7 @@ func Start(o Options) (_ *Server, err error) {
 		}
 	}
 	cfg := BrokerConfig(s, srv.Embedded, log, registry)
+	cfg.Streams.DeskHere = o.DeskHere
 	if o.InProcess != nil && srv.Embedded != nil {
 		cfg.NATS.InProcess = o.InProcess(cfg.NATS.InProcess)
 	}

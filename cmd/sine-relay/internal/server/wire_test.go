@@ -21,6 +21,7 @@ func TestRemedy_NamesTheSettings(t *testing.T) {
 		fmt.Errorf("anything"): "",
 		&streams.RoomError{Limit: 20 << 20, Wanted: 24 << 20}: "they may take 24 MiB, and there was room for 20 MiB at the start, three quarters of what was free; give it a larger volume, " +
 			"or lower SINE_RELAY_EVENT_STREAM_MAX_BYTES, SINE_RELAY_DECISION_STREAM_MAX_BYTES and SINE_RELAY_QUARANTINE_STREAM_MAX_BYTES to 20 MiB together",
+		&streams.RoomError{Limit: 20 << 20, Wanted: 24 << 20, Audit: 4 << 20}: "_DECISION_STREAM_MAX_BYTES, SINE_RELAY_QUARANTINE_STREAM_MAX_BYTES and SINE_RELAY_DESK_STREAM_MAX_BYTES to 20 MiB together",
 	} {
 		got := remedy(err)
 		if !strings.Contains(got, want) || want == "" && got != "" {
