@@ -54,19 +54,42 @@ type pager struct {
 	nc     connection
 	stream string
 	next   batch // where the next page begins
+	// before is the sequence number before which all that is wanted has come; 0 for none.
+	before uint64
 }
 
 // read returns the next page, and whether there is more behind it by now. Beside an
 // error there is what came before it; the page after that begins behind it.
 func (p *pager) read(ctx context.Context) (page []*jetstream.RawStreamMsg, more bool, err error) {
 	p.next.Batch, p.next.MaxBytes = batchMessages, batchBytes
+	if p.before > p.next.Sequence {
+		p.next.Batch = int(min(p.before-p.next.Sequence, batchMessages))
+	}
 	err = p.get(ctx, p.next, func(m *jetstream.RawStreamMsg) { page = append(page, m) }, func(end *nats.Msg) {
 		more = len(page) > 0 && end.Header.Get(headerPending) != "0"
 	})
 	if len(page) > 0 {
 		p.next = batch{Sequence: page[len(page)-1].Sequence + 1, Subject: p.next.Subject}
+		more = more && (p.before == 0 || p.next.Sequence < p.before)
 	}
 	return page, more, err
+}
+
+// nextPage is what a pager read.
+type nextPage struct {
+	messages []*jetstream.RawStreamMsg
+	more     bool
+	err      error
+}
+
+// readAhead reads the next page while the one before it is used.
+func (p *pager) readAhead(ctx context.Context) <-chan nextPage {
+	coming := make(chan nextPage, 1)
+	go func() {
+		messages, more, err := p.read(ctx)
+		coming <- nextPage{messages, more, err}
+	}()
+	return coming
 }
 
 // get calls fn for each message of a batch, and end for what ends it. Each batch has
@@ -170,6 +193,16 @@ type batch struct {
 	Subject   string     `json:"next_by_subj,omitempty"`
 	Batch     int        `json:"batch"`
 	MaxBytes  int        `json:"max_bytes"`
+}
+
+// pendingOf is how many messages there are from one on that a batch began with, itself
+// included, or 0 where NATS does not say it.
+func pendingOf(h nats.Header) uint64 {
+	behind, err := strconv.ParseUint(h.Get(headerPending), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return behind + 1
 }
 
 func nextWithin(ctx context.Context, replies *nats.Subscription) (*nats.Msg, error) {
