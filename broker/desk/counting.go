@@ -2,9 +2,7 @@ package desk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -16,8 +14,8 @@ import (
 )
 
 const (
-	// maxCounted is how many messages of a stream are counted, the newest: 9.6 MB.
-	maxCounted = 400_000
+	// maxCounted is how many messages of a stream are counted, the newest: 6 MB.
+	maxCounted = 250_000
 	// countInterval is between two looks at what was stored meanwhile, if nobody asks.
 	countInterval = 10 * time.Second
 	// fillPatience is how long somebody who asks waits for what is not read yet.
@@ -37,10 +35,11 @@ type counter struct {
 	messages admin.Messages
 	// read makes an entry. What cannot be read is an error.
 	read func(*jetstream.RawStreamMsg, *index) (entry, error)
-	// unreadable gets its errors.
+	// unreadable gets the errors of read.
 	unreadable func(error)
 	most       int
 	wanted     chan chan error // by those who ask
+	ended      chan struct{}
 
 	// The rest belongs to run, but for what mu guards.
 	next   uint64 // the first that is not read yet, at the newer end
@@ -57,12 +56,13 @@ type counter struct {
 func (d *Desk) newCounter(stream, subjects string, read func(*jetstream.RawStreamMsg, *index) (entry, error)) *counter {
 	return &counter{
 		messages: d.views.Messages(stream, subjects), read: read, unreadable: func(err error) { d.passOver(stream, err) },
-		most: maxCounted, wanted: make(chan chan error),
+		most: maxCounted, wanted: make(chan chan error), ended: make(chan struct{}),
 	}
 }
 
 // run reads until ctx ends.
 func (c *counter) run(ctx context.Context) {
+	defer close(c.ended)
 	err := c.refresh(ctx)
 	for ctx.Err() == nil {
 		var filling, idle <-chan time.Time
@@ -163,14 +163,14 @@ func (c *counter) fill(ctx context.Context) error {
 	}
 	older := index{sites: c.index.sites, situations: c.index.situations}
 	err := c.messages.Between(ctx, from, c.low, func(m *jetstream.RawStreamMsg) error { c.add(&older, m); return nil })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.index.sites, c.index.situations = older.sites, older.situations
 	if err != nil {
 		return err
 	}
 	c.low = from
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.index.before(&older)
-	c.index.sites, c.index.situations = older.sites, older.situations
 	c.full = c.index.count >= c.most && c.low > c.oldest
 	c.filled = c.full || c.low <= c.oldest
 	return nil
@@ -278,6 +278,8 @@ func (c *counter) ask(ctx context.Context) error {
 	reply := make(chan error, 1)
 	select {
 	case c.wanted <- reply:
+	case <-c.ended:
+		return visit.ErrDisconnected
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -303,128 +305,4 @@ func (c *counter) view() (v index, since time.Time, reading bool) {
 		since = v.chunks[0].stored.Add(clockSkew)
 	}
 	return v, since, !c.filled
-}
-
-// Decisions calls fn for each record of a check-in request that is stored and was received
-// from from on and before to, the one that was stored last first, with its sequence number
-// and what counts of it: its site, when it was received, verdict, situation, whether it is
-// synthetic or by a fallback, and whether there was an order. Its visit is one that is
-// equal for the same visit. A zero to is now.
-//
-// The newest 400,000 can be counted, and while they are read fewer: then since is when the
-// first that counts was received, and reading is set where more will count soon.
-func (d *Desk) Decisions(ctx context.Context, from, to time.Time, fn func(sequence uint64, r *visit.Record)) (since time.Time, reading bool, err error) {
-	var r visit.Record
-	order := &visit.OrderNote{}
-	return d.decisions.each(ctx, from, to, func(sequence uint64, e entry, x *index) {
-		r = visit.Record{
-			Site: x.sites.all[e.site], Received: time.UnixMicro(e.received), Situation: x.situations.all[e.situation],
-			Verdict: visit.Accept, Fallback: e.is(markFallback), Synthetic: e.is(markSynthetic), Visit: visitKey(e.visit),
-		}
-		if e.is(markRejected) {
-			r.Verdict = visit.Reject
-		}
-		if e.is(markOrder) {
-			r.Order = order
-		}
-		fn(sequence, &r)
-	})
-}
-
-// CheckIns is the same for check-ins of which Sine sent an id of the visit; corrections
-// are none. Site, Kind, Received, Synthetic and Visit are set. They are read once somebody
-// has asked for them.
-func (d *Desk) CheckIns(ctx context.Context, from, to time.Time, fn func(e *visit.Event)) (since time.Time, reading bool, err error) {
-	d.countCheckIns.Do(func() { d.stopped.Go(func() { d.checkIns.run(d.running) }) })
-	var v visit.Event
-	return d.checkIns.each(ctx, from, to, func(_ uint64, e entry, x *index) {
-		if e.visit == 0 {
-			return
-		}
-		v = visit.Event{Kind: visit.KindCheckedIn, Origin: visit.Origin{
-			Site: x.sites.all[e.site], Received: time.UnixMicro(e.received), Synthetic: e.is(markSynthetic), Visit: visitKey(e.visit),
-		}}
-		fn(&v)
-	})
-}
-
-// RecordsAt calls fn for each of some records that is still stored.
-func (d *Desk) RecordsAt(ctx context.Context, sequences []uint64, fn func(sequence uint64, r visit.Record)) error {
-	stream := d.cfg.Streams.Decisions.Name
-	messages := d.views.Messages(stream, d.cfg.Streams.Subjects.Decision("*", "*"))
-	for _, sequence := range sequences {
-		m, _, err := messages.Next(ctx, sequence)
-		if err != nil {
-			return err
-		}
-		if m == nil || m.Sequence != sequence {
-			continue
-		}
-		e := admin.HistoryEntry{Stream: stream, Subject: m.Subject, Record: &visit.Record{}}
-		if json.Unmarshal(m.Data, e.Record) != nil {
-			continue // it is counted where all are read
-		}
-		if d.fault(e) == nil {
-			fn(sequence, *e.Record)
-		}
-	}
-	return nil
-}
-
-// outline is what counts of a record or an event.
-type outline struct {
-	ID        string         `json:"id"`
-	RequestID string         `json:"requestId"`
-	Site      string         `json:"site"`
-	Received  time.Time      `json:"received"`
-	Visit     visit.VisitKey `json:"visit"`
-	Synthetic bool           `json:"synthetic"`
-	Verdict   visit.Verdict  `json:"verdict"`
-	Situation string         `json:"situation"`
-	Fallback  bool           `json:"fallback"`
-	Order     *struct{}      `json:"order"`
-}
-
-// entryOf is what counts of a message, whose subject would be right for its outline.
-func entryOf(m *jetstream.RawStreamMsg, x *index, o *outline, right string) (e entry, err error) {
-	if right != m.Subject || o.Received.IsZero() {
-		return e, fmt.Errorf("message %d is not what belongs on its subject", m.Sequence)
-	}
-	site, err := x.sites.place(o.Site, maxSites)
-	if err != nil {
-		return e, err
-	}
-	situation, err := x.situations.place(o.Situation, maxSituations)
-	if err != nil {
-		return e, err
-	}
-	e = entry{received: o.Received.UnixMicro(), visit: visitNumber(o.Visit), site: uint16(site), situation: uint8(situation)}
-	e.mark(markRejected, o.Verdict == visit.Reject)
-	e.mark(markFallback, o.Fallback)
-	e.mark(markOrder, o.Order != nil)
-	e.mark(markSynthetic, o.Synthetic)
-	return e, nil
-}
-
-// decision reads a record.
-func (d *Desk) decision(m *jetstream.RawStreamMsg, x *index) (entry, error) {
-	var o outline
-	if err := json.Unmarshal(m.Data, &o); err != nil || o.RequestID == "" {
-		return entry{}, fmt.Errorf("message %d cannot be read", m.Sequence)
-	}
-	r := visit.Record{Verdict: o.Verdict}
-	return entryOf(m, x, &o, d.cfg.Streams.Subjects.Decision(o.Site, r.Result()))
-}
-
-// checkIn reads an event. One without an id of Sine's, which its header would have, counts
-// for nothing.
-func (d *Desk) checkIn(m *jetstream.RawStreamMsg, x *index) (entry, error) {
-	if m.Header.Get(visit.HeaderSubject) == "" || m.Header.Get(visit.HeaderCorrects) != "" {
-		return entry{}, nil
-	}
-	var o outline
-	if err := json.Unmarshal(m.Data, &o); err != nil || o.ID == "" {
-		return entry{}, fmt.Errorf("message %d cannot be read", m.Sequence)
-	}
-	return entryOf(m, x, &o, d.cfg.Streams.Subjects.Event(o.Site, visit.KindCheckedIn))
 }

@@ -236,6 +236,10 @@ func TestRecordsAt_ReadsThoseThatWereCounted(t *testing.T) {
 	if err != nil || n != 50 {
 		t.Errorf("%d records, %v", n, err)
 	}
+	d.Close()
+	if _, _, err := d.Decisions(within(t, patience), start, time.Time{}, func(uint64, *visit.Record) {}); !errors.Is(err, visit.ErrDisconnected) {
+		t.Errorf("after its end: %v", err)
+	}
 }
 
 func TestCheckIns_AreThoseOfWhichSineSentTheVisit(t *testing.T) {

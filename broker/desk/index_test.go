@@ -169,3 +169,29 @@ func TestCounter_BeginsAnewWhenSomethingIsGone(t *testing.T) {
 		t.Errorf("it has %d", c.index.count)
 	}
 }
+
+func TestCounter_GoesOnAfterReadingFailed(t *testing.T) {
+	c, store := stepwise(t, chunkSize)
+	ctx, cancel := context.WithCancel(t.Context())
+	read := c.read
+	c.read = func(m *jetstream.RawStreamMsg, x *index) (entry, error) {
+		defer cancel() // so that the next page cannot be read
+		return read(m, x)
+	}
+	c.must(t, c.refresh)
+	if err := c.fill(ctx); err == nil {
+		t.Fatal("nothing failed")
+	}
+	c.must(t, c.fill)
+	store(1)
+	c.must(t, c.refresh)
+	v, since, _ := c.view()
+	v.each(time.Time{}, time.Time{}, func(_ uint64, e entry) {
+		if v.sites.all[e.site] != "hq" {
+			t.Fatalf("the site is %q", v.sites.all[e.site])
+		}
+	})
+	if v.count != chunkSize+1 || !since.IsZero() {
+		t.Errorf("%d are counted since %s", v.count, since)
+	}
+}

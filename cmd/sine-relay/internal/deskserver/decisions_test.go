@@ -19,15 +19,16 @@ import (
 )
 
 const (
-	storedDecisions = 100_000
-	storedSites     = 40
-	storedDays      = 30
+	storedSites = 40
+	storedDays  = 30
+	// wronged is the place of one that was rejected and has a check-in.
+	wronged = 7
 )
 
-// decisions stores those of the last 30 days, of which a tenth are rejections and a
-// twentieth let somebody in on a fallback. With named, Sine sent an id of each visit, and
-// there is a check-in with 2 KiB of Sine's for each acceptance.
-func decisions(b *testing.B, named bool) *natstest.Server {
+// decisions stores n of the last 30 days, of which a tenth are rejections and a twentieth
+// let somebody in on a fallback. With named, Sine sent an id of each visit, and there is a
+// check-in with 2 KiB of Sine's for each acceptance, and for one rejection.
+func decisions(b testing.TB, n int, named bool) *natstest.Server {
 	b.Helper()
 	s := natstest.Start(b, func(o *server.Options) { o.JetStreamMaxStore = 4 << 30 })
 	js := s.JetStream()
@@ -49,8 +50,8 @@ func decisions(b *testing.B, named bool) *natstest.Server {
 			b.Fatal(err)
 		}
 	}
-	for i := range storedDecisions {
-		id, site, received := visit.NewRequestID(), fmt.Sprintf("site-%02d", i%storedSites), start.Add(time.Duration(i)*storedDays*24*time.Hour/storedDecisions)
+	for i := range n {
+		id, site, received := visit.NewRequestID(), fmt.Sprintf("site-%02d", i%storedSites), start.Add(time.Duration(i)*(storedDays*24*time.Hour/time.Duration(n)))
 		r := visit.Record{
 			RequestID: id, Reference: visit.Reference(id), Site: site, Integration: site + "-lobby", Received: received, Visit: visit.NewVisitKey(""),
 			Verdict: visit.Accept, Situation: visit.SituationDecided, Rule: "all: default accepted", Decider: "default", TookMs: 21.5, Policy: "0123456789abcdef",
@@ -66,7 +67,7 @@ func decisions(b *testing.B, named bool) *natstest.Server {
 			r.Fallback, r.Situation = true, visit.SituationTimeout
 		}
 		store(r.Message(visit.Subjects{}))
-		if named && r.Verdict == visit.Accept {
+		if named && (r.Verdict == visit.Accept || i == wronged) {
 			e := visit.Event{ID: visit.EventID(r.Integration, visit.KindCheckedIn, visit.Fingerprint{}), Kind: visit.KindCheckedIn, Origin: visit.Origin{
 				RequestID: visit.NewRequestID(), Site: site, Integration: r.Integration, Time: received, TimeBasis: visit.TimeReceived, TimeZone: "UTC", Received: received, Visit: r.Visit,
 			}, Source: source}
@@ -80,8 +81,11 @@ func decisions(b *testing.B, named bool) *natstest.Server {
 	return s
 }
 
-// wholePage is a page that has everything, and how long it took.
-func wholePage(b *testing.B, srv *Server, query string) string {
+// day is the date so many days ago.
+func day(ago int) string { return time.Now().UTC().AddDate(0, 0, -ago).Format(time.DateOnly) }
+
+// wholePage is a page that has everything.
+func wholePage(b testing.TB, srv *Server, query string) string {
 	b.Helper()
 	for {
 		status, body := get(b, srv.URL()+"/decisions?"+query)
@@ -100,10 +104,10 @@ func wholePage(b *testing.B, srv *Server, query string) string {
 // too: "started" is from the start of a desk until the page has everything, and "first"
 // until the first page came.
 func BenchmarkDecisions(b *testing.B) {
+	const n = 100_000
 	for _, named := range []bool{false, true} {
 		b.Run(map[bool]string{false: "without ids of visits", true: "with ids of visits"}[named], func(b *testing.B) {
-			s := decisions(b, named)
-			day := func(ago int) string { return time.Now().UTC().AddDate(0, 0, -ago).Format(time.DateOnly) }
+			s := decisions(b, n, named)
 			month := "from=" + day(storedDays) + "&to=" + day(0)
 			b.Run("started", func(b *testing.B) {
 				for b.Loop() {
@@ -117,8 +121,8 @@ func BenchmarkDecisions(b *testing.B) {
 				}
 			})
 			srv, _ := run(b, options(b, io.Discard, "NATS_URL="+s.URL()))
-			if body := wholePage(b, srv, month); !strings.Contains(body, fmt.Sprint(storedDecisions, " check-in requests from")) {
-				b.Fatalf("not everything is counted: %s", body)
+			if body := wholePage(b, srv, month); !strings.Contains(body, fmt.Sprint(n, " check-in requests from")) {
+				b.Fatal("not everything is counted")
 			}
 			for _, c := range []struct{ name, query string }{
 				{"all", month}, {"one site", month + "&site=site-07"}, {"one day", "from=" + day(9) + "&to=" + day(9)},
@@ -152,5 +156,35 @@ func BenchmarkDecisions(b *testing.B) {
 				}
 			})
 		})
+	}
+}
+
+// What pages and export say of what is stored in NATS.
+func TestServer_CountsDecisions(t *testing.T) {
+	const n = 4000
+	s := decisions(t, n, true)
+	srv, _ := run(t, options(t, io.Discard, "NATS_URL="+s.URL()))
+	month := "from=" + day(storedDays) + "&to=" + day(0)
+	for query, want := range map[string]int{"": n, "&site=site-07": n / storedSites, "&result=rejected": n / 10, "&result=fallback": n / 20, "&site=site-07&result=rejected": n / storedSites / 10} {
+		page := wholePage(t, srv, month+query)
+		if !strings.Contains(page, fmt.Sprint(want, " check-in requests from")) || strings.Count(page, "/visit?request=")-strings.Count(page, "yet checked in: 1 at") != min(want, 50) {
+			t.Errorf("%q counts other than %d, or does not list them", query, want)
+		}
+		if wrong := fmt.Sprintf("Rejected and yet checked in: 1 at site-%02d (", wronged); strings.Contains(page, wrong) == strings.Contains(query, "result") {
+			t.Errorf("%q has or lacks %q", query, wrong)
+		}
+		form, err := url.ParseQuery(month + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := client.PostForm(srv.URL()+"/decisions.csv", form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		text, err := io.ReadAll(r.Body)
+		if rows := strings.Count(string(text), "\n"); err != nil || rows != want+1 {
+			t.Errorf("%q has %d rows: %v", query, rows, err)
+		}
 	}
 }
