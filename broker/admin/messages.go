@@ -19,7 +19,17 @@ func (v *Views) Messages(stream, subjects string) Messages { return Messages{v.c
 
 // Last is the sequence number of the newest message, or 0 where there is none.
 func (m Messages) Last(ctx context.Context) (sequence uint64, err error) {
-	return m.pager(1).last(ctx, m.subjects)
+	newest, err := m.pager(1).last(ctx, m.subjects)
+	if err != nil || newest == nil {
+		return 0, err
+	}
+	return newest.Sequence, nil
+}
+
+// At returns the stream's message with a sequence number, on whatever subject, or nil where
+// there is none.
+func (m Messages) At(ctx context.Context, sequence uint64) (*jetstream.RawStreamMsg, error) {
+	return m.pager(sequence).one(ctx, map[string]uint64{"seq": sequence})
 }
 
 // Next returns the first message at a sequence number or behind it, and how many are

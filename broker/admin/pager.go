@@ -141,13 +141,16 @@ func (p *pager) receive(ctx context.Context, b batch, fn func(*jetstream.RawStre
 
 func (p *pager) subject() string { return "$JS.API.DIRECT.GET." + p.stream }
 
-// last is the sequence number of the last message on subjects, or 0.
-func (p *pager) last(ctx context.Context, subjects string) (sequence uint64, err error) {
-	data, err := json.Marshal(struct {
-		Subject string `json:"last_by_subj"`
-	}{subjects})
+// last is the newest message on subjects, or nil.
+func (p *pager) last(ctx context.Context, subjects string) (*jetstream.RawStreamMsg, error) {
+	return p.one(ctx, map[string]string{"last_by_subj": subjects})
+}
+
+// one returns the message that is asked for, or nil where it is not there.
+func (p *pager) one(ctx context.Context, question any) (*jetstream.RawStreamMsg, error) {
+	data, err := json.Marshal(question)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
@@ -157,16 +160,13 @@ func (p *pager) last(ctx context.Context, subjects string) (sequence uint64, err
 		return err
 	}, p.subject())
 	if err != nil {
-		return 0, p.failed(err)
+		return nil, p.failed(err)
 	}
-	switch m, err := directly(reply); {
-	case err != nil:
-		return 0, p.failed(err)
-	case m == nil:
-		return 0, nil
-	default:
-		return m.Sequence, nil
+	m, err := directly(reply)
+	if err != nil {
+		return nil, p.failed(err)
 	}
+	return m, nil
 }
 
 // failed says what keeps the stream from being read.

@@ -16,7 +16,7 @@ import (
 // from from on and before to, the one that was stored last first, with its sequence number
 // and what counts of it: its site, when it was received, verdict, situation, whether it is
 // synthetic or by a fallback, and whether there was an order. Its visit is one that is
-// equal for the same visit. A zero to is now.
+// equal for the same visit. A zero to is now. Fn must not keep r.
 //
 // The newest 250,000 can be counted, and while they are read fewer: then since is when the
 // first that counts was received, and reading is set where more will count soon.
@@ -60,11 +60,11 @@ func (d *Desk) RecordsAt(ctx context.Context, sequences []uint64, fn func(sequen
 	stream := d.cfg.Streams.Decisions.Name
 	messages := d.views.Messages(stream, d.cfg.Streams.Subjects.Decision("*", "*"))
 	for _, sequence := range sequences {
-		m, _, err := messages.Next(ctx, sequence)
+		m, err := messages.At(ctx, sequence)
 		if err != nil {
 			return err
 		}
-		if m == nil || m.Sequence != sequence {
+		if m == nil {
 			continue
 		}
 		e := admin.HistoryEntry{Stream: stream, Subject: m.Subject, Record: &visit.Record{}}
