@@ -159,6 +159,18 @@ func TestCounter_KeepsTheNewestAndSaysSinceWhen(t *testing.T) {
 	}
 }
 
+func TestCounter_CountsWhatWasLeftOutOnceThereIsRoom(t *testing.T) {
+	c, _ := stepwise(t, 2*chunkSize)
+	c.most = chunkSize
+	c.must(t, c.refresh)
+	c.must(t, c.fill)
+	c.index.drop(c.next - 10) // as if these had expired
+	c.must(t, c.refresh)
+	if _, _, reading := c.view(); !reading {
+		t.Error("what was left out is not read")
+	}
+}
+
 func TestCounter_BeginsAnewWhenSomethingIsGone(t *testing.T) {
 	c, _ := stepwise(t, 100)
 	c.must(t, c.refresh)
