@@ -51,6 +51,20 @@ type Broker interface {
 	// Events is the same for events, which come without form answers and without
 	// source.
 	Events(ctx context.Context, site string, from, to time.Time, fn func(visit.Event) error) error
+	// Decisions calls fn for each record that is stored and was received from from on and
+	// before to, the one that was stored last first, with its sequence number and what
+	// counts of it: its site, when it was received, verdict, situation, whether it is
+	// synthetic or by a fallback, and whether there was an order. Its visit is one that is
+	// equal for the same visit. A zero to is now. Fn must not keep r. It reads the
+	// stream in the background.
+	// Where not all of them are counted, since is when the first that counts was received,
+	// and reading is set where more will count soon.
+	Decisions(ctx context.Context, from, to time.Time, fn func(sequence uint64, r *visit.Record)) (since time.Time, reading bool, err error)
+	// CheckIns is the same for check-ins of which Sine sent an id of the visit. Site,
+	// Kind, Received, Synthetic and Visit are set. Corrections are left out.
+	CheckIns(ctx context.Context, from, to time.Time, fn func(e *visit.Event)) (since time.Time, reading bool, err error)
+	// RecordsAt calls fn for each of some records that is still stored.
+	RecordsAt(ctx context.Context, sequences []uint64, fn func(sequence uint64, r visit.Record)) error
 	// Event returns one event with all that is stored of it. Received is when the
 	// relay received it. The error wraps visit.ErrNotFound where it is not there.
 	Event(ctx context.Context, site, id string, received time.Time) (visit.Event, error)

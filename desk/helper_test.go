@@ -41,6 +41,8 @@ type fakeBroker struct {
 	panics      bool // where an order is given
 	ordersErr   error
 	records     []visit.Record
+	since       time.Time // is what decisions and check-ins are counted from
+	reading     bool
 	events      []visit.Event
 	quarantined []visit.Quarantined
 	audits      []visit.Audit
@@ -154,6 +156,39 @@ func (b *fakeBroker) Events(ctx context.Context, site string, from, to time.Time
 		}
 	}
 	return ctx.Err()
+}
+
+func (b *fakeBroker) Decisions(ctx context.Context, from, to time.Time, fn func(uint64, *visit.Record)) (since time.Time, reading bool, err error) {
+	var all []visit.Record
+	if err := b.do(func() { all, since, reading = b.records, b.since, b.reading }); err != nil {
+		return since, reading, err
+	}
+	for i, r := range slices.Backward(all) {
+		if !r.Received.Before(from) && (to.IsZero() || r.Received.Before(to)) {
+			r.RequestID, r.Reference, r.Rule, r.Integration = "", "", "", ""
+			fn(uint64(i), &r)
+		}
+	}
+	return since, reading, ctx.Err()
+}
+
+func (b *fakeBroker) CheckIns(ctx context.Context, from, to time.Time, fn func(*visit.Event)) (since time.Time, reading bool, err error) {
+	b.set(func() { since, reading = b.since, b.reading })
+	err = b.Events(ctx, "", from, to, func(e visit.Event) error {
+		if e.Kind == visit.KindCheckedIn && !e.IsCorrection() {
+			fn(&e)
+		}
+		return nil
+	})
+	return since, reading, err
+}
+
+func (b *fakeBroker) RecordsAt(_ context.Context, sequences []uint64, fn func(uint64, visit.Record)) error {
+	return b.do(func() {
+		for _, sequence := range sequences {
+			fn(sequence, b.records[sequence])
+		}
+	})
 }
 
 func (b *fakeBroker) Event(_ context.Context, site, id string, _ time.Time) (found visit.Event, err error) {

@@ -55,3 +55,24 @@ func TestVisit_SaysWhichTimeSineSent(t *testing.T) {
 		t.Errorf("of another time it says %s", a.text)
 	}
 }
+
+// A page that does not have everything says so, and says nothing of it that it has not read.
+func TestDecisions_SayWhatTheyLack(t *testing.T) {
+	b := stored()
+	b.records[0].Verdict = visit.Reject
+	f := newFixture(t, b)
+	if a := f.get(t, "vera", "/decisions"); strings.Contains(a.text, "not on this page") {
+		t.Errorf("with everything: %s", a.text)
+	}
+	for reading, want := range map[bool]string{true: "The desk is still reading what is stored: decisions before", false: "there are more than the desk counts"} {
+		b.set(func() { b.since, b.reading = time.Now(), reading })
+		a := f.get(t, "vera", "/decisions")
+		checkHTML(t, "decisions", a.text)
+		if !strings.Contains(a.text, want) || strings.Count(a.text, "not on this page") != 2 {
+			t.Errorf("still reading: %v: %s", reading, a.text)
+		}
+		if a := f.get(t, "vera", "/decisions?from=2020-01-01&to=2020-01-02"); !strings.Contains(a.text, want) || strings.Contains(a.text, "No decision is stored") {
+			t.Errorf("of days without any, still reading: %v: %s", reading, a.text)
+		}
+	}
+}

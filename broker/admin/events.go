@@ -59,12 +59,12 @@ func (s *Events) Each(ctx context.Context, site string, since time.Time, fn func
 func (s *Events) Latest(ctx context.Context, messages uint64, fn func(StoredEvent) error) error {
 	subject := s.cfg.Streams.Subjects.Event("*", "*")
 	last, err := s.pager(batch{}).last(ctx, subject)
-	if err != nil || last == 0 {
+	if err != nil || last == nil {
 		return err
 	}
 	first := uint64(1)
-	if last > messages {
-		first = last - messages + 1
+	if last.Sequence > messages {
+		first = last.Sequence - messages + 1
 	}
 	return s.pager(batch{Sequence: first, Subject: subject}).each(ctx, func(m *jetstream.RawStreamMsg) error { return fn(s.Parse(m)) })
 }

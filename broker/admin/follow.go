@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -178,25 +177,11 @@ func (s *source) readNew(ctx context.Context) (more bool, err error) {
 
 // toEnd goes behind what there is.
 func (s *source) toEnd(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pullWait)
-	defer cancel()
-	question, err := json.Marshal(map[string]string{"last_by_subj": s.next.Subject})
+	last, err := s.last(ctx, s.next.Subject)
 	if err != nil {
 		return err
 	}
 	s.next.Sequence = 1
-	var reply *nats.Msg
-	err = s.nc.whilePermitted(ctx, func(ctx context.Context) (err error) {
-		reply, err = s.nc.RequestWithContext(ctx, s.subject(), question)
-		return err
-	}, s.subject())
-	if err != nil {
-		return s.failed(err)
-	}
-	last, err := directly(reply)
-	if err != nil {
-		return s.failed(err)
-	}
 	if last != nil {
 		s.next.Sequence, s.newest = last.Sequence+1, last.Time
 	}

@@ -182,7 +182,7 @@ type source struct {
 	page  []HistoryEntry // read and not used yet
 	ended bool
 	// coming is the page behind it, which is read while this one is used.
-	coming chan nextPage
+	coming <-chan nextPage
 	// newest is when the newest of what was read was stored, and idle how many polls
 	// have found nothing since. doubt is set where the stream may have been made anew.
 	newest time.Time
@@ -209,37 +209,22 @@ func (h *History) sources(f HistoryFilter) (all []*source) {
 	return all
 }
 
-// nextPage is what a pager read.
-type nextPage struct {
-	messages []*jetstream.RawStreamMsg
-	more     bool
-	err      error
-}
-
 // fill reads a page unless there is one, and reports whether there is.
 func (s *source) fill(ctx context.Context) (bool, error) {
 	if len(s.page) > 0 || s.ended {
 		return len(s.page) > 0, nil
 	}
 	if s.coming == nil {
-		s.fetch(ctx)
+		s.coming = s.readAhead(ctx)
 	}
 	p := <-s.coming
 	if s.ended = !p.more; p.more {
-		s.fetch(ctx)
+		s.coming = s.readAhead(ctx)
 	}
 	for _, m := range p.messages {
 		s.page = append(s.page, s.entry(m))
 	}
 	return len(s.page) > 0, p.err
-}
-
-func (s *source) fetch(ctx context.Context) {
-	s.coming = make(chan nextPage, 1)
-	go func(coming chan<- nextPage) {
-		messages, more, err := s.pager.read(ctx)
-		coming <- nextPage{messages, more, err}
-	}(s.coming)
 }
 
 // read adds the stream's next page to that which is not used yet.

@@ -54,19 +54,42 @@ type pager struct {
 	nc     connection
 	stream string
 	next   batch // where the next page begins
+	// before is the sequence number before which all that is wanted has come; 0 for none.
+	before uint64
 }
 
 // read returns the next page, and whether there is more behind it by now. Beside an
 // error there is what came before it; the page after that begins behind it.
 func (p *pager) read(ctx context.Context) (page []*jetstream.RawStreamMsg, more bool, err error) {
 	p.next.Batch, p.next.MaxBytes = batchMessages, batchBytes
+	if p.before > p.next.Sequence {
+		p.next.Batch = int(min(p.before-p.next.Sequence, batchMessages))
+	}
 	err = p.get(ctx, p.next, func(m *jetstream.RawStreamMsg) { page = append(page, m) }, func(end *nats.Msg) {
 		more = len(page) > 0 && end.Header.Get(headerPending) != "0"
 	})
 	if len(page) > 0 {
 		p.next = batch{Sequence: page[len(page)-1].Sequence + 1, Subject: p.next.Subject}
+		more = more && (p.before == 0 || p.next.Sequence < p.before)
 	}
 	return page, more, err
+}
+
+// nextPage is what a pager read.
+type nextPage struct {
+	messages []*jetstream.RawStreamMsg
+	more     bool
+	err      error
+}
+
+// readAhead reads the next page while the one before it is used.
+func (p *pager) readAhead(ctx context.Context) <-chan nextPage {
+	coming := make(chan nextPage, 1)
+	go func() {
+		messages, more, err := p.read(ctx)
+		coming <- nextPage{messages, more, err}
+	}()
+	return coming
 }
 
 // get calls fn for each message of a batch, and end for what ends it. Each batch has
@@ -118,13 +141,16 @@ func (p *pager) receive(ctx context.Context, b batch, fn func(*jetstream.RawStre
 
 func (p *pager) subject() string { return "$JS.API.DIRECT.GET." + p.stream }
 
-// last is the sequence number of the last message on subjects, or 0.
-func (p *pager) last(ctx context.Context, subjects string) (sequence uint64, err error) {
-	data, err := json.Marshal(struct {
-		Subject string `json:"last_by_subj"`
-	}{subjects})
+// last is the newest message on subjects, or nil.
+func (p *pager) last(ctx context.Context, subjects string) (*jetstream.RawStreamMsg, error) {
+	return p.one(ctx, map[string]string{"last_by_subj": subjects})
+}
+
+// one returns the message that is asked for, or nil where it is not there.
+func (p *pager) one(ctx context.Context, question any) (*jetstream.RawStreamMsg, error) {
+	data, err := json.Marshal(question)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
@@ -134,16 +160,13 @@ func (p *pager) last(ctx context.Context, subjects string) (sequence uint64, err
 		return err
 	}, p.subject())
 	if err != nil {
-		return 0, p.failed(err)
+		return nil, p.failed(err)
 	}
-	switch m, err := directly(reply); {
-	case err != nil:
-		return 0, p.failed(err)
-	case m == nil:
-		return 0, nil
-	default:
-		return m.Sequence, nil
+	m, err := directly(reply)
+	if err != nil {
+		return nil, p.failed(err)
 	}
+	return m, nil
 }
 
 // failed says what keeps the stream from being read.
@@ -170,6 +193,16 @@ type batch struct {
 	Subject   string     `json:"next_by_subj,omitempty"`
 	Batch     int        `json:"batch"`
 	MaxBytes  int        `json:"max_bytes"`
+}
+
+// pendingOf is how many messages there are from one on that a batch began with, itself
+// included, or 0 where NATS does not say it.
+func pendingOf(h nats.Header) uint64 {
+	behind, err := strconv.ParseUint(h.Get(headerPending), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return behind + 1
 }
 
 func nextWithin(ctx context.Context, replies *nats.Subscription) (*nats.Msg, error) {

@@ -32,6 +32,17 @@ func (o opened) work() map[string]func(context.Context) error {
 		"records": func(ctx context.Context) error {
 			return o.Records(ctx, "", "", since, time.Time{}, func(visit.Record) error { return nil })
 		},
+		"decisions": func(ctx context.Context) error {
+			_, _, err := o.Decisions(ctx, since, time.Time{}, func(uint64, *visit.Record) {})
+			return err
+		},
+		"records at": func(ctx context.Context) error {
+			return o.RecordsAt(ctx, []uint64{1}, func(uint64, visit.Record) {})
+		},
+		"check-ins": func(ctx context.Context) error {
+			_, _, err := o.CheckIns(ctx, since, time.Time{}, func(*visit.Event) {})
+			return err
+		},
 		"event": func(ctx context.Context) error {
 			_, err := o.Event(ctx, "hq", "e1", time.Now())
 			if errors.Is(err, visit.ErrNotFound) {
@@ -115,8 +126,8 @@ func TestDesk_NeedsNoMorePermissions(t *testing.T) {
 func TestDesk_ARefusalConcernsOnlyWhoNeedsTheSubject(t *testing.T) {
 	t.Parallel()
 	for missing, concerned := range map[string][]string{
-		"$JS.API.DIRECT.GET.VISITORS":                   {"event", "events"},
-		"$JS.API.DIRECT.GET.VISITOR_DECISIONS":          {"records"},
+		"$JS.API.DIRECT.GET.VISITORS":                   {"check-ins", "event", "events"},
+		"$JS.API.DIRECT.GET.VISITOR_DECISIONS":          {"decisions", "records", "records at"},
 		"$JS.API.DIRECT.GET.VISITOR_QUARANTINE":         {"quarantine"},
 		"$JS.API.DIRECT.GET.VISITOR_DESK":               {"audits"},
 		"visitors.v1.audit.*.*":                         {"audit"},
@@ -178,7 +189,7 @@ func TestDesk_AStreamThatIsMissingIsNamed(t *testing.T) {
 	t.Parallel()
 	d := deskOn(t, natstest.Start(t))
 	for name, stream := range map[string]string{
-		"events": "VISITORS", "event": "VISITORS", "records": "VISITOR_DECISIONS", "quarantine": "VISITOR_QUARANTINE", "orders": "VISITOR_ORDERS",
+		"events": "VISITORS", "event": "VISITORS", "check-ins": "VISITORS", "records": "VISITOR_DECISIONS", "decisions": "VISITOR_DECISIONS", "records at": "VISITOR_DECISIONS", "quarantine": "VISITOR_QUARANTINE", "orders": "VISITOR_ORDERS",
 	} {
 		err := d.work()[name](within(t, patience))
 		if !errors.Is(err, visit.ErrStreamMissing) || !strings.Contains(err.Error(), stream) {

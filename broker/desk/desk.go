@@ -46,8 +46,12 @@ type Desk struct {
 	throttle   *logthrottle.Throttle
 	filled     *prometheus.GaugeVec
 	nearlyFull *logthrottle.Throttle
-	stop       context.CancelFunc
-	stopped    sync.WaitGroup
+	// decisions and checkIns are counted; the latter once somebody asks for them.
+	decisions, checkIns *counter
+	countCheckIns       sync.Once
+	running             context.Context // until Close
+	stop                context.CancelFunc
+	stopped             sync.WaitGroup
 }
 
 // Open starts to connect. It fails only for what can never work: a NATS that is away is
@@ -85,9 +89,11 @@ func Open(cfg Config) (*Desk, error) {
 		Help: "Which part of the stream of what is done at the desk is taken, from 0 to 1. At 1, no name is shown and no override given. NaN while it is not known.",
 	}, []string{"stream"})
 	d.filled.WithLabelValues(d.cfg.Streams.Audit.Name).Set(math.NaN())
-	ctx, stop := context.WithCancel(context.Background())
-	d.stop = stop
-	d.stopped.Go(func() { d.watchAudit(ctx) })
+	d.decisions = d.newCounter(d.cfg.Streams.Decisions.Name, d.cfg.Streams.Subjects.Decision("*", "*"), d.decision)
+	d.checkIns = d.newCounter(d.cfg.Streams.Events.Name, d.cfg.Streams.Subjects.Event("*", visit.KindCheckedIn), d.checkIn)
+	d.running, d.stop = context.WithCancel(context.Background())
+	d.stopped.Go(func() { d.watchAudit(d.running) })
+	d.stopped.Go(func() { d.decisions.run(d.running) })
 	return d, nil
 }
 

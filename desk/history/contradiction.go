@@ -18,6 +18,8 @@ type Contradiction struct {
 	RequestID, Reference string
 	// Rejected and CheckedIn are when the relay received the one and the other.
 	Rejected, CheckedIn time.Time
+
+	sequence uint64 // of the rejection's record
 }
 
 // SiteContradictions are those of one site.
@@ -51,7 +53,7 @@ type contradictions struct {
 	found    map[visitID][]Contradiction
 }
 
-func (c *contradictions) reject(r *visit.Record) {
+func (c *contradictions) reject(sequence uint64, r *visit.Record) {
 	id, known := idOf(r.Site, r.Visit)
 	if !known || r.Synthetic || r.Verdict != visit.Reject {
 		return
@@ -64,7 +66,7 @@ func (c *contradictions) reject(r *visit.Record) {
 		c.rejected = map[visitID][]Contradiction{}
 	}
 	c.kept++
-	c.rejected[id] = append(c.rejected[id], Contradiction{Site: r.Site, RequestID: r.RequestID, Reference: r.Reference, Rejected: r.Received})
+	c.rejected[id] = append(c.rejected[id], Contradiction{Site: r.Site, RequestID: r.RequestID, Reference: r.Reference, Rejected: r.Received, sequence: sequence})
 }
 
 func (c *contradictions) checkIn(e *visit.Event) {
@@ -110,14 +112,14 @@ func (c *contradictions) list() (all []Contradiction) {
 }
 
 func inOrder(a, b Contradiction) int {
-	return cmp.Or(a.CheckedIn.Compare(b.CheckedIn), cmp.Compare(a.RequestID, b.RequestID))
+	return cmp.Or(a.CheckedIn.Compare(b.CheckedIn), cmp.Compare(a.sequence, b.sequence))
 }
 
 // Contradictions are those of what was found.
 func (v *Visit) Contradictions() []Contradiction {
 	var c contradictions
 	for i := range v.Records {
-		c.reject(&v.Records[i])
+		c.reject(uint64(i), &v.Records[i])
 	}
 	for i := range v.Events {
 		c.checkIn(&v.Events[i])
@@ -128,19 +130,39 @@ func (v *Visit) Contradictions() []Contradiction {
 	return c.list()
 }
 
-// complete reads the check-ins that may follow the rejections, and then whether there was
-// an acceptance. It reads nothing where Sine names no visit in its check-in requests.
-func (c *contradictions) complete(ctx context.Context, r Reader, f Filter) error {
-	for _, site := range sitesOf(c.rejected) {
-		if err := r.Events(ctx, site, f.From, f.To.Add(around), func(e visit.Event) error { c.checkIn(&e); return nil }); err != nil {
-			return err
-		}
+// complete adds the check-ins that may follow the rejections, and then whether there was
+// an acceptance. It asks for none where Sine names no visit in its check-in requests.
+func (c *contradictions) complete(ctx context.Context, r Reader, f Filter) (checkIns Extent, err error) {
+	if len(c.rejected) == 0 {
+		return checkIns, nil
 	}
-	for _, site := range sitesOf(c.found) {
-		err := r.Records(ctx, site, visit.ResultAccepted, f.From, f.To.Add(around), func(record visit.Record) error { c.accept(&record); return nil })
+	checkIns.Since, checkIns.Reading, err = r.CheckIns(ctx, f.From, f.To.Add(around), c.checkIn)
+	if err != nil || len(c.found) == 0 {
+		return checkIns, err
+	}
+	_, _, err = r.Decisions(ctx, f.From, f.To.Add(around), func(_ uint64, record *visit.Record) { c.accept(record) })
+	return checkIns, err
+}
+
+// identify adds the ids of the rejections. Those that are not stored any more are left out.
+func identify(ctx context.Context, r Reader, sites []SiteContradictions) error {
+	for i := range sites {
+		var places []place
+		for _, c := range sites[i].Newest {
+			places = append(places, place{c.sequence, c.Site, c.Rejected})
+		}
+		stored, err := records(ctx, r, places)
 		if err != nil {
 			return err
 		}
+		var newest []Contradiction
+		for _, c := range sites[i].Newest {
+			if record, there := stored[c.sequence]; there {
+				c.RequestID, c.Reference = record.RequestID, record.Reference
+				newest = append(newest, c)
+			}
+		}
+		sites[i].Newest = newest
 	}
 	return nil
 }

@@ -82,9 +82,11 @@ func TestRead_CountsContradictionsBySiteAndNamesTheNewest(t *testing.T) {
 	if c := d.Contradictions[0]; c.Site != "hq" || c.Number != 12 || len(c.Newest) != maxNewest || c.Newest[0].Reference != "REF11" {
 		t.Errorf("%+v", c)
 	}
+	var more []visit.Record
 	for i := range maxRejected {
-		s.records = append(s.records, decided(fmt.Sprint("more", i), visit.Reject, i%60))
+		more = append(more, decided(fmt.Sprint("more", i), visit.Reject, i%60))
 	}
+	s.records = append(more, s.records...)
 	if d, err := Read(t.Context(), s, month(), 0); err != nil || !d.MoreContradictions || d.Contradictions[0].Number != 12 {
 		t.Errorf("%+v, %v", d.Contradictions, err)
 	}
@@ -93,8 +95,8 @@ func TestRead_CountsContradictionsBySiteAndNamesTheNewest(t *testing.T) {
 // eventless is a store whose events cannot be read.
 type eventless struct{ stored }
 
-func (eventless) Events(context.Context, string, time.Time, time.Time, func(visit.Event) error) error {
-	return visit.ErrDenied
+func (eventless) CheckIns(context.Context, time.Time, time.Time, func(*visit.Event)) (time.Time, bool, error) {
+	return time.Time{}, false, visit.ErrDenied
 }
 
 func TestRead_ReadsEventsOnlyWhereARejectionNamesTheVisit(t *testing.T) {
@@ -110,5 +112,13 @@ func TestRead_ReadsEventsOnlyWhereARejectionNamesTheVisit(t *testing.T) {
 	f.Result = visit.ResultRejected
 	if _, err := Read(t.Context(), s, f, 0); err != nil {
 		t.Errorf("among the rejected alone: %v", err)
+	}
+}
+
+func TestRead_NamesNoContradictionWhoseRejectionIsGone(t *testing.T) {
+	s := stored{records: []visit.Record{decided("V", visit.Reject, 0)}, events: []visit.Event{happened("V", visit.KindCheckedIn, 1)}, gone: []uint64{0}}
+	d, err := Read(t.Context(), s, month(), 0)
+	if err != nil || len(d.Contradictions) != 1 || d.Contradictions[0].Number != 1 || len(d.Contradictions[0].Newest) != 0 {
+		t.Errorf("%+v, %v", d.Contradictions, err)
 	}
 }

@@ -2,12 +2,9 @@ package history
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
-	"encoding/csv"
-	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -65,81 +62,134 @@ type Decisions struct {
 	Total, Tests int
 	Days         []Day // each day, also one without any
 	Situations   []Count
+	// Counted says which of the decisions are counted and listed.
+	Counted Extent
 	// Contradictions are those of sites that have any. They are sought for among all
-	// results alone. MoreContradictions is set where there may be more.
+	// results alone. MoreContradictions is set where there may be more, and CheckIns
+	// says which check-ins they were sought for in.
 	Contradictions     []SiteContradictions
 	MoreContradictions bool
+	CheckIns           Extent
 	// List is one page, the newest first. More is set where another one follows.
 	List []visit.Record
 	More bool
 }
 
+// Extent says what is counted.
+type Extent struct {
+	// Since is zero where everything is, else only what was received since then.
+	Since time.Time
+	// Reading is set where more will be counted soon.
+	Reading bool
+}
+
 // Read counts all decisions and lists one page of them, from 0 on. It keeps no more than
-// the pages up to that one.
-func Read(ctx context.Context, r Reader, f Filter, page int) (Decisions, error) {
+// the places of the pages up to that one.
+func Read(ctx context.Context, r Reader, f Filter, page int) (d Decisions, err error) {
 	page = min(max(page, 0), MaxPages-1)
-	d := Decisions{Days: f.days()}
+	d.Days = f.days()
 	situations := map[string]int{}
-	wanted := (page+1)*PageSize + 1 // one more shows that another page follows
-	var newest []visit.Record
+	list := newest{most: (page+1)*PageSize + 1} // one more shows that another page follows
 	var contrary contradictions
-	for _, site := range f.Sites {
-		last := tail{most: wanted}
-		one := f
-		one.Sites = []string{site}
-		err := Each(ctx, r, one, func(record visit.Record) error {
-			last.add(record)
-			if record.Synthetic {
-				d.Tests++
-				return nil
-			}
-			contrary.reject(&record)
-			d.Total++
-			situations[record.Situation]++
-			if i := f.day(record.Received, d.Days); i >= 0 {
-				d.Days[i].Parts[partOf(&record)]++
-			}
-			return nil
-		})
-		if err != nil {
-			return d, err
+	d.Counted.Since, d.Counted.Reading, err = r.Decisions(ctx, f.From, f.To, func(sequence uint64, record *visit.Record) {
+		if !f.means(record) {
+			return
 		}
-		newest = append(newest, last.all...)
-		slices.SortStableFunc(newest, func(a, b visit.Record) int { return b.Received.Compare(a.Received) })
-		newest = newest[:min(len(newest), wanted)]
+		list.add(place{sequence, record.Site, record.Received})
+		if record.Synthetic {
+			d.Tests++
+			return
+		}
+		contrary.reject(sequence, record)
+		d.Total++
+		situations[record.Situation]++
+		if i := f.day(record.Received, d.Days); i >= 0 {
+			d.Days[i].Parts[partOf(record)]++
+		}
+	})
+	if err != nil {
+		return d, err
 	}
 	if f.Result == "" {
-		if err := contrary.complete(ctx, r, f); err != nil {
+		if d.CheckIns, err = contrary.complete(ctx, r, f); err != nil {
 			return d, err
 		}
 		d.Contradictions, d.MoreContradictions = contrary.bySite(), contrary.full
+		if err := identify(ctx, r, d.Contradictions); err != nil {
+			return d, err
+		}
 	}
-	from := min(page*PageSize, len(newest))
-	to := min(from+PageSize, len(newest))
-	d.List, d.More = newest[from:to], len(newest) > to && page < MaxPages-1
+	all := list.sorted()
+	from := min(page*PageSize, len(all))
+	to := min(from+PageSize, len(all))
+	d.More = len(all) > to && page < MaxPages-1
+	stored, err := records(ctx, r, all[from:to])
+	for _, p := range all[from:to] {
+		if record, there := stored[p.sequence]; there {
+			d.List = append(d.List, record)
+		}
+	}
 	for situation, n := range situations {
 		d.Situations = append(d.Situations, Count{situation, n})
 	}
 	slices.SortFunc(d.Situations, func(a, b Count) int {
 		return cmp.Or(cmp.Compare(b.Number, a.Number), cmp.Compare(a.Situation, b.Situation))
 	})
-	return d, nil
+	return d, err
 }
 
-// tail keeps the last ones of many, in no order.
-type tail struct {
-	all  []visit.Record
+// place is where a decision is stored.
+type place struct {
+	sequence uint64
+	site     string
+	received time.Time
+}
+
+func (p place) compare(other place) int {
+	return cmp.Or(p.received.Compare(other.received), cmp.Compare(p.sequence, other.sequence))
+}
+
+// newest keeps the newest ones of many. As a heap it has the oldest of them on top.
+type newest struct {
+	all  []place
 	most int
-	next int
 }
 
-func (t *tail) add(r visit.Record) {
-	if len(t.all) < t.most {
-		t.all = append(t.all, r)
-		return
+func (n *newest) Len() int           { return len(n.all) }
+func (n *newest) Less(i, j int) bool { return n.all[i].compare(n.all[j]) < 0 }
+func (n *newest) Swap(i, j int)      { n.all[i], n.all[j] = n.all[j], n.all[i] }
+func (n *newest) Push(p any)         { n.all = append(n.all, p.(place)) }
+func (n *newest) Pop() any           { panic("nothing is taken from it") }
+
+func (n *newest) add(p place) {
+	switch {
+	case len(n.all) < n.most:
+		heap.Push(n, p)
+	case p.compare(n.all[0]) > 0:
+		n.all[0] = p
+		heap.Fix(n, 0)
 	}
-	t.all[t.next] = r
-	t.next = (t.next + 1) % t.most
+}
+
+// sorted returns them, the newest first.
+func (n *newest) sorted() []place {
+	slices.SortFunc(n.all, func(a, b place) int { return b.compare(a) })
+	return n.all
+}
+
+// records reads those at some places, by their sequence numbers. Those that are not stored
+// any more are left out: another one may be there, and of a site that its reader may not see.
+func records(ctx context.Context, r Reader, places []place) (map[uint64]visit.Record, error) {
+	sequences, at, all := make([]uint64, 0, len(places)), map[uint64]place{}, map[uint64]visit.Record{}
+	for _, p := range places {
+		sequences, at[p.sequence] = append(sequences, p.sequence), p
+	}
+	err := r.RecordsAt(ctx, sequences, func(sequence uint64, record visit.Record) {
+		if p := at[sequence]; record.Site == p.site && record.Received.Sub(p.received).Abs() < time.Millisecond {
+			all[sequence] = record
+		}
+	})
+	return all, err
 }
 
 // Each calls fn for each decision that is meant, site by site.
@@ -150,7 +200,7 @@ func Each(ctx context.Context, r Reader, f Filter, fn func(visit.Record) error) 
 	}
 	for _, site := range f.Sites {
 		err := r.Records(ctx, anySite(site), stored, f.From, f.To, func(record visit.Record) error {
-			if f.Result == ResultFallback && partOf(&record) != 2 {
+			if !f.means(&record) {
 				return nil
 			}
 			return fn(record)
@@ -160,6 +210,22 @@ func Each(ctx context.Context, r Reader, f Filter, fn func(visit.Record) error) 
 		}
 	}
 	return nil
+}
+
+// means reports whether a decision of its days is meant.
+func (f Filter) means(r *visit.Record) bool {
+	switch f.Result {
+	case "":
+	case ResultFallback:
+		if partOf(r) != 2 {
+			return false
+		}
+	default:
+		if r.Result() != f.Result {
+			return false
+		}
+	}
+	return slices.ContainsFunc(f.Sites, func(site string) bool { return site == r.Site || site == visit.AllSites })
 }
 
 // partOf is the place among [Parts].
@@ -199,44 +265,4 @@ func (f Filter) day(t time.Time, days []Day) int {
 	default:
 		return i - 1
 	}
-}
-
-// CSV writes decisions as rows.
-type CSV struct{ w *csv.Writer }
-
-// NewCSV writes the head of the table.
-func NewCSV(w io.Writer) CSV {
-	c := CSV{csv.NewWriter(w)}
-	c.w.Write([]string{"received", "site", "integration", "request_id", "reference", "visit", "verdict", "situation", "fallback", "rule", "decider", "order", "order_by", "took_ms", "policy", "synthetic"})
-	return c
-}
-
-// Write writes one row.
-func (c CSV) Write(r visit.Record) error {
-	order, by := "", ""
-	if r.Order != nil {
-		order, by = string(r.Order.Kind), cmp.Or(r.Order.By, r.Order.User)
-	}
-	row := []string{
-		r.Received.Format(time.RFC3339), r.Site, r.Integration, r.RequestID, r.Reference, r.Visit.Value, string(r.Verdict), r.Situation,
-		fmt.Sprint(r.Fallback), r.Rule, r.Decider, order, by, fmt.Sprintf("%.1f", r.TookMs), r.Policy, fmt.Sprint(r.Synthetic),
-	}
-	for i, cell := range row {
-		row[i] = inert(visit.CleanText(cell))
-	}
-	return c.w.Write(row)
-}
-
-// Flush writes what is left.
-func (c CSV) Flush() error {
-	c.w.Flush()
-	return c.w.Error()
-}
-
-// inert keeps a spreadsheet from taking a text for a formula.
-func inert(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }

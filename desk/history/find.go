@@ -19,6 +19,9 @@ import (
 type Reader interface {
 	Records(ctx context.Context, site, result string, from, to time.Time, fn func(visit.Record) error) error
 	Events(ctx context.Context, site string, from, to time.Time, fn func(visit.Event) error) error
+	Decisions(ctx context.Context, from, to time.Time, fn func(sequence uint64, r *visit.Record)) (since time.Time, reading bool, err error)
+	CheckIns(ctx context.Context, from, to time.Time, fn func(e *visit.Event)) (since time.Time, reading bool, err error)
+	RecordsAt(ctx context.Context, sequences []uint64, fn func(sequence uint64, r visit.Record)) error
 }
 
 const (

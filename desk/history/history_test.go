@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,11 @@ type stored struct {
 	records []visit.Record
 	events  []visit.Event
 	err     error
+	// since and reading are what is said of that not everything is counted, and gone the
+	// records that were deleted meanwhile.
+	since   time.Time
+	reading bool
+	gone    []uint64
 }
 
 func (s stored) Records(_ context.Context, site, result string, from, to time.Time, fn func(visit.Record) error) error {
@@ -41,6 +47,46 @@ func (s stored) Events(_ context.Context, site string, from, to time.Time, fn fu
 		}
 	}
 	return s.err
+}
+
+func (s stored) Decisions(ctx context.Context, from, to time.Time, fn func(uint64, *visit.Record)) (time.Time, bool, error) {
+	for i, r := range slices.Backward(s.records) {
+		if !r.Received.Before(from) && (to.IsZero() || r.Received.Before(to)) {
+			outline := visit.Record{Site: r.Site, Received: r.Received, Verdict: r.Verdict, Situation: r.Situation, Fallback: r.Fallback, Synthetic: r.Synthetic, Visit: opaque(r.Visit)}
+			if r.Order != nil {
+				outline.Order = &visit.OrderNote{}
+			}
+			fn(uint64(i), &outline)
+		}
+	}
+	return s.since, s.reading, s.err
+}
+
+func (s stored) CheckIns(ctx context.Context, from, to time.Time, fn func(*visit.Event)) (time.Time, bool, error) {
+	err := s.Events(ctx, "", from, to, func(e visit.Event) error {
+		if e.Kind == visit.KindCheckedIn && !e.IsCorrection() && e.Visit.Value != "" {
+			fn(&visit.Event{Kind: e.Kind, Origin: visit.Origin{Site: e.Site, Received: e.Received, Synthetic: e.Synthetic, Visit: opaque(e.Visit)}})
+		}
+		return nil
+	})
+	return s.since, s.reading, err
+}
+
+func (s stored) RecordsAt(_ context.Context, sequences []uint64, fn func(uint64, visit.Record)) error {
+	for _, sequence := range sequences {
+		if !slices.Contains(s.gone, sequence) {
+			fn(sequence, s.records[sequence])
+		}
+	}
+	return s.err
+}
+
+// opaque is a key that says no more than that it is the same.
+func opaque(k visit.VisitKey) visit.VisitKey {
+	if k.Value != "" {
+		k.Value = "the same as " + k.Value
+	}
+	return k
 }
 
 // oneVisit is a visit with an answer, a check-in that was corrected, and a check-out three
@@ -199,6 +245,60 @@ func TestRead_CountsAllAndListsTheNewest(t *testing.T) {
 		if d, err := Read(t.Context(), s, f, 0); err != nil || d.Total != want {
 			t.Errorf("%s: %d, %v", result, d.Total, err)
 		}
+	}
+}
+
+func TestRead_ListsTheNewestOfSomeSites(t *testing.T) {
+	s := stored{records: many(300)}
+	for i := range s.records {
+		s.records[i].Site = []string{"hq", "plant", "annex"}[i%3]
+	}
+	late := s.records[0] // it waited in a spool
+	late.RequestID, late.Received = "LATE", s.records[298].Received.Add(time.Second)
+	s.records = append(s.records, late)
+	f := month()
+	f.Sites = []string{"plant", "hq"}
+	d, err := Read(t.Context(), s, f, 0)
+	if err != nil || d.Total != 201 || d.List[0].RequestID != "LATE" || d.List[1].RequestID != "R298" || d.List[2].RequestID != "R297" {
+		t.Errorf("%d, %+v, %v", d.Total, d.List, err)
+	}
+}
+
+// What is at a sequence number may be another record by then, of a site that its reader
+// may not see.
+func TestRead_ListsNoOtherRecordThanWasCounted(t *testing.T) {
+	for name, change := range map[string]func(*visit.Record){
+		"of another site": func(r *visit.Record) { r.Site = "secret" },
+		"of another time": func(r *visit.Record) { r.Received = r.Received.Add(time.Minute) },
+	} {
+		s := replaced{stored{records: many(2), gone: []uint64{0}}, change}
+		f := month()
+		f.Sites = []string{"hq"}
+		if d, err := Read(t.Context(), s, f, 0); err != nil || d.Total != 2 || len(d.List) != 0 {
+			t.Errorf("%s: %d, %+v, %v", name, d.Total, d.List, err)
+		}
+	}
+}
+
+// replaced has other records where those are that it counts.
+type replaced struct {
+	stored
+	change func(*visit.Record)
+}
+
+func (s replaced) RecordsAt(ctx context.Context, sequences []uint64, fn func(uint64, visit.Record)) error {
+	return s.stored.RecordsAt(ctx, sequences, func(sequence uint64, r visit.Record) {
+		s.change(&r)
+		fn(sequence, r)
+	})
+}
+
+func TestRead_SaysWhatIsNotCounted(t *testing.T) {
+	s := stored{records: many(10), since: noon, reading: true}
+	s.records[1].Visit = visit.NewVisitKey("V") // rejected
+	want := Extent{noon, true}
+	if d, err := Read(t.Context(), s, month(), 0); err != nil || d.Counted != want || d.CheckIns != want {
+		t.Errorf("%+v, %+v, %v", d.Counted, d.CheckIns, err)
 	}
 }
 

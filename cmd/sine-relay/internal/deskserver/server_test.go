@@ -31,7 +31,7 @@ import (
 const patience = 20 * time.Second
 
 // eventually waits until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -43,7 +43,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 }
 
 // options are those of a desk on free ports, with more settings.
-func options(t *testing.T, log io.Writer, settings ...string) Options {
+func options(t testing.TB, log io.Writer, settings ...string) Options {
 	t.Helper()
 	environ := []string{"SINE_RELAY_DESK_LISTEN=127.0.0.1:0", "SINE_RELAY_DESK_ADMIN_LISTEN=127.0.0.1:0"}
 	for _, s := range settings {
@@ -57,7 +57,7 @@ func options(t *testing.T, log io.Writer, settings ...string) Options {
 }
 
 // run starts a desk, and ends it with the test.
-func run(t *testing.T, o Options) (srv *Server, end func() error) {
+func run(t testing.TB, o Options) (srv *Server, end func() error) {
 	t.Helper()
 	srv, err := Start(o)
 	if err != nil {
@@ -83,7 +83,7 @@ func run(t *testing.T, o Options) (srv *Server, end func() error) {
 
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 
-func get(t *testing.T, url string) (status int, body string) {
+func get(t testing.TB, url string) (status int, body string) {
 	t.Helper()
 	response, err := client.Get(url)
 	if err != nil {

@@ -315,11 +315,17 @@ func cpuTime(b *testing.B, pid int) time.Duration {
 
 func residentMB(b *testing.B, pid int) float64 {
 	b.Helper()
+	return statusMB(b, pid, "VmRSS:")
+}
+
+// statusMB is one of the sizes in /proc/<pid>/status.
+func statusMB(b *testing.B, pid int, field string) float64 {
+	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	_, rest, _ := strings.Cut(string(status), field)
 	kB, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
 	if err != nil {
 		b.Fatal(err)

@@ -1,0 +1,77 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Messages reads the messages of a stream on some subjects by their sequence numbers. It
+// is safe for concurrent use.
+type Messages struct {
+	nc               connection
+	stream, subjects string
+}
+
+// Messages returns a reader of a stream on subjects.
+func (v *Views) Messages(stream, subjects string) Messages { return Messages{v.c, stream, subjects} }
+
+// Last is the sequence number of the newest message, or 0 where there is none.
+func (m Messages) Last(ctx context.Context) (sequence uint64, err error) {
+	newest, err := m.pager(1).last(ctx, m.subjects)
+	if err != nil || newest == nil {
+		return 0, err
+	}
+	return newest.Sequence, nil
+}
+
+// At returns the stream's message with a sequence number, on whatever subject, or nil where
+// there is none.
+func (m Messages) At(ctx context.Context, sequence uint64) (*jetstream.RawStreamMsg, error) {
+	return m.pager(sequence).one(ctx, map[string]uint64{"seq": sequence})
+}
+
+// Next returns the first message at a sequence number or behind it, and how many are
+// stored from that one on, itself included; 0 where NATS does not say it, as before 2.11.
+// The message is nil where there is none. Another server of a cluster may lag behind.
+func (m Messages) Next(ctx context.Context, sequence uint64) (found *jetstream.RawStreamMsg, stored uint64, err error) {
+	one := batch{Sequence: sequence, Subject: m.subjects, Batch: 1, MaxBytes: batchBytes}
+	err = m.pager(sequence).get(ctx, one, func(got *jetstream.RawStreamMsg) { found = got }, func(*nats.Msg) {})
+	if err == nil && found != nil {
+		stored = pendingOf(found.Header)
+	}
+	return found, stored, err
+}
+
+// Between calls fn for each message from a sequence number on and before another one, or
+// up to the newest for 0, in their order, until fn returns an error, which it returns. It
+// reads the next ones while fn works.
+func (m Messages) Between(ctx context.Context, from, to uint64, fn func(*jetstream.RawStreamMsg) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p := m.pager(from)
+	p.before = to
+	coming := p.readAhead(ctx)
+	for {
+		page := <-coming
+		if page.more {
+			coming = p.readAhead(ctx)
+		}
+		for _, message := range page.messages {
+			if to > 0 && message.Sequence >= to {
+				return nil
+			}
+			if err := fn(message); err != nil {
+				return err
+			}
+		}
+		if page.err != nil || !page.more {
+			return page.err
+		}
+	}
+}
+
+func (m Messages) pager(from uint64) *pager {
+	return &pager{nc: m.nc, stream: m.stream, next: batch{Sequence: from, Subject: m.subjects}}
+}
