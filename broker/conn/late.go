@@ -44,7 +44,7 @@ const (
 	// rememberReplied and maxReplied bound how long, and of how many messages, it is
 	// remembered that there was a reply.
 	rememberReplied = 30 * time.Second
-	maxReplied      = 8192
+	maxReplied      = 4096
 )
 
 // replied remembers for a while what was replied to, so that a duplicate reply is

@@ -1,6 +1,7 @@
 package connlimit
 
 import (
+	"bytes"
 	"container/list"
 	"context"
 	"errors"
@@ -126,11 +127,12 @@ func (h *header) add(p []byte) bool {
 		return true
 	}
 	h.started += copy(h.start[h.started:], p)
-	for _, b := range p {
+	for {
+		line, rest, whole := bytes.Cut(p, lineEnd)
+		h.filled = h.filled || len(bytes.Trim(line, "\r")) > 0
 		switch {
-		case b == '\r':
-		case b != '\n':
-			h.filled = true
+		case !whole:
+			return true
 		case h.filled:
 			h.lines, h.filled = h.lines+1, false
 		case h.lines > 0: // before the first line, empty ones mean nothing
@@ -140,6 +142,8 @@ func (h *header) add(p []byte) bool {
 		if h.lines > h.limit {
 			return false
 		}
+		p = rest
 	}
-	return true
 }
+
+var lineEnd = []byte("\n")

@@ -28,6 +28,10 @@ const (
 	maxBatchBytes = 8 << 20
 	// slowCommit is when the next batch does not wait for the one before any more.
 	slowCommit = 100 * time.Millisecond
+	// gatherShare is what part of a batch's time the next one waits for the callers of
+	// the first, who mostly come again at once. A batch costs the server several syncs,
+	// however many messages are in it.
+	gatherShare = 2
 	// rememberIDs is of how many messages the id is remembered.
 	rememberIDs = 8192
 )
@@ -45,6 +49,9 @@ type group struct {
 	waiting []member
 	limit   int // of messages in a batch
 	recent  recentIDs
+	// gathered gets a token once as many wait as are wanted; then none are any more.
+	wanted   int
+	gathered chan struct{}
 }
 
 // member is a message whose reply is awaited.
@@ -60,7 +67,7 @@ type member struct {
 
 func newGroup(root visit.Root, c *conn.Conn, s *streams.Reconciler) *group {
 	recent := recentIDs{seed: maphash.MakeSeed(), all: make(map[uint64]struct{})}
-	return &group{root: root, conn: c, streams: s, limit: maxBatch, recent: recent}
+	return &group{root: root, conn: c, streams: s, limit: maxBatch, recent: recent, gathered: make(chan struct{}, 1)}
 }
 
 // enter has a message sent: alone, if nothing is being stored, or else with those that
@@ -72,7 +79,10 @@ func (g *group) enter(m member) {
 	case g.recent.has(m.id), g.limit < minBatch:
 		m.sendAlone()
 	case g.holding > 0:
-		g.waiting = append(g.waiting, m)
+		if g.waiting = append(g.waiting, m); len(g.waiting) == g.wanted {
+			g.wanted = 0
+			g.gathered <- struct{}{}
+		}
 	default:
 		g.recent.add(m.id)
 		g.hold(m)
@@ -114,9 +124,48 @@ func (g *group) lead() {
 			g.leave()
 			return
 		}
+		start := time.Now()
 		if !b.store() {
 			return
 		}
+		g.gather(len(b.members), time.Since(start)/gatherShare)
+	}
+}
+
+// gather waits until the callers of so many messages, which were stored, are there again
+// beside those who wait, but for a while at most.
+func (g *group) gather(stored int, while time.Duration) {
+	if !g.want(stored) {
+		return
+	}
+	over := time.NewTimer(while)
+	defer over.Stop()
+	select {
+	case <-g.gathered:
+	case <-over.C:
+		g.unwant()
+	}
+}
+
+// want has a token put once so many more wait, or a batch is full; it reports false where
+// one is.
+func (g *group) want(more int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) >= g.limit {
+		return false
+	}
+	g.wanted = min(len(g.waiting)+more, g.limit)
+	return true
+}
+
+func (g *group) unwant() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.wanted = 0
+	select {
+	case <-g.gathered: // at the same time
+	default:
 	}
 }
 
