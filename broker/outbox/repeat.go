@@ -111,6 +111,9 @@ func (r *repetition) spoolAhead(ctx context.Context, run *window.Run, from int) 
 			entries, indices = append(entries, entryOf(m)), append(indices, i)
 		}
 	}
+	if len(entries) == 0 { // the disk fails by now
+		return nil
+	}
 	unlock, err := r.keys.lock(ctx, entries[0].Message)
 	if err != nil {
 		return err
