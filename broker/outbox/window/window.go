@@ -50,10 +50,7 @@ type Window struct {
 	wake     chan struct{} // something waits to be written
 	stop     chan struct{}
 	stopped  chan struct{}
-	// wall was the Unix time in nanoseconds at began. Steps of that clock make no message
-	// older or younger.
-	wall  int64
-	began time.Time
+	began    time.Time
 
 	// messages and bytes are in the files; leftOut were not kept.
 	messages, bytes, leftOut atomic.Int64
@@ -82,6 +79,7 @@ type Config struct {
 	// In tests only:
 	segment int64         // the size of a segment
 	reopen  time.Duration // in place of reopenEvery
+	stepped time.Duration // by the system's clock, since the window was opened
 }
 
 // Stats are the numbers of a window. LeftOut messages were not kept, because the
@@ -102,7 +100,7 @@ func Open(cfg Config) (*Window, error) {
 	}
 	w := &Window{
 		cfg: cfg, throttle: logthrottle.New(time.Minute), disk: disk.In(cfg.Dir),
-		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), wall: time.Now().UnixNano(), began: time.Now(),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), began: time.Now(),
 	}
 	if err := w.open(); errors.Is(err, disk.ErrInUse) {
 		return nil, fmt.Errorf("open window %s: %w", cfg.Dir, err)
@@ -130,8 +128,8 @@ func (w *Window) Add(m visit.Message) {
 	}
 }
 
-// now does not step.
-func (w *Window) now() time.Time { return time.Unix(0, w.wall).Add(time.Since(w.began)) }
+// now does not follow steps of the system's clock, which make no message older or younger.
+func (w *Window) now() time.Time { return w.began.Add(time.Since(w.began) - w.cfg.stepped) }
 
 // Confirm says that the receiver had at a time all that it had acknowledged. Until
 // then nothing is forgotten because of its age.
