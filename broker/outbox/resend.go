@@ -2,18 +2,14 @@ package outbox
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/outbox/publish"
-	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
@@ -23,8 +19,6 @@ const (
 	// resendPause is between two attempts to send the window again, and between two
 	// looks at the connection.
 	resendPause = time.Second
-	// resendTimeout is how long one message may take.
-	resendTimeout = 5 * time.Second
 	// inspectionPause is between two looks whether a stream was inspected.
 	inspectionPause = 20 * time.Millisecond
 )
@@ -60,27 +54,7 @@ func newResenders(cfg Config, keys *keyedMutex, p *publish.Publisher, s *spooler
 	if len(cfg.Windows) == 0 {
 		return all
 	}
-	f := promauto.With(cfg.Registerer)
-	resent := f.NewCounter(prometheus.CounterOpts{
-		Name: "sine_relay_window_resent_total", Help: "Acknowledged messages that were sent again, because NATS may have lost them.",
-	})
-	sum := func(value func(window.Stats) int64) func() float64 {
-		return func() (sum float64) {
-			for _, w := range cfg.Windows {
-				sum += float64(value(w.Stats()))
-			}
-			return sum
-		}
-	}
-	f.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "sine_relay_window_messages", Help: "Acknowledged messages that are kept for as long as NATS may take to sync them.",
-	}, sum(func(s window.Stats) int64 { return s.Messages }))
-	f.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "sine_relay_window_bytes", Help: "Bytes of the files of these messages.",
-	}, sum(func(s window.Stats) int64 { return s.Bytes }))
-	f.NewCounterFunc(prometheus.CounterOpts{
-		Name: "sine_relay_window_left_out_total", Help: "Acknowledged messages that are not kept, because the disk was full, too slow or failed.",
-	}, sum(func(s window.Stats) int64 { return s.LeftOut }))
+	resent := newWindowMetrics(cfg)
 	for root, w := range cfg.Windows {
 		all[root] = &resender{
 			root: root, conn: cfg.Conn, streams: cfg.Streams, keys: keys, publisher: p, spooler: s, window: w, log: cfg.Logger, resent: resent,
@@ -218,111 +192,4 @@ func (r *resender) receiver() string {
 	default:
 		return server + " " + looked.Created.UTC().Format(time.RFC3339Nano)
 	}
-}
-
-// send sends what is in the window, and reports whether that is done.
-func (r *resender) send(ctx context.Context) bool {
-	var n atomic.Int64
-	err := r.window.Take(func(some []window.Acknowledged) error { return r.sendAll(ctx, some, &n) })
-	if sent := n.Load(); sent > 0 {
-		r.resent.Add(float64(sent))
-		r.log.Warn("messages that NATS had acknowledged are sent again: it may have lost them", "messages", sent, "root", string(r.root))
-	}
-	if err != nil && ctx.Err() == nil && !isDisconnected(err) {
-		r.log.Error("not all messages could be sent again that NATS may have lost", "err", err.Error())
-	}
-	return err == nil
-}
-
-// sendAll sends messages, those with one ordering key one after another.
-func (r *resender) sendAll(ctx context.Context, all []window.Acknowledged, n *atomic.Int64) error {
-	var keys [][]window.Acknowledged
-	byKey := make(map[string]int)
-	window := r.streams.DedupeWindow(r.root)
-	for _, m := range all {
-		if time.Since(m.At) > window {
-			continue // the stream would not recognise it
-		}
-		i, known := byKey[m.Message.OrderingKey]
-		if !known {
-			i = len(keys)
-			byKey[m.Message.OrderingKey], keys = i, append(keys, nil)
-		}
-		keys[i] = append(keys[i], m)
-	}
-	failed := make([]error, len(keys))
-	places := make(chan struct{}, forwardKeys)
-	var sending sync.WaitGroup
-	var ended atomic.Bool // what takes nothing now takes nothing of the others
-	for i, run := range keys {
-		places <- struct{}{}
-		sending.Go(func() {
-			defer func() { <-places }()
-			if !ended.Load() {
-				failed[i] = r.sendRun(ctx, run, n)
-			}
-			if failed[i] != nil {
-				ended.Store(true)
-			}
-		})
-	}
-	sending.Wait()
-	for _, err := range failed { // one stands for all
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func whileConnected(_ visit.Root, failure error) bool { return isDisconnected(failure) }
-
-// sendRun sends messages of one ordering key. What NATS refuses to that key, or to one
-// message for its own sake, goes to the spool, which knows what to do about it.
-func (r *resender) sendRun(ctx context.Context, run []window.Acknowledged, n *atomic.Int64) error {
-	for i, m := range run {
-		_, err := r.publisher.Repeat(ctx, m.Message, time.Now().Add(resendTimeout), whileConnected)
-		switch {
-		case err == nil:
-			n.Add(1)
-			r.window.AddAgain(m)
-		case passes(err) && !ofSubject(err):
-			return fmt.Errorf("send message %s again: %w", m.Message.ID, err)
-		default:
-			return r.spool(ctx, run[i:])
-		}
-	}
-	return nil
-}
-
-// spool spools messages of one ordering key. Those of a visit come before what came
-// meanwhile: they were acknowledged before it.
-func (r *resender) spool(ctx context.Context, run []window.Acknowledged) error {
-	unlock, err := r.keys.lock(ctx, run[0].Message)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	var entries []spool.Entry
-	for _, m := range run {
-		entries = append(entries, spool.Entry{Message: m.Message, Order: m.Message.OrderingKey, Stored: m.At})
-	}
-	if run[0].Message.OfVisit() {
-		return r.spooled(len(entries), r.spooler.spool.PutAhead(ctx, entries...))
-	}
-	for _, e := range entries { // there may be many, and the key is not locked
-		if err := r.spooled(1, r.spooler.spool.Put(ctx, e)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// spooled counts what was put, unless there was an error.
-func (r *resender) spooled(n int, err error) error {
-	if err != nil {
-		return fmt.Errorf("spool what NATS may have lost: %w", err)
-	}
-	r.spooler.metrics.spooled.Add(float64(n))
-	return nil
 }

@@ -223,6 +223,27 @@ func TestResend_WhatAServerLostWithItsPowerIsStoredAgain(t *testing.T) {
 	}
 }
 
+// What is sent again may be lost again, before and behind what came meanwhile.
+func TestResend_WhatIsLostTwiceIsStoredAgain(t *testing.T) {
+	t.Parallel()
+	store, dir := t.TempDir(), t.TempDir()
+	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
+	k := openKeeping(t, s.URL(), dir, time.Hour)
+	for n := range 4 {
+		k.storeVisits(t, 10*n, 10*n+5)
+		if n == 2 {
+			k.close()
+			k = openKeeping(t, s.URL(), dir, time.Hour)
+		}
+		var meanwhile sync.WaitGroup
+		meanwhile.Go(func() { k.storeVisits(t, 10*n+5, 10*n+10) })
+		losePower(t, s, store, "")
+		meanwhile.Wait()
+	}
+	checkVisits(t, s, 40)
+	k.inStream(t, visit.RootEvent, 8*40)
+}
+
 // Relay and NATS are away at the same time, as when one machine runs both.
 func TestResend_ARelayThatStartsAnewSendsWhatAnotherHasKept(t *testing.T) {
 	t.Parallel()
@@ -392,6 +413,66 @@ func TestResend_AVisitKeepsItsOrderWithoutPermission(t *testing.T) {
 	if got := promtest.Sum(t, k.registry, "sine_relay_spool_spooled_total"); got < 6 {
 		t.Errorf("%v were spooled", got)
 	}
+}
+
+// One message of a visit is too large for NATS as it is now, and is in another segment of
+// the window than those after it.
+func TestResend_AVisitKeepsItsOrderAcrossSegments(t *testing.T) {
+	t.Parallel()
+	store := t.TempDir()
+	s := natstest.Start(t, func(o *server.Options) { o.StoreDir = store })
+	k := openKeeping(t, s.URL(), t.TempDir(), time.Hour)
+	large := event("large")
+	large.Data = make([]byte, 512<<10)
+	first := ofVisit(1, 0)
+	first.Data = large.Data
+	want := []string{ofVisit(1, 1).ID}
+	all := []visit.Message{first, ofVisit(1, 1)}
+	for n := range 20 { // a segment has 8 MiB
+		large.ID = fmt.Sprint("large", n)
+		all = append(all, large)
+	}
+	for n := 2; n < 20; n++ {
+		all = append(all, ofVisit(1, n))
+		want = append(want, ofVisit(1, n).ID)
+	}
+	for _, m := range all {
+		if r := k.store(t, m); r.err != nil {
+			t.Fatal(r.err)
+		}
+	}
+	wait.Until(t, "NATS has acknowledged them", func() bool {
+		return promtest.Sum(t, k.registry, "sine_relay_window_messages") == float64(len(all))
+	})
+	s.Stop()
+	if err := os.RemoveAll(store); err != nil {
+		t.Fatal(err)
+	}
+	s.Restart(func(o *server.Options) { o.MaxPayload = 100 << 10 })
+	got := k.visitsStored(t, s, len(want))
+	if !slices.Equal(got, want) {
+		t.Errorf("stored are %v, want %v", got, want)
+	}
+}
+
+// visitsStored waits until so many events of visits are in the stream, and returns their
+// ids in its order.
+func (k *keeping) visitsStored(t *testing.T, s *natstest.Server, n int) (ids []string) {
+	t.Helper()
+	wait.Until(t, "all are stored", func() bool {
+		ids = nil
+		if _, err := s.JetStream().Stream(t.Context(), visit.DefaultEventStream); err != nil {
+			return false
+		}
+		all, _ := stored(t, s)
+		for _, sequence := range sequences(all) {
+			if strings.Contains(all[sequence], "-") {
+				ids = append(ids, all[sequence])
+			}
+		}
+		return len(ids) >= n
+	})
+	return ids
 }
 
 // The ledger holds although the spool takes one message of three.

@@ -91,21 +91,26 @@ func forwardDefault(t *trial) error {
 	return t.last(t.startNATS, t.reconciled)
 }
 
-// quietTime without a new message means that no more come.
-const quietTime = 500 * time.Millisecond
+const (
+	// resendTimeout is for the relay to find out what NATS has lost, and to send it again.
+	resendTimeout = 30 * time.Second
+	// quietTime without a new message means that no more come.
+	quietTime = 500 * time.Millisecond
+)
 
-// reconciled waits until the relay has sent what it has, and what it may send again.
+// reconciled waits until the relay has sent what it has, and what NATS lost again. What is
+// not there at the end of resendTimeout is missing.
 func (t *trial) reconciled() error {
 	var stream []stored
-	quiet := time.Now().Add(quietTime)
-	err := await(t.ctx, "the relay has sent what it has", startTimeout, func() bool {
+	end, quiet := time.Now().Add(resendTimeout), time.Now().Add(quietTime)
+	err := await(t.ctx, "the relay has sent what it has", 2*resendTimeout, func() bool {
 		now, err := readStream(t.ctx, t.nats.url())
 		idle := err == nil && t.relay.idle()
 		if !idle || len(now) != len(stream) {
 			quiet = time.Now().Add(quietTime)
 		}
 		stream = now
-		return idle && (t.ledger.missing(stream, nil) == 0 || time.Now().After(quiet))
+		return idle && time.Now().After(quiet) && (t.ledger.missing(stream, nil) == 0 || time.Now().After(end))
 	})
 	if err != nil {
 		return err

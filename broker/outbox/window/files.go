@@ -16,31 +16,10 @@ import (
 // segment is a segment and what is known of the messages in it.
 type segment struct {
 	*wal.Segment
-	messages       int64
-	oldest, newest time.Time // when they were added, or found at the start
-	taken          bool      // it is being sent again, and is not forgotten meanwhile
-}
-
-// read returns what can be read. It needs no lock: a segment that is read is not
-// appended to.
-func (w *Window) read(g *segment) []Acknowledged {
-	found, failed := g.Content()
-	if failed != nil {
-		w.complain("cannot read all of it", failed)
-	}
-	return acknowledged(found)
-}
-
-func acknowledged(c wal.Content) (all []Acknowledged) {
-	for _, r := range c.Records {
-		if e, err := r.Entry(); err == nil {
-			e.Message.OrderingKey = e.Order
-			all = append(all, Acknowledged{Message: e.Message, At: e.Stored, again: e.Attempts})
-		}
-	}
-	// What was sent again is behind what was on its way then, and is older.
-	slices.SortStableFunc(all, func(a, b Acknowledged) int { return b.again - a.again })
-	return all
+	messages int64
+	// oldest and newest are when they were added, found at the start, or all sent again.
+	oldest, newest time.Time
+	reviewed       bool // now, and not forgotten meanwhile
 }
 
 // open opens the files, under the lock of the directory.
@@ -101,14 +80,14 @@ func (w *Window) openSegment(name string) bool {
 	if err != nil {
 		return false
 	}
-	found := acknowledged(content)
-	if len(found) == 0 {
+	n := len(kept(content))
+	if n == 0 {
 		_ = g.Close()
 		return false
 	}
-	now := &segment{Segment: g}
-	w.include(now)
-	w.note(now, len(found), time.Now())
+	found := &segment{Segment: g}
+	w.include(found)
+	w.note(found, n)
 	return true
 }
 
@@ -117,11 +96,11 @@ func (w *Window) include(g *segment) {
 	w.bytes.Add(g.Size)
 }
 
-func (w *Window) note(g *segment, messages int, at time.Time) {
+func (w *Window) note(g *segment, messages int) {
+	g.newest = time.Now()
 	if g.messages == 0 {
-		g.oldest = at
+		g.oldest = g.newest
 	}
-	g.newest = at
 	g.messages += int64(messages)
 	w.messages.Add(int64(messages))
 }
@@ -146,13 +125,12 @@ func (w *Window) flush() {
 
 // append writes as many messages as fit into the active segment, and returns how many
 // that are.
-func (w *Window) append(queue []Acknowledged) (n int, err error) {
+func (w *Window) append(queue []wal.Entry) (n int, err error) {
 	b := w.buffer[:0]
 	g := w.active
 	for n < len(queue) {
 		start := len(b)
-		m := queue[n].Message
-		b = wal.AppendEntry(b, wal.Entry{Message: m, Order: m.OrderingKey, Stored: queue[n].At})
+		b = wal.AppendEntry(b, queue[n])
 		if n == 0 && (g == nil || int64(len(b)) > g.Free()) {
 			if g, err = w.begin(int64(len(b))); err != nil {
 				return 0, err
@@ -162,7 +140,7 @@ func (w *Window) append(queue []Acknowledged) (n int, err error) {
 			b = b[:start]
 			break
 		}
-		g.Seal(b[start:], uint64(n)+1, queue[n].again)
+		g.Seal(b[start:], uint64(n)+1, 0)
 		n++
 	}
 	w.buffer = b
@@ -173,7 +151,7 @@ func (w *Window) append(queue []Acknowledged) (n int, err error) {
 		w.active = nil
 		return 0, err
 	}
-	w.note(g, n, time.Now())
+	w.note(g, n)
 	return n, nil
 }
 
@@ -187,7 +165,7 @@ func (w *Window) begin(record int64) (*segment, error) {
 	w.active = nil
 	size := max(w.cfg.segment, record)
 	for _, g := range slices.Clone(w.segments) {
-		if w.bytes.Load()+size > w.cfg.MaxBytes && !g.taken {
+		if w.bytes.Load()+size > w.cfg.MaxBytes && !g.reviewed {
 			w.forget(g)
 		}
 	}
@@ -235,7 +213,7 @@ func (w *Window) expire() {
 	}
 	confirmed := w.confirmedAt()
 	for _, g := range slices.Clone(w.segments) {
-		if g != w.active && !g.taken && confirmed.Sub(g.newest) > w.cfg.MaxAge {
+		if g != w.active && !g.reviewed && confirmed.Sub(g.newest) > w.cfg.MaxAge {
 			w.forget(g)
 		}
 	}

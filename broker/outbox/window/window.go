@@ -3,10 +3,12 @@
 //
 // It is a log of segments like the spool, in a directory of its own, but is appended to
 // without a sync: what is written survives a crash of the process, and a loss of power
-// here only by chance. A segment is deleted as a whole when its newest message is old
-// enough, or when the log is too large: then the window is shorter. Time counts only as
-// far as [Window.Confirm] says that the receiver still has what it acknowledged: one
-// that is away may have lost it. What goes wrong with the files is logged, and never
+// here only by chance. A message keeps its place, also when it is sent again: the order of
+// the log is that in which the receiver acknowledged the messages of a key first. A segment
+// is deleted as a whole when its newest message is old enough, or when the log is too large:
+// then the window is shorter. Time counts only as far as [Window.Confirm] says that the
+// receiver still has what it acknowledged: one that is away may have lost it. The clock of
+// the system may step meanwhile. What goes wrong with the files is logged, and never
 // returned to those who store.
 package window
 
@@ -15,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,12 +50,13 @@ type Window struct {
 	wake     chan struct{} // something waits to be written
 	stop     chan struct{}
 	stopped  chan struct{}
+	began    time.Time
 
 	// messages and bytes are in the files; leftOut were not kept.
 	messages, bytes, leftOut atomic.Int64
 
 	mu        sync.Mutex // of what needs no file, and so waits for no disk
-	queue     []Acknowledged
+	queue     []wal.Entry
 	servers   []string
 	forgotten bool // ForgetServers came before the window was open
 	confirmed time.Time
@@ -77,19 +79,12 @@ type Config struct {
 	// In tests only:
 	segment int64         // the size of a segment
 	reopen  time.Duration // in place of reopenEvery
+	stepped time.Duration // by the system's clock, since the window was opened
 }
 
 // Stats are the numbers of a window. LeftOut messages were not kept, because the
 // disk was full, too slow or failed.
 type Stats struct{ Messages, Bytes, LeftOut int64 }
-
-// Acknowledged is a message that a receiver has acknowledged, at first at a time.
-type Acknowledged struct {
-	Message visit.Message
-	At      time.Time
-
-	again int // 1 if it was sent again
-}
 
 // Open opens the window in cfg.Dir, with what an earlier process has left there,
 // and makes one where there is none. It returns [disk.ErrInUse] when another has it open.
@@ -105,7 +100,7 @@ func Open(cfg Config) (*Window, error) {
 	}
 	w := &Window{
 		cfg: cfg, throttle: logthrottle.New(time.Minute), disk: disk.In(cfg.Dir),
-		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), began: time.Now(),
 	}
 	if err := w.open(); errors.Is(err, disk.ErrInUse) {
 		return nil, fmt.Errorf("open window %s: %w", cfg.Dir, err)
@@ -118,28 +113,23 @@ func Open(cfg Config) (*Window, error) {
 func (w *Window) IsOpen() bool { return w.opened.Load() }
 
 // Add keeps a message that was acknowledged now. It does not wait for the disk.
-func (w *Window) Add(m visit.Message) { w.add(Acknowledged{Message: m, At: time.Now()}) }
-
-// AddAgain keeps a message that was sent again. Its first time stays.
-func (w *Window) AddAgain(a Acknowledged) {
-	a.again = 1
-	w.add(a)
-}
-
-func (w *Window) add(a Acknowledged) {
+func (w *Window) Add(m visit.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.queue) >= maxUnwritten {
 		w.leftOut.Add(1)
 		return
 	}
-	if w.queue = append(w.queue, a); len(w.queue) == 1 {
+	if w.queue = append(w.queue, wal.Entry{Message: m, Order: m.OrderingKey, Stored: w.now()}); len(w.queue) == 1 {
 		select {
 		case w.wake <- struct{}{}:
 		default:
 		}
 	}
 }
+
+// now does not follow steps of the system's clock, which make no message older or younger.
+func (w *Window) now() time.Time { return w.began.Add(time.Since(w.began) - w.cfg.stepped) }
 
 // Confirm says that the receiver had at a time all that it had acknowledged. Until
 // then nothing is forgotten because of its age.
@@ -153,37 +143,6 @@ func (w *Window) Confirm(at time.Time) {
 
 // MaxAge is for how long a message is kept.
 func (w *Window) MaxAge() time.Duration { return w.cfg.MaxAge }
-
-// Take calls fn with the messages that were added before, oldest first, some thousand
-// at a time, and forgets them when fn returns nil. It returns fn's error; those
-// messages come again with the next call. Messages that cannot be read are passed over.
-func (w *Window) Take(fn func([]Acknowledged) error) error {
-	w.files.Lock()
-	w.flush()
-	w.active = nil
-	taken := slices.Clone(w.segments)
-	for _, g := range taken {
-		g.taken = true // and so it does not go meanwhile
-	}
-	w.files.Unlock()
-	for len(taken) > 0 {
-		g := taken[0]
-		if err := fn(w.read(g)); err != nil {
-			w.files.Lock()
-			defer w.files.Unlock()
-			for _, g := range taken {
-				g.taken = false
-			}
-			return err
-		}
-		w.files.Lock()
-		w.flush() // what was sent again and is kept again
-		w.forget(g)
-		w.files.Unlock()
-		taken = taken[1:]
-	}
-	return nil
-}
 
 // Stats returns the numbers of the window. It does not wait for the disk.
 func (w *Window) Stats() Stats {
@@ -240,7 +199,7 @@ func (w *Window) openLater() {
 }
 
 // waiting takes what waits to be written.
-func (w *Window) waiting() []Acknowledged {
+func (w *Window) waiting() []wal.Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	queue := w.queue

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,18 +39,52 @@ func numbered(n int) visit.Message {
 	}
 }
 
-func take(t *testing.T, w *Window) (all []visit.Message) {
+// review returns what is in the window, run by run.
+func review(t *testing.T, w *Window) (runs [][]visit.Message) {
 	t.Helper()
-	err := w.Take(func(some []Acknowledged) error {
-		for _, a := range some {
-			all = append(all, a.Message)
+	err := w.Review(func(all []*Run) error {
+		for _, run := range all {
+			var messages []visit.Message
+			for i := range run.Len() {
+				if a, ok := run.Read(i); ok {
+					messages = append(messages, a.Message)
+				}
+			}
+			runs = append(runs, messages)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all
+	return runs
+}
+
+func idsOf(runs [][]visit.Message) (ids [][]string) {
+	for _, run := range runs {
+		var of []string
+		for _, m := range run {
+			of = append(of, m.ID)
+		}
+		ids = append(ids, of)
+	}
+	return ids
+}
+
+// byKey are numbered messages in their runs.
+func byKey(numbers ...int) (runs [][]visit.Message) {
+	for key := range 3 {
+		var run []visit.Message
+		for _, n := range numbers {
+			if n%3 == (numbers[0]+key)%3 {
+				run = append(run, numbered(n))
+			}
+		}
+		if len(run) > 0 {
+			runs = append(runs, run)
+		}
+	}
+	return runs
 }
 
 // windowFiles are the names of the segments that are on the disk.
@@ -65,70 +100,138 @@ func windowFiles(t *testing.T, dir string) []string {
 func TestWindow_GivesBackWhatWasAddedInItsOrder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	var want []visit.Message
+	var want []int
 	for round := range 2 { // the second process finds what the first has added
-		w := open(t, Config{Dir: dir})
-		for i := range 100 {
-			m := numbered(100*round + i)
-			w.Add(m)
-			want = append(want, m)
+		w := open(t, Config{Dir: dir, segment: wal.MinBytes})
+		for i := range 1000 {
+			w.Add(numbered(1000*round + i))
+			want = append(want, 1000*round+i)
 		}
-		if round == 0 {
-			w.Close()
-			continue
-		}
-		if got := take(t, w); !reflect.DeepEqual(got, want) {
-			t.Errorf("%d messages, want %d", len(got), len(want))
-		}
-		if again := take(t, w); len(again) > 0 {
-			t.Errorf("%d of them come again", len(again))
-		}
-		if left := windowFiles(t, dir); len(left) > 0 {
-			t.Errorf("left on the disk: %v", left)
+		if round == 1 {
+			for range 2 { // and it stays: there may be a second loss
+				if got := review(t, w); !reflect.DeepEqual(got, byKey(want...)) {
+					t.Errorf("%v, want numbers up to %d", idsOf(got), len(want))
+				}
+			}
 		}
 		w.Close()
+	}
+	if files := windowFiles(t, dir); len(files) < 3 {
+		t.Errorf("%d segments", len(files))
 	}
 }
 
 // What was on its way when others began to be sent again is acknowledged before these.
-func TestWindow_WhatWasSentAgainKeepsItsPlace(t *testing.T) {
+func TestWindow_WhatIsSentAgainKeepsItsPlace(t *testing.T) {
 	t.Parallel()
-	w := open(t, Config{Dir: t.TempDir()})
+	w := open(t, Config{Dir: t.TempDir(), segment: wal.MinBytes})
 	defer w.Close()
-	first := []visit.Message{numbered(0), numbered(1)}
-	for _, m := range first {
-		w.Add(m)
+	var want []int
+	for i := range 1000 {
+		w.Add(numbered(i))
+		want = append(want, i)
 	}
-	err := w.Take(func(some []Acknowledged) error {
-		w.Add(numbered(2))
-		for _, a := range some {
-			w.AddAgain(a)
+	err := w.Review(func([]*Run) error {
+		for i := 1000; i < 1010; i++ {
+			w.Add(numbered(i))
+			want = append(want, i)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := take(t, w), append(first, numbered(2)); !reflect.DeepEqual(got, want) {
-		t.Errorf("%v, want %v", got, want)
+	if got := review(t, w); !reflect.DeepEqual(got, byKey(want...)) {
+		t.Errorf("%v, want numbers up to %d", idsOf(got), len(want))
 	}
 }
 
-func TestWindow_WhatWasNotTakenComesAgain(t *testing.T) {
+// A segment takes up its room from the start.
+func TestWindow_ToSendAgainTakesUpNoRoom(t *testing.T) {
 	t.Parallel()
-	w := open(t, Config{Dir: t.TempDir()})
+	dir := t.TempDir()
+	w := open(t, Config{Dir: dir})
 	defer w.Close()
-	for i := range 10 {
+	var want []int
+	for i := range 100 {
+		w.Add(numbered(i))
+		want = append(want, i)
+		if got := review(t, w); !reflect.DeepEqual(got, byKey(want...)) {
+			t.Fatalf("%v, want numbers up to %d", idsOf(got), i)
+		}
+	}
+	if files := windowFiles(t, dir); len(files) != 1 {
+		t.Errorf("%d segments", len(files))
+	}
+}
+
+func TestWindow_WhatIsDroppedIsThereNoMore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w := open(t, Config{Dir: dir})
+	for i := range 6 {
 		w.Add(numbered(i))
 	}
 	stop := errors.New("stop")
-	err := w.Take(func([]Acknowledged) error { return stop })
+	err := w.Review(func(runs []*Run) error {
+		runs[1].Drop(0)
+		runs[2].Drop(0)
+		runs[2].Drop(1)
+		return stop
+	})
 	if !errors.Is(err, stop) {
 		t.Fatal(err)
 	}
-	w.Add(numbered(10))
-	if got := take(t, w); len(got) != 11 || got[10].ID != "10" {
-		t.Errorf("%d messages: %v", len(got), got)
+	for range 2 {
+		if got := review(t, w); !reflect.DeepEqual(got, byKey(0, 3, 4)) {
+			t.Errorf("%v are left", idsOf(got))
+		}
+		if got := w.Stats().Messages; got != 3 {
+			t.Errorf("%d are counted", got)
+		}
+		w.Close()
+		w = open(t, Config{Dir: dir})
+	}
+	w.Close()
+}
+
+// The system's clock may be set while the relay runs.
+func TestWindow_AClockThatStepsMakesNothingOlder(t *testing.T) {
+	t.Parallel()
+	for _, step := range []time.Duration{-time.Hour, time.Hour} {
+		w := open(t, Config{Dir: t.TempDir(), stepped: step})
+		w.Add(numbered(1))
+		err := w.Review(func(runs []*Run) error {
+			if a, ok := runs[0].Read(0); !ok || a.Age < 0 || a.Age > time.Minute {
+				t.Errorf("after a step of %s it is %s old", step, a.Age)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		w.Close()
+	}
+}
+
+// The receiver may take as long to sync what is sent again as it may the first time.
+func TestWindow_WhatIsSentAgainIsKeptForAsLong(t *testing.T) {
+	t.Parallel()
+	w := open(t, Config{Dir: t.TempDir(), MaxAge: 300 * time.Millisecond})
+	defer w.Close()
+	added := time.Now()
+	w.Add(numbered(1))
+	wait.Until(t, "it would be old enough", func() bool { return time.Since(added) > 400*time.Millisecond })
+	again := time.Now()
+	if got := review(t, w); len(got) != 1 {
+		t.Fatalf("%v", idsOf(got))
+	}
+	wait.Until(t, "it is forgotten", func() bool {
+		w.Confirm(time.Now())
+		return w.Stats().Messages == 0
+	})
+	if took := time.Since(again); took < 300*time.Millisecond {
+		t.Errorf("it was kept for %s", took)
 	}
 }
 
@@ -170,9 +273,9 @@ func TestWindow_TakesUpNoMoreThanItsBytes(t *testing.T) {
 			}
 		}
 	}
-	got := take(t, w)
-	if len(got) < 20 || got[len(got)-1].ID != "299" {
-		t.Errorf("%d messages, the newest is %v", len(got), got[len(got)-1].ID)
+	got := slices.Concat(review(t, w)...)
+	if !slices.ContainsFunc(got, func(m visit.Message) bool { return m.ID == "299" }) || len(got) < 20 {
+		t.Errorf("%d messages: %v", len(got), idsOf([][]visit.Message{got}))
 	}
 }
 
@@ -228,8 +331,8 @@ func TestWindow_UnreadableFilesAreNoObstacle(t *testing.T) {
 	w = open(t, Config{Dir: dir})
 	defer w.Close()
 	w.Add(numbered(2))
-	if got := take(t, w); len(got) != 2 || got[0].ID != "1" || got[1].ID != "2" {
-		t.Errorf("%v", got)
+	if got := review(t, w); !reflect.DeepEqual(got, byKey(1, 2)) {
+		t.Errorf("%v", idsOf(got))
 	}
 	if _, err := os.Stat(filepath.Join(dir, "readme.txt")); err != nil {
 		t.Error(err)
@@ -246,8 +349,8 @@ func TestWindow_ARemovedDirectoryIsMadeAgain(t *testing.T) {
 	}
 	w.Add(numbered(1))
 	wait.Until(t, "it is written", func() bool { return len(windowFiles(t, dir)) == 1 })
-	if got := take(t, w); len(got) != 1 {
-		t.Errorf("%v", got)
+	if got := review(t, w); len(got) != 1 {
+		t.Errorf("%v", idsOf(got))
 	}
 }
 
@@ -269,11 +372,10 @@ func TestWindow_CountsWhatADiskDoesNotTake(t *testing.T) {
 	}
 }
 
-// A stream that takes it all again may be as large as the window.
-func TestWindow_WhatIsBeingTakenStays(t *testing.T) {
+// What comes meanwhile may be as large as the window.
+func TestWindow_WhatIsBeingSentAgainStays(t *testing.T) {
 	t.Parallel()
-	const bound = 1 << 20
-	w := open(t, Config{Dir: t.TempDir(), MaxBytes: bound})
+	w := open(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 20})
 	defer w.Close()
 	large := func(i int) visit.Message {
 		m := numbered(i)
@@ -283,22 +385,24 @@ func TestWindow_WhatIsBeingTakenStays(t *testing.T) {
 	for i := range 40 {
 		w.Add(large(i))
 	}
-	seen := 0
-	err := w.Take(func(some []Acknowledged) error {
-		for _, a := range some {
-			if want := fmt.Sprint(seen); a.Message.ID != want {
-				t.Fatalf("%s comes, want %s", a.Message.ID, want)
+	err := w.Review(func(runs []*Run) error {
+		for i := range 40 {
+			w.Add(large(40 + i))
+		}
+		w.files.Lock()
+		w.flush()
+		w.files.Unlock()
+		for key, run := range runs {
+			for i := range run.Len() {
+				if a, ok := run.Read(i); !ok || a.Message.ID != fmt.Sprint(3*i+key) {
+					t.Errorf("%s comes, want %d", a.Message.ID, 3*i+key)
+				}
 			}
-			seen++
-			w.AddAgain(a)
 		}
 		return nil
 	})
-	if err != nil || seen != 40 {
-		t.Errorf("%d came, %v", seen, err)
-	}
-	if got := take(t, w); len(got) == 0 || got[len(got)-1].ID != "39" {
-		t.Errorf("%d are kept again", len(got))
+	if err != nil {
+		t.Error(err)
 	}
 }
 
@@ -338,8 +442,8 @@ func TestWindow_OneThatCannotBeOpenedIsOpenedLater(t *testing.T) {
 			if w.Knows("server") == loses {
 				t.Errorf("that it knows the server is %v", !loses)
 			}
-			if got := take(t, w); len(got) != 2 || got[0].ID != "1" || got[1].ID != "3" {
-				t.Errorf("%v", got)
+			if got := review(t, w); !reflect.DeepEqual(got, byKey(1, 3)) {
+				t.Errorf("%v", idsOf(got))
 			}
 		})
 	}

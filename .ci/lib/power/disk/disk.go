@@ -11,6 +11,10 @@ import (
 // sector is what a disk writes as a whole or not at all.
 const sector = 512
 
+// The superblock of ext4 is these two sectors, with one checksum. It is written in place,
+// and no file system survives when a part of it is: disks write 4 KiB as a whole.
+const firstOfSuper, lastOfSuper = 2, 3
+
 // image is what outlasts the loss of power.
 type image interface {
 	io.ReaderAt
@@ -103,8 +107,13 @@ func (d *disk) cut(what loss) (sectors int, err error) {
 	if what == loseRandom {
 		chance = rand.Float64()
 	}
+	super := rand.Float64() < chance
 	for number := range d.cache {
-		if rand.Float64() < chance {
+		lost := rand.Float64() < chance
+		if number >= firstOfSuper && number <= lastOfSuper {
+			lost = super
+		}
+		if lost {
 			continue
 		}
 		if err := d.keep(number); err != nil {

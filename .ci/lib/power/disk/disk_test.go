@@ -70,6 +70,17 @@ func TestCut_KeepsRandomSectorsAsAWhole(t *testing.T) {
 	t.Error("no cut lost a part")
 }
 
+func TestCut_KeepsTheSuperblockAsAWhole(t *testing.T) {
+	for range 1000 {
+		d, image := written(t)
+		cut(t, d, loseRandom)
+		super := image[firstOfSuper*sector : (lastOfSuper+1)*sector]
+		if n := bytes.Count(super, []byte{1}); n != 0 && n != len(super) {
+			t.Fatalf("%d bytes of it are kept", n)
+		}
+	}
+}
+
 func TestFlush_OfADiskThatLiesKeepsNothing(t *testing.T) {
 	d, image := written(t)
 	d.lies = true

@@ -3,7 +3,6 @@ package queue
 import (
 	"container/heap"
 	"slices"
-	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -52,14 +51,11 @@ func (q *Queue) leave(r *Record) {
 	}
 }
 
-// StoredAfter returns the sequences of the entries of an ordering key that were stored
-// after a time.
-func (q *Queue) StoredAfter(key Key, at time.Time) (sequences []uint64) {
+// Line returns the sequences of the entries of an ordering key, oldest first.
+func (q *Queue) Line(key Key) (sequences []uint64) {
 	if l := q.lines[key]; l != nil {
 		for _, r := range l.records {
-			if r.Stored > at.UnixNano() {
-				sequences = append(sequences, r.Sequence)
-			}
+			sequences = append(sequences, r.Sequence)
 		}
 	}
 	return sequences

@@ -140,3 +140,16 @@ func clockBehindAtTheStart(r *fixture, lasting time.Duration, pick int) error {
 	hold(lasting)
 	return errors.Join(err, one.setClock(0))
 }
+
+// clockStepsDuringALoss has the wall clock of a relay be set back by an hour between what
+// NATS loses and what comes while the relay may not store anything.
+func clockStepsDuringALoss(r *fixture, lasting time.Duration, pick int) error {
+	r.rights.Lock()
+	defer r.rights.Unlock()
+	admit := func(auth string) error { return each(r.nodes, func(n *node) error { return n.reload(auth) }) }
+	one := r.oneRelay(pick)
+	err := errors.Join(one.setClock(time.Hour), r.more(warmUp), admit(passwords(relayPassword, "visitors.v1.event.>")))
+	err = errors.Join(err, one.setClock(0), storeEmptied(r, lasting, pick), r.more(warmUp))
+	hold(lasting)
+	return errors.Join(err, admit(passwords(relayPassword)))
+}

@@ -55,6 +55,7 @@ var scenarios = []scenario{
 	{"NATS comes back with an empty store", alone, noticed(storeEmptied), 1},
 	{"a relay is killed, and NATS loses its store", alone, sinceLastLife(storeEmptied), 0.5},
 	{"NATS loses its store while no relay runs", pair, whileNoRelayRuns(storeEmptied), 0.2},
+	{"the clock is set back while NATS loses its store", layout{stepped: true}, clockStepsDuringALoss, 1},
 	{"the network is cut", distant, networkCut, 1.5},
 	{"NATS accepts connections and says nothing", distant, networkMute, 2.5},
 	{"the network stalls", distant, networkStalled, 2.5},
