@@ -167,7 +167,7 @@ func (l *limiter) acquireEvent(ctx context.Context, integration string, memory *
 
 // noProgress is after what time without an event that was stored or begun to be,
 // none is believed to be stored soon.
-const noProgress = 250 * time.Millisecond
+const noProgress = time.Second
 
 func (l *limiter) advance() {
 	now := time.Now()
