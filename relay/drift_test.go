@@ -41,7 +41,7 @@ func TestDrift_ARenameIsHeardWithinTenDeliveries(t *testing.T) {
 		`sine_relay_field_drift{field="company",integration="lobby",kind="checked_in"} 1`,
 		`sine_relay_field_missing_bodies{field="company",integration="lobby",kind="checked_in"} 5`,
 		`sine_relay_field_missing_since_timestamp_seconds{field="company",integration="lobby",kind="checked_in"} 1.`,
-		`sine_relay_field_missing_probability{field="company",integration="lobby",kind="checked_in"} 3.`,
+		`sine_relay_field_missing_probability{field="company",integration="lobby",kind="checked_in"} 2.979`,
 		`sine_relay_field_found_timestamp_seconds{field="company",integration="lobby",kind="checked_in"} 1.`,
 		`sine_relay_fields_total{field="company",integration="lobby",result="found"} 120`,
 		`sine_relay_fields_total{field="company",integration="lobby",result="missing"} 10`,

@@ -5,10 +5,9 @@
 // has come, and since its first delivery the field has been missing, from five deliveries
 // or more, and from so many visitors that it would be chance once in a million times, or
 // in a hundred thousand where bodies of several kinds agree; all this within 64 deliveries.
-// Or it has vanished, and
-// nothing has come for it: it has been missing for eight days, from ten deliveries or
-// more, from three times as many as ever before in a row, and it would be chance once in
-// a thousand million times. A field that was always there so drifts with the fifth
+// Or it has vanished, and nothing has come for it: it has been missing for eight days, from
+// ten deliveries or more, from three times as many as ever before in a row, and it would be
+// chance once in a thousand million times. A field that was always there so drifts with the fifth
 // delivery after it was renamed, or with the ninth where each visitor makes three; one
 // that is there in four of five deliveries of a kind drifts with about the ninth, and one
 // that is there in every second with the twentieth. It drifts no more once it is found
@@ -199,10 +198,10 @@ func (p *presence) end() {
 	}
 }
 
-// chance is how probable it is that the field is missing from so many deliveries in a
-// row, after it was missing from some before them, which may be 0. How often it is there is itself known by the deliveries before alone: the fewer
-// they were, the less of a surprise it is, and each that it is missing from makes the next
-// less of one.
+// chance is how probable it is that the field is missing from so many deliveries in a row,
+// after it was missing from some before them, which may be 0. How often it is there is
+// itself known by the deliveries before alone: the fewer they were, the less of a surprise
+// it is, and each that it is missing from makes the next less of one.
 func (p *presence) chance(before, run int32) float64 {
 	missing, all := float64(p.missing+before)+.5, float64(p.found+p.missing+before)+1
 	return math.Exp(rising(missing, float64(run)) - rising(all, float64(run)))

@@ -4,13 +4,13 @@
 // worlds hold what an alert must tell apart: sites and installations that are each just
 // wrong enough for it, or just not.
 //
-//	go run ./deploy/alerts/cases deploy/alerts/sine-relay.yaml FOLDER
+//	go run ./.ci/lib/alerts deploy/alerts/sine-relay.yaml FOLDER
 //	promtool test rules FOLDER/*.yaml
 //
 // With an Alertmanager it sends to that what fires where every lobby is concerned, and
 // looks at what the shipped inhibitions leave of it.
 //
-//	go run ./deploy/alerts/cases -inhibit alertmanager deploy/alerts/alertmanager.yaml
+//	go run ./.ci/lib/alerts -inhibit alertmanager deploy/alerts/alertmanager.yaml
 package main
 
 import (
