@@ -193,7 +193,7 @@ func (c *counter) follow(ctx context.Context) (same bool, err error) {
 	if c.full && c.index.count < c.most { // what was left out has a place now, if it is there still
 		return false, nil
 	}
-	stored, known, same := uint64(0), false, true
+	stored, known := uint64(0), false
 	if c.filled { // else much of it is to be read yet
 		if stored, known, same, err = c.verify(ctx); err != nil || !same {
 			return same, err

@@ -79,8 +79,8 @@ func TestContradiction_IsOfTheCheckInThatWasMade(t *testing.T) {
 		site, key string
 		ago       time.Duration
 		want      bool
-	}{{"hq", "V", 30, true}, {"hq", "V", 60, false}, {"hq", "W", 30, false}, {"plant", "V", 30, false}} {
-		if got := s.Contradicted(c.site, c.key, noon.Add(-c.ago*time.Second)); got != c.want {
+	}{{"hq", "V", 30 * time.Second, true}, {"hq", "V", time.Minute, false}, {"hq", "W", 30 * time.Second, false}, {"plant", "V", 30 * time.Second, false}} {
+		if got := s.Contradicted(c.site, c.key, noon.Add(-c.ago)); got != c.want {
 			t.Errorf("%+v: %v", c, got)
 		}
 	}
