@@ -347,10 +347,10 @@ func TestSpool_BecomesEmptyUnderConstantLoad(t *testing.T) {
 		})
 	}
 	s.Stop()
-	eventually(t, "many wait", func() bool { return spooled.Load() > 3000 })
+	eventually(t, "many wait", func() bool { return spooled.Load() > 1000 })
 	s.Restart()
 	before := direct.Load()
-	eventually(t, "they are published directly again", func() bool { return direct.Load() > before+3000 })
+	eventually(t, "they are published directly again", func() bool { return direct.Load() > before+1000 })
 }
 
 // While the spool is full but NATS is there, what would queue behind others is

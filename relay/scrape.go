@@ -38,8 +38,13 @@ type rendering struct {
 }
 
 // pauseFactor is for how long nothing is rendered, in multiples of what the last
-// rendering took: however many ask, a fifth of one processor is spent on it.
-const pauseFactor = 4
+// rendering took: however many ask, a fifth of one processor is spent on it. The pause
+// ends after maxPause, so that who waits for two slow renderings still gets a response
+// within the write timeout.
+const (
+	pauseFactor = 4
+	maxPause    = 5 * time.Second
+)
 
 // scrapeFormats are what there is to ask for: who shares a rendering must have
 // asked for the same.
@@ -70,6 +75,7 @@ func (s *scrapes) join(req *http.Request) *rendering {
 	} else {
 		own.Header.Set("Accept-Encoding", "gzip")
 	}
+	own.URL.RawQuery = "" // promhttp would leave metrics out by it, for those who share this, too
 	form := string(expfmt.NegotiateAccept(own.Header, scrapeFormats...)) + own.Header.Get("Accept-Encoding")
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +98,7 @@ func (s *scrapes) run(r *rendering, form string) {
 	s.mu.Unlock()
 	begun := time.Now()
 	defer func() {
-		s.notBefore = time.Now().Add(pauseFactor * time.Since(begun))
+		s.notBefore = time.Now().Add(min(pauseFactor*time.Since(begun), maxPause))
 		if recover() != nil { // as in a handler, it must not end the program
 			r.page = page{status: http.StatusInternalServerError}
 		}

@@ -169,6 +169,19 @@ func TestScrape_ACollectorThatPanicsEndsNothing(t *testing.T) {
 	}
 }
 
+// Those who share a rendering get it whole, whatever promhttp understands of a query.
+func TestScrape_AQueryLeavesNothingOut(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	for _, name := range []string{"one", "two"} {
+		registry.MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: name}))
+	}
+	page := httptest.NewRecorder()
+	newScrapes(registry).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics?name[]=one", nil))
+	if !strings.Contains(page.Body.String(), "two 0") {
+		t.Errorf("it shows %q", page.Body)
+	}
+}
+
 func TestScrape_IsCompressedOnRequest(t *testing.T) {
 	t.Parallel()
 	address, _ := serveAdmin(t, newBulk(t, 100, 500))

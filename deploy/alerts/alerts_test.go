@@ -82,7 +82,7 @@ func TestAlerts_EachHasARunbook(t *testing.T) {
 // The cases of promtool fire each alert.
 func TestAlerts_EachHasATestCase(t *testing.T) {
 	var cases strings.Builder
-	files, err := filepath.Glob("cases/*.go")
+	files, err := filepath.Glob("../../.ci/lib/alerts/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
