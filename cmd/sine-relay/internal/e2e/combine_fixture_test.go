@@ -21,9 +21,9 @@ type combine struct {
 	cases  []*combineCase
 	budget time.Duration
 
-	mu     sync.Mutex
-	next   time.Time // when to look again
-	asks   map[string]float64
+	mu   sync.Mutex
+	next time.Time // when to look again
+	asks map[string]float64
 }
 
 func startCombine(t *testing.T, budget time.Duration, cases []*combineCase) *combine {
