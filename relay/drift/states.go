@@ -34,9 +34,10 @@ type State struct {
 }
 
 // States are those of all fields that were found, by kind.
-func (w *Watch) States() (all []State) {
+func (w *Watch) States() []State {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	all := make([]State, 0, kindCount*fields.Count)
 	for _, h := range w.kinds {
 		if h == nil {
 			continue

@@ -123,14 +123,17 @@ const (
 	skew                                      = time.Second
 )
 
-// judge are the fields, with the number of kinds, that were renamed by what all relays know
-// together.
-func (r relays) judge() (renamed []fields.Field) {
+// judge are the fields that were renamed by what all relays know together, after a
+// delivery to one of them. Where that one suspects nothing, the others know nothing new.
+func (r relays) judge(after *Watch) (renamed []fields.Field) {
+	if !suspects(after) {
+		return nil
+	}
 	type of struct {
 		kind  visit.Kind
 		field fields.Field
 	}
-	found, suspected := map[of]time.Time{}, false
+	found := map[of]time.Time{}
 	total := map[fields.Field]uint64{}
 	var states []State
 	for _, w := range r {
@@ -140,12 +143,9 @@ func (r relays) judge() (renamed []fields.Field) {
 				found[at] = s.Found
 			}
 			if s.Missing > 0 {
-				states, suspected = append(states, s), true
+				states = append(states, s)
 			}
 		}
-	}
-	if !suspected {
-		return nil
 	}
 	for _, w := range r {
 		counts, _ := w.Counts()
@@ -178,10 +178,16 @@ func (r relays) judge() (renamed []fields.Field) {
 	return renamed
 }
 
-// suspects reports whether a relay suspects anything: without one that does there is nothing
-// to judge.
+// suspects reports whether [Watch.States] has a field that is missing.
 func suspects(w *Watch) bool {
-	return slices.ContainsFunc(w.States(), func(s State) bool { return s.Missing > 0 })
+	for _, h := range w.kinds {
+		for i := 0; h != nil && len(h.novel) > 0 && i < len(h.fields); i++ {
+			if h.fields[i].found > 0 && w.missingSinceKey(h, i) > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (r relays) restart(now time.Time) {
@@ -223,10 +229,8 @@ func TestDrift_IsSilentForAYearOfFortySites(t *testing.T) {
 					for i, kind := range kinds {
 						w := all[l.rand.IntN(len(all))]
 						change := b.as(kind).observe(w, kind, at.Add(time.Duration(i)*time.Minute))
-						if suspects(w) {
-							if renamed := all.judge(); len(renamed) > 0 {
-								t.Fatalf("day %d, visitor %d: %d relays together miss %v, of which there are %v at work and %v at the weekend", day, visitor, len(all), renamed, l.fields[renamed[0]], l.weekend[renamed[0]])
-							}
+						if renamed := all.judge(w); len(renamed) > 0 {
+							t.Fatalf("day %d, visitor %d: %d relays together miss %v, of which there are %v at work and %v at the weekend", day, visitor, len(all), renamed, l.fields[renamed[0]], l.weekend[renamed[0]])
 						}
 						if len(change.Began) > 0 {
 							t.Fatalf("day %d, visitor %d: %+v, of which there are %v at work and %v at the weekend", day, visitor, change.Began, l.fields[change.Began[0].Field], l.weekend[change.Began[0].Field])
@@ -250,14 +254,16 @@ func renamed(t *testing.T, l *lobby, relayCount, visitors int, field fields.Fiel
 	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 	all := make(relays, relayCount)
 	all.restart(at)
-	deliver := func(b body, kind visit.Kind) (began []Drift) {
+	deliver := func(b body, kind visit.Kind) (began []Drift, together []fields.Field) {
 		at = at.Add(time.Minute)
-		return b.as(kind).observe(all[l.rand.IntN(relayCount)], kind, at).Began
+		w := all[l.rand.IntN(relayCount)]
+		began = b.as(kind).observe(w, kind, at).Began
+		return began, all.judge(w)
 	}
 	for range visitors {
 		b := l.next(false, nil)
 		for _, kind := range webhooks {
-			if began, together := deliver(b, kind), all.judge(); len(began)+len(together) > 0 {
+			if began, together := deliver(b, kind); len(began)+len(together) > 0 {
 				t.Fatalf("began too early: %+v %v", began, together)
 			}
 		}
@@ -266,13 +272,14 @@ func renamed(t *testing.T, l *lobby, relayCount, visitors int, field fields.Fiel
 		b := l.next(false, map[fields.Field]string{field: "/data/renamed"})
 		for _, kind := range webhooks {
 			deliveries++
-			for _, d := range deliver(b, kind) {
+			began, together := deliver(b, kind)
+			for _, d := range began {
 				if d.Field != field || !slices.Equal(d.Keys, []string{"/data/renamed"}) {
 					t.Fatalf("began: %+v", d)
 				}
 				return deliveries
 			}
-			if together := all.judge(); slices.Contains(together, field) {
+			if slices.Contains(together, field) {
 				if len(together) > 1 {
 					t.Fatalf("together they miss %v", together)
 				}
