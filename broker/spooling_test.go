@@ -331,7 +331,7 @@ func TestSpool_BecomesEmptyUnderConstantLoad(t *testing.T) {
 	defer senders.Wait()
 	defer stop()
 	var spooled, direct atomic.Int64
-	for sender := range 16 {
+	for sender := range 4 {
 		senders.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				receipt, err := b.Publish(within(t, patience), ordered("a", fmt.Sprint(sender, "-", i)))
