@@ -59,7 +59,7 @@ func (e *Event) Message(s Subjects) (Message, error) {
 		h[HeaderCorrects] = []string{e.Corrects}
 	}
 	order := orderIntegration + e.Integration
-	if e.Visit.Basis == VisitKeyFromSine {
+	if e.Visit.FromSine() {
 		h[HeaderSubject] = []string{e.Visit.Value}
 		order = orderVisit + e.Visit.Value
 	}

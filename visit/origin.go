@@ -89,6 +89,10 @@ type VisitKey struct {
 	Basis VisitKeyBasis `json:"basis"`
 }
 
+// FromSine reports whether the key is an id that Sine sent: only then do two of the same
+// site that are equal belong to the same visit.
+func (k VisitKey) FromSine() bool { return k.Basis == VisitKeyFromSine && k.Value != "" }
+
 // VisitKeyBasis says where a visit's key comes from. A key is never guessed from
 // names. Its values are part of the wire format.
 type VisitKeyBasis string

@@ -163,7 +163,7 @@ func (r *Record) Message(s Subjects) (Message, error) {
 		HeaderIntegration, r.Integration,
 	)
 	r.Trace.addTo(h)
-	if r.Visit.Basis == VisitKeyFromSine {
+	if r.Visit.FromSine() {
 		h[HeaderSubject] = []string{r.Visit.Value}
 	}
 	return Message{

@@ -161,7 +161,7 @@ var visitSeed = maphash.MakeSeed()
 
 // visitNumber stands for a visit's key.
 func visitNumber(k visit.VisitKey) uint64 {
-	if k.Basis != visit.VisitKeyFromSine || k.Value == "" {
+	if !k.FromSine() {
 		return 0
 	}
 	return max(maphash.String(visitSeed, k.Value), 1)

@@ -64,7 +64,7 @@ func (v *visits) event(e *visit.Event) {
 }
 
 func (v *visits) add(site string, key visit.VisitKey, s step) {
-	if key.Basis != visit.VisitKeyFromSine || key.Value == "" {
+	if !key.FromSine() {
 		return
 	}
 	id := visitID{site, key.Value}

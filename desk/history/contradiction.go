@@ -41,7 +41,7 @@ const (
 type visitID struct{ site, key string }
 
 func idOf(site string, key visit.VisitKey) (visitID, bool) {
-	return visitID{site, key.Value}, key.Basis == visit.VisitKeyFromSine && key.Value != ""
+	return visitID{site, key.Value}, key.FromSine()
 }
 
 // contradictions finds them: it is given rejections, then check-ins, then acceptances.

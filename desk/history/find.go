@@ -79,7 +79,7 @@ func Find(ctx context.Context, r Reader, q Query) (Visit, error) {
 func (v *Visit) rest() (keys, originals map[string]bool, from, to time.Time) {
 	keys, originals = map[string]bool{}, map[string]bool{}
 	note := func(key visit.VisitKey, at time.Time) {
-		if key.Basis == visit.VisitKeyFromSine && key.Value != "" {
+		if key.FromSine() {
 			keys[key.Value] = true
 		}
 		if from.IsZero() || at.Before(from) {

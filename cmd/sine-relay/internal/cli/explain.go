@@ -101,7 +101,7 @@ func showRecord(out io.Writer, r visit.Record) {
 	if r.Fallback {
 		line("fallback", "yes: the configuration answered, and not deciders alone")
 	}
-	if r.Visit.Basis == visit.VisitKeyFromSine {
+	if r.Visit.FromSine() {
 		line("visit", "%s", r.Visit.Value)
 	}
 	line("policy", "%s", r.Policy)
