@@ -38,9 +38,9 @@ type rendering struct {
 }
 
 // pauseFactor is for how long nothing is rendered, in multiples of what the last
-// rendering took: however many ask, a fifth of one processor is spent on it. The pause
-// ends after maxPause, so that who waits for two slow renderings still gets a response
-// within the write timeout.
+// rendering took: however many ask, a fifth of one processor is spent on it, or more where
+// a rendering takes longer than a second. The pause ends after maxPause, so that who waits
+// for two such renderings gets a response within the write timeout.
 const (
 	pauseFactor = 4
 	maxPause    = 5 * time.Second

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -156,6 +157,23 @@ func TestScrape_RenderingLeavesTheProcessorToOthers(t *testing.T) {
 	if took := time.Since(begun); took < 3*(1+pauseFactor)*takes {
 		t.Errorf("four renderings in a row took %s", took)
 	}
+}
+
+// Who comes just after a rendering has begun waits for that, for the pause and for the next.
+func TestScrape_SlowRenderingsAreWithinTheWriteTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const takes = 4 * time.Second
+		s := newScrapes(prometheus.GathererFunc(func() ([]*dto, error) {
+			time.Sleep(takes)
+			return nil, nil
+		}))
+		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil))
+		begun := time.Now()
+		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/metrics", nil))
+		if took := takes + time.Since(begun); took >= adminWriteTimeout {
+			t.Errorf("a response would take %s", took)
+		}
+	})
 }
 
 func TestScrape_ACollectorThatPanicsEndsNothing(t *testing.T) {
