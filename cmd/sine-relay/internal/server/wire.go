@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -117,14 +116,14 @@ func remedy(err error) string {
 		return "set SINE_RELAY_NATS_STORE_DIR"
 	case errors.As(err, &room):
 		const mib = 1 << 20
-		settings := "SINE_RELAY_EVENT_STREAM_MAX_BYTES, SINE_RELAY_DECISION_STREAM_MAX_BYTES and SINE_RELAY_QUARANTINE_STREAM_MAX_BYTES"
+		others := " and SINE_RELAY_QUARANTINE_STREAM_MAX_BYTES"
 		if room.Audit > 0 {
-			settings = strings.Replace(settings, " and ", ", ", 1) + " and SINE_RELAY_DESK_STREAM_MAX_BYTES"
+			others = ", SINE_RELAY_QUARANTINE_STREAM_MAX_BYTES and SINE_RELAY_DESK_STREAM_MAX_BYTES"
 		}
 		return fmt.Sprintf("the volume of SINE_RELAY_NATS_STORE_DIR is too small for the embedded NATS, which reserves what its streams may take: "+
 			"they may take %d MiB, and there was room for %d MiB at the start, three quarters of what was free; give it a larger volume, "+
-			"or lower %[3]s to %[2]d MiB together",
-			room.Wanted/mib, room.Limit/mib, settings)
+			"or lower SINE_RELAY_EVENT_STREAM_MAX_BYTES, SINE_RELAY_DECISION_STREAM_MAX_BYTES%[3]s to %[2]d MiB together",
+			room.Wanted/mib, room.Limit/mib, others)
 	default:
 		return ""
 	}
