@@ -55,10 +55,9 @@ type Broker interface {
 	// before to, the one that was stored last first, with its sequence number and what
 	// counts of it: its site, when it was received, verdict, situation, whether it is
 	// synthetic or by a fallback, and whether there was an order. Its visit is one that is
-	// equal for the same visit. A zero to is now. Fn must not keep r. It reads the
-	// stream in the background.
-	// Where not all of them are counted, since is when the first that counts was received,
-	// and reading is set where more will count soon.
+	// equal for the same visit. A zero to is now. Fn must not keep r. Where not all of them
+	// are counted, since is when the first that counts was received, and reading is set
+	// where more will count soon.
 	Decisions(ctx context.Context, from, to time.Time, fn func(sequence uint64, r *visit.Record)) (since time.Time, reading bool, err error)
 	// CheckIns is the same for check-ins of which Sine sent an id of the visit. Site,
 	// Kind, Received, Synthetic and Visit are set. Corrections are left out.

@@ -46,8 +46,8 @@ func Content(q visit.Quarantined, limits Limits) []byte {
 
 // Event returns the event that a body stands for, with the id and the times that
 // it would have had at once: one that is already stored is recognised. A date without a
-// zone is read in that which the relay noted, where none is chosen for the integration. What has
-// neither an id nor a date of its own gets its id from the request, so that it is
+// zone is read in that which the relay noted, where none is chosen for the integration.
+// What has neither an id nor a date of its own gets its id from the request, so that it is
 // recognised when it is submitted a second time. The error says why there is no
 // event; it wraps [ErrCheckInRequest] or [ErrCut] where that is so, and holds nothing
 // of the body.

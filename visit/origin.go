@@ -89,8 +89,8 @@ type VisitKey struct {
 	Basis VisitKeyBasis `json:"basis"`
 }
 
-// FromSine reports whether the key is an id that Sine sent: only then do two of the same
-// site that are equal belong to the same visit.
+// FromSine reports whether the key is an id that Sine sent. Equal keys of one site then
+// stand for the same visit.
 func (k VisitKey) FromSine() bool { return k.Basis == VisitKeyFromSine && k.Value != "" }
 
 // VisitKeyBasis says where a visit's key comes from. A key is never guessed from

@@ -77,8 +77,8 @@ var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "
 // CleanText returns a text for people without the characters that a screen or a
 // terminal interprets, and without those that hide or turn around what is written:
 // control characters, those that override or isolate the direction of writing, and
-// invisible ones that no language needs. Line breaks stay, each as a "\n"; a tab becomes a space; invalid UTF-8
-// becomes U+FFFD.
+// invisible ones that no language needs. Line breaks stay, each as a "\n"; a tab becomes a
+// space; invalid UTF-8 becomes U+FFFD.
 func CleanText(s string) string {
 	s = lineBreaks.Replace(strings.ToValidUTF8(s, "\ufffd"))
 	return strings.Map(func(r rune) rune {

@@ -17,7 +17,7 @@ const (
 	// leaveWait is for how long replies are waited for on a connection to a server that
 	// is taken down. It is shorter than the ten seconds after which that closes its first
 	// connection. bridgeWait is for how long they are waited for on the bridge, whose
-	// server stays: longer than any budget that is not warned of.
+	// server stays: six times the default write timeout, which every budget is below.
 	leaveWait  = 9 * time.Second
 	bridgeWait = time.Minute
 	// handOverPoll is how often it is checked whether any are pending, and bridgePause

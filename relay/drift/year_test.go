@@ -114,8 +114,8 @@ func (b body) observe(w *Watch, kind visit.Kind, at time.Time) Change {
 // relays are those of an installation. Any of them gets a webhook.
 type relays []*Watch
 
-// What the alert on all relays together goes by: see deploy/alerts, and its cases, which
-// are of these bodies, too.
+// What the alert on all relays together goes by: see deploy/alerts, and .ci/lib/alerts, whose
+// cases are of such bodies, too.
 const (
 	togetherFound, togetherMissing            = 20, 5
 	togetherDecades, togetherDecadesOfSeveral = 6, 5
