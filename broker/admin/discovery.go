@@ -23,6 +23,9 @@ import (
 const (
 	// discoverySilence ends it: how many there are is not known.
 	discoverySilence = 300 * time.Millisecond
+	// discoveryFirst is how long the first reply may take. Where nobody listens, NATS
+	// says so at once: somebody who does and is silent is busy.
+	discoveryFirst = time.Second
 	discoveryReplies = 1000
 	// discoveryReplyBytes holds a program with an endpoint for each of some
 	// hundred sites.
@@ -82,8 +85,9 @@ func discover(ctx context.Context, nc connection, verb micro.Verb, service strin
 	if err := flushWithin(ctx, nc); err != nil {
 		return fail(err)
 	}
+	silence := discoveryFirst
 	for count, bytes := 0, 0; ; count++ {
-		waiting, cancel := context.WithTimeout(ctx, discoverySilence)
+		waiting, cancel := context.WithTimeout(ctx, silence)
 		m, err := replies.NextMsgWithContext(waiting)
 		cancel()
 		if errors.Is(err, nats.ErrSlowConsumer) || errors.Is(err, nats.ErrMaxMessages) {
@@ -96,6 +100,7 @@ func discover(ctx context.Context, nc connection, verb micro.Verb, service strin
 			}
 			return d, nil
 		}
+		silence = discoverySilence
 		if bytes += len(m.Data); bytes > discoveryBytes || count >= discoveryReplies {
 			d.Cut = true
 			return d, nil

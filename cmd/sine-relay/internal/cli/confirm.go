@@ -10,6 +10,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
+	"github.com/sine-relay/sine-relay/internal/pause"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -42,10 +43,7 @@ func confirm(ctx context.Context, in Process, b *admin.Book, c confirmation) err
 		if answers.complete() || last || ctx.Err() != nil {
 			return answers.show(in, c.site)
 		}
-		select {
-		case <-time.After(confirmInterval):
-		case <-ctx.Done():
-		}
+		pause.For(ctx, confirmInterval)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/config"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/terminal"
+	"github.com/sine-relay/sine-relay/internal/pause"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -160,22 +161,29 @@ func (s *startOrder) run(ctx context.Context, in Process) (err error) {
 	})
 }
 
-// liftOrder ends an order.
+// liftOrder ends an order. What the bucket has lost, relays may still obey: where none
+// answers, they are asked again for as long as they have to obey.
 func liftOrder(ctx context.Context, in Process, l visit.Lift, wait time.Duration) error {
 	return withOrders(ctx, in, wait, func(ctx context.Context, s config.Settings, b *admin.Book) error {
-		before, asked := b.Relays(ctx)
-		held := obeyedIDs(before, l.Kind, l.Site)
 		l.User, l.Account = identify(ctx, in, b)
-		revision, err := b.Lift(ctx, l, held...)
+		var before []visit.Relay
+		var held []string
+		var revision uint64
+		var asked, err error
+		for deadline := time.Now().Add(wait); ; {
+			before, asked = b.Relays(ctx)
+			held = obeyedIDs(before, l.Kind, l.Site)
+			revision, err = b.Lift(ctx, l, held...)
+			if !errors.Is(err, orders.ErrNotInForce) || len(before) > 0 || asked != nil || time.Now().After(deadline) {
+				break
+			}
+			pause.For(ctx, confirmInterval)
+		}
 		switch {
 		case errors.Is(err, orders.ErrNotInForce) && len(held) > 0:
 			fmt.Fprintf(in.Stdout, "%s is lifted: the bucket had lost it, and relays obeyed it.\n", orderName(l.Kind, l.Site))
 		case errors.Is(err, orders.ErrNotInForce):
-			none := fmt.Errorf("nothing was lifted: there is no %s of %s", l.Kind, siteWords(l.Site))
-			if !hasSite(s, before, l.Site) {
-				none = fmt.Errorf("%w, and no integration has it; sites are %s", none, strings.Join(knownSites(s, before), ", "))
-			}
-			return errors.Join(none, showRest(ctx, in, b, l.Kind, l.Site))
+			return errors.Join(notInForce(s, l, before, asked), showRest(ctx, in, b, l.Kind, l.Site))
 		case err != nil:
 			return notOrdered(err)
 		default:
@@ -186,6 +194,21 @@ func liftOrder(ctx context.Context, in Process, l visit.Lift, wait time.Duration
 		}
 		return errors.Join(showRest(ctx, in, b, l.Kind, l.Site), confirm(ctx, in, b, confirmation{before, asked, l.Site, wait, obeys}))
 	})
+}
+
+// notInForce says what is known of an order that the bucket does not have.
+func notInForce(s config.Settings, l visit.Lift, relays []visit.Relay, asked error) error {
+	none := fmt.Sprintf("nothing was lifted: there is no %s of %s in the bucket", l.Kind, siteWords(l.Site))
+	switch {
+	case asked != nil:
+		return fmt.Errorf("%s, and whether a relay obeys one that the bucket has lost could not be asked: %w", none, asked)
+	case len(relays) == 0:
+		return fmt.Errorf("%s, and no relay answered: whether one obeys an order that the bucket has lost is not known", none)
+	case !hasSite(s, relays, l.Site):
+		return fmt.Errorf("%s, and no integration has it; sites are %s", none, strings.Join(knownSites(s, relays), ", "))
+	default:
+		return fmt.Errorf("%s, and of the relays that answered (%d) none obeys one", none, len(relays))
+	}
 }
 
 // withOrders connects, does something within the time that NATS gets and wait, and

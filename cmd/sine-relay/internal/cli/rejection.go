@@ -119,13 +119,14 @@ func (g *guide) walk(ctx context.Context, wait time.Duration) (shownByVisit, err
 const recordsWait = 10 * time.Second
 
 // rejection is the record of the check-in request. Where several came meanwhile, somebody
-// says which.
+// says which. After the first one it looks once more: records overtake each other.
 func (g *guide) rejection(ctx context.Context, wait time.Duration) (visit.Record, error) {
 	var all []visit.Record
 	err := g.until(ctx, wait, func(ctx context.Context) (bool, error) {
+		before := len(all)
 		var err error
 		all, err = g.records(ctx)
-		return len(all) > 0, err
+		return before > 0 && len(all) == before, err
 	})
 	if err != nil {
 		return visit.Record{}, err

@@ -77,8 +77,8 @@ func TestOrders_LockdownAndOverrideReachEveryRelay(t *testing.T) {
 	}
 	must(t, environ, `lifted`, "lockdown", "lift", "--all-sites")
 	both("the override is obeyed again", "SUCCESS")
-	fails(t, environ, `nothing was lifted: there is no lockdown of all sites\n$`, "lockdown", "lift", "--all-sites")
-	fails(t, environ, `there is no lockdown of site defalt, and no integration has it; sites are default`, "lockdown", "lift", "--site", "defalt")
+	fails(t, environ, `nothing was lifted: there is no lockdown of all sites in the bucket, and of the relays that answered \(2\) none obeys one\n$`, "lockdown", "lift", "--all-sites")
+	fails(t, environ, `there is no lockdown of site defalt in the bucket, and no integration has it; sites are default`, "lockdown", "lift", "--site", "defalt")
 	must(t, environ, `lifted`, "override", "lift", "--site", "default")
 	both("nobody decides again", "REJECTED")
 }

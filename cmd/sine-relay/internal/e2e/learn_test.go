@@ -12,6 +12,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 	"github.com/sine-relay/sine-relay/internal/logtest"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // otherwise is a body of an account that calls everything otherwise.
@@ -174,6 +175,10 @@ func TestLearn_AVisitThatShowsNothingConcludesNothing(t *testing.T) {
 	g = guide(t, rejects, "--write")
 	p.must(200, "REJECTED", ofVisitor("signin_before", g.name()))
 	p.must(200, "REJECTED", ofVisitor("signin_before", "Somebody-else"))
+	eventually(t, "both are recorded, and the one of before", func() bool {
+		stream, err := server.JetStream().Stream(t.Context(), visit.DefaultDecisionStream)
+		return err == nil && stream.CachedInfo().State.Msgs == 3
+	})
 	g.answer("")
 	g.sees("Which is the test visitor?")
 	g.answer("3")

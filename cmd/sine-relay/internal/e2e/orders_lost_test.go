@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -74,6 +75,28 @@ func TestOrders_LockdownMissingFromTheBucketIsShown(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Only the bucket says at once that an order is not in force. What relays obey, they are
+// asked for until one answers.
+func TestOrders_LiftAsksRelaysUntilOneAnswers(t *testing.T) {
+	t.Parallel()
+	server := natstest.Start(t)
+	environ := environment("NATS_URL=" + server.URL())
+	fails(t, environ, "no lockdown of site hq in the bucket, and no relay answered: whether one obeys an order that the bucket has lost is not known", "lockdown", "lift", "--site", "hq", "--wait", "0s")
+	var asked atomic.Int32
+	fakeRelay(t, server, func(m *nats.Msg) {
+		var held string
+		switch asked.Add(1) {
+		case 1:
+			return // it is busy
+		case 2:
+			held = `{"kind":"lockdown","site":"hq","id":"LOST"}`
+		}
+		m.Respond([]byte(`{"name":"sine-relay","id":"LATE","version":"1","endpoints":[{"name":"status","data":{"state":"ready","sites":["hq"],"siteCount":1,"ordersRevision":9,"orders":[` + held + `]}}]}`))
+	})
+	must(t, environ, "(?s)is lifted: the bucket had lost it, and relays obeyed it.*Obeyed by 1 relay: LATE", "lockdown", "lift", "--site", "hq", "--wait", "30s")
+	fails(t, environ, `of the relays that answered \(1\) none obeys one`, "lockdown", "lift", "--site", "hq")
 }
 
 func noError(t *testing.T, err error) {
