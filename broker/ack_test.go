@@ -50,6 +50,9 @@ func TestTrap_ASlowAcknowledgementStillCounts(t *testing.T) {
 	if _, err := nc.Subscribe("slow.v1.event.>", stream); err != nil {
 		t.Fatal(err)
 	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	b := connectTo(t, s, func(c *broker.Config) {
 		c.Streams.Subjects = visit.Subjects{Prefix: "acme"}
 		c.Streams.Events.Name = "SLOW"

@@ -29,6 +29,9 @@ func TestPublish_SucceedsOnceTheStreamIsCreated(t *testing.T) {
 	if _, err := nc.ChanSubscribe("visitors.v1.event.>", seen); err != nil {
 		t.Fatal(err)
 	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	published := make(chan error, 1)
 	go func() {
 		_, err := b.Publish(within(t, patience), event("1"))

@@ -25,7 +25,7 @@ const (
 	discoverySilence = 300 * time.Millisecond
 	// discoveryFirst is how long the first reply may take. Where nobody listens, NATS
 	// says so at once: somebody who does and is silent is busy.
-	discoveryFirst = time.Second
+	discoveryFirst   = time.Second
 	discoveryReplies = 1000
 	// discoveryReplyBytes holds a program with an endpoint for each of some
 	// hundred sites.

@@ -89,7 +89,11 @@ func TestSend_RepliesGoToTheirCallers(t *testing.T) {
 func TestSend_EndsAtTheDeadlineAndRemindsBefore(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
-	if _, err := s.Connect().SubscribeSync("silent"); err != nil {
+	nc := s.Connect()
+	if _, err := nc.SubscribeSync("silent"); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	c := connect(t, s.URL())

@@ -18,6 +18,7 @@ type Server struct {
 	t       testing.TB
 	options *server.Options
 	running *server.Server
+	tracer  *tracer
 }
 
 // AtEnd is called at the end of a test for each server of it that runs, before that
@@ -36,13 +37,14 @@ func Start(t testing.TB, change ...func(*server.Options)) *Server {
 	for _, c := range change {
 		c(o)
 	}
-	s := &Server{t: t, options: o}
+	s := &Server{t: t, options: o, tracer: &tracer{open: map[string][]string{}}}
 	s.start()
 	t.Cleanup(func() {
 		if s.running.Running() {
 			AtEnd(t, s)
 		}
 		s.Stop()
+		s.tracer.end(t)
 	})
 	return s
 }
@@ -79,6 +81,9 @@ func (s *Server) start() {
 	running, err := server.NewServer(o)
 	if err != nil {
 		s.t.Fatalf("new NATS server: %v", err)
+	}
+	if OnPublish != nil {
+		running.SetLoggerV2(s.tracer, false, true, false)
 	}
 	running.Start()
 	if !running.ReadyForConnections(wait.Limit) {

@@ -52,6 +52,9 @@ func fakeRelay(t *testing.T, server *natstest.Server, answer func(*nats.Msg)) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
 	go func() {
 		for {
 			m, err := sub.NextMsgWithContext(t.Context())

@@ -186,6 +186,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	wait.Widen()
+	natstest.OnPublish = validateAsked
 	natstest.AtEnd = func(t testing.TB, s *natstest.Server) { validateStored(t, s) }
 	code := m.Run()
 	os.RemoveAll(programs)
