@@ -1,6 +1,8 @@
 package fields
 
 import (
+	"strings"
+
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -36,6 +38,7 @@ func (r *reading) readAnswers(t target, in *jsonReader) error {
 		err = in.eachElement(func() error { return r.readAnswer(in) })
 	} else {
 		err = in.eachField(func(label string) error { return r.readLabelled(in, label) })
+		r.pairNumbered(before)
 	}
 	r.answerBytes += in.at - start
 	if len(r.Pass.FormAnswers) == before {
@@ -169,6 +172,50 @@ func (r *reading) readLabelled(in *jsonReader, label string) error {
 	}
 	r.addAnswer()
 	return err
+}
+
+// pairNumbered joins the answers from one on whose labels are a key of labels or of values
+// and a number, as question_1 and answer_1 of one object.
+func (r *reading) pairNumbered(from int) {
+	type pair struct{ label, value []int }
+	var pairs map[string]*pair
+	all := r.Pass.FormAnswers[from:]
+	of := make([]*pair, 0, len(all))
+	for i, a := range all {
+		key := strings.TrimRight(a.Label, "0123456789")
+		number := a.Label[len(key):]
+		n := r.f.answer.child(key)
+		if number == "" || n == nil || len(n.targets) != 1 {
+			of = append(of, nil)
+			continue
+		}
+		if pairs == nil {
+			pairs = map[string]*pair{}
+		}
+		p := pairs[number]
+		if p == nil {
+			p = &pair{}
+			pairs[number] = p
+		}
+		if of = append(of, p); n.targets[0].slot == slotLabel {
+			p.label = append(p.label, i)
+		} else {
+			p.value = append(p.value, i)
+		}
+	}
+	if pairs == nil {
+		return
+	}
+	joined := all[:0]
+	for i, p := range of {
+		switch {
+		case p == nil || len(p.label) != 1 || len(p.value) != 1:
+			joined = append(joined, all[i])
+		case i == min(p.label[0], p.value[0]):
+			joined = append(joined, visit.FormAnswer{Label: all[p.label[0]].Value, Value: all[p.value[0]].Value})
+		}
+	}
+	r.Pass.FormAnswers = r.Pass.FormAnswers[:from+len(joined)]
 }
 
 // addAnswer adds the answer that was read, if it says anything. More than could be left by
