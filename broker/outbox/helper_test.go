@@ -23,9 +23,15 @@ import (
 
 func TestMain(m *testing.M) { wait.Main(m) }
 
+// syncing bounds how many servers sync each message at the same time: those that share a
+// disk wait for each other much longer than one after the other.
+var syncing = make(chan struct{}, 2)
+
 // synced is a server that syncs each message.
 func synced(t *testing.T, change ...func(*server.Options)) *natstest.Server {
 	t.Helper()
+	syncing <- struct{}{}
+	t.Cleanup(func() { <-syncing })
 	return natstest.Start(t, append(change, func(o *server.Options) { o.SyncAlways, o.SyncInterval = true, time.Minute })...)
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // Limit is far above what anything needs, on a machine that is busy, too.
-const Limit = time.Minute
+const Limit = 2 * time.Minute
 
 const interval = 2 * time.Millisecond
 
