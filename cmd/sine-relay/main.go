@@ -15,7 +15,7 @@ import (
 var version, commit, date string
 
 func main() {
-	server.SetGCPercent(os.Environ())
+	server.SetGCPercent(os.Environ(), server.GCPercent)
 	server.LimitMemory(os.Environ(), os.DirFS("/"))
 	ctx, stop := cli.UntilSignal()
 	code := cli.Run(ctx, cli.Process{

@@ -28,6 +28,7 @@ func runDesk(ctx context.Context, in Process) error {
 	if err != nil {
 		return err
 	}
+	server.SetGCPercent(in.Environ, server.DeskGCPercent)
 	log, flush := server.NewLogger(in.Stdout, settings.Level, settings.LogFormat)
 	defer flush()
 	for _, w := range settings.Warnings.Lines() {

@@ -48,6 +48,7 @@ type bench struct {
 	servers  string // URLs
 	roles    []string
 	handlers map[string]*benchHandler
+	children []*exec.Cmd // all that it has started
 	next     atomic.Int64
 	// repeats is how many of a hundred webhooks have been sent before.
 	repeats int64
@@ -99,7 +100,7 @@ func (rig *bench) startNATS(b *testing.B) {
 		if rig.synced {
 			environ = append(environ, "BENCH_SYNCED=1")
 		}
-		startNATS(b, address, environ...)
+		rig.children = append(rig.children, startNATS(b, address, environ...))
 	}
 	var err error
 	await(b, "NATS", func() error {
@@ -140,6 +141,7 @@ func (rig *bench) startHandler(b *testing.B, role string) {
 			environ = append(environ, "SINE_RELAY_NATS_SYNC_INTERVAL=0s")
 		}
 		h.processes = append(h.processes, startChild(b, program, append(environ, rig.configured(b)...)...))
+		rig.children = append(rig.children, h.processes[len(h.processes)-1])
 		one := &benchHandler{}
 		for i := range rig.integrations {
 			one.urls = append(one.urls, fmt.Sprintf("http://%s/sine/%s", address, rig.integration(i)))
@@ -178,15 +180,24 @@ func (rig *bench) configured(b *testing.B) []string {
 	return []string{"SINE_RELAY_INTEGRATIONS_FILE=" + path, "SINE_RELAY_KEYS_DIR=" + dir}
 }
 
-func startNATS(b *testing.B, address string, environ ...string) {
+func startNATS(b *testing.B, address string, environ ...string) *exec.Cmd {
 	b.Helper()
-	startChild(b, []string{os.Args[0]}, append(environ, "BENCH_ROLE="+roleNATS, "BENCH_LISTEN="+address, "BENCH_STORE="+b.TempDir())...)
+	return startChild(b, []string{os.Args[0]}, append(environ, "BENCH_ROLE="+roleNATS, "BENCH_LISTEN="+address, "BENCH_STORE="+b.TempDir())...)
 }
 
 // startChild runs a program that dies with this process.
 func startChild(b *testing.B, program []string, environ ...string) *exec.Cmd {
 	b.Helper()
+	return startChildWith(b, program, nil, nil, environ...)
+}
+
+// startChildWith gives it an input and an output.
+func startChildWith(b *testing.B, program []string, in, out *os.File, environ ...string) *exec.Cmd {
+	b.Helper()
 	cmd := exec.Command(program[0], program[1:]...)
+	if in != nil {
+		cmd.Stdin, cmd.Stdout = in, out
+	}
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "SINE_RELAY_LOG_FORMAT=json"}, environ...)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

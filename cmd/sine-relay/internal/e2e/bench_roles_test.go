@@ -28,6 +28,8 @@ const (
 	roleRelay = "relay" // the built binary
 	roleOld   = "old"   // another one
 	roleNATS  = "nats"
+	// rolePeople look at a desk.
+	rolePeople = "people"
 	// roleFloorRaw is a bare handler that sends the body as it is, roleFloorMessage
 	// one that sends our finished message with a fresh id, and roleFloorBoth one that
 	// sends the body of a check-in request to the decider, and then to the stream.
@@ -60,6 +62,10 @@ func playRole(role string) int {
 	switch role {
 	case roleNATS:
 		err = playNATS()
+	case rolePeople:
+		if err = playPeople(); err == nil {
+			return exitOK
+		}
 	default:
 		err = playFloor(role)
 	}
@@ -110,7 +116,7 @@ type floor struct {
 }
 
 func playFloor(role string) error {
-	server.SetGCPercent(os.Environ()) // as the relay does
+	server.SetGCPercent(os.Environ(), server.GCPercent) // as the relay does
 	nc, err := nats.Connect(os.Getenv("BENCH_NATS"))
 	if err != nil {
 		return err

@@ -82,11 +82,18 @@ func limitIn(root fs.FS, file string) int64 {
 	return limit
 }
 
-// SetGCPercent lets the heap grow to three times what is live before it is
-// collected, unless the operator set GOGC: a few megabytes are live, so that the
-// default would collect them fifty times a second under load.
-func SetGCPercent(environ []string) {
+// Percentages for [SetGCPercent]. A relay has a few megabytes live, and the default would
+// collect them fifty times a second under load. The desk has tens, and nobody who waits at
+// a door waits for it.
+const (
+	GCPercent     = 200
+	DeskGCPercent = 50
+)
+
+// SetGCPercent lets the heap grow by so much of what is live before it is collected,
+// unless the operator set GOGC.
+func SetGCPercent(environ []string, percent int) {
 	if _, set := config.Lookup(environ, "GOGC"); !set {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(percent)
 	}
 }
