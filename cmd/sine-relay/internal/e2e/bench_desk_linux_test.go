@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"golang.org/x/sys/unix"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -25,68 +24,58 @@ const (
 	deskDecisions = 100_000              // of 30 days at 40 sites
 	deskPace      = 4 * time.Millisecond // between two visitors, of whom each is two webhooks
 	deskRounds    = 3
-	deskRound     = 6 * time.Second
+	deskRound     = 10 * time.Second
 )
 
 // BenchmarkDesk has 250 visitors a second ask to come in and check in, with and without a
 // desk that 50 people look at. One of them asks for the decisions of 30 days each second.
-// It prints how long visitors waited for the relay's answer, and what the desk's process
-// took of memory and of one processor: at first with one processor for the door (clients,
-// decider, relay, NATS) and another for the desk and those who look, as with machines of
-// their own, then with all of it on whatever there is. Run it with -benchtime=1x.
+// It prints how long visitors waited for the relay's answer, what the desk's process took
+// of memory, and what it and those who look took of one processor. In the first rounds
+// they get the processors when nobody else wants them, in the others all share them alike.
+// Between the two is a program that does nothing but compute, on one processor: what a
+// visitor waits longer with it is no matter of NATS or of the desk. Run it with
+// -benchtime=1x.
 func BenchmarkDesk(b *testing.B) {
 	rig := newBench(b, benchSetup{})
 	rig.storeDecisions(b)
 	fmt.Printf("\n%-24s %9s %9s %9s   %9s %9s %7s %12s\n", "", "1/s", "p50, ms", "p99, ms", "desk, MB", "peak, MB", "CPU, %", "30 days, ms")
-	all := make([]int, runtime.NumCPU())
-	for cpu := range all {
-		all[cpu] = cpu
-	}
-	if len(all) > 1 {
-		rig.withAndWithoutDesk(b, "apart", []int{0}, []int{1})
-	}
-	rig.withAndWithoutDesk(b, "together", all, all)
+	rig.withAndWithoutDesk(b, "behind", "chrt", "--idle", "0")
+	rig.withAndWithoutDesk(b, "alike")
 }
 
-// withAndWithoutDesk compares the two, on processors for the door and for the desk.
-func (rig *bench) withAndWithoutDesk(b *testing.B, name string, door, desk []int) {
+// withAndWithoutDesk compares the two. The command starts what belongs to the desk.
+func (rig *bench) withAndWithoutDesk(b *testing.B, name string, command ...string) {
 	b.Helper()
-	var without, with []figures
-	pin(b, os.Getpid(), door)
-	for _, child := range rig.children {
-		pin(b, child.Process.Pid, door)
-	}
+	var without, beside, with []figures
 	for range deskRounds {
 		f := rig.visitors(b)
 		without = append(without, f)
-		fmt.Printf("%-24s %9.0f %9.2f %9.2f\n", name+", no desk", f.perSecond, f.p50/1000, f.p99/1000)
-		d := rig.startDesk(b, desk)
-		pid := d.process.Process.Pid
-		begun, before := time.Now(), cpuTime(b, pid)
+		fmt.Printf("%-24s %9.0f %9.2f %9.2f\n", name+", nothing", f.perSecond, f.p50/1000, f.p99/1000)
+
+		busy := startChild(b, slices.Concat(command, []string{"sh", "-c", "while :; do :; done"}))
+		f = rig.visitors(b)
+		beside = append(beside, f)
+		busy.Process.Kill()
+		busy.Wait()
+		fmt.Printf("%-24s %9.0f %9.2f %9.2f\n", name+", computing", f.perSecond, f.p50/1000, f.p99/1000)
+
+		d := rig.startDesk(b, command)
+		begun, before := time.Now(), d.cpuTime(b)
 		f = rig.visitors(b)
 		with = append(with, f)
-		busy := (cpuTime(b, pid) - before).Seconds() / time.Since(begun).Seconds()
+		share := (d.cpuTime(b) - before).Seconds() / time.Since(begun).Seconds()
+		pid := d.process.Process.Pid
 		resident, peak := statusMB(b, pid, "VmRSS:"), statusMB(b, pid, "VmHWM:")
-		fmt.Printf("%-24s %9.0f %9.2f %9.2f   %9.1f %9.1f %7.0f %12.0f\n", name+", desk", f.perSecond, f.p50/1000, f.p99/1000, resident, peak, 100*busy, d.end(b))
+		fmt.Printf("%-24s %9.0f %9.2f %9.2f   %9.1f %9.1f %7.0f %12.0f\n", name+", desk", f.perSecond, f.p50/1000, f.p99/1000, resident, peak, 100*share, d.end(b))
 	}
-	fmt.Printf("%-24s %9.2f %9.2f %9.2f   medians of the ratios\n", name+", ratio", medianRatio(with, without, perSecond), medianRatio(with, without, p50), medianRatio(with, without, p99))
+	for what, of := range map[string][]figures{"nothing": without, "computing": beside} {
+		fmt.Printf("%-24s %9.2f %9.2f %9.2f   medians of the ratios\n", name+", desk to "+what, medianRatio(with, of, perSecond), medianRatio(with, of, p50), medianRatio(with, of, p99))
+	}
 }
 
-// pin keeps a process to some processors, and what it starts.
-func pin(b *testing.B, pid int, processors []int) {
+func (d *benchDesk) cpuTime(b *testing.B) time.Duration {
 	b.Helper()
-	var set unix.CPUSet
-	for _, cpu := range processors {
-		set.Set(cpu)
-	}
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	for _, thread := range threads {
-		tid, _ := strconv.Atoi(thread.Name())
-		err = errors.Join(err, unix.SchedSetaffinity(tid, &set))
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
+	return cpuTime(b, d.process.Process.Pid) + cpuTime(b, d.people.Process.Pid)
 }
 
 // storeDecisions stores those of the last 30 days.
@@ -153,18 +142,28 @@ type benchDesk struct {
 }
 
 // startDesk starts one that has read everything, and has people look at it.
-func (rig *bench) startDesk(b *testing.B, processors []int) *benchDesk {
+func (rig *bench) startDesk(b *testing.B, command []string) *benchDesk {
 	b.Helper()
 	roles := filepath.Join(b.TempDir(), "roles.yaml")
 	if err := os.WriteFile(roles, []byte(`roles: [{group: all, role: operator, sites: ["*"]}]`), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	address := freeAddress(b)
-	d := &benchDesk{process: startChild(b, []string{build(b), "desk"},
-		"SINE_RELAY_NATS_URL="+rig.servers, "SINE_RELAY_DESK_LISTEN="+address, "SINE_RELAY_DESK_ADMIN_LISTEN="+freeAddress(b), "SINE_RELAY_DESK_URL=http://"+address,
+	address, admin := freeAddress(b), freeAddress(b)
+	d := &benchDesk{process: startChild(b, slices.Concat(command, []string{build(b), "desk"}),
+		"SINE_RELAY_NATS_URL="+rig.servers, "SINE_RELAY_DESK_LISTEN="+address, "SINE_RELAY_DESK_ADMIN_LISTEN="+admin, "SINE_RELAY_DESK_URL=http://"+address,
 		"SINE_RELAY_DESK_PROXY_USER_HEADER=X-User", "SINE_RELAY_DESK_PROXY_GROUPS_HEADER=X-Groups", "SINE_RELAY_DESK_TRUSTED_PROXIES=127.0.0.0/8",
 		"SINE_RELAY_DESK_ROLES_FILE="+roles)}
-	pin(b, d.process.Process.Pid, processors)
+	await(b, "the desk has read the last day", func() error {
+		r, err := client.Get("http://" + admin + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer r.Body.Close()
+		if r.StatusCode != http.StatusOK {
+			err = errors.New(r.Status)
+		}
+		return err
+	})
 	said, saying, err := os.Pipe()
 	if err != nil {
 		b.Fatal(err)
@@ -173,8 +172,7 @@ func (rig *bench) startDesk(b *testing.B, processors []int) *benchDesk {
 	if err != nil {
 		b.Fatal(err)
 	}
-	d.people = startChildWith(b, []string{os.Args[0]}, hears, saying, "BENCH_ROLE="+rolePeople, "BENCH_DESK=http://"+address)
-	pin(b, d.people.Process.Pid, processors)
+	d.people = startChildWith(b, append(slices.Clone(command), os.Args[0]), hears, saying, "BENCH_ROLE="+rolePeople, "BENCH_DESK=http://"+address)
 	hears.Close()
 	saying.Close()
 	d.leave, d.said = tells, bufio.NewScanner(said)

@@ -48,7 +48,6 @@ type bench struct {
 	servers  string // URLs
 	roles    []string
 	handlers map[string]*benchHandler
-	children []*exec.Cmd // all that it has started
 	next     atomic.Int64
 	// repeats is how many of a hundred webhooks have been sent before.
 	repeats int64
@@ -100,7 +99,7 @@ func (rig *bench) startNATS(b *testing.B) {
 		if rig.synced {
 			environ = append(environ, "BENCH_SYNCED=1")
 		}
-		rig.children = append(rig.children, startNATS(b, address, environ...))
+		startNATS(b, address, environ...)
 	}
 	var err error
 	await(b, "NATS", func() error {
@@ -141,7 +140,6 @@ func (rig *bench) startHandler(b *testing.B, role string) {
 			environ = append(environ, "SINE_RELAY_NATS_SYNC_INTERVAL=0s")
 		}
 		h.processes = append(h.processes, startChild(b, program, append(environ, rig.configured(b)...)...))
-		rig.children = append(rig.children, h.processes[len(h.processes)-1])
 		one := &benchHandler{}
 		for i := range rig.integrations {
 			one.urls = append(one.urls, fmt.Sprintf("http://%s/sine/%s", address, rig.integration(i)))
@@ -180,9 +178,9 @@ func (rig *bench) configured(b *testing.B) []string {
 	return []string{"SINE_RELAY_INTEGRATIONS_FILE=" + path, "SINE_RELAY_KEYS_DIR=" + dir}
 }
 
-func startNATS(b *testing.B, address string, environ ...string) *exec.Cmd {
+func startNATS(b *testing.B, address string, environ ...string) {
 	b.Helper()
-	return startChild(b, []string{os.Args[0]}, append(environ, "BENCH_ROLE="+roleNATS, "BENCH_LISTEN="+address, "BENCH_STORE="+b.TempDir())...)
+	startChild(b, []string{os.Args[0]}, append(environ, "BENCH_ROLE="+roleNATS, "BENCH_LISTEN="+address, "BENCH_STORE="+b.TempDir())...)
 }
 
 // startChild runs a program that dies with this process.
