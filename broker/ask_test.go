@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -27,7 +28,7 @@ func TestAsk_ReturnsTheDecisionOfTheDecider(t *testing.T) {
 	if err != nil || d.Verdict != visit.Reject || d.VisitorText != "No" {
 		t.Fatalf("%+v, %v", d, err)
 	}
-	m := <-asked
+	m := wait.Receive(t, "the question", asked)
 	left, err := strconv.Atoi(m.Header.Get(visit.HeaderTimeout))
 	if err != nil || left <= 0 || left > int(patience.Milliseconds()) {
 		t.Errorf("the decider is told that %q ms remain", m.Header.Get(visit.HeaderTimeout))
@@ -119,7 +120,7 @@ func TestAsk_SendsNothingAfterTheDeadline(t *testing.T) {
 	if _, err := b.Ask(within(t, patience), second); err != nil {
 		t.Fatal(err)
 	}
-	if first := <-asked; string(first.Data) != "second" {
+	if first := wait.Receive(t, "the question", asked); string(first.Data) != "second" {
 		t.Error("the question was sent after its deadline")
 	}
 }
@@ -140,7 +141,7 @@ func TestTrap_ARequestSitsOutItsTimeoutWhenTheConnectionDrops(t *testing.T) {
 		}()
 	}
 	for range askers {
-		<-questions
+		wait.Receive(t, "the question", questions)
 	}
 	go s.Server().Shutdown()
 	for range askers {

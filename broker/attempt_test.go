@@ -12,6 +12,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -45,7 +46,7 @@ func TestAsk_AsksAgainWhenADeciderHangs(t *testing.T) {
 		if d, err := b.Ask(within(t, 2*time.Second), q); err != nil || d.Verdict != visit.Accept {
 			t.Fatalf("%+v, %v", d, err)
 		}
-		first, second := <-asked, <-asked
+		first, second := wait.Receive(t, "the question", asked), wait.Receive(t, "the second attempt", asked)
 		if !isFirst(first) || second.Header.Get(visit.HeaderAttempt) != "2" ||
 			first.Header.Get(visit.HeaderRequestID) != second.Header.Get(visit.HeaderRequestID) || string(first.Data) != string(second.Data) {
 			t.Errorf("asked %v %s, and then %v %s", first.Header, first.Data, second.Header, second.Data)
@@ -175,7 +176,7 @@ func TestAsk_AsksAgainWhenTheConnectionDrops(t *testing.T) {
 				}()
 			}
 			for range visitors {
-				<-firsts
+				wait.Receive(t, "the first attempt", firsts)
 			}
 			p.cut()
 			for range visitors {

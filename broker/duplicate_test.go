@@ -13,6 +13,7 @@ import (
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/logtest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -32,7 +33,7 @@ func TestReply_SubjectsOfOtherRequestsCannotBeGuessed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := watchlist.Subscribe("visitors.v1.ask.hq.watchlist", func(m *nats.Msg) {
-		for _, guess := range beside(<-replies) {
+		for _, guess := range beside(wait.Receive(t, "the reply subject", replies)) {
 			shadow.Publish(guess, []byte(`{"decision":"accept"}`))
 		}
 		shadow.Flush()
@@ -107,7 +108,7 @@ func TestReply_SubjectsShareOnlyTheInbox(t *testing.T) {
 	}
 	tokens := map[string]bool{}
 	for range 40 {
-		reply := <-seen
+		reply := wait.Receive(t, "the reply subject", seen)
 		parts := strings.Split(reply, ".")
 		if len(parts) != 3 || parts[0] != "_OURS" || len(parts[1]) < 26 || len(parts[2]) < 26 {
 			t.Errorf("answered on %s", reply)
@@ -206,7 +207,7 @@ func TestDuplicate_AcknowledgementOfOurOwnRetryIsNoForgery(t *testing.T) {
 		_, err := b.Publish(within(t, patience), event("slow"))
 		published <- err
 	}()
-	first, again := <-tries, <-tries
+	first, again := wait.Receive(t, "the first try", tries), wait.Receive(t, "the second try", tries)
 	const seconds = "sine_relay_duplicate_acknowledgements_total"
 	acknowledge := func(m *nats.Msg) {
 		if err := m.Respond([]byte(`{"stream":"VISITORS","seq":7}`)); err != nil {

@@ -130,7 +130,7 @@ func TestLameDuck_ServerIsLeftAfterTheLastDecision(t *testing.T) {
 		_, err := b.Ask(within(t, patience), question())
 		decided <- err
 	}()
-	first := <-asked
+	first := wait.Receive(t, "the question", asked)
 	go servers[0].Server().LameDuckShutdown()
 	eventually(t, "the relay knows", func() bool {
 		return strings.Contains(log.String(), `"the NATS server is shutting down" connection=check_in_requests`)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -64,7 +65,7 @@ func TestTrap_ALateReplyVanishesWithoutATrace(t *testing.T) {
 	if n := sample(t, reg, "sine_relay_decider_late_replies_total"); n != 0 {
 		t.Errorf("%v late replies before any", n)
 	}
-	if err := (<-questions).Respond([]byte(`{"decision":"accept"}`)); err != nil {
+	if err := wait.Receive(t, "the question", questions).Respond([]byte(`{"decision":"accept"}`)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the late reply is counted", func() bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -37,7 +38,7 @@ func TestPublish_SucceedsOnceTheStreamIsCreated(t *testing.T) {
 		_, err := b.Publish(within(t, patience), event("1"))
 		published <- err
 	}()
-	<-seen // the first try
+	wait.Receive(t, "the first try", seen)
 	createStream(t, s, func(*jetstream.StreamConfig) {}, asTeam)
 	if err := <-published; err != nil {
 		t.Error(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker"
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -23,9 +24,9 @@ func TestAsk_ReachesDecidersThatReturnAfterTheRelay(t *testing.T) {
 	before := s.Connect()
 	asked := make(chan *nats.Msg, 2)
 	decide(t, before, func(m *nats.Msg) { asked <- m })
-	result := askWithin(t, b, 4*time.Second)
+	result := askWithin(t, b, 8*time.Second)
 	for range 2 {
-		<-asked
+		wait.Receive(t, "the question", asked)
 	}
 	before.Close()
 	p.cut()
@@ -52,9 +53,9 @@ func TestAsk_AsksAgainWhenTheConnectionDropsAfterABadReply(t *testing.T) {
 			m.Respond([]byte(`{"decision":"accept"}`))
 		}
 	})
-	result := askWithin(t, b, 4*time.Second)
-	<-asked
-	second := <-asked
+	result := askWithin(t, b, 8*time.Second)
+	wait.Receive(t, "the question", asked)
+	second := wait.Receive(t, "the second attempt", asked)
 	for range 2 { // the second shows that the first has come
 		second.Respond([]byte("busy"))
 	}

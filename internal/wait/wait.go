@@ -66,3 +66,17 @@ func Widen() {
 		flag.Set("test.parallel", strconv.Itoa(8*runtime.GOMAXPROCS(0)))
 	}
 }
+
+// Receive waits for a value of a channel. What says what that is.
+func Receive[T any](t testing.TB, what string, from <-chan T) T {
+	t.Helper()
+	select {
+	case value, open := <-from:
+		if open {
+			return value
+		}
+	case <-time.After(Limit):
+	}
+	t.Fatalf("not within %s, or at its end: %s", Limit, what)
+	panic("unreachable")
+}

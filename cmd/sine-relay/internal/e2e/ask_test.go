@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/sine-relay/sine-relay/broker/natstest"
+	"github.com/sine-relay/sine-relay/internal/wait"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -33,7 +34,7 @@ func TestAsk_TriesACheckInWithoutAVisitor(t *testing.T) {
 		return visit.Decision{Verdict: visit.Accept, VisitorText: "Welcome"}
 	})
 	must(t, environ, `(?s)default +accept +decided +[0-9.]+ ms .*reason +all: default accepted.*HTTP 200\n\{"code":"SUCCESS","visitorNotes":"Welcome"\}`, "ask")
-	if q := <-asked; !q.Synthetic || q.Person.FirstName != "Marguerite" {
+	if q := wait.Receive(t, "the question", asked); !q.Synthetic || q.Person.FirstName != "Marguerite" {
 		t.Errorf("asked about %+v", q)
 	}
 	fails(t, environ, "(?s)in force.*no relay obeys it", "lockdown", "--wait", "0s", "--all-sites", "--message", "Gas leak")
