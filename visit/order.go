@@ -48,8 +48,8 @@ type Order struct {
 	// no more than that program does.
 	User    string `json:"user,omitempty"`
 	Account string `json:"account,omitempty"`
-	// ID identifies the order: 20 random characters. It is empty in orders of
-	// versions before 1.0.
+	// ID identifies the order: 20 random characters. It may be empty in an order that
+	// another program than sine-relay wrote.
 	ID string `json:"id,omitempty"`
 	// Since is when the order was given, by NATS' clock.
 	Since time.Time `json:"since,omitzero"`

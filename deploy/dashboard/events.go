@@ -63,7 +63,7 @@ var events = []panel{
 	},
 	{
 		show: bars, title: "Not understood, by reason", unit: perMinute, wide: 8, high: 7,
-		about: "Bodies with a right key that could not be read; all but those too large are kept in the quarantine. Anything is bad: Sine may have a new name for an event.",
+		about: "Bodies with a right key that could not be read. They are kept in the quarantine; of those too large, only the beginning. Anything is bad: Sine may have a new name for an event.",
 		ask:   []query{{legend: "{{reason}}", expr: `60 * sum by (reason) (rate(sine_relay_webhooks_refused_total{<integration>,reason!~"` + notLetIn + `"}[$__rate_interval]))`}},
 	},
 	{

@@ -3,7 +3,7 @@ package dashboard
 var nats = []panel{
 	{
 		show: states, title: "Connected", unit: "bool", wide: 12, high: 7, means: noIsBad,
-		about: "Each relay's two connections to NATS. Red is bad: visitors get fallbacks, events are spooled or refused. One relay alone points to its node or its network. Red in the last line: NATS does not authenticate its users.",
+		about: "Each relay's two connections to NATS. Red is bad: without both, visitors get fallbacks; without the one for events, events are spooled or refused. One relay alone points to its node or its network. Red in the last line: NATS does not authenticate its users.",
 		ask: []query{
 			{legend: "{{connection}} {{pod}} {{instance}}", expr: `min by (connection, pod, instance) (sine_relay_nats_connected{<relay>})`},
 			{legend: "authentication", expr: `1 - max(sine_relay_nats_unauthenticated{<relay>})`},

@@ -22,7 +22,7 @@ var strip = []panel{
 	},
 	{
 		show: stat, title: "NATS", unit: number, wide: 4, high: 4, none: "unknown",
-		about: "Whether every relay has both of its connections to NATS. Without the one for check-in requests visitors get the fallback; without the one for events they are spooled or refused.",
+		about: "Whether every relay has both of its connections to NATS. Without the one for check-in requests they go by the other; without both, visitors get fallbacks. Without the one for events, events are spooled or refused.",
 		means: []meaning{{"0", "disconnected", "red"}, {"1", "connected", "green"}},
 		ask:   []query{{expr: `min(sine_relay_nats_connected{<relay>})`}},
 	},

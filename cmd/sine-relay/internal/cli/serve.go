@@ -10,10 +10,10 @@ import (
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/server"
 )
 
-// asFlags says how serve and dev take their settings.
+// asFlags says how serve, dev and desk take their settings.
 const asFlags = `Each setting is read from its variable (--log-level from SINE_RELAY_LOG_LEVEL) unless the flag is
-given. Secrets are no flags: SINE_RELAY_KEYS, SINE_RELAY_NATS_URL, SINE_RELAY_NATS_TOKEN and
-SINE_RELAY_NATS_PASSWORD are set in the environment, or their files are named.`
+given. Secrets are no flags: they are set in the environment, as SINE_RELAY_NATS_PASSWORD, or the
+files that hold them are named, as by --nats-password-file.`
 
 func newServe(in Process) *cobra.Command {
 	cmd := &cobra.Command{
