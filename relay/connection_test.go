@@ -57,7 +57,7 @@ func TestConnection_ASlowClientHoldsNothing(t *testing.T) {
 // deadline still set, a decision that takes longer would look like one.
 func TestConnection_ADecisionMayTakeLongerThanReadingTheBody(t *testing.T) {
 	t.Parallel()
-	const readTimeout = 500 * time.Millisecond
+	const readTimeout = time.Second
 	r := newRig(t, func(cfg *Config) { cfg.Limits.ReadTimeout = readTimeout })
 	r.broker.ask = func(ctx context.Context, _ visit.Message) (visit.Decision, error) {
 		select {

@@ -205,8 +205,8 @@ func TestOrders_EndlessStatusRepliesDoNotDelayALockdown(t *testing.T) {
 	environ := environment("NATS_URL=" + server.URL())
 	runServe(t, "NATS_URL="+server.URL()).ready()
 	fakeRelay(t, server, func(m *nats.Msg) { go drip(t, m.Respond) })
-	must(t, environ, `(?s)of site default is in force.*Obeyed by [0-9]+ relays?: `, "lockdown", "--site", "default", "--wait", patience.String())
-	must(t, environ, `(?s)of site default is lifted.*Obeyed by [0-9]+ relays?: `, "lockdown", "lift", "--site", "default", "--wait", patience.String())
+	must(t, environ, `(?s)of site default is in force.*Obeyed by [0-9]+ relays?: `, "lockdown", "--site", "default", "--wait", "1m")
+	must(t, environ, `(?s)of site default is lifted.*Obeyed by [0-9]+ relays?: `, "lockdown", "lift", "--site", "default", "--wait", "1m")
 }
 
 // drip answers as one relay more, again and again, before silence ends the look.
