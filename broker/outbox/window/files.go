@@ -128,15 +128,15 @@ func (w *Window) flush() {
 func (w *Window) append(queue []wal.Entry) (n int, err error) {
 	b := w.buffer[:0]
 	g := w.active
-	for n < len(queue) {
+	for n < len(queue) && (n == 0 || len(b)+len(queue[n].Message.Data) <= maxWrite) {
 		start := len(b)
-		b = wal.AppendEntry(b, queue[n])
+		b = wal.AppendEntry(slices.Grow(b, len(queue[n].Message.Data)+1024), queue[n])
 		if n == 0 && (g == nil || int64(len(b)) > g.Free()) {
 			if g, err = w.begin(int64(len(b))); err != nil {
 				return 0, err
 			}
 		}
-		if int64(len(b)) > g.Free() || len(b) > maxWrite && n > 0 {
+		if int64(len(b)) > g.Free() {
 			b = b[:start]
 			break
 		}
@@ -144,7 +144,7 @@ func (w *Window) append(queue []wal.Entry) (n int, err error) {
 		n++
 	}
 	w.buffer = b
-	if cap(b) > 2*maxWrite {
+	if cap(b) > maxKept {
 		w.buffer = nil
 	}
 	if err := g.Append(b); err != nil {

@@ -28,16 +28,20 @@ import (
 )
 
 const (
-	// flushAfter is how long a message waits to be written, and maxUnwritten how
-	// many may. More are left out: those who store must not wait for the disk.
-	flushAfter   = 10 * time.Millisecond
-	maxUnwritten = 4096
+	// flushAfter is how long a message waits to be written, maxUnwritten how many may,
+	// and maxUnwrittenBytes how many bytes of them. More are left out: those who store
+	// must not wait for the disk, nor the memory be that of the disk.
+	flushAfter        = 10 * time.Millisecond
+	maxUnwritten      = 4096
+	maxUnwrittenBytes = 16 << 20
 	// expireEvery is between two looks for what is old enough.
 	expireEvery = 200 * time.Millisecond
 	// reopenEvery is between two tries to open the window.
 	reopenEvery = 5 * time.Second
-	// maxWrite is how many bytes are written at once, unless one message has more.
+	// maxWrite is how many bytes are written at once, unless one message has more, and
+	// maxKept how large a buffer for that is kept.
 	maxWrite = 256 << 10
+	maxKept  = 1 << 20
 )
 
 // Window is a window of one receiver. It is safe for concurrent use.
@@ -57,6 +61,7 @@ type Window struct {
 
 	mu        sync.Mutex // of what needs no file, and so waits for no disk
 	queue     []wal.Entry
+	unwritten int // bytes in the queue
 	servers   []string
 	forgotten bool // ForgetServers came before the window was open
 	confirmed time.Time
@@ -116,10 +121,11 @@ func (w *Window) IsOpen() bool { return w.opened.Load() }
 func (w *Window) Add(m visit.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.queue) >= maxUnwritten {
+	if len(w.queue) >= maxUnwritten || w.unwritten+len(m.Data) > maxUnwrittenBytes {
 		w.leftOut.Add(1)
 		return
 	}
+	w.unwritten += len(m.Data)
 	if w.queue = append(w.queue, wal.Entry{Message: m, Order: m.OrderingKey, Stored: w.now()}); len(w.queue) == 1 {
 		select {
 		case w.wake <- struct{}{}:
@@ -203,7 +209,7 @@ func (w *Window) waiting() []wal.Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	queue := w.queue
-	w.queue = nil
+	w.queue, w.unwritten = nil, 0
 	return queue
 }
 

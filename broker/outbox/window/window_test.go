@@ -372,6 +372,32 @@ func TestWindow_CountsWhatADiskDoesNotTake(t *testing.T) {
 	}
 }
 
+// A disk that is slower than what comes must not have the memory fill.
+func TestWindow_WhatWaitsForTheDiskIsBounded(t *testing.T) {
+	t.Parallel()
+	w := open(t, Config{Dir: t.TempDir(), MaxBytes: 1 << 30})
+	defer w.Close()
+	w.files.Lock() // as long as a slow disk has it
+	large := numbered(1)
+	large.Data = make([]byte, maxUnwrittenBytes/4)
+	for range 6 {
+		w.Add(large)
+	}
+	w.mu.Lock()
+	queued, bytes := len(w.queue), w.unwritten
+	w.mu.Unlock()
+	stats := w.Stats()
+	w.files.Unlock()
+	if stats.LeftOut != 2 || queued != 4 || bytes != maxUnwrittenBytes {
+		t.Errorf("%+v, %d wait with %d bytes", stats, queued, bytes)
+	}
+	wait.Until(t, "what waited is written", func() bool { return w.messages.Load() == 4 })
+	w.Add(numbered(2))
+	if w.Stats().LeftOut != 2 {
+		t.Error("one is left out although nothing waits")
+	}
+}
+
 // What comes meanwhile may be as large as the window.
 func TestWindow_WhatIsBeingSentAgainStays(t *testing.T) {
 	t.Parallel()
@@ -434,7 +460,10 @@ func TestWindow_OneThatCannotBeOpenedIsOpenedLater(t *testing.T) {
 			if w.IsOpen() {
 				t.Error("it is open")
 			}
-			if err := errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)); err != nil {
+			w.files.Lock() // it would make a directory between the two
+			err := errors.Join(os.Remove(dir), os.Rename(dir+".away", dir))
+			w.files.Unlock()
+			if err != nil {
 				t.Fatal(err)
 			}
 			wait.Until(t, "it is open", w.IsOpen)
