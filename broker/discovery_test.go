@@ -115,7 +115,8 @@ func TestDeciders_FloodedSearchDoesNotDelayAsk(t *testing.T) {
 	searching.Go(func() {
 		for n := range 3 {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
-			if _, d, err := b.Deciders(ctx); err != nil || n == 0 && !d.Cut {
+			// On a busy machine the flood has pauses, which end the search before it is cut.
+			if _, d, err := b.Deciders(ctx); err != nil || n == 0 && !d.Cut && d.Oversize == 0 {
 				t.Errorf("search %d: %+v %v", n, d, err)
 			}
 			cancel()
