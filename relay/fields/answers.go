@@ -178,44 +178,59 @@ func (r *reading) readLabelled(in *jsonReader, label string) error {
 // and a number, as question_1 and answer_1 of one object.
 func (r *reading) pairNumbered(from int) {
 	type pair struct{ label, value []int }
-	var pairs map[string]*pair
+	var pairs map[string]pair
 	all := r.Pass.FormAnswers[from:]
-	of := make([]*pair, 0, len(all))
-	for i, a := range all {
-		key := strings.TrimRight(a.Label, "0123456789")
-		number := a.Label[len(key):]
-		n := r.f.answer.child(key)
-		if number == "" || n == nil || len(n.targets) != 1 {
-			of = append(of, nil)
+	for i := range all {
+		slot, number, is := r.half(all[i].Label)
+		if !is {
 			continue
 		}
 		if pairs == nil {
-			pairs = map[string]*pair{}
+			pairs = map[string]pair{}
 		}
 		p := pairs[number]
-		if p == nil {
-			p = &pair{}
-			pairs[number] = p
-		}
-		if of = append(of, p); n.targets[0].slot == slotLabel {
+		if slot == slotLabel {
 			p.label = append(p.label, i)
 		} else {
 			p.value = append(p.value, i)
 		}
+		pairs[number] = p
 	}
 	if pairs == nil {
 		return
 	}
 	joined := all[:0]
-	for i, p := range of {
+	for i, a := range all {
+		_, number, is := r.half(a.Label)
+		p := pairs[number]
 		switch {
-		case p == nil || len(p.label) != 1 || len(p.value) != 1:
-			joined = append(joined, all[i])
+		case !is || len(p.label) != 1 || len(p.value) != 1:
+			joined = append(joined, a)
 		case i == min(p.label[0], p.value[0]):
 			joined = append(joined, visit.FormAnswer{Label: all[p.label[0]].Value, Value: all[p.value[0]].Value})
 		}
 	}
 	r.Pass.FormAnswers = r.Pass.FormAnswers[:from+len(joined)]
+}
+
+// half reports of which answer a numbered key is the label or the value. One that could be
+// either is neither.
+func (r *reading) half(key string) (slot int, number string, is bool) {
+	name := strings.TrimRight(key, "0123456789")
+	if name == key {
+		return 0, "", false
+	}
+	n := r.f.answer.child(name)
+	if n == nil || len(n.targets) == 0 {
+		return 0, "", false
+	}
+	slot = n.targets[0].slot
+	for _, t := range n.targets {
+		if t.slot != slot {
+			return 0, "", false
+		}
+	}
+	return slot, key[len(name):], true
 }
 
 // addAnswer adds the answer that was read, if it says anything. More than could be left by

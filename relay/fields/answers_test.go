@@ -11,6 +11,9 @@ func TestRead_AnswersHaveManyShapes(t *testing.T) {
 	spec := func(places ...string) Spec { return Spec{Places: map[Field][]string{Answers: places}} }
 	labels := spec("/a")
 	labels.Labels, labels.Values = []string{"question/text", "q"}, []string{"given"}
+	both, twofold := spec("/a"), spec("/a")
+	both.Labels, both.Values = []string{"question"}, []string{"response"}
+	twofold.Labels, twofold.Values = []string{"q"}, []string{"q"}
 	for _, c := range []struct {
 		name string
 		spec Spec
@@ -25,6 +28,8 @@ func TestRead_AnswersHaveManyShapes(t *testing.T) {
 		{"numbered keys", spec("/a"), `{"question_1":"L","answer_1":"V","answer_2":7,"question_2":"M","question_3":"N","answer_03":"W","Other":"x"}`, "L=V M=7 question_3=N answer_03=W Other=x"},
 		{"numbered keys twice", spec("/a"), `{"Question 1":"L","answer1":"V","question-1":"M","value2":"x","Title 2":"N"}`, "Question 1=L answer1=V question-1=M N=x"},
 		{"configured numbered keys", labels, `{"q1":"L","given1":"V","question2":"M"}`, "L=V question2=M"},
+		{"numbered keys that are configured and built in", both, `{"question1":"L","response1":"V"}`, "L=V"},
+		{"numbered keys of two meanings", twofold, `{"q1":"L","answer1":"V"}`, "q1=L answer1=V"},
 		{"a text of a list", spec("/a"), `"[[\"L\",\"V\"]]"`, "L=V"},
 		{"several lists", spec("/a/*/items"), `[{"items":[["L","V"]]},{},{"items":{"M":"W"}}]`, "L=V M=W"},
 		{"one list before another", spec("/a/first", "/a/second"), `{"second":[["M","W"]],"first":[["L","V"]]}`, "L=V"},
