@@ -3,6 +3,7 @@ package wal
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sine-relay/sine-relay/visit"
@@ -28,13 +29,12 @@ type Entry struct {
 }
 
 // Encode returns an entry as a record that is to be sealed.
-func Encode(e Entry) []byte {
-	return AppendEntry(make([]byte, 0, recordBytes+512+len(e.Message.Data)), e)
-}
+func Encode(e Entry) []byte { return AppendEntry(nil, e) }
 
 // AppendEntry is [Encode] behind what is in b.
 func AppendEntry(b []byte, e Entry) []byte {
 	start := len(b)
+	b = slices.Grow(b, recordBytes+512+len(e.Message.Data))
 	b = append(b, make([]byte, recordBytes)...)
 	b = binary.AppendVarint(b, e.Stored.UnixNano())
 	for _, s := range []string{e.Order, string(e.Message.Root), e.Message.Subject, e.Message.ID} {

@@ -130,7 +130,7 @@ func (w *Window) append(queue []wal.Entry) (n int, err error) {
 	g := w.active
 	for n < len(queue) && (n == 0 || len(b)+len(queue[n].Message.Data) <= maxWrite) {
 		start := len(b)
-		b = wal.AppendEntry(slices.Grow(b, len(queue[n].Message.Data)+1024), queue[n])
+		b = wal.AppendEntry(b, queue[n])
 		if n == 0 && (g == nil || int64(len(b)) > g.Free()) {
 			if g, err = w.begin(int64(len(b))); err != nil {
 				return 0, err
@@ -144,7 +144,7 @@ func (w *Window) append(queue []wal.Entry) (n int, err error) {
 		n++
 	}
 	w.buffer = b
-	if cap(b) > maxKept {
+	if cap(b) > 4*maxWrite { // it was for a message that is larger than most
 		w.buffer = nil
 	}
 	if err := g.Append(b); err != nil {

@@ -30,7 +30,7 @@ import (
 const (
 	// flushAfter is how long a message waits to be written, maxUnwritten how many may,
 	// and maxUnwrittenBytes how many bytes of them. More are left out: those who store
-	// must not wait for the disk, nor the memory be that of the disk.
+	// must not wait for the disk, and what waits for it must not fill the memory.
 	flushAfter        = 10 * time.Millisecond
 	maxUnwritten      = 4096
 	maxUnwrittenBytes = 16 << 20
@@ -38,10 +38,8 @@ const (
 	expireEvery = 200 * time.Millisecond
 	// reopenEvery is between two tries to open the window.
 	reopenEvery = 5 * time.Second
-	// maxWrite is how many bytes are written at once, unless one message has more, and
-	// maxKept how large a buffer for that is kept.
+	// maxWrite is how many bytes are written at once, unless one message has more.
 	maxWrite = 256 << 10
-	maxKept  = 1 << 20
 )
 
 // Window is a window of one receiver. It is safe for concurrent use.
