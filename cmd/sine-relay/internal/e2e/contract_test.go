@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -49,8 +48,8 @@ func validate(subject string, header map[string][]string, data []byte) (string, 
 	return name, nil
 }
 
-// asked counts the check-in requests that were judged.
-var asked atomic.Int64
+// judged has the ids of the check-in requests that were judged.
+var judged sync.Map
 
 // validateAsked judges each check-in request that is sent to a server of a test, whoever
 // decides, and whether anybody does. What is stored is judged at the end.
@@ -64,7 +63,7 @@ func validateAsked(subject string, header, data []byte) error {
 	}
 	name, err := validate(subject, h, data)
 	if name != "" {
-		asked.Add(1)
+		judged.Store(h.Get(visit.HeaderRequestID), true)
 	}
 	return err
 }
@@ -148,8 +147,11 @@ func TestContract_EveryMessageIsAsItsSchemaSays(t *testing.T) {
 		answered <- fmt.Sprint(text, err)
 	}()
 	request := decider.take(t, 1)[0]
-	if asked.Load() == 0 {
-		t.Error("the request was not judged")
+	if name, err := validate(request.Subject, request.Header, request.Data); name != "check-in-request" || err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	if _, was := judged.Load(request.Header.Get(visit.HeaderRequestID)); !was {
+		t.Error("the request was not judged when it was sent")
 	}
 	for _, reply := range contract.Examples("decision") {
 		if reply.Name == "accept" {

@@ -9,8 +9,8 @@ import (
 
 // OnPublish, if set, judges each message with headers that a client sends to a server of
 // a test, in the client's order and before anybody gets it; both slices are valid for the
-// call only. A subscription would be less: NATS takes it for somebody who answers. What it
-// returns fails the test. Who sets it does so before any test runs.
+// call only. A subscription in its place would count as a responder. What it returns fails
+// the test. Who sets it does so before any test runs.
 var OnPublish func(subject string, header, data []byte) error
 
 // tracer is a logger of a server that reads the protocol out of what the server traces:
@@ -22,13 +22,13 @@ type tracer struct {
 	failed []error
 }
 
-func (w *tracer) Tracef(format string, v ...any) {
+func (l *tracer) Tracef(format string, v ...any) {
 	if client, is := strings.CutSuffix(format, " - <<- %s"); is && len(v) == 1 {
 		if op, ok := v[0].([]any); ok && len(op) == 2 && op[0] == "HPUB" {
 			arguments, _ := op[1].(string)
-			w.mu.Lock()
-			w.open[client] = strings.Fields(strings.Clone(arguments))
-			w.mu.Unlock()
+			l.mu.Lock()
+			l.open[client] = strings.Fields(strings.Clone(arguments))
+			l.mu.Unlock()
 		}
 		return
 	}
@@ -36,33 +36,33 @@ func (w *tracer) Tracef(format string, v ...any) {
 	if !is || len(v) != 2 || v[0] != "<<-" {
 		return
 	}
-	w.mu.Lock()
-	arguments := w.open[client]
-	delete(w.open, client)
-	w.mu.Unlock()
+	l.mu.Lock()
+	arguments := l.open[client]
+	delete(l.open, client)
+	l.mu.Unlock()
 	if data, ok := v[1].([]byte); ok && len(arguments) >= 3 {
-		w.publish(arguments, data)
+		l.publish(arguments, data)
 	}
 }
 
 // publish reads SUBJECT [REPLY] LENGTH-OF-HEADERS LENGTH.
-func (w *tracer) publish(arguments []string, data []byte) {
+func (l *tracer) publish(arguments []string, data []byte) {
 	size, err := strconv.Atoi(arguments[len(arguments)-2])
 	if err == nil && size <= len(data) {
 		err = OnPublish(arguments[0], data[:size], data[size:])
 	}
 	if err != nil {
-		w.mu.Lock()
-		w.failed = append(w.failed, err)
-		w.mu.Unlock()
+		l.mu.Lock()
+		l.failed = append(l.failed, err)
+		l.mu.Unlock()
 	}
 }
 
 // end reports what was published and is wrong, once the server has stopped.
-func (w *tracer) end(t testing.TB) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, err := range w.failed[:min(len(w.failed), 5)] {
+func (l *tracer) end(t testing.TB) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, err := range l.failed[:min(len(l.failed), 5)] {
 		t.Errorf("a message was published that is wrong: %v", err)
 	}
 }
