@@ -162,25 +162,20 @@ func (s *startOrder) run(ctx context.Context, in Process) (err error) {
 }
 
 // liftOrder ends an order. What the bucket has lost, relays may still obey: where none
-// answers, they are asked again for as long as they have to obey.
+// answers, they are asked again for as long as they then have to obey.
 func liftOrder(ctx context.Context, in Process, l visit.Lift, wait time.Duration) error {
-	return withOrders(ctx, in, wait, func(ctx context.Context, s config.Settings, b *admin.Book) error {
+	return withOrders(ctx, in, 2*wait, func(ctx context.Context, s config.Settings, b *admin.Book) error {
 		l.User, l.Account = identify(ctx, in, b)
-		var before []visit.Relay
-		var held []string
-		var revision uint64
-		var asked, err error
-		for deadline := time.Now().Add(wait); ; {
-			before, asked = b.Relays(ctx)
-			held = obeyedIDs(before, l.Kind, l.Site)
-			revision, err = b.Lift(ctx, l, held...)
-			if !errors.Is(err, orders.ErrNotInForce) || len(before) > 0 || asked != nil || time.Now().After(deadline) {
-				break
-			}
+		deadline := time.Now().Add(wait)
+		before, asked := b.Relays(ctx)
+		revision, err := b.Lift(ctx, l, obeyedIDs(before, l.Kind, l.Site)...)
+		for errors.Is(err, orders.ErrNotInForce) && len(before) == 0 && asked == nil && time.Now().Before(deadline) {
 			pause.For(ctx, confirmInterval)
+			before, asked = b.Relays(ctx)
+			revision, err = b.Lift(ctx, l, obeyedIDs(before, l.Kind, l.Site)...)
 		}
 		switch {
-		case errors.Is(err, orders.ErrNotInForce) && len(held) > 0:
+		case errors.Is(err, orders.ErrNotInForce) && len(obeyedIDs(before, l.Kind, l.Site)) > 0:
 			fmt.Fprintf(in.Stdout, "%s is lifted: the bucket had lost it, and relays obeyed it.\n", orderName(l.Kind, l.Site))
 		case errors.Is(err, orders.ErrNotInForce):
 			return errors.Join(notInForce(s, l, before, asked), showRest(ctx, in, b, l.Kind, l.Site))
