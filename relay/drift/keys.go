@@ -101,6 +101,9 @@ type keys struct {
 // key is a key that leads to no field.
 type key struct {
 	name string // masked
+	hash uint64 // of the path
+	// number is how many keys had come by then that were not known, this one included.
+	number uint64
 	// seen is in how many deliveries it was.
 	seen      int32
 	sightings [kindCount]sighting
@@ -152,8 +155,8 @@ func (k *keys) mayRead(at time.Time) bool {
 	return true
 }
 
-// get returns the key of a path, which is known from now on. For want of room another
-// that was seen once is forgotten.
+// get returns the key of a path, which is known from now on. For want of room the oldest of
+// those that were seen once is forgotten.
 func (k *keys) get(path, name string) *key {
 	hash := maphash.String(seed, path)
 	if known := k.known[hash]; known != nil {
@@ -163,7 +166,7 @@ func (k *keys) get(path, name string) *key {
 		k.known = map[uint64]*key{}
 	}
 	k.count++
-	one := &key{name: name}
+	one := &key{name: name, hash: hash, number: k.count}
 	if len(k.known) >= maxKeys && !k.forgetOne() {
 		return one
 	}
@@ -172,13 +175,17 @@ func (k *keys) get(path, name string) *key {
 }
 
 func (k *keys) forgetOne() bool {
-	for hash, one := range k.known {
-		if one.seen <= 1 {
-			delete(k.known, hash)
-			return true
+	var oldest *key
+	for _, one := range k.known {
+		if one.seen <= 1 && (oldest == nil || one.number < oldest.number) {
+			oldest = one
 		}
 	}
-	return false
+	if oldest == nil {
+		return false
+	}
+	delete(k.known, oldest.hash)
+	return true
 }
 
 // note notes that a delivery has a key.
