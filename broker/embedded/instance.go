@@ -23,6 +23,11 @@ type instance struct {
 	newest time.Time // when its newest message was stored, at the start
 }
 
+// Trace, if set, stands before the logger of each server, and gets all of the protocol, with
+// what it carries of visitors: a test judges what is published by it, and nothing else sets
+// it. Who does, does so before a server starts.
+var Trace func(server.Logger) server.Logger
+
 // newInstance starts a server, and leaves nothing behind when that fails.
 func newInstance(options *server.Options, names Names, opened *store, log *logger) (*instance, error) {
 	i := &instance{log: log, store: opened, began: time.Now()}
@@ -34,7 +39,11 @@ func newInstance(options *server.Options, names Names, opened *store, log *logge
 		opened.close()
 		return nil, fmt.Errorf("configure the NATS server: %w", err)
 	}
-	i.nats.SetLoggerV2(log, false, false, false)
+	if Trace != nil {
+		i.nats.SetLoggerV2(Trace(log), false, true, false)
+	} else {
+		i.nats.SetLoggerV2(log, false, false, false)
+	}
 	if err := i.run(); err != nil {
 		return nil, fmt.Errorf("start the NATS server: %w", err)
 	}

@@ -18,12 +18,8 @@ type Server struct {
 	t       testing.TB
 	options *server.Options
 	running *server.Server
-	tracer  *tracer
+	tracer  *Tracer // nil without a judge
 }
-
-// AtEnd is called at the end of a test for each server of it that runs, before that
-// stops. Who sets it does so before any test runs.
-var AtEnd = func(testing.TB, *Server) {}
 
 // Start runs a server. Each change may adjust its options first, for example
 // to add users with permissions.
@@ -37,15 +33,13 @@ func Start(t testing.TB, change ...func(*server.Options)) *Server {
 	for _, c := range change {
 		c(o)
 	}
-	s := &Server{t: t, options: o, tracer: &tracer{open: map[string][]string{}}}
+	s := &Server{t: t, options: o}
+	if NewJudge != nil {
+		s.tracer = NewTracer(silent{}, NewJudge())
+		t.Cleanup(func() { s.tracer.end(t) })
+	}
 	s.start()
-	t.Cleanup(func() {
-		if s.running.Running() {
-			AtEnd(t, s)
-		}
-		s.Stop()
-		s.tracer.end(t)
-	})
+	t.Cleanup(s.Stop)
 	return s
 }
 
@@ -82,7 +76,7 @@ func (s *Server) start() {
 	if err != nil {
 		s.t.Fatalf("new NATS server: %v", err)
 	}
-	if OnPublish != nil {
+	if s.tracer != nil {
 		running.SetLoggerV2(s.tracer, false, true, false)
 	}
 	running.Start()

@@ -5,24 +5,39 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
 )
 
-// OnPublish, if set, judges each message with headers that a client sends to a server of
-// a test, in the client's order and before anybody gets it; both slices are valid for the
-// call only. A subscription in its place would count as a responder. What it returns fails
-// the test. Who sets it does so before any test runs.
-var OnPublish func(subject string, header, data []byte) error
+// A Judge is called with each message with headers that a client sends to a server, in the
+// client's order and before anybody gets it; both slices are valid for the call only. A
+// subscription in its place would count as a responder.
+type Judge func(subject string, header, data []byte) error
 
-// tracer is a logger of a server that reads the protocol out of what the server traces:
-// a line for the operation HPUB, and a line for its headers and payload.
-type tracer struct {
+// NewJudge, if set, makes the judge of each server of a test. What that returns fails the
+// test. Who sets it does so before any test runs.
+var NewJudge func() Judge
+
+// Tracer is a logger of a server that reads the protocol out of what the server traces:
+// a line for the operation HPUB, and a line for its headers and payload. What it does not
+// trace goes to the logger in it.
+type Tracer struct {
+	server.Logger
+	judge Judge
+
 	mu sync.Mutex
 	// open are the operations whose payload comes next, by client.
 	open   map[string][]string
 	failed []error
 }
 
-func (l *tracer) Tracef(format string, v ...any) {
+// NewTracer is a tracer before a logger.
+func NewTracer(before server.Logger, judge Judge) *Tracer {
+	return &Tracer{Logger: before, judge: judge, open: map[string][]string{}}
+}
+
+// Tracef is called by the server.
+func (l *Tracer) Tracef(format string, v ...any) {
 	if client, is := strings.CutSuffix(format, " - <<- %s"); is && len(v) == 1 {
 		if op, ok := v[0].([]any); ok && len(op) == 2 && op[0] == "HPUB" {
 			arguments, _ := op[1].(string)
@@ -46,10 +61,10 @@ func (l *tracer) Tracef(format string, v ...any) {
 }
 
 // publish reads SUBJECT [REPLY] LENGTH-OF-HEADERS LENGTH.
-func (l *tracer) publish(arguments []string, data []byte) {
+func (l *Tracer) publish(arguments []string, data []byte) {
 	size, err := strconv.Atoi(arguments[len(arguments)-2])
 	if err == nil && size <= len(data) {
-		err = OnPublish(arguments[0], data[:size], data[size:])
+		err = l.judge(arguments[0], data[:size], data[size:])
 	}
 	if err != nil {
 		l.mu.Lock()
@@ -58,17 +73,26 @@ func (l *tracer) publish(arguments []string, data []byte) {
 	}
 }
 
-// end reports what was published and is wrong, once the server has stopped.
-func (l *tracer) end(t testing.TB) {
+// Failed is what the judge found wrong.
+func (l *Tracer) Failed() []error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, err := range l.failed[:min(len(l.failed), 5)] {
+	return l.failed
+}
+
+// end reports it, once the server has stopped.
+func (l *Tracer) end(t testing.TB) {
+	for _, err := range l.Failed()[:min(len(l.Failed()), 5)] {
 		t.Errorf("a message was published that is wrong: %v", err)
 	}
 }
 
-func (*tracer) Noticef(string, ...any) {}
-func (*tracer) Warnf(string, ...any)   {}
-func (*tracer) Fatalf(string, ...any)  {}
-func (*tracer) Errorf(string, ...any)  {}
-func (*tracer) Debugf(string, ...any)  {}
+// silent logs nothing.
+type silent struct{}
+
+func (silent) Noticef(string, ...any) {}
+func (silent) Warnf(string, ...any)   {}
+func (silent) Fatalf(string, ...any)  {}
+func (silent) Errorf(string, ...any)  {}
+func (silent) Debugf(string, ...any)  {}
+func (silent) Tracef(string, ...any)  {}

@@ -11,11 +11,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	OnPublish = func(subject string, header, data []byte) error {
-		published.Lock()
-		defer published.Unlock()
-		published.all = append(published.all, fmt.Sprintf("%s %q %q", subject, header, data))
-		return published.err
+	NewJudge = func() Judge {
+		return func(subject string, header, data []byte) error {
+			published.Lock()
+			defer published.Unlock()
+			published.all = append(published.all, fmt.Sprintf("%s %q %q", subject, header, data))
+			return published.err
+		}
 	}
 	m.Run()
 }
@@ -27,7 +29,7 @@ var published struct {
 }
 
 // What clients publish is judged before anybody answers, and where nobody does.
-func TestOnPublish_JudgesEveryMessageWithHeaders(t *testing.T) {
+func TestJudge_JudgesEveryMessageWithHeaders(t *testing.T) {
 	published.Lock()
 	before := len(published.all)
 	published.Unlock()
@@ -58,7 +60,7 @@ func TestOnPublish_JudgesEveryMessageWithHeaders(t *testing.T) {
 }
 
 // A test fails by what was published, even where its server has stopped.
-func TestOnPublish_FailsTheTest(t *testing.T) {
+func TestJudge_FailsTheTest(t *testing.T) {
 	fail := func(err error) {
 		published.Lock()
 		defer published.Unlock()

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -9,9 +10,11 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/broker/embedded"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/internal/schematest"
 	"github.com/sine-relay/sine-relay/visit"
@@ -19,6 +22,13 @@ import (
 )
 
 var contractSchemas = sync.OnceValues(func() (*schematest.Schemas, error) { return schematest.Compile(contract.Files()) })
+
+// schemaOf is what the messages of a part of the tree are.
+var schemaOf = map[visit.Root]string{visit.RootAsk: "check-in-request", visit.RootEvent: "event", visit.RootDecision: "decision-record", visit.RootQuarantine: "quarantined"}
+
+func isOf(subject string, root visit.Root) bool {
+	return strings.Contains(subject, ".v1."+string(root)+".")
+}
 
 // validate judges a message of a relay, by the part of the tree that its subject is in,
 // and returns what it is. Tests also store messages that are not a relay's: those lack an
@@ -29,8 +39,8 @@ func validate(subject string, header map[string][]string, data []byte) (string, 
 		return "", err
 	}
 	name := ""
-	for root, of := range map[visit.Root]string{visit.RootAsk: "check-in-request", visit.RootEvent: "event", visit.RootDecision: "decision-record", visit.RootQuarantine: "quarantined"} {
-		if strings.Contains(subject, ".v1."+string(root)+".") {
+	for root, of := range schemaOf {
+		if isOf(subject, root) {
 			name = of
 		}
 	}
@@ -48,88 +58,70 @@ func validate(subject string, header map[string][]string, data []byte) (string, 
 	return name, nil
 }
 
-// judged has the ids of the check-in requests that were judged.
+// judgedOfEach is how many messages of a kind each server has judged: some tests send tens
+// of thousands of the same.
+const judgedOfEach = 200
+
+// judged are the messages that were, by kind and the id of the request that they belong to.
 var judged sync.Map
 
-// validateAsked judges each check-in request that is sent to a server of a test, whoever
-// decides, and whether anybody does. What is stored is judged at the end.
-func validateAsked(subject string, header, data []byte) error {
-	if !strings.Contains(subject, ".v1."+string(visit.RootAsk)+".") {
-		return nil
-	}
-	h, err := nats.DecodeHeadersMsg(header)
-	if err != nil {
-		return fmt.Errorf("%s: %w", subject, err)
-	}
-	name, err := validate(subject, h, data)
-	if name != "" {
-		judged.Store(h.Get(visit.HeaderRequestID), true)
-	}
-	return err
-}
-
-// validated is how many messages of a stream are judged at the end of a test: some tests
-// store tens of thousands of the same.
-const validated = 200
-
-// validateStored judges what a server has in its streams, as far as a user of it may
-// read them, and counts by what it is.
-func validateStored(t testing.TB, s *natstest.Server) map[string]int {
-	counts := map[string]int{}
-	nc := connectedAny(s)
-	if nc == nil {
-		return counts
-	}
-	defer nc.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Error(err)
-		return counts
-	}
-	streams := js.ListStreams(ctx)
-	for info := range streams.Info() {
-		if err := validateStream(ctx, js, info, counts); err != nil {
-			t.Errorf("the stream %s has what is not as the contract says: %v", info.Config.Name, err)
+// newJudge judges what is sent to one server, whoever decides, and whether anybody does.
+func newJudge() natstest.Judge {
+	var mu sync.Mutex
+	counts := map[visit.Root]int{}
+	first := func(subject string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		for root := range schemaOf {
+			if isOf(subject, root) {
+				counts[root]++
+				return counts[root] <= judgedOfEach
+			}
 		}
+		return false
 	}
-	return counts
-}
-
-func validateStream(ctx context.Context, js jetstream.JetStream, info *jetstream.StreamInfo, counts map[string]int) error {
-	stream, err := js.Stream(ctx, info.Config.Name)
-	if err != nil {
-		return nil // it was deleted
-	}
-	for seq := info.State.FirstSeq; seq <= info.State.LastSeq && seq < info.State.FirstSeq+validated; seq++ {
-		m, err := stream.GetMsg(ctx, seq)
+	return func(subject string, header, data []byte) error {
+		if !first(subject) {
+			return nil
+		}
+		h, err := nats.DecodeHeadersMsg(header)
 		if err != nil {
-			continue // it was deleted
+			return fmt.Errorf("%s: %w", subject, err)
 		}
-		name, err := validate(m.Subject, m.Header, m.Data)
-		if err != nil {
-			return err
+		name, err := validate(subject, h, data)
+		if name != "" {
+			judged.Store(name+" "+h.Get(visit.HeaderRequestID), true)
 		}
-		counts[name]++
+		return err
 	}
-	return nil
 }
 
-// connectedAny is a connection of a user without limits, or nil where there is none.
-func connectedAny(s *natstest.Server) *nats.Conn {
-	users := [][]nats.Option{nil}
-	for _, u := range s.Users() {
-		if u.Permissions == nil {
-			users = append(users, []nats.Option{nats.UserInfo(u.Username, u.Password)})
-		}
+// embeddedTracers are those of the embedded servers, which outlive no test.
+var embeddedTracers struct {
+	sync.Mutex
+	all []*natstest.Tracer
+}
+
+// judgeMessages has all that is sent to a NATS server in this process judged. What it
+// returns says what was wrong on the embedded ones: which test has them is not known.
+func judgeMessages() func() error {
+	natstest.NewJudge = newJudge
+	embedded.Trace = func(l server.Logger) server.Logger {
+		tracer := natstest.NewTracer(l, newJudge())
+		embeddedTracers.Lock()
+		defer embeddedTracers.Unlock()
+		embeddedTracers.all = append(embeddedTracers.all, tracer)
+		return tracer
 	}
-	for _, options := range users {
-		if nc, err := nats.Connect(s.URL(), options...); err == nil {
-			return nc
+	return func() error {
+		embeddedTracers.Lock()
+		defer embeddedTracers.Unlock()
+		var failed []error
+		for _, tracer := range embeddedTracers.all {
+			failed = append(failed, tracer.Failed()...)
 		}
+		return errors.Join(failed[:min(len(failed), 5)]...)
 	}
-	return nil
 }
 
 // Every kind of message that a relay sends is what the contract says, and so are the
@@ -150,9 +142,7 @@ func TestContract_EveryMessageIsAsItsSchemaSays(t *testing.T) {
 	if name, err := validate(request.Subject, request.Header, request.Data); name != "check-in-request" || err != nil {
 		t.Errorf("%s: %v", name, err)
 	}
-	if _, was := judged.Load(request.Header.Get(visit.HeaderRequestID)); !was {
-		t.Error("the request was not judged when it was sent")
-	}
+	wantJudged(t, "check-in-request", request.Header)
 	for _, reply := range contract.Examples("decision") {
 		if reply.Name == "accept" {
 			request.Respond(reply.Payload)
@@ -175,15 +165,49 @@ func TestContract_EveryMessageIsAsItsSchemaSays(t *testing.T) {
 	must(t, environ, "", "override", "--site", "default", "--accept", "--for", "1h", "--reason", "A test.")
 
 	js := server.JetStream()
-	var counts map[string]int
 	eventually(t, "the records are stored", func() bool {
-		counts = validateStored(t, server)
-		return counts["decision-record"] >= 2 || t.Failed()
+		counts := validateStored(t, js)
+		return counts["decision-record"] >= 2 && counts["event"] == 3 && counts["quarantined"] == 1 || t.Failed()
 	})
-	if counts["event"] != 3 || counts["quarantined"] != 1 {
-		t.Errorf("judged were %v", counts)
-	}
 	wantOrders(t, js, 2, 1)
+}
+
+// validateStored judges what is in the streams, as it was when it was sent, and counts by
+// what it is.
+func validateStored(t *testing.T, js jetstream.JetStream) map[string]int {
+	t.Helper()
+	counts := map[string]int{}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	streams := js.ListStreams(ctx)
+	for info := range streams.Info() {
+		stream, err := js.Stream(ctx, info.Config.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for seq := info.State.FirstSeq; seq <= info.State.LastSeq; seq++ {
+			m, err := stream.GetMsg(ctx, seq)
+			if err != nil {
+				continue // it was deleted
+			}
+			name, err := validate(m.Subject, m.Header, m.Data)
+			if err != nil {
+				t.Error(err)
+			}
+			if name != "" {
+				wantJudged(t, name, m.Header)
+			}
+			counts[name]++
+		}
+	}
+	return counts
+}
+
+func wantJudged(t *testing.T, name string, header nats.Header) {
+	t.Helper()
+	if _, was := judged.Load(name + " " + header.Get(visit.HeaderRequestID)); !was {
+		t.Errorf("the %s was not judged when it was sent", name)
+	}
 }
 
 // wantOrders judges what is and was in the bucket of standing orders.

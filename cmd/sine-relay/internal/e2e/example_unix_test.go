@@ -46,6 +46,7 @@ func TestDev_TheExampleStepsBackWhileAnotherProgramDecides(t *testing.T) {
 		},
 		"a plain subscriber": func() func() {
 			sub, err := nc.QueueSubscribe("visitors.v1.ask.default.default", "q", func(m *nats.Msg) {
+				wantJudged(t, "check-in-request", m.Header)
 				m.Respond([]byte(`{"decision":"reject","visitorText":"On the list."}`))
 			})
 			if err != nil || nc.Flush() != nil {

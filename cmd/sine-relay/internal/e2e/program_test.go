@@ -14,7 +14,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/cmd/sine-relay/internal/cli"
 	"github.com/sine-relay/sine-relay/internal/logtest"
 	"github.com/sine-relay/sine-relay/internal/wait"
@@ -186,9 +185,12 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	wait.Widen()
-	natstest.OnPublish = validateAsked
-	natstest.AtEnd = func(t testing.TB, s *natstest.Server) { validateStored(t, s) }
+	wrong := judgeMessages()
 	code := m.Run()
+	if err := wrong(); err != nil {
+		fmt.Fprintf(os.Stderr, "a message was published to an embedded NATS server that is wrong: %v\n", err)
+		code = 1
+	}
 	os.RemoveAll(programs)
 	os.Exit(code)
 }
