@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -30,52 +31,66 @@ const (
 // BenchmarkDesk has 250 visitors a second ask to come in and check in, with and without a
 // desk that 50 people look at. One of them asks for the decisions of 30 days each second.
 // It prints how long visitors waited for the relay's answer, what the desk's process took
-// of memory, and what it and those who look took of one processor. In the first rounds
-// they get the processors when nobody else wants them, in the others all share them alike.
-// Between the two is a program that does nothing but compute, on one processor: what a
-// visitor waits longer with it is no matter of NATS or of the desk. Run it with
-// -benchtime=1x.
+// of memory, and what it and those who look took of one processor. Between the two is a
+// program that does nothing but compute: what a visitor waits longer with it is no matter
+// of NATS or of the desk. Desk and people have a processor of their own (apart, as on
+// another node), get the relay's processors when nobody else wants them (behind), or share
+// them alike. Run it with -benchtime=1x.
 func BenchmarkDesk(b *testing.B) {
-	rig := newBench(b, benchSetup{})
-	rig.storeDecisions(b)
-	fmt.Printf("\n%-24s %9s %9s %9s   %9s %9s %7s %12s\n", "", "1/s", "p50, ms", "p99, ms", "desk, MB", "peak, MB", "CPU, %", "30 days, ms")
-	rig.withAndWithoutDesk(b, "behind", "chrt", "--idle", "0")
-	rig.withAndWithoutDesk(b, "alike")
+	b.Run("apart", func(b *testing.B) {
+		confine(b, "0")
+		withAndWithoutDesk(b, "taskset", "--cpu-list", "1")
+	})
+	b.Run("behind", func(b *testing.B) { withAndWithoutDesk(b, "chrt", "--idle", "0") })
+	b.Run("alike", func(b *testing.B) { withAndWithoutDesk(b) })
+}
+
+// confine has this process, and what it starts, run on these processors until the benchmark
+// ends.
+func confine(b *testing.B, processors string) {
+	b.Helper()
+	taskset := func(to string) {
+		if out, err := exec.Command("taskset", "--all-tasks", "--cpu-list", "--pid", to, strconv.Itoa(os.Getpid())).CombinedOutput(); err != nil {
+			b.Fatalf("%v: %s", err, out)
+		}
+	}
+	taskset(processors)
+	b.Cleanup(func() { taskset(fmt.Sprintf("0-%d", runtime.NumCPU()-1)) })
 }
 
 // withAndWithoutDesk compares the two. The command starts what belongs to the desk.
-func (rig *bench) withAndWithoutDesk(b *testing.B, name string, command ...string) {
-	b.Helper()
+func withAndWithoutDesk(b *testing.B, command ...string) {
+	rig := newBench(b, benchSetup{})
+	rig.storeDecisions(b)
+	fmt.Printf("\n%-24s %9s %9s %9s   %9s %9s %7s %12s\n", "", "1/s", "p50, ms", "p99, ms", "desk, MB", "peak, MB", "CPU, %", "30 days, ms")
 	var without, beside, with []figures
 	for range deskRounds {
 		f := rig.visitors(b)
 		without = append(without, f)
-		fmt.Printf("%-24s %9.0f %9.2f %9.2f\n", name+", nothing", f.perSecond, f.p50/1000, f.p99/1000)
+		fmt.Printf("%-24s %9.0f %9.2f %9.2f\n", "nothing", f.perSecond, f.p50/1000, f.p99/1000)
 
 		busy := startChild(b, slices.Concat(command, []string{"sh", "-c", "while :; do :; done"}))
 		f = rig.visitors(b)
 		beside = append(beside, f)
 		busy.Process.Kill()
 		busy.Wait()
-		fmt.Printf("%-24s %9.0f %9.2f %9.2f\n", name+", computing", f.perSecond, f.p50/1000, f.p99/1000)
+		fmt.Printf("%-24s %9.0f %9.2f %9.2f\n", "computing", f.perSecond, f.p50/1000, f.p99/1000)
 
 		d := rig.startDesk(b, command)
-		begun, before := time.Now(), d.cpuTime(b)
+		begun, desk, people := time.Now(), cpuTime(b, d.process.Process.Pid), cpuTime(b, d.people.Process.Pid)
 		f = rig.visitors(b)
 		with = append(with, f)
-		share := (d.cpuTime(b) - before).Seconds() / time.Since(begun).Seconds()
+		share := func(pid int, before time.Duration) float64 {
+			return 100 * (cpuTime(b, pid) - before).Seconds() / time.Since(begun).Seconds()
+		}
 		pid := d.process.Process.Pid
 		resident, peak := statusMB(b, pid, "VmRSS:"), statusMB(b, pid, "VmHWM:")
-		fmt.Printf("%-24s %9.0f %9.2f %9.2f   %9.1f %9.1f %7.0f %12.0f\n", name+", desk", f.perSecond, f.p50/1000, f.p99/1000, resident, peak, 100*share, d.end(b))
+		cpu := fmt.Sprintf("%.0f + %.0f", share(pid, desk), share(d.people.Process.Pid, people))
+		fmt.Printf("%-24s %9.0f %9.2f %9.2f   %9.1f %9.1f %7s %12.0f\n", "desk + people", f.perSecond, f.p50/1000, f.p99/1000, resident, peak, cpu, d.end(b))
 	}
 	for what, of := range map[string][]figures{"nothing": without, "computing": beside} {
-		fmt.Printf("%-24s %9.2f %9.2f %9.2f   medians of the ratios\n", name+", desk to "+what, medianRatio(with, of, perSecond), medianRatio(with, of, p50), medianRatio(with, of, p99))
+		fmt.Printf("%-24s %9.2f %9.2f %9.2f   medians of the ratios\n", "desk to "+what, medianRatio(with, of, perSecond), medianRatio(with, of, p50), medianRatio(with, of, p99))
 	}
-}
-
-func (d *benchDesk) cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	return cpuTime(b, d.process.Process.Pid) + cpuTime(b, d.people.Process.Pid)
 }
 
 // storeDecisions stores those of the last 30 days.
