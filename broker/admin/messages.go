@@ -2,9 +2,14 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 // Messages reads the messages of a stream on some subjects by their sequence numbers. It
@@ -74,4 +79,27 @@ func (m Messages) Between(ctx context.Context, from, to uint64, fn func(*jetstre
 
 func (m Messages) pager(from uint64) *pager {
 	return &pager{nc: m.nc, stream: m.stream, next: batch{Sequence: from, Subject: m.subjects}}
+}
+
+// FindRecords returns the records of decisions since a time whose request id
+// begins with reference, oldest first.
+func FindRecords(ctx context.Context, cfg Config, reference string, since time.Time) ([]visit.Record, error) {
+	cfg, nc, err := connect(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer nc.Close()
+	var found []visit.Record
+	err = scan(ctx, nc, cfg.Streams.Decisions.Name, since, func(m *jetstream.RawStreamMsg) error {
+		if m.Time.Before(since) || !strings.HasPrefix(m.Header.Get(visit.HeaderRequestID), reference) {
+			return nil
+		}
+		var r visit.Record
+		if err := json.Unmarshal(m.Data, &r); err != nil {
+			return fmt.Errorf("message %d of stream %s is not a decision record: %w", m.Sequence, cfg.Streams.Decisions.Name, err)
+		}
+		found = append(found, r)
+		return nil
+	})
+	return found, err
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
@@ -231,27 +230,4 @@ func directly(m *nats.Msg) (*jetstream.RawStreamMsg, error) {
 	return &jetstream.RawStreamMsg{
 		Subject: m.Header.Get(jetstream.SubjectHeader), Sequence: sequence, Header: m.Header, Data: m.Data, Time: stored,
 	}, nil
-}
-
-// FindRecords returns the records of decisions since a time whose request id
-// begins with reference, oldest first.
-func FindRecords(ctx context.Context, cfg Config, reference string, since time.Time) ([]visit.Record, error) {
-	cfg, nc, err := connect(cfg)
-	if err != nil {
-		return nil, err
-	}
-	defer nc.Close()
-	var found []visit.Record
-	err = scan(ctx, nc, cfg.Streams.Decisions.Name, since, func(m *jetstream.RawStreamMsg) error {
-		if m.Time.Before(since) || !strings.HasPrefix(m.Header.Get(visit.HeaderRequestID), reference) {
-			return nil
-		}
-		var r visit.Record
-		if err := json.Unmarshal(m.Data, &r); err != nil {
-			return fmt.Errorf("message %d of stream %s is not a decision record: %w", m.Sequence, cfg.Streams.Decisions.Name, err)
-		}
-		found = append(found, r)
-		return nil
-	})
-	return found, err
 }

@@ -9,53 +9,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/sine-relay/sine-relay/visit"
 )
-
-// Metrics are those of the connections of one relay.
-type Metrics struct {
-	connected  *prometheus.GaugeVec
-	reconnects *prometheus.CounterVec
-	errors     *prometheus.CounterVec
-}
-
-// NewMetrics registers the metrics of connections of these names; nil registers none.
-func NewMetrics(reg prometheus.Registerer, names ...string) *Metrics {
-	f := promauto.With(reg)
-	m := &Metrics{
-		connected: f.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "sine_relay_nats_connected",
-			Help: "1 while connected to NATS.",
-		}, []string{"connection"}),
-		reconnects: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "sine_relay_nats_reconnects_total",
-			Help: "Reconnections to NATS.",
-		}, []string{"connection"}),
-		errors: f.NewCounterVec(prometheus.CounterOpts{
-			Name: "sine_relay_nats_errors_total",
-			Help: "Errors of a connection to NATS, including failed attempts to connect.",
-		}, []string{"connection", "reason"}),
-	}
-	for _, name := range names {
-		m.connected.WithLabelValues(name)
-		m.reconnects.WithLabelValues(name)
-		for _, kind := range errorKinds {
-			m.errors.WithLabelValues(name, kind)
-		}
-	}
-	return m
-}
-
-func (m *Metrics) setConnected(name string, up bool) {
-	value := 0.0
-	if up {
-		value = 1
-	}
-	m.connected.WithLabelValues(name).Set(value)
-}
 
 // handlers follow what happens to the connection. nats.go calls them one after
 // another, in the order of the events.

@@ -20,6 +20,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
 )
@@ -189,4 +191,46 @@ func (c *Conn) Close() {
 	if c.nc != nil {
 		c.nc.Close()
 	}
+}
+
+// Metrics are those of the connections of one relay.
+type Metrics struct {
+	connected  *prometheus.GaugeVec
+	reconnects *prometheus.CounterVec
+	errors     *prometheus.CounterVec
+}
+
+// NewMetrics registers the metrics of connections of these names; nil registers none.
+func NewMetrics(reg prometheus.Registerer, names ...string) *Metrics {
+	f := promauto.With(reg)
+	m := &Metrics{
+		connected: f.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sine_relay_nats_connected",
+			Help: "1 while connected to NATS.",
+		}, []string{"connection"}),
+		reconnects: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_nats_reconnects_total",
+			Help: "Reconnections to NATS.",
+		}, []string{"connection"}),
+		errors: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "sine_relay_nats_errors_total",
+			Help: "Errors of a connection to NATS, including failed attempts to connect.",
+		}, []string{"connection", "reason"}),
+	}
+	for _, name := range names {
+		m.connected.WithLabelValues(name)
+		m.reconnects.WithLabelValues(name)
+		for _, kind := range errorKinds {
+			m.errors.WithLabelValues(name, kind)
+		}
+	}
+	return m
+}
+
+func (m *Metrics) setConnected(name string, up bool) {
+	value := 0.0
+	if up {
+		value = 1
+	}
+	m.connected.WithLabelValues(name).Set(value)
 }

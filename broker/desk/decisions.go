@@ -135,3 +135,58 @@ func (d *Desk) checkIn(m *jetstream.RawStreamMsg, x *index) (entry, error) {
 	}
 	return entryOf(m, x, &o, d.cfg.Streams.Subjects.Event(o.Site, visit.KindCheckedIn))
 }
+
+// each calls fn for each message that was received in [from, to), or until now where to is
+// zero, as [index.each]. Where some of them are not counted it returns since when they
+// are, and whether the rest is still being read.
+func (c *counter) each(ctx context.Context, from, to time.Time, fn func(sequence uint64, e entry, x *index)) (since time.Time, reading bool, err error) {
+	var v index
+	for begun := time.Now(); ; {
+		if err := c.ask(ctx); err != nil {
+			return time.Time{}, false, err
+		}
+		v, since, reading = c.view()
+		if !since.After(from) {
+			since, reading = time.Time{}, false
+		}
+		if !reading || time.Since(begun) >= fillPatience {
+			break
+		}
+	}
+	v.each(from, to, func(sequence uint64, e entry) { fn(sequence, e, &v) })
+	return since, reading, nil
+}
+
+// ask has it brought up to date.
+func (c *counter) ask(ctx context.Context) error {
+	reply := make(chan error, 1)
+	select {
+	case c.wanted <- reply:
+	case <-c.ended:
+		return visit.ErrDisconnected
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-reply:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// view is what is counted at the moment, and since when: what was received before that is
+// not counted, unless it is zero.
+func (c *counter) view() (v index, since time.Time, reading bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v = c.index.view()
+	switch {
+	case c.filled && !c.full:
+	case v.count == 0:
+		since = time.Now()
+	default:
+		since = v.chunks[0].stored.Add(clockSkew)
+	}
+	return v, since, !c.filled
+}

@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sine-relay/sine-relay/broker/conn"
-	"github.com/sine-relay/sine-relay/visit"
 )
 
 const (
@@ -192,48 +190,6 @@ func plainAck(data []byte, stream string) (sequence uint64, ok bool) {
 		sequence = 10*sequence + uint64(d-'0')
 	}
 	return sequence, true
-}
-
-// refusalOfStream turns JetStream's error into visit's. It is [*Retryable] when it
-// may pass.
-func refusalOfStream(e *jetstream.APIError, found, expected string) error {
-	switch e.ErrorCode {
-	case codeAccountResourcesExceeded, codeInsufficientResources, codeMemoryResourcesExceeded, codeStorageResourcesExceeded:
-		return fmt.Errorf("%w: %s", visit.ErrStreamFull, e.Description)
-	case codeMessageExceedsMaximum, codeHeaderExceedsMaximum:
-		return fmt.Errorf("%w: %s", visit.ErrTooLarge, e.Description)
-	case codeStreamNotMatch:
-		return fmt.Errorf("%w: expected %s, but it is stored by %s", visit.ErrStreamMissing, expected, found)
-	case codeStreamSealed:
-		return fmt.Errorf("%w: %w: %s is sealed", visit.ErrStreamMissing, errStoresNothing, expected)
-	case codeStoreFailed:
-		return storeFailure(e)
-	case codeDuplicateInProcess:
-		return &Retryable{Cause: fmt.Errorf("%w: %s", visit.ErrTimeout, e.Description)}
-	}
-	switch e.ErrorCode {
-	case codeAtomicPublishDisabled:
-		return ErrNoBatches
-	case codeAtomicPublishTooLarge:
-		return ErrBatchTooLarge
-	}
-	if e.Code >= 500 {
-		return &Retryable{Cause: fmt.Errorf("%w: %s: %s", visit.ErrStreamMissing, expected, e.Description)}
-	}
-	return fmt.Errorf("stream %s refuses: %s (%d)", expected, e.Description, e.ErrorCode)
-}
-
-// storeFailure reads the description: one code stands for a stream that is full
-// and for a store that fails.
-func storeFailure(e *jetstream.APIError) error {
-	switch {
-	case strings.Contains(e.Description, "exceeded"), strings.Contains(e.Description, "no space left"):
-		return fmt.Errorf("%w: %s", visit.ErrStreamFull, e.Description)
-	case strings.Contains(e.Description, "too large"), strings.Contains(e.Description, "to large"):
-		return fmt.Errorf("%w: %s", visit.ErrTooLarge, e.Description)
-	default:
-		return &Retryable{Cause: fmt.Errorf("%w: %w: %s", visit.ErrStreamMissing, errStoresNothing, e.Description)}
-	}
 }
 
 // longestAck is more than any acknowledgement has.

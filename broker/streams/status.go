@@ -136,3 +136,52 @@ func boolValue(holds bool) float64 {
 	}
 	return 0
 }
+
+// conclude takes over what was found about a stream.
+func (r *Reconciler) conclude(s *stream, f finding) {
+	if f.pending == nil {
+		r.metrics.setStream(s.want.name, f)
+	}
+	r.mu.Lock()
+	fresh := !s.verified && f.fit()
+	s.verified = s.verified || f.fit()
+	s.pending = f.pending
+	if f.pending == nil {
+		s.fault, s.drift, s.dedupe = f.fault, f.drift, f.dedupe
+		s.batches.Store(f.batches)
+		r.doubt(s)
+		r.relieve(s, f.level)
+	} else if s.refusal != nil {
+		s.refusal.interrupted = true
+	}
+	r.mu.Unlock()
+	if f.pending != nil {
+		return
+	}
+	if r.inspected != nil {
+		r.inspected(s.want.root, f.bytes, f.limit)
+	}
+	if f.fault != nil {
+		r.warn(f.fault)
+	}
+	for _, line := range f.drift.lines(s.want.name) {
+		r.warn(errors.New(line))
+	}
+	if fresh {
+		r.log.Info("stream verified", "stream", s.want.name)
+	}
+	if fresh && s.want.batches && !f.batches {
+		r.log.Info("no group commit: "+f.obstacle, "stream", s.want.name, "remedy", f.remedy)
+	}
+}
+
+// warn logs each thing once.
+func (r *Reconciler) warn(what error) {
+	r.mu.Lock()
+	again := r.warned[what.Error()]
+	r.warned[what.Error()] = true
+	r.mu.Unlock()
+	if !again {
+		r.log.Warn("streams", "found", what.Error())
+	}
+}

@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -218,24 +217,6 @@ func (s *Spool) requeue(puts []*operation) {
 	}
 	s.waiting = slices.Concat(puts, s.waiting)
 	s.signal()
-}
-
-// tryDisk returns why the disk would not take so many bytes, or nil.
-func (s *Spool) tryDisk(bytes int64) error {
-	if fault := s.Fault(); fault != nil {
-		return fault
-	}
-	if err := s.wal.MakeRoom(bytes); err != nil {
-		return err
-	}
-	return s.wal.Active().Probe()
-}
-
-func diskFull(err error) error {
-	if disk.IsFull(err) {
-		return fmt.Errorf("%w: %w", ErrDiskFull, err)
-	}
-	return err
 }
 
 // settle brings the queue up to date and wakes those who wait.

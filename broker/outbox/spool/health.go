@@ -146,3 +146,21 @@ func (s *Spool) closeFiles() error {
 	}
 	return nil
 }
+
+// tryDisk returns why the disk would not take so many bytes, or nil.
+func (s *Spool) tryDisk(bytes int64) error {
+	if fault := s.Fault(); fault != nil {
+		return fault
+	}
+	if err := s.wal.MakeRoom(bytes); err != nil {
+		return err
+	}
+	return s.wal.Active().Probe()
+}
+
+func diskFull(err error) error {
+	if disk.IsFull(err) {
+		return fmt.Errorf("%w: %w", ErrDiskFull, err)
+	}
+	return err
+}

@@ -197,3 +197,28 @@ func decodeRecord(b []byte) (r Record, ok bool) {
 	r.State, r.Attempts = State(w>>24), int(w&MaxAttempts)
 	return r, little.Uint32(b[4:]) == checksum(b[8:32], r.Payload)
 }
+
+// Mark is a state that is to be written.
+type Mark struct {
+	Place
+	Sequence uint64
+	State    State
+	Attempts int
+}
+
+// WriteMarks writes states in place, and syncs each segment once.
+func WriteMarks(marks []Mark) (err error) {
+	touched := make(map[*Segment]bool)
+	for _, m := range marks {
+		_, failed := m.Segment.file.WriteAt(stateWord(m.Segment.ID, m.Sequence, m.State, m.Attempts), int64(m.Offset)+stateOffset)
+		if failed != nil {
+			err = errors.Join(failed, err)
+			break
+		}
+		touched[m.Segment] = true
+	}
+	for g := range touched {
+		err = errors.Join(err, g.file.Sync())
+	}
+	return err
+}

@@ -218,31 +218,6 @@ func (g *Segment) Append(records []byte) error {
 	return nil
 }
 
-// Mark is a state that is to be written.
-type Mark struct {
-	Place
-	Sequence uint64
-	State    State
-	Attempts int
-}
-
-// WriteMarks writes states in place, and syncs each segment once.
-func WriteMarks(marks []Mark) (err error) {
-	touched := make(map[*Segment]bool)
-	for _, m := range marks {
-		_, failed := m.Segment.file.WriteAt(stateWord(m.Segment.ID, m.Sequence, m.State, m.Attempts), int64(m.Offset)+stateOffset)
-		if failed != nil {
-			err = errors.Join(failed, err)
-			break
-		}
-		touched[m.Segment] = true
-	}
-	for g := range touched {
-		err = errors.Join(err, g.file.Sync())
-	}
-	return err
-}
-
 // Probe writes what is there already, to try the disk.
 func (g *Segment) Probe() error {
 	if _, err := g.file.WriteAt(g.encode()[:endOffset], 0); err != nil {

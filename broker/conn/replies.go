@@ -1,6 +1,8 @@
 package conn
 
 import (
+	"context"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -108,5 +110,69 @@ func (p *pending) forget(one *PendingReply, then delivery) {
 	if _, found := p.all[one.token]; found {
 		delete(p.all, one.token)
 		p.replied.remember(one, one.sent, then, time.Now())
+	}
+}
+
+// Replies collects the replies to one or several messages of one caller. Delivering
+// never blocks. The zero value is not ready.
+type Replies struct {
+	mu    sync.Mutex
+	queue []Reply
+	first [1]Reply      // room for what is mostly the only one
+	ready chan struct{} // holds a token while the queue may have one
+}
+
+// NewReplies returns an empty collection.
+func NewReplies() *Replies {
+	r := &Replies{ready: make(chan struct{}, 1)}
+	r.queue = r.first[:0]
+	return r
+}
+
+// Ready is readable when there may be a reply to [Replies.Take].
+func (r *Replies) Ready() <-chan struct{} { return r.ready }
+
+// Take returns the next reply, if there is one.
+func (r *Replies) Take() (Reply, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		return Reply{}, false
+	}
+	next := r.queue[0]
+	if r.queue = r.queue[1:]; len(r.queue) > 0 {
+		r.signal()
+	} else {
+		r.queue = r.first[:0]
+	}
+	return next, true
+}
+
+// Next waits for the next reply, and reports false when ctx ended before it came.
+func (r *Replies) Next(ctx context.Context) (Reply, bool) {
+	for {
+		if next, ok := r.Take(); ok {
+			return next, true
+		}
+		select {
+		case <-r.ready:
+		case <-ctx.Done():
+			return r.Take()
+		}
+	}
+}
+
+func (r *Replies) deliver(one Reply) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queue = append(r.queue, one)
+	r.signal()
+}
+
+// signal is called with the lock held.
+func (r *Replies) signal() {
+	select {
+	case r.ready <- struct{}{}:
+	default:
 	}
 }
