@@ -20,8 +20,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/discovery"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/broker/outbox"
 	"github.com/sine-relay/sine-relay/broker/streams"
@@ -48,8 +48,8 @@ type Broker struct {
 	outbox           *outbox.Outbox
 	orders           *orders.Watcher
 	ordersOnce       atomic.Bool // the orders were known
-	discoverer       *admin.Discoverer
-	service          atomic.Pointer[admin.Service]
+	discoverer       *discovery.Client
+	service          atomic.Pointer[discovery.Service]
 	stop             context.CancelFunc
 	stopped          sync.WaitGroup
 	closing          sync.Once
@@ -65,7 +65,7 @@ func Connect(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	b := &Broker{cfg: cfg, log: cfg.Logger, replies: newReplies(cfg.Logger, cfg.Registerer), discoverer: admin.NewDiscoverer(cfg.NATS)}
+	b := &Broker{cfg: cfg, log: cfg.Logger, replies: newReplies(cfg.Logger, cfg.Registerer), discoverer: discovery.NewClient(cfg.NATS)}
 	for _, subject := range cfg.Requests {
 		b.replies.expect(subject)
 	}
@@ -168,9 +168,9 @@ func (b *Broker) SetSites(sites []string) { b.orders.SetSites(sites) }
 // Deciders returns the deciders that reply until ctx ends or none has replied for a
 // while, in the order of their ids. The error wraps visit.ErrDisconnected or
 // visit.ErrDenied.
-func (b *Broker) Deciders(ctx context.Context) ([]visit.Decider, admin.Discovery, error) {
+func (b *Broker) Deciders(ctx context.Context) ([]visit.Decider, discovery.Outcome, error) {
 	if !b.requests.Connected() {
-		return nil, admin.Discovery{}, fmt.Errorf("look for deciders: %w", visit.ErrDisconnected)
+		return nil, discovery.Outcome{}, fmt.Errorf("look for deciders: %w", visit.ErrDisconnected)
 	}
 	return b.discoverer.Deciders(ctx)
 }

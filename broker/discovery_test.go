@@ -12,6 +12,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
+	"github.com/sine-relay/sine-relay/broker/discovery"
 	"github.com/sine-relay/sine-relay/broker/natstest"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -70,7 +71,7 @@ func TestDeciders_SearchIsBounded(t *testing.T) {
 				defer cancel()
 				search := ready(t, s).Deciders
 				if by == "an operator" {
-					search = func(ctx context.Context) ([]visit.Decider, admin.Discovery, error) {
+					search = func(ctx context.Context) ([]visit.Decider, discovery.Outcome, error) {
 						return admin.FindDeciders(ctx, admin.Config{NATS: dial.Config{Servers: []string{s.URL()}}})
 					}
 				}

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/discovery"
 	"github.com/sine-relay/sine-relay/broker/outbox"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
@@ -157,7 +157,7 @@ type Announcement struct {
 // Announce makes the relay visible in NATS discovery until [Broker.Close]. Like
 // [Connect] it fails only for what can never work.
 func (b *Broker) Announce(a Announcement) error {
-	s, err := admin.Announce(b.cfg.NATS, admin.Announcement{
+	s, err := discovery.Announce(b.cfg.NATS, discovery.Announcement{
 		Version: a.Version, Status: func() visit.RelayStatus { return b.relayStatus(a) },
 		Reserved: []string{strings.TrimSuffix(b.cfg.Streams.Subjects.All(visit.RootEvent), "event.>")},
 	}, b.log)
@@ -184,7 +184,7 @@ func (b *Broker) relayStatus(a Announcement) visit.RelayStatus {
 	}
 	if a.Integrations != nil {
 		all := a.Integrations()
-		r.IntegrationCount, r.Integrations = len(all), admin.Fitting(r, all)
+		r.IntegrationCount, r.Integrations = len(all), discovery.Fitting(r, all)
 	}
 	return r
 }

@@ -1,5 +1,4 @@
-// Package admin is what operators' commands do with NATS, and how relays and deciders
-// are found there.
+// Package admin is what operators' commands do with NATS.
 //
 // Commands connect for themselves, fail at once without a server, and say what NATS
 // refuses to their user. They create and change nothing but what they are for: standing
@@ -9,17 +8,15 @@ package admin
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nats.go/micro"
 
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
+	"github.com/sine-relay/sine-relay/broker/discovery"
 	"github.com/sine-relay/sine-relay/broker/orders"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
@@ -48,49 +45,24 @@ func (c Config) complete() (Config, error) {
 	return c, nil
 }
 
-// connection is one to NATS, with what ends its use where NATS refuses something.
-type connection struct {
-	*nats.Conn
-	permitted dial.Permitted
-	// shared is set where others use it at once. Then its last error may be another's.
-	shared bool
-}
-
-// alone is the connection of a command, which has it to itself.
-func alone(nc *nats.Conn) connection { return connection{nc, dial.Alone(nc), false} }
-
 // connect connects an operator's command.
-func connect(cfg Config, more ...nats.Option) (Config, connection, error) {
+func connect(cfg Config, more ...nats.Option) (Config, dial.Link, error) {
 	cfg, err := cfg.complete()
 	if err != nil {
-		return cfg, connection{}, err
+		return cfg, dial.Link{}, err
 	}
 	nc, err := dial.ConnectOperator(cfg.NATS, more...)
 	if err != nil {
-		return cfg, connection{}, err
+		return cfg, dial.Link{}, err
 	}
-	return cfg, alone(nc), nil
-}
-
-// whilePermitted ends as soon as NATS refuses one of the subjects to which use publishes.
-func (c connection) whilePermitted(ctx context.Context, use func(context.Context) error, subjects ...string) error {
-	return c.permitted(ctx, func(subject string) bool { return slices.Contains(subjects, subject) }, use)
-}
-
-// explain adds what NATS refused, where only this use of the connection can have
-// caused it.
-func (c connection) explain(err error) error {
-	if c.shared {
-		return err
-	}
-	return dial.Explain(c.Conn, err)
+	return cfg, dial.OwnLink(nc), nil
 }
 
 // Views are what a program that stays sees and does, over a connection that it shares
 // with others. They are safe for concurrent use.
 type Views struct {
 	cfg Config
-	c   connection
+	c   dial.Link
 }
 
 // NewViews returns those of a connection, which stays the caller's. Its error is of a
@@ -100,7 +72,7 @@ func NewViews(cfg Config, s *dial.Shared) (*Views, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Views{cfg, connection{s.Conn, s.WhilePermitted, true}}, nil
+	return &Views{cfg, s.Link()}, nil
 }
 
 // Config is the configuration with its defaults.
@@ -119,31 +91,41 @@ func (v *Views) Quarantined(ctx context.Context, fn func(Kept) error) error {
 }
 
 // User is [Book.User].
-func (v *Views) User(ctx context.Context) (user, account string, err error) { return v.c.user(ctx) }
+func (v *Views) User(ctx context.Context) (user, account string, err error) { return userOf(ctx, v.c) }
 
 // Relays is [FindRelays].
-func (v *Views) Relays(ctx context.Context) ([]visit.Relay, Discovery, error) {
-	return findRelays(ctx, v.c)
+func (v *Views) Relays(ctx context.Context) ([]visit.Relay, discovery.Outcome, error) {
+	return discovery.Relays(ctx, v.c)
 }
 
 // Deciders is [FindDeciders].
-func (v *Views) Deciders(ctx context.Context) ([]visit.Decider, Discovery, error) {
-	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
-		return v.c.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
-	})
+func (v *Views) Deciders(ctx context.Context) ([]visit.Decider, discovery.Outcome, error) {
+	return discovery.Deciders(ctx, v.c)
+}
+
+// FindDeciders returns the deciders that reply until ctx ends or none has replied for a
+// while, in the order of their ids. The error wraps visit.ErrDisconnected or
+// visit.ErrDenied.
+func FindDeciders(ctx context.Context, cfg Config) ([]visit.Decider, discovery.Outcome, error) {
+	_, nc, err := connect(cfg)
+	if err != nil {
+		return nil, discovery.Outcome{}, err
+	}
+	defer nc.Close()
+	return discovery.Deciders(ctx, nc)
 }
 
 // OpenBook is the function of that name.
 func (v *Views) OpenBook(ctx context.Context) (*Book, error) {
 	return v.book(func(js jetstream.JetStream) (*orders.Book, error) {
-		return orders.OpenShared(ctx, js, v.c.permitted, v.cfg.Orders, v.cfg.Streams.Replicas)
+		return orders.OpenShared(ctx, js, v.c.Permitted, v.cfg.Orders, v.cfg.Streams.Replicas)
 	})
 }
 
 // FindBook is the function of that name.
 func (v *Views) FindBook(ctx context.Context) (*Book, error) {
 	return v.book(func(js jetstream.JetStream) (*orders.Book, error) {
-		return orders.FindShared(ctx, js, v.c.permitted, v.cfg.Orders)
+		return orders.FindShared(ctx, js, v.c.Permitted, v.cfg.Orders)
 	})
 }
 
@@ -173,7 +155,7 @@ func (v *Views) CreateStream(ctx context.Context, cfg jetstream.StreamConfig) er
 	if err != nil {
 		return err
 	}
-	err = v.c.whilePermitted(ctx, func(ctx context.Context) error {
+	err = v.c.WhilePermitted(ctx, func(ctx context.Context) error {
 		_, err := js.CreateStream(ctx, cfg)
 		return err
 	}, "$JS.API.STREAM.CREATE."+cfg.Name)
@@ -189,7 +171,7 @@ func (v *Views) Stream(ctx context.Context, name string) (info *jetstream.Stream
 	if err != nil {
 		return nil, err
 	}
-	err = v.c.whilePermitted(ctx, func(ctx context.Context) error {
+	err = v.c.WhilePermitted(ctx, func(ctx context.Context) error {
 		stream, err := js.Stream(ctx, name)
 		if err == nil {
 			info = stream.CachedInfo()
@@ -208,74 +190,4 @@ func (v *Views) Stream(ctx context.Context, name string) (info *jetstream.Stream
 // Store stores a message in a stream, once.
 func (v *Views) Store(ctx context.Context, m visit.Message, stream string) (visit.Receipt, error) {
 	return store(ctx, v.c, m, stream)
-}
-
-// Book is where an operator gives orders.
-type Book struct {
-	*orders.Book
-	nc connection
-}
-
-// Close disconnects.
-func (b *Book) Close() { b.nc.Close() }
-
-// OpenBook connects an operator, and creates the bucket if it is absent.
-func OpenBook(ctx context.Context, cfg Config) (*Book, error) {
-	return openBook(cfg, func(js jetstream.JetStream, cfg Config) (*orders.Book, error) {
-		return orders.Open(ctx, js, cfg.Orders, cfg.Streams.Replicas)
-	})
-}
-
-// FindBook connects an operator who only reads: an absent bucket is an error.
-func FindBook(ctx context.Context, cfg Config) (*Book, error) {
-	return openBook(cfg, func(js jetstream.JetStream, cfg Config) (*orders.Book, error) {
-		return orders.Find(ctx, js, cfg.Orders)
-	})
-}
-
-func openBook(cfg Config, open func(jetstream.JetStream, Config) (*orders.Book, error)) (*Book, error) {
-	cfg, nc, err := connect(cfg)
-	if err != nil {
-		return nil, err
-	}
-	js, err := jetstream.New(nc.Conn)
-	if err == nil {
-		var book *orders.Book
-		if book, err = open(js, cfg); err == nil {
-			book.MaxOverride = cfg.OverrideMaxDuration
-			return &Book{book, nc}, nil
-		}
-	}
-	nc.Close()
-	return nil, err
-}
-
-// userTimeout bounds asking NATS for the user.
-const userTimeout = 2 * time.Second
-
-// User is who NATS takes this connection for.
-func (b *Book) User(ctx context.Context) (user, account string, err error) { return b.nc.user(ctx) }
-
-func (c connection) user(ctx context.Context) (user, account string, err error) {
-	const subject = "$SYS.REQ.USER.INFO"
-	ctx, cancel := context.WithTimeout(ctx, userTimeout)
-	defer cancel()
-	var reply *nats.Msg
-	err = c.whilePermitted(ctx, func(ctx context.Context) (err error) {
-		reply, err = c.RequestWithContext(ctx, subject, nil)
-		return err
-	}, subject)
-	if err != nil {
-		return "", "", fmt.Errorf("ask NATS for the user who gives the order: %w (requires permission to publish to %s)", c.explain(err), subject)
-	}
-	var info struct {
-		Data struct {
-			User    string `json:"user"`
-			Account string `json:"account"`
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(reply.Data, &info); err != nil {
-		return "", "", fmt.Errorf("ask NATS for the user who gives the order: %w", err)
-	}
-	return info.Data.User, info.Data.Account, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/broker/streams"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -19,7 +20,7 @@ import (
 // events, and changes none.
 type Events struct {
 	cfg Config
-	nc  connection
+	nc  dial.Link
 }
 
 // StoredEvent is a message of the event stream. Exactly one of Event and Fault is set.
@@ -106,7 +107,7 @@ func (s *Events) Submit(ctx context.Context, e *visit.Event) (visit.Receipt, err
 
 // submit stores an event in its stream. Receipt.Duplicate says that it was there. An error
 // that is visit.ErrTooLarge concerns this event alone.
-func submit(ctx context.Context, cfg Config, nc connection, e *visit.Event) (visit.Receipt, error) {
+func submit(ctx context.Context, cfg Config, nc dial.Link, e *visit.Event) (visit.Receipt, error) {
 	m, err := e.Message(cfg.Streams.Subjects)
 	if err != nil {
 		return visit.Receipt{}, err
@@ -115,10 +116,10 @@ func submit(ctx context.Context, cfg Config, nc connection, e *visit.Event) (vis
 }
 
 // store stores a message in a stream, and in no other.
-func store(ctx context.Context, nc connection, m visit.Message, stream string) (visit.Receipt, error) {
+func store(ctx context.Context, nc dial.Link, m visit.Message, stream string) (visit.Receipt, error) {
 	m.Header[jetstream.ExpectedStreamHeader] = []string{stream}
 	var ack *streams.Ack
-	err := nc.whilePermitted(ctx, func(ctx context.Context) error {
+	err := nc.WhilePermitted(ctx, func(ctx context.Context) error {
 		reply, err := nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: m.Subject, Header: m.Header, Data: m.Data})
 		if err == nil {
 			ack, err = streams.ParseAck(reply.Data, stream)
@@ -132,7 +133,7 @@ func store(ctx context.Context, nc connection, m visit.Message, stream string) (
 		err = fmt.Errorf("%w: NATS accepts at most %d bytes", visit.ErrTooLarge, nc.MaxPayload())
 	}
 	if err != nil {
-		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, nc.explain(err))
+		return visit.Receipt{}, fmt.Errorf("publish %s: %w", m.Subject, nc.Explain(err))
 	}
 	return visit.Receipt{Stream: ack.Stream, Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil
 }

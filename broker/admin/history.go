@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -20,7 +21,7 @@ import (
 // how they were answered, and events. It creates and changes nothing.
 type History struct {
 	cfg Config
-	nc  connection
+	nc  dial.Link
 }
 
 // HistoryFilter says what of it is meant.

@@ -22,7 +22,7 @@ const pullWait = 5 * time.Second
 
 // scan calls fn for each message of a stream from a time on, oldest first, until fn
 // returns an error, which it returns. What is deleted meanwhile is left out.
-func scan(ctx context.Context, nc connection, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
+func scan(ctx context.Context, nc dial.Link, stream string, since time.Time, fn func(*jetstream.RawStreamMsg) error) error {
 	return (&pager{nc: nc, stream: stream, next: batch{StartTime: &since, Subject: ">"}}).each(ctx, fn)
 }
 
@@ -50,7 +50,7 @@ func (p *pager) each(ctx context.Context, fn func(*jetstream.RawStreamMsg) error
 // messages delivered to any subject of the stream's account, as a push consumer
 // does, and so under the key of a standing order.
 type pager struct {
-	nc     connection
+	nc     dial.Link
 	stream string
 	next   batch // where the next page begins
 	// before is the sequence number before which all that is wanted has come; 0 for none.
@@ -94,7 +94,7 @@ func (p *pager) readAhead(ctx context.Context) <-chan nextPage {
 // get calls fn for each message of a batch, and end for what ends it. Each batch has
 // an inbox of its own: what comes late belongs to no other one.
 func (p *pager) get(ctx context.Context, b batch, fn func(*jetstream.RawStreamMsg), end func(*nats.Msg)) error {
-	err := p.nc.whilePermitted(ctx, func(ctx context.Context) error { return p.receive(ctx, b, fn, end) }, p.subject())
+	err := p.nc.WhilePermitted(ctx, func(ctx context.Context) error { return p.receive(ctx, b, fn, end) }, p.subject())
 	if err != nil {
 		return p.failed(err)
 	}
@@ -154,7 +154,7 @@ func (p *pager) one(ctx context.Context, question any) (*jetstream.RawStreamMsg,
 	ctx, cancel := context.WithTimeout(ctx, pullWait)
 	defer cancel()
 	var reply *nats.Msg
-	err = p.nc.whilePermitted(ctx, func(ctx context.Context) (err error) {
+	err = p.nc.WhilePermitted(ctx, func(ctx context.Context) (err error) {
 		reply, err = p.nc.RequestWithContext(ctx, p.subject(), data)
 		return err
 	}, p.subject())
@@ -176,7 +176,7 @@ func (p *pager) failed(err error) error {
 	case !p.nc.IsConnected(): // what the library says then is about its buffer
 		err = visit.ErrDisconnected
 	}
-	return fmt.Errorf("read stream %s: %w", p.stream, p.nc.explain(err))
+	return fmt.Errorf("read stream %s: %w", p.stream, p.nc.Explain(err))
 }
 
 const (

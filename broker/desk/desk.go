@@ -23,6 +23,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/admin"
 	"github.com/sine-relay/sine-relay/broker/conn/dial"
+	"github.com/sine-relay/sine-relay/broker/discovery"
 	"github.com/sine-relay/sine-relay/internal/logthrottle"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -128,7 +129,7 @@ func (d *Desk) Deciders(ctx context.Context) ([]visit.Decider, error) {
 	return found, incomplete("deciders", search, err)
 }
 
-func incomplete(of string, d admin.Discovery, err error) error {
+func incomplete(of string, d discovery.Outcome, err error) error {
 	if err == nil && d.String() != "" {
 		err = fmt.Errorf("the search for %s is incomplete: %s", of, d)
 	}

@@ -18,7 +18,7 @@ var wallOnly = []string{"UTC", "Local", "In", "Round", "Truncate", "Unix", "Unix
 var writtenDown = map[string]string{
 	"broker/outbox/refused.go":                "when what was set aside was received",
 	"broker/orders/snapshot.go":               "when the file was written",
-	"broker/admin/service.go":                 "when the relay started, for operators",
+	"broker/discovery/service.go":             "when the relay started, for operators",
 	"cmd/sine-relay/internal/cli/lockdown.go": "since when an order is in force",
 	"relay/auth.go":                           "a metric",
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"github.com/sine-relay/sine-relay/broker/admin"
+	"github.com/sine-relay/sine-relay/broker/discovery"
 	"github.com/sine-relay/sine-relay/visit"
 )
 
@@ -73,7 +73,7 @@ func (m *monitor) run(ctx context.Context) {
 }
 
 // report logs what the search missed, and why. A NATS that is away is reported elsewhere.
-func (m *monitor) report(d admin.Discovery, err error) {
+func (m *monitor) report(d discovery.Outcome, err error) {
 	m.ignored.WithLabelValues("too_large").Add(float64(d.Oversize))
 	if d.Cut {
 		m.ignored.WithLabelValues("too_many").Inc()

@@ -1,4 +1,4 @@
-package admin
+package discovery
 
 import (
 	"cmp"
@@ -140,7 +140,7 @@ func (s *Service) answer(m *nats.Msg) {
 const statusEndpoint = "status"
 
 // statusBytes leaves room in a reply for what is around the status.
-const statusBytes = discoveryReplyBytes - 8<<10
+const statusBytes = maxReplyBytes - 8<<10
 
 // Fitting are the first of the integrations that fit into a reply with the status, as
 // others read it.

@@ -1,4 +1,4 @@
-package admin
+package discovery
 
 import (
 	"context"
@@ -18,25 +18,20 @@ import (
 // Deciders returns the deciders that reply until ctx ends or none has replied for a
 // while, in the order of their ids. The error wraps visit.ErrDisconnected or
 // visit.ErrDenied.
-func (l *Discoverer) Deciders(ctx context.Context) ([]visit.Decider, Discovery, error) {
-	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
-		return l.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
+func (c *Client) Deciders(ctx context.Context) ([]visit.Decider, Outcome, error) {
+	return deciders(func(each func([]byte, time.Duration)) (Outcome, error) {
+		return c.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
 	})
 }
 
-// FindDeciders does the same for an operator.
-func FindDeciders(ctx context.Context, cfg Config) ([]visit.Decider, Discovery, error) {
-	_, nc, err := connect(cfg)
-	if err != nil {
-		return nil, Discovery{}, err
-	}
-	defer nc.Close()
-	return deciders(func(each func([]byte, time.Duration)) (Discovery, error) {
-		return nc.discover(ctx, micro.StatsVerb, visit.DeciderService, each)
+// Deciders does the same over a connection that others may use as well.
+func Deciders(ctx context.Context, nc dial.Link) ([]visit.Decider, Outcome, error) {
+	return deciders(func(each func([]byte, time.Duration)) (Outcome, error) {
+		return discoverShared(ctx, nc, micro.StatsVerb, visit.DeciderService, each)
 	})
 }
 
-func deciders(search func(each func([]byte, time.Duration)) (Discovery, error)) (all []visit.Decider, d Discovery, err error) {
+func deciders(search func(each func([]byte, time.Duration)) (Outcome, error)) (all []visit.Decider, d Outcome, err error) {
 	d, err = search(func(data []byte, after time.Duration) {
 		if one, ok := deciderFrom(data); ok {
 			one.Distance = after
@@ -74,33 +69,17 @@ func deciderFrom(data []byte) (visit.Decider, bool) {
 	return d, true
 }
 
-// Relays returns the relays that answer until ctx ends, none has for a while, or two
-// seconds are over, in the order of their ids. The error wraps visit.ErrDenied.
-func (b *Book) Relays(ctx context.Context) ([]visit.Relay, error) {
-	found, _, err := findRelays(ctx, b.nc)
-	return found, err
-}
-
-// FindRelays does the same where there is no bucket to open.
-func FindRelays(ctx context.Context, cfg Config) ([]visit.Relay, error) {
-	nc, err := dial.ConnectOnce(cfg.NATS)
-	if err != nil {
-		return nil, err
-	}
-	defer nc.Close()
-	found, _, err := findRelays(ctx, alone(nc))
-	return found, err
-}
-
 // maxRelayLook bounds a look, of which there are two around each order.
 const maxRelayLook = 2 * time.Second
 
-func findRelays(ctx context.Context, nc connection) ([]visit.Relay, Discovery, error) {
+// Relays returns the relays that reply until ctx ends, none has for a while, or two seconds
+// are over, in the order of their ids. The error wraps visit.ErrDenied.
+func Relays(ctx context.Context, nc dial.Link) ([]visit.Relay, Outcome, error) {
 	// A client that replies without end must not keep an order from being given.
 	ctx, cancel := context.WithTimeout(ctx, maxRelayLook)
 	defer cancel()
 	found := map[string]visit.Relay{}
-	d, err := nc.discover(ctx, micro.StatsVerb, visit.RelayService, func(data []byte, _ time.Duration) {
+	d, err := discoverShared(ctx, nc, micro.StatsVerb, visit.RelayService, func(data []byte, _ time.Duration) {
 		if r, ok := relayFrom(data); ok {
 			found[r.ID] = r
 		}
