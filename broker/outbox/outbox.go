@@ -19,6 +19,7 @@ import (
 
 	"github.com/sine-relay/sine-relay/broker/conn"
 	"github.com/sine-relay/sine-relay/broker/outbox/publish"
+	"github.com/sine-relay/sine-relay/broker/outbox/resend"
 	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"github.com/sine-relay/sine-relay/broker/outbox/window"
 	"github.com/sine-relay/sine-relay/broker/streams"
@@ -37,7 +38,7 @@ type Outbox struct {
 	keys       keyedMutex
 	spooler    *spooler // nil without a spool
 	forwarders map[visit.Root]*forwarder
-	resenders  map[visit.Root]*resender // of roots that have a window
+	resenders  map[visit.Root]*resend.Resender // of roots that have a window
 }
 
 // Config is what an outbox is made of. Without a spool, what NATS does not store is
@@ -69,8 +70,26 @@ func New(cfg Config) *Outbox {
 	for root := range o.spooler.wake {
 		o.forwarders[root] = o.newForwarder(root)
 	}
-	o.resenders = newResenders(cfg, &o.keys, o.publisher, o.spooler)
+	o.resenders = o.newResenders(cfg)
 	return o
+}
+
+func (o *Outbox) newResenders(cfg Config) map[visit.Root]*resend.Resender {
+	all := make(map[visit.Root]*resend.Resender)
+	if len(cfg.Windows) == 0 {
+		return all
+	}
+	resent := newWindowMetrics(cfg)
+	for root, w := range cfg.Windows {
+		all[root] = resend.New(resend.Config{
+			Root: root, Conn: cfg.Conn, Streams: cfg.Streams, Publisher: o.publisher, Window: w, Spool: cfg.Spool, Lock: o.keys.lock,
+			Passes:  func(err error) bool { return passes(err) && !ofSubject(err) },
+			Spooled: func(n int) { o.spooler.metrics.spooled.Add(float64(n)) },
+			Decided: func() { o.spooler.wakeFor(root) },
+			Logger:  cfg.Logger, Resent: resent,
+		})
+	}
+	return all
 }
 
 // stored counts a message that its stream has acknowledged, and keeps it until NATS has
@@ -80,7 +99,7 @@ func (o *Outbox) stored(m visit.Message) {
 		o.shares.stored(m)
 	}
 	if r := o.resenders[m.Root]; r != nil {
-		r.window.Add(m)
+		r.Window.Add(m)
 	}
 }
 
@@ -88,14 +107,14 @@ func (o *Outbox) stored(m visit.Message) {
 // sent again.
 func (o *Outbox) resendsFirst(root visit.Root) bool {
 	r := o.resenders[root]
-	return r != nil && r.comesFirst()
+	return r != nil && r.ComesFirst()
 }
 
 // Resend has what the stream of a root acknowledged lately sent again, if it is kept: the
 // stream has lost messages.
 func (o *Outbox) Resend(root visit.Root) {
 	if r := o.resenders[root]; r != nil {
-		r.resend()
+		r.Resend()
 	}
 }
 
@@ -110,7 +129,7 @@ func (o *Outbox) Run(ctx context.Context) {
 	}
 	all.Go(func() { o.spooler.health.probe(ctx) })
 	for _, r := range o.resenders {
-		all.Go(func() { r.run(ctx) })
+		all.Go(func() { r.Run(ctx) })
 	}
 	o.followRoots(ctx, &all)
 	all.Wait()

@@ -1,7 +1,8 @@
-package outbox
+package resend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -12,28 +13,32 @@ import (
 	"github.com/sine-relay/sine-relay/visit"
 )
 
-// repeatTimeout is how long one message may take.
-const repeatTimeout = 5 * time.Second
+const (
+	// repeatTimeout is how long one message may take.
+	repeatTimeout = 5 * time.Second
+	// runsAtOnce are sent at the same time.
+	runsAtOnce = 32
+)
 
 // repetition is one attempt to send again what is in the window.
 type repetition struct {
-	*resender
+	*Resender
 	dedupe    time.Duration // for how long the stream recognises a repeat
 	sent, old atomic.Int64
 	failed    atomic.Bool // what takes nothing now takes nothing of the others
 }
 
 // send sends what is in the window, and reports whether that is done.
-func (r *resender) send(ctx context.Context) bool {
-	all := &repetition{resender: r, dedupe: r.streams.DedupeWindow(r.root)}
-	err := r.window.Review(func(runs []*window.Run) error { return all.sendRuns(ctx, runs) })
+func (r *Resender) send(ctx context.Context) bool {
+	all := &repetition{Resender: r, dedupe: r.Streams.DedupeWindow(r.Root)}
+	err := r.Window.Review(func(runs []*window.Run) error { return all.sendRuns(ctx, runs) })
 	sent, old := all.sent.Load(), all.old.Load()
-	r.resent.Add(float64(sent))
+	r.Resent.Add(float64(sent))
 	if sent+old > 0 {
-		r.log.Warn("messages that NATS had acknowledged are sent again: it may have lost them", "messages", sent, "too_old", old, "root", string(r.root))
+		r.Logger.Warn("messages that NATS had acknowledged are sent again: it may have lost them", "messages", sent, "too_old", old, "root", string(r.Root))
 	}
-	if err != nil && ctx.Err() == nil && !isDisconnected(err) {
-		r.log.Error("not all messages could be sent again that NATS may have lost", "err", err.Error())
+	if err != nil && ctx.Err() == nil && !errors.Is(err, visit.ErrDisconnected) {
+		r.Logger.Error("not all messages could be sent again that NATS may have lost", "err", err.Error())
 	}
 	return err == nil
 }
@@ -41,7 +46,7 @@ func (r *resender) send(ctx context.Context) bool {
 // sendRuns sends runs at the same time, and the messages of each one after another.
 func (r *repetition) sendRuns(ctx context.Context, runs []*window.Run) error {
 	failed := make([]error, len(runs))
-	places := make(chan struct{}, forwardKeys)
+	places := make(chan struct{}, runsAtOnce)
 	var sending sync.WaitGroup
 	for i, run := range runs {
 		places <- struct{}{}
@@ -64,7 +69,9 @@ func (r *repetition) sendRuns(ctx context.Context, runs []*window.Run) error {
 	return nil
 }
 
-func whileConnected(_ visit.Root, failure error) bool { return isDisconnected(failure) }
+func whileConnected(_ visit.Root, failure error) bool {
+	return errors.Is(failure, visit.ErrDisconnected)
+}
 
 // sendRun sends messages of one ordering key. What NATS refuses to that key, or to one
 // message for its own sake, goes to the spool with all behind it. The spool knows what to
@@ -75,11 +82,11 @@ func (r *repetition) sendRun(ctx context.Context, run *window.Run) error {
 		if !ok {
 			continue
 		}
-		_, err := r.publisher.Repeat(ctx, m.Message, time.Now().Add(repeatTimeout), whileConnected)
+		_, err := r.Publisher.Repeat(ctx, m.Message, time.Now().Add(repeatTimeout), whileConnected)
 		switch {
 		case err == nil:
 			r.sent.Add(1)
-		case passes(err) && !ofSubject(err):
+		case r.Passes(err):
 			return fmt.Errorf("send message %s again: %w", m.Message.ID, err)
 		case m.Message.OfVisit():
 			return r.spoolAhead(ctx, run, i)
@@ -114,12 +121,12 @@ func (r *repetition) spoolAhead(ctx context.Context, run *window.Run, from int) 
 	if len(entries) == 0 { // the disk fails by now
 		return nil
 	}
-	unlock, err := r.keys.lock(ctx, entries[0].Message)
+	unlock, err := r.Lock(ctx, entries[0].Message)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return r.spooled(run, indices, r.spooler.spool.PutAhead(ctx, entries...))
+	return r.spooled(run, indices, r.Spool.PutAhead(ctx, entries...))
 }
 
 // spoolBehind spools other messages from one on. There may be many, and their key is not
@@ -130,7 +137,7 @@ func (r *repetition) spoolBehind(ctx context.Context, run *window.Run, from int)
 		if !ok {
 			continue
 		}
-		if err := r.spooled(run, []int{i}, r.spooler.spool.Put(ctx, entryOf(m))); err != nil {
+		if err := r.spooled(run, []int{i}, r.Spool.Put(ctx, entryOf(m))); err != nil {
 			return err
 		}
 	}
@@ -149,6 +156,6 @@ func (r *repetition) spooled(run *window.Run, indices []int, err error) error {
 	for _, i := range indices {
 		run.Drop(i)
 	}
-	r.spooler.metrics.spooled.Add(float64(len(indices)))
+	r.Spooled(len(indices))
 	return nil
 }
