@@ -50,7 +50,7 @@ func (c *Conn) followStatus() {
 		if err := c.nc.LastError(); needsPerson(err) && !c.wasConnected() {
 			c.onError(err)
 		}
-		c.refreshUp() // it may have been made again meanwhile
+		c.restoreUp()
 	}
 }
 
@@ -60,12 +60,13 @@ func (c *Conn) onConnect(nc *nats.Conn, text string) {
 	now := time.Now()
 	c.connectedAt.Store(&now)
 	c.moving.Store(false)
-	server := c.noteServer(nc)
+	server, id := c.noteServer(nc), nc.ConnectedServerId() // or empty, where it dropped again
 	c.mu.Lock()
 	c.made = true
 	c.up.Store(true)
 	c.next.Store(nil)
-	c.announceConnect()
+	c.ownServer = id
+	c.announceConnect(id)
 	c.refused, c.last = nil, LastError{}
 	clear(c.logged)
 	c.mu.Unlock()

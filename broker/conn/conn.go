@@ -71,6 +71,8 @@ type Conn struct {
 
 	mu        sync.Mutex
 	connected chan struct{} // closed and replaced at each connect
+	serverID  string        // of the server in use as of the last of these
+	ownServer string        // of the one that onConnect was called for
 	made      bool          // connected at least once
 	refused   error         // why a person must help before it can connect
 	last      LastError
@@ -95,11 +97,24 @@ type LastError struct {
 	At   time.Time
 }
 
-// refreshUp asks nats.go whether the connection stands. It may wait for a handshake.
-func (c *Conn) refreshUp() {
-	if c.nc.IsConnected() {
+// restoreUp takes back that the connection dropped, where it was made again before that was
+// noted. It may wait for a handshake. With a server for which onConnect was not called yet,
+// the connection is not up: those who wait for the next connect must hear of it before
+// anything is sent.
+func (c *Conn) restoreUp() {
+	if c.nc.IsConnected() && !c.isUnannounced() {
 		c.up.Store(true)
 	}
+}
+
+// isUnannounced reports whether nats.go is connected to a server for which onConnect was not
+// called yet.
+func (c *Conn) isUnannounced() bool {
+	c.mu.Lock()
+	known := c.ownServer
+	c.mu.Unlock()
+	id := c.nc.ConnectedServerId()
+	return known != "" && id != "" && id != known
 }
 
 // JetStream is a client on the connection.
@@ -120,7 +135,8 @@ func (c *Conn) NextConnect() <-chan struct{} {
 }
 
 // announceConnect is called with the lock held.
-func (c *Conn) announceConnect() {
+func (c *Conn) announceConnect(serverID string) {
+	c.serverID = serverID
 	close(c.connected)
 	c.connected = make(chan struct{})
 }
@@ -136,9 +152,14 @@ func (c *Conn) Server() string {
 	return c.server
 }
 
-// ServerID identifies the process of the server in use: one that starts anew has another.
-// It is empty without a connection.
-func (c *Conn) ServerID() string { return c.current().nc.ConnectedServerId() }
+// InUse returns what identifies the process of the server in use, and NextConnect: the two
+// belong together. A server that starts anew is another one. The id is empty where there was
+// no connection yet.
+func (c *Conn) InUse() (serverID string, next <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.serverID, c.connected
+}
 
 // State returns the last error since the connection was last made, and what only a
 // person can mend.

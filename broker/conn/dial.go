@@ -110,7 +110,9 @@ func (c *Conn) dial(urls string, options []nats.Option) error {
 		return err
 	}
 	c.nc = nc
-	c.refreshUp()
+	if nc.IsConnected() {
+		c.up.Store(true) // onConnect may be called later
+	}
 	c.statuses = nc.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	go c.followStatus()
 	go c.write()

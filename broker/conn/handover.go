@@ -72,7 +72,7 @@ func (c *Conn) moveTo(bridge *Conn, connected <-chan struct{}) <-chan struct{} {
 	}
 	c.next.Store(bridge)
 	c.beginGrace()
-	c.announceConnect()
+	c.announceConnect(bridge.nc.ConnectedServerId())
 	return c.connected
 }
 

@@ -168,20 +168,26 @@ func (c *Conn) write() {
 			return
 		}
 		batch = c.outgoing.swap(batch)
+		unannounced := c.isUnannounced()
 		for _, one := range batch {
-			c.send(one)
+			c.send(one, unannounced)
 		}
 	}
 }
 
 // send gives one message or batch to the client, unless its reply is not awaited any
-// more.
-func (c *Conn) send(o outgoing) {
+// more. To a server that nobody has heard of yet nothing is sent: what it may have lost comes
+// first.
+func (c *Conn) send(o outgoing, unannounced bool) {
 	if !c.pending.handOver(o.pending) {
 		return
 	}
 	err := c.sendable()
-	if err == nil {
+	switch {
+	case err != nil:
+	case unannounced:
+		err = visit.ErrDisconnected
+	default:
 		err = c.publish(o)
 	}
 	switch {

@@ -27,12 +27,20 @@ func TestMain(m *testing.M) { wait.Main(m) }
 // connect returns a connection that is up, and of which that was announced.
 func connect(t *testing.T, url string) *conn.Conn {
 	t.Helper()
+	c, _ := connectGated(t, url)
+	return c
+}
+
+// connectGated returns the gate that what it logs goes through.
+func connectGated(t *testing.T, url string) (*conn.Conn, *logtest.Gate) {
+	t.Helper()
 	log := &logtest.Buffer{}
+	gate := logtest.NewGate(slog.NewTextHandler(log, nil))
 	cfg, err := dial.Config{Servers: []string{url}}.WithDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := conn.Options{Name: "test", Logger: slog.New(slog.NewTextHandler(log, nil)), Metrics: conn.NewMetrics(nil)}
+	options := conn.Options{Name: "test", Logger: slog.New(gate), Metrics: conn.NewMetrics(nil)}
 	c, other, err := conn.DialPair(cfg, options, options)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +48,7 @@ func connect(t *testing.T, url string) *conn.Conn {
 	t.Cleanup(c.Close)
 	wait.Until(t, "both are connected", func() bool { return strings.Count(log.String(), "connected to NATS") == 2 })
 	other.Close()
-	return c
+	return c, gate
 }
 
 func expect(t *testing.T, c *conn.Conn, e conn.Expectation) *conn.PendingReply {
@@ -299,7 +307,7 @@ func TestHandOver_TheServerOfTheSecondConnectionIsTheOneInUse(t *testing.T) {
 	})
 	first, other := servers[0], servers[1].Server().ID()
 	c := connect(t, first.URL())
-	if got := c.ServerID(); got != first.Server().ID() {
+	if got, _ := c.InUse(); got != first.Server().ID() {
 		t.Fatalf("connected to %s", got)
 	}
 	one := expect(t, c, conn.Expectation{Subject: "slow", Replies: conn.NewReplies()})
@@ -309,7 +317,7 @@ func TestHandOver_TheServerOfTheSecondConnectionIsTheOneInUse(t *testing.T) {
 	if !c.InGrace() {
 		t.Error("a server that may just have started is believed that nobody is subscribed")
 	}
-	if got := c.ServerID(); got != other {
+	if got, _ := c.InUse(); got != other {
 		t.Errorf("%s is in use, want %s", got, other)
 	}
 	if n := first.Server().NumClients(); n == 0 {
@@ -318,7 +326,47 @@ func TestHandOver_TheServerOfTheSecondConnectionIsTheOneInUse(t *testing.T) {
 	again := c.NextConnect()
 	one.Cancel()
 	<-again
-	if got := c.ServerID(); got != other || !c.Connected() {
+	if got, _ := c.InUse(); got != other || !c.Connected() {
 		t.Errorf("%s is in use at last, want %s", got, other)
+	}
+}
+
+// Who has to send something again before anything else is sent must hear of a server first:
+// nats.go may be connected to one that has lost its power for a while before it says so.
+func TestInUse_AServerIsAnotherOneOnceItWasAnnounced(t *testing.T) {
+	t.Parallel()
+	s := natstest.Start(t)
+	c, gate := connectGated(t, s.URL())
+	first, next := c.InUse()
+	if first != s.Server().ID() {
+		t.Fatalf("%s is in use", first)
+	}
+	disconnected, open := gate.Close("disconnected from NATS") // what nats.go calls next waits behind it
+	defer open()
+	s.Stop()
+	<-disconnected
+	s.Restart()
+	wait.Until(t, "nats.go is connected", func() bool { return s.Server().NumClients() > 0 })
+	if got, now := c.InUse(); got != first || now != next || c.Connected() {
+		t.Errorf("%s is in use, want %s; connected: %v", got, first, c.Connected())
+	}
+	conn.BelieveUp(c)
+	wait.Until(t, "nothing is sent to it", func() bool {
+		replies := conn.NewReplies()
+		one, err := c.Expect(conn.Expectation{Subject: "first", Replies: replies})
+		if err != nil {
+			t.Fatal(err)
+		}
+		one.Send(&nats.Msg{Subject: "first"})
+		r, ok := replies.Take()
+		for ; !ok; r, ok = replies.Take() {
+			<-replies.Ready()
+		}
+		return r.Err == visit.ErrDisconnected && !r.Sent
+	})
+	open()
+	<-next
+	if got, _ := c.InUse(); got != s.Server().ID() || !c.Connected() {
+		t.Errorf("%s is in use, want %s; connected: %v", got, s.Server().ID(), c.Connected())
 	}
 }

@@ -89,16 +89,16 @@ func (r *Resender) Run(ctx context.Context) {
 	defer tick.Stop()
 	var last <-chan struct{}
 	for ctx.Err() == nil {
-		connected := r.Conn.NextConnect()
+		server, connected := r.Conn.InUse()
 		if connected != last {
 			last, r.doubted = connected, time.Now()
 		}
 		switch {
 		case !r.Window.IsOpen():
 		case r.decided.Load() != connected:
-			r.decide(ctx, connected)
+			r.decide(ctx, server, connected)
 		default:
-			r.remember()
+			r.remember(server)
 			r.confirm()
 		}
 		select {
@@ -140,22 +140,23 @@ func (r *Resender) undecide() {
 }
 
 // decide sends the window if the server may have lost something. It returns without a
-// decision where that fails, and is called again.
-func (r *Resender) decide(ctx context.Context, connected <-chan struct{}) {
-	if !r.Conn.Connected() || r.Conn.ServerID() == "" {
+// decision where that fails, and is called again. The server is that of this connect: by now
+// there may be another one, which is decided on after this one.
+func (r *Resender) decide(ctx context.Context, server string, connected <-chan struct{}) {
+	if !r.Conn.Connected() || server == "" {
 		return
 	}
-	if !r.Window.Knows(r.receiver()) && !(r.awaitInspection(ctx) && r.send(ctx)) {
+	if !r.Window.Knows(r.receiver(server)) && !(r.awaitInspection(ctx) && r.send(ctx)) {
 		return
 	}
 	r.decided.Store(connected)
 	r.Config.Decided()
-	r.remember()
+	r.remember(server)
 }
 
-// remember notes that what is connected to has what is in the window.
-func (r *Resender) remember() {
-	receiver := r.receiver()
+// remember notes that a server has what is in the window.
+func (r *Resender) remember(server string) {
+	receiver := r.receiver(server)
 	if receiver == "" || r.Window.Knows(receiver) {
 		return
 	}
@@ -183,10 +184,9 @@ func (r *Resender) awaitInspection(ctx context.Context) bool {
 	return true
 }
 
-// receiver identifies the server that is connected to and the stream that it has. It is
-// empty while one of them is not known.
-func (r *Resender) receiver() string {
-	server := r.Conn.ServerID()
+// receiver identifies a server and the stream that it has. It is empty while one of them is
+// not known.
+func (r *Resender) receiver(server string) string {
 	looked := r.Streams.LastInspection(r.Root)
 	switch {
 	case server == "" || looked.Began.IsZero():

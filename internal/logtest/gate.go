@@ -1,0 +1,57 @@
+package logtest
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+)
+
+// Gate is a handler of a logger that holds up whoever logs a certain message.
+type Gate struct {
+	slog.Handler
+	at *barrier
+}
+
+// barrier is what a gate shares with those that were made of it.
+type barrier struct {
+	mu            sync.Mutex
+	message       string
+	reached, open chan struct{}
+}
+
+// NewGate is an open gate before a handler.
+func NewGate(h slog.Handler) *Gate { return &Gate{h, &barrier{}} }
+
+// Close holds up who logs the message next. The channel is closed when somebody does; open
+// lets that one go on, and others pass.
+func (g *Gate) Close(message string) (reached <-chan struct{}, open func()) {
+	g.at.mu.Lock()
+	defer g.at.mu.Unlock()
+	g.at.message, g.at.reached, g.at.open = message, make(chan struct{}), make(chan struct{})
+	return g.at.reached, sync.OnceFunc(func() { close(g.at.open) })
+}
+
+// Handle is for slog.
+func (g *Gate) Handle(ctx context.Context, r slog.Record) error {
+	g.at.mu.Lock()
+	wait := g.at.open
+	if wait != nil && r.Message == g.at.message {
+		close(g.at.reached)
+		g.at.message = ""
+	} else {
+		wait = nil
+	}
+	g.at.mu.Unlock()
+	if wait != nil {
+		<-wait
+	}
+	return g.Handler.Handle(ctx, r)
+}
+
+// WithAttrs is for slog.
+func (g *Gate) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &Gate{g.Handler.WithAttrs(attrs), g.at}
+}
+
+// WithGroup is for slog.
+func (g *Gate) WithGroup(name string) slog.Handler { return &Gate{g.Handler.WithGroup(name), g.at} }
