@@ -8,11 +8,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/conn/dial"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/visit"
 )
 

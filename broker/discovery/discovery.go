@@ -11,12 +11,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/conn"
-	"github.com/sine-relay/sine-relay/broker/conn/dial"
-
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/sine-relay/sine-relay/broker/conn"
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/visit"
 )
 

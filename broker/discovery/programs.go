@@ -8,10 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/conn/dial"
-
 	"github.com/nats-io/nats.go/micro"
 
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
 	"github.com/sine-relay/sine-relay/visit"
 )
 

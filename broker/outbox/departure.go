@@ -6,8 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 	"golang.org/x/time/rate"
+
+	"github.com/sine-relay/sine-relay/broker/outbox/spool"
 )
 
 // What was forwarded is removed from the spool after so many messages, or so long:
