@@ -108,7 +108,7 @@ func (c *Conn) restoreUp() {
 }
 
 // isUnannounced reports whether nats.go is connected to a server for which onConnect was not
-// called yet.
+// called yet. It may wait for a handshake.
 func (c *Conn) isUnannounced() bool {
 	c.mu.Lock()
 	known := c.ownServer

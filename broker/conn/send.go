@@ -168,7 +168,7 @@ func (c *Conn) write() {
 			return
 		}
 		batch = c.outgoing.swap(batch)
-		unannounced := c.isUnannounced()
+		unannounced := c.up.Load() && c.isUnannounced() // without a connection it might wait for a handshake
 		for _, one := range batch {
 			c.send(one, unannounced)
 		}
