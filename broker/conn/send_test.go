@@ -337,7 +337,7 @@ func TestInUse_AServerIsAnotherOneOnceItWasAnnounced(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	c, gate := connectGated(t, s.URL())
-	first, next := c.InUse()
+	first, announced := c.InUse()
 	if first != s.Server().ID() {
 		t.Fatalf("%s is in use", first)
 	}
@@ -347,7 +347,7 @@ func TestInUse_AServerIsAnotherOneOnceItWasAnnounced(t *testing.T) {
 	<-disconnected
 	s.Restart()
 	wait.Until(t, "nats.go is connected", func() bool { return s.Server().NumClients() > 0 })
-	if got, now := c.InUse(); got != first || now != next || c.Connected() {
+	if got, now := c.InUse(); got != first || now != announced || c.Connected() {
 		t.Errorf("%s is in use, want %s; connected: %v", got, first, c.Connected())
 	}
 	conn.BelieveUp(c)
@@ -358,14 +358,11 @@ func TestInUse_AServerIsAnotherOneOnceItWasAnnounced(t *testing.T) {
 			t.Fatal(err)
 		}
 		one.Send(&nats.Msg{Subject: "first"})
-		r, ok := replies.Take()
-		for ; !ok; r, ok = replies.Take() {
-			<-replies.Ready()
-		}
+		r := next(t, replies)
 		return r.Err == visit.ErrDisconnected && !r.Sent
 	})
 	open()
-	<-next
+	<-announced
 	if got, _ := c.InUse(); got != s.Server().ID() || !c.Connected() {
 		t.Errorf("%s is in use, want %s; connected: %v", got, s.Server().ID(), c.Connected())
 	}

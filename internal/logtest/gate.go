@@ -28,24 +28,28 @@ func (g *Gate) Close(message string) (reached <-chan struct{}, open func()) {
 	g.at.mu.Lock()
 	defer g.at.mu.Unlock()
 	g.at.message, g.at.reached, g.at.open = message, make(chan struct{}), make(chan struct{})
-	return g.at.reached, sync.OnceFunc(func() { close(g.at.open) })
+	opened := g.at.open
+	return g.at.reached, sync.OnceFunc(func() { close(opened) })
 }
 
 // Handle is for slog.
 func (g *Gate) Handle(ctx context.Context, r slog.Record) error {
-	g.at.mu.Lock()
-	wait := g.at.open
-	if wait != nil && r.Message == g.at.message {
-		close(g.at.reached)
-		g.at.message = ""
-	} else {
-		wait = nil
-	}
-	g.at.mu.Unlock()
-	if wait != nil {
-		<-wait
+	if opened := g.at.reach(r.Message); opened != nil {
+		<-opened
 	}
 	return g.Handler.Handle(ctx, r)
+}
+
+// reach returns what to wait for, once for the message of a closed gate, or nil.
+func (b *barrier) reach(message string) <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.reached == nil || message != b.message {
+		return nil
+	}
+	close(b.reached)
+	b.reached = nil
+	return b.open
 }
 
 // WithAttrs is for slog.
