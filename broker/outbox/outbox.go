@@ -85,7 +85,7 @@ func (o *Outbox) newResenders(cfg Config) map[visit.Root]*resend.Resender {
 			Root: root, Conn: cfg.Conn, Streams: cfg.Streams, Publisher: o.publisher, Window: w, Spool: cfg.Spool, Lock: o.keys.lock,
 			Passes:  func(err error) bool { return passes(err) && !ofSubject(err) },
 			Spooled: func(n int) { o.spooler.metrics.spooled.Add(float64(n)) },
-			Decided: func() { o.spooler.wakeFor(root) },
+			Wake:    func() { o.spooler.wakeFor(root) },
 			Logger:  cfg.Logger, Resent: resent,
 		})
 	}

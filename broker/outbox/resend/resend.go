@@ -40,10 +40,10 @@ type Config struct {
 	// Passes reports whether a failure is of the moment, and neither of a message nor of its
 	// ordering key.
 	Passes func(error) bool
-	// Spooled is called with how many messages the spool took, and Decided when nothing has
-	// to wait any more.
+	// Spooled is called with how many messages the spool took, and Wake when nothing has to
+	// wait any more.
 	Spooled func(n int)
-	Decided func()
+	Wake    func()
 	Logger  *slog.Logger
 	// Resent counts what was sent again.
 	Resent prometheus.Counter
@@ -150,7 +150,7 @@ func (r *Resender) decide(ctx context.Context, server string, connected <-chan s
 		return
 	}
 	r.decided.Store(connected)
-	r.Config.Decided()
+	r.Wake()
 	r.remember(server)
 }
 
