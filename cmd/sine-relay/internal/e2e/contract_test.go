@@ -26,8 +26,14 @@ var contractSchemas = sync.OnceValues(func() (*schematest.Schemas, error) { retu
 // schemaOf is what the messages of a part of the tree are.
 var schemaOf = map[visit.Root]string{visit.RootAsk: "check-in-request", visit.RootEvent: "event", visit.RootDecision: "decision-record", visit.RootQuarantine: "quarantined"}
 
-func isOf(subject string, root visit.Root) bool {
-	return strings.Contains(subject, ".v1."+string(root)+".")
+// rootOf is the part of the tree that a subject is in, of those in schemaOf, or empty.
+func rootOf(subject string) visit.Root {
+	for root := range schemaOf {
+		if strings.Contains(subject, ".v1."+string(root)+".") {
+			return root
+		}
+	}
+	return ""
 }
 
 // validate judges a message of a relay, by the part of the tree that its subject is in,
@@ -38,12 +44,7 @@ func validate(subject string, header map[string][]string, data []byte) (string, 
 	if err != nil {
 		return "", err
 	}
-	name := ""
-	for root, of := range schemaOf {
-		if isOf(subject, root) {
-			name = of
-		}
-	}
+	name := schemaOf[rootOf(subject)]
 	if name == "" || header[visit.HeaderRequestID] == nil || name != "check-in-request" && header[visit.HeaderMsgID] == nil {
 		return "", nil
 	}
@@ -69,19 +70,14 @@ var judged sync.Map
 func newJudge() natstest.Judge {
 	var mu sync.Mutex
 	counts := map[visit.Root]int{}
-	first := func(subject string) bool {
+	isFirst := func(root visit.Root) bool {
 		mu.Lock()
 		defer mu.Unlock()
-		for root := range schemaOf {
-			if isOf(subject, root) {
-				counts[root]++
-				return counts[root] <= judgedOfEach
-			}
-		}
-		return false
+		counts[root]++
+		return counts[root] <= judgedOfEach
 	}
 	return func(subject string, header, data []byte) error {
-		if !first(subject) {
+		if root := rootOf(subject); root == "" || !isFirst(root) {
 			return nil
 		}
 		h, err := nats.DecodeHeadersMsg(header)
