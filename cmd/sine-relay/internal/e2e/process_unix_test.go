@@ -147,7 +147,7 @@ func startPiped(t *testing.T, binary, command string, settings ...string) *piped
 	p := &piped{program: &program{t: t}, process: exec.Command(binary, command), read: read}
 	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SINE_RELAY_") })
 	p.process.Env = append(inherited, environment(append([]string{
-		"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "NATS_LISTEN=127.0.0.1:0", "KEYS=" + testKey, "LOG_LEVEL=info", "LOG_FORMAT=json",
+		"LISTEN=127.0.0.1:0", "ADMIN_LISTEN=127.0.0.1:0", "KEYS=" + testKey, "LOG_LEVEL=info", "LOG_FORMAT=json",
 	}, settings...)...)...)
 	p.process.Stdout, p.process.Stderr = write, write
 	if err := p.process.Start(); err != nil {
@@ -172,7 +172,7 @@ func TestLog_RelaySurvivesTheDeathOfTheLogReader(t *testing.T) {
 	binary := build(t)
 	for _, command := range []string{"serve", "dev"} {
 		t.Run(command, func(t *testing.T) {
-			p := startPiped(t, binary, command, "NATS_STORE_DIR="+t.TempDir(), "DRAIN_DELAY=0s")
+			p := startPiped(t, binary, command, "NATS_URL="+natstest.Start(t).URL(), "DRAIN_DELAY=0s")
 			eventually(t, "ready", func() bool { code, _ := p.get("/readyz"); return code == http.StatusOK })
 			p.read.Close()
 			for range 20 {
