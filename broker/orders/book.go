@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,58 +28,6 @@ type Book struct {
 	permitted dial.Permitted
 	kv        jetstream.KeyValue
 	bucket    string
-}
-
-// Open creates the bucket with so many replicas if it is absent. A bucket that is
-// there stays as it is.
-func Open(ctx context.Context, js jetstream.JetStream, bucket string, replicas int) (*Book, error) {
-	return OpenShared(ctx, js, dial.Alone(js.Conn()), bucket, replicas)
-}
-
-// OpenShared is Open on a connection that others use at once.
-func OpenShared(ctx context.Context, js jetstream.JetStream, permitted dial.Permitted, bucket string, replicas int) (*Book, error) {
-	return open(ctx, js, permitted, bucket, func(ctx context.Context) error { return create(ctx, js, bucket, replicas) })
-}
-
-// Find is for somebody who only looks. A bucket that was deleted must not come back
-// empty by that: who finds it takes it for no orders.
-func Find(ctx context.Context, js jetstream.JetStream, bucket string) (*Book, error) {
-	return FindShared(ctx, js, dial.Alone(js.Conn()), bucket)
-}
-
-// FindShared is Find on a connection that others use at once.
-func FindShared(ctx context.Context, js jetstream.JetStream, permitted dial.Permitted, bucket string) (*Book, error) {
-	return open(ctx, js, permitted, bucket, func(context.Context) error {
-		return fmt.Errorf("%w; %s", ErrNoBucket, byWhom)
-	})
-}
-
-// byWhom says who creates a bucket that is not there.
-const byWhom = "lockdown, override and lift create it where their user may, and an administrator does by nats stream add --config deploy/nats/streams/KV_VISITOR_ORDERS.json"
-
-func open(ctx context.Context, js jetstream.JetStream, permitted dial.Permitted, bucket string, absent func(context.Context) error) (*Book, error) {
-	b, missing := &Book{js: js, permitted: permitted, bucket: bucket}, false
-	err := b.retry(ctx, toCreate(bucket), func(ctx context.Context) (err error) {
-		b.kv, err = js.KeyValue(ctx, bucket)
-		if !errors.Is(err, jetstream.ErrBucketNotFound) {
-			return err
-		}
-		missing = true
-		if err := absent(ctx); err != nil {
-			return err
-		}
-		b.kv, err = js.KeyValue(ctx, bucket)
-		return err
-	})
-	switch {
-	case err == nil:
-		return b, nil
-	case missing && errors.Is(err, visit.ErrDenied):
-		err = fmt.Errorf("no bucket, and no permission to create it; %s: %w", byWhom, err)
-	case errors.Is(err, jetstream.ErrBadBucket):
-		err = fmt.Errorf("%w: nats stream edit %s --max-msgs-per-subject %d, or create it as in deploy/nats/streams", err, streamOf(bucket), history)
-	}
-	return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
 }
 
 // Now is NATS' time, by which an order should begin and end: the relays keep to it
@@ -118,6 +67,84 @@ func (b *Book) Put(ctx context.Context, o visit.Order) (visit.Order, error) {
 		return o, fmt.Errorf("put %s into bucket %s: %w", key, b.bucket, err)
 	}
 	return o, nil
+}
+
+// Lift ends the order in force of a kind and a site, whose Lifts it fills in, and
+// those whose ids are given as well: a relay may hold one from a bucket that was
+// lost. It returns the revision by which all are lifted. [ErrNotInForce] means that
+// NATS knew of none.
+func (b *Book) Lift(ctx context.Context, l visit.Lift, ids ...string) (revision uint64, err error) {
+	key := ledger.Key(l.Kind, l.Site)
+	if _, _, ok := ledger.Terms(key); !ok {
+		return 0, fmt.Errorf("lift: %s is not the key of an order", key)
+	}
+	entries, err := b.entries(ctx, key)
+	if err != nil {
+		return 0, fmt.Errorf("lift %s in bucket %s: %w", key, b.bucket, err)
+	}
+	r := entries[key]
+	inForce := r.Order != nil && r.Order.InForce(time.Now())
+	slices.Sort(ids)
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == r.ID() })
+	switch {
+	case r.Order != nil: // first: what relays say to hold may be thousands
+		ids = slices.Insert(ids, 0, r.ID())
+	case len(ids) == 0 && len(r.Faults) > 0:
+		// Whoever lifts what is none has seen what else is there.
+		ids = append(ids, visit.NewRequestID())
+	}
+	for i, id := range ids {
+		l.Lifts = id
+		if revision, err = b.storeLift(ctx, key, l); err != nil && i > 0 {
+			err = fmt.Errorf("%w: the first %d of %d orders are lifted: %w", ErrUnconfirmed, i, len(ids), err)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	if !inForce {
+		return revision, fmt.Errorf("lift %s: %w", key, ErrNotInForce)
+	}
+	return revision, nil
+}
+
+// LiftOne ends the order that l names and no other one. [ErrNotInForce] means that nothing
+// was stored: it is not in force, or another order has replaced it. One that relays obey
+// although the bucket has lost it is lifted if obeyed has its id.
+func (b *Book) LiftOne(ctx context.Context, l visit.Lift, obeyed ...string) (revision uint64, err error) {
+	key := ledger.Key(l.Kind, l.Site)
+	if err := l.Validate(); err != nil {
+		return 0, fmt.Errorf("lift %s: %w", key, err)
+	}
+	entries, err := b.entries(ctx, key)
+	if err != nil {
+		return 0, fmt.Errorf("lift %s in bucket %s: %w", key, b.bucket, err)
+	}
+	there := entries[key].Order
+	inForce := there != nil && there.InForce(time.Now())
+	switch {
+	case inForce && there.Identity() == l.Lifts:
+	case !inForce && slices.Contains(obeyed, l.Lifts):
+	default:
+		return 0, fmt.Errorf("lift %s: %w", key, ErrNotInForce)
+	}
+	return b.storeLift(ctx, key, l)
+}
+
+// storeLift puts a lift under a key. An order that is given in the meantime stays in
+// force: it has another id.
+func (b *Book) storeLift(ctx context.Context, key string, l visit.Lift) (revision uint64, err error) {
+	if err := l.Validate(); err != nil {
+		return 0, fmt.Errorf("lift %s: %w", key, err)
+	}
+	revision, err = b.store(ctx, key, func(now time.Time) any {
+		l.Since = now
+		return l
+	})
+	if err != nil {
+		return 0, fmt.Errorf("lift %s in bucket %s: %w", key, b.bucket, err)
+	}
+	return revision, nil
 }
 
 // store puts what it is given for NATS' present time under a key. Each try asks

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sine-relay/sine-relay/broker/conn/dial"
+	"github.com/sine-relay/sine-relay/visit"
 )
 
 const (
@@ -19,6 +22,58 @@ const (
 	// duplicateWindow is NATS' default.
 	duplicateWindow = 2 * time.Minute
 )
+
+// Open creates the bucket with so many replicas if it is absent. A bucket that is
+// there stays as it is.
+func Open(ctx context.Context, js jetstream.JetStream, bucket string, replicas int) (*Book, error) {
+	return OpenShared(ctx, js, dial.Alone(js.Conn()), bucket, replicas)
+}
+
+// OpenShared is Open on a connection that others use at once.
+func OpenShared(ctx context.Context, js jetstream.JetStream, permitted dial.Permitted, bucket string, replicas int) (*Book, error) {
+	return open(ctx, js, permitted, bucket, func(ctx context.Context) error { return create(ctx, js, bucket, replicas) })
+}
+
+// Find is for somebody who only looks. A bucket that was deleted must not come back
+// empty by that: who finds it takes it for no orders.
+func Find(ctx context.Context, js jetstream.JetStream, bucket string) (*Book, error) {
+	return FindShared(ctx, js, dial.Alone(js.Conn()), bucket)
+}
+
+// FindShared is Find on a connection that others use at once.
+func FindShared(ctx context.Context, js jetstream.JetStream, permitted dial.Permitted, bucket string) (*Book, error) {
+	return open(ctx, js, permitted, bucket, func(context.Context) error {
+		return fmt.Errorf("%w; %s", ErrNoBucket, byWhom)
+	})
+}
+
+// byWhom says who creates a bucket that is not there.
+const byWhom = "lockdown, override and lift create it where their user may, and an administrator does by nats stream add --config deploy/nats/streams/KV_VISITOR_ORDERS.json"
+
+func open(ctx context.Context, js jetstream.JetStream, permitted dial.Permitted, bucket string, absent func(context.Context) error) (*Book, error) {
+	b, missing := &Book{js: js, permitted: permitted, bucket: bucket}, false
+	err := b.retry(ctx, toCreate(bucket), func(ctx context.Context) (err error) {
+		b.kv, err = js.KeyValue(ctx, bucket)
+		if !errors.Is(err, jetstream.ErrBucketNotFound) {
+			return err
+		}
+		missing = true
+		if err := absent(ctx); err != nil {
+			return err
+		}
+		b.kv, err = js.KeyValue(ctx, bucket)
+		return err
+	})
+	switch {
+	case err == nil:
+		return b, nil
+	case missing && errors.Is(err, visit.ErrDenied):
+		err = fmt.Errorf("no bucket, and no permission to create it; %s: %w", byWhom, err)
+	case errors.Is(err, jetstream.ErrBadBucket):
+		err = fmt.Errorf("%w: nats stream edit %s --max-msgs-per-subject %d, or create it as in deploy/nats/streams", err, streamOf(bucket), history)
+	}
+	return nil, fmt.Errorf("open bucket %s: %w", bucket, err)
+}
 
 // create makes the bucket. That it is there meanwhile is no error.
 //
