@@ -2,12 +2,15 @@ package desk
 
 import (
 	"fmt"
+	"html/template"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/sine-relay/sine-relay/desk/access"
 	"github.com/sine-relay/sine-relay/desk/doors"
 	"github.com/sine-relay/sine-relay/desk/live"
+	"github.com/sine-relay/sine-relay/desk/page"
 	"github.com/sine-relay/sine-relay/desk/stream"
 	"github.com/sine-relay/sine-relay/visit"
 )
@@ -17,7 +20,7 @@ const maxPerUpdate = 40
 
 // liveData is what the page Live shows.
 type liveData struct {
-	Entries []entryData
+	Entries []template.HTML
 	Missed  uint64
 	// Lost is set where more came than the desk keeps, and it is not known of what.
 	Lost bool
@@ -28,11 +31,12 @@ type liveData struct {
 	Kinds      []visit.Kind
 }
 
-// entryData is an entry with what a template needs.
+// entryData is an entry with what a template needs. What is equal looks the same.
 type entryData struct {
 	live.Entry
-	Zone *time.Location
-	Now  time.Time
+	// Clock is when it was received, in its zone.
+	Clock string
+	Zone  *time.Location
 	// SayZone is set where not all entries are of one zone.
 	SayZone bool
 	// Contradicted is set for the check-in of a visitor who had been rejected.
@@ -45,7 +49,11 @@ var kinds = []visit.Kind{visit.KindCheckInRequest, visit.KindCheckedIn, visit.Ki
 
 func (d *Desk) showLive(w http.ResponseWriter, r *http.Request) {
 	u := access.UserOf(r.Context())
-	data, last := d.liveAfter(r, 0, live.Kept)
+	data, last, err := d.liveAfter(r, 0, live.Kept)
+	if err != nil {
+		d.notShown(w, "live")
+		return
+	}
 	data.Missed, data.Lost = 0, false // what is older than the page is not missed
 	data.Site, data.Kind, data.Sites, data.Kinds = r.FormValue("site"), r.FormValue("kind"), d.sites(u, access.Viewer), kinds
 	b := d.base(r, "Live", "/live")
@@ -62,7 +70,7 @@ func clean(name string) string {
 }
 
 // liveAfter returns the entries after one that somebody may see and has asked for.
-func (d *Desk) liveAfter(r *http.Request, number uint64, most int) (data liveData, last uint64) {
+func (d *Desk) liveAfter(r *http.Request, number uint64, most int) (data liveData, last uint64, err error) {
 	u, site, kind := access.UserOf(r.Context()), r.FormValue("site"), visit.Kind(r.FormValue("kind"))
 	found, missed, lost, last := d.live.After(number, most, func(e *live.Entry) bool {
 		return u.May(access.Viewer, e.Site) && (site == "" || e.Site == site) && (kind == "" || e.Kind == kind)
@@ -73,14 +81,46 @@ func (d *Desk) liveAfter(r *http.Request, number uint64, most int) (data liveDat
 	} else {
 		data.Lost = lost > 0 // not how many: the number would count other sites
 	}
-	several := d.commonZone(u) == nil
+	several, now := d.commonZone(u) == nil, d.now()
 	for _, e := range found {
-		data.Entries = append(data.Entries, entryData{
-			Entry: e, Zone: d.zoneOf(e.Site), SayZone: several, Now: d.now(),
+		zone := d.zoneOf(e.Site)
+		html, err := d.entries.get(entryData{
+			Entry: e, Clock: doors.Clock(e.Received, now, zoneOr(zone)), Zone: zone, SayZone: several,
 			Contradicted: e.Kind == visit.KindCheckedIn && d.model.Contradicted(e.Site, e.Visit, e.Received), Reveal: e.EventID != "" && u.May(access.Reception, e.Site),
-		})
+		}, d.pages)
+		if err != nil {
+			return data, last, err
+		}
+		data.Entries = append(data.Entries, html)
 	}
-	return data, last
+	return data, last, nil
+}
+
+// entryCache keeps what entries look like: many look at the same ones.
+type entryCache struct {
+	mu  sync.Mutex
+	all map[entryData]template.HTML
+}
+
+// maxEntries is room for all entries that are kept, as several kinds of viewers see them.
+const maxEntries = 4 * live.Kept
+
+func (c *entryCache) get(e entryData, pages page.Pages) (template.HTML, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if html, there := c.all[e]; there {
+		return html, nil
+	}
+	text, err := pages.Part("live", "entry", e)
+	if err != nil {
+		return "", err
+	}
+	if c.all == nil || len(c.all) >= maxEntries {
+		c.all = map[entryData]template.HTML{}
+	}
+	html := template.HTML(text) // which was escaped when the template was filled
+	c.all[e] = html
+	return html, nil
 }
 
 // liveUpdates are those of the page Live. They go on where the page was.
@@ -93,7 +133,10 @@ func (d *Desk) liveUpdates(r *http.Request) stream.Source {
 	restarted := !known
 	sent := map[string]uint64{}
 	return func() (stream.Update, error) {
-		data, last := d.liveAfter(r, after, maxPerUpdate)
+		data, last, err := d.liveAfter(r, after, maxPerUpdate)
+		if err != nil {
+			return stream.Update{}, err
+		}
 		data.Restarted, restarted, after = restarted, false, last
 		gaps, err := d.pages.Part("live", "gaps", d.base(r, "", ""))
 		if err != nil {

@@ -55,11 +55,12 @@ type Desk struct {
 
 	heavy *limiter // of what reads much
 	// unread is how long a client may leave a part of a file unread.
-	unread time.Duration
-	parts  partCache
-	given  orders.Book
-	limits actionLimiter
-	asked  orders.Asker
+	unread  time.Duration
+	parts   partCache
+	entries entryCache
+	given   orders.Book
+	limits  actionLimiter
+	asked   orders.Asker
 }
 
 // Bounds.
@@ -220,11 +221,16 @@ func (d *Desk) gaps(u access.User) []doors.Gap {
 
 // show answers with a page.
 func (d *Desk) show(w http.ResponseWriter, status int, name string, b page.Base) {
-	if err := d.pages.Write(w, status, name, b); err != nil {
-		// What the template was filled with may be quoted in it.
-		d.log.Error("page not shown", "page", name)
-		http.Error(w, "This page cannot be shown. That is a defect of Sine Relay; its log says more.", http.StatusInternalServerError)
+	if d.pages.Write(w, status, name, b) != nil {
+		d.notShown(w, name)
 	}
+}
+
+// notShown answers for a page whose template cannot be filled. Its error is not logged:
+// what the template was filled with may be quoted in it.
+func (d *Desk) notShown(w http.ResponseWriter, name string) {
+	d.log.Error("page not shown", "page", name)
+	http.Error(w, "This page cannot be shown. That is a defect of Sine Relay; its log says more.", http.StatusInternalServerError)
 }
 
 // message answers with a page that says one thing.
