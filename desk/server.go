@@ -61,6 +61,8 @@ type Desk struct {
 	given   orders.Book
 	limits  actionLimiter
 	asked   orders.Asker
+
+	unrecorded sessionEnds
 }
 
 // Bounds.
@@ -117,6 +119,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	if d.access.CanSignOut() {
 		running.Go(func() { d.followSignOuts(ctx) })
+		running.Go(func() { d.recordLater(ctx) })
 	}
 	d.feed.Run(ctx)
 	running.Wait()

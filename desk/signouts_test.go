@@ -3,13 +3,16 @@ package desk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/oauth2-proxy/mockoidc"
 
@@ -42,8 +45,19 @@ func startProvider(t *testing.T) *mockoidc.MockOIDC {
 	return provider
 }
 
-// signInDesk is a desk with an OpenID provider, and keys that others have, too.
+// signInDesk runs a desk with an OpenID provider, and keys that others have, too.
 func signInDesk(t *testing.T, provider *mockoidc.MockOIDC, b *fakeBroker, logs *logtest.Buffer) (url string) {
+	t.Helper()
+	d, url := newSignInDesk(t, provider, b, logs, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); d.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return url
+}
+
+// newSignInDesk is one that does not run.
+func newSignInDesk(t *testing.T, provider *mockoidc.MockOIDC, b *fakeBroker, logs *logtest.Buffer, now func() time.Time) (d *Desk, url string) {
 	t.Helper()
 	var handler http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
@@ -57,16 +71,12 @@ func signInDesk(t *testing.T, provider *mockoidc.MockOIDC, b *fakeBroker, logs *
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(Config{Broker: b, Access: who, Logger: slog.New(slog.NewTextHandler(logs, nil))})
+	d, err = New(Config{Broker: b, Access: who, Logger: slog.New(slog.NewTextHandler(logs, nil)), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	handler = d
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); d.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
-	return server.URL
+	return d, server.URL
 }
 
 // signIn returns a browser of somebody who has signed in, and a copy of the session.
@@ -137,6 +147,61 @@ func TestSignOut_EndsCopiesAtOtherDesksAndAfterARestart(t *testing.T) {
 	all := b.audited()
 	if last := all[len(all)-1]; last.Action != visit.ActionSignOut || last.User != "u-17" || last.Site != visit.AllSites || strings.Contains(copied.Value, last.Subject) {
 		t.Errorf("the entry is %+v", last)
+	}
+}
+
+func TestSignOut_IsRecordedOnceThatIsPossible(t *testing.T) {
+	b, logs := stored(), &logtest.Buffer{}
+	d, _ := newSignInDesk(t, startProvider(t), b, logs, nil)
+	b.set(func() { b.auditErr = errors.New("the stream is full") })
+	d.signedOut(t.Context(), access.User{ID: "vera"}, "FIRST")
+	d.signedOut(t.Context(), access.User{ID: "rita"}, "SECOND")
+	d.recordUnrecorded(t.Context())
+	if text := logs.String(); strings.Count(text, "could not be recorded yet") != 2 || strings.Contains(text, "are recorded") {
+		t.Errorf("the log says %s", text)
+	}
+	b.set(func() { b.auditErr = nil })
+	for range 2 { // the second time there is nothing left
+		d.recordUnrecorded(t.Context())
+		all := b.audited()
+		if len(all) != 2 || all[0].Subject != "FIRST" || all[0].User != "vera" || all[1].Subject != "SECOND" || all[1].Action != visit.ActionSignOut {
+			t.Errorf("%+v are stored", all)
+		}
+	}
+	if text := logs.String(); strings.Count(text, "are recorded") != 1 || !strings.Contains(text, "sessions=2") {
+		t.Errorf("the log says %s", text)
+	}
+}
+
+func TestSignOut_OfASessionThatHasExpiredIsNotRecordedAnyMore(t *testing.T) {
+	var later atomic.Int64
+	b := stored()
+	d, _ := newSignInDesk(t, startProvider(t), b, &logtest.Buffer{}, func() time.Time { return time.Now().Add(time.Duration(later.Load())) })
+	b.set(func() { b.auditErr = errors.New("the stream is full") })
+	d.signedOut(t.Context(), access.User{ID: "vera"}, "KEY")
+	b.set(func() { b.auditErr = nil })
+	later.Store(int64(d.access.SessionLifetime() + time.Minute))
+	d.recordUnrecorded(t.Context())
+	if _, n := d.unrecorded.first(); n != 0 || len(b.audited()) != 0 {
+		t.Errorf("%d wait and %d are stored", n, len(b.audited()))
+	}
+}
+
+func TestSignOut_OnlySoManyWaitToBeRecorded(t *testing.T) {
+	b, logs := stored(), &logtest.Buffer{}
+	d, _ := newSignInDesk(t, startProvider(t), b, logs, nil)
+	b.set(func() { b.auditErr = errors.New("the stream is full") })
+	for i := range maxUnrecorded + 1 {
+		d.signedOut(t.Context(), access.User{ID: fmt.Sprint(i)}, "KEY")
+	}
+	if _, n := d.unrecorded.first(); n != maxUnrecorded || strings.Count(logs.String(), "too many wait for that already") != 1 {
+		t.Errorf("%d wait, and the log ends with %s", n, logs.String()[len(logs.String())-300:])
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d.recordLater(ctx)
+	if text := logs.String(); !strings.Contains(text, "not recorded before the desk ended") || !strings.Contains(text, fmt.Sprint("sessions=", maxUnrecorded)) {
+		t.Errorf("the log does not say how many are lost: %s", text[len(text)-300:])
 	}
 }
 
