@@ -22,6 +22,7 @@ const roleVariable = "FAULTS_ROLE"
 
 const (
 	roleSmallDisk    = "small-disk"     // the spool is on a file system of 2 MiB
+	roleLargerDisk   = "larger-disk"    // it is on one of 16 MiB, which a load fills in half a minute
 	roleSmallStore   = "small-store"    // the store of the NATS inside is on one of 64 MiB
 	roleReadOnlyDisk = "read-only-disk" // it is on one that cannot be written
 	roleOwnDisk      = "own-disk"       // it is on an ext4 that can be made to fail; see diskFails
@@ -70,6 +71,8 @@ func confine(role string) error {
 	switch role {
 	case roleSmallDisk:
 		err = mount("tmpfs", dir, "tmpfs", 0, "size=2m")
+	case roleLargerDisk:
+		err = mount("tmpfs", dir, "tmpfs", 0, "size=16m")
 	case roleSmallStore:
 		err = mount("tmpfs", dir, "tmpfs", 0, "size=64m")
 	case roleReadOnlyDisk:

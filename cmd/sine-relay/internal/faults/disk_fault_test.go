@@ -64,7 +64,7 @@ func TestDisk_FilledByAnotherProgramIsReportedAndUsedAgain(t *testing.T) {
 		t.Log("no right to mount here: the test of spool itself is all there is")
 		return
 	}
-	r := newFixture(t, layout{role: roleSmallDisk})
+	r := newFixture(t, layout{role: roleLargerDisk})
 	one := r.relays[0]
 	other := filepath.Join(fmt.Sprintf("/proc/%d/root", one.process.cmd.Process.Pid), one.spool, "other")
 	says := func(full int, state string) func() bool {
@@ -76,7 +76,7 @@ func TestDisk_FilledByAnotherProgramIsReportedAndUsedAgain(t *testing.T) {
 	}
 	v := r.run(1, func() {
 		r.report(await("it is well", says(0, "ready")))
-		if err := os.WriteFile(other, make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		if err := os.WriteFile(other, make([]byte, 16<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 			r.report(fmt.Errorf("fill the disk: %w", err))
 		}
 		r.nodes[0].process.kill()
