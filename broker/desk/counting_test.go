@@ -226,15 +226,23 @@ func TestRecordsAt_ReadsThoseThatWereCounted(t *testing.T) {
 	}); err != nil || len(sequences) != 50 {
 		t.Fatal(len(sequences), err)
 	}
-	n := 0
-	err := d.RecordsAt(within(t, patience), append(sequences, 51, 1000), func(sequence uint64, r visit.Record) {
-		n++
-		if counted[sequence] != outlined(&r) || all[sequence-1].RequestID != r.RequestID || r.Rule == "" {
-			t.Errorf("at %d: %+v, counted as %s", sequence, r, counted[sequence])
+	every := func(nth int) (some []uint64) {
+		for i := 0; i < len(sequences); i += nth {
+			some = append(some, sequences[i])
 		}
-	})
-	if err != nil || n != 50 {
-		t.Errorf("%d records, %v", n, err)
+		return some
+	}
+	for name, wanted := range map[string][]uint64{"all": sequences, "close to one another": every(3), "far from one another": every(10)} {
+		n := 0
+		err := d.RecordsAt(within(t, patience), append(wanted, 51, 1000), func(sequence uint64, r visit.Record) {
+			n++
+			if !slices.Contains(wanted, sequence) || counted[sequence] != outlined(&r) || all[sequence-1].RequestID != r.RequestID || r.Rule == "" {
+				t.Errorf("%s: at %d: %+v, counted as %s", name, sequence, r, counted[sequence])
+			}
+		})
+		if err != nil || n != len(wanted) {
+			t.Errorf("%s: %d records, %v", name, n, err)
+		}
 	}
 	d.Close()
 	if _, _, err := d.Decisions(within(t, patience), start, time.Time{}, func(uint64, *visit.Record) {}); !errors.Is(err, visit.ErrDisconnected) {
