@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// atOneSite are those in which one lobby is sick among forty.
+// atOneSite are those in which one lobby, or a few, are sick among forty.
 func atOneSite() []check {
 	undecided := morning(190)
 	for _, pod := range headquarters.pods {
@@ -21,52 +21,91 @@ func atOneSite() []check {
 		alone.gauge("sine_relay_deciders", l.with(labels{"decider": "watchlist"}), between(30, 110, 0, 2))
 		alone.counter("sine_relay_decider_requests_total", l.with(labels{"decider": "watchlist", "result": "decided"}), between(30, 110, 0, 0.4))
 	}
-	wrong := morning(140)
-	locked := morning(140)
-	addressed := morning(140)
-	broken := morning(140)
-	for _, pod := range headquarters.pods {
-		l := headquarters.labels(pod).with(atSick)
-		wrong.counter("sine_relay_webhooks_refused_total", l.with(labels{"reason": "wrong_key"}), between(30, 60, 0.4, 0))
-		locked.site(l, between(30, 60, 0, 0.4))
-		locked.counter("sine_relay_webhooks_total", l.with(labels{"kind": "check_in_request", "result": "unasked"}), between(30, 60, 0, 0.1))
-		locked.counter("sine_relay_webhooks_refused_total", l.with(labels{"reason": "missing_key"}), between(30, 60, 0.4, 0))
-		addressed.site(l, between(30, 60, 0, 0.4))
-		addressed.counter("sine_relay_webhooks_total", l.with(labels{"kind": "check_in_request", "result": "unasked"}), between(30, 60, 0, 0.1))
-		addressed.counter("sine_relay_webhooks_refused_total", l.with(labels{"reason": "address"}), between(30, 60, 0.4, 0))
-		broken.site(l, between(30, 60, 0, 0.4))
-		broken.counter("sine_relay_webhooks_total", l.with(labels{"kind": "check_in_request", "result": "unasked"}), between(30, 60, 0, 0.1))
-		broken.counter("sine_relay_webhooks_refused_total", l.with(labels{"reason": "integration_invalid"}), between(30, 60, 0.4, 0))
-		broken.gauge("sine_relay_integration_invalid", l, between(30, 60, 1, 0))
-		broken.gauge("sine_relay_integration_api_keys", l, between(30, 60, 0, 2))
-	}
 	drifting := morning(140)
 	company := atSick.with(labels{"kind": "checked_in", "field": "company"})
 	for n, pod := range headquarters.pods { // one relay hears it before the other
 		drifting.gauge("sine_relay_field_drift", headquarters.labels(pod).with(company), between(minute(30+5*n), 60, 1, absent))
 	}
-	single := func(series string, more labels, rate float64) *world {
-		w := morning(140)
-		w.counter(series, headquarters.labels("relay-1").with(atSick).with(more), between(30, 60, rate, 0))
-		return w
-	}
 	return []check{
 		// A fortieth of the traffic is more than the budget, too.
 		{name: "nobody decides at one site", world: undecided, at: 59, fires: []string{named("CheckInsByFallback", sickHQ), named("CheckInErrorBudgetBurn", nil)}},
 		{name: "no program answers for one site", world: alone, at: 100, fires: []string{named("NoDecider", sickHQ.with(labels{"decider": "watchlist"}))}},
-		{name: "one site has a wrong key, and another that is right", world: wrong, at: 50, fires: []string{named("WrongAPIKey", sickHQ)}},
-		{name: "one site has no key", world: locked, at: 50, fires: []string{named("WrongAPIKey", sickHQ), named("IntegrationUnauthorized", sickHQ)}},
-		{name: "one site calls from elsewhere", world: addressed, at: 50, fires: []string{named("IntegrationUnauthorized", sickHQ)}},
-		{name: "one site is broken and has no key for that", world: broken, at: 50, fires: []string{named("IntegrationUnauthorized", sickHQ)}},
-		{name: "one site calls by http", world: single("sine_relay_webhooks_plain_http_total", nil, 0.2), at: 50, fires: []string{named("PlainHTTP", sickHQ)}},
-		{name: "a proxy does not pass on the client address at one site", world: single("sine_relay_webhooks_without_client_address_total", nil, 0.2), at: 50, fires: []string{named("ClientAddressMissing", nil)}},
-		{name: "events of one site are refused", world: single("sine_relay_events_settled_total", labels{"result": "refused"}, 0.2), at: 50, fires: []string{named("EventsRefused", sickHQ)}},
-		{name: "bodies of one site are not understood", world: single("sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "quarantined"}, 0.1), at: 50, fires: []string{named("QuarantineGrows", sickHQ)}},
-		{name: "bodies of one site name nobody", world: single("sine_relay_webhooks_incomplete_total", nil, 0.1), at: 50, fires: []string{named("VisitorMissing", sickHQ)}},
 		{name: "a field of one site is renamed", world: drifting, at: 31, fires: []string{named("FieldsDrift", company.with(sickHQ))}, also: []moment{{29, nil}, {50, []string{named("FieldsDrift", company.with(sickHQ))}}, {66, nil}}},
-		{name: "bodies of one site are too large", world: single("sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "too_large"}, 0.1), at: 50, fires: []string{named("BodyTooLarge", sickHQ)}},
+		unauthorized(),
+		eachInItsWay(),
 		aWeekLater(),
 	}
+}
+
+// addSite adds a site with all that concerns one alone, and returns its labels.
+func (w *world) addSite(name string) labels {
+	l := labels{"integration": name}
+	for _, pod := range headquarters.pods {
+		w.site(headquarters.labels(pod).with(l), always(0.4))
+	}
+	return l
+}
+
+// unauthorized is sites of which no call is accepted for half an hour, each for a reason of
+// its own, and one that has a wrong key beside one that is right.
+func unauthorized() check {
+	c := check{name: "calls of several sites are not authorized", world: morning(140), at: 50}
+	// Else there are two minutes without any call that is accepted.
+	c.world.well(headquarters.labels("relay-0").with(labels{"integration": "busy"}), always(1))
+	for _, way := range []struct {
+		site, reason string
+		calls        bool // some are accepted
+		alerts       []string
+	}{
+		{"wrong-key", "wrong_key", true, []string{"WrongAPIKey"}},
+		{"no-key", "missing_key", false, []string{"WrongAPIKey", "IntegrationUnauthorized"}},
+		{"elsewhere", "address", false, []string{"IntegrationUnauthorized"}},
+		{"broken", "integration_invalid", false, []string{"IntegrationUnauthorized"}},
+	} {
+		at := c.world.addSite(way.site)
+		for _, pod := range headquarters.pods {
+			l := headquarters.labels(pod).with(at)
+			c.world.counter("sine_relay_webhooks_refused_total", l.with(labels{"reason": way.reason}), between(30, 60, 0.4, 0))
+			if !way.calls {
+				c.world.well(l, between(30, 60, 0, 0.4))
+				c.world.counter("sine_relay_webhooks_total", l.with(labels{"kind": "check_in_request", "result": "unasked"}), between(30, 60, 0, 0.1))
+			}
+			if way.site == "broken" {
+				c.world.gauge("sine_relay_integration_invalid", l, between(30, 60, 1, 0))
+				c.world.gauge("sine_relay_integration_api_keys", l, between(30, 60, 0, 2))
+			}
+		}
+		for _, alert := range way.alerts {
+			c.fires = append(c.fires, namedAt(alert, way.site)...)
+		}
+	}
+	return c
+}
+
+// eachInItsWay is several sites that are sick at the same time, for what concerns one of
+// them alone.
+func eachInItsWay() check {
+	c := check{name: "each of several sites is sick in its own way", world: morning(140), at: 50}
+	for _, way := range []struct {
+		site, series string
+		labels       labels
+		alert        string
+	}{
+		{"by-http", "sine_relay_webhooks_plain_http_total", nil, "PlainHTTP"},
+		{"refused", "sine_relay_events_settled_total", labels{"result": "refused"}, "EventsRefused"},
+		{"not-understood", "sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "quarantined"}, "QuarantineGrows"},
+		{"too-large", "sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "too_large"}, "BodyTooLarge"},
+		{"nobody", "sine_relay_webhooks_incomplete_total", nil, "VisitorMissing"},
+	} {
+		at := headquarters.labels("relay-1").with(c.world.addSite(way.site)).with(way.labels)
+		c.world.counter(way.series, at, between(30, 60, 0.2, 0))
+		c.fires = append(c.fires, namedAt(way.alert, way.site)...)
+	}
+	// The proxy is that of all sites.
+	at := headquarters.labels("relay-1").with(c.world.addSite("proxied"))
+	c.world.counter("sine_relay_webhooks_without_client_address_total", at, between(30, 60, 0.2, 0))
+	c.fires = append(c.fires, named("ClientAddressMissing", nil))
+	return c
 }
 
 // aWeekLater is what silence is measured by, and for how long it is remembered who was
