@@ -37,75 +37,60 @@ func atOneSite() []check {
 	}
 }
 
-// addSite adds a site with all that concerns one alone, and returns its labels.
-func (w *world) addSite(name string) labels {
-	l := labels{"integration": name}
-	for _, pod := range headquarters.pods {
-		w.site(headquarters.labels(pod).with(l), always(0.4))
-	}
-	return l
-}
-
 // unauthorized is sites of which no call is accepted for half an hour, each for a reason of
 // its own, and one that has a wrong key beside one that is right.
 func unauthorized() check {
-	c := check{name: "calls of several sites are not authorized", world: morning(140), at: 50}
+	w := morning(140)
 	// Else there are two minutes without any call that is accepted.
-	c.world.well(headquarters.labels("relay-0").with(labels{"integration": "busy"}), always(1))
-	for _, way := range []struct {
-		site, reason string
-		calls        bool // some are accepted
-		alerts       []string
-	}{
-		{"wrong-key", "wrong_key", true, []string{"WrongAPIKey"}},
-		{"no-key", "missing_key", false, []string{"WrongAPIKey", "IntegrationUnauthorized"}},
-		{"elsewhere", "address", false, []string{"IntegrationUnauthorized"}},
-		{"broken", "integration_invalid", false, []string{"IntegrationUnauthorized"}},
-	} {
-		at := c.world.addSite(way.site)
-		for _, pod := range headquarters.pods {
-			l := headquarters.labels(pod).with(at)
-			c.world.counter("sine_relay_webhooks_refused_total", l.with(labels{"reason": way.reason}), between(30, 60, 0.4, 0))
-			if !way.calls {
-				c.world.well(l, between(30, 60, 0, 0.4))
-				c.world.counter("sine_relay_webhooks_total", l.with(labels{"kind": "check_in_request", "result": "unasked"}), between(30, 60, 0, 0.1))
-			}
-			if way.site == "broken" {
-				c.world.gauge("sine_relay_integration_invalid", l, between(30, 60, 1, 0))
-				c.world.gauge("sine_relay_integration_api_keys", l, between(30, 60, 0, 2))
-			}
+	w.well(lobby("relay-0", "busy"), always(1))
+	for _, pod := range headquarters.pods {
+		refused := func(site, reason string) {
+			w.counter("sine_relay_webhooks_refused_total", lobby(pod, site).with(labels{"reason": reason}), between(30, 60, 0.4, 0))
 		}
-		for _, alert := range way.alerts {
-			c.fires = append(c.fires, namedAt(alert, way.site)...)
+		w.site(lobby(pod, "wrong-key"), always(0.4))
+		refused("wrong-key", "wrong_key")
+		for site, reason := range map[string]string{"no-key": "missing_key", "elsewhere": "address", "broken": "integration_invalid"} {
+			w.site(lobby(pod, site), between(30, 60, 0, 0.4))
+			w.counter("sine_relay_webhooks_total", lobby(pod, site).with(asked("unasked")), between(30, 60, 0, 0.1))
+			refused(site, reason)
 		}
+		w.gauge("sine_relay_integration_invalid", lobby(pod, "broken"), between(30, 60, 1, 0))
+		w.gauge("sine_relay_integration_api_keys", lobby(pod, "broken"), between(30, 60, 0, 2))
 	}
-	return c
+	return check{
+		name: "calls of several sites are not authorized", world: w, at: 50,
+		fires: append(namedAt("WrongAPIKey", "wrong-key", "no-key"), namedAt("IntegrationUnauthorized", "no-key", "elsewhere", "broken")...),
+	}
 }
 
 // eachInItsWay is several sites that are sick at the same time, for what concerns one of
 // them alone.
 func eachInItsWay() check {
-	c := check{name: "each of several sites is sick in its own way", world: morning(140), at: 50}
-	for _, way := range []struct {
-		site, series string
-		labels       labels
-		alert        string
+	w := morning(140)
+	var fires []string
+	for site, way := range map[string]struct {
+		series string
+		labels labels
+		rate   float64
+		alert  string
 	}{
-		{"by-http", "sine_relay_webhooks_plain_http_total", nil, "PlainHTTP"},
-		{"refused", "sine_relay_events_settled_total", labels{"result": "refused"}, "EventsRefused"},
-		{"not-understood", "sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "quarantined"}, "QuarantineGrows"},
-		{"too-large", "sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "too_large"}, "BodyTooLarge"},
-		{"nobody", "sine_relay_webhooks_incomplete_total", nil, "VisitorMissing"},
+		"by-http":        {"sine_relay_webhooks_plain_http_total", nil, 0.2, "PlainHTTP"},
+		"refused":        {"sine_relay_events_settled_total", labels{"result": "refused"}, 0.2, "EventsRefused"},
+		"not-understood": {"sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "quarantined"}, 0.1, "QuarantineGrows"},
+		"too-large":      {"sine_relay_webhooks_total", labels{"kind": "checked_in", "result": "too_large"}, 0.1, "BodyTooLarge"},
+		"nobody":         {"sine_relay_webhooks_incomplete_total", nil, 0.1, "VisitorMissing"},
+		"behind-a-proxy": {"sine_relay_webhooks_without_client_address_total", nil, 0.2, ""},
 	} {
-		at := headquarters.labels("relay-1").with(c.world.addSite(way.site)).with(way.labels)
-		c.world.counter(way.series, at, between(30, 60, 0.2, 0))
-		c.fires = append(c.fires, namedAt(way.alert, way.site)...)
+		for _, pod := range headquarters.pods {
+			w.site(lobby(pod, site), always(0.4))
+		}
+		w.counter(way.series, lobby("relay-1", site).with(way.labels), between(30, 60, way.rate, 0))
+		if way.alert != "" {
+			fires = append(fires, namedAt(way.alert, site)...)
+		}
 	}
-	// The proxy is that of all sites.
-	at := headquarters.labels("relay-1").with(c.world.addSite("proxied"))
-	c.world.counter("sine_relay_webhooks_without_client_address_total", at, between(30, 60, 0.2, 0))
-	c.fires = append(c.fires, named("ClientAddressMissing", nil))
-	return c
+	fires = append(fires, named("ClientAddressMissing", nil)) // the proxy is that of all sites
+	return check{name: "each of several sites is sick in its own way", world: w, at: 50, fires: fires}
 }
 
 // aWeekLater is what silence is measured by, and for how long it is remembered who was
