@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,10 +35,62 @@ func (m Messages) Last(ctx context.Context) (sequence uint64, err error) {
 	return newest.Sequence, nil
 }
 
-// At returns the stream's message with a sequence number, on whatever subject, or nil where
-// there is none.
-func (m Messages) At(ctx context.Context, sequence uint64) (*jetstream.RawStreamMsg, error) {
+// at returns the message with a sequence number, or nil where there is none.
+func (m Messages) at(ctx context.Context, sequence uint64) (*jetstream.RawStreamMsg, error) {
 	return m.pager(sequence).one(ctx, map[string]uint64{"seq": sequence})
+}
+
+const (
+	// maxBetween is how many messages that nobody wants are read to save a question.
+	maxBetween = 4
+	// worthwhile is of how many messages a run is read at once: NATS looks through the
+	// stream first, which takes as long as several questions for one.
+	worthwhile = 16
+)
+
+// Some calls fn for each message with one of some sequence numbers that is still stored, in
+// their order. One may be on another subject.
+func (m Messages) Some(ctx context.Context, sequences []uint64, fn func(*jetstream.RawStreamMsg)) error {
+	for _, run := range inRuns(sequences) {
+		if err := m.readRun(ctx, run, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inRuns puts sequence numbers in order, and those together that follow one another closely.
+func inRuns(sequences []uint64) (runs [][]uint64) {
+	sequences = slices.Sorted(slices.Values(sequences))
+	for i, sequence := range sequences {
+		if i == 0 || sequence-sequences[i-1] > maxBetween {
+			runs = append(runs, nil)
+		}
+		last := len(runs) - 1
+		runs[last] = append(runs[last], sequence)
+	}
+	return runs
+}
+
+func (m Messages) readRun(ctx context.Context, run []uint64, fn func(*jetstream.RawStreamMsg)) error {
+	if len(run) >= worthwhile {
+		return m.Between(ctx, run[0], run[len(run)-1]+1, func(message *jetstream.RawStreamMsg) error {
+			if _, wanted := slices.BinarySearch(run, message.Sequence); wanted {
+				fn(message)
+			}
+			return nil
+		})
+	}
+	for _, sequence := range run {
+		message, err := m.at(ctx, sequence)
+		if err != nil {
+			return err
+		}
+		if message != nil {
+			fn(message)
+		}
+	}
+	return nil
 }
 
 // Next returns the first message at a sequence number or behind it, and how many are

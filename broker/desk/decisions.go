@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -60,57 +59,12 @@ func (d *Desk) CheckIns(ctx context.Context, from, to time.Time, fn func(e *visi
 func (d *Desk) RecordsAt(ctx context.Context, sequences []uint64, fn func(sequence uint64, r visit.Record)) error {
 	stream := d.cfg.Streams.Decisions.Name
 	messages := d.views.Messages(stream, d.cfg.Streams.Subjects.Decision("*", "*"))
-	take := func(m *jetstream.RawStreamMsg) {
+	return messages.Some(ctx, sequences, func(m *jetstream.RawStreamMsg) {
 		e := admin.HistoryEntry{Stream: stream, Subject: m.Subject, Record: &visit.Record{}}
 		if json.Unmarshal(m.Data, e.Record) == nil && d.fault(e) == nil { // else it is counted where all are read
 			fn(m.Sequence, *e.Record)
 		}
-	}
-	for _, run := range inRuns(sequences) {
-		if len(run) >= worthwhile {
-			err := messages.Between(ctx, run[0], run[len(run)-1]+1, func(m *jetstream.RawStreamMsg) error {
-				if _, wanted := slices.BinarySearch(run, m.Sequence); wanted {
-					take(m)
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		for _, sequence := range run {
-			m, err := messages.At(ctx, sequence)
-			if err != nil {
-				return err
-			}
-			if m != nil {
-				take(m)
-			}
-		}
-	}
-	return nil
-}
-
-const (
-	// maxBetween is how many messages that nobody wants are read to save a question.
-	maxBetween = 4
-	// worthwhile is of how many records a run is read at once: NATS looks through the
-	// stream first, which takes as long as several questions for one.
-	worthwhile = 16
-)
-
-// inRuns puts sequence numbers in order, and those together that follow one another closely.
-func inRuns(sequences []uint64) (runs [][]uint64) {
-	sequences = slices.Sorted(slices.Values(sequences))
-	for i, sequence := range sequences {
-		if i == 0 || sequence-sequences[i-1] > maxBetween {
-			runs = append(runs, nil)
-		}
-		last := len(runs) - 1
-		runs[last] = append(runs[last], sequence)
-	}
-	return runs
+	})
 }
 
 // outline is what counts of a record or an event.
